@@ -1,0 +1,55 @@
+//! The lifecycle that every model function has, whatever it does with a row.
+
+use async_trait::async_trait;
+
+use crate::{Error, Subtask, Value};
+
+/// The answer to one row.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Prediction {
+    /// The output columns, in the order of the schema.
+    pub row: Vec<Value>,
+    /// The sequence ID that the request took, if it took one.
+    pub sequence_id: Option<String>,
+}
+
+impl Prediction {
+    /// A prediction, for functions written outside this crate.
+    #[must_use]
+    pub fn new(row: Vec<Value>, sequence_id: Option<String>) -> Self {
+        Self { row, sequence_id }
+    }
+}
+
+/// A function that a pipeline opens in each subtask, calls for its rows, and closes.
+#[async_trait]
+pub trait ModelFunction: Send + Sync {
+    /// Makes the function ready to predict in `subtask`.
+    ///
+    /// A function that was closed can be opened again.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::State`](crate::ErrorKind::State) when it is open already, and whatever the
+    /// function finds wrong with its surroundings; it then is not open.
+    async fn open(&mut self, subtask: Subtask) -> Result<(), Error>;
+
+    /// Answers one row, whose values are in the order of the input columns.
+    ///
+    /// Any number of predictions may run at once. Dropping the future gives the row up; the
+    /// server may execute it all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::State`](crate::ErrorKind::State) when the function is not open, and
+    /// whatever keeps this row from being answered; other rows are not affected.
+    async fn predict(&self, row: &[Value]) -> Result<Prediction, Error>;
+
+    /// Gives up what `open` took; closing a function that is not open does nothing.
+    ///
+    /// # Errors
+    ///
+    /// Every failure on the way; the function is closed all the same.
+    async fn close(&mut self) -> Result<(), Error>;
+}

@@ -1,0 +1,146 @@
+//! What one option is: the facts that the parser, the errors and the documentation all read.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::{Description, InvalidValue, OptionValue};
+
+/// The part of the documentation an option belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Section {
+    /// What every model needs.
+    Common,
+    /// What only some models or deployments need.
+    Advanced,
+}
+
+impl Section {
+    /// Every section, in the order in which documentation lists them.
+    pub const ALL: &'static [Section] = &[Section::Common, Section::Advanced];
+
+    /// The name used in file names: `common` or `advanced`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Section::Common => "common",
+            Section::Advanced => "advanced",
+        }
+    }
+}
+
+/// Whether an option must be given, and what holds when it is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Presence {
+    /// The option must be given.
+    Required,
+    /// The option may be left out and then has no value.
+    Optional,
+    /// The option may be left out and then has this value, in the text form a user would write.
+    Default(&'static str),
+}
+
+/// One entry of the [`CATALOG`](crate::CATALOG): the facts of an option without its Rust type.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct OptionDefinition {
+    /// The key as users write it, for example `model-name`.
+    pub key: &'static str,
+    /// Where the documentation lists the option.
+    pub section: Section,
+    /// Whether the option must be given.
+    pub presence: Presence,
+    /// The type as the documentation names it, for example `Duration`.
+    pub type_name: &'static str,
+    /// The name of the option's field in [`OptionValues`](crate::OptionValues).
+    pub field: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) canonical: fn(&str) -> Result<String, InvalidValue>,
+    pub(crate) loggable: fn(&str) -> String,
+}
+
+impl OptionDefinition {
+    /// What the option does, as pieces of text, code and links.
+    #[must_use]
+    pub fn description(&self) -> Description {
+        Description::parse(self.text)
+    }
+
+    /// The text of a default as documentation shows it: `(none)` without one, strings quoted.
+    #[must_use]
+    pub fn default_text(&self) -> String {
+        match self.presence {
+            Presence::Required | Presence::Optional => "(none)".to_owned(),
+            Presence::Default(text) if self.type_name == String::TYPE_NAME => {
+                format!("\"{text}\"")
+            }
+            Presence::Default(text) => text.to_owned(),
+        }
+    }
+
+    /// Parses `text` as a value of this option and writes it back in its canonical form.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] when `text` is no value of this option.
+    pub fn canonical(&self, text: &str) -> Result<String, InvalidValue> {
+        (self.canonical)(text)
+    }
+
+    /// `text` as it may stand in a log or an error: without secrets.
+    #[must_use]
+    pub fn loggable(&self, text: &str) -> String {
+        (self.loggable)(text)
+    }
+}
+
+impl fmt::Debug for OptionDefinition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("OptionDefinition")
+            .field("key", &self.key)
+            .field("type_name", &self.type_name)
+            .field("presence", &self.presence)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An option and the Rust type of its value.
+///
+/// ```
+/// use triton_options::SEQUENCE_ID;
+///
+/// assert_eq!(SEQUENCE_ID.key(), "sequence-id");
+/// ```
+pub struct ConfigOption<T> {
+    definition: OptionDefinition,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> ConfigOption<T> {
+    /// The key as users write it.
+    #[must_use]
+    pub const fn key(&self) -> &'static str {
+        self.definition.key
+    }
+
+    /// Every fact of the option.
+    #[must_use]
+    pub const fn definition(&self) -> &OptionDefinition {
+        &self.definition
+    }
+
+    pub(crate) const fn new(definition: OptionDefinition) -> Self {
+        Self {
+            definition,
+            value: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for ConfigOption<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.definition.fmt(formatter)
+    }
+}

@@ -1,0 +1,208 @@
+//! From a string map, as an SQL WITH clause gives it, to typed options.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::definitions::ReadValues;
+use crate::{
+    CATALOG, ConfigOption, OptionDefinition, OptionError, OptionErrors, OptionValue, OptionValues,
+    Presence, SequenceMode, rules,
+};
+
+/// Options as text, before anything is checked: setting one never fails.
+///
+/// ```
+/// use triton_options::{ENDPOINT, MODEL_NAME, OptionMap};
+///
+/// let options = OptionMap::new()
+///     .with(ENDPOINT.key(), "localhost:8000")
+///     .with(MODEL_NAME.key(), "echo")
+///     .parse()?;
+/// assert_eq!(options.endpoint.to_string(), "http://localhost:8000/");
+/// # Ok::<(), triton_options::OptionErrors>(())
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct OptionMap(BTreeMap<String, String>);
+
+impl OptionMap {
+    /// A map without any option.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// This map with one option set; a value it had before is replaced.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.set(key, value);
+        self
+    }
+
+    /// Sets one option; a value it had before is replaced and returned.
+    pub fn set(&mut self, key: impl Into<String>, value: impl Into<String>) -> Option<String> {
+        self.0.insert(key.into(), value.into())
+    }
+
+    /// The text of an option, when it was given.
+    #[must_use]
+    pub fn get<T>(&self, option: &ConfigOption<T>) -> Option<&str> {
+        self.0.get(option.key()).map(String::as_str)
+    }
+
+    /// Checks every option and the rules between them.
+    ///
+    /// # Errors
+    ///
+    /// [`OptionErrors`] with every problem found: missing, malformed and unknown options, and
+    /// rules broken.
+    pub fn parse(&self) -> Result<TritonOptions, OptionErrors> {
+        let mut reader = OptionReader {
+            map: self,
+            errors: Vec::new(),
+        };
+        let read = ReadValues::read(&mut reader);
+        let mut errors = reader.errors;
+        let sequence_mode = rules::check(self, &read, &mut errors);
+        errors.extend(self.unknown());
+        OptionErrors::check(errors)?;
+        let (Some(values), Some(sequence_mode)) = (read.complete(), sequence_mode) else {
+            unreachable!("an option that could not be read was reported as an error")
+        };
+        Ok(TritonOptions(Arc::new(Checked {
+            values,
+            sequence_mode,
+        })))
+    }
+
+    fn unknown(&self) -> impl Iterator<Item = OptionError> {
+        self.0
+            .keys()
+            .filter(|key| CATALOG.iter().all(|definition| definition.key != *key))
+            .map(|key| OptionError::Unknown {
+                key: key.clone(),
+                nearest: nearest_key(key),
+            })
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for OptionMap {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(options: I) -> Self {
+        let pairs = options.into_iter();
+        Self(pairs.map(|(key, value)| (key.into(), value.into())).collect())
+    }
+}
+
+/// Shows the keys, and the values without their secrets.
+impl std::fmt::Debug for OptionMap {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut map = formatter.debug_map();
+        for (key, value) in &self.0 {
+            match CATALOG.iter().find(|definition| definition.key == key) {
+                Some(definition) => map.entry(key, &definition.loggable(value)),
+                // Nobody knows whether the value of an unknown key is a secret.
+                None => map.entry(key, &"(hidden)"),
+            };
+        }
+        map.finish()
+    }
+}
+
+/// The checked options of a model: immutable, and cheap to clone.
+///
+/// It reads like a struct with one field per option: see [`OptionValues`]. The only way to get
+/// one is to parse a map, so whoever holds one holds options that fit together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TritonOptions(Arc<Checked>);
+
+#[derive(Debug, PartialEq)]
+struct Checked {
+    values: OptionValues,
+    sequence_mode: SequenceMode,
+}
+
+impl TritonOptions {
+    /// Checks options given as pairs of key and value; of a repeated key the last one counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`OptionMap::parse`].
+    pub fn parse<K, V>(options: impl IntoIterator<Item = (K, V)>) -> Result<Self, OptionErrors>
+    where
+        K: Into<String>,
+        V: Into<String>,
+    {
+        options.into_iter().collect::<OptionMap>().parse()
+    }
+
+    /// How requests belong to sequences, as the four `sequence-` options together say.
+    #[must_use]
+    pub fn sequence_mode(&self) -> &SequenceMode {
+        &self.0.sequence_mode
+    }
+}
+
+impl Deref for TritonOptions {
+    type Target = OptionValues;
+
+    fn deref(&self) -> &OptionValues {
+        &self.0.values
+    }
+}
+
+/// Reads single options from a map and collects what is wrong with them.
+pub(crate) struct OptionReader<'a> {
+    map: &'a OptionMap,
+    errors: Vec<OptionError>,
+}
+
+impl OptionReader<'_> {
+    /// A value that must be there, given or by default; `None` means an error was recorded.
+    pub(crate) fn value<T: OptionValue>(&mut self, option: &ConfigOption<T>) -> Option<T> {
+        let definition = option.definition();
+        match (self.map.get(option), definition.presence) {
+            (Some(text), _) | (None, Presence::Default(text)) => self.parse(definition, text),
+            (None, Presence::Required | Presence::Optional) => {
+                self.errors.push(OptionError::Missing {
+                    key: definition.key,
+                    expected: T::EXPECTED,
+                });
+                None
+            }
+        }
+    }
+
+    /// A value that may be absent; the outer `None` means an error was recorded.
+    pub(crate) fn optional<T: OptionValue>(
+        &mut self,
+        option: &ConfigOption<T>,
+    ) -> Option<Option<T>> {
+        match self.map.get(option) {
+            Some(text) => self.parse(option.definition(), text).map(Some),
+            None => Some(None),
+        }
+    }
+
+    fn parse<T: OptionValue>(&mut self, definition: &OptionDefinition, text: &str) -> Option<T> {
+        T::parse(text)
+            .map_err(|invalid| {
+                self.errors.push(OptionError::Invalid {
+                    key: definition.key,
+                    value: definition.loggable(text),
+                    expected: invalid.expected,
+                });
+            })
+            .ok()
+    }
+}
+
+/// The known key most like `key`, when it is near enough to be a slip of the hand.
+fn nearest_key(key: &str) -> Option<&'static str> {
+    let lowered = key.to_lowercase().replace('_', "-");
+    CATALOG
+        .iter()
+        .map(|definition| (strsim::damerau_levenshtein(&lowered, definition.key), definition.key))
+        .min()
+        .filter(|(distance, nearest)| *distance <= 2.max(nearest.len() / 4))
+        .map(|(_, nearest)| nearest)
+}

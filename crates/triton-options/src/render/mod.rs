@@ -1,0 +1,56 @@
+//! The catalog as documentation: tables of Key, Default, Type and Description.
+//!
+//! Rows stand in alphabetical order of their keys and the output depends on nothing but the
+//! catalog, so that a committed page can be compared byte for byte.
+
+pub mod html;
+pub mod markdown;
+
+use crate::{CATALOG, OptionDefinition, Section};
+
+/// The headings of every table, in order.
+pub const COLUMNS: [&str; 4] = ["Key", "Default", "Type", "Description"];
+
+/// The options of `section`, or of all sections, in alphabetical order of their keys.
+#[must_use]
+pub fn sorted(section: Option<Section>) -> Vec<&'static OptionDefinition> {
+    let mut definitions: Vec<_> = CATALOG
+        .iter()
+        .copied()
+        .filter(|definition| section.is_none_or(|section| definition.section == section))
+        .collect();
+    definitions.sort_by_key(|definition| definition.key);
+    definitions
+}
+
+/// A generated page: the name of its file, and its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Page {
+    /// The file's name, without a folder.
+    pub file_name: String,
+    /// Everything in the file.
+    pub text: String,
+}
+
+/// Every generated page, in the order of their names.
+#[must_use]
+pub fn pages() -> Vec<Page> {
+    let section_page = |section: &Section| Page {
+        file_name: format!("model_triton_{}_section.html", section.name()),
+        text: html::table(Some(*section)),
+    };
+    let whole_pages = [
+        Page {
+            file_name: "triton_configuration.html".to_owned(),
+            text: html::table(None),
+        },
+        Page {
+            file_name: "triton_configuration.md".to_owned(),
+            text: markdown::page(),
+        },
+    ];
+    let mut pages: Vec<Page> = Section::ALL.iter().map(section_page).chain(whole_pages).collect();
+    pages.sort_by(|left, right| left.file_name.cmp(&right.file_name));
+    pages
+}

@@ -1,0 +1,63 @@
+//! How the text of an option becomes a value, and what is said when it does not.
+
+mod duration;
+mod endpoint;
+mod model;
+mod scalar;
+
+pub use endpoint::{EMBEDDED_ENDPOINT, Endpoint};
+pub use model::{ModelName, ModelVersion};
+
+/// A type that options can have.
+pub trait OptionValue: Sized {
+    /// The type as documentation names it.
+    const TYPE_NAME: &'static str;
+
+    /// What a value looks like, as it follows the words "expected" or "set it to".
+    const EXPECTED: &'static str;
+
+    /// Reads the text a user wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] saying what was expected.
+    fn parse(text: &str) -> Result<Self, InvalidValue>;
+
+    /// The value as text in the one form that documentation uses; it parses back to itself.
+    fn canonical(&self) -> String;
+
+    /// `text`, valid or not, as it may stand in a log or an error message.
+    #[must_use]
+    fn loggable(text: &str) -> String {
+        quoted(text)
+    }
+}
+
+/// The text of an option could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}")]
+pub struct InvalidValue {
+    /// What would have been right.
+    pub expected: String,
+}
+
+impl InvalidValue {
+    pub(crate) fn of<T: OptionValue>() -> Self {
+        Self {
+            expected: T::EXPECTED.to_owned(),
+        }
+    }
+}
+
+/// `text` in single quotes, with control characters escaped, cut where it is very long.
+pub(crate) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 120;
+    match text.char_indices().nth(LONGEST) {
+        None => format!("'{}'", text.escape_debug()),
+        Some((cut, _)) => format!(
+            "'{}…' ({} bytes)",
+            text[..cut].escape_debug(),
+            text.len()
+        ),
+    }
+}
