@@ -1,2 +1,64 @@
-//! (being written)
-fn main() {}
+//! The project's own commands, so that a person and the CI run the same things.
+
+mod ci;
+mod command;
+mod docs;
+mod interrupt;
+mod lock;
+mod poll;
+mod test;
+mod triton;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run a real Triton Inference Server on this machine, without Docker or a GPU
+    #[command(subcommand)]
+    Triton(triton::Task),
+    /// Run all tests, with a real Triton for those that need one
+    Test {
+        /// Arguments for `cargo test`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Write the generated reference pages
+    Docs {
+        /// Write nothing; fail if a page is not what would be written
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run everything that a change must pass
+    Ci,
+}
+
+fn main() -> ExitCode {
+    // Without a backtrace even where one is asked for: the causes say what to do, and a
+    // page of frames would push them off the screen.
+    run().unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    interrupt::listen()?;
+    match arguments.task {
+        Task::Triton(task) => triton::run(task),
+        Task::Test { arguments } => test::run(&arguments),
+        Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),
+        Task::Ci => ci::run().map(|()| ExitCode::SUCCESS),
+    }
+}

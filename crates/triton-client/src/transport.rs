@@ -43,8 +43,13 @@ impl Transport {
             .build()
             .map_err(|error| {
                 let message = "the HTTP client cannot be set up";
-                Error::new(ErrorKind::InvalidRequest, &"set up".into(), &endpoint, message)
-                    .with_source(error)
+                Error::new(
+                    ErrorKind::InvalidRequest,
+                    &"set up".into(),
+                    &endpoint,
+                    message,
+                )
+                .with_source(error)
             })?;
         Ok(Self {
             endpoint,
@@ -63,7 +68,12 @@ impl Transport {
     ) -> Result<Answer, Error> {
         // `path` is made of checked names, so that it always is a relative reference.
         let url = self.endpoint.expose_url().join(path).map_err(|error| {
-            Error::new(ErrorKind::InvalidRequest, operation, &self.endpoint, error.to_string())
+            Error::new(
+                ErrorKind::InvalidRequest,
+                operation,
+                &self.endpoint,
+                error.to_string(),
+            )
         })?;
         let request = match body {
             None => self.http.request(Method::GET, url),
@@ -122,9 +132,7 @@ impl Transport {
         let message = server_message(&answer.body);
         let kind = match answer.status.as_u16() {
             // The only sign is the text; see the sequence batcher's `ResolveSequence`.
-            400 if message.contains("must specify the START flag") => {
-                ErrorKind::SequenceNotStarted
-            }
+            400 if message.contains("must specify the START flag") => ErrorKind::SequenceNotStarted,
             401 | 403 | 407 => ErrorKind::Denied,
             404 => ErrorKind::NotFound,
             501 => ErrorKind::Unsupported,
@@ -147,12 +155,18 @@ impl Transport {
 
     fn failure(&self, operation: &Operation, error: reqwest::Error) -> Error {
         let (kind, message) = if error.is_connect() {
-            (ErrorKind::Connect, "no connection could be made; is the server running there?".into())
+            (
+                ErrorKind::Connect,
+                "no connection could be made; is the server running there?".into(),
+            )
         } else if error.is_timeout() {
             let message = format!("no complete answer within {:?}", self.timeout);
             (ErrorKind::Timeout, message)
         } else if error.is_decode() || error.is_body() || error.is_request() {
-            (ErrorKind::Interrupted, "the connection broke before the answer was complete".into())
+            (
+                ErrorKind::Interrupted,
+                "the connection broke before the answer was complete".into(),
+            )
         } else {
             (ErrorKind::Protocol, "the answer is not valid HTTP".into())
         };

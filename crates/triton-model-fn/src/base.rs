@@ -81,7 +81,10 @@ impl FunctionBase {
     /// [`ErrorKind::State`] when the base is not open.
     pub fn opened(&self) -> Result<&OpenSubtask, Error> {
         self.open.as_ref().ok_or_else(|| {
-            Error::new(ErrorKind::State, "the function is not open: call open before predict")
+            Error::new(
+                ErrorKind::State,
+                "the function is not open: call open before predict",
+            )
         })
     }
 
@@ -141,8 +144,10 @@ mod tests {
         open.next_sequence().unwrap().unwrap().id.to_string()
     }
 
-    const AUTO: [(&str, &str); 2] =
-        [("sequence-id", "flink-job-123"), ("sequence-id-auto-increment", "true")];
+    const AUTO: [(&str, &str); 2] = [
+        ("sequence-id", "flink-job-123"),
+        ("sequence-id-auto-increment", "true"),
+    ];
 
     #[test]
     fn ids_count_from_zero_in_each_subtask_and_on_each_open() {
@@ -163,9 +168,14 @@ mod tests {
             let threads: Vec<_> = (0..8)
                 .map(|_| scope.spawn(|| (0..500).map(|_| next_id(open)).collect::<Vec<_>>()))
                 .collect();
-            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap())
+                .collect()
         });
-        let expected = (0..4000).map(|counter| format!("flink-job-123-0-{counter}")).collect();
+        let expected = (0..4000)
+            .map(|counter| format!("flink-job-123-0-{counter}"))
+            .collect();
         assert_eq!(ids, expected);
     }
 
@@ -182,7 +192,13 @@ mod tests {
     fn an_open_base_is_not_opened_twice() {
         let mut base = base(&[]);
         let subtask = Subtask::new(1, 2, 3).unwrap();
-        assert!(base.open(subtask).unwrap().next_sequence().unwrap().is_none());
+        assert!(
+            base.open(subtask)
+                .unwrap()
+                .next_sequence()
+                .unwrap()
+                .is_none()
+        );
         insta::assert_snapshot!(base.open(subtask).unwrap_err(), @"");
         base.close();
         base.close();

@@ -12,7 +12,10 @@ pub(crate) fn tensor(
     batched: bool,
 ) -> Result<Tensor, Error> {
     let input_error = |message: String| {
-        Error::new(ErrorKind::Input, format!("column '{}': {message}", column.name))
+        Error::new(
+            ErrorKind::Input,
+            format!("column '{}': {message}", column.name),
+        )
     };
     let mut shape = Vec::with_capacity(rank);
     let mut elements = Vec::new();
@@ -95,7 +98,10 @@ fn element_tensor(
 #[derive(Debug, thiserror::Error)]
 enum ConversionError {
     #[error("expected {expected}, found {found}")]
-    Kind { expected: DataType, found: &'static str },
+    Kind {
+        expected: DataType,
+        found: &'static str,
+    },
     #[error(transparent)]
     Tensor(#[from] TensorError),
 }
@@ -125,7 +131,10 @@ fn scalar_type(data_type: &DataType) -> &DataType {
 /// The value of an output tensor.
 pub(crate) fn value(column: &Column, tensor: &Tensor, batched: bool) -> Result<Value, Error> {
     let output_error = |message: String| {
-        Error::new(ErrorKind::Output, format!("output '{}': {message}", column.name))
+        Error::new(
+            ErrorKind::Output,
+            format!("output '{}': {message}", column.name),
+        )
     };
     let shape = tensor.shape();
     let shape = match (batched, shape) {

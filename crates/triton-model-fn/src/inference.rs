@@ -81,7 +81,9 @@ impl ModelFunction for InferenceFunction {
 
     async fn predict(&self, row: &[Value]) -> Result<Prediction, Error> {
         let open = self.base.opened()?;
-        let request = self.request(open, row).map_err(|error| error.in_subtask(open.subtask))?;
+        let request = self
+            .request(open, row)
+            .map_err(|error| error.in_subtask(open.subtask))?;
         // Only a row that is sent takes an ID.
         let Some(sequence) = open.next_sequence()? else {
             let row = self.answer(open, request).await;

@@ -72,6 +72,9 @@ impl fmt::Display for Subtask {
             parallelism,
             attempt,
         } = self;
-        write!(formatter, "subtask {index} of {parallelism}, attempt {attempt}")
+        write!(
+            formatter,
+            "subtask {index} of {parallelism}, attempt {attempt}"
+        )
     }
 }

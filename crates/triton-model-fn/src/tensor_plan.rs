@@ -20,8 +20,16 @@ impl TensorPlan {
     /// Asks the server for the model, and compares it with the schema and the options.
     pub(crate) async fn negotiate(open: &OpenSubtask, schema: &Schema) -> Result<Self, Error> {
         let unreachable = |error| Error::call("the model could not be looked up", error);
-        let metadata = open.client.model_metadata(&open.model).await.map_err(unreachable)?;
-        let config = open.client.model_config(&open.model).await.map_err(unreachable)?;
+        let metadata = open
+            .client
+            .model_metadata(&open.model)
+            .await
+            .map_err(unreachable)?;
+        let config = open
+            .client
+            .model_config(&open.model)
+            .await
+            .map_err(unreachable)?;
         let mut mismatches = compare(schema, &metadata, &config);
         mismatches.extend(compare_sequences(open, &config));
         if !mismatches.is_empty() {
@@ -32,7 +40,10 @@ impl TensorPlan {
             );
             return Err(Error::new(ErrorKind::Mismatch, message));
         }
-        let inputs = schema.inputs.iter().filter_map(|column| find(&metadata.inputs, column));
+        let inputs = schema
+            .inputs
+            .iter()
+            .filter_map(|column| find(&metadata.inputs, column));
         Ok(Self {
             batched: config.max_batch_size > 0,
             inputs: inputs.cloned().collect(),
@@ -120,7 +131,11 @@ fn compare(schema: &Schema, metadata: &ModelMetadata, config: &ModelConfig) -> V
         }
     }
     for tensor in &metadata.inputs {
-        if schema.inputs.iter().all(|column| column.name != tensor.name) {
+        if schema
+            .inputs
+            .iter()
+            .all(|column| column.name != tensor.name)
+        {
             mismatches.push(format!(
                 "the model's input '{}' ({}) has no column",
                 tensor.name, tensor.datatype

@@ -121,10 +121,17 @@ mod tests {
     fn keys_are_unique_kebab_case_and_named_like_their_field() {
         let mut seen = std::collections::BTreeSet::new();
         for definition in CATALOG {
-            assert!(seen.insert(definition.key), "{} is defined twice", definition.key);
+            assert!(
+                seen.insert(definition.key),
+                "{} is defined twice",
+                definition.key
+            );
             assert_eq!(definition.field.replace('_', "-"), definition.key);
             let kebab = |word: &str| {
-                !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+                !word.is_empty()
+                    && word
+                        .chars()
+                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
             };
             assert!(definition.key.split('-').all(kebab), "{}", definition.key);
         }
@@ -134,7 +141,12 @@ mod tests {
     fn defaults_parse_back_to_themselves() {
         for definition in CATALOG {
             if let Presence::Default(text) = definition.presence {
-                assert_eq!(definition.canonical(text).as_deref(), Ok(text), "{}", definition.key);
+                assert_eq!(
+                    definition.canonical(text).as_deref(),
+                    Ok(text),
+                    "{}",
+                    definition.key
+                );
             }
         }
     }
@@ -146,7 +158,11 @@ mod tests {
             assert!(!description.paragraphs.is_empty(), "{}", definition.key);
             for piece in description.paragraphs.iter().flatten() {
                 if let Piece::Text(text) = piece {
-                    assert!(!text.contains(['`', '[', ']']), "{}: {text}", definition.key);
+                    assert!(
+                        !text.contains(['`', '[', ']']),
+                        "{}: {text}",
+                        definition.key
+                    );
                 }
             }
             let text = definition.text.trim();

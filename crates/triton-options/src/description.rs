@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn code_links_and_paragraphs_become_pieces() {
-        let description = Description::parse(" Use `a-b` or\n see [docs](https://x.org/a).\n\n More.");
+        let description =
+            Description::parse(" Use `a-b` or\n see [docs](https://x.org/a).\n\n More.");
         assert_eq!(
             description.paragraphs,
             vec![

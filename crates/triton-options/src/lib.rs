@@ -36,6 +36,4 @@ pub use description::{Description, Piece};
 pub use error::{OptionError, OptionErrors};
 pub use option_map::{OptionMap, TritonOptions};
 pub use sequence::{MAX_SEQUENCE_ID_BYTES, SequenceBase, SequenceMode};
-pub use value::{
-    EMBEDDED_ENDPOINT, Endpoint, InvalidValue, ModelName, ModelVersion, OptionValue,
-};
+pub use value::{EMBEDDED_ENDPOINT, Endpoint, InvalidValue, ModelName, ModelVersion, OptionValue};

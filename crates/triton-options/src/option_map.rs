@@ -89,7 +89,11 @@ impl OptionMap {
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for OptionMap {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(options: I) -> Self {
         let pairs = options.into_iter();
-        Self(pairs.map(|(key, value)| (key.into(), value.into())).collect())
+        Self(
+            pairs
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+        )
     }
 }
 
@@ -201,7 +205,12 @@ fn nearest_key(key: &str) -> Option<&'static str> {
     let lowered = key.to_lowercase().replace('_', "-");
     CATALOG
         .iter()
-        .map(|definition| (strsim::damerau_levenshtein(&lowered, definition.key), definition.key))
+        .map(|definition| {
+            (
+                strsim::damerau_levenshtein(&lowered, definition.key),
+                definition.key,
+            )
+        })
         .min()
         .filter(|(distance, nearest)| *distance <= 2.max(nearest.len() / 4))
         .map(|(_, nearest)| nearest)

@@ -34,8 +34,16 @@ fn sequence_mode(
     let id = read.sequence_id.as_ref()?.as_deref();
     let auto_increment = read.sequence_id_auto_increment?;
     let flags = [
-        (SEQUENCE_START.key(), read.sequence_start, map.get(&SEQUENCE_START)),
-        (SEQUENCE_END.key(), read.sequence_end, map.get(&SEQUENCE_END)),
+        (
+            SEQUENCE_START.key(),
+            read.sequence_start,
+            map.get(&SEQUENCE_START),
+        ),
+        (
+            SEQUENCE_END.key(),
+            read.sequence_end,
+            map.get(&SEQUENCE_END),
+        ),
     ];
     let before = errors.len();
     let mode = match (id, auto_increment) {
@@ -104,12 +112,7 @@ fn per_request(
     base.map(|base| SequenceMode::PerRequest { base })
 }
 
-fn fixed(
-    id: &str,
-    start: bool,
-    end: bool,
-    errors: &mut Vec<OptionError>,
-) -> Option<SequenceMode> {
+fn fixed(id: &str, start: bool, end: bool, errors: &mut Vec<OptionError>) -> Option<SequenceMode> {
     if id.is_empty() || id.contains('\0') || id.len() > MAX_SEQUENCE_ID_BYTES {
         errors.push(bad_id(id, MAX_SEQUENCE_ID_BYTES, ", the server's limit"));
         return None;
@@ -170,7 +173,10 @@ mod tests {
     #[test]
     fn without_a_sequence_id_there_is_no_sequence() {
         assert_eq!(parse(&[]), Ok(SequenceMode::None));
-        assert_eq!(parse(&[("sequence-start", "false")]), Ok(SequenceMode::None));
+        assert_eq!(
+            parse(&[("sequence-start", "false")]),
+            Ok(SequenceMode::None)
+        );
     }
 
     #[test]
@@ -190,7 +196,10 @@ mod tests {
         let expected = Ok(SequenceMode::PerRequest { base });
         assert_eq!(parse(&[("sequence-id", "job"), AUTO]), expected);
         let flags = [("sequence-start", "true"), ("sequence-end", "true")];
-        assert_eq!(parse(&[("sequence-id", "job"), AUTO, flags[0], flags[1]]), expected);
+        assert_eq!(
+            parse(&[("sequence-id", "job"), AUTO, flags[0], flags[1]]),
+            expected
+        );
     }
 
     #[test]
@@ -230,8 +239,14 @@ mod tests {
     fn an_empty_id_or_one_with_a_nul_is_refused_in_both_modes() {
         insta::assert_snapshot!(message(&[("sequence-id", "")]), @"");
         insta::assert_snapshot!(message(&[("sequence-id", "a\0b")]), @"");
-        assert_eq!(message(&[("sequence-id", ""), AUTO]), message(&[("sequence-id", "")]));
-        assert_eq!(message(&[("sequence-id", "a\0b"), AUTO]), message(&[("sequence-id", "a\0b")]));
+        assert_eq!(
+            message(&[("sequence-id", ""), AUTO]),
+            message(&[("sequence-id", "")])
+        );
+        assert_eq!(
+            message(&[("sequence-id", "a\0b"), AUTO]),
+            message(&[("sequence-id", "a\0b")])
+        );
     }
 
     #[test]

@@ -84,7 +84,13 @@ mod tests {
     #[test]
     fn the_longest_base_makes_an_id_of_exactly_the_longest_length() {
         let base = SequenceBase::new(&"b".repeat(SequenceBase::MAX_BYTES)).unwrap();
-        assert_eq!(base.sequence_id(u32::MAX, u64::MAX).len(), MAX_SEQUENCE_ID_BYTES);
-        assert_eq!(SequenceBase::new(&"b".repeat(SequenceBase::MAX_BYTES + 1)), None);
+        assert_eq!(
+            base.sequence_id(u32::MAX, u64::MAX).len(),
+            MAX_SEQUENCE_ID_BYTES
+        );
+        assert_eq!(
+            SequenceBase::new(&"b".repeat(SequenceBase::MAX_BYTES + 1)),
+            None
+        );
     }
 }

@@ -24,7 +24,8 @@ impl Client {
     /// Any failure to reach the server, and [`ErrorKind::Denied`](crate::ErrorKind::Denied) where
     /// the health API is restricted.
     pub async fn live(&self) -> Result<Readiness, Error> {
-        self.health(&"check liveness".into(), "v2/health/live").await
+        self.health(&"check liveness".into(), "v2/health/live")
+            .await
     }
 
     /// Whether the server, with all the models it was told to load, takes requests.
@@ -33,7 +34,8 @@ impl Client {
     ///
     /// As [`live`](Self::live).
     pub async fn ready(&self) -> Result<Readiness, Error> {
-        self.health(&"check readiness".into(), "v2/health/ready").await
+        self.health(&"check readiness".into(), "v2/health/ready")
+            .await
     }
 
     /// Whether a model takes requests; a model that the server does not know is not ready.

@@ -155,7 +155,11 @@ impl InferResponse {
         let found = self.outputs.iter().find(|output| output.name() == name);
         found.ok_or_else(|| TensorError::Missing {
             name: name.to_owned(),
-            present: self.outputs.iter().map(|output| output.name().to_owned()).collect(),
+            present: self
+                .outputs
+                .iter()
+                .map(|output| output.name().to_owned())
+                .collect(),
         })
     }
 }

@@ -131,7 +131,10 @@ impl Client {
     /// model, and any failure of the call.
     pub async fn model_metadata(&self, model: &ModelId) -> Result<ModelMetadata, Error> {
         let operation = model.operation("read metadata of");
-        let body = self.transport.call(&operation, &model.path(""), None).await?;
+        let body = self
+            .transport
+            .call(&operation, &model.path(""), None)
+            .await?;
         wire::json(&self.transport, &operation, &body)
     }
 
@@ -142,7 +145,10 @@ impl Client {
     /// As [`model_metadata`](Self::model_metadata).
     pub async fn model_config(&self, model: &ModelId) -> Result<ModelConfig, Error> {
         let operation = model.operation("read configuration of");
-        let body = self.transport.call(&operation, &model.path("/config"), None).await?;
+        let body = self
+            .transport
+            .call(&operation, &model.path("/config"), None)
+            .await?;
         wire::json(&self.transport, &operation, &body)
     }
 }

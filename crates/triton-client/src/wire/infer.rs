@@ -51,13 +51,22 @@ pub(crate) fn encode(
         body.extend_from_slice(b"\"data\":");
         json_data::write(&mut body, tensor).map_err(|error| {
             let message = format!("input '{}' cannot be sent: {error}", tensor.name());
-            Error::new(ErrorKind::InvalidRequest, operation, &transport.endpoint, message)
+            Error::new(
+                ErrorKind::InvalidRequest,
+                operation,
+                &transport.endpoint,
+                message,
+            )
         })?;
         body.push(b'}');
     }
     body.push(b']');
     if !request.outputs.is_empty() {
-        let outputs: Vec<_> = request.outputs.iter().map(|name| json!({ "name": name })).collect();
+        let outputs: Vec<_> = request
+            .outputs
+            .iter()
+            .map(|name| json!({ "name": name }))
+            .collect();
         body.extend_from_slice(b",\"outputs\":");
         body.extend_from_slice(json!(outputs).to_string().as_bytes());
     }
@@ -96,14 +105,20 @@ pub(crate) fn decode(
         let tensor = Tensor::from_raw(head.name, head.datatype, head.shape, data.freeze());
         outputs.push(tensor.map_err(|error| {
             let message = format!("the answer contradicts itself: {error}");
-            transport.protocol_error(operation, message).with_source(error)
+            transport
+                .protocol_error(operation, message)
+                .with_source(error)
         })?);
     }
     let present: BTreeSet<&str> = outputs.iter().map(Tensor::name).collect();
     if present.len() < outputs.len() {
         return Err(transport.protocol_error(operation, "an output came twice"));
     }
-    if let Some(missing) = request.outputs.iter().find(|name| !present.contains(name.as_str())) {
+    if let Some(missing) = request
+        .outputs
+        .iter()
+        .find(|name| !present.contains(name.as_str()))
+    {
         let message = format!(
             "the model left out the output '{missing}' that was asked for; it returned: {}",
             present.into_iter().collect::<Vec<_>>().join(", ")

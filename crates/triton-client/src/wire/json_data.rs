@@ -210,7 +210,10 @@ impl<'de> Visitor<'de> for ByteStringVisitor<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
-        while elements.next_element_seed(ByteString(&mut *self.0))?.is_some() {}
+        while elements
+            .next_element_seed(ByteString(&mut *self.0))?
+            .is_some()
+        {}
         Ok(())
     }
 }
@@ -237,6 +240,8 @@ impl<'de> Visitor<'de> for ByteString<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(A::Error::custom("nested BYTES data is not supported: outputs are always flat"))
+        Err(A::Error::custom(
+            "nested BYTES data is not supported: outputs are always flat",
+        ))
     }
 }

@@ -33,5 +33,7 @@ fn malformed(
         body.len(),
         text.escape_debug()
     );
-    transport.protocol_error(operation, message).with_source(error)
+    transport
+        .protocol_error(operation, message)
+        .with_source(error)
 }

@@ -60,7 +60,10 @@ fn piece(piece: &Piece) -> String {
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
-        if matches!(character, '|' | '\\' | '*' | '_' | '<' | '>' | '`' | '[' | ']') {
+        if matches!(
+            character,
+            '|' | '\\' | '*' | '_' | '<' | '>' | '`' | '[' | ']'
+        ) {
             escaped.push('\\');
         }
         escaped.push(character);

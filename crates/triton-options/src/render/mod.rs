@@ -50,7 +50,11 @@ pub fn pages() -> Vec<Page> {
             text: markdown::page(),
         },
     ];
-    let mut pages: Vec<Page> = Section::ALL.iter().map(section_page).chain(whole_pages).collect();
+    let mut pages: Vec<Page> = Section::ALL
+        .iter()
+        .map(section_page)
+        .chain(whole_pages)
+        .collect();
     pages.sort_by(|left, right| left.file_name.cmp(&right.file_name));
     pages
 }

@@ -13,11 +13,31 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 const UNITS: &[(&str, u128, &[&str])] = &[
     ("d", 86_400 * NANOS_PER_SECOND, &["d", "day", "days"]),
     ("h", 3_600 * NANOS_PER_SECOND, &["h", "hour", "hours"]),
-    ("min", 60 * NANOS_PER_SECOND, &["min", "m", "minute", "minutes"]),
-    ("s", NANOS_PER_SECOND, &["s", "sec", "secs", "second", "seconds"]),
-    ("ms", 1_000_000, &["ms", "milli", "millis", "millisecond", "milliseconds"]),
-    ("µs", 1_000, &["µs", "us", "micro", "micros", "microsecond", "microseconds"]),
-    ("ns", 1, &["ns", "nano", "nanos", "nanosecond", "nanoseconds"]),
+    (
+        "min",
+        60 * NANOS_PER_SECOND,
+        &["min", "m", "minute", "minutes"],
+    ),
+    (
+        "s",
+        NANOS_PER_SECOND,
+        &["s", "sec", "secs", "second", "seconds"],
+    ),
+    (
+        "ms",
+        1_000_000,
+        &["ms", "milli", "millis", "millisecond", "milliseconds"],
+    ),
+    (
+        "µs",
+        1_000,
+        &["µs", "us", "micro", "micros", "microsecond", "microseconds"],
+    ),
+    (
+        "ns",
+        1,
+        &["ns", "nano", "nanos", "nanosecond", "nanoseconds"],
+    ),
 ];
 
 const MILLISECOND: u128 = 1_000_000;
@@ -57,7 +77,9 @@ impl OptionValue for Duration {
 
     fn canonical(&self) -> String {
         let nanos = self.as_nanos();
-        let largest = UNITS.iter().find(|(_, unit, _)| nanos > 0 && nanos.is_multiple_of(*unit));
+        let largest = UNITS
+            .iter()
+            .find(|(_, unit, _)| nanos > 0 && nanos.is_multiple_of(*unit));
         match largest {
             Some((name, unit, _)) => format!("{} {name}", nanos / unit),
             None => "0 ms".to_owned(),
@@ -84,7 +106,11 @@ mod tests {
             ("0", 0),
             ("2000 µs", 2),
         ] {
-            assert_eq!(Duration::parse(text), Ok(Duration::from_millis(millis)), "{text:?}");
+            assert_eq!(
+                Duration::parse(text),
+                Ok(Duration::from_millis(millis)),
+                "{text:?}"
+            );
         }
     }
 
@@ -97,7 +123,11 @@ mod tests {
 
     #[test]
     fn an_overflow_is_refused() {
-        for text in ["999999999999999999999 d", "18446744073709551616 s", "9".repeat(60).as_str()] {
+        for text in [
+            "999999999999999999999 d",
+            "18446744073709551616 s",
+            "9".repeat(60).as_str(),
+        ] {
             let invalid = Duration::parse(text).expect_err(text);
             assert!(invalid.expected.contains("no longer than"), "{invalid}");
         }
@@ -105,7 +135,12 @@ mod tests {
 
     #[test]
     fn the_canonical_form_uses_the_largest_whole_unit_and_parses_back() {
-        for (millis, text) in [(30_000, "30 s"), (60_000, "1 min"), (1_500, "1500 ms"), (0, "0 ms")] {
+        for (millis, text) in [
+            (30_000, "30 s"),
+            (60_000, "1 min"),
+            (1_500, "1500 ms"),
+            (0, "0 ms"),
+        ] {
             let duration = Duration::from_millis(millis);
             assert_eq!(duration.canonical(), text);
             assert_eq!(Duration::parse(text), Ok(duration));

@@ -141,7 +141,14 @@ mod tests {
 
     #[test]
     fn other_addresses_are_refused() {
-        for text in ["", "ftp://triton", "http://", "embedded", "http://a b", "http://h/?token=x"] {
+        for text in [
+            "",
+            "ftp://triton",
+            "http://",
+            "embedded",
+            "http://a b",
+            "http://h/?token=x",
+        ] {
             assert!(Endpoint::parse(text).is_err(), "{text:?}");
         }
     }

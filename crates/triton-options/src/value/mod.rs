@@ -54,10 +54,6 @@ pub(crate) fn quoted(text: &str) -> String {
     const LONGEST: usize = 120;
     match text.char_indices().nth(LONGEST) {
         None => format!("'{}'", text.escape_debug()),
-        Some((cut, _)) => format!(
-            "'{}…' ({} bytes)",
-            text[..cut].escape_debug(),
-            text.len()
-        ),
+        Some((cut, _)) => format!("'{}…' ({} bytes)", text[..cut].escape_debug(), text.len()),
     }
 }

@@ -1,6 +1,7 @@
 //! Which model and which version of it: values that must survive inside a URL path.
 
 use std::fmt;
+use std::str::FromStr;
 
 use super::{InvalidValue, OptionValue};
 
@@ -35,6 +36,14 @@ impl OptionValue for ModelName {
 
     fn canonical(&self) -> String {
         self.0.clone()
+    }
+}
+
+impl FromStr for ModelName {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        Self::parse(text)
     }
 }
 
@@ -76,6 +85,14 @@ impl OptionValue for ModelVersion {
     }
 }
 
+impl FromStr for ModelVersion {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        Self::parse(text)
+    }
+}
+
 impl fmt::Display for ModelVersion {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -93,7 +110,16 @@ mod tests {
     fn a_version_is_latest_or_digits() {
         assert_eq!(ModelVersion::parse("latest"), Ok(ModelVersion::Latest));
         assert_eq!(ModelVersion::parse("12"), Ok(ModelVersion::Number(12)));
-        for text in ["", "-1", "+1", "v1", "Latest", "1.0", "18446744073709551616", " 1"] {
+        for text in [
+            "",
+            "-1",
+            "+1",
+            "v1",
+            "Latest",
+            "1.0",
+            "18446744073709551616",
+            " 1",
+        ] {
             assert!(ModelVersion::parse(text).is_err(), "{text:?}");
         }
     }

@@ -37,7 +37,10 @@ fn every_problem_is_reported_at_once() {
 #[test]
 fn a_value_is_shown_escaped_and_cut() {
     let long = format!("line\nbreak{}", "x".repeat(500));
-    let options = [("endpoint", "localhost:8000"), ("model-name", long.as_str())];
+    let options = [
+        ("endpoint", "localhost:8000"),
+        ("model-name", long.as_str()),
+    ];
     insta::assert_snapshot!(message(&options), @"");
 }
 
@@ -53,7 +56,10 @@ fn the_debug_form_of_a_map_hides_what_may_be_secret() {
 #[test]
 fn the_text_of_sequence_id_names_the_limits_in_force() {
     let text = format!("{:?}", SEQUENCE_ID.definition().description());
-    for limit in [triton_options::MAX_SEQUENCE_ID_BYTES, SequenceBase::MAX_BYTES] {
+    for limit in [
+        triton_options::MAX_SEQUENCE_ID_BYTES,
+        SequenceBase::MAX_BYTES,
+    ] {
         assert!(text.contains(&format!("at most {limit} bytes")), "{text}");
     }
 }

@@ -1,0 +1,366 @@
+//! The CREATE MODEL statement of Apache Flink, in which a model's columns and options are written.
+//!
+//! <https://nightlies.apache.org/flink/flink-docs-master/docs/dev/table/sql/create/#create-model>
+//! gives the grammar. A kept SQL tokenizer reads words, strings and comments; what is left is
+//! too small for a parser of all of SQL, none of which knows this statement.
+
+use std::fmt;
+
+use sqlparser::dialect::GenericDialect;
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use triton_model_fn::{Column, DataType, Schema};
+use triton_options::OptionMap;
+
+/// The value of the option `provider` that names this project.
+const PROVIDER: &str = "triton";
+
+/// A model as its statement defines it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct ModelDefinition {
+    pub(crate) schema: Schema,
+    pub(crate) options: OptionMap,
+}
+
+/// A statement that is not understood, and where.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("line {line}, column {column}: {message}")]
+pub(crate) struct SqlError {
+    line: u64,
+    column: u64,
+    message: String,
+}
+
+impl SqlError {
+    fn new(location: Location, message: impl Into<String>) -> Self {
+        Self {
+            line: location.line,
+            column: location.column,
+            message: message.into(),
+        }
+    }
+}
+
+/// Reads the one CREATE MODEL statement in `sql`.
+pub(crate) fn parse(sql: &str) -> Result<ModelDefinition, SqlError> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(|error| SqlError::new(error.location, error.message))?;
+    let tokens = tokens
+        .into_iter()
+        .filter(|token| !matches!(token.token, Token::Whitespace(_)))
+        .collect();
+    let mut parser = Parser {
+        tokens,
+        position: 0,
+        open_angles: 0,
+        end: end_of(sql),
+    };
+    parser.statement()
+}
+
+fn end_of(sql: &str) -> Location {
+    let last_line = sql.lines().last().unwrap_or_default();
+    Location {
+        line: sql.lines().count().max(1) as u64,
+        column: last_line.chars().count() as u64 + 1,
+    }
+}
+
+struct Parser {
+    tokens: Vec<TokenWithSpan>,
+    position: usize,
+    /// Closing angles still to come from a `>>` that was taken as one token.
+    open_angles: usize,
+    end: Location,
+}
+
+impl Parser {
+    fn statement(&mut self) -> Result<ModelDefinition, SqlError> {
+        self.keyword("CREATE")?;
+        self.optional_keyword("TEMPORARY");
+        self.keyword("MODEL")?;
+        if self.optional_keyword("IF") {
+            self.keyword("NOT")?;
+            self.keyword("EXISTS")?;
+        }
+        self.identifier("the model's name")?;
+        while self.optional(&Token::Period) {
+            self.identifier("the model's name")?;
+        }
+        self.keyword("INPUT")?;
+        let inputs = self.columns()?;
+        self.keyword("OUTPUT")?;
+        let outputs = self.columns()?;
+        if self.optional_keyword("COMMENT") {
+            self.string("the comment")?;
+        }
+        self.keyword("WITH")?;
+        let options = self.options()?;
+        self.optional(&Token::SemiColon);
+        match self.peek() {
+            None => Ok(ModelDefinition {
+                schema: Schema { inputs, outputs },
+                options,
+            }),
+            Some(_) => Err(self.unexpected("the end: a file holds one statement")),
+        }
+    }
+
+    fn columns(&mut self) -> Result<Vec<Column>, SqlError> {
+        self.expect(&Token::LParen)?;
+        let mut columns = Vec::new();
+        loop {
+            let name = self.identifier("a column's name")?;
+            let data_type = self.data_type()?;
+            if self.optional_keyword("NOT") {
+                self.keyword("NULL")?;
+            }
+            if self.optional_keyword("COMMENT") {
+                self.string("the comment")?;
+            }
+            columns.push(Column::new(name, data_type));
+            if !self.optional(&Token::Comma) {
+                self.expect(&Token::RParen)?;
+                return Ok(columns);
+            }
+        }
+    }
+
+    fn data_type(&mut self) -> Result<DataType, SqlError> {
+        const EXPECTED: &str = "a type: BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, \
+                                STRING or ARRAY<…> of these";
+        let location = self.location();
+        let name = match self.peek() {
+            Some(Token::Word(word)) if word.quote_style.is_none() => word.value.to_uppercase(),
+            _ => return Err(self.unexpected(EXPECTED)),
+        };
+        let data_type = match name.as_str() {
+            "BOOLEAN" => DataType::Boolean,
+            "TINYINT" => DataType::TinyInt,
+            "SMALLINT" => DataType::SmallInt,
+            "INT" | "INTEGER" => DataType::Integer,
+            "BIGINT" => DataType::BigInt,
+            "FLOAT" => DataType::Float,
+            "DOUBLE" => DataType::Double,
+            "STRING" => DataType::String,
+            "ARRAY" => {
+                self.position += 1;
+                self.expect(&Token::Lt)?;
+                let element = self.data_type()?;
+                self.closing_angle()?;
+                return Ok(DataType::Array(Box::new(element)));
+            }
+            _ => {
+                let message = format!("expected {EXPECTED}, found '{name}'");
+                return Err(SqlError::new(location, message));
+            }
+        };
+        self.position += 1;
+        if data_type == DataType::Double {
+            self.optional_keyword("PRECISION");
+        }
+        Ok(data_type)
+    }
+
+    /// A `>`, which may be half of a `>>`.
+    fn closing_angle(&mut self) -> Result<(), SqlError> {
+        if self.open_angles > 0 {
+            self.open_angles -= 1;
+            return Ok(());
+        }
+        if self.optional(&Token::ShiftRight) {
+            self.open_angles = 1;
+            return Ok(());
+        }
+        self.expect(&Token::Gt)
+    }
+
+    fn options(&mut self) -> Result<OptionMap, SqlError> {
+        self.expect(&Token::LParen)?;
+        let mut options = OptionMap::new();
+        let mut provider = None;
+        let start = self.location();
+        loop {
+            let location = self.location();
+            let key = self.string("an option's key")?;
+            self.expect(&Token::Eq)?;
+            let value_location = self.location();
+            let value = self.string("the option's value")?;
+            let repeated = if key == "provider" {
+                provider.replace((value, value_location)).is_some()
+            } else {
+                options.set(&key, value).is_some()
+            };
+            if repeated {
+                let message = format!("option '{key}' is given twice");
+                return Err(SqlError::new(location, message));
+            }
+            if !self.optional(&Token::Comma) {
+                self.expect(&Token::RParen)?;
+                break;
+            }
+        }
+        match provider {
+            Some((name, _)) if name == PROVIDER => Ok(options),
+            Some((name, location)) => {
+                let message = format!("option 'provider': expected '{PROVIDER}', found '{name}'");
+                Err(SqlError::new(location, message))
+            }
+            None => {
+                let message = format!("the options lack 'provider' = '{PROVIDER}'");
+                Err(SqlError::new(start, message))
+            }
+        }
+    }
+
+    fn identifier(&mut self, what: &str) -> Result<String, SqlError> {
+        match self.peek() {
+            Some(Token::Word(word)) => {
+                let name = word.value.clone();
+                self.position += 1;
+                Ok(name)
+            }
+            _ => Err(self.unexpected(what)),
+        }
+    }
+
+    fn string(&mut self, what: &str) -> Result<String, SqlError> {
+        match self.peek() {
+            Some(Token::SingleQuotedString(text)) => {
+                let text = text.clone();
+                self.position += 1;
+                Ok(text)
+            }
+            _ => Err(self.unexpected(&format!("{what} in single quotes"))),
+        }
+    }
+
+    fn keyword(&mut self, keyword: &str) -> Result<(), SqlError> {
+        if self.optional_keyword(keyword) {
+            Ok(())
+        } else {
+            Err(self.unexpected(keyword))
+        }
+    }
+
+    fn optional_keyword(&mut self, keyword: &str) -> bool {
+        let found = matches!(
+            self.peek(),
+            Some(Token::Word(word))
+                if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(keyword)
+        );
+        self.position += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, token: &Token) -> Result<(), SqlError> {
+        if self.optional(token) {
+            Ok(())
+        } else {
+            Err(self.unexpected(&format!("'{token}'")))
+        }
+    }
+
+    fn optional(&mut self, token: &Token) -> bool {
+        let found = self.peek() == Some(token);
+        self.position += usize::from(found);
+        found
+    }
+
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.position).map(|token| &token.token)
+    }
+
+    fn location(&self) -> Location {
+        let token = self.tokens.get(self.position);
+        token.map_or(self.end, |token| token.span.start)
+    }
+
+    fn unexpected(&self, expected: &str) -> SqlError {
+        let found = Found(self.peek());
+        SqlError::new(
+            self.location(),
+            format!("expected {expected}, found {found}"),
+        )
+    }
+}
+
+/// The token at which reading stopped, as a message names it.
+struct Found<'a>(Option<&'a Token>);
+
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => formatter.write_str("the end of the file"),
+            // A string may be the value of a secret option.
+            Some(Token::SingleQuotedString(_)) => formatter.write_str("a quoted text"),
+            Some(token) => write!(formatter, "'{token}'"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEED: &str = "
+        CREATE MODEL my_triton_model
+        INPUT (`value` INT NOT NULL, words ARRAY<ARRAY<STRING>>) -- two columns
+        OUTPUT (sum INT, p DOUBLE PRECISION)
+        WITH (
+          'provider' = 'triton',
+          'endpoint' = 'https://triton-server:8000/v2/models',
+          'model-name' = 'it''s',
+          'sequence-id' = 'flink-job-123'
+        );";
+
+    #[test]
+    fn a_statement_gives_columns_and_options() {
+        let model = parse(SEED).unwrap();
+        let words = DataType::Array(Box::new(DataType::Array(Box::new(DataType::String))));
+        assert_eq!(
+            model.schema,
+            Schema {
+                inputs: vec![
+                    Column::new("value", DataType::Integer),
+                    Column::new("words", words)
+                ],
+                outputs: vec![
+                    Column::new("sum", DataType::Integer),
+                    Column::new("p", DataType::Double)
+                ],
+            }
+        );
+        let options = OptionMap::new()
+            .with("endpoint", "https://triton-server:8000/v2/models")
+            .with("model-name", "it's")
+            .with("sequence-id", "flink-job-123");
+        assert_eq!(model.options, options);
+    }
+
+    #[test]
+    fn long_forms_of_the_head_are_read() {
+        let sql = "create temporary model if not exists `c`.d.m input(x float) output(y float) \
+                   comment 'c' with ('provider'='triton')";
+        assert!(parse(sql).is_ok());
+    }
+
+    fn message(sql: &str) -> String {
+        parse(sql).expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        insta::assert_snapshot!(message(""), @"");
+        insta::assert_snapshot!(message("CREATE TABLE t"), @"");
+        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x DECIMAL(3, 1))"), @"");
+        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x INT) WITH ()"), @"");
+        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x ARRAY<INT) OUTPUT"), @"");
+        insta::assert_snapshot!(message(&SEED.replace("'triton'", "'openai'")), @"");
+        insta::assert_snapshot!(message(&SEED.replace("'provider' = 'triton',", "")), @"");
+        insta::assert_snapshot!(message(&SEED.replace("'model-name'", "'endpoint'")), @"");
+        insta::assert_snapshot!(message(&SEED.replace("= 'it''s'", "it"),), @"");
+        insta::assert_snapshot!(message(&format!("{SEED} SELECT 1")), @"");
+        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x INT) OUTPUT (y INT) WITH ('a"), @"");
+    }
+}

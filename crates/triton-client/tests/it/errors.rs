@@ -1,0 +1,212 @@
+//! Every kind of error, with its words.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use triton_client::{
+    Client, Datatype, Error, ErrorKind, InferRequest, ModelId, Sequence, SequenceId, Tensor,
+};
+use triton_test_support::on_both_servers;
+
+on_both_servers!(
+    a_model_that_is_not_there_is_not_found,
+    a_sequence_that_was_not_started_is_told_apart,
+    a_wrong_datatype_is_rejected_in_the_servers_words,
+    a_large_answer_is_refused,
+);
+
+fn client(endpoint: &str) -> Client {
+    Client::builder(endpoint.parse().unwrap()).build().unwrap()
+}
+
+fn model(name: &str) -> ModelId {
+    ModelId::latest(name.parse().unwrap())
+}
+
+/// The error's words, the address of the server left out.
+fn words(error: &Error, endpoint: &str) -> String {
+    error.to_string().replace(endpoint, "http://server")
+}
+
+async fn a_model_that_is_not_there_is_not_found(endpoint: &str) {
+    let error = client(endpoint)
+        .model_metadata(&model("nobody"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::NotFound, Some(404))
+    );
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(words(&error, endpoint), @"");
+    }
+}
+
+async fn a_sequence_that_was_not_started_is_told_apart(endpoint: &str) {
+    let request = InferRequest::new(model("accumulate"))
+        .input(Tensor::from_slice("value", [1, 1], &[1]).unwrap())
+        .sequence(Sequence {
+            id: SequenceId::text("never-started").unwrap(),
+            start: false,
+            end: false,
+        });
+    let error = client(endpoint).infer(&request).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::SequenceNotStarted, Some(400))
+    );
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(words(&error, endpoint), @"");
+    }
+}
+
+async fn a_wrong_datatype_is_rejected_in_the_servers_words(endpoint: &str) {
+    let tensor = Tensor::from_slice("value", [1, 1], &[1_i64]).unwrap();
+    let request = InferRequest::new(model("echo")).input(tensor);
+    let error = client(endpoint).infer(&request).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::Rejected, Some(400))
+    );
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(words(&error, endpoint), @"");
+    }
+}
+
+async fn a_large_answer_is_refused(endpoint: &str) {
+    let client = Client::builder(endpoint.parse().unwrap()).response_limit(100);
+    let tensor = Tensor::from_slice("value", [1, 50], &[0.5_f32; 50]).unwrap();
+    let request = InferRequest::new(model("echo")).input(tensor);
+    let error = client.build().unwrap().infer(&request).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResponseTooLarge);
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(words(&error, endpoint), @"");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_endpoint_is_named_without_its_credentials() {
+    // A port that was free a moment ago, and that nobody listens on now.
+    let address = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let endpoint = format!("http://canary:canary@{address}");
+    let error = client(&endpoint).live().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Connect, None));
+    let words = words(&error, &format!("http://{address}"));
+    insta::assert_snapshot!(words, @"");
+    let mut chain = format!("{error:?}");
+    let mut source = std::error::Error::source(&error);
+    while let Some(error) = source {
+        chain.push_str(&format!("{error} {error:?}"));
+        source = error.source();
+    }
+    assert!(!chain.contains("canary"), "{chain}");
+}
+
+/// A server that answers every connection with `answer`, or never when there is none.
+fn raw_server(answer: Option<&'static [u8]>) -> String {
+    use std::io::{Read as _, Write as _};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        // Silent connections are kept, so that they stay open.
+        let mut open = Vec::new();
+        while let Ok((mut connection, _)) = listener.accept() {
+            if let Some(answer) = answer {
+                let _ = connection.read(&mut [0; 4096]);
+                let _ = connection.write_all(answer);
+            } else {
+                open.push(connection);
+            }
+        }
+    });
+    endpoint
+}
+
+async fn infer_error(answer: Option<&'static [u8]>) -> (ErrorKind, String) {
+    let endpoint = raw_server(answer);
+    let client = Client::builder(endpoint.parse().unwrap()).timeout(Duration::from_millis(300));
+    let request = InferRequest::new(model("echo"))
+        .input(Tensor::from_slice("value", [1], &[1.0_f32]).unwrap())
+        .output("echo");
+    let error = client.build().unwrap().infer(&request).await.unwrap_err();
+    (error.kind(), words(&error, &endpoint))
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_runs_into_the_timeout() {
+    let (kind, words) = infer_error(None).await;
+    assert_eq!(kind, ErrorKind::Timeout);
+    insta::assert_snapshot!(words, @"");
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_told_apart() {
+    let (kind, words) = infer_error(Some(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"model",
+    ))
+    .await;
+    assert_eq!(kind, ErrorKind::Interrupted);
+    insta::assert_snapshot!(words, @"");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_inference_response_is_shown() {
+    macro_rules! body {
+        ($length:literal, $body:literal) => {
+            Some(
+                concat!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: ",
+                    $length,
+                    "\r\n\r\n",
+                    $body
+                )
+                .as_bytes(),
+            )
+        };
+    }
+    let (kind, garbage) = infer_error(body!("5", "hello")).await;
+    assert_eq!(kind, ErrorKind::Protocol);
+    insta::assert_snapshot!(garbage, @"");
+    let (kind, missing) = infer_error(body!("14", r#"{"outputs":[]}"#)).await;
+    assert_eq!(kind, ErrorKind::Protocol);
+    insta::assert_snapshot!(missing, @"");
+    let (kind, count) = infer_error(body!(
+        "77",
+        r#"{"outputs":[{"name":"echo","datatype":"FP32","shape":[3],"data":[1.0,2.0]}]} "#
+    ))
+    .await;
+    assert_eq!(kind, ErrorKind::Protocol);
+    insta::assert_snapshot!(count, @"");
+}
+
+#[tokio::test]
+async fn a_tensor_that_json_cannot_carry_is_not_sent() {
+    let data = Bytes::from_static(&[0, 60]);
+    let half = Tensor::from_raw("value", Datatype::Fp16, [1], data).unwrap();
+    let binary = Tensor::from_byte_strings("value", [1], [b"\xff"]).unwrap();
+    for tensor in [half, binary] {
+        let request = InferRequest::new(model("echo")).input(tensor);
+        // Nobody listens there: the request must not get so far.
+        let error = client("http://127.0.0.1:1")
+            .infer(&request)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(error.message().split("it needs").nth(1).unwrap(), @"");
+        }
+    }
+}
+
+#[test]
+fn a_sequence_id_the_server_would_misread_is_refused() {
+    assert!(SequenceId::text("i".repeat(128)).is_ok());
+    insta::assert_snapshot!(SequenceId::text("a\0b").unwrap_err(), @"");
+    for text in [String::new(), "i".repeat(129), "é".repeat(65)] {
+        assert!(SequenceId::text(text).is_err());
+    }
+}

@@ -1,0 +1,9 @@
+//! The client through its public API, against the embedded server and a real Triton.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something unexpected comes"
+)]
+
+mod calls;
+mod errors;

@@ -1,0 +1,79 @@
+//! A client that sends exactly what it is told to.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use triton_embedded::EmbeddedTriton;
+
+/// An answer as it came over the wire.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The body of an answer with status 200.
+    pub(crate) fn success(self) -> String {
+        assert_eq!(self.status, 200, "{}", self.body);
+        self.body
+    }
+
+    /// The status and the text of an error.
+    pub(crate) fn error(self) -> (u16, String) {
+        let body: serde_json::Value = serde_json::from_str(&self.body).expect(&self.body);
+        (
+            self.status,
+            body["error"].as_str().expect("text").to_owned(),
+        )
+    }
+}
+
+/// Sends one request without waiting for the answer.
+pub(crate) fn send(server: &EmbeddedTriton, method: &str, path: &str, body: &str) -> TcpStream {
+    let endpoint = server.endpoint();
+    let address = endpoint.strip_prefix("http://").expect("a plain endpoint");
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .expect("a timeout");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).expect("sent");
+    stream
+}
+
+/// Reads the answer to what was sent.
+pub(crate) fn receive(mut stream: TcpStream) -> Answer {
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    let answer = String::from_utf8(answer).expect("UTF-8");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let content_type = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-type: "))
+        .unwrap_or_default();
+    Answer {
+        status: head[9..12].parse().expect("a status"),
+        content_type: content_type.to_owned(),
+        body: body.to_owned(),
+    }
+}
+
+pub(crate) fn get(server: &EmbeddedTriton, path: &str) -> Answer {
+    receive(send(server, "GET", path, ""))
+}
+
+pub(crate) fn infer(server: &EmbeddedTriton, model: &str, body: &str) -> Answer {
+    receive(send(
+        server,
+        "POST",
+        &format!("/v2/models/{model}/infer"),
+        body,
+    ))
+}

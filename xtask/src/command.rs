@@ -1,0 +1,72 @@
+//! Runs child processes so that none outlives an interrupted `cargo xtask`.
+
+use std::ffi::OsStr;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::{interrupt, poll};
+
+/// A child may itself have a server to stop, which takes a few seconds.
+const TIME_TO_END: Duration = Duration::from_secs(30);
+
+/// The cargo that runs this program.
+pub(crate) fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Runs a command to its end; on an interrupt ends it and everything it started.
+///
+/// The child leads a process group of its own, because `cargo` does not pass a
+/// SIGTERM on to the test program it is running.
+pub(crate) fn run(command: &mut Command) -> Result<ExitStatus> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("cannot run `{}`", describe(command)))?;
+    let outcome = poll::until(Duration::MAX, || {
+        interrupt::check()?;
+        Ok(child.try_wait()?)
+    });
+    match outcome {
+        Ok(Some(status)) => Ok(status),
+        Ok(None) => bail!("`{}` did not end", describe(command)),
+        Err(error) => {
+            end(&mut child)?;
+            Err(error).with_context(|| format!("while `{}` was running", describe(command)))
+        }
+    }
+}
+
+/// Runs a command and fails unless it succeeds.
+pub(crate) fn run_successfully(command: &mut Command) -> Result<()> {
+    let status = run(command)?;
+    if !status.success() {
+        bail!("`{}` failed: {status}", describe(command));
+    }
+    Ok(())
+}
+
+/// The command as one would type it.
+pub(crate) fn describe(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
+    words.join(" ")
+}
+
+fn end(child: &mut Child) -> Result<()> {
+    // Until it has been waited for, a child keeps its number, and so does its group.
+    let group = Pid::from_child(child);
+    for signal in [Signal::TERM, Signal::KILL] {
+        if child.try_wait()?.is_some() {
+            break;
+        }
+        kill_process_group(group, signal)?;
+        poll::until(TIME_TO_END, || Ok(child.try_wait()?))?;
+    }
+    Ok(())
+}

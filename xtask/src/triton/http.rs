@@ -1,0 +1,89 @@
+//! Three kinds of small request to a server on this machine: for these the standard
+//! library is less to carry than an HTTP client. (The crates under `crates/` stay out
+//! of it, because this program has to judge the server when they are broken.)
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+pub(super) struct Response {
+    pub(super) status: u16,
+    request: String,
+    body: Vec<u8>,
+}
+
+impl Response {
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        let body = String::from_utf8_lossy(&self.body);
+        if self.status != 200 {
+            bail!("{} returned {}: {body}", self.request, self.status);
+        }
+        serde_json::from_str(&body).with_context(|| format!("cannot read {}: {body}", self.request))
+    }
+}
+
+pub(super) fn get(port: u16, path: &str) -> Result<Response> {
+    send("GET", port, path)
+}
+
+pub(super) fn post(port: u16, path: &str) -> Result<Response> {
+    send("POST", port, path)
+}
+
+fn send(method: &str, port: u16, path: &str) -> Result<Response> {
+    let request = format!("{method} http://127.0.0.1:{port}{path}");
+    let reply = exchange(method, port, path).with_context(|| format!("{request} failed"))?;
+    let (status, body) =
+        parse(&reply).with_context(|| format!("{request} returned something else than HTTP"))?;
+    Ok(Response {
+        status,
+        request,
+        body: body.to_vec(),
+    })
+}
+
+/// HTTP/1.0 makes the server close the connection where the response ends.
+fn exchange(method: &str, port: u16, path: &str) -> Result<Vec<u8>> {
+    let mut stream =
+        TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), LIMIT)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    // In one piece: Triton answers 404 where a path arrives in two.
+    let request =
+        format!("{method} {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply)?;
+    Ok(reply)
+}
+
+fn parse(reply: &[u8]) -> Option<(u16, &[u8])> {
+    let end = reply.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&reply[..end]).ok()?;
+    let status = head
+        .strip_prefix("HTTP/")?
+        .split(' ')
+        .nth(1)?
+        .parse()
+        .ok()?;
+    Some((status, &reply[end + 4..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn a_response_is_status_and_body() {
+        let reply = b"HTTP/1.1 400 Bad Request\r\nA: b\r\n\r\n{}";
+        assert_eq!(parse(reply), Some((400, &b"{}"[..])));
+        assert_eq!(parse(b"HTTP/1.1 200 OK\r\n\r\n"), Some((200, &b""[..])));
+        assert_eq!(parse(b"SSH-2.0\r\n\r\n"), None);
+        assert_eq!(parse(b""), None);
+    }
+}

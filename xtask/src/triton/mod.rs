@@ -1,0 +1,123 @@
+//! A real Triton on this machine, so that the tests meet the server itself and not
+//! only our idea of it.
+
+mod http;
+mod install;
+mod instance;
+mod process;
+mod python;
+mod server;
+mod status;
+mod stop;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::lock::{self, Lock};
+use crate::workspace::Workspace;
+
+pub(crate) use instance::{Instance, Server};
+
+#[derive(Subcommand)]
+pub(crate) enum Task {
+    /// Download Triton into the target directory
+    Install,
+    /// Start Triton on free ports of this machine and wait until it is ready
+    Start {
+        /// The model repository to serve [default: examples/models]
+        #[arg(long, value_name = "DIR")]
+        models: Option<PathBuf>,
+    },
+    /// Stop the server and remove what it leaves behind
+    Stop,
+    /// Show the running server and its models; fail if there is none
+    Status,
+}
+
+pub(crate) fn run(task: Task) -> Result<ExitCode> {
+    let triton = Triton::find()?;
+    let instance = triton.instance("default");
+    match task {
+        Task::Install => triton.install()?,
+        Task::Start { models } => {
+            triton.install()?;
+            let models = models.unwrap_or_else(|| triton.example_models());
+            let server = triton.start(&instance, &models)?;
+            println!("Triton is ready at {}", server.endpoint());
+        }
+        Task::Stop => {
+            if !triton.stop(&instance)? {
+                println!("Triton is not running");
+            }
+            // A test run that was killed leaves its server; one that still runs holds the lock.
+            if let Some(_turn) = lock::attempt(&triton.test_run_lock())? {
+                triton.stop(&triton.instance("test"))?;
+            }
+        }
+        Task::Status => return status::print(&instance),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The folder under the target directory that holds the server and its instances.
+pub(crate) struct Triton {
+    pub(crate) workspace: Workspace,
+    folder: PathBuf,
+}
+
+impl Triton {
+    pub(crate) fn find() -> Result<Self> {
+        let workspace = Workspace::find()?;
+        let folder = workspace.target_directory.join("triton");
+        Ok(Self { workspace, folder })
+    }
+
+    /// A server of its own: instances share the program and nothing else.
+    pub(crate) fn instance(&self, name: &str) -> Instance {
+        Instance::new(&self.folder, name)
+    }
+
+    pub(crate) fn example_models(&self) -> PathBuf {
+        self.workspace.root.join("examples/models")
+    }
+
+    pub(crate) fn install(&self) -> Result<()> {
+        let _lock = lock::wait(&self.folder.join("install.lock"), "installs Triton")?;
+        install::install(&self.folder)
+    }
+
+    /// Starts the instance unless it runs already.
+    pub(crate) fn start(&self, instance: &Instance, models: &Path) -> Result<Server> {
+        let _lock = instance.lock()?;
+        server::start(&install::installation(&self.folder)?, instance, models)
+    }
+
+    /// Stops the instance; false if there was none.
+    pub(crate) fn stop(&self, instance: &Instance) -> Result<bool> {
+        let _lock = instance.lock()?;
+        let Some(server) = instance.read()? else {
+            return Ok(false);
+        };
+        let endpoint = server.endpoint();
+        let was_alive = server.process.is_alive()?;
+        stop::stop(instance, &server)?;
+        if was_alive {
+            println!("stopped Triton at {endpoint}");
+        } else {
+            println!("Triton at {endpoint} had ended; removed what it left behind");
+        }
+        Ok(true)
+    }
+
+    /// One test run at a time has the instance named "test".
+    pub(crate) fn wait_for_test_run(&self) -> Result<Lock> {
+        lock::wait(&self.test_run_lock(), "runs the tests")
+    }
+
+    fn test_run_lock(&self) -> PathBuf {
+        self.folder.join("test-run.lock")
+    }
+}

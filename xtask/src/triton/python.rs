@@ -1,0 +1,138 @@
+//! Finds a Python that the server can embed.
+//!
+//! Triton's python backend is built once per minor version of Python and links to
+//! that version's shared library, so not every Python will do.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+/// The minor versions of Python 3 for which the server has a stub and numpy 1 a wheel.
+const OLDEST_MINOR: u32 = 8;
+const NEWEST_MINOR: u32 = 12;
+
+/// Prints what [`Python`] holds. `LIBDIR` may be that of the machine which built this
+/// Python, hence the second place to look.
+const PROBE: &str = r#"
+import json, os, sys, sysconfig
+import ensurepip, venv
+name = sysconfig.get_config_var("INSTSONAME") or ""
+folders = [sysconfig.get_config_var("LIBDIR") or "", os.path.join(sys.base_prefix, "lib")]
+found = [f for f in folders if ".so" in name and os.path.exists(os.path.join(f, name))]
+print(json.dumps({
+    "executable": sys.executable,
+    "major": sys.version_info[0],
+    "minor": sys.version_info[1],
+    "library_folder": found[0] if found else None,
+}))
+"#;
+
+/// A Python that can run Triton's python backend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Python {
+    pub(super) executable: PathBuf,
+    pub(super) minor: u32,
+    pub(super) library_folder: PathBuf,
+}
+
+impl Python {
+    /// The usual `python3` if it fits, otherwise the newest that does.
+    pub(super) fn find() -> Result<Self> {
+        let versioned = (OLDEST_MINOR..=NEWEST_MINOR).rev();
+        let names = std::iter::once("python3".into())
+            .chain(versioned.map(|minor| format!("python3.{minor}")));
+        let mut reasons = Vec::new();
+        for name in names {
+            match probe(Path::new(&name)) {
+                Ok(python) => return Ok(python),
+                Err(reason) => reasons.push(format!("  {name}: {reason}")),
+            }
+        }
+        bail!(
+            "Triton needs Python 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR} with its shared library \
+             and the venv module; install one and put it on PATH. Tried:\n{}",
+            reasons.join("\n")
+        );
+    }
+}
+
+#[derive(Deserialize)]
+struct Probed {
+    executable: PathBuf,
+    major: u32,
+    minor: u32,
+    library_folder: Option<PathBuf>,
+}
+
+fn probe(program: &Path) -> Result<Python, String> {
+    let output = without_python_variables(&mut Command::new(program))
+        .args(["-c", PROBE])
+        .output()
+        .map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        let message = String::from_utf8_lossy(&output.stderr);
+        let last_line = message.trim().lines().last().unwrap_or("failed");
+        return Err(last_line.to_owned());
+    }
+    let probed = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+    judge(probed)
+}
+
+fn judge(probed: Probed) -> Result<Python, String> {
+    let Probed {
+        executable,
+        major,
+        minor,
+        library_folder,
+    } = probed;
+    if major != 3 || !(OLDEST_MINOR..=NEWEST_MINOR).contains(&minor) {
+        return Err(format!("is Python {major}.{minor}"));
+    }
+    let library_folder = library_folder.ok_or_else(|| {
+        format!(
+            "{} was built without a shared library",
+            executable.display()
+        )
+    })?;
+    Ok(Python {
+        executable,
+        minor,
+        library_folder,
+    })
+}
+
+/// These would make one Python load the modules of another.
+pub(super) fn without_python_variables(command: &mut Command) -> &mut Command {
+    command.env_remove("PYTHONHOME").env_remove("PYTHONPATH")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probed(minor: u32, library_folder: Option<&str>) -> Probed {
+        Probed {
+            executable: "/python".into(),
+            major: 3,
+            minor,
+            library_folder: library_folder.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn only_versions_with_a_stub_and_a_shared_library_fit() {
+        assert_eq!(judge(probed(7, Some("/lib"))), Err("is Python 3.7".into()));
+        assert_eq!(
+            judge(probed(13, Some("/lib"))),
+            Err("is Python 3.13".into())
+        );
+        assert_eq!(
+            judge(probed(11, None)),
+            Err("/python was built without a shared library".into())
+        );
+        assert!(judge(probed(8, Some("/lib"))).is_ok());
+        assert!(judge(probed(12, Some("/lib"))).is_ok());
+    }
+}
