@@ -142,7 +142,7 @@ mod tests {
             assert!(parse(&data_type, text).is_err(), "{data_type} {text:?}");
         }
         let error = parse(&DataType::Integer, &"x".repeat(50)).unwrap_err();
-        insta::assert_snapshot!(error, @"");
-        insta::assert_snapshot!(parse(&DataType::Float, " ").unwrap_err(), @"");
+        insta::assert_snapshot!(error, @"expected INT, found 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'");
+        insta::assert_snapshot!(parse(&DataType::Float, " ").unwrap_err(), @"expected FLOAT, found an empty cell");
     }
 }

@@ -351,16 +351,16 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_its_place() {
-        insta::assert_snapshot!(message(""), @"");
-        insta::assert_snapshot!(message("CREATE TABLE t"), @"");
-        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x DECIMAL(3, 1))"), @"");
-        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x INT) WITH ()"), @"");
-        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x ARRAY<INT) OUTPUT"), @"");
-        insta::assert_snapshot!(message(&SEED.replace("'triton'", "'openai'")), @"");
-        insta::assert_snapshot!(message(&SEED.replace("'provider' = 'triton',", "")), @"");
-        insta::assert_snapshot!(message(&SEED.replace("'model-name'", "'endpoint'")), @"");
-        insta::assert_snapshot!(message(&SEED.replace("= 'it''s'", "it"),), @"");
-        insta::assert_snapshot!(message(&format!("{SEED} SELECT 1")), @"");
-        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x INT) OUTPUT (y INT) WITH ('a"), @"");
+        insta::assert_snapshot!(message(""), @"line 1, column 1: expected CREATE, found the end of the file");
+        insta::assert_snapshot!(message("CREATE TABLE t"), @"line 1, column 8: expected MODEL, found 'TABLE'");
+        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x DECIMAL(3, 1))"), @"line 1, column 25: expected a type: BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, STRING or ARRAY<…> of these, found 'DECIMAL'");
+        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x INT) WITH ()"), @"line 1, column 30: expected OUTPUT, found 'WITH'");
+        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x ARRAY<INT) OUTPUT"), @"line 1, column 34: expected '>', found ')'");
+        insta::assert_snapshot!(message(&SEED.replace("'triton'", "'openai'")), @"line 6, column 24: option 'provider': expected 'triton', found 'openai'");
+        insta::assert_snapshot!(message(&SEED.replace("'provider' = 'triton',", "")), @"line 7, column 11: the options lack 'provider' = 'triton'");
+        insta::assert_snapshot!(message(&SEED.replace("'model-name'", "'endpoint'")), @"line 8, column 11: option 'endpoint' is given twice");
+        insta::assert_snapshot!(message(&SEED.replace("= 'it''s'", "it"),), @"line 8, column 24: expected '=', found 'it'");
+        insta::assert_snapshot!(message(&format!("{SEED} SELECT 1")), @"line 10, column 12: expected the end: a file holds one statement, found 'SELECT'");
+        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x INT) OUTPUT (y INT) WITH ('a"), @"line 1, column 51: Unterminated string literal");
     }
 }

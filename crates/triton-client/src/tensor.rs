@@ -280,7 +280,7 @@ mod tests {
         let tensor = Tensor::from_slice("x", [2, 3], &[1_i32, 2, 3, 4, 5, 6]).unwrap();
         assert_eq!(tensor.raw().len(), 24);
         let error = Tensor::from_slice("x", [2, 2], &[1_i32]).unwrap_err();
-        insta::assert_snapshot!(error, @"");
+        insta::assert_snapshot!(error, @"tensor 'x': shape [2, 2] does not hold 1 elements");
         assert!(Tensor::from_slice("x", [usize::MAX, 2], &[1_i32, 2]).is_err());
         assert!(Tensor::from_slice::<f32>("x", [0, 7], &[]).is_ok());
     }
@@ -306,13 +306,13 @@ mod tests {
     fn a_bool_other_than_0_and_1_is_malformed() {
         let data = Bytes::from_static(&[0, 1, 2]);
         let tensor = Tensor::from_raw("flag", Datatype::Bool, [3], data).unwrap();
-        insta::assert_snapshot!(tensor.values::<bool>().unwrap_err(), @"");
+        insta::assert_snapshot!(tensor.values::<bool>().unwrap_err(), @"tensor 'flag': its bytes are not whole BOOL elements");
     }
 
     #[test]
     fn a_tensor_is_read_only_as_what_it_is() {
         let tensor = Tensor::from_slice("x", [1], &[1_u8]).unwrap();
-        insta::assert_snapshot!(tensor.values::<i8>().unwrap_err(), @"");
+        insta::assert_snapshot!(tensor.values::<i8>().unwrap_err(), @"tensor 'x': expected datatype INT8, found UINT8");
         assert!(tensor.byte_strings().is_err());
     }
 

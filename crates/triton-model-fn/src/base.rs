@@ -199,9 +199,9 @@ mod tests {
                 .unwrap()
                 .is_none()
         );
-        insta::assert_snapshot!(base.open(subtask).unwrap_err(), @"");
+        insta::assert_snapshot!(base.open(subtask).unwrap_err(), @"subtask 1 of 2, attempt 3: the function is open already, in subtask 1 of 2, attempt 3");
         base.close();
         base.close();
-        insta::assert_snapshot!(base.opened().unwrap_err(), @"");
+        insta::assert_snapshot!(base.opened().unwrap_err(), @"the function is not open: call open before predict");
     }
 }

@@ -204,18 +204,22 @@ mod tests {
 
     #[test]
     fn auto_increment_needs_a_base() {
-        insta::assert_snapshot!(message(&[AUTO]), @"");
+        insta::assert_snapshot!(message(&[AUTO]), @"option 'sequence-id-auto-increment' is true but 'sequence-id' is not set: set 'sequence-id' to the text that every generated ID begins with, for example 'my-job'");
     }
 
     #[test]
     fn auto_increment_contradicts_false_flags() {
         let flags = [("sequence-start", "false"), ("sequence-end", "FALSE")];
-        insta::assert_snapshot!(message(&[("sequence-id", "job"), AUTO, flags[0], flags[1]]), @"");
+        insta::assert_snapshot!(message(&[("sequence-id", "job"), AUTO, flags[0], flags[1]]), @"
+        2 problems in the options:
+          - option 'sequence-start' is false but 'sequence-id-auto-increment' is true: every generated ID is used for one request, which must both start and end its sequence; leave 'sequence-start' out or set it to true
+          - option 'sequence-end' is false but 'sequence-id-auto-increment' is true: every generated ID is used for one request, which must both start and end its sequence; leave 'sequence-end' out or set it to true
+        ");
     }
 
     #[test]
     fn flags_need_a_sequence() {
-        insta::assert_snapshot!(message(&[("sequence-start", "true")]), @"");
+        insta::assert_snapshot!(message(&[("sequence-start", "true")]), @"option 'sequence-start' is true but 'sequence-id' is not set, so there is no sequence it could speak of: set 'sequence-id' or leave 'sequence-start' out");
     }
 
     #[test]
@@ -223,7 +227,7 @@ mod tests {
         let longest = "b".repeat(SequenceBase::MAX_BYTES);
         assert!(parse(&[("sequence-id", &longest), AUTO]).is_ok());
         let longer = "b".repeat(SequenceBase::MAX_BYTES + 1);
-        insta::assert_snapshot!(message(&[("sequence-id", &longer), AUTO]), @"");
+        insta::assert_snapshot!(message(&[("sequence-id", &longer), AUTO]), @"option 'sequence-id' is 97 bytes long: 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'; at most 96 bytes are possible, because generated IDs add the subtask index and a counter and the server takes 128 bytes");
         // Bytes count, not characters.
         let accented = "é".repeat(SequenceBase::MAX_BYTES / 2 + 1);
         assert!(parse(&[("sequence-id", &accented), AUTO]).is_err());
@@ -232,13 +236,13 @@ mod tests {
     #[test]
     fn a_static_id_has_the_whole_length_to_itself() {
         assert!(parse(&[("sequence-id", &"i".repeat(128))]).is_ok());
-        insta::assert_snapshot!(message(&[("sequence-id", &"i".repeat(129))]), @"");
+        insta::assert_snapshot!(message(&[("sequence-id", &"i".repeat(129))]), @"option 'sequence-id' is 129 bytes long: 'iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii…' (129 bytes); at most 128 bytes are possible, the server's limit");
     }
 
     #[test]
     fn an_empty_id_or_one_with_a_nul_is_refused_in_both_modes() {
-        insta::assert_snapshot!(message(&[("sequence-id", "")]), @"");
-        insta::assert_snapshot!(message(&[("sequence-id", "a\0b")]), @"");
+        insta::assert_snapshot!(message(&[("sequence-id", "")]), @"option 'sequence-id' is empty, which the server takes as no sequence at all: set it to a text or leave it out");
+        insta::assert_snapshot!(message(&[("sequence-id", "a\0b")]), @r"option 'sequence-id' holds a NUL character in 'a\0b': the server cuts an ID there, so that different sequences would share their state; remove it");
         assert_eq!(
             message(&[("sequence-id", ""), AUTO]),
             message(&[("sequence-id", "")])
@@ -251,6 +255,6 @@ mod tests {
 
     #[test]
     fn a_timeout_of_zero_is_refused() {
-        insta::assert_snapshot!(message(&[("timeout", "0")]), @"");
+        insta::assert_snapshot!(message(&[("timeout", "0")]), @"option 'timeout' is zero, so no request could ever be answered: set it to more");
     }
 }

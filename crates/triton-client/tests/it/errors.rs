@@ -38,7 +38,7 @@ async fn a_model_that_is_not_there_is_not_found(endpoint: &str) {
         (ErrorKind::NotFound, Some(404))
     );
     insta::allow_duplicates! {
-        insta::assert_snapshot!(words(&error, endpoint), @"");
+        insta::assert_snapshot!(words(&error, endpoint), @"read metadata of model 'nobody' at http://server/: status 404: Request for unknown model: 'nobody' is not found");
     }
 }
 
@@ -56,7 +56,7 @@ async fn a_sequence_that_was_not_started_is_told_apart(endpoint: &str) {
         (ErrorKind::SequenceNotStarted, Some(400))
     );
     insta::allow_duplicates! {
-        insta::assert_snapshot!(words(&error, endpoint), @"");
+        insta::assert_snapshot!(words(&error, endpoint), @"infer with model 'accumulate' at http://server/: status 400: inference request for sequence never-started to model 'accumulate' must specify the START flag on the first request of the sequence");
     }
 }
 
@@ -69,7 +69,7 @@ async fn a_wrong_datatype_is_rejected_in_the_servers_words(endpoint: &str) {
         (ErrorKind::Rejected, Some(400))
     );
     insta::allow_duplicates! {
-        insta::assert_snapshot!(words(&error, endpoint), @"");
+        insta::assert_snapshot!(words(&error, endpoint), @"infer with model 'echo' at http://server/: status 400: [request id: <id_unknown>] inference input 'value' data-type is 'INT64', but model 'echo' expects 'FP32'");
     }
 }
 
@@ -80,7 +80,7 @@ async fn a_large_answer_is_refused(endpoint: &str) {
     let error = client.build().unwrap().infer(&request).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ResponseTooLarge);
     insta::allow_duplicates! {
-        insta::assert_snapshot!(words(&error, endpoint), @"");
+        insta::assert_snapshot!(words(&error, endpoint), @"infer with model 'echo' at http://server/: status 200: the answer is larger than the limit of 100 bytes");
     }
 }
 
@@ -95,7 +95,7 @@ async fn a_dead_endpoint_is_named_without_its_credentials() {
     let error = client(&endpoint).live().await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Connect, None));
     let words = words(&error, &format!("http://{address}"));
-    insta::assert_snapshot!(words, @"");
+    insta::assert_snapshot!(words, @"check liveness at http://server/: no connection could be made; is the server running there?");
     let mut chain = format!("{error:?}");
     let mut source = std::error::Error::source(&error);
     while let Some(error) = source {
@@ -140,7 +140,7 @@ async fn infer_error(answer: Option<&'static [u8]>) -> (ErrorKind, String) {
 async fn a_server_that_never_answers_runs_into_the_timeout() {
     let (kind, words) = infer_error(None).await;
     assert_eq!(kind, ErrorKind::Timeout);
-    insta::assert_snapshot!(words, @"");
+    insta::assert_snapshot!(words, @"infer with model 'echo' at http://server/: no complete answer within 300ms");
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn a_connection_that_breaks_is_told_apart() {
     ))
     .await;
     assert_eq!(kind, ErrorKind::Interrupted);
-    insta::assert_snapshot!(words, @"");
+    insta::assert_snapshot!(words, @"infer with model 'echo' at http://server/: the connection broke before the answer was complete");
 }
 
 #[tokio::test]
@@ -170,17 +170,17 @@ async fn an_answer_that_is_no_inference_response_is_shown() {
     }
     let (kind, garbage) = infer_error(body!("5", "hello")).await;
     assert_eq!(kind, ErrorKind::Protocol);
-    insta::assert_snapshot!(garbage, @"");
+    insta::assert_snapshot!(garbage, @"infer with model 'echo' at http://server/: the answer is not what the protocol promises: expected value at line 1 column 1; its 5 bytes begin with 'hello'");
     let (kind, missing) = infer_error(body!("14", r#"{"outputs":[]}"#)).await;
     assert_eq!(kind, ErrorKind::Protocol);
-    insta::assert_snapshot!(missing, @"");
+    insta::assert_snapshot!(missing, @"infer with model 'echo' at http://server/: the model left out the output 'echo' that was asked for; it returned:");
     let (kind, count) = infer_error(body!(
         "77",
         r#"{"outputs":[{"name":"echo","datatype":"FP32","shape":[3],"data":[1.0,2.0]}]} "#
     ))
     .await;
     assert_eq!(kind, ErrorKind::Protocol);
-    insta::assert_snapshot!(count, @"");
+    insta::assert_snapshot!(count, @"infer with model 'echo' at http://server/: the answer contradicts itself: tensor 'echo': shape [3] does not hold 2 elements");
 }
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn a_tensor_that_json_cannot_carry_is_not_sent() {
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidRequest);
         insta::allow_duplicates! {
-            insta::assert_snapshot!(error.message().split("it needs").nth(1).unwrap(), @"");
+            insta::assert_snapshot!(error.message().split("it needs").nth(1).unwrap(), @" the binary form");
         }
     }
 }
@@ -205,7 +205,7 @@ async fn a_tensor_that_json_cannot_carry_is_not_sent() {
 #[test]
 fn a_sequence_id_the_server_would_misread_is_refused() {
     assert!(SequenceId::text("i".repeat(128)).is_ok());
-    insta::assert_snapshot!(SequenceId::text("a\0b").unwrap_err(), @"");
+    insta::assert_snapshot!(SequenceId::text("a\0b").unwrap_err(), @r"expected a sequence ID of 1 to 128 bytes without NUL, found 3 bytes: 'a\0b'");
     for text in [String::new(), "i".repeat(129), "é".repeat(65)] {
         assert!(SequenceId::text(text).is_err());
     }

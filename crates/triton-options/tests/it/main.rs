@@ -17,7 +17,11 @@ fn generated_pages() {
 
 #[test]
 fn nothing_given() {
-    insta::assert_snapshot!(message(&[]), @"");
+    insta::assert_snapshot!(message(&[]), @"
+    2 problems in the options:
+      - option 'endpoint' is required: set it to the http or https address of a Triton server, such as 'http://localhost:8000'
+      - option 'model-name' is required: set it to the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@
+    ");
 }
 
 #[test]
@@ -31,7 +35,16 @@ fn every_problem_is_reported_at_once() {
         ("Sequence_Id", "job"),
         ("batch-colour", "green"),
     ];
-    insta::assert_snapshot!(message(&options), @"");
+    insta::assert_snapshot!(message(&options), @"
+    7 problems in the options:
+      - option 'endpoint': expected the http or https address of a Triton server, such as 'http://localhost:8000', found '(hidden)@triton'
+      - option 'model-name': expected the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@, found 'a b'
+      - option 'model-version': expected 'latest' or a version number such as '3', found 'newest'
+      - option 'timeout': expected a duration such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds), found 'soon'
+      - option 'sequence-id-auto-increment': expected true or false, found 'yes'
+      - unknown option 'Sequence_Id'; did you mean 'sequence-id'?
+      - unknown option 'batch-colour'
+    ");
 }
 
 #[test]
@@ -41,7 +54,7 @@ fn a_value_is_shown_escaped_and_cut() {
         ("endpoint", "localhost:8000"),
         ("model-name", long.as_str()),
     ];
-    insta::assert_snapshot!(message(&options), @"");
+    insta::assert_snapshot!(message(&options), @r"option 'model-name': expected the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@, found 'line\nbreakxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…' (510 bytes)");
 }
 
 #[test]
