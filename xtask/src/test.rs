@@ -7,7 +7,8 @@ use anyhow::Result;
 use crate::command;
 use crate::triton::{Instance, Triton};
 
-/// Tests that find this in their environment run against the server it names.
+/// How `triton-test-support` learns of the server; a dependency on it would make this command
+/// build half of the workspace before it could run.
 const ENDPOINT: &str = "TRITON_TEST_ENDPOINT";
 
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {

@@ -120,8 +120,13 @@ fn compare(schema: &Schema, metadata: &ModelMetadata, config: &ModelConfig) -> V
                     && dimensions == 1
                     && matches!(tensor.shape.last(), Some(1 | -1)));
             if data_type.tensor_datatype() != tensor.datatype || !rank_fits {
+                let needed = match data_type.rank() {
+                    0 => "one element".to_owned(),
+                    1 => "1 dimension".to_owned(),
+                    rank => format!("{rank} dimensions"),
+                };
                 mismatches.push(format!(
-                    "{side} column '{name}' is {data_type}, which needs a tensor of {}; the \
+                    "{side} column '{name}' is {data_type}, which needs {} of {needed}; the \
                      model's is {} {:?}",
                     data_type.tensor_datatype(),
                     tensor.datatype,

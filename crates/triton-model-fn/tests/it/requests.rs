@@ -1,0 +1,141 @@
+//! What reaches the server, byte for byte.
+
+use triton_model_fn::{InferenceFunction, ModelFunction as _, Schema, Subtask, Value};
+use triton_test_support::EmbeddedTriton;
+
+use crate::{AUTO_INCREMENT, accumulate_schema, echo_schema, open, options};
+
+/// The path and body of each inference request, in order.
+fn recorded(server: &EmbeddedTriton) -> String {
+    let requests = server.requests();
+    let lines = requests.iter().map(|request| {
+        let body = String::from_utf8(request.body.to_vec()).unwrap();
+        format!("{} {} {body}\n", request.method, request.path)
+    });
+    lines.collect()
+}
+
+async fn after_two_rows(model: &str, schema: Schema, extra: &[(&str, &str)], row: Value) -> String {
+    let server = EmbeddedTriton::start().unwrap();
+    let function = open(options(&server.endpoint(), model, extra), schema, 0, 1).await;
+    for _ in 0..2 {
+        function.predict(std::slice::from_ref(&row)).await.unwrap();
+    }
+    recorded(&server)
+}
+
+#[tokio::test]
+async fn a_request_without_a_sequence() {
+    let body = after_two_rows("echo", echo_schema(), &[], Value::Float(0.1)).await;
+    insta::assert_snapshot!(body, @r#"
+    POST /v2/models/echo/infer {"inputs":[{"name":"value","shape":[1,1],"datatype":"FP32","data":[0.10000000149011612]}],"outputs":[{"name":"echo"}]}
+    POST /v2/models/echo/infer {"inputs":[{"name":"value","shape":[1,1],"datatype":"FP32","data":[0.10000000149011612]}],"outputs":[{"name":"echo"}]}
+    "#);
+}
+
+#[tokio::test]
+async fn a_request_of_a_static_sequence() {
+    let flags = [
+        ("sequence-id", "7"),
+        ("sequence-start", "true"),
+        ("sequence-end", "TRUE"),
+    ];
+    let body = after_two_rows("accumulate", accumulate_schema(), &flags, Value::Integer(5)).await;
+    insta::assert_snapshot!(body, @r#"
+    POST /v2/models/accumulate/infer {"parameters":{"sequence_end":true,"sequence_id":"7","sequence_start":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","data":[5]}],"outputs":[{"name":"sum"},{"name":"correlation_id"}]}
+    POST /v2/models/accumulate/infer {"parameters":{"sequence_end":true,"sequence_id":"7","sequence_start":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","data":[5]}],"outputs":[{"name":"sum"},{"name":"correlation_id"}]}
+    "#);
+}
+
+#[tokio::test]
+async fn a_request_with_a_sequence_of_its_own() {
+    let value = Value::Integer(5);
+    let body = after_two_rows("accumulate", accumulate_schema(), &AUTO_INCREMENT, value).await;
+    insta::assert_snapshot!(body, @r#"
+    POST /v2/models/accumulate/infer {"parameters":{"sequence_end":true,"sequence_id":"flink-job-123-0-0","sequence_start":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","data":[5]}],"outputs":[{"name":"sum"},{"name":"correlation_id"}]}
+    POST /v2/models/accumulate/infer {"parameters":{"sequence_end":true,"sequence_id":"flink-job-123-0-1","sequence_start":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","data":[5]}],"outputs":[{"name":"sum"},{"name":"correlation_id"}]}
+    "#);
+}
+
+#[tokio::test]
+async fn requests_of_two_subtasks() {
+    let server = EmbeddedTriton::start().unwrap();
+    let options = options(&server.endpoint(), "accumulate", &AUTO_INCREMENT);
+    let first = open(options.clone(), accumulate_schema(), 0, 2).await;
+    let second = open(options, accumulate_schema(), 1, 2).await;
+    for function in [&first, &first, &second] {
+        function.predict(&[Value::Integer(5)]).await.unwrap();
+    }
+    insta::assert_snapshot!(recorded(&server), @r#"
+    POST /v2/models/accumulate/infer {"parameters":{"sequence_end":true,"sequence_id":"flink-job-123-0-0","sequence_start":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","data":[5]}],"outputs":[{"name":"sum"},{"name":"correlation_id"}]}
+    POST /v2/models/accumulate/infer {"parameters":{"sequence_end":true,"sequence_id":"flink-job-123-0-1","sequence_start":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","data":[5]}],"outputs":[{"name":"sum"},{"name":"correlation_id"}]}
+    POST /v2/models/accumulate/infer {"parameters":{"sequence_end":true,"sequence_id":"flink-job-123-1-0","sequence_start":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","data":[5]}],"outputs":[{"name":"sum"},{"name":"correlation_id"}]}
+    "#);
+}
+
+#[tokio::test]
+async fn a_numbered_version_has_a_path_of_its_own() {
+    let version = [("model-version", "1")];
+    let body = after_two_rows("echo", echo_schema(), &version, Value::Float(1.0)).await;
+    assert!(
+        body.starts_with("POST /v2/models/echo/versions/1/infer "),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn only_a_row_that_is_sent_takes_an_id() {
+    let server = EmbeddedTriton::start().unwrap();
+    let options = options(&server.endpoint(), "accumulate", &AUTO_INCREMENT);
+    let mut function = InferenceFunction::new(options, accumulate_schema()).unwrap();
+    function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
+    assert!(function.predict(&[Value::Null]).await.is_err());
+    let prediction = function.predict(&[Value::Integer(1)]).await.unwrap();
+    assert_eq!(prediction.sequence_id.as_deref(), Some("flink-job-123-0-0"));
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn each_id_is_logged_with_its_parts() {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter("triton_model_fn=debug")
+        .with_ansi(false)
+        .without_time()
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let server = EmbeddedTriton::start().unwrap();
+    let options = options(&server.endpoint(), "accumulate", &AUTO_INCREMENT);
+    let function = open(options, accumulate_schema(), 1, 2).await;
+    for _ in 0..2 {
+        function.predict(&[Value::Integer(1)]).await.unwrap();
+    }
+    drop(guard);
+    let bytes = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    insta::assert_snapshot!(String::from_utf8(bytes).unwrap(), @"
+    DEBUG triton_model_fn::base: took a sequence ID sequence_id=flink-job-123-1-0 base=flink-job-123 subtask_index=1 counter=0
+    DEBUG triton_model_fn::base: took a sequence ID sequence_id=flink-job-123-1-1 base=flink-job-123 subtask_index=1 counter=1
+    ");
+}
