@@ -120,7 +120,7 @@ mod tests {
             (array(DataType::Boolean), "[true,false]"),
         ] {
             let value = parse(&data_type, text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            assert_eq!(super::format(&value), text);
+            assert_eq!(format(&value), text);
         }
     }
 

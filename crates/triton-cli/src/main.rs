@@ -8,6 +8,7 @@ mod predict;
 mod progress;
 mod table;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     // Standard output belongs to the data, so logs go to standard error; `RUST_LOG` picks them.
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::from_default_env())
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let Command::Predict(arguments) = Arguments::parse().command;

@@ -1,0 +1,62 @@
+//! The help texts.
+
+use crate::triton;
+
+#[test]
+fn help_of_the_command() {
+    insta::assert_snapshot!(triton(&["--help"]).stdout, @"
+    Run models of a Triton Inference Server over files
+
+    Usage: triton <COMMAND>
+
+    Commands:
+      predict  Score every row of a CSV file with a model
+      help     Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+    ");
+}
+
+#[test]
+fn help_of_predict() {
+    insta::assert_snapshot!(triton(&["predict", "--help"]).stdout, @"
+    Score every row of a CSV file with a model.
+
+    The output holds the columns of the input, then those of the model, in the order of the input.
+
+    Usage: triton predict [OPTIONS] <MODEL.sql> <INPUT.csv>
+
+    Arguments:
+      <MODEL.sql>
+              A file with one CREATE MODEL statement: the model's columns and options
+
+      <INPUT.csv>
+              A CSV file whose header names the model's input columns, among any others
+
+    Options:
+          --output <FILE>
+              Write the output here instead of to standard output
+
+          --parallelism <N>
+              The number of parallel subtasks, each with its own function and sequence IDs
+              
+              [default: 1]
+
+      -O <KEY=VALUE>
+              Set an option of the model, over the one in MODEL.sql; may be repeated
+
+          --with-sequence-id
+              Add a column `sequence_id` with the sequence ID that each row took
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Exit codes:
+      0  every row was answered
+      1  some rows were not; each is named on standard error
+      2  the command line, the model file, its options or the input cannot be used
+      3  the server could not be reached, or its model does not fit
+    ");
+}

@@ -1,0 +1,67 @@
+//! The `triton` command as a user runs it: files in, files, messages and exit codes out.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something unexpected comes"
+)]
+
+mod help;
+mod predict;
+mod refusals;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a run of the command left behind.
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs `triton` with `arguments`.
+fn triton(arguments: &[&str]) -> Run {
+    let output = Command::new(env!("CARGO_BIN_EXE_triton"))
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .env_remove("RUST_BACKTRACE")
+        .output()
+        .unwrap();
+    Run {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A file below the workspace's `examples`.
+fn example(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../examples")
+        .join(path)
+}
+
+/// A folder of a test's own files, which goes with it.
+struct Files(tempfile::TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Writes a file and returns its path.
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// `text` without the name of this folder, which differs in every run.
+    fn relative(&self, text: &str) -> String {
+        text.replace(&format!("{}/", self.0.path().display()), "")
+    }
+}
