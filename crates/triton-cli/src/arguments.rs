@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Run models of a Triton Inference Server over files.
 #[derive(Debug, Parser)]
@@ -15,6 +15,31 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Predict(PredictArguments),
+    Options(OptionsArguments),
+}
+
+/// Show the options of a model: what each one does, its type and its default.
+#[derive(Debug, Args)]
+pub(crate) struct OptionsArguments {
+    /// Show only the option of this key.
+    #[arg(value_name = "KEY")]
+    pub(crate) key: Option<String>,
+
+    /// How to show them.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = OptionsFormat::Text)]
+    pub(crate) format: OptionsFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OptionsFormat {
+    /// Paragraphs for a terminal
+    Text,
+    /// A table in Markdown
+    Markdown,
+    /// A table in HTML
+    Html,
+    /// A list of objects
+    Json,
 }
 
 /// Score every row of a CSV file with a model.

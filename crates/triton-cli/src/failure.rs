@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::progress::say;
+
 /// Why a command stopped.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -24,7 +26,7 @@ impl Failure {
 
     /// Says what happened on standard error.
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("{}", describe("error", &self.error));
+        say(&describe("error", &self.error));
         ExitCode::from(self.code)
     }
 }

@@ -4,6 +4,7 @@ mod arguments;
 mod cell;
 mod failure;
 mod model_sql;
+mod options;
 mod predict;
 mod progress;
 mod table;
@@ -23,9 +24,9 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    let Command::Predict(arguments) = Arguments::parse().command;
-    match predict::run(&arguments) {
-        Ok(summary) => summary.exit_code(),
-        Err(failure) => failure.report(),
-    }
+    let result = match Arguments::parse().command {
+        Command::Predict(arguments) => predict::run(&arguments).map(|summary| summary.exit_code()),
+        Command::Options(arguments) => options::run(&arguments).map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|failure| failure.report())
 }

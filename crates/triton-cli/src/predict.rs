@@ -15,7 +15,7 @@ use triton_options::{
 use crate::arguments::PredictArguments;
 use crate::failure::{Failure, describe};
 use crate::model_sql::{self, ModelDefinition};
-use crate::progress::{Progress, Summary};
+use crate::progress::{Progress, Summary, say};
 use crate::table::{InputRow, TableReader, TableWriter};
 
 /// How many rows each subtask has under way at once.
@@ -29,6 +29,9 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<Summary, Failure> {
     let options = model.options.parse().map_err(|errors| {
         Failure::usage(anyhow!(errors).context(arguments.model.display().to_string()))
     })?;
+    for warning in options.warnings() {
+        say(&format!("warning: {warning}"));
+    }
     let in_flight = in_flight(&options, arguments.parallelism)?;
     let reader = TableReader::open(&arguments.input, &model.schema.inputs)?;
     let bytes = fs_err::metadata(&arguments.input)

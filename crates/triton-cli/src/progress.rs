@@ -1,6 +1,7 @@
 //! What a run says on standard error: a progress bar on a terminal, failed rows, the summary.
 
 use std::fmt;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ impl Progress {
 
     pub(crate) fn failed(&mut self, bytes_read: u64, description: &str) {
         self.failed += 1;
-        self.bar.suspend(|| eprintln!("{description}"));
+        self.bar.suspend(|| say(description));
         self.advance(bytes_read);
     }
 
@@ -59,9 +60,14 @@ impl Progress {
             elapsed: self.started.elapsed(),
             subtasks,
         };
-        eprintln!("{summary}");
+        say(&summary.to_string());
         summary
     }
+}
+
+/// Writes a line to standard error; if nobody reads there any more, the run goes on.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// What a run did.

@@ -1,10 +1,11 @@
 //! What all functions on a Triton model share: the client, the subtask and the sequence counter.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use tracing::debug;
 use triton_client::{Client, ModelId, Sequence, SequenceId};
-use triton_options::{SequenceMode, TritonOptions};
+use triton_options::{CounterInitStrategy, SequenceMode, TritonOptions};
 
 use crate::{Error, ErrorKind, Subtask};
 
@@ -27,7 +28,7 @@ pub struct OpenSubtask {
     /// The subtask in which the function runs.
     pub subtask: Subtask,
     sequence_mode: SequenceMode,
-    /// The counter of the next sequence ID; every `open` begins a new one.
+    /// The counter of the next sequence ID.
     sequence_counter: AtomicU64,
 }
 
@@ -47,7 +48,7 @@ impl FunctionBase {
         &self.options
     }
 
-    /// Sets up the client and a sequence counter that begins at 0; nothing is sent yet.
+    /// Sets up the client and a new sequence counter; nothing is sent yet.
     ///
     /// # Errors
     ///
@@ -60,7 +61,7 @@ impl FunctionBase {
         }
         let options = &self.options;
         let client = Client::builder(options.endpoint.clone())
-            .timeout(options.timeout)
+            .timeout(options.timeout.get())
             .build()
             .map_err(|error| {
                 Error::call("the client cannot be set up", error).in_subtask(subtask)
@@ -70,7 +71,10 @@ impl FunctionBase {
             model: ModelId::new(options.model_name.clone(), options.model_version),
             subtask,
             sequence_mode: options.sequence_mode().clone(),
-            sequence_counter: AtomicU64::new(0),
+            sequence_counter: AtomicU64::new(first_counter(
+                options.sequence_mode(),
+                SystemTime::now(),
+            )),
         }))
     }
 
@@ -112,7 +116,7 @@ impl OpenSubtask {
     pub fn next_sequence(&self) -> Result<Option<Sequence>, Error> {
         let (id, start, end) = match &self.sequence_mode {
             SequenceMode::Static { id, start, end } => (id.clone(), *start, *end),
-            SequenceMode::PerRequest { base } => {
+            SequenceMode::PerRequest { base, .. } => {
                 // Only uniqueness matters, so no order with other memory is needed.
                 let counter = self.sequence_counter.fetch_add(1, Ordering::Relaxed);
                 let subtask_index = self.subtask.index();
@@ -129,9 +133,28 @@ impl OpenSubtask {
     }
 }
 
+/// Where the counter of generated IDs begins in an `open` at the time `now`.
+fn first_counter(mode: &SequenceMode, now: SystemTime) -> u64 {
+    let SequenceMode::PerRequest { counter, .. } = mode else {
+        return 0;
+    };
+    // A clock before 1970 is out of order; so far off, no number is better than another.
+    let since_1970 = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let number = match counter {
+        CounterInitStrategy::EpochMillis => since_1970.as_millis(),
+        CounterInitStrategy::NanoTime => since_1970.as_nanos(),
+        _ => 0,
+    };
+    // Nanoseconds fill 64 bits in the year 2554.
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     use super::*;
 
@@ -177,6 +200,23 @@ mod tests {
             .map(|counter| format!("flink-job-123-0-{counter}"))
             .collect();
         assert_eq!(ids, expected);
+    }
+
+    #[test]
+    fn the_counter_begins_where_its_strategy_says() {
+        let now = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
+        for (strategy, first) in [
+            ("ZERO", 0),
+            ("EPOCH_MILLIS", 1_700_000_000_123),
+            ("NANO_TIME", 1_700_000_000_123_456_789),
+        ] {
+            let strategy = [("sequence-id-counter-init-strategy", strategy)];
+            let base = base(&[&AUTO[..], &strategy].concat());
+            let mode = base.options().sequence_mode();
+            assert_eq!(first_counter(mode, now), first, "{strategy:?}");
+            let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+            assert_eq!(first_counter(mode, before_1970), 0);
+        }
     }
 
     #[test]

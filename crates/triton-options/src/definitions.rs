@@ -4,12 +4,12 @@
 //! and the parser for it. The doc comment is the option's text everywhere: in rustdoc, in the
 //! generated pages and on the command line.
 
-use std::time::Duration;
+use std::num::NonZeroU32;
 
 use crate::option_map::OptionReader;
 use crate::{
-    ConfigOption, Endpoint, ModelName, ModelVersion, OptionDefinition, OptionValue, Presence,
-    Section,
+    Compression, ConfigOption, CounterInitStrategy, Endpoint, Fraction, Headers, ModelName,
+    ModelVersion, OptionDefinition, OptionValue, PositiveDuration, Presence, Secret, Section,
 };
 
 macro_rules! define_options {
@@ -42,6 +42,15 @@ macro_rules! define_options {
             $( $(#[doc = $text])+ pub $field: define_options!(@field $presence $type), )+
         }
 
+        impl OptionValues {
+            /// Every option in the order of its definition, with its value as text: defaults
+            /// included, secrets hidden, `None` where there is no value.
+            pub fn entries(&self) -> impl Iterator<Item = (&'static OptionDefinition, Option<String>)> {
+                [$( ($constant.definition(), define_options!(@canonical $presence self.$field)), )+]
+                    .into_iter()
+            }
+        }
+
         /// The options as far as they could be read: `None` stands where an error was recorded.
         pub(crate) struct ReadValues {
             $( pub(crate) $field: Option<define_options!(@field $presence $type)>, )+
@@ -62,6 +71,8 @@ macro_rules! define_options {
     (@presence default $text:literal) => { Presence::Default($text) };
     (@field optional $type:ty) => { Option<$type> };
     (@field $presence:ident $type:ty) => { $type };
+    (@canonical optional $value:expr) => { $value.as_ref().map(OptionValue::canonical) };
+    (@canonical $presence:ident $value:expr) => { Some($value.canonical()) };
     (@read optional $reader:ident $constant:ident) => { $reader.optional(&$constant) };
     (@read $presence:ident $reader:ident $constant:ident) => { $reader.value(&$constant) };
 }
@@ -85,7 +96,18 @@ define_options! {
     /// The longest time one call to the server may take, from connecting until the whole answer
     /// is read. The server is not told and may finish the work all the same. Raise it for models
     /// that are slow or wait long in a queue.
-    Common TIMEOUT = "timeout" as timeout: Duration, default "30 s";
+    Common TIMEOUT = "timeout" as timeout: PositiveDuration, default "30 s";
+
+    /// Drops a leading dimension of 1 from array inputs, so that an array of shape `[1, N]` is
+    /// sent as `[N]`. For tables whose arrays carry a batch dimension that the model lacks.
+    Advanced FLATTEN_BATCH_DIM = "flatten-batch-dim" as flatten_batch_dim: bool, default "false";
+
+    /// Priority of every request among those that wait in the model's queue: 1 is the highest,
+    /// larger numbers come later, 0 is the level that the model's configuration names. Only
+    /// models with
+    /// [priority levels](https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/batcher.html#priority-levels)
+    /// heed it; the server treats a level the model lacks like 0.
+    Advanced PRIORITY = "priority" as priority: u64, optional;
 
     /// ID of the sequence that requests to a
     /// [stateful model](https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/architecture.html#stateful-models)
@@ -95,11 +117,18 @@ define_options! {
     Advanced SEQUENCE_ID = "sequence-id" as sequence_id: String, optional;
 
     /// Gives every request a sequence ID of its own, `{sequence-id}-{subtask-index}-{counter}`,
-    /// so that parallel subtasks never share the state of a model. The counter begins at 0
-    /// whenever a subtask is opened; a restarted job therefore repeats the IDs of its
-    /// predecessor, which is safe because each request starts its sequence anew. Needs
+    /// so that parallel subtasks never share the state of a model. The counter begins anew
+    /// whenever a subtask is opened, where `sequence-id-counter-init-strategy` says. Needs
     /// `sequence-id`.
     Advanced SEQUENCE_ID_AUTO_INCREMENT = "sequence-id-auto-increment" as sequence_id_auto_increment: bool, default "false";
+
+    /// Where the counter of generated sequence IDs begins when a subtask is opened. `ZERO` makes
+    /// a restarted subtask repeat the IDs of its predecessor, which is safe where each request
+    /// starts its sequence anew. `EPOCH_MILLIS` and `NANO_TIME` begin at the wall-clock time
+    /// since 1970, in milliseconds or nanoseconds, so that a restart goes on above the IDs used
+    /// before, on another machine too, as long as clocks are not set back; with `EPOCH_MILLIS`
+    /// also only as long as a subtask sends fewer than 1000 requests a second.
+    Advanced SEQUENCE_ID_COUNTER_INIT_STRATEGY = "sequence-id-counter-init-strategy" as sequence_id_counter_init_strategy: CounterInitStrategy, default "ZERO";
 
     /// Marks every request as the first one of its sequence: the model forgets what it knew of
     /// the ID. With `sequence-id-auto-increment` it counts as true unless given, and cannot be
@@ -110,6 +139,79 @@ define_options! {
     /// With `sequence-id-auto-increment` it counts as true unless given, and cannot be set to
     /// false, because each ID is used once and would hold its slot until it idles out.
     Advanced SEQUENCE_END = "sequence-end" as sequence_end: bool, default "false";
+
+    /// Compresses the bodies of inference requests. It saves bandwidth on slow links and costs
+    /// time on both sides; on a fast network leave it out. The server takes it for inference
+    /// only, so other calls are never compressed.
+    Advanced COMPRESSION = "compression" as compression: Compression, optional;
+
+    /// Token sent as `Authorization: Bearer` with every call, for servers behind a gateway that
+    /// asks for one. It appears in no log and no error. Use `https` wherever others can listen.
+    Advanced AUTH_TOKEN = "auth-token" as auth_token: Secret, optional;
+
+    /// Further HTTP headers for every call, as `X-A:1,X-B:2`; a value with commas stands in
+    /// single or double quotes. Values appear in no log and no error. Headers that describe the
+    /// body or the connection belong to the client and are refused.
+    Advanced CUSTOM_HEADERS = "custom-headers" as custom_headers: Headers, optional;
+
+    /// Asks the server at intervals, in the background, whether it and the model are ready, and
+    /// tells the circuit breaker. Of little use without `circuit-breaker-enabled`.
+    Advanced HEALTH_CHECK_ENABLED = "health-check-enabled" as health_check_enabled: bool, default "false";
+
+    /// Time between two health checks. A shorter one notices a failure sooner and costs the
+    /// server more requests.
+    Advanced HEALTH_CHECK_INTERVAL = "health-check-interval" as health_check_interval: PositiveDuration, default "30 s";
+
+    /// Fails rows at once, without sending them, while the server is known to be failing. The
+    /// breaker counts rows, not attempts, and is shared by all subtasks of a process that call
+    /// the same model at the same endpoint. Faults of a row itself do not count.
+    Advanced CIRCUIT_BREAKER_ENABLED = "circuit-breaker-enabled" as circuit_breaker_enabled: bool, default "false";
+
+    /// The share of failed calls, among the recent ones and at least 10 of them, at which the
+    /// circuit breaker opens.
+    Advanced CIRCUIT_BREAKER_FAILURE_THRESHOLD = "circuit-breaker-failure-threshold" as circuit_breaker_failure_threshold: Fraction, default "0.5";
+
+    /// How long the circuit breaker stays open before it lets calls through on trial.
+    Advanced CIRCUIT_BREAKER_TIMEOUT = "circuit-breaker-timeout" as circuit_breaker_timeout: PositiveDuration, default "1 min";
+
+    /// How many calls on trial must succeed, and may run at once, before the circuit breaker
+    /// closes; the first that fails opens it again.
+    Advanced CIRCUIT_BREAKER_HALF_OPEN_REQUESTS = "circuit-breaker-half-open-requests" as circuit_breaker_half_open_requests: NonZeroU32, default "3";
+
+    /// How often a call that failed for a passing reason is sent again: an unreachable or
+    /// overloaded server. Never sent again are calls that the server refused, and calls within a
+    /// sequence that it may have executed already, because it would count them twice.
+    Advanced MAX_RETRIES = "max-retries" as max_retries: u32, default "0";
+
+    /// The wait before the first retry; it doubles from one retry to the next, and a random half
+    /// of it keeps subtasks from returning in step.
+    Advanced RETRY_INITIAL_BACKOFF = "retry-initial-backoff" as retry_initial_backoff: PositiveDuration, default "100 ms";
+
+    /// The longest wait between two retries.
+    Advanced RETRY_MAX_BACKOFF = "retry-max-backoff" as retry_max_backoff: PositiveDuration, default "30 s";
+
+    /// The answer to a row for which the last attempt failed, in place of an error: a text, a
+    /// number, `true` or `false`, a JSON array, or `null` for SQL NULL. It must fit the type of
+    /// the output column, which is checked at the start. Every use is counted and logged.
+    Advanced DEFAULT_VALUE = "default-value" as default_value: String, optional;
+
+    /// The longest time to wait for a connection, within `timeout`.
+    Advanced CONNECTION_TIMEOUT = "connection-timeout" as connection_timeout: PositiveDuration, default "10 s";
+
+    /// The most connections without a call that are kept for later ones.
+    Advanced CONNECTION_POOL_MAX_IDLE = "connection-pool-max-idle" as connection_pool_max_idle: u32, default "20";
+
+    /// How long a connection without a call is kept. Keep it below the limit of any gateway in
+    /// between, which closes idle connections without a word.
+    Advanced CONNECTION_POOL_KEEP_ALIVE = "connection-pool-keep-alive" as connection_pool_keep_alive: PositiveDuration, default "5 min";
+
+    /// The most calls under way at once, and so the most connections; further ones wait. All
+    /// subtasks of a process that share a client count together.
+    Advanced CONNECTION_POOL_MAX_TOTAL = "connection-pool-max-total" as connection_pool_max_total: NonZeroU32, default "100";
+
+    /// Keeps connections open from one call to the next. Without it every call opens its own,
+    /// which is slow, but spreads calls over the replicas behind a balancer.
+    Advanced CONNECTION_REUSE_ENABLED = "connection-reuse-enabled" as connection_reuse_enabled: bool, default "true";
 }
 
 #[cfg(test)]

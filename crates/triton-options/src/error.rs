@@ -49,6 +49,22 @@ fn suggestion(nearest: Option<&str>) -> String {
     }
 }
 
+/// Something in a configuration that is allowed but hardly meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OptionWarning {
+    /// The keys of the options concerned.
+    pub keys: Vec<&'static str>,
+    /// What is odd, and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for OptionWarning {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
 /// Every problem of a configuration, in the order of the option catalog, then unknown keys.
 ///
 /// ```

@@ -14,11 +14,15 @@
 //!     ("timeout", "5 s"),
 //! ])?;
 //! assert_eq!(options.model_name.as_str(), "anomaly");
-//! assert_eq!(options.timeout.as_secs(), 5);
+//! assert_eq!(options.timeout.get().as_secs(), 5);
 //! # Ok::<(), triton_options::OptionErrors>(())
 //! ```
 //!
 //! The crate knows nothing of HTTP, async code or any engine, so it can be picked alone.
+#![cfg_attr(
+    doc,
+    doc = include_str!("../../../docs/reference/generated/rustdoc_options.md")
+)]
 
 mod definition;
 mod definitions;
@@ -28,12 +32,16 @@ mod option_map;
 pub mod render;
 mod rules;
 mod sequence;
+mod serialization;
 mod value;
 
 pub use definition::{ConfigOption, OptionDefinition, Presence, Section};
 pub use definitions::*;
 pub use description::{Description, Piece};
-pub use error::{OptionError, OptionErrors};
-pub use option_map::{OptionMap, TritonOptions};
+pub use error::{OptionError, OptionErrors, OptionWarning};
+pub use option_map::{OptionMap, TritonOptions, nearest_key};
 pub use sequence::{MAX_SEQUENCE_ID_BYTES, SequenceBase, SequenceMode};
-pub use value::{EMBEDDED_ENDPOINT, Endpoint, InvalidValue, ModelName, ModelVersion, OptionValue};
+pub use value::{
+    Compression, CounterInitStrategy, EMBEDDED_ENDPOINT, Endpoint, Fraction, Headers, InvalidValue,
+    ModelName, ModelVersion, OptionValue, PositiveDuration, Secret,
+};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::definitions::ReadValues;
 use crate::{
     CATALOG, ConfigOption, OptionDefinition, OptionError, OptionErrors, OptionValue, OptionValues,
-    Presence, SequenceMode, rules,
+    OptionWarning, Presence, SequenceMode, rules, value,
 };
 
 /// Options as text, before anything is checked: setting one never fails.
@@ -64,6 +64,7 @@ impl OptionMap {
         let read = ReadValues::read(&mut reader);
         let mut errors = reader.errors;
         let sequence_mode = rules::check(self, &read, &mut errors);
+        let warnings = rules::warnings(self, &read);
         errors.extend(self.unknown());
         OptionErrors::check(errors)?;
         let (Some(values), Some(sequence_mode)) = (read.complete(), sequence_mode) else {
@@ -72,7 +73,13 @@ impl OptionMap {
         Ok(TritonOptions(Arc::new(Checked {
             values,
             sequence_mode,
+            warnings,
         })))
+    }
+
+    /// Whether an option was given.
+    pub(crate) fn has(&self, definition: &OptionDefinition) -> bool {
+        self.0.contains_key(definition.key)
     }
 
     fn unknown(&self) -> impl Iterator<Item = OptionError> {
@@ -105,7 +112,7 @@ impl std::fmt::Debug for OptionMap {
             match CATALOG.iter().find(|definition| definition.key == key) {
                 Some(definition) => map.entry(key, &definition.loggable(value)),
                 // Nobody knows whether the value of an unknown key is a secret.
-                None => map.entry(key, &"(hidden)"),
+                None => map.entry(key, &value::HIDDEN),
             };
         }
         map.finish()
@@ -123,6 +130,7 @@ pub struct TritonOptions(Arc<Checked>);
 struct Checked {
     values: OptionValues,
     sequence_mode: SequenceMode,
+    warnings: Vec<OptionWarning>,
 }
 
 impl TritonOptions {
@@ -143,6 +151,12 @@ impl TritonOptions {
     #[must_use]
     pub fn sequence_mode(&self) -> &SequenceMode {
         &self.0.sequence_mode
+    }
+
+    /// What is allowed but hardly meant; whoever uses the options should log it.
+    #[must_use]
+    pub fn warnings(&self) -> &[OptionWarning] {
+        &self.0.warnings
     }
 }
 
@@ -201,7 +215,13 @@ impl OptionReader<'_> {
 }
 
 /// The known key most like `key`, when it is near enough to be a slip of the hand.
-fn nearest_key(key: &str) -> Option<&'static str> {
+///
+/// ```
+/// assert_eq!(triton_options::nearest_key("endpoit"), Some("endpoint"));
+/// assert_eq!(triton_options::nearest_key("colour"), None);
+/// ```
+#[must_use]
+pub fn nearest_key(key: &str) -> Option<&'static str> {
     let lowered = key.to_lowercase().replace('_', "-");
     CATALOG
         .iter()

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::CounterInitStrategy;
+
 /// The longest sequence ID the server takes, in bytes of UTF-8; one more is answered with 501.
 pub const MAX_SEQUENCE_ID_BYTES: usize = 128;
 
@@ -25,6 +27,8 @@ pub enum SequenceMode {
     PerRequest {
         /// What the IDs begin with.
         base: SequenceBase,
+        /// Where the counter begins on every open.
+        counter: CounterInitStrategy,
     },
 }
 
@@ -54,7 +58,7 @@ impl SequenceBase {
     ///     ("sequence-id", "flink-job-123"),
     ///     ("sequence-id-auto-increment", "true"),
     /// ])?;
-    /// let SequenceMode::PerRequest { base } = options.sequence_mode() else { unreachable!() };
+    /// let SequenceMode::PerRequest { base, .. } = options.sequence_mode() else { unreachable!() };
     /// assert_eq!(base.sequence_id(1, 0), "flink-job-123-1-0");
     /// # Ok::<(), triton_options::OptionErrors>(())
     /// ```

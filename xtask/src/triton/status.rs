@@ -1,5 +1,6 @@
 //! Shows a person what is running and where.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -30,12 +31,18 @@ pub(super) fn print(instance: &Instance) -> Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    println!("endpoint  {}", server.endpoint());
-    println!("metrics   http://127.0.0.1:{}/metrics", server.metrics_port);
-    println!("pid       {}", server.process.pid);
-    println!("version   {}", server.version()?);
-    println!("ready     {}", is_ready(&server));
-    println!("models    {}", server.models.display());
+    // Not `println!`, which panics where a reader such as `head` has seen enough.
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "endpoint  {}", server.endpoint())?;
+    writeln!(
+        out,
+        "metrics   http://127.0.0.1:{}/metrics",
+        server.metrics_port
+    )?;
+    writeln!(out, "pid       {}", server.process.pid)?;
+    writeln!(out, "version   {}", server.version()?)?;
+    writeln!(out, "ready     {}", is_ready(&server))?;
+    writeln!(out, "models    {}", server.models.display())?;
     let models: Vec<Model> = http::post(server.http_port, "/v2/repository/index")?.json()?;
     for Model {
         name,
@@ -44,10 +51,11 @@ pub(super) fn print(instance: &Instance) -> Result<ExitCode> {
         reason,
     } in models
     {
-        println!(
+        writeln!(
+            out,
             "  {}",
             format!("{name:<20} {version:<3} {state} {reason}").trim_end()
-        );
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,7 @@ fn help_of_the_command() {
 
     Commands:
       predict  Score every row of a CSV file with a model
+      options  Show the options of a model: what each one does, its type and its default
       help     Print this message or the help of the given subcommand(s)
 
     Options:
@@ -58,5 +59,33 @@ fn help_of_predict() {
       1  some rows were not; each is named on standard error
       2  the command line, the model file, its options or the input cannot be used
       3  the server could not be reached, or its model does not fit
+    ");
+}
+
+#[test]
+fn help_of_options() {
+    insta::assert_snapshot!(triton(&["options", "--help"]).stdout, @"
+    Show the options of a model: what each one does, its type and its default
+
+    Usage: triton options [OPTIONS] [KEY]
+
+    Arguments:
+      [KEY]
+              Show only the option of this key
+
+    Options:
+          --format <FORMAT>
+              How to show them
+
+              Possible values:
+              - text:     Paragraphs for a terminal
+              - markdown: A table in Markdown
+              - html:     A table in HTML
+              - json:     A list of objects
+              
+              [default: text]
+
+      -h, --help
+              Print help (see a summary with '-h')
     ");
 }

@@ -6,6 +6,7 @@
 )]
 
 mod help;
+mod options;
 mod predict;
 mod refusals;
 

@@ -2,15 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::{COLUMNS, sorted};
-use crate::{Description, OptionDefinition, Piece, Section};
+use super::COLUMNS;
+use crate::{Description, OptionDefinition, Piece};
 
-/// The table of `section`, or of all sections.
+/// The table of these options.
 #[must_use]
-pub fn table(section: Option<Section>) -> String {
+pub fn table(definitions: &[&OptionDefinition]) -> String {
     let mut html = String::from("<table class=\"configuration table table-bordered\">\n");
     html.push_str("    <thead>\n        <tr>\n");
-    for (heading, width) in COLUMNS.iter().zip([20, 15, 10, 55]) {
+    for (heading, width) in COLUMNS.iter().zip([20, 15, 15, 50]) {
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(
             html,
@@ -18,7 +18,7 @@ pub fn table(section: Option<Section>) -> String {
         );
     }
     html.push_str("        </tr>\n    </thead>\n    <tbody>\n");
-    for definition in sorted(section) {
+    for definition in definitions {
         row(&mut html, definition);
     }
     html.push_str("    </tbody>\n</table>\n");

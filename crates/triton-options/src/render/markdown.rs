@@ -1,6 +1,6 @@
 //! The catalog as one Markdown page: a table for each section.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::{COLUMNS, sorted};
 use crate::{Description, OptionDefinition, Piece, Section};
@@ -15,17 +15,17 @@ pub fn page() -> String {
             Section::Advanced => "Advanced options",
         };
         // Writing to a String cannot fail, here and below.
-        let _ = write!(page, "\n## {title}\n\n{}", table(Some(*section)));
+        let _ = write!(page, "\n## {title}\n\n{}", table(&sorted(Some(*section))));
     }
     page
 }
 
-/// The table of `section`, or of all sections.
+/// The table of these options.
 #[must_use]
-pub fn table(section: Option<Section>) -> String {
+pub fn table(definitions: &[&OptionDefinition]) -> String {
     let mut table = format!("| {} |\n", COLUMNS.join(" | "));
     let _ = writeln!(table, "|{}", " --- |".repeat(COLUMNS.len()));
-    for definition in sorted(section) {
+    for definition in definitions {
         row(&mut table, definition);
     }
     table
@@ -38,14 +38,25 @@ fn row(table: &mut String, definition: &OptionDefinition) {
         definition.key,
         escape(&definition.default_text()),
         escape(definition.type_name),
-        description(&definition.description())
+        Text(&definition.description())
     );
 }
 
-fn description(description: &Description) -> String {
-    let paragraph = |pieces: &Vec<Piece>| pieces.iter().map(piece).collect::<String>();
-    let paragraphs: Vec<String> = description.paragraphs.iter().map(paragraph).collect();
-    paragraphs.join("<br><br>")
+/// A description as one line of Markdown.
+pub(crate) struct Text<'a>(pub(crate) &'a Description);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, pieces) in self.0.paragraphs.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str("<br><br>")?;
+            }
+            pieces
+                .iter()
+                .try_for_each(|each| formatter.write_str(&piece(each)))?;
+        }
+        Ok(())
+    }
 }
 
 fn piece(piece: &Piece) -> String {
@@ -57,7 +68,7 @@ fn piece(piece: &Piece) -> String {
 }
 
 /// Keeps text from being read as a cell border or as markup.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         if matches!(

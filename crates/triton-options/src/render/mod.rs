@@ -5,6 +5,8 @@
 
 pub mod html;
 pub mod markdown;
+pub mod rustdoc;
+pub mod text;
 
 use crate::{CATALOG, OptionDefinition, Section};
 
@@ -38,12 +40,16 @@ pub struct Page {
 pub fn pages() -> Vec<Page> {
     let section_page = |section: &Section| Page {
         file_name: format!("model_triton_{}_section.html", section.name()),
-        text: html::table(Some(*section)),
+        text: html::table(&sorted(Some(*section))),
     };
     let whole_pages = [
         Page {
+            file_name: "rustdoc_options.md".to_owned(),
+            text: rustdoc::section(),
+        },
+        Page {
             file_name: "triton_configuration.html".to_owned(),
-            text: html::table(None),
+            text: html::table(&sorted(None)),
         },
         Page {
             file_name: "triton_configuration.md".to_owned(),

@@ -87,6 +87,39 @@ impl OptionValue for Duration {
     }
 }
 
+/// A [`Duration`] longer than zero, for limits that zero would turn into "never".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PositiveDuration(Duration);
+
+impl PositiveDuration {
+    /// The duration.
+    #[must_use]
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl OptionValue for PositiveDuration {
+    const TYPE_NAME: &'static str = Duration::TYPE_NAME;
+    const EXPECTED: &'static str = "a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is \
+         milliseconds)";
+
+    fn parse(text: &str) -> Result<Self, InvalidValue> {
+        match Duration::parse(text) {
+            Ok(duration) if !duration.is_zero() => Ok(Self(duration)),
+            Ok(_) => Err(InvalidValue::of::<Self>()),
+            Err(invalid) if invalid == InvalidValue::of::<Duration>() => {
+                Err(InvalidValue::of::<Self>())
+            }
+            Err(too_long) => Err(too_long),
+        }
+    }
+
+    fn canonical(&self) -> String {
+        self.0.canonical()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +163,15 @@ mod tests {
         ] {
             let invalid = Duration::parse(text).expect_err(text);
             assert!(invalid.expected.contains("no longer than"), "{invalid}");
+        }
+    }
+
+    #[test]
+    fn a_positive_duration_is_not_zero() {
+        assert!(PositiveDuration::parse("1 ns").is_ok());
+        for text in ["0", "0 s", "", "soon"] {
+            let expected = InvalidValue::of::<PositiveDuration>();
+            assert_eq!(PositiveDuration::parse(text), Err(expected), "{text:?}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use url::Url;
+use url::{Host, Url};
 
 use super::{InvalidValue, OptionValue, quoted};
 
@@ -35,6 +35,22 @@ impl Endpoint {
     #[must_use]
     pub fn expose_url(&self) -> &Url {
         &self.0
+    }
+
+    /// Whether a user name or a password stands in the address.
+    pub(crate) fn has_user_info(&self) -> bool {
+        !self.0.username().is_empty() || self.0.password().is_some()
+    }
+
+    /// Whether what is sent there can be read on the way by other machines.
+    pub(crate) fn is_unencrypted_to_others(&self) -> bool {
+        let loopback = match self.0.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        self.0.scheme() == "http" && !loopback
     }
 
     fn redacted(&self) -> Url {

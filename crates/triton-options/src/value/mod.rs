@@ -1,12 +1,23 @@
 //! How the text of an option becomes a value, and what is said when it does not.
 
+mod choice;
 mod duration;
 mod endpoint;
+mod headers;
 mod model;
+mod number;
 mod scalar;
+mod secret;
 
+pub use choice::{Compression, CounterInitStrategy};
+pub use duration::PositiveDuration;
 pub use endpoint::{EMBEDDED_ENDPOINT, Endpoint};
+pub use headers::Headers;
+pub(crate) use headers::write_pair;
 pub use model::{ModelName, ModelVersion};
+pub use number::Fraction;
+pub(crate) use secret::HIDDEN;
+pub use secret::Secret;
 
 /// A type that options can have.
 pub trait OptionValue: Sized {

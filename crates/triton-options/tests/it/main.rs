@@ -1,6 +1,6 @@
 //! The crate as its users see it: every message and every generated page.
 
-use triton_options::{OptionMap, SEQUENCE_ID, SequenceBase, TritonOptions, render};
+use triton_options::{CATALOG, OptionMap, SEQUENCE_ID, SequenceBase, TritonOptions, render};
 
 fn message(options: &[(&str, &str)]) -> String {
     TritonOptions::parse(options.iter().copied())
@@ -27,23 +27,44 @@ fn nothing_given() {
 #[test]
 fn every_problem_is_reported_at_once() {
     let options = [
-        ("endpoint", "ftp://user:secret@triton"),
-        ("model-name", "a b"),
+        ("endpoint", "ftp://user:canary@triton"),
         ("model-version", "newest"),
         ("timeout", "soon"),
+        ("auth-token", "canary\n"),
         ("sequence-id-auto-increment", "yes"),
-        ("Sequence_Id", "job"),
+        ("Max_Retrys", "3"),
         ("batch-colour", "green"),
     ];
-    insta::assert_snapshot!(message(&options), @"
-    7 problems in the options:
+    let message = message(&options);
+    assert!(!message.contains("canary"), "{message}");
+    insta::assert_snapshot!(message, @"
+    8 problems in the options:
       - option 'endpoint': expected the http or https address of a Triton server, such as 'http://localhost:8000', found '(hidden)@triton'
-      - option 'model-name': expected the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@, found 'a b'
+      - option 'model-name' is required: set it to the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@
       - option 'model-version': expected 'latest' or a version number such as '3', found 'newest'
-      - option 'timeout': expected a duration such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds), found 'soon'
+      - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds), found 'soon'
       - option 'sequence-id-auto-increment': expected true or false, found 'yes'
-      - unknown option 'Sequence_Id'; did you mean 'sequence-id'?
+      - option 'auth-token': expected a text of printable ASCII, not empty, found (hidden)
+      - unknown option 'Max_Retrys'; did you mean 'max-retries'?
       - unknown option 'batch-colour'
+    ");
+}
+
+#[test]
+fn rules_are_checked_beside_malformed_values() {
+    let options = [
+        ("endpoint", "triton:8000"),
+        ("model-name", "m"),
+        ("timeout", "soon"),
+        ("sequence-id-auto-increment", "true"),
+        ("max-retries", "1"),
+        ("retry-max-backoff", "1 ms"),
+    ];
+    insta::assert_snapshot!(message(&options), @"
+    3 problems in the options:
+      - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds), found 'soon'
+      - option 'retry-max-backoff' (1 ms) is shorter than 'retry-initial-backoff' (100 ms): the longest wait cannot be shorter than the first
+      - option 'sequence-id-auto-increment' is true but 'sequence-id' is not set: set 'sequence-id' to the text that every generated ID begins with, for example 'my-job'
     ");
 }
 
@@ -64,6 +85,46 @@ fn the_debug_form_of_a_map_hides_what_may_be_secret() {
         .with("pasword", "canary");
     let shown = format!("{map:?}");
     assert!(!shown.contains("canary"), "{shown}");
+}
+
+/// Text that every type refuses, where there is any, and what is said then.
+#[test]
+fn every_type_says_what_it_expects() {
+    let mut messages = String::new();
+    for definition in CATALOG {
+        if let Err(invalid) = definition.canonical("\0") {
+            messages.push_str(&format!("{}: {invalid}\n", definition.key));
+        }
+    }
+    insta::assert_snapshot!(messages, @"
+    endpoint: expected the http or https address of a Triton server, such as 'http://localhost:8000'
+    model-name: expected the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@
+    model-version: expected 'latest' or a version number such as '3'
+    timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    flatten-batch-dim: expected true or false
+    priority: expected a whole number from 0 to 18446744073709551615
+    sequence-id-auto-increment: expected true or false
+    sequence-id-counter-init-strategy: expected 'ZERO', 'EPOCH_MILLIS' or 'NANO_TIME'
+    sequence-start: expected true or false
+    sequence-end: expected true or false
+    compression: expected 'gzip' or 'deflate'
+    auth-token: expected a text of printable ASCII, not empty
+    custom-headers: expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes
+    health-check-enabled: expected true or false
+    health-check-interval: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    circuit-breaker-enabled: expected true or false
+    circuit-breaker-failure-threshold: expected a number above 0 and up to 1, such as '0.5'
+    circuit-breaker-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    circuit-breaker-half-open-requests: expected a whole number from 1 to 4294967295
+    max-retries: expected a whole number from 0 to 4294967295
+    retry-initial-backoff: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    retry-max-backoff: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    connection-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    connection-pool-max-idle: expected a whole number from 0 to 4294967295
+    connection-pool-keep-alive: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    connection-pool-max-total: expected a whole number from 1 to 4294967295
+    connection-reuse-enabled: expected true or false
+    ");
 }
 
 #[test]

@@ -1,32 +1,14 @@
-//! The rules between options, and what several options together mean: the one place for both.
+//! What the options of sequences mean together, and which of them contradict each other.
 
+use super::rule;
 use crate::definitions::ReadValues;
 use crate::{
-    MAX_SEQUENCE_ID_BYTES, OptionError, OptionMap, SEQUENCE_END, SEQUENCE_ID,
-    SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_START, SequenceBase, SequenceMode, TIMEOUT, value,
+    CounterInitStrategy, MAX_SEQUENCE_ID_BYTES, OptionError, OptionMap, SEQUENCE_END, SEQUENCE_ID,
+    SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_START, SequenceBase, SequenceMode, value,
 };
 
-/// Checks every rule and works out the sequence mode; without one, an error was recorded.
-///
-/// A rule is silent about an option that could not even be read: that has been reported.
-pub(crate) fn check(
-    map: &OptionMap,
-    read: &ReadValues,
-    errors: &mut Vec<OptionError>,
-) -> Option<SequenceMode> {
-    if read.timeout.is_some_and(|timeout| timeout.is_zero()) {
-        errors.push(rule(
-            &[TIMEOUT.key()],
-            format!(
-                "option '{}' is zero, so no request could ever be answered: set it to more",
-                TIMEOUT.key()
-            ),
-        ));
-    }
-    sequence_mode(map, read, errors)
-}
-
-fn sequence_mode(
+/// Works out the sequence mode; without one, an error was recorded.
+pub(super) fn mode(
     map: &OptionMap,
     read: &ReadValues,
     errors: &mut Vec<OptionError>,
@@ -47,7 +29,7 @@ fn sequence_mode(
     ];
     let before = errors.len();
     let mode = match (id, auto_increment) {
-        (Some(id), true) => per_request(id, &flags, errors),
+        (Some(id), true) => per_request(id, read.sequence_id_counter_init_strategy, &flags, errors),
         (Some(id), false) => fixed(id, read.sequence_start?, read.sequence_end?, errors),
         (None, true) => {
             errors.push(rule(
@@ -82,6 +64,7 @@ type Flag<'a> = (&'static str, Option<bool>, Option<&'a str>);
 
 fn per_request(
     id: &str,
+    counter: Option<CounterInitStrategy>,
     flags: &[Flag<'_>],
     errors: &mut Vec<OptionError>,
 ) -> Option<SequenceMode> {
@@ -109,7 +92,8 @@ fn per_request(
             ),
         ));
     }
-    base.map(|base| SequenceMode::PerRequest { base })
+    let counter = counter?;
+    base.map(|base| SequenceMode::PerRequest { base, counter })
 }
 
 fn fixed(id: &str, start: bool, end: bool, errors: &mut Vec<OptionError>) -> Option<SequenceMode> {
@@ -147,16 +131,9 @@ fn bad_id(id: &str, limit: usize, reason: &str) -> OptionError {
     rule(&[key], message)
 }
 
-fn rule(keys: &[&'static str], message: String) -> OptionError {
-    OptionError::Rule {
-        keys: keys.to_vec(),
-        message,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::{OptionErrors, SequenceBase, SequenceMode, TritonOptions};
+    use crate::{CounterInitStrategy, OptionErrors, SequenceBase, SequenceMode, TritonOptions};
 
     fn parse(extra: &[(&str, &str)]) -> Result<SequenceMode, OptionErrors> {
         let base = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
@@ -193,7 +170,8 @@ mod tests {
     #[test]
     fn flags_left_out_or_true_fit_auto_increment() {
         let base = SequenceBase::new("job").unwrap();
-        let expected = Ok(SequenceMode::PerRequest { base });
+        let counter = CounterInitStrategy::Zero;
+        let expected = Ok(SequenceMode::PerRequest { base, counter });
         assert_eq!(parse(&[("sequence-id", "job"), AUTO]), expected);
         let flags = [("sequence-start", "true"), ("sequence-end", "true")];
         assert_eq!(
@@ -251,10 +229,5 @@ mod tests {
             message(&[("sequence-id", "a\0b"), AUTO]),
             message(&[("sequence-id", "a\0b")])
         );
-    }
-
-    #[test]
-    fn a_timeout_of_zero_is_refused() {
-        insta::assert_snapshot!(message(&[("timeout", "0")]), @"option 'timeout' is zero, so no request could ever be answered: set it to more");
     }
 }

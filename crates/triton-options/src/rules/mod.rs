@@ -1,0 +1,328 @@
+//! The rules between options: the one place for them.
+//!
+//! A rule is silent about an option that could not even be read: that has been reported.
+
+mod sequence;
+
+use crate::definitions::ReadValues;
+use crate::{
+    AUTH_TOKEN, CIRCUIT_BREAKER_ENABLED, CIRCUIT_BREAKER_FAILURE_THRESHOLD,
+    CIRCUIT_BREAKER_HALF_OPEN_REQUESTS, CIRCUIT_BREAKER_TIMEOUT, CONNECTION_POOL_KEEP_ALIVE,
+    CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, CONNECTION_REUSE_ENABLED,
+    CONNECTION_TIMEOUT, CUSTOM_HEADERS, ENDPOINT, HEALTH_CHECK_ENABLED, HEALTH_CHECK_INTERVAL,
+    MAX_RETRIES, OptionDefinition, OptionError, OptionMap, OptionValue as _, OptionWarning,
+    RETRY_INITIAL_BACKOFF, RETRY_MAX_BACKOFF, SEQUENCE_ID_AUTO_INCREMENT,
+    SEQUENCE_ID_COUNTER_INIT_STRATEGY, SequenceMode, TIMEOUT,
+};
+
+/// Checks every rule and works out the sequence mode; without one, an error was recorded.
+pub(crate) fn check(
+    map: &OptionMap,
+    read: &ReadValues,
+    errors: &mut Vec<OptionError>,
+) -> Option<SequenceMode> {
+    errors.extend(backoff(read));
+    errors.extend(pool(map, read));
+    errors.extend(authorization(read));
+    sequence::mode(map, read, errors)
+}
+
+/// What is allowed but hardly meant.
+pub(crate) fn warnings(map: &OptionMap, read: &ReadValues) -> Vec<OptionWarning> {
+    let mut warnings: Vec<OptionWarning> = SWITCHES
+        .iter()
+        .flat_map(|switch| switch.idle_options(map, read))
+        .collect();
+    if read.health_check_enabled == Some(true) && read.circuit_breaker_enabled == Some(false) {
+        warnings.push(warning(
+            &[HEALTH_CHECK_ENABLED.key(), CIRCUIT_BREAKER_ENABLED.key()],
+            format!(
+                "option '{}' is true but '{}' is false: health checks will be logged and nothing \
+                 else comes of them",
+                HEALTH_CHECK_ENABLED.key(),
+                CIRCUIT_BREAKER_ENABLED.key()
+            ),
+        ));
+    }
+    if let (Some(connection), Some(total)) = (read.connection_timeout, read.timeout)
+        && map.has(CONNECTION_TIMEOUT.definition())
+        && connection > total
+    {
+        warnings.push(warning(
+            &[CONNECTION_TIMEOUT.key(), TIMEOUT.key()],
+            format!(
+                "option '{}' ({}) is longer than '{}' ({}), which ends a call before",
+                CONNECTION_TIMEOUT.key(),
+                connection.canonical(),
+                TIMEOUT.key(),
+                total.canonical()
+            ),
+        ));
+    }
+    if let (Some(endpoint), Some(Some(_))) = (&read.endpoint, &read.auth_token)
+        && endpoint.is_unencrypted_to_others()
+    {
+        warnings.push(warning(
+            &[AUTH_TOKEN.key(), ENDPOINT.key()],
+            format!(
+                "option '{}' is sent unencrypted, because '{}' is {endpoint}: use https",
+                AUTH_TOKEN.key(),
+                ENDPOINT.key()
+            ),
+        ));
+    }
+    warnings
+}
+
+/// An option without which others have no effect.
+struct Switch {
+    definition: &'static OptionDefinition,
+    is_off: fn(&ReadValues) -> bool,
+    off: &'static str,
+    dependents: &'static [&'static OptionDefinition],
+}
+
+static SWITCHES: &[Switch] = &[
+    Switch {
+        definition: CIRCUIT_BREAKER_ENABLED.definition(),
+        is_off: |read| read.circuit_breaker_enabled == Some(false),
+        off: "false",
+        dependents: &[
+            CIRCUIT_BREAKER_FAILURE_THRESHOLD.definition(),
+            CIRCUIT_BREAKER_TIMEOUT.definition(),
+            CIRCUIT_BREAKER_HALF_OPEN_REQUESTS.definition(),
+        ],
+    },
+    Switch {
+        definition: HEALTH_CHECK_ENABLED.definition(),
+        is_off: |read| read.health_check_enabled == Some(false),
+        off: "false",
+        dependents: &[HEALTH_CHECK_INTERVAL.definition()],
+    },
+    Switch {
+        definition: MAX_RETRIES.definition(),
+        is_off: |read| read.max_retries == Some(0),
+        off: "0",
+        dependents: &[
+            RETRY_INITIAL_BACKOFF.definition(),
+            RETRY_MAX_BACKOFF.definition(),
+        ],
+    },
+    Switch {
+        definition: CONNECTION_REUSE_ENABLED.definition(),
+        is_off: |read| read.connection_reuse_enabled == Some(false),
+        off: "false",
+        dependents: &[
+            CONNECTION_POOL_MAX_IDLE.definition(),
+            CONNECTION_POOL_KEEP_ALIVE.definition(),
+        ],
+    },
+    Switch {
+        definition: SEQUENCE_ID_AUTO_INCREMENT.definition(),
+        is_off: |read| read.sequence_id_auto_increment == Some(false),
+        off: "false",
+        dependents: &[SEQUENCE_ID_COUNTER_INIT_STRATEGY.definition()],
+    },
+];
+
+impl Switch {
+    /// The options that were given although this switch is off.
+    fn idle_options(&self, map: &OptionMap, read: &ReadValues) -> Vec<OptionWarning> {
+        let given = self
+            .dependents
+            .iter()
+            .filter(|dependent| map.has(dependent));
+        given
+            .filter(|_| (self.is_off)(read))
+            .map(|dependent| {
+                let message = format!(
+                    "option '{}' has no effect while '{}' is {}",
+                    dependent.key, self.definition.key, self.off
+                );
+                warning(&[dependent.key, self.definition.key], message)
+            })
+            .collect()
+    }
+}
+
+fn backoff(read: &ReadValues) -> Option<OptionError> {
+    let (initial, longest) = (read.retry_initial_backoff?, read.retry_max_backoff?);
+    (read.max_retries? > 0 && longest < initial).then(|| {
+        rule(
+            &[RETRY_MAX_BACKOFF.key(), RETRY_INITIAL_BACKOFF.key()],
+            format!(
+                "option '{}' ({}) is shorter than '{}' ({}): the longest wait cannot be shorter \
+                 than the first",
+                RETRY_MAX_BACKOFF.key(),
+                longest.canonical(),
+                RETRY_INITIAL_BACKOFF.key(),
+                initial.canonical()
+            ),
+        )
+    })
+}
+
+fn pool(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
+    let (idle, total) = (
+        read.connection_pool_max_idle?,
+        read.connection_pool_max_total?,
+    );
+    // A small pool alone is no mistake: the number of idle connections follows it down.
+    let given = map.has(CONNECTION_POOL_MAX_IDLE.definition());
+    (given && idle > total.get()).then(|| {
+        rule(
+            &[
+                CONNECTION_POOL_MAX_IDLE.key(),
+                CONNECTION_POOL_MAX_TOTAL.key(),
+            ],
+            format!(
+                "option '{}' ({idle}) is more than '{}' ({total}): a pool cannot keep more \
+                 connections than it may have",
+                CONNECTION_POOL_MAX_IDLE.key(),
+                CONNECTION_POOL_MAX_TOTAL.key()
+            ),
+        )
+    })
+}
+
+/// Only one option may say what the `Authorization` header is.
+fn authorization(read: &ReadValues) -> Option<OptionError> {
+    let header = read.custom_headers.as_ref()?.as_ref();
+    let sources: Vec<&'static str> = [
+        (ENDPOINT.key(), read.endpoint.as_ref()?.has_user_info()),
+        (AUTH_TOKEN.key(), read.auth_token.as_ref()?.is_some()),
+        (
+            CUSTOM_HEADERS.key(),
+            header.is_some_and(|headers| headers.get("authorization").is_some()),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(key, given)| given.then_some(key))
+    .collect();
+    (sources.len() > 1).then(|| {
+        let named: Vec<String> = sources.iter().map(|key| format!("'{key}'")).collect();
+        rule(
+            &sources,
+            format!(
+                "options {} each set the Authorization header: keep only one of them",
+                named.join(" and ")
+            ),
+        )
+    })
+}
+
+fn rule(keys: &[&'static str], message: String) -> OptionError {
+    OptionError::Rule {
+        keys: keys.to_vec(),
+        message,
+    }
+}
+
+fn warning(keys: &[&'static str], message: String) -> OptionWarning {
+    OptionWarning {
+        keys: keys.to_vec(),
+        message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::TritonOptions;
+
+    fn parse(extra: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let base = [("endpoint", "http://triton:8000"), ("model-name", "m")];
+        let options = base
+            .iter()
+            .chain(extra)
+            .copied()
+            .collect::<crate::OptionMap>();
+        let parsed: Result<TritonOptions, _> = options.parse();
+        parsed
+            .map(|options| options.warnings().iter().map(ToString::to_string).collect())
+            .map_err(|errors| errors.to_string())
+    }
+
+    fn refusal(extra: &[(&str, &str)]) -> String {
+        parse(extra).expect_err("must be refused")
+    }
+
+    #[test]
+    fn the_defaults_are_at_peace_with_each_other() {
+        assert_eq!(parse(&[]), Ok(Vec::new()));
+        assert_eq!(parse(&[("connection-pool-max-total", "5")]), Ok(Vec::new()));
+        assert_eq!(parse(&[("timeout", "1 s")]), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn the_longest_backoff_is_not_shorter_than_the_first() {
+        let backoff = [("retry-initial-backoff", "40 s"), ("max-retries", "2")];
+        insta::assert_snapshot!(refusal(&backoff), @"option 'retry-max-backoff' (30 s) is shorter than 'retry-initial-backoff' (40 s): the longest wait cannot be shorter than the first");
+        // Without retries it does not matter, but is told.
+        assert_eq!(parse(&backoff[..1]).map(|warnings| warnings.len()), Ok(1));
+    }
+
+    #[test]
+    fn a_pool_keeps_no_more_than_it_may_have() {
+        let pool = [
+            ("connection-pool-max-idle", "20"),
+            ("connection-pool-max-total", "10"),
+        ];
+        insta::assert_snapshot!(refusal(&pool), @"option 'connection-pool-max-idle' (20) is more than 'connection-pool-max-total' (10): a pool cannot keep more connections than it may have");
+    }
+
+    #[test]
+    fn only_one_option_sets_the_authorization_header() {
+        let token = ("auth-token", "canary");
+        let header = ("custom-headers", "authorization:canary");
+        let user = ("endpoint", "http://canary:canary@triton:8000");
+        insta::assert_snapshot!(refusal(&[token, header, user]), @"options 'endpoint' and 'auth-token' and 'custom-headers' each set the Authorization header: keep only one of them");
+        for pair in [[token, header], [token, user], [header, user]] {
+            let message = refusal(&pair);
+            assert!(!message.contains("canary"), "{message}");
+        }
+        assert!(parse(&[header]).is_ok());
+    }
+
+    #[test]
+    fn what_has_no_effect_is_warned_of() {
+        let options = [
+            ("circuit-breaker-failure-threshold", "0.1"),
+            ("circuit-breaker-timeout", "1 s"),
+            ("circuit-breaker-half-open-requests", "1"),
+            ("health-check-interval", "1 s"),
+            ("retry-initial-backoff", "1 s"),
+            ("retry-max-backoff", "1 s"),
+            ("connection-reuse-enabled", "false"),
+            ("connection-pool-max-idle", "1"),
+            ("connection-pool-keep-alive", "1 s"),
+            ("sequence-id-counter-init-strategy", "NANO_TIME"),
+            ("auth-token", "canary"),
+            ("connection-timeout", "31 s"),
+        ];
+        insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"
+        option 'circuit-breaker-failure-threshold' has no effect while 'circuit-breaker-enabled' is false
+        option 'circuit-breaker-timeout' has no effect while 'circuit-breaker-enabled' is false
+        option 'circuit-breaker-half-open-requests' has no effect while 'circuit-breaker-enabled' is false
+        option 'health-check-interval' has no effect while 'health-check-enabled' is false
+        option 'retry-initial-backoff' has no effect while 'max-retries' is 0
+        option 'retry-max-backoff' has no effect while 'max-retries' is 0
+        option 'connection-pool-max-idle' has no effect while 'connection-reuse-enabled' is false
+        option 'connection-pool-keep-alive' has no effect while 'connection-reuse-enabled' is false
+        option 'sequence-id-counter-init-strategy' has no effect while 'sequence-id-auto-increment' is false
+        option 'connection-timeout' (31 s) is longer than 'timeout' (30 s), which ends a call before
+        option 'auth-token' is sent unencrypted, because 'endpoint' is http://triton:8000/: use https
+        ");
+        let options = [("health-check-enabled", "true")];
+        insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"option 'health-check-enabled' is true but 'circuit-breaker-enabled' is false: health checks will be logged and nothing else comes of them");
+        for endpoint in [
+            "https://triton",
+            "http://localhost:8000",
+            "http://127.0.0.1",
+        ] {
+            assert_eq!(
+                parse(&[("auth-token", "t"), ("endpoint", endpoint)]),
+                Ok(Vec::new())
+            );
+        }
+    }
+}

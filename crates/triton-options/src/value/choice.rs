@@ -1,0 +1,83 @@
+//! Options that pick one of a few words.
+
+use super::{InvalidValue, OptionValue};
+
+/// Makes an enum of words; the type's name and what is expected list them all.
+macro_rules! choices {
+    ($(
+        $(#[$doc:meta])+
+        $name:ident { $( $(#[$variant_doc:meta])+ $variant:ident = $word:literal, )+ }
+        type $type_name:literal, expected $expected:literal;
+    )+) => {
+        $(
+            $(#[$doc])+
+            #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+            #[non_exhaustive]
+            pub enum $name {
+                $( $(#[$variant_doc])+ $variant, )+
+            }
+
+            impl $name {
+                const WORDS: &[(&'static str, Self)] = &[$(($word, Self::$variant)),+];
+            }
+
+            impl OptionValue for $name {
+                const TYPE_NAME: &'static str = $type_name;
+                const EXPECTED: &'static str = $expected;
+
+                fn parse(text: &str) -> Result<Self, InvalidValue> {
+                    let text = text.trim();
+                    let found = Self::WORDS.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
+                    found.map(|(_, value)| *value).ok_or_else(InvalidValue::of::<Self>)
+                }
+
+                fn canonical(&self) -> String {
+                    match self { $(Self::$variant => $word.to_owned(),)+ }
+                }
+            }
+        )+
+
+        #[cfg(test)]
+        mod tests {
+            use super::*;
+
+            #[test]
+            fn every_word_is_read_in_any_case_and_listed() {
+                $(
+                    for (word, value) in $name::WORDS {
+                        assert_eq!($name::parse(&word.to_lowercase()), Ok(*value));
+                        assert_eq!($name::parse(&word.to_uppercase()), Ok(*value));
+                        assert_eq!(value.canonical(), *word);
+                        assert!($name::EXPECTED.contains(&format!("'{word}'")), "{word}");
+                        assert!($name::TYPE_NAME.contains(word), "{word}");
+                    }
+                    for text in ["", "none", "gzip,deflate", "ZER0"] {
+                        assert!($name::parse(text).is_err(), "{text:?}");
+                    }
+                )+
+            }
+        }
+    };
+}
+
+choices! {
+    /// How request bodies are compressed.
+    Compression {
+        /// gzip, RFC 1952.
+        Gzip = "gzip",
+        /// zlib, RFC 1950, which HTTP calls deflate.
+        Deflate = "deflate",
+    }
+    type "Enum: gzip, deflate", expected "'gzip' or 'deflate'";
+
+    /// Where the counter of generated sequence IDs begins.
+    CounterInitStrategy {
+        /// At 0.
+        Zero = "ZERO",
+        /// At the milliseconds since 1970.
+        EpochMillis = "EPOCH_MILLIS",
+        /// At the nanoseconds since 1970.
+        NanoTime = "NANO_TIME",
+    }
+    type "Enum: ZERO, EPOCH_MILLIS, NANO_TIME", expected "'ZERO', 'EPOCH_MILLIS' or 'NANO_TIME'";
+}

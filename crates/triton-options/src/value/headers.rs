@@ -1,0 +1,238 @@
+//! HTTP headers in the map grammar of Flink: `X-A:1,X-B:'a,b'`.
+
+use std::fmt;
+
+use super::secret::HIDDEN;
+use super::{InvalidValue, OptionValue, Secret};
+
+/// Headers that the client sets itself; another value would break the request.
+const RESERVED: &[&str] = &[
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "inference-header-content-length",
+    "transfer-encoding",
+];
+
+/// HTTP headers to send with every request; their values are secret.
+///
+/// ```
+/// use triton_options::{Headers, OptionValue};
+///
+/// let headers = Headers::parse("X-Tenant:blue,X-Route:'a,b:c'")?;
+/// assert_eq!(headers.iter().next().map(|(name, value)| (name, value.expose())),
+///            Some(("X-Tenant", "blue")));
+/// assert_eq!(format!("{headers}"), "X-Tenant:(hidden),X-Route:(hidden)");
+/// # Ok::<(), triton_options::InvalidValue>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Headers(Vec<(String, Secret)>);
+
+impl Headers {
+    /// The headers in the order in which they were given, no name twice.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// The value of the header `name`, whatever the case of its letters.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        self.iter()
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+}
+
+impl OptionValue for Headers {
+    const TYPE_NAME: &'static str = "Map";
+    const EXPECTED: &'static str =
+        "headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes";
+
+    fn parse(text: &str) -> Result<Self, InvalidValue> {
+        let expected = |more: String| InvalidValue {
+            expected: format!("{}{more}", Self::EXPECTED),
+        };
+        let pairs = pairs(text).ok_or_else(|| expected(String::new()))?;
+        let mut headers = Self(Vec::with_capacity(pairs.len()));
+        for (name, value) in pairs {
+            // Names as RFC 9110 section 5.6.2 has them, values as section 5.5.
+            let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+            if name.is_empty() || !name.chars().all(is_token) {
+                return Err(expected(
+                    "; a header's name has no other characters".to_owned(),
+                ));
+            }
+            if !value
+                .chars()
+                .all(|c| c.is_ascii_graphic() || matches!(c, ' ' | '\t'))
+            {
+                return Err(expected(format!(
+                    "; the value of '{name}' must be printable ASCII"
+                )));
+            }
+            if RESERVED
+                .iter()
+                .any(|reserved| reserved.eq_ignore_ascii_case(&name))
+            {
+                return Err(expected(format!("; '{name}' is set by the client itself")));
+            }
+            if headers.get(&name).is_some() {
+                return Err(expected(format!("; '{name}' is given twice")));
+            }
+            headers.0.push((name, Secret::new(value)));
+        }
+        Ok(headers)
+    }
+
+    fn canonical(&self) -> String {
+        self.to_string()
+    }
+
+    fn loggable(_: &str) -> String {
+        HIDDEN.to_owned()
+    }
+}
+
+impl fmt::Display for Headers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            write!(formatter, "{comma}{name}:{value}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Headers({self})")
+    }
+}
+
+/// One pair as text that [`pairs`] reads back, for maps that come in another form.
+pub(crate) fn write_pair(name: &str, value: &str) -> String {
+    format!("{name}:'{}'", value.replace('\'', "''"))
+}
+
+/// Splits `key:value,key:value`; `None` where quotes do not match or a colon is missing.
+fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+    let items = split_unquoted(text, ',')?;
+    if let [only] = items.as_slice()
+        && only.trim().is_empty()
+    {
+        return Some(Vec::new());
+    }
+    items
+        .into_iter()
+        .map(|item| {
+            let mut parts = split_unquoted(item, ':')?.into_iter();
+            let name = parts.next()?;
+            // What follows the first colon is the value, further colons included.
+            parts.next()?;
+            let value = &item[name.len() + 1..];
+            Some((unquote(name.trim())?, unquote(value.trim())?))
+        })
+        .collect()
+}
+
+/// Splits at each `separator` that is not within quotes; `None` where a quote stays open.
+fn split_unquoted(text: &str, separator: char) -> Option<Vec<&str>> {
+    let mut parts = Vec::new();
+    let mut quote = None;
+    let mut start = 0;
+    for (position, character) in text.char_indices() {
+        match quote {
+            Some(open) if character == open => quote = None,
+            Some(_) => {}
+            None if matches!(character, '\'' | '"') => quote = Some(character),
+            None if character == separator => {
+                parts.push(&text[start..position]);
+                start = position + character.len_utf8();
+            }
+            None => {}
+        }
+    }
+    parts.push(&text[start..]);
+    quote.is_none().then_some(parts)
+}
+
+/// Takes quotes away; a quote within them is written twice.
+fn unquote(text: &str) -> Option<String> {
+    for quote in ['\'', '"'] {
+        if let Some(inner) = text.strip_prefix(quote) {
+            let doubled = format!("{quote}{quote}");
+            let inner = inner.strip_suffix(quote)?;
+            let single = inner.replace(&doubled, "").contains(quote);
+            return (!single).then(|| inner.replace(&doubled, &quote.to_string()));
+        }
+    }
+    Some(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Vec<(String, String)> {
+        let headers = Headers::parse(text).unwrap_or_else(|invalid| panic!("{text}: {invalid}"));
+        headers
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.expose().to_owned()))
+            .collect()
+    }
+
+    fn pair(name: &str, value: &str) -> (String, String) {
+        (name.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn values_may_be_quoted_and_hold_commas_and_colons() {
+        assert_eq!(parsed(""), []);
+        assert_eq!(
+            parsed("X-A:1, X-B : 2 "),
+            [pair("X-A", "1"), pair("X-B", "2")]
+        );
+        assert_eq!(
+            parsed("X-A:'a,b:c',X-B:\"it's\""),
+            [pair("X-A", "a,b:c"), pair("X-B", "it's")]
+        );
+        assert_eq!(parsed("X-A:'it''s'"), [pair("X-A", "it's")]);
+        assert_eq!(parsed("X-Url:http://h:1/"), [pair("X-Url", "http://h:1/")]);
+        assert_eq!(parsed("X-Empty:"), [pair("X-Empty", "")]);
+    }
+
+    #[test]
+    fn a_written_pair_is_read_back() {
+        let written = format!(
+            "{},{}",
+            write_pair("X-A", "a,'b':\"c"),
+            write_pair("X-B", "")
+        );
+        assert_eq!(
+            parsed(&written),
+            [pair("X-A", "a,'b':\"c"), pair("X-B", "")]
+        );
+    }
+
+    #[test]
+    fn what_is_no_header_is_refused_without_showing_a_value() {
+        for text in [
+            "canary",
+            "X-A:1,,X-B:canary",
+            "X A:canary",
+            "X-A:ca\nnary",
+            "X-A:'canary",
+            "X-A:'ca'nary'",
+            "X-A:1,x-a:canary",
+            "Content-Length:canary",
+            ":canary",
+        ] {
+            let invalid = Headers::parse(text).expect_err(text);
+            assert!(!invalid.to_string().contains("canary"), "{invalid}");
+        }
+    }
+}
