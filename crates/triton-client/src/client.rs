@@ -1,28 +1,60 @@
-//! The client: a cheap handle on a connection pool, and the builder that sets it up.
+//! The client: a cheap handle on two pools of connections, and what applies to all its calls.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
+use serde::de::DeserializeOwned;
 use triton_options::Endpoint;
 
-use crate::Error;
-use crate::transport::Transport;
+use crate::client_builder::ClientBuilder;
+use crate::extensions::Extensions;
+use crate::transport::{Answer, Call, CallSettings, Context, Transport};
+use crate::{Compression, Error, TensorFormat, wire};
 
-/// Calls one Triton server; clones share its pool of connections.
+/// Calls one Triton server; clones share its connections.
+///
+/// Calls that load models or change settings use connections of their own: a model's load blocks
+/// a worker of the server, and with it every connection that this worker serves.
+///
+/// Each call is sent at most once. Should a kept connection turn out to be closed before the
+/// first byte of a request went out on it, the request goes out on another; nothing else is ever
+/// sent again. Dropping the future of a call closes its connection, but the server goes on with
+/// what it has received.
+///
+/// ```
+/// use triton_client::Client;
+///
+/// let client = Client::builder("http://user:secret@triton:8000".parse()?).build()?;
+/// assert_eq!(client.endpoint().to_string(), "http://triton:8000/");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) transport: Arc<Transport>,
+    pub(crate) settings: Arc<CallSettings>,
+    pub(crate) inference: InferenceSettings,
+    pub(crate) extensions: Arc<Extensions>,
+}
+
+/// What applies to inference unless a request says otherwise.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct InferenceSettings {
+    pub(crate) format: TensorFormat,
+    pub(crate) request_compression: Option<Compression>,
+    pub(crate) response_compression: Option<Compression>,
 }
 
 impl Client {
     /// Starts to set up a client of the server at `endpoint`.
+    ///
+    /// ```
+    /// let builder = triton_client::Client::builder("https://triton.example".parse()?);
+    /// # Ok::<(), triton_client::InvalidValue>(())
+    /// ```
     #[must_use]
     pub fn builder(endpoint: Endpoint) -> ClientBuilder {
-        ClientBuilder {
-            endpoint,
-            timeout: Duration::from_secs(30),
-            response_limit: 256 << 20,
-        }
+        ClientBuilder::new(endpoint)
     }
 
     /// The server's address; its `Display` hides credentials.
@@ -30,42 +62,76 @@ impl Client {
     pub fn endpoint(&self) -> &Endpoint {
         &self.transport.endpoint
     }
-}
 
-/// The settings of a [`Client`] to be.
-#[derive(Debug, Clone)]
-pub struct ClientBuilder {
-    endpoint: Endpoint,
-    timeout: Duration,
-    response_limit: usize,
-}
-
-impl ClientBuilder {
-    /// The longest time a call may take, from connecting until its whole answer is read
-    /// (30 s unless set).
+    /// A handle on the same connections whose calls may take `timeout`, for example for a model
+    /// that loads slowly.
+    ///
+    /// ```
+    /// # use triton_client::Client;
+    /// # let client = Client::builder("http://triton:8000".parse()?).build()?;
+    /// let patient = client.with_timeout(std::time::Duration::from_secs(600));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        let settings = CallSettings {
+            timeout,
+            ..CallSettings::clone(&self.settings)
+        };
+        self.with_settings(settings)
     }
 
-    /// The most bytes an answer's body may have (256 MiB unless set).
+    /// A handle on the same connections whose calls carry one more header, which no log and no
+    /// `Debug` shows; a header of that name which they carry already is replaced.
+    ///
+    /// ```
+    /// # use triton_client::Client;
+    /// use triton_client::{HeaderName, HeaderValue};
+    /// # let client = Client::builder("http://triton:8000".parse()?).build()?;
+    /// let header = HeaderName::from_static("triton-admin");
+    /// let admin = client.with_header(header, HeaderValue::from_static("a secret"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
-    pub fn response_limit(mut self, bytes: usize) -> Self {
-        self.response_limit = bytes;
-        self
+    pub fn with_header(&self, name: HeaderName, mut value: HeaderValue) -> Self {
+        value.set_sensitive(true);
+        let mut settings = CallSettings::clone(&self.settings);
+        settings.headers.insert(name, value);
+        self.with_settings(settings)
     }
 
-    /// Makes the client; no connection is opened yet.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when the HTTP library
-    /// cannot be set up.
-    pub fn build(self) -> Result<Client, Error> {
-        let transport = Transport::new(self.endpoint, self.timeout, self.response_limit)?;
-        Ok(Client {
-            transport: Arc::new(transport),
-        })
+    fn with_settings(&self, settings: CallSettings) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) async fn perform<T>(
+        &self,
+        call: Call<'_>,
+        read: impl FnOnce(&Context<'_>, Answer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.transport.perform(&self.settings, call, read).await
+    }
+
+    /// Makes a call that answers with JSON.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Error> {
+        let read = |context: &Context<'_>, answer| wire::json(context, &accepted(context, answer)?);
+        self.perform(call, read).await
+    }
+
+    /// Makes a call whose answer says nothing but that it was carried out.
+    pub(crate) async fn done(&self, call: Call<'_>) -> Result<(), Error> {
+        self.perform(call, |context, answer| accepted(context, answer).map(drop))
+            .await
+    }
+}
+
+/// The answer, unless its status is another than 200.
+pub(crate) fn accepted(context: &Context<'_>, answer: Answer) -> Result<Answer, Error> {
+    match answer.status {
+        reqwest::StatusCode::OK => Ok(answer),
+        _ => Err(context.refusal(&answer)),
     }
 }

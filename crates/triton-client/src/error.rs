@@ -1,11 +1,18 @@
 //! What can go wrong with a call: a small kind for code, and one line for the person who reads it.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use triton_options::Endpoint;
 
+use crate::operation::Operation;
+
 /// What kind of failure a call met.
+///
+/// ```
+/// use triton_client::ErrorKind;
+///
+/// assert_eq!(ErrorKind::NotFound.name(), "not_found");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -32,43 +39,88 @@ pub enum ErrorKind {
     SequenceNotStarted,
     /// The server cannot do this at all (501).
     Unsupported,
-    /// The server, or a gateway before it, is not able to answer now (502, 503 or 504).
+    /// The server, or a gateway before it, is not able to answer now (429, 502, 503 or 504).
     Unavailable,
     /// The server failed (any other 5xx). Triton also answers 500 where the request is at fault:
     /// malformed JSON, a missing field, a wrong number of elements.
     Server,
 }
 
+impl ErrorKind {
+    /// The kind's name in metrics, in lower case with underscores.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Interrupted => "interrupted",
+            Self::Protocol => "protocol",
+            Self::ResponseTooLarge => "response_too_large",
+            Self::Rejected => "rejected",
+            Self::Denied => "denied",
+            Self::NotFound => "not_found",
+            Self::SequenceNotStarted => "sequence_not_started",
+            Self::Unsupported => "unsupported",
+            Self::Unavailable => "unavailable",
+            Self::Server => "server",
+        }
+    }
+}
+
 /// The failure of one call.
 ///
 /// Its `Display` is one line: the operation, the endpoint without credentials, the status and
 /// the server's own text. The cause, if there is one below, is its [`source`](std::error::Error::source).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use triton_client::{Client, ErrorKind};
+///
+/// // Nobody listens on this port.
+/// let client = Client::builder("http://user:secret@127.0.0.1:1".parse()?).build()?;
+/// let error = client.live().await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Connect);
+/// assert!(error.is_transient() && !error.may_have_executed());
+/// assert_eq!(error.url(), "http://127.0.0.1:1/v2/health/live");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Error(Box<Details>);
 
 #[derive(Debug)]
 struct Details {
     kind: ErrorKind,
-    operation: Cow<'static, str>,
+    operation: String,
     endpoint: Endpoint,
+    path: String,
     status: Option<u16>,
     message: String,
+    transient: bool,
+    may_have_executed: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
+    /// An error that is not transient and left no trace on the server; the other constructors
+    /// and setters say otherwise.
     pub(crate) fn new(
         kind: ErrorKind,
-        operation: &Operation,
+        operation: &Operation<'_>,
         endpoint: &Endpoint,
         message: impl Into<String>,
     ) -> Self {
         Self(Box::new(Details {
             kind,
-            operation: operation.0.clone(),
+            operation: operation.to_string(),
             endpoint: endpoint.clone(),
+            path: operation.path(),
             status: None,
             message: message.into(),
+            transient: false,
+            may_have_executed: false,
             source: None,
         }))
     }
@@ -78,11 +130,29 @@ impl Error {
         self
     }
 
+    pub(crate) fn transient(mut self, transient: bool) -> Self {
+        self.0.transient = transient;
+        self
+    }
+
+    pub(crate) fn executed(mut self, may_have_executed: bool) -> Self {
+        self.0.may_have_executed = may_have_executed;
+        self
+    }
+
     pub(crate) fn with_source(
         mut self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         self.0.source = Some(source.into());
+        self
+    }
+
+    /// The same failure as one of `operation`, which could not begin because of it.
+    pub(crate) fn before(mut self, operation: &Operation<'_>) -> Self {
+        self.0.operation = operation.to_string();
+        self.0.path = operation.path();
+        self.0.may_have_executed = false;
         self
     }
 
@@ -103,6 +173,53 @@ impl Error {
     pub fn message(&self) -> &str {
         &self.0.message
     }
+
+    /// What the call was to do, for example `infer with model 'echo'`.
+    #[must_use]
+    pub fn operation(&self) -> &str {
+        &self.0.operation
+    }
+
+    /// The address that was called, without the credentials in it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}{}", self.0.endpoint, self.0.path)
+    }
+
+    /// Whether the same call could succeed a little later, although nothing but time changes.
+    ///
+    /// True for [`Connect`](ErrorKind::Connect) (unless the server's certificate was refused),
+    /// [`Timeout`](ErrorKind::Timeout), [`Interrupted`](ErrorKind::Interrupted) and
+    /// [`Unavailable`](ErrorKind::Unavailable). A status of 500 is not transient: Triton also
+    /// answers it where the request is at fault, and no text tells which 500 would pass later.
+    ///
+    /// It does not say that sending again is safe: see [`may_have_executed`](Self::may_have_executed).
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.0.transient
+    }
+
+    /// Whether the server could have carried out the call, as far as can be known: whoever sends
+    /// it again may have it done twice, and a sequence may have moved on.
+    ///
+    /// False only where that is certain:
+    ///
+    /// - nothing was sent: [`InvalidRequest`](ErrorKind::InvalidRequest),
+    ///   [`Connect`](ErrorKind::Connect), and a timeout or a broken connection before the HTTP
+    ///   library asked for the first byte of the request's body (Triton carries out no request
+    ///   before it has the whole body);
+    /// - the server says so before it executes: [`Denied`](ErrorKind::Denied),
+    ///   [`SequenceNotStarted`](ErrorKind::SequenceNotStarted), 405, 413, 429, and texts that
+    ///   only the server's own checks write — an unknown model or version, an input or output
+    ///   that does not fit, malformed JSON, a full queue, a request that expired in its queue.
+    ///
+    /// True for everything else, also for statuses of 400, 404, 501 and 503 with other texts: a
+    /// model may fail with them in the middle of its execution. A proxy's 502 or 504 says nothing
+    /// of what the server did, and an answer that could not be read was preceded by execution.
+    #[must_use]
+    pub fn may_have_executed(&self) -> bool {
+        self.0.may_have_executed
+    }
 }
 
 impl fmt::Display for Error {
@@ -119,21 +236,5 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
-    }
-}
-
-/// What a call does, as errors name it: "infer with model 'echo'".
-#[derive(Debug, Clone)]
-pub(crate) struct Operation(Cow<'static, str>);
-
-impl From<&'static str> for Operation {
-    fn from(name: &'static str) -> Self {
-        Self(Cow::Borrowed(name))
-    }
-}
-
-impl From<String> for Operation {
-    fn from(name: String) -> Self {
-        Self(Cow::Owned(name))
     }
 }

@@ -4,10 +4,17 @@
 
 use reqwest::StatusCode;
 
-use crate::error::Operation;
+use crate::operation::{Operation, Subject};
+use crate::transport::{Answer, Call, Context, Pool};
 use crate::{Client, Error, ModelId};
 
 /// The answer to a readiness question.
+///
+/// ```
+/// use triton_client::Readiness;
+///
+/// assert_ne!(Readiness::Ready, Readiness::NotReady);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Readiness {
     /// Requests can be sent.
@@ -23,9 +30,18 @@ impl Client {
     ///
     /// Any failure to reach the server, and [`ErrorKind::Denied`](crate::ErrorKind::Denied) where
     /// the health API is restricted.
+    ///
+    /// ```no_run
+    /// # async fn example(client: triton_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use triton_client::Readiness;
+    ///
+    /// assert_eq!(client.live().await?, Readiness::Ready);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn live(&self) -> Result<Readiness, Error> {
-        self.health(&"check liveness".into(), "v2/health/live")
-            .await
+        let operation = Operation::server("live", "check liveness", "v2/health/live");
+        self.health(operation).await
     }
 
     /// Whether the server, with all the models it was told to load, takes requests.
@@ -33,9 +49,18 @@ impl Client {
     /// # Errors
     ///
     /// As [`live`](Self::live).
+    ///
+    /// ```no_run
+    /// # async fn example(client: triton_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use triton_client::Readiness;
+    ///
+    /// assert_eq!(client.ready().await?, Readiness::Ready);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn ready(&self) -> Result<Readiness, Error> {
-        self.health(&"check readiness".into(), "v2/health/ready")
-            .await
+        let operation = Operation::server("ready", "check readiness", "v2/health/ready");
+        self.health(operation).await
     }
 
     /// Whether a model takes requests; a model that the server does not know is not ready.
@@ -43,20 +68,34 @@ impl Client {
     /// # Errors
     ///
     /// As [`live`](Self::live).
+    ///
+    /// ```no_run
+    /// # async fn example(client: triton_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use triton_client::{ModelId, Readiness};
+    ///
+    /// assert_eq!(client.model_ready(&ModelId::latest("echo".parse()?)).await?, Readiness::Ready);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn model_ready(&self, model: &ModelId) -> Result<Readiness, Error> {
-        let operation = model.operation("check readiness of");
-        self.health(&operation, &model.path("/ready")).await
+        let operation = Operation::about(
+            Subject::Model(model),
+            "model_ready",
+            "check readiness of",
+            "/ready",
+        );
+        self.health(operation).await
     }
 
-    async fn health(&self, operation: &Operation, path: &str) -> Result<Readiness, Error> {
-        let answer = self.transport.send(operation, path, None).await?;
-        match answer.status {
+    async fn health(&self, operation: Operation<'_>) -> Result<Readiness, Error> {
+        let read = |context: &Context<'_>, answer: Answer| match answer.status {
             StatusCode::OK => Ok(Readiness::Ready),
             // Which of these it is differs between servers, phases and gateways.
             StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE => {
                 Ok(Readiness::NotReady)
             }
-            _ => Err(self.transport.refusal(operation, &answer)),
-        }
+            _ => Err(context.refusal(&answer)),
+        };
+        self.perform(Call::get(operation, Pool::Data), read).await
     }
 }

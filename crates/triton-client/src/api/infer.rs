@@ -1,168 +1,16 @@
-//! Inference: the request, the response, and the sequence a request belongs to.
+//! Inference: which form the tensors take, and the call itself.
 //!
 //! [Protocol](https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md#inference),
-//! [sequence extension](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_sequence.md)
+//! [binary tensors](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)
 
-use std::fmt;
-use std::num::NonZeroU64;
+use tokio::time::Instant;
 
-use triton_options::MAX_SEQUENCE_ID_BYTES;
-
-use crate::{Client, Error, InvalidValue, ModelId, Tensor, TensorError, TensorMetadata, wire};
-
-/// The ID of a sequence (the server's correlation ID).
-///
-/// A number and the text of that number are different sequences to the server.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SequenceId {
-    /// A number; 0 would mean that there is no sequence.
-    Number(NonZeroU64),
-    /// A text that the server takes as it is: see [`SequenceId::text`].
-    Text(SequenceText),
-}
-
-/// The text of a [`SequenceId`], known to be valid.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SequenceText(String);
-
-impl SequenceId {
-    /// An ID from a text.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidValue`] when the text is empty (the server takes that as no sequence), holds a
-    /// NUL (the server cuts it there, so that IDs collide) or has more than 128 bytes (which the
-    /// server refuses).
-    ///
-    /// ```
-    /// use triton_client::SequenceId;
-    ///
-    /// assert_eq!(SequenceId::text("call-7")?.to_string(), "call-7");
-    /// assert!(SequenceId::text("").is_err());
-    /// # Ok::<(), triton_client::InvalidValue>(())
-    /// ```
-    pub fn text(text: impl Into<String>) -> Result<Self, InvalidValue> {
-        let text = text.into();
-        if text.is_empty() || text.contains('\0') || text.len() > MAX_SEQUENCE_ID_BYTES {
-            return Err(InvalidValue {
-                expected: format!(
-                    "a sequence ID of 1 to {MAX_SEQUENCE_ID_BYTES} bytes without NUL, found {} \
-                     bytes: '{}'",
-                    text.len(),
-                    text[..text.floor_char_boundary(MAX_SEQUENCE_ID_BYTES)].escape_debug()
-                ),
-            });
-        }
-        Ok(Self::Text(SequenceText(text)))
-    }
-}
-
-impl fmt::Display for SequenceId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(formatter),
-            Self::Text(text) => formatter.write_str(&text.0),
-        }
-    }
-}
-
-/// The place of a request in a sequence.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Sequence {
-    /// Which sequence it is.
-    pub id: SequenceId,
-    /// Whether the request is the first one of the sequence.
-    pub start: bool,
-    /// Whether the request is the last one of the sequence.
-    pub end: bool,
-}
-
-/// A request for inference.
-#[derive(Debug, Clone, PartialEq)]
-pub struct InferRequest {
-    pub(crate) model: ModelId,
-    pub(crate) id: Option<String>,
-    pub(crate) sequence: Option<Sequence>,
-    pub(crate) inputs: Vec<Tensor>,
-    pub(crate) outputs: Vec<String>,
-}
-
-impl InferRequest {
-    /// A request to `model`, as yet without inputs.
-    #[must_use]
-    pub fn new(model: ModelId) -> Self {
-        Self {
-            model,
-            id: None,
-            sequence: None,
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-        }
-    }
-
-    /// Adds an input.
-    #[must_use]
-    pub fn input(mut self, tensor: Tensor) -> Self {
-        self.inputs.push(tensor);
-        self
-    }
-
-    /// Asks for an output by name; without any, the model returns all it has.
-    #[must_use]
-    pub fn output(mut self, name: impl Into<String>) -> Self {
-        self.outputs.push(name.into());
-        self
-    }
-
-    /// Names the request, for logs and traces; the server echoes it. It is not a sequence ID.
-    #[must_use]
-    pub fn id(mut self, id: impl Into<String>) -> Self {
-        self.id = Some(id.into());
-        self
-    }
-
-    /// Places the request in a sequence of a stateful model.
-    #[must_use]
-    pub fn sequence(mut self, sequence: Sequence) -> Self {
-        self.sequence = Some(sequence);
-        self
-    }
-}
-
-/// The answer to an [`InferRequest`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct InferResponse {
-    /// The model that answered.
-    pub model_name: String,
-    /// The version that answered.
-    pub model_version: String,
-    /// The request's own `id`, when it had one.
-    pub id: Option<String>,
-    /// The outputs in the model's order, whatever the order in which they were asked for.
-    pub outputs: Vec<Tensor>,
-}
-
-impl InferResponse {
-    /// The output called `name`.
-    ///
-    /// # Errors
-    ///
-    /// [`TensorError::Missing`] naming the outputs there are. An output that the request asked
-    /// for by name is always there.
-    pub fn output(&self, name: &str) -> Result<&Tensor, TensorError> {
-        let found = self.outputs.iter().find(|output| output.name() == name);
-        found.ok_or_else(|| TensorError::Missing {
-            name: name.to_owned(),
-            present: self
-                .outputs
-                .iter()
-                .map(|output| output.name().to_owned())
-                .collect(),
-        })
-    }
-}
+use crate::api::infer_request::TensorFormat;
+use crate::client::accepted;
+use crate::operation::{Operation, Subject};
+use crate::transport::{Call, Context, Payload, Pool};
+use crate::wire::encode::{OutputForm, Plan, PlannedOutput};
+use crate::{Client, Datatype, Error, ErrorKind, InferRequest, InferResponse};
 
 impl Client {
     /// Runs a model once.
@@ -172,30 +20,130 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when a tensor cannot be
-    /// sent, [`ErrorKind::SequenceNotStarted`](crate::ErrorKind::SequenceNotStarted) when the
-    /// server does not know the sequence, [`ErrorKind::Protocol`](crate::ErrorKind::Protocol)
-    /// when the answer is malformed or lacks an output that was asked for, and any other failure
-    /// of the call.
+    /// [`ErrorKind::InvalidRequest`] when a tensor or a parameter cannot be sent,
+    /// [`ErrorKind::SequenceNotStarted`] when the server does not know the sequence,
+    /// [`ErrorKind::Protocol`] when the answer is malformed or lacks an output that was asked
+    /// for, and any other failure of the call.
+    ///
+    /// ```no_run
+    /// # async fn example(client: triton_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use triton_client::{InferRequest, ModelId, Tensor};
+    ///
+    /// let request = InferRequest::new(ModelId::latest("echo".parse()?))
+    ///     .input(Tensor::from_slice("value", [1, 2], &[0.5_f32, 1.5])?)
+    ///     .output("echo");
+    /// let response = client.infer(&request).await?;
+    /// println!("{:?}", response.output("echo")?.values::<f32>()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn infer(&self, request: &InferRequest) -> Result<InferResponse, Error> {
-        let operation = request.model.operation("infer with");
-        let transport = &self.transport;
-        let body = wire::infer::encode(transport, &operation, request)?;
-        let path = request.model.path("/infer");
-        let answer = transport.call(&operation, &path, Some(body)).await?;
-        wire::infer::decode(transport, &operation, request, &answer)
+        let operation = Operation::about(
+            Subject::Model(&request.model),
+            "infer",
+            "infer with",
+            "/infer",
+        );
+        let context = Context::new(operation, self.endpoint());
+        let timeout = request.deadline.unwrap_or(self.settings.timeout);
+        let deadline = Instant::now().checked_add(timeout);
+        let planned = tokio::time::timeout(timeout, self.plan(request, &context));
+        let plan = planned
+            .await
+            .map_err(|_| context.timeout(timeout, false))??;
+        let encoded = request
+            .encode_as(&plan)
+            .map_err(|fault| context.error(ErrorKind::InvalidRequest, fault.to_string()))?;
+        let (chunks, json_length) = encoded.into_parts();
+        let mut payload = Payload::new(chunks, json_length);
+        let settings = &self.inference;
+        if let Some(compression) = request.request_compression.or(settings.request_compression) {
+            payload = payload.compressed(compression);
+        }
+        let call = Call {
+            accepted: request
+                .response_compression
+                .or(settings.response_compression),
+            sequence: request.sequence.as_ref().map(|sequence| &sequence.id),
+            timeout: deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())),
+            headers: Some(&request.headers),
+            ..Call::post(operation, Pool::Data, payload)
+        };
+        self.perform(call, |context, answer| {
+            let answer = accepted(context, answer)?;
+            let response = InferResponse::decode(answer.body, answer.json_length);
+            let response = response.map_err(|fault| context.protocol(fault.to_string()))?;
+            match response.missing(request) {
+                None => Ok(response),
+                Some(message) => Err(context.protocol(message)),
+            }
+        })
+        .await
     }
-}
 
-impl TensorMetadata {
-    /// Whether a tensor of this shape fits: as many dimensions, each equal or variable.
-    #[must_use]
-    pub fn accepts_shape(&self, shape: &[usize]) -> bool {
-        self.shape.len() == shape.len()
-            && self
-                .shape
+    /// Decides for each tensor in which form it travels.
+    ///
+    /// What JSON cannot carry fails only after the model has run, and a classification of byte
+    /// strings ends the server, so the model's outputs are looked up before either is asked for.
+    async fn plan<'a>(
+        &self,
+        request: &'a InferRequest,
+        context: &Context<'_>,
+    ) -> Result<Plan<'a>, Error> {
+        let operation = &context.operation;
+        let format = request.format.unwrap_or(self.inference.format);
+        let format = self.negotiated(format, operation).await?;
+        let mut plan = Plan::new(request, format);
+        for output in &mut plan.outputs {
+            // Only a request can still leave this open for one of its outputs.
+            if let OutputForm::Tensor(form) = &mut output.form {
+                *form = self.negotiated(*form, operation).await?;
+            }
+        }
+        let classifies = plan.outputs.iter().any(PlannedOutput::is_classification);
+        let has_json = match plan.outputs.is_empty() {
+            true => format == TensorFormat::Json,
+            false => plan.outputs.iter().any(PlannedOutput::is_json),
+        };
+        if !classifies && !has_json {
+            return Ok(plan);
+        }
+        let datatypes = match classifies {
+            true => self.fresh_output_datatypes(&request.model, operation).await,
+            false => self.output_datatypes(&request.model, operation).await,
+        }?;
+        let only_binary = |datatype: Datatype| matches!(datatype, Datatype::Fp16 | Datatype::Bf16);
+        let mut needs_binary = false;
+        if plan.outputs.is_empty() && datatypes.iter().any(|(_, datatype)| only_binary(*datatype)) {
+            plan.outputs = datatypes
                 .iter()
-                .zip(shape)
-                .all(|(expected, found)| *expected < 0 || usize::try_from(*expected) == Ok(*found))
+                .map(|(name, _)| PlannedOutput::json(name.clone()))
+                .collect();
+        }
+        for output in &mut plan.outputs {
+            let found = datatypes.iter().find(|(name, _)| *name == output.name);
+            let Some(datatype) = found.map(|(_, datatype)| *datatype) else {
+                // The server has words of its own for an output that it does not know.
+                continue;
+            };
+            if output.is_classification() && datatype == Datatype::Bytes {
+                let message = format!(
+                    "expected a classification of numbers, found that output '{}' is {datatype}: \
+                     ask for the output itself",
+                    output.name
+                );
+                return Err(context.error(ErrorKind::InvalidRequest, message));
+            }
+            if output.is_json() && only_binary(datatype) {
+                output.form = OutputForm::Tensor(TensorFormat::Binary);
+                needs_binary = true;
+            }
+        }
+        if needs_binary && !self.has_binary_tensors(operation).await? {
+            let message = "expected outputs that JSON can carry, found FP16 or BF16: the server \
+                           does not speak the binary form that these need";
+            return Err(context.error(ErrorKind::InvalidRequest, message));
+        }
+        Ok(plan)
     }
 }

@@ -1,6 +1,16 @@
 //! The calls of the protocol, one file for each part of it.
 
+pub(crate) mod cuda_shared_memory;
+pub(crate) mod generate;
 pub(crate) mod health;
 pub(crate) mod infer;
+pub(crate) mod infer_request;
+pub(crate) mod infer_response;
+pub(crate) mod logging;
 pub(crate) mod model;
+pub(crate) mod repository;
+pub(crate) mod sequence;
 pub(crate) mod server;
+pub(crate) mod statistics;
+pub(crate) mod system_shared_memory;
+pub(crate) mod trace;

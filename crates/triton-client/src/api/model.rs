@@ -8,10 +8,20 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::error::Operation;
-use crate::{Client, Datatype, Error, ModelName, ModelVersion, wire};
+use crate::operation::{Operation, Subject};
+use crate::transport::{Call, Pool};
+use crate::{Client, Datatype, Error, ModelName, ModelVersion};
 
 /// Names a model and which version of it.
+///
+/// ```
+/// use triton_client::ModelId;
+///
+/// let any = ModelId::latest("echo".parse()?);
+/// let second = ModelId::new("echo".parse()?, "2".parse()?);
+/// assert_eq!(second.to_string(), "'echo' version 2");
+/// # Ok::<(), triton_client::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ModelId {
     name: ModelName,
@@ -35,25 +45,32 @@ impl ModelId {
     ///
     /// The server takes only digits as a version: the latest one has no segment of its own.
     pub(crate) fn path(&self, suffix: &str) -> String {
-        match self.version {
-            ModelVersion::Number(version) => {
-                format!("v2/models/{}/versions/{version}{suffix}", self.name)
-            }
-            _ => format!("v2/models/{}{suffix}", self.name),
+        match self.version_number() {
+            Some(version) => format!("v2/models/{}/versions/{version}{suffix}", self.name),
+            None => format!("v2/models/{}{suffix}", self.name),
         }
     }
 
-    pub(crate) fn operation(&self, verb: &str) -> Operation {
-        format!("{verb} model {self}").into()
+    /// The model's name.
+    #[must_use]
+    pub fn name(&self) -> &ModelName {
+        &self.name
+    }
+
+    pub(crate) fn version_number(&self) -> Option<u64> {
+        match self.version {
+            ModelVersion::Number(version) => Some(version),
+            _ => None,
+        }
     }
 }
 
 impl fmt::Display for ModelId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "'{}'", self.name)?;
-        match self.version {
-            ModelVersion::Number(version) => write!(formatter, " version {version}"),
-            _ => Ok(()),
+        match self.version_number() {
+            Some(version) => write!(formatter, " version {version}"),
+            None => Ok(()),
         }
     }
 }
@@ -91,18 +108,64 @@ pub struct TensorMetadata {
     pub shape: Vec<i64>,
 }
 
-/// The configuration of a model, as far as callers depend on it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// The configuration of a model: typed as far as callers depend on it, and whole as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelConfig {
     /// The model's name.
     pub name: String,
+    /// The backend, for example `python`.
+    pub backend: String,
     /// The largest batch; 0 means that tensors have no batch dimension.
-    #[serde(default)]
     pub max_batch_size: u32,
     /// How sequences are scheduled; only stateful models have it.
-    #[serde(default)]
     pub sequence_batching: Option<SequenceBatching>,
+    /// Whether a request may have any number of responses: such a model cannot be called by
+    /// [`Client::infer`], only by [`Client::generate_stream`].
+    pub is_decoupled: bool,
+    document: serde_json::Value,
+}
+
+impl ModelConfig {
+    /// The whole configuration, a `ModelConfig` message as JSON
+    /// ([definition](https://github.com/triton-inference-server/common/blob/main/protobuf/model_config.proto)).
+    #[must_use]
+    pub fn document(&self) -> &serde_json::Value {
+        &self.document
+    }
+}
+
+impl<'de> Deserialize<'de> for ModelConfig {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Known {
+            name: String,
+            #[serde(default)]
+            backend: String,
+            #[serde(default)]
+            max_batch_size: u32,
+            sequence_batching: Option<SequenceBatching>,
+            #[serde(default)]
+            model_transaction_policy: TransactionPolicy,
+        }
+
+        #[derive(Deserialize, Default)]
+        struct TransactionPolicy {
+            #[serde(default)]
+            decoupled: bool,
+        }
+
+        let document = serde_json::Value::deserialize(deserializer)?;
+        let known = Known::deserialize(&document).map_err(serde::de::Error::custom)?;
+        Ok(Self {
+            name: known.name,
+            backend: known.backend,
+            max_batch_size: known.max_batch_size,
+            sequence_batching: known.sequence_batching,
+            is_decoupled: known.model_transaction_policy.decoupled,
+            document,
+        })
+    }
 }
 
 /// How the server schedules the sequences of a stateful model.
@@ -129,13 +192,22 @@ impl Client {
     ///
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when the server does not know the
     /// model, and any failure of the call.
+    ///
+    /// ```no_run
+    /// # async fn example(client: triton_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use triton_client::ModelId;
+    ///
+    /// let model = client.model_metadata(&ModelId::latest("echo".parse()?)).await?;
+    /// for input in &model.inputs {
+    ///     println!("{}: {} {:?}", input.name, input.datatype, input.shape);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn model_metadata(&self, model: &ModelId) -> Result<ModelMetadata, Error> {
-        let operation = model.operation("read metadata of");
-        let body = self
-            .transport
-            .call(&operation, &model.path(""), None)
-            .await?;
-        wire::json(&self.transport, &operation, &body)
+        let subject = Subject::Model(model);
+        let operation = Operation::about(subject, "model_metadata", "read metadata of", "");
+        self.json(Call::get(operation, Pool::Data)).await
     }
 
     /// Asks for the configuration of a model.
@@ -143,12 +215,20 @@ impl Client {
     /// # Errors
     ///
     /// As [`model_metadata`](Self::model_metadata).
+    ///
+    /// ```no_run
+    /// # async fn example(client: triton_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use triton_client::ModelId;
+    ///
+    /// let config = client.model_config(&ModelId::latest("echo".parse()?)).await?;
+    /// println!("{} at once; all of it: {}", config.max_batch_size, config.document());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn model_config(&self, model: &ModelId) -> Result<ModelConfig, Error> {
-        let operation = model.operation("read configuration of");
-        let body = self
-            .transport
-            .call(&operation, &model.path("/config"), None)
-            .await?;
-        wire::json(&self.transport, &operation, &body)
+        let subject = Subject::Model(model);
+        let operation =
+            Operation::about(subject, "model_config", "read configuration of", "/config");
+        self.json(Call::get(operation, Pool::Data)).await
     }
 }

@@ -4,7 +4,9 @@
 
 use serde::Deserialize;
 
-use crate::{Client, Error, wire};
+use crate::operation::Operation;
+use crate::transport::{Call, Pool};
+use crate::{Client, Error};
 
 /// What a server says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -25,9 +27,16 @@ impl Client {
     /// # Errors
     ///
     /// Any failure of the call.
+    ///
+    /// ```no_run
+    /// # async fn example(client: triton_client::Client) -> Result<(), triton_client::Error> {
+    /// let server = client.server_metadata().await?;
+    /// println!("{} {}", server.name, server.version);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn server_metadata(&self) -> Result<ServerMetadata, Error> {
-        let operation = "read server metadata".into();
-        let body = self.transport.call(&operation, "v2", None).await?;
-        wire::json(&self.transport, &operation, &body)
+        let operation = Operation::server("server_metadata", "read server metadata", "v2");
+        self.json(Call::get(operation, Pool::Data)).await
     }
 }

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use bytes::{BufMut, BytesMut};
-use serde::de::{DeserializeSeed, Error as _, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 
+use super::json_text;
 use super::json_tokens::{INFINITY, NAN, NEGATIVE_INFINITY};
 use crate::tensor::push_byte_string;
 use crate::{Datatype, Tensor, TensorError};
@@ -43,12 +44,13 @@ pub(super) fn write(json: &mut Vec<u8>, tensor: &Tensor) -> Result<(), Unwritabl
             Ok(())
         }
         Datatype::Bytes => {
-            let mut texts = Vec::new();
+            json.push(b'[');
             for (index, value) in tensor.byte_strings()?.enumerate() {
                 let text = std::str::from_utf8(value).map_err(|_| Unwritable::NotText(index))?;
-                texts.push(serde_json::Value::from(text).to_string());
+                json_text::separate(json);
+                json_text::string(json, text);
             }
-            write_array(json, texts.into_iter());
+            json.push(b']');
             Ok(())
         }
         datatype @ (Datatype::Fp16 | Datatype::Bf16) => Err(Unwritable::Datatype(datatype)),
@@ -59,35 +61,28 @@ fn write_numbers<T>(json: &mut Vec<u8>, tensor: &Tensor) -> Result<(), Unwritabl
 where
     T: crate::TensorElement + fmt::Display,
 {
-    write_array(json, tensor.values::<T>()?.iter());
+    json.push(b'[');
+    for value in tensor.values::<T>()?.iter() {
+        json_text::separate(json);
+        json_text::number(json, value);
+    }
+    json.push(b']');
     Ok(())
 }
 
 fn write_floats(json: &mut Vec<u8>, values: impl Iterator<Item = f64>) {
-    let texts = values.map(|value| {
-        if value.is_nan() {
-            NAN.to_owned()
-        } else if value == f64::INFINITY {
-            INFINITY.to_owned()
-        } else if value == f64::NEG_INFINITY {
-            NEGATIVE_INFINITY.to_owned()
-        } else {
-            serde_json::Value::from(value).to_string()
-        }
-    });
-    write_array(json, texts);
-}
-
-fn write_array<T: fmt::Display>(json: &mut Vec<u8>, values: impl Iterator<Item = T>) {
-    use std::io::Write as _;
-
     json.push(b'[');
-    for (index, value) in values.enumerate() {
-        if index > 0 {
-            json.push(b',');
+    for value in values {
+        json_text::separate(json);
+        if value.is_finite() {
+            json_text::float(json, value);
+        } else if value.is_nan() {
+            json_text::number(json, NAN);
+        } else if value > 0.0 {
+            json_text::number(json, INFINITY);
+        } else {
+            json_text::number(json, NEGATIVE_INFINITY);
         }
-        // Writing to a vector cannot fail.
-        let _ = write!(json, "{value}");
     }
     json.push(b']');
 }
@@ -206,7 +201,7 @@ impl<'de> Visitor<'de> for ByteStringVisitor<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("BYTES elements in a flat array")
+        formatter.write_str("BYTES elements in an array")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
@@ -239,9 +234,7 @@ impl<'de> Visitor<'de> for ByteString<'_> {
         push_byte_string(self.0, value).ok_or_else(|| E::custom("an element is over 4 GiB long"))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(A::Error::custom(
-            "nested BYTES data is not supported: outputs are always flat",
-        ))
+    fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<(), A::Error> {
+        ByteStringVisitor(self.0).visit_seq(elements)
     }
 }

@@ -1,39 +1,33 @@
 //! How requests and responses look as bytes.
 
-pub(crate) mod infer;
+pub(crate) mod decode;
+pub(crate) mod encode;
 mod json_data;
-mod json_tokens;
+pub(crate) mod json_text;
+pub(crate) mod json_tokens;
+pub(crate) mod server_sent_events;
 
 use serde::de::DeserializeOwned;
 
 use crate::Error;
-use crate::error::Operation;
-use crate::transport::Transport;
+use crate::transport::{Answer, Context};
 
 /// Reads a JSON answer.
 pub(crate) fn json<T: DeserializeOwned>(
-    transport: &Transport,
-    operation: &Operation,
-    body: &[u8],
+    context: &Context<'_>,
+    answer: &Answer,
 ) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| malformed(transport, operation, body, error))
+    let body = &answer.body;
+    serde_json::from_slice(body).map_err(|error| context.protocol(unreadable(body, &error)))
 }
 
-/// The error for an answer that is not the JSON it should be, with the beginning of what it is.
-fn malformed(
-    transport: &Transport,
-    operation: &Operation,
-    body: &[u8],
-    error: serde_json::Error,
-) -> Error {
+/// Says that a body is not the JSON it should be, and shows its beginning.
+pub(crate) fn unreadable(body: &[u8], error: &serde_json::Error) -> String {
     const SHOWN: usize = 120;
     let text = String::from_utf8_lossy(&body[..body.len().min(SHOWN)]);
-    let message = format!(
+    format!(
         "the answer is not what the protocol promises: {error}; its {} bytes begin with '{}'",
         body.len(),
         text.escape_debug()
-    );
-    transport
-        .protocol_error(operation, message)
-        .with_source(error)
+    )
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use triton_client::{
     Client, Datatype, Error, ErrorKind, InferRequest, ModelId, Sequence, SequenceId, Tensor,
+    TensorFormat,
 };
 use triton_test_support::on_both_servers;
 
@@ -189,7 +190,9 @@ async fn a_tensor_that_json_cannot_carry_is_not_sent() {
     let half = Tensor::from_raw("value", Datatype::Fp16, [1], data).unwrap();
     let binary = Tensor::from_byte_strings("value", [1], [b"\xff"]).unwrap();
     for tensor in [half, binary] {
-        let request = InferRequest::new(model("echo")).input(tensor);
+        let request = InferRequest::new(model("echo"))
+            .input(tensor)
+            .format(TensorFormat::Json);
         // Nobody listens there: the request must not get so far.
         let error = client("http://127.0.0.1:1")
             .infer(&request)

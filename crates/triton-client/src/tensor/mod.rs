@@ -1,41 +1,39 @@
 //! Tensors: a name, a datatype, a shape, and the elements in the binary form of the protocol.
 
+mod byte_strings;
+mod element;
+mod error;
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
-use bytemuck::{CheckedBitPattern, NoUninit};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use crate::Datatype;
 
-/// Bytes in front of each element of a `BYTES` tensor: its length, little endian.
-const LENGTH_PREFIX: usize = size_of::<u32>();
+pub(crate) use byte_strings::push_byte_string;
+pub use element::TensorElement;
+pub use error::TensorError;
 
-/// A Rust type whose values are elements of a tensor.
-pub trait TensorElement: NoUninit + CheckedBitPattern {
-    /// The datatype of a tensor of these.
-    const DATATYPE: Datatype;
-}
-
-macro_rules! tensor_elements {
-    ($($element:ty => $datatype:ident),+ $(,)?) => {
-        $(impl TensorElement for $element {
-            const DATATYPE: Datatype = Datatype::$datatype;
-        })+
-    };
-}
-
-tensor_elements! {
-    bool => Bool,
-    u8 => Uint8, u16 => Uint16, u32 => Uint32, u64 => Uint64,
-    i8 => Int8, i16 => Int16, i32 => Int32, i64 => Int64,
-    f32 => Fp32, f64 => Fp64,
-}
+use byte_strings::{ByteStrings, element_count};
+use element::Elements;
 
 /// A named tensor, as a request sends it and a response brings it.
 ///
 /// The elements are kept row-major and little-endian, each `BYTES` element behind its length, as
 /// the [binary tensor extension](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)
 /// lays them out. Cloning shares them.
+///
+/// # Copies
+///
+/// [`from_vec`](Self::from_vec) and [`from_raw`](Self::from_raw) take the caller's memory as it
+/// is, and in binary form it goes from there to the socket. On the way back one copy remains: the
+/// HTTP library reads into a buffer of its own and hands it over in pieces, which are gathered in
+/// one buffer for the whole answer. Tensors are slices of that buffer, and it is placed so that
+/// they are aligned: [`values`](Self::values) lends them without a copy, unless a tensor before
+/// them in the answer has a length in bytes that is no multiple of their alignment. The JSON form
+/// is written and read number by number.
 ///
 /// ```
 /// use triton_client::{Datatype, Tensor};
@@ -59,12 +57,37 @@ impl Tensor {
     /// # Errors
     ///
     /// [`TensorError::ElementCount`] when `shape` holds more or fewer elements than `values`.
+    ///
+    /// ```
+    /// let tensor = triton_client::Tensor::from_slice("flag", [1, 2], &[true, false])?;
+    /// # Ok::<(), triton_client::TensorError>(())
+    /// ```
     pub fn from_slice<T: TensorElement>(
         name: impl Into<String>,
         shape: impl Into<Vec<usize>>,
         values: &[T],
     ) -> Result<Self, TensorError> {
         let data = Bytes::copy_from_slice(bytemuck::cast_slice(values));
+        Self::from_raw(name, T::DATATYPE, shape, data)
+    }
+
+    /// A tensor of `values`, row-major, which are sent from where they are.
+    ///
+    /// # Errors
+    ///
+    /// [`TensorError::ElementCount`] when `shape` holds more or fewer elements than `values`.
+    ///
+    /// ```
+    /// let tensor = triton_client::Tensor::from_vec("image", [1, 3, 224, 224], vec![0.0_f32; 150_528])?;
+    /// assert_eq!(tensor.raw().len(), 602_112);
+    /// # Ok::<(), triton_client::TensorError>(())
+    /// ```
+    pub fn from_vec<T: TensorElement>(
+        name: impl Into<String>,
+        shape: impl Into<Vec<usize>>,
+        values: Vec<T>,
+    ) -> Result<Self, TensorError> {
+        let data = Bytes::from_owner(Elements(values));
         Self::from_raw(name, T::DATATYPE, shape, data)
     }
 
@@ -103,6 +126,14 @@ impl Tensor {
     ///
     /// [`TensorError::ElementCount`] when `shape` holds more or fewer elements than `data`, and
     /// [`TensorError::Malformed`] when `data` ends within an element.
+    ///
+    /// ```
+    /// use triton_client::{Datatype, Tensor};
+    ///
+    /// let data = bytes::Bytes::from_static(&[0, 60, 0, 64]);
+    /// let tensor = Tensor::from_raw("half", Datatype::Fp16, [2], data)?;
+    /// # Ok::<(), triton_client::TensorError>(())
+    /// ```
     pub fn from_raw(
         name: impl Into<String>,
         datatype: Datatype,
@@ -158,6 +189,12 @@ impl Tensor {
     ///
     /// [`TensorError::Datatype`] when the tensor's elements are no `T`, and
     /// [`TensorError::Malformed`] when a `BOOL` is neither 0 nor 1.
+    ///
+    /// ```
+    /// # let tensor = triton_client::Tensor::from_slice("x", [3], &[1.0_f32, 2.0, 3.0])?;
+    /// let sum: f32 = tensor.values::<f32>()?.iter().sum();
+    /// # Ok::<(), triton_client::TensorError>(())
+    /// ```
     pub fn values<T: TensorElement>(&self) -> Result<Cow<'_, [T]>, TensorError> {
         if self.datatype != T::DATATYPE {
             return Err(self.wrong_datatype(T::DATATYPE));
@@ -181,6 +218,14 @@ impl Tensor {
     /// # Errors
     ///
     /// [`TensorError::Datatype`] when the tensor's datatype is another.
+    ///
+    /// ```
+    /// # let tensor = triton_client::Tensor::from_byte_strings("word", [2], ["to", "be"])?;
+    /// for word in tensor.byte_strings()? {
+    ///     println!("{}", String::from_utf8_lossy(word));
+    /// }
+    /// # Ok::<(), triton_client::TensorError>(())
+    /// ```
     pub fn byte_strings(&self) -> Result<impl Iterator<Item = &[u8]>, TensorError> {
         if self.datatype != Datatype::Bytes {
             return Err(self.wrong_datatype(Datatype::Bytes));
@@ -194,134 +239,5 @@ impl Tensor {
             expected,
             found: self.datatype,
         }
-    }
-}
-
-/// A tensor that contradicts itself, or was read as what it is not.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TensorError {
-    /// The shape holds another number of elements than there are.
-    #[error("tensor '{name}': shape {shape:?} does not hold {found} elements")]
-    ElementCount {
-        /// The tensor's name.
-        name: String,
-        /// Its shape.
-        shape: Vec<usize>,
-        /// The number of elements there are.
-        found: usize,
-    },
-    /// The tensor was read as another datatype than it has.
-    #[error("tensor '{name}': expected datatype {expected}, found {found}")]
-    Datatype {
-        /// The tensor's name.
-        name: String,
-        /// The datatype asked for.
-        expected: Datatype,
-        /// The tensor's datatype.
-        found: Datatype,
-    },
-    /// There is no tensor of this name.
-    #[error("no tensor '{name}' among: {}", present.join(", "))]
-    Missing {
-        /// The name asked for.
-        name: String,
-        /// The names there are.
-        present: Vec<String>,
-    },
-    /// The bytes are not whole elements of the datatype.
-    #[error("tensor '{name}': its bytes are not whole {datatype} elements")]
-    Malformed {
-        /// The tensor's name.
-        name: String,
-        /// Its datatype.
-        datatype: Datatype,
-    },
-}
-
-/// Appends one element of a `BYTES` tensor, unless it is longer than a length can say.
-pub(crate) fn push_byte_string(data: &mut BytesMut, value: &[u8]) -> Option<()> {
-    data.put_u32_le(u32::try_from(value.len()).ok()?);
-    data.put_slice(value);
-    Some(())
-}
-
-/// The number of elements in `data`, or `None` when it ends within one.
-fn element_count(datatype: Datatype, data: &[u8]) -> Option<usize> {
-    if let Some(size) = datatype.element_size() {
-        return data.len().is_multiple_of(size).then(|| data.len() / size);
-    }
-    let mut strings = ByteStrings(data);
-    let count = strings.by_ref().count();
-    strings.0.is_empty().then_some(count)
-}
-
-/// Splits length-prefixed elements; stops before one that is cut short.
-struct ByteStrings<'a>(&'a [u8]);
-
-impl<'a> Iterator for ByteStrings<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (prefix, rest) = self.0.split_first_chunk::<LENGTH_PREFIX>()?;
-        let length = usize::try_from(u32::from_le_bytes(*prefix)).ok()?;
-        let (value, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some(value)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shape_must_hold_exactly_the_elements() {
-        let tensor = Tensor::from_slice("x", [2, 3], &[1_i32, 2, 3, 4, 5, 6]).unwrap();
-        assert_eq!(tensor.raw().len(), 24);
-        let error = Tensor::from_slice("x", [2, 2], &[1_i32]).unwrap_err();
-        insta::assert_snapshot!(error, @"tensor 'x': shape [2, 2] does not hold 1 elements");
-        assert!(Tensor::from_slice("x", [usize::MAX, 2], &[1_i32, 2]).is_err());
-        assert!(Tensor::from_slice::<f32>("x", [0, 7], &[]).is_ok());
-    }
-
-    #[test]
-    fn a_scalar_has_an_empty_shape() {
-        assert!(Tensor::from_slice("x", [], &[1.5_f64]).is_ok());
-    }
-
-    #[test]
-    fn values_are_read_from_unaligned_memory_too() {
-        let aligned = Tensor::from_slice("x", [3], &[1.0_f64, -2.0, f64::INFINITY]).unwrap();
-        for offset in 0..2 {
-            let mut padded = vec![0_u8; offset];
-            padded.extend_from_slice(aligned.raw());
-            let data = Bytes::from(padded).slice(offset..);
-            let tensor = Tensor::from_raw("x", Datatype::Fp64, [3], data).unwrap();
-            assert_eq!(*tensor.values::<f64>().unwrap(), [1.0, -2.0, f64::INFINITY]);
-        }
-    }
-
-    #[test]
-    fn a_bool_other_than_0_and_1_is_malformed() {
-        let data = Bytes::from_static(&[0, 1, 2]);
-        let tensor = Tensor::from_raw("flag", Datatype::Bool, [3], data).unwrap();
-        insta::assert_snapshot!(tensor.values::<bool>().unwrap_err(), @"tensor 'flag': its bytes are not whole BOOL elements");
-    }
-
-    #[test]
-    fn a_tensor_is_read_only_as_what_it_is() {
-        let tensor = Tensor::from_slice("x", [1], &[1_u8]).unwrap();
-        insta::assert_snapshot!(tensor.values::<i8>().unwrap_err(), @"tensor 'x': expected datatype INT8, found UINT8");
-        assert!(tensor.byte_strings().is_err());
-    }
-
-    #[test]
-    fn byte_strings_may_be_empty_and_need_not_be_text() {
-        let values: [&[u8]; 3] = [b"", b"\xff\0", b"abc"];
-        let tensor = Tensor::from_byte_strings("b", [3], values).unwrap();
-        assert_eq!(tensor.byte_strings().unwrap().collect::<Vec<_>>(), values);
-        let cut = tensor.raw().slice(..tensor.raw().len() - 1);
-        assert!(Tensor::from_raw("b", Datatype::Bytes, [3], cut).is_err());
     }
 }

@@ -1,0 +1,274 @@
+//! Generation: inference with flat JSON, whose responses may come one after another.
+//!
+//! [Protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_generate.md)
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use futures_util::stream::{Stream, StreamExt as _, try_unfold};
+use serde_json::{Map, Value};
+
+use crate::client::accepted;
+use crate::operation::{Operation, Subject};
+use crate::transport::{Call, Context, Observation, Payload, Pool};
+use crate::wire::server_sent_events::EventReader;
+use crate::{Client, Error, ErrorKind, ModelId, wire};
+
+/// A request for generation: inputs by name, as plain JSON.
+///
+/// ```
+/// use triton_client::{GenerateRequest, ModelId};
+///
+/// let request = GenerateRequest::new(ModelId::latest("llm".parse()?))
+///     .input("text_input", "What is Triton?")
+///     .input("max_tokens", 64);
+/// # Ok::<(), triton_client::InvalidValue>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateRequest {
+    model: ModelId,
+    members: Map<String, Value>,
+    deadline: Option<Duration>,
+}
+
+impl GenerateRequest {
+    /// A request to `model`, as yet without inputs.
+    #[must_use]
+    pub fn new(model: ModelId) -> Self {
+        Self {
+            model,
+            members: Map::new(),
+            deadline: None,
+        }
+    }
+
+    /// Sets an input, a scalar or an array; the server takes names that are no inputs of the
+    /// model as parameters.
+    #[must_use]
+    pub fn input(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.members.insert(name.into(), value.into());
+        self
+    }
+
+    /// Names the request, for logs and traces; the server echoes it.
+    #[must_use]
+    pub fn id(self, id: impl Into<String>) -> Self {
+        self.input("id", id.into())
+    }
+
+    /// The longest time until the answer, or until each event of a stream, in place of the
+    /// client's timeout.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    fn call<'a>(&'a self, operation: Operation<'a>) -> Call<'a> {
+        let mut json = Vec::new();
+        wire::json_text::value(&mut json, &self.members);
+        Call {
+            timeout: self.deadline,
+            ..Call::post(operation, Pool::Data, Payload::json(json))
+        }
+    }
+}
+
+/// One response of a generation.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Generated {
+    /// The outputs by name, as plain JSON, with `model_name`, `model_version` and the `id` of
+    /// the request among them. Numbers that JSON lacks are texts: `NaN`, `Infinity`, `-Infinity`.
+    pub members: Map<String, Value>,
+}
+
+impl Generated {
+    /// The output called `name`: a scalar where it has one element, otherwise an array.
+    #[must_use]
+    pub fn output(&self, name: &str) -> Option<&Value> {
+        self.members.get(name)
+    }
+
+    /// Reads a response, or the error that stands in its place.
+    fn read(context: &Context<'_>, json: &[u8]) -> Result<Self, Error> {
+        // A byte string of a model need not be text, but an answer of plain JSON must be.
+        let text = String::from_utf8_lossy(json);
+        let text = wire::json_tokens::quote(text.as_bytes());
+        let members: Map<String, Value> = serde_json::from_slice(&text)
+            .map_err(|error| context.protocol(wire::unreadable(json, &error)))?;
+        match members.get("error") {
+            // The status was sent before the model ran: it says 200 all the same.
+            Some(Value::String(message)) => Err(context
+                .error(ErrorKind::Server, message.trim())
+                .with_status(200)
+                .executed(true)),
+            _ => Ok(Self { members }),
+        }
+    }
+}
+
+impl Client {
+    /// Runs a model that has exactly one response.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Server`] with the status 200 when the model failed or did not have exactly
+    /// one response, and any other failure of the call.
+    ///
+    /// ```no_run
+    /// # async fn example(client: triton_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use triton_client::{GenerateRequest, ModelId};
+    ///
+    /// let request = GenerateRequest::new(ModelId::latest("llm".parse()?)).input("text_input", "Hi");
+    /// let generated = client.generate(&request).await?;
+    /// println!("{:?}", generated.output("text_output"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn generate(&self, request: &GenerateRequest) -> Result<Generated, Error> {
+        let subject = Subject::Model(&request.model);
+        let operation = Operation::about(subject, "generate", "generate with", "/generate");
+        self.perform(request.call(operation), |context, answer| {
+            Generated::read(context, &accepted(context, answer)?.body)
+        })
+        .await
+    }
+
+    /// Runs a model and hands out its responses as they come.
+    ///
+    /// The call's timeout limits the wait for the beginning of the answer and then for each
+    /// event, not the stream as a whole. Dropping the stream closes its connection. The server
+    /// cannot serve models with sequences this way.
+    ///
+    /// # Errors
+    ///
+    /// Any failure of the call before the first event; later ones are items of the stream, which
+    /// then ends.
+    ///
+    /// ```no_run
+    /// # async fn example(client: triton_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use triton_client::{GenerateRequest, ModelId};
+    ///
+    /// let request = GenerateRequest::new(ModelId::latest("llm".parse()?)).input("text_input", "Hi");
+    /// let mut stream = client.generate_stream(&request).await?;
+    /// while let Some(generated) = stream.next().await {
+    ///     println!("{:?}", generated?.output("text_output"));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn generate_stream(
+        &self,
+        request: &GenerateRequest,
+    ) -> Result<GenerateStream, Error> {
+        let operation = stream_operation(&request.model);
+        let call = request.call(operation);
+        let (response, observation) = self.transport.open(&self.settings, call).await?;
+        let events = Events {
+            client: self.clone(),
+            model: request.model.clone(),
+            timeout: request.deadline.unwrap_or(self.settings.timeout),
+            response,
+            observation,
+            reader: EventReader::default(),
+        };
+        let stream = try_unfold(Some(events), |events| async {
+            let Some(mut events) = events else {
+                return Ok(None);
+            };
+            match events.next().await {
+                Ok(Some(generated)) => Ok(Some((generated, Some(events)))),
+                Ok(None) => {
+                    events.observation.end(None);
+                    Ok(None)
+                }
+                Err(error) => {
+                    events.observation.end(Some(&error));
+                    Err(error)
+                }
+            }
+        });
+        Ok(GenerateStream(Box::pin(stream)))
+    }
+}
+
+fn stream_operation(model: &ModelId) -> Operation<'_> {
+    Operation::about(
+        Subject::Model(model),
+        "generate_stream",
+        "stream from",
+        "/generate_stream",
+    )
+}
+
+/// The responses of [`Client::generate_stream`]; also a [`Stream`].
+pub struct GenerateStream(Pin<Box<dyn Stream<Item = Result<Generated, Error>> + Send>>);
+
+impl GenerateStream {
+    /// The next response; `None` after the last one, or after an error.
+    ///
+    /// Dropping the future loses nothing: the response comes from the next call.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::generate`]; [`ErrorKind::Interrupted`] when the stream ends within an event,
+    /// and [`ErrorKind::ResponseTooLarge`] when one event is larger than the client's limit.
+    pub async fn next(&mut self) -> Option<Result<Generated, Error>> {
+        self.0.next().await
+    }
+}
+
+impl Stream for GenerateStream {
+    type Item = Result<Generated, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(task)
+    }
+}
+
+impl fmt::Debug for GenerateStream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("GenerateStream")
+            .finish_non_exhaustive()
+    }
+}
+
+/// A stream that is being read.
+struct Events {
+    client: Client,
+    model: ModelId,
+    timeout: Duration,
+    response: reqwest::Response,
+    observation: Observation,
+    reader: EventReader,
+}
+
+impl Events {
+    async fn next(&mut self) -> Result<Option<Generated>, Error> {
+        let transport = &self.client.transport;
+        let context = Context::new(stream_operation(&self.model), &transport.endpoint);
+        loop {
+            if let Some(event) = self.reader.next_event() {
+                return Generated::read(&context, &event).map(Some);
+            }
+            if self.reader.held() > transport.response_limit {
+                let limit = transport.response_limit;
+                return Err(context.too_large(limit, self.response.status()));
+            }
+            let chunk = tokio::time::timeout(self.timeout, self.response.chunk()).await;
+            let chunk = chunk.map_err(|_| context.timeout(self.timeout, true))?;
+            match chunk.map_err(|error| context.failure(error, true))? {
+                Some(chunk) => {
+                    self.observation.received(chunk.len());
+                    self.reader.push(&chunk);
+                }
+                None if self.reader.is_within_event() => return Err(context.interrupted(true)),
+                None => return Ok(None),
+            }
+        }
+    }
+}

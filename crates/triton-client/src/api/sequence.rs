@@ -1,0 +1,108 @@
+//! The sequence a request belongs to.
+//!
+//! [Protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_sequence.md)
+
+use std::fmt;
+use std::num::NonZeroU64;
+
+use triton_options::MAX_SEQUENCE_ID_BYTES;
+
+use crate::InvalidValue;
+use crate::wire::json_text;
+
+/// The ID of a sequence (the server's correlation ID).
+///
+/// A number and the text of that number are different sequences to the server.
+///
+/// ```
+/// use std::num::NonZeroU64;
+/// use triton_client::SequenceId;
+///
+/// let number = SequenceId::Number(NonZeroU64::MIN);
+/// assert_ne!(number, SequenceId::text("1")?);
+/// # Ok::<(), triton_client::InvalidValue>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SequenceId {
+    /// A number; 0 would mean that there is no sequence.
+    Number(NonZeroU64),
+    /// A text that the server takes as it is: see [`SequenceId::text`].
+    Text(SequenceText),
+}
+
+/// The text of a [`SequenceId`], known to be valid.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SequenceText(String);
+
+impl SequenceId {
+    /// An ID from a text.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] when the text is empty (the server takes that as no sequence), holds a
+    /// NUL (the server cuts it there, so that IDs collide) or has more than 128 bytes (which the
+    /// server refuses).
+    ///
+    /// ```
+    /// use triton_client::SequenceId;
+    ///
+    /// assert_eq!(SequenceId::text("call-7")?.to_string(), "call-7");
+    /// assert!(SequenceId::text("").is_err());
+    /// # Ok::<(), triton_client::InvalidValue>(())
+    /// ```
+    pub fn text(text: impl Into<String>) -> Result<Self, InvalidValue> {
+        let text = text.into();
+        if text.is_empty() || text.contains('\0') || text.len() > MAX_SEQUENCE_ID_BYTES {
+            return Err(InvalidValue {
+                expected: format!(
+                    "a sequence ID of 1 to {MAX_SEQUENCE_ID_BYTES} bytes without NUL, found {} \
+                     bytes: '{}'",
+                    text.len(),
+                    text[..text.floor_char_boundary(MAX_SEQUENCE_ID_BYTES)].escape_debug()
+                ),
+            });
+        }
+        Ok(Self::Text(SequenceText(text)))
+    }
+}
+
+impl SequenceId {
+    /// Writes the ID as JSON: a text stays one even where it is all digits, because the server
+    /// keeps `5` and `"5"` apart.
+    pub(crate) fn write_json(&self, json: &mut Vec<u8>) {
+        match self {
+            Self::Number(number) => json_text::number(json, *number),
+            Self::Text(text) => json_text::string(json, &text.0),
+        }
+    }
+}
+
+impl fmt::Display for SequenceId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(formatter),
+            Self::Text(text) => formatter.write_str(&text.0),
+        }
+    }
+}
+
+/// The place of a request in a sequence.
+///
+/// ```
+/// use triton_client::{Sequence, SequenceId};
+///
+/// let id = SequenceId::text("call-7")?;
+/// let first = Sequence { id: id.clone(), start: true, end: false };
+/// let last = Sequence { id, start: false, end: true };
+/// # Ok::<(), triton_client::InvalidValue>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Sequence {
+    /// Which sequence it is.
+    pub id: SequenceId,
+    /// Whether the request is the first one of the sequence.
+    pub start: bool,
+    /// Whether the request is the last one of the sequence.
+    pub end: bool,
+}

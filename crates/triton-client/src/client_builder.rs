@@ -1,0 +1,192 @@
+//! The settings of a client: setters that cannot fail, and one build that checks them all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use triton_options::Endpoint;
+
+use crate::client::InferenceSettings;
+use crate::extensions::Extensions;
+use crate::transport::{CallSettings, ConnectionSettings, Transport};
+use crate::{Client, Compression, Error, TensorFormat};
+
+/// The settings of a [`Client`] to be.
+///
+/// ```
+/// use std::time::Duration;
+/// use triton_client::Client;
+///
+/// let client = Client::builder("https://triton.example".parse()?)
+///     .timeout(Duration::from_secs(5))
+///     .connect_timeout(Duration::from_secs(1))
+///     .response_limit(64 << 20)
+///     .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ClientBuilder {
+    endpoint: Endpoint,
+    calls: CallSettings,
+    connections: ConnectionSettings,
+    inference: InferenceSettings,
+    response_limit: usize,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            calls: CallSettings {
+                timeout: Duration::from_secs(30),
+                headers: HeaderMap::new(),
+            },
+            connections: ConnectionSettings {
+                connect_timeout: Duration::from_secs(10),
+                idle_timeout: Duration::from_secs(90),
+                idle_connections: usize::MAX,
+                authorities: None,
+                identity: None,
+                server_name: None,
+                proxy: None,
+            },
+            inference: InferenceSettings::default(),
+            response_limit: 256 << 20,
+        }
+    }
+
+    /// The longest time a call may take, from connecting until its whole answer is read
+    /// (30 s unless set). For a stream it limits the wait for each event.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.calls.timeout = timeout;
+        self
+    }
+
+    /// The longest time that making a connection may take, TLS included (10 s unless set).
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connections.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a connection is kept for a next call (90 s unless set).
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.connections.idle_timeout = timeout;
+        self
+    }
+
+    /// How many connections without a call are kept (any number unless set). It does not limit
+    /// how many calls run at once: a call that finds none opens one.
+    #[must_use]
+    pub fn idle_connections(mut self, count: usize) -> Self {
+        self.connections.idle_connections = count;
+        self
+    }
+
+    /// The most bytes an answer's body may have, after decompression (256 MiB unless set).
+    ///
+    /// A compressed answer takes up to twice as much memory while it is decompressed.
+    #[must_use]
+    pub fn response_limit(mut self, bytes: usize) -> Self {
+        self.response_limit = bytes;
+        self
+    }
+
+    /// The form in which tensors travel unless a request says otherwise
+    /// ([`TensorFormat::Negotiated`] unless set).
+    #[must_use]
+    pub fn tensor_format(mut self, format: TensorFormat) -> Self {
+        self.inference.format = format;
+        self
+    }
+
+    /// Compresses the bodies of inference requests (they are not unless set).
+    #[must_use]
+    pub fn request_compression(mut self, compression: Compression) -> Self {
+        self.inference.request_compression = Some(compression);
+        self
+    }
+
+    /// Asks for compressed answers to inference requests (they are not unless set).
+    #[must_use]
+    pub fn response_compression(mut self, compression: Compression) -> Self {
+        self.inference.response_compression = Some(compression);
+        self
+    }
+
+    /// Sends a header with every call, for example `Authorization`; neither a log nor `Debug`
+    /// shows its value.
+    ///
+    /// ```
+    /// use triton_client::{Client, HeaderName, HeaderValue};
+    ///
+    /// let client = Client::builder("https://triton.example".parse()?)
+    ///     .header(HeaderName::from_static("authorization"), HeaderValue::from_static("Bearer canary"));
+    /// assert!(!format!("{client:?}").contains("canary"));
+    /// # Ok::<(), triton_client::InvalidValue>(())
+    /// ```
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, mut value: HeaderValue) -> Self {
+        value.set_sensitive(true);
+        self.calls.headers.insert(name, value);
+        self
+    }
+
+    /// Trusts these certificate authorities, and not those of the system.
+    ///
+    /// `pem` holds one or more certificates as PEM.
+    #[must_use]
+    pub fn certificate_authorities(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.connections.authorities = Some(pem.into());
+        self
+    }
+
+    /// Shows the server a certificate: a chain and its private key, both as PEM.
+    #[must_use]
+    pub fn client_certificate(
+        mut self,
+        certificate_pem: impl Into<Vec<u8>>,
+        key_pem: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.connections.identity = Some((certificate_pem.into(), key_pem.into()));
+        self
+    }
+
+    /// The DNS name that TLS asks for and that the server's certificate must bear, where it is
+    /// not the endpoint's host. The `Host` header remains the endpoint's.
+    ///
+    /// It cannot be combined with a proxy.
+    #[must_use]
+    pub fn tls_server_name(mut self, name: impl Into<String>) -> Self {
+        self.connections.server_name = Some(name.into());
+        self
+    }
+
+    /// Connects through an HTTP proxy, for example `http://user:password@proxy:3128`; `https`
+    /// endpoints are reached by `CONNECT`.
+    ///
+    /// The environment (`HTTP_PROXY` and the like) is never consulted.
+    #[must_use]
+    pub fn proxy(mut self, address: impl Into<String>) -> Self {
+        self.connections.proxy = Some(address.into());
+        self
+    }
+
+    /// Makes the client; no connection is opened yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when a certificate, a key,
+    /// the TLS server name or the proxy's address cannot be read, or do not go together.
+    pub fn build(self) -> Result<Client, Error> {
+        let transport = Transport::new(self.endpoint, &self.connections, self.response_limit)?;
+        Ok(Client {
+            transport: Arc::new(transport),
+            settings: Arc::new(self.calls),
+            inference: self.inference,
+            extensions: Arc::new(Extensions::default()),
+        })
+    }
+}

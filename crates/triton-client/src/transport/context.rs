@@ -1,0 +1,60 @@
+//! Makes the errors of one call, which all name the operation and the endpoint.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use triton_options::Endpoint;
+
+use crate::operation::Operation;
+use crate::{Error, ErrorKind};
+
+/// What the errors of a call have in common.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) operation: Operation<'a>,
+    pub(super) endpoint: &'a Endpoint,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(operation: Operation<'a>, endpoint: &'a Endpoint) -> Self {
+        Self {
+            operation,
+            endpoint,
+        }
+    }
+
+    /// An error that is not transient, of a call that the server did not carry out.
+    pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error::new(kind, &self.operation, self.endpoint, message)
+    }
+
+    /// The error for an answer that is not what the protocol promises.
+    pub(crate) fn protocol(&self, message: impl Into<String>) -> Error {
+        self.error(ErrorKind::Protocol, message).executed(true)
+    }
+
+    /// The error for an answer that did not come in time.
+    pub(crate) fn timeout(&self, timeout: Duration, sent: bool) -> Error {
+        let message = format!("no complete answer within {timeout:?}");
+        self.error(ErrorKind::Timeout, message)
+            .transient(true)
+            .executed(sent)
+    }
+
+    /// The error for an answer that is larger than it may be.
+    pub(crate) fn too_large(&self, limit: usize, status: StatusCode) -> Error {
+        let message = format!("the answer is larger than the limit of {limit} bytes");
+        self.error(ErrorKind::ResponseTooLarge, message)
+            .with_status(status.as_u16())
+            .executed(true)
+    }
+
+    /// The error for a connection that broke; `sent` says whether all of the request was handed
+    /// to it.
+    pub(crate) fn interrupted(&self, sent: bool) -> Error {
+        let message = "the connection broke before the answer was complete";
+        self.error(ErrorKind::Interrupted, message)
+            .transient(true)
+            .executed(sent)
+    }
+}

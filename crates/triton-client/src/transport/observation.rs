@@ -1,0 +1,103 @@
+//! What monitoring sees of a call: one span, two counters of bytes, one of calls, one histogram.
+
+use std::time::Instant;
+
+use metrics::{counter, histogram};
+use reqwest::StatusCode;
+use tracing::{Span, field};
+
+use super::Call;
+use crate::Error;
+
+/// A call under way; one that is dropped before its end counts as cancelled.
+#[derive(Debug)]
+pub(crate) struct Observation {
+    operation: &'static str,
+    start: Instant,
+    span: Span,
+    bytes_in: usize,
+    ended: bool,
+}
+
+impl Observation {
+    pub(crate) fn begin(call: &Call<'_>) -> Self {
+        let operation = call.operation.name;
+        let bytes_out = call.payload.as_ref().map_or(0, super::Payload::len);
+        let span = tracing::debug_span!(
+            "triton_call",
+            operation,
+            model = field::Empty,
+            version = field::Empty,
+            sequence_id = field::Empty,
+            bytes_out,
+            bytes_in = field::Empty,
+            status = field::Empty,
+            error = field::Empty,
+        );
+        if !span.is_disabled() {
+            let (model, version) = call.operation.model();
+            if !model.is_empty() {
+                span.record("model", model);
+            }
+            if let Some(version) = version {
+                span.record("version", version);
+            }
+            if let Some(id) = call.sequence {
+                span.record("sequence_id", field::display(id));
+            }
+        }
+        counter!("triton_client_request_bytes_total", "operation" => operation)
+            .increment(bytes_out as u64);
+        Self {
+            operation,
+            start: Instant::now(),
+            span,
+            bytes_in: 0,
+            ended: false,
+        }
+    }
+
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    pub(crate) fn answered(&mut self, status: StatusCode, bytes: usize) {
+        self.span.record("status", status.as_u16());
+        self.bytes_in += bytes;
+    }
+
+    /// A piece of an answer that comes in pieces.
+    pub(crate) fn received(&mut self, bytes: usize) {
+        self.bytes_in += bytes;
+    }
+
+    pub(crate) fn end(mut self, error: Option<&Error>) {
+        if let Some(error) = error {
+            self.span.record("error", error.kind().name());
+            if let Some(status) = error.status() {
+                self.span.record("status", status);
+            }
+        }
+        self.report(error.map_or("ok", |error| error.kind().name()));
+    }
+
+    fn report(&mut self, outcome: &'static str) {
+        self.ended = true;
+        let operation = self.operation;
+        self.span.record("bytes_in", self.bytes_in);
+        counter!("triton_client_response_bytes_total", "operation" => operation)
+            .increment(self.bytes_in as u64);
+        counter!("triton_client_calls_total", "operation" => operation, "outcome" => outcome)
+            .increment(1);
+        histogram!("triton_client_call_duration_seconds", "operation" => operation, "outcome" => outcome)
+            .record(self.start.elapsed());
+    }
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.report("cancelled");
+        }
+    }
+}
