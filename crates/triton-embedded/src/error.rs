@@ -1,6 +1,7 @@
 //! The server's own refusals, with the status, text and content type a client meets.
 
-use crate::json::Json;
+use crate::http::Reply;
+use crate::json::{Json, WrongType};
 use crate::model_error::{ModelError, ModelErrorKind};
 
 /// A refusal on its way to the client.
@@ -9,6 +10,8 @@ pub(crate) struct ApiError {
     pub(crate) status: u16,
     pub(crate) text: Vec<u8>,
     pub(crate) content_type: ContentType,
+    /// Whether a queue turned the request away, which counts as a failure of the model.
+    pub(crate) rejected: bool,
 }
 
 /// Errors come as either, depending on the phase (protocol page, section 1).
@@ -33,6 +36,7 @@ impl ApiError {
             status,
             text: text.into(),
             content_type: ContentType::Json,
+            rejected: false,
         }
     }
 
@@ -44,9 +48,15 @@ impl ApiError {
         ApiError::new(500, text)
     }
 
-    /// Something the real server can do and this one cannot yet.
-    pub(crate) fn not_built(what: &str) -> ApiError {
-        ApiError::new(501, format!("triton-embedded does not support {what} yet"))
+    /// Status 500 with the text of what is wrong, as the real server passes on most of its own.
+    pub(crate) fn internal_from(error: WrongType) -> ApiError {
+        ApiError::internal(error.to_string())
+    }
+
+    /// Marks a request that a queue turned away.
+    pub(crate) fn rejected(mut self) -> ApiError {
+        self.rejected = true;
+        self
     }
 
     pub(crate) fn with_content_type(mut self, content_type: ContentType) -> ApiError {
@@ -54,8 +64,17 @@ impl ApiError {
         self
     }
 
-    pub(crate) fn body(&self) -> Vec<u8> {
-        Json::object([("error", Json::text(&self.text))]).to_bytes()
+    pub(crate) fn to_reply(&self) -> Reply {
+        Reply::new(
+            self.status,
+            self.content_type.name(),
+            self.document().to_bytes(),
+        )
+    }
+
+    /// What the client reads.
+    pub(crate) fn document(&self) -> Json {
+        Json::object([("error", Json::text(&self.text))])
     }
 }
 

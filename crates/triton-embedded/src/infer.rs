@@ -1,196 +1,148 @@
 //! The way of an inference request: recorded, read, validated, executed, answered.
 
-use axum::body::{Body, to_bytes};
-use axum::http::header::CONTENT_ENCODING;
-use axum::http::request;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::compression::{Encoding, decompress};
 use crate::error::{ApiError, ContentType};
+use crate::http::{Reply, Request};
+use crate::inference_answer::{Asked, render};
 use crate::inference_request::InferenceRequest;
-use crate::json::Json;
-use crate::json_tensor::write_tensor;
-use crate::metadata::VERSION;
-use crate::model_config::ModelConfig;
-use crate::model_instance::{Answer, ModelInstance};
-use crate::recorded::{Record, RecordedRequest};
-use crate::router::{Server, Success};
-use crate::tensor::Tensor;
-
-/// Answers a request to an `…/infer` path; `allowed` says whether its method is.
-///
-/// Dropping the future, as happens when the client disconnects, does not take back an execution
-/// once the whole body has arrived.
-pub(crate) async fn infer(
-    server: &Server,
-    parts: &request::Parts,
-    body: Body,
-    name: &str,
-    version: Option<&str>,
-    allowed: Result<(), ApiError>,
-) -> Result<Success, ApiError> {
-    let body = to_bytes(body, usize::MAX)
-        .await
-        .map_err(|_| ApiError::bad_request("the body did not arrive"))?;
-    // Between here and the queue nothing awaits, so the record has the order of execution.
-    let mut recorded = describe(parts, name, version);
-    recorded.body = body.clone();
-    let record = server.recorder.arrived(recorded);
-    let queued = server.guard(|| {
-        allowed?;
-        let model = server
-            .model(name, version)
-            .map_err(|error| error.with_content_type(ContentType::Plain))?;
-        check_headers(parts)?;
-        enqueue(server, model, &record, &body)
-    });
-    let outcome = match queued {
-        Ok(queued) => finish(server, queued).await,
-        Err(error) => Err(error),
-    };
-    let status = outcome.as_ref().map_or_else(|error| error.status, |_| 200);
-    server
-        .recorder
-        .update(&record, |request| request.status = Some(status));
-    outcome
-}
+use crate::model_instance::ModelInstance;
+use crate::raw_request::raw_request;
+use crate::recorded::Record;
+use crate::router::Server;
+use crate::scheduler::{Job, Outcome, stopped};
+use crate::validation;
 
 /// What is left to do once the model has answered.
-struct Queued<'server> {
-    answer: Answer,
-    config: &'server ModelConfig,
-    id: Vec<u8>,
-    outputs: Vec<Vec<u8>>,
+pub(crate) struct Queued {
+    pub(crate) answer: oneshot::Receiver<Outcome>,
+    pub(crate) model: Arc<ModelInstance>,
+    pub(crate) asked: Asked,
 }
 
-fn enqueue<'server>(
+/// Reads and queues a request to an `…/infer` path. Nothing here waits, so requests are queued in
+/// the order in which they are recorded.
+pub(crate) fn enqueue(
     server: &Server,
-    model: &'server ModelInstance,
+    request: &Request,
     record: &Record,
-    body: &[u8],
-) -> Result<Queued<'server>, ApiError> {
-    let mut request = InferenceRequest::default();
-    let read = request.read(body);
+    name: &str,
+    version: Option<&str>,
+) -> Result<Queued, ApiError> {
+    let model = server
+        .repository
+        .find(name, version)
+        .map_err(|error| error.with_content_type(ContentType::Plain))?;
+    let (body, header_length) =
+        body_of(request).map_err(|error| error.with_content_type(ContentType::Plain))?;
+    let mut inference = InferenceRequest::default();
+    let read = match header_length {
+        0 => raw_request(&model.config, body).map(|raw| inference = raw),
+        length => inference.read(name, body, length),
+    };
     server.recorder.update(record, |recorded| {
-        recorded.sequence_id = request.sequence_id.clone();
-        recorded.sequence_start = request.sequence_start;
-        recorded.sequence_end = request.sequence_end;
+        recorded.sequence_id = inference.sequence_id.clone();
+        recorded.sequence_start = inference.sequence_start;
+        recorded.sequence_end = inference.sequence_end;
     });
     read?;
-    let batch_size = crate::validation::validate(&model.config, &request)?;
-    let id = request.id.clone();
-    let outputs = std::mem::take(&mut request.outputs);
-    let answer = model.enqueue(
-        request.into_model_request(),
+    submit(server, model, inference, record.executed.clone())
+}
+
+/// Validates a request that has been read, and queues it.
+pub(crate) fn submit(
+    server: &Server,
+    model: Arc<ModelInstance>,
+    request: InferenceRequest,
+    executed: Arc<AtomicBool>,
+) -> Result<Queued, ApiError> {
+    let batch_size = validation::validate(&model.config, &request)?;
+    let asked = Asked::of(&request);
+    let (sender, answer) = oneshot::channel();
+    model.enqueue(Job {
+        timeout: request.timeout,
+        priority: request.priority,
+        request: request.into_model_request(),
         batch_size,
-        server.clock.now(),
-        record.executed.clone(),
-    )?;
+        enqueued: server.clock.now(),
+        executed,
+        answer: sender,
+    })?;
     Ok(Queued {
         answer,
-        config: &model.config,
-        id,
-        outputs,
+        model,
+        asked,
     })
 }
 
-async fn finish(server: &Server, queued: Queued<'_>) -> Result<Success, ApiError> {
+/// Waits for the model's answer and renders it.
+pub(crate) async fn finish(
+    server: &Server,
+    request: &Request,
+    queued: Queued,
+) -> Result<Reply, ApiError> {
     let Queued {
         answer,
-        config,
-        id,
-        outputs,
+        model,
+        asked,
     } = queued;
-    let tensors = answer
-        .await
-        .map_err(|_| ApiError::new(503, "the server is stopping"))??;
-    server.guard(|| render(config, &id, &outputs, tensors))
-}
-
-/// The answer in JSON: those of the model's outputs that were asked for, in the model's order.
-fn render(
-    config: &ModelConfig,
-    id: &[u8],
-    asked: &[Vec<u8>],
-    tensors: Vec<Tensor>,
-) -> Result<Success, ApiError> {
-    let mut outputs = Vec::new();
-    for tensor in tensors {
-        let known = config
-            .outputs
-            .iter()
-            .any(|output| output.name == tensor.name);
-        let wanted = asked.is_empty() || asked.iter().any(|name| name == tensor.name.as_bytes());
-        if known && wanted {
-            check_size(&tensor)?;
-            outputs.push(write_tensor(tensor)?);
+    let tensors = answer.await.map_err(|_| stopped())??;
+    server.guard(|| {
+        let mut reply = render(&model.config, &asked, tensors)?;
+        let encoding = Encoding::of_answer(request.header("accept-encoding"));
+        if let Some(name) = encoding.name() {
+            reply = reply.with_header("Content-Encoding", name);
         }
-    }
-    let mut members = Vec::new();
-    if !id.is_empty() {
-        members.push((b"id".to_vec(), Json::text(id)));
-    }
-    members.push((b"model_name".to_vec(), Json::text(&config.name)));
-    members.push((b"model_version".to_vec(), Json::text(VERSION.to_string())));
-    members.push((b"outputs".to_vec(), Json::Array(outputs)));
-    Ok(Success {
-        body: Json::Object(members).to_bytes(),
-        content_type: ContentType::Json,
+        reply.body = encoding.compress(reply.body);
+        Ok(reply)
     })
 }
 
-/// A model's mistake, which the real backends cannot make and Rust's types do not prevent.
-fn check_size(tensor: &Tensor) -> Result<(), ApiError> {
-    let values = tensor.data.len();
-    let expected = tensor
-        .shape
-        .iter()
-        .fold(1, |product: usize, size| product.saturating_mul(*size));
-    match values == expected {
-        true => Ok(()),
-        false => Err(ApiError::internal(format!(
-            "output '{}' of shape {:?} holds {values} values instead of {expected}",
-            tensor.name, tensor.shape
+/// The body without compression, and how much of it is JSON; 0 where none of it is.
+fn body_of(request: &Request) -> Result<(Bytes, usize), ApiError> {
+    let body = match Encoding::of_request(request.header("content-encoding")) {
+        Some(Encoding::Identity) => request.body.clone(),
+        Some(_) if request.body.is_empty() => {
+            return Err(ApiError::bad_request("nothing to be decompressed"));
+        }
+        Some(_) => decompress(&request.body).into(),
+        None => return Err(ApiError::new(501, "Unsupported compression type")),
+    };
+    let Some(header) = request.header("inference-header-content-length") else {
+        let length = body.len();
+        return Ok((body, length));
+    };
+    match usize::try_from(leading_integer(header)) {
+        Ok(length) if length <= body.len() => Ok((body, length)),
+        _ => Err(ApiError::bad_request(format!(
+            "inference header size should be in range (0, {}), got: {header}",
+            body.len()
         ))),
     }
 }
 
-fn check_headers(parts: &request::Parts) -> Result<(), ApiError> {
-    if let Some(encoding) = parts.headers.get(CONTENT_ENCODING) {
-        match encoding.as_bytes() {
-            b"" | b"identity" => {}
-            b"gzip" | b"deflate" => return Err(ApiError::not_built("compression")),
-            _ => {
-                return Err(ApiError::new(501, "Unsupported compression type")
-                    .with_content_type(ContentType::Plain));
-            }
-        }
-    }
-    match parts
-        .headers
-        .contains_key("inference-header-content-length")
-    {
-        true => Err(ApiError::not_built("binary tensors")),
-        false => Ok(()),
-    }
+/// What C's `atoi` reads: the digits in front, 0 where there are none.
+fn leading_integer(text: &str) -> i64 {
+    let text = text.trim_start();
+    let sign = usize::from(text.starts_with(['-', '+']));
+    let digits = text[sign..].bytes().take_while(u8::is_ascii_digit).count();
+    text[..sign + digits].parse().unwrap_or(0)
 }
 
-fn describe(parts: &request::Parts, name: &str, version: Option<&str>) -> RecordedRequest {
-    let path = parts.uri.path_and_query();
-    let headers = parts.headers.iter().map(|(name, value)| {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        (name.as_str().to_owned(), value.into_owned())
-    });
-    RecordedRequest {
-        order: 0,
-        method: parts.method.to_string(),
-        path: path.map(ToString::to_string).unwrap_or_default(),
-        model: name.to_owned(),
-        version: version.map(str::to_owned),
-        headers: headers.collect(),
-        body: bytes::Bytes::new(),
-        sequence_id: None,
-        sequence_start: false,
-        sequence_end: false,
-        status: None,
-        executed: false,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_read_as_c_does() {
+        let cases = [("80", 80), (" 80abc", 80), ("abc", 0), ("-1", -1), ("", 0)];
+        for (text, length) in cases {
+            assert_eq!(leading_integer(text), length, "{text}");
+        }
     }
 }

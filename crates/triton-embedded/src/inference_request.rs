@@ -1,7 +1,9 @@
 //! Reads the body of an inference request, without looking at the model's configuration.
 //!
 //! The order of the checks is the real server's, because it decides which of several faults a
-//! client is told of. Binary tensors will enter here, beside [`Content::data`].
+//! client is told of.
+
+use bytes::Bytes;
 
 use crate::error::ApiError;
 use crate::json::{self, Json, WrongType};
@@ -21,8 +23,23 @@ pub(crate) struct InferenceRequest {
     pub(crate) sequence_end: bool,
     pub(crate) parameters: Vec<(String, Parameter)>,
     pub(crate) inputs: Vec<InputTensor>,
-    /// The names of the outputs asked for; none means all.
-    pub(crate) outputs: Vec<Vec<u8>>,
+    /// The outputs asked for; none means all.
+    pub(crate) outputs: Vec<RequestedOutput>,
+    /// How the outputs are sent where the request does not list them.
+    pub(crate) binary_data_output: bool,
+    /// What `timeout` says, in microseconds; 0 means nothing.
+    pub(crate) timeout: u64,
+    /// What `priority` says; 0 means nothing.
+    pub(crate) priority: u64,
+}
+
+/// An output as the request asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RequestedOutput {
+    pub(crate) name: Vec<u8>,
+    pub(crate) binary: bool,
+    /// How many of the highest values to send, with their labels, instead of all; 0 means all.
+    pub(crate) classes: u64,
 }
 
 /// An input as the request describes it; whether the model has it is not known yet.
@@ -31,32 +48,52 @@ pub(crate) struct InputTensor {
     pub(crate) name: Vec<u8>,
     pub(crate) datatype: DataType,
     pub(crate) shape: Vec<u64>,
-    pub(crate) data: TensorData,
+    pub(crate) data: InputData,
+}
+
+/// The values of an input, in the form they came in.
+#[derive(Debug)]
+pub(crate) enum InputData {
+    /// From JSON, with as many values as the shape says; for strings that is not certain yet.
+    Values(TensorData),
+    /// Bytes of which nothing is known yet.
+    Binary(Bytes),
 }
 
 impl InferenceRequest {
-    /// Reads the body into `self`, which keeps what was read before a fault was met.
-    pub(crate) fn read(&mut self, body: &[u8]) -> Result<(), ApiError> {
-        if body.is_empty() {
-            // The real server takes it for the binary data of a single input.
-            return Err(ApiError::not_built("raw binary requests"));
-        }
-        let document = json::read(body).map_err(|error| {
-            ApiError::internal(format!("failed to parse the request JSON buffer: {error}"))
-        })?;
-        if let Some(id) = document.get("id") {
-            self.id = id.as_text().map_err(unreadable("id"))?.to_vec();
-        }
+    /// Reads the body, of which the first `header_length` bytes are JSON, into `self`, which keeps
+    /// what was read before a fault was met.
+    pub(crate) fn read(
+        &mut self,
+        model: &str,
+        mut body: Bytes,
+        header_length: usize,
+    ) -> Result<(), ApiError> {
+        let document = read_document(&body.split_to(header_length))?;
+        self.read_id(&document)?;
         if let Some(parameters) = document.get("parameters") {
             self.read_parameters(parameters)?;
         }
         for input in member(&document, "inputs", Json::as_array)? {
-            self.read_input(input)?;
+            self.read_input(model, input, &mut body)?;
+        }
+        if !body.is_empty() {
+            return Err(ApiError::bad_request(format!(
+                "unexpected additional input data for model '{model}'"
+            )));
         }
         if let Some(outputs) = document.get("outputs") {
             for output in outputs.as_array().map_err(unreadable("outputs"))? {
                 self.read_output(output)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Reads the request's own id.
+    pub(crate) fn read_id(&mut self, document: &Json) -> Result<(), ApiError> {
+        if let Some(id) = document.get("id") {
+            self.id = until_nul(id.as_text().map_err(unreadable("id"))?).to_vec();
         }
         Ok(())
     }
@@ -71,11 +108,9 @@ impl InferenceRequest {
     }
 
     fn read_parameters(&mut self, parameters: &Json) -> Result<(), ApiError> {
-        let Json::Object(members) = parameters else {
-            return Err(ApiError::internal(
-                "failed to get request params.: attempt to get members for non-object",
-            ));
-        };
+        let members = parameters.as_object().map_err(|error| {
+            ApiError::internal(format!("failed to get request params.: {error}"))
+        })?;
         for (position, (key, value)) in members.iter().enumerate() {
             let repeated = members[..position]
                 .iter()
@@ -96,23 +131,35 @@ impl InferenceRequest {
             b"sequence_end" => {
                 self.sequence_end = value.as_bool().map_err(unreadable("sequence_end"))?;
             }
-            // Both are checked and have no effect: there is one queue without time limits.
-            b"priority" => drop(value.as_unsigned().map_err(unreadable("priority"))?),
-            b"timeout" => drop(value.as_unsigned().map_err(unreadable("timeout"))?),
+            b"priority" => self.priority = value.as_unsigned().map_err(unreadable("priority"))?,
+            b"timeout" => self.timeout = value.as_unsigned().map_err(unreadable("timeout"))?,
             b"binary_data_output" => {
-                if value.as_bool().map_err(unreadable("binary_data_output"))? {
-                    return Err(ApiError::not_built("binary outputs"));
-                }
+                self.binary_data_output =
+                    value.as_bool().map_err(unreadable("binary_data_output"))?;
             }
-            _ => {
-                let parameter = read_custom_parameter(key, value)?;
-                self.parameters.push((lossy(key), parameter));
+            _ if key.starts_with(b"triton_") => {
+                return Err(ApiError::bad_request(
+                    "parameter keys starting with 'triton_' are reserved for Triton usage and \
+                     should not be specified.",
+                ));
             }
+            _ => self.add_custom_parameter(key, value)?,
         }
         Ok(())
     }
 
-    fn read_input(&mut self, input: &Json) -> Result<(), ApiError> {
+    /// Passes a parameter on to the model.
+    pub(crate) fn add_custom_parameter(
+        &mut self,
+        key: &[u8],
+        value: &Json,
+    ) -> Result<(), ApiError> {
+        let parameter = read_custom_parameter(key, value)?;
+        self.parameters.push((lossy(key), parameter));
+        Ok(())
+    }
+
+    fn read_input(&mut self, model: &str, input: &Json, tail: &mut Bytes) -> Result<(), ApiError> {
         let content = Content::of(input)?;
         let name = member(input, "name", Json::as_text)?;
         let datatype = member(input, "datatype", Json::as_text)?;
@@ -123,11 +170,17 @@ impl InferenceRequest {
         let datatype = DataType::from_protocol_name(datatype).ok_or_else(|| {
             ApiError::bad_request([b"invalid datatype for input ", name].concat())
         })?;
-        if self.inputs.iter().any(|earlier| earlier.name == name) {
-            let text = [b"input '", name, b"' already exists in request"].concat();
-            return Err(ApiError::bad_request([self.log_prefix(), text].concat()));
-        }
-        let data = read_values(name, datatype, element_count(&shape), content.data)?;
+        self.check_unique(name)?;
+        let data = match content {
+            Content::Data(data) => {
+                InputData::Values(read_values(name, datatype, element_count(&shape), data)?)
+            }
+            Content::Binary(size) => {
+                let size = size.as_unsigned().map_err(unreadable("binary_data_size"))?;
+                InputData::Binary(take(model, name, size, tail)?)
+            }
+            Content::SharedMemory(region) => return Err(no_shared_memory(region)),
+        };
         self.inputs.push(InputTensor {
             name: name.to_vec(),
             datatype,
@@ -137,66 +190,118 @@ impl InferenceRequest {
         Ok(())
     }
 
-    fn read_output(&mut self, output: &Json) -> Result<(), ApiError> {
-        let name = member(output, "name", Json::as_text)?;
-        if let Some(parameters) = output.get("parameters") {
-            if let Some(binary) = parameters.get("binary_data")
-                && binary.as_bool().map_err(unreadable("binary_data"))?
-            {
-                return Err(ApiError::not_built("binary outputs"));
-            }
-            if parameters
-                .get("classification")
-                .is_some_and(|classes| *classes != Json::Unsigned(0))
-            {
-                return Err(ApiError::not_built("the classification extension"));
-            }
-            if parameters.get("shared_memory_region").is_some() {
-                return Err(ApiError::not_built("shared memory"));
-            }
+    /// Refuses a second input of one name.
+    pub(crate) fn check_unique(&self, name: &[u8]) -> Result<(), ApiError> {
+        if self.inputs.iter().any(|earlier| earlier.name == name) {
+            let text = [b"input '", name, b"' already exists in request"].concat();
+            return Err(ApiError::bad_request([self.log_prefix(), text].concat()));
         }
-        self.outputs.push(name.to_vec());
+        Ok(())
+    }
+
+    fn read_output(&mut self, output: &Json) -> Result<(), ApiError> {
+        let parameters = output.get("parameters");
+        let parameter = |key| parameters.and_then(|all: &Json| all.get(key));
+        let classification = parameter("classification");
+        let region = parameter("shared_memory_region");
+        if classification.is_some() && region.is_some() {
+            return Err(ApiError::bad_request(
+                "shared memory can't be set with classification outputs",
+            ));
+        }
+        let name = member(output, "name", Json::as_text)?;
+        let classes = match classification {
+            Some(classes) => classes.as_unsigned().map_err(|error| {
+                ApiError::internal(format!("Unable to set 'classification': {error}"))
+            })?,
+            None => 0,
+        };
+        if let Some(region) = region {
+            return Err(no_shared_memory(region));
+        }
+        let binary = match parameter("binary_data") {
+            Some(binary) => binary.as_bool().map_err(unreadable("binary_data"))?,
+            None => false,
+        };
+        self.outputs.push(RequestedOutput {
+            name: name.to_vec(),
+            binary,
+            classes,
+        });
         Ok(())
     }
 }
 
-/// Where the values of an input are; so far always in its `data`.
-struct Content<'input> {
-    data: &'input Json,
+/// Reads the JSON of a request to any endpoint.
+pub(crate) fn read_document(document: &[u8]) -> Result<Json, ApiError> {
+    json::read(document).map_err(|error| {
+        ApiError::internal(format!("failed to parse the request JSON buffer: {error}"))
+    })
+}
+
+/// Where the values of an input are.
+enum Content<'input> {
+    Data(&'input Json),
+    Binary(&'input Json),
+    SharedMemory(&'input Json),
 }
 
 impl Content<'_> {
     fn of(input: &Json) -> Result<Content<'_>, ApiError> {
         let parameter = |key| input.get("parameters").and_then(|all| all.get(key));
         let fields = [
-            ("data", input.get("data")),
-            ("binary_data_size", parameter("binary_data_size")),
-            ("shared_memory_region", parameter("shared_memory_region")),
+            ("data", input.get("data").map(Content::Data)),
+            (
+                "binary_data_size",
+                parameter("binary_data_size").map(Content::Binary),
+            ),
+            (
+                "shared_memory_region",
+                parameter("shared_memory_region").map(Content::SharedMemory),
+            ),
         ];
-        let set: Vec<_> = fields
+        let mut set = fields
             .into_iter()
-            .filter_map(|(name, value)| value.map(|value| (name, value)))
-            .collect();
-        match set[..] {
-            [("data", data)] => Ok(Content { data }),
-            [("binary_data_size", _)] => Err(ApiError::not_built("binary inputs")),
-            [(_, _)] => Err(ApiError::not_built("shared memory")),
-            _ => {
-                let but = match set.is_empty() {
-                    true => "no field is set".to_owned(),
-                    false => {
-                        let names: Vec<_> =
-                            set.iter().map(|(name, _)| format!("'{name}'")).collect();
-                        format!("set {}", names.join(" "))
-                    }
-                };
-                Err(ApiError::bad_request(format!(
-                    "Input must set only one of the following fields: 'data', \
-                     'binary_data_size' in 'parameters', 'shared_memory_region' in \
-                     'parameters'. But {but}"
-                )))
+            .filter_map(|(name, content)| Some((name, content?)));
+        let (first, second) = (set.next(), set.next());
+        let but = match (first, second) {
+            (Some((_, content)), None) => return Ok(content),
+            (Some((first, _)), Some((second, _))) => {
+                let third = set.next().map(|(name, _)| format!(" '{name}'"));
+                format!("set '{first}' '{second}'{}", third.unwrap_or_default())
             }
+            _ => "no field is set".to_owned(),
+        };
+        Err(ApiError::bad_request(format!(
+            "Input must set only one of the following fields: 'data', 'binary_data_size' in \
+             'parameters', 'shared_memory_region' in 'parameters'. But {but}"
+        )))
+    }
+}
+
+/// The next `size` bytes behind the JSON.
+fn take(model: &str, input: &[u8], size: u64, tail: &mut Bytes) -> Result<Bytes, ApiError> {
+    match usize::try_from(size) {
+        Ok(size) if size <= tail.len() => Ok(tail.split_to(size)),
+        _ => {
+            let missing = size - tail.len() as u64;
+            Err(ApiError::bad_request(format!(
+                "unexpected size for input '{}', expecting {missing} additional bytes for model \
+                 '{model}'",
+                lossy(input)
+            )))
         }
+    }
+}
+
+/// No region can be registered here, so none is ever found; the text is the real server's.
+fn no_shared_memory(region: &Json) -> ApiError {
+    match region.as_text() {
+        Ok(region) => {
+            let text = [b"Unable to find shared memory region: '", region, b"'"].concat();
+            ApiError::new(404, text)
+        }
+        Err(error) => unreadable("shared_memory_region")(error),
     }
 }
 
@@ -219,8 +324,7 @@ fn read_correlation_id(value: &Json) -> Result<Option<CorrelationId>, ApiError> 
         return Ok((*number != 0).then_some(CorrelationId::Number(*number)));
     }
     let text = value.as_text().map_err(unreadable("sequence_id"))?;
-    // A C string inside the real server ends at the first NUL, so such IDs can collide.
-    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = until_nul(text);
     if text.len() > LONGEST_CORRELATION_ID {
         return Err(ApiError::new(
             501,
@@ -233,12 +337,6 @@ fn read_correlation_id(value: &Json) -> Result<Option<CorrelationId>, ApiError> 
 }
 
 fn read_custom_parameter(key: &[u8], value: &Json) -> Result<Parameter, ApiError> {
-    if key.starts_with(b"triton_") {
-        return Err(ApiError::bad_request(
-            "parameter keys starting with 'triton_' are reserved for Triton usage and should not \
-             be specified.",
-        ));
-    }
     Ok(match value {
         Json::Bool(value) => Parameter::Bool(*value),
         Json::Text(value) => Parameter::Text(lossy(value)),
@@ -271,6 +369,11 @@ fn member<'json, Value>(
 
 fn unreadable(key: &'static str) -> impl Fn(WrongType) -> ApiError {
     move |error| ApiError::internal(format!("Unable to parse '{key}': {error}"))
+}
+
+/// A C string inside the real server ends at the first NUL, so IDs of sequences can collide.
+fn until_nul(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// Names and IDs are text to models; the real server passes on bytes that are none.

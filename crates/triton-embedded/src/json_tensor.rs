@@ -1,8 +1,8 @@
-//! Tensors as JSON: the values of inputs, with Triton's conversions, and whole outputs.
+//! Tensors as JSON: the values of inputs, with Triton's conversions, and those of outputs.
 
 use crate::error::{ApiError, ContentType};
 use crate::json::{Json, WrongType};
-use crate::tensor::{DataType, Tensor, TensorData};
+use crate::tensor::{DataType, TensorData};
 
 /// Reads the `data` of an input that holds `count` values, nested or flat.
 ///
@@ -48,10 +48,45 @@ pub(crate) fn read_values(
     })
 }
 
-/// An output as it stands in an answer; always flat.
-pub(crate) fn write_tensor(tensor: Tensor) -> Result<Json, ApiError> {
-    let datatype = tensor.data.datatype();
-    let data = match tensor.data {
+/// Reads the value of a key of `…/generate`: one value, or a flat list of `count`.
+pub(crate) fn read_value_or_list(
+    input: &[u8],
+    datatype: DataType,
+    count: usize,
+    value: &Json,
+) -> Result<TensorData, ApiError> {
+    match value {
+        Json::Array(_) => read_values(input, datatype, count, value),
+        _ => {
+            let list = Json::Array(vec![value.clone()]);
+            read_values(input, datatype, count, &list)
+        }
+    }
+}
+
+/// The values as numbers that can be compared; `None` where they are no numbers.
+pub(crate) fn as_doubles(data: &TensorData) -> Option<Vec<f64>> {
+    Some(match data {
+        TensorData::Uint8(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        TensorData::Uint16(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        TensorData::Uint32(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        TensorData::Uint64(values) => values.iter().map(|value| *value as f64).collect(),
+        TensorData::Int8(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        TensorData::Int16(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        TensorData::Int32(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        TensorData::Int64(values) => values.iter().map(|value| *value as f64).collect(),
+        TensorData::Fp32(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        TensorData::Fp64(values) => values.clone(),
+        TensorData::Bool(_) | TensorData::Bytes(_) | TensorData::Fp16(_) | TensorData::Bf16(_) => {
+            return None;
+        }
+    })
+}
+
+/// The values of an output as they stand in an answer; always flat.
+pub(crate) fn write_values(data: TensorData) -> Result<Json, ApiError> {
+    let datatype = data.datatype();
+    Ok(match data {
         TensorData::Bool(values) => Json::array(values),
         TensorData::Uint8(values) => Json::array(values.into_iter().map(u64::from)),
         TensorData::Uint16(values) => Json::array(values.into_iter().map(u64::from)),
@@ -72,16 +107,7 @@ pub(crate) fn write_tensor(tensor: Tensor) -> Result<Json, ApiError> {
             );
             return Err(ApiError::bad_request(text).with_content_type(ContentType::Plain));
         }
-    };
-    Ok(Json::object([
-        ("name", Json::text(tensor.name)),
-        ("datatype", Json::text(datatype.protocol_name())),
-        (
-            "shape",
-            Json::array(tensor.shape.into_iter().map(|size| size as u64)),
-        ),
-        ("data", data),
-    ]))
+    })
 }
 
 /// The leaves of nested arrays; the wrong type of one before the wrong number is what counts.

@@ -3,24 +3,40 @@
 use std::time::Duration;
 
 use crate::json::Json;
-use crate::model_config::{ModelConfig, TensorConfig};
+use crate::model_config::{
+    DynamicBatching, ModelConfig, QueuePolicy, SequenceBatching, SequenceStrategy, TensorConfig,
+    TimeoutAction,
+};
 
 /// The only version every model has here.
 pub(crate) const VERSION: i64 = 1;
 
-/// The answer to `GET /v2`: the release whose behaviour this crate follows, with the extensions
-/// that are built.
+/// The extensions that the release names whose behaviour this crate follows.
+const EXTENSIONS: &[&str] = &[
+    "classification",
+    "sequence",
+    "model_repository",
+    "model_repository(unload_dependents)",
+    "schedule_policy",
+    "model_configuration",
+    "system_shared_memory",
+    "cuda_shared_memory",
+    "binary_tensor_data",
+    "parameters",
+    "statistics",
+    "trace",
+    "logging",
+];
+
+/// The answer to `GET /v2`. It names the shared memory extensions, too, as newer servers do that
+/// refuse them.
 pub(crate) fn server_metadata() -> Json {
     Json::object([
         ("name", Json::text("triton")),
         ("version", Json::text("2.51.0")),
         (
             "extensions",
-            Json::Array(vec![
-                Json::text("sequence"),
-                Json::text("model_configuration"),
-                Json::text("parameters"),
-            ]),
+            Json::Array(EXTENSIONS.iter().map(Json::text).collect()),
         ),
     ])
 }
@@ -47,7 +63,7 @@ pub(crate) fn model_metadata(config: &ModelConfig) -> Json {
 }
 
 /// The answer to `GET /v2/models/M/config`, with every field a real server writes for a model
-/// like this one, except those of batching strategies that are not built.
+/// like this one.
 pub(crate) fn model_config(config: &ModelConfig) -> Json {
     let inputs = config.inputs.iter().map(input_config);
     let outputs = config.outputs.iter().map(output_config);
@@ -66,9 +82,15 @@ pub(crate) fn model_config(config: &ModelConfig) -> Json {
     ]) else {
         return Json::Null;
     };
+    // The real server shows the largest batch as the preferred one where none was configured.
+    let preferred = (config.max_batch_size > 0).then_some(config.max_batch_size as u64);
+    let preferred = Json::array(preferred);
     if let Some(batching) = &config.sequence_batching {
-        let batching = sequence_batching(batching.max_sequence_idle);
+        let batching = sequence_batching(batching, preferred);
         members.push((b"sequence_batching".to_vec(), batching));
+    } else if let Some(batching) = &config.dynamic_batching {
+        let batching = dynamic_batching(batching, preferred);
+        members.push((b"dynamic_batching".to_vec(), batching));
     }
     let rest = [
         (
@@ -131,14 +153,84 @@ fn optimization() -> Json {
     ])
 }
 
-fn sequence_batching(max_idle: Duration) -> Json {
-    let microseconds = u64::try_from(max_idle.as_micros()).unwrap_or(u64::MAX);
+fn sequence_batching(batching: &SequenceBatching, preferred: Json) -> Json {
+    let strategy = match batching.strategy {
+        SequenceStrategy::Direct => (
+            "direct",
+            Json::object([
+                ("max_queue_delay_microseconds", Json::Unsigned(0)),
+                ("minimum_slot_utilization", Json::Unsigned(0)),
+            ]),
+        ),
+        SequenceStrategy::Oldest {
+            max_candidate_sequences,
+        } => (
+            "oldest",
+            Json::object([
+                (
+                    "max_candidate_sequences",
+                    Json::from(max_candidate_sequences as u64),
+                ),
+                ("preferred_batch_size", preferred),
+                ("max_queue_delay_microseconds", Json::Unsigned(0)),
+                ("preserve_ordering", Json::Bool(false)),
+            ]),
+        ),
+    };
     Json::object([
-        ("max_sequence_idle_microseconds", Json::from(microseconds)),
+        strategy,
+        (
+            "max_sequence_idle_microseconds",
+            microseconds(batching.max_sequence_idle),
+        ),
         ("control_input", Json::Array(Vec::new())),
         ("state", Json::Array(Vec::new())),
         ("iterative_sequence", Json::Bool(false)),
     ])
+}
+
+fn dynamic_batching(batching: &DynamicBatching, preferred: Json) -> Json {
+    let Json::Object(mut members) = Json::object([
+        ("preferred_batch_size", preferred),
+        (
+            "max_queue_delay_microseconds",
+            microseconds(batching.max_queue_delay),
+        ),
+        ("preserve_ordering", Json::Bool(false)),
+        ("priority_levels", Json::Unsigned(batching.priority_levels)),
+        (
+            "default_priority_level",
+            Json::Unsigned(batching.default_priority_level),
+        ),
+    ]) else {
+        return Json::Null;
+    };
+    let policy = &batching.queue_policy;
+    if *policy != QueuePolicy::default() {
+        let action = match policy.timeout_action {
+            TimeoutAction::Reject => "REJECT",
+            TimeoutAction::Delay => "DELAY",
+        };
+        let policy = Json::object([
+            ("timeout_action", Json::text(action)),
+            (
+                "default_timeout_microseconds",
+                microseconds(policy.default_timeout),
+            ),
+            (
+                "allow_timeout_override",
+                Json::Bool(policy.allow_timeout_override),
+            ),
+            ("max_queue_size", Json::from(policy.max_queue_size as u64)),
+        ]);
+        members.push((b"default_queue_policy".to_vec(), policy));
+    }
+    members.push((b"priority_queue_policy".to_vec(), Json::object([])));
+    Json::Object(members)
+}
+
+fn microseconds(time: Duration) -> Json {
+    Json::from(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
 fn instance_group(model: &str) -> Json {

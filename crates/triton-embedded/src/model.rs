@@ -1,7 +1,10 @@
 //! What a model is: a configuration and a function, with state where its sequences need it.
 
+use std::time::Duration;
+
+use crate::clock::Timekeeper;
 use crate::model_config::ModelConfig;
-use crate::model_error::ModelError;
+use crate::model_error::{ModelError, ModelErrorKind};
 use crate::tensor::{Element, Tensor};
 
 /// A model for [`EmbeddedTriton`](crate::EmbeddedTriton).
@@ -95,6 +98,8 @@ pub struct ModelRequest {
     pub sequence: Option<Sequence>,
     /// The request's other parameters, in its order.
     pub parameters: Vec<(String, Parameter)>,
+    /// The time of the server that executes the request.
+    pub(crate) timekeeper: Timekeeper,
 }
 
 impl ModelRequest {
@@ -103,6 +108,20 @@ impl ModelRequest {
         ModelRequest {
             inputs,
             ..ModelRequest::default()
+        }
+    }
+
+    /// Waits on the server's clock, for models that take their time.
+    ///
+    /// # Errors
+    /// When the server stops meanwhile.
+    pub fn wait(&self, time: Duration) -> Result<(), ModelError> {
+        match self.timekeeper.wait(time) {
+            true => Ok(()),
+            false => Err(ModelError::with_kind(
+                ModelErrorKind::Unavailable,
+                "the server is stopping",
+            )),
         }
     }
 

@@ -30,6 +30,8 @@ pub struct ModelConfig {
     pub outputs: Vec<TensorConfig>,
     /// Present for a model that keeps state between the requests of a sequence.
     pub sequence_batching: Option<SequenceBatching>,
+    /// Present for a model without state whose waiting requests are executed together.
+    pub dynamic_batching: Option<DynamicBatching>,
 }
 
 /// The name, type and dimensions of an input or output.
@@ -47,19 +49,83 @@ pub struct TensorConfig {
 }
 
 /// How the server treats the sequences of a model.
+///
+/// ```
+/// use std::time::Duration;
+/// use triton_embedded::{SequenceBatching, SequenceStrategy};
+///
+/// let batching = SequenceBatching {
+///     max_sequence_idle: Duration::from_secs(5),
+///     strategy: SequenceStrategy::Oldest { max_candidate_sequences: 256 },
+/// };
+/// # drop(batching);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SequenceBatching {
     /// How long a sequence stays open without a request.
     pub max_sequence_idle: Duration,
+    /// How many sequences may be open at once.
+    pub strategy: SequenceStrategy,
+}
+
+/// Triton's strategies of sequence batching, which here differ in the number of candidate slots.
+/// A sequence that starts while all are taken waits, without limit, until another one ends or
+/// has been idle for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SequenceStrategy {
+    /// One slot for each request that a batch can hold.
+    Direct,
+    /// As many slots as it says.
+    Oldest {
+        /// The number of slots.
+        max_candidate_sequences: usize,
+    },
 }
 
 impl Default for SequenceBatching {
-    /// Triton's default: one second.
+    /// Triton's defaults: one second, and `Direct`.
     fn default() -> SequenceBatching {
         SequenceBatching {
             max_sequence_idle: Duration::from_secs(1),
+            strategy: SequenceStrategy::Direct,
         }
     }
+}
+
+/// How the server treats the waiting requests of a model without state.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DynamicBatching {
+    /// How long a request may wait for others to be executed with.
+    pub max_queue_delay: Duration,
+    /// How many priorities there are, 1 being the highest; 0 for none.
+    pub priority_levels: u64,
+    /// The priority of a request that names none or one that does not exist.
+    pub default_priority_level: u64,
+    /// What the queue takes, and for how long.
+    pub queue_policy: QueuePolicy,
+}
+
+/// The limits of a queue; none by default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct QueuePolicy {
+    /// How many requests may wait; 0 for any number.
+    pub max_queue_size: usize,
+    /// How long a request may wait; zero for ever. Checked when its turn comes.
+    pub default_timeout: Duration,
+    /// Whether a request may shorten that time, with its parameter `timeout`.
+    pub allow_timeout_override: bool,
+    /// What becomes of a request whose time is over.
+    pub timeout_action: TimeoutAction,
+}
+
+/// What becomes of a request that has waited for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimeoutAction {
+    /// It is answered with status 503.
+    #[default]
+    Reject,
+    /// It executes once nothing else waits.
+    Delay,
 }
 
 impl ModelConfig {
@@ -72,6 +138,7 @@ impl ModelConfig {
             inputs: Vec::new(),
             outputs: Vec::new(),
             sequence_batching: None,
+            dynamic_batching: None,
         }
     }
 
@@ -128,6 +195,12 @@ impl ModelConfig {
         self
     }
 
+    /// Executes waiting requests of a stateless model together, up to the largest batch.
+    pub fn dynamic_batching(mut self, batching: DynamicBatching) -> ModelConfig {
+        self.dynamic_batching = Some(batching);
+        self
+    }
+
     /// The tensor's shape as the metadata tells it, with the batch dimension if there is one.
     pub(crate) fn shape_of(&self, tensor: &TensorConfig) -> Vec<i64> {
         let batch = (self.max_batch_size > 0).then_some(-1);
@@ -139,7 +212,11 @@ impl ModelConfig {
 }
 
 impl TensorConfig {
-    fn new(name: impl Into<String>, datatype: DataType, dims: impl Into<Vec<i64>>) -> TensorConfig {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        datatype: DataType,
+        dims: impl Into<Vec<i64>>,
+    ) -> TensorConfig {
         TensorConfig {
             name: name.into(),
             datatype,

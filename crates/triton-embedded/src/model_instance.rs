@@ -1,52 +1,43 @@
-//! A model at work: its thread, its queue in order of arrival, and its sequences.
-//!
-//! Requests of one sequence are serialised because those of one model are. Dynamic batching and
-//! several instances would replace the plain queue between [`ModelInstance::enqueue`] and the
-//! thread.
+//! A model at work: its thread, its queue, and what it has done so far.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use tokio::sync::oneshot;
-
+use crate::clock::{Clock, Timekeeper};
 use crate::error::ApiError;
 use crate::model::{Model, ModelRequest};
 use crate::model_config::ModelConfig;
 use crate::model_error::ModelError;
-use crate::sequence_batcher::{MissingStart, SequenceBatcher, SharedState};
+use crate::scheduler::{AnyState, Job, Scheduler, Turn};
+use crate::statistics::{Executed, Statistics};
 use crate::tensor::Tensor;
 
-/// What the model answers, once it has.
-pub(crate) type Answer = oneshot::Receiver<Result<Vec<Tensor>, ModelError>>;
-
-/// A model of any type, before it is started.
+/// A model of any type, which may be loaded again and again.
 pub(crate) struct AnyModel {
     pub(crate) config: ModelConfig,
-    execute: Execute,
+    /// Only one instance at a time executes, also while one replaces another.
+    execute: Mutex<Execute>,
 }
 
 /// A running model.
 pub(crate) struct ModelInstance {
     pub(crate) config: ModelConfig,
-    queue: mpsc::Sender<Job>,
-    batcher: Option<Mutex<SequenceBatcher<AnyState>>>,
+    pub(crate) scheduler: Arc<Scheduler>,
+    pub(crate) statistics: Arc<Statistics>,
 }
 
-/// Created by the model's first request, on the model's thread, where it may panic.
-type AnyState = Option<Box<dyn Any + Send>>;
+/// What every instance of a server needs.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stopping: Arc<AtomicBool>,
+}
 
 type Execute = Box<dyn Fn(&ModelRequest, &mut AnyState) -> Result<Vec<Tensor>, ModelError> + Send>;
-
-struct Job {
-    request: ModelRequest,
-    state: SharedState<AnyState>,
-    executed: Arc<AtomicBool>,
-    answer: oneshot::Sender<Result<Vec<Tensor>, ModelError>>,
-}
 
 impl AnyModel {
     pub(crate) fn new<M: Model>(model: M) -> AnyModel {
@@ -60,30 +51,37 @@ impl AnyModel {
         };
         AnyModel {
             config,
-            execute: Box::new(execute),
+            execute: Mutex::new(Box::new(execute)),
         }
     }
 
-    /// Starts the model's thread, which ends with the instance, or after the request it is busy
-    /// with once `stopping` is set.
+    /// Starts a thread for the model, which ends once the instance is closed or dropped, or after
+    /// the request it is busy with once the server stops.
     pub(crate) fn start(
-        self,
-        stopping: Arc<AtomicBool>,
+        self: &Arc<Self>,
+        config: ModelConfig,
+        surroundings: &Surroundings,
     ) -> std::io::Result<(ModelInstance, JoinHandle<()>)> {
-        let AnyModel { config, execute } = self;
-        let (queue, jobs) = mpsc::channel();
-        let name = config.name.clone();
+        let Surroundings { clock, stopping } = surroundings.clone();
+        let scheduler = Arc::new(Scheduler::new(
+            &config,
+            Arc::clone(&clock),
+            stopping.clone(),
+        ));
+        let statistics = Arc::new(Statistics::default());
+        let worker = Worker {
+            model: Arc::clone(self),
+            scheduler: Arc::clone(&scheduler),
+            statistics: Arc::clone(&statistics),
+            timekeeper: Timekeeper::new(clock, stopping),
+        };
         let thread = std::thread::Builder::new()
-            .name(format!("triton-model-{name}"))
-            .spawn(move || work(&name, &execute, &jobs, &stopping))?;
-        let batcher = config
-            .sequence_batching
-            .as_ref()
-            .map(|batching| Mutex::new(SequenceBatcher::new(batching.max_sequence_idle)));
+            .name(format!("triton-model-{}", config.name))
+            .spawn(move || worker.work())?;
         let instance = ModelInstance {
             config,
-            queue,
-            batcher,
+            scheduler,
+            statistics,
         };
         Ok((instance, thread))
     }
@@ -91,78 +89,64 @@ impl AnyModel {
 
 impl ModelInstance {
     /// Queues a request that has passed validation. It executes even if nobody waits any more.
-    pub(crate) fn enqueue(
-        &self,
-        request: ModelRequest,
-        batch_size: usize,
-        now: Instant,
-        executed: Arc<AtomicBool>,
-    ) -> Result<Answer, ApiError> {
-        let state = self.admit(&request, batch_size, now)?;
-        let (answer, receiver) = oneshot::channel();
-        let job = Job {
-            request,
-            state,
-            executed,
-            answer,
-        };
-        self.queue
-            .send(job)
-            .map_err(|_| ApiError::new(503, "the server is stopping"))?;
-        Ok(receiver)
-    }
-
-    /// The checks of the sequence batcher, in its order (protocol page, section 5).
-    fn admit(
-        &self,
-        request: &ModelRequest,
-        batch_size: usize,
-        now: Instant,
-    ) -> Result<SharedState<AnyState>, ApiError> {
-        let Some(batcher) = &self.batcher else {
-            return Ok(SharedState::default());
-        };
-        let model = &self.config.name;
-        if batch_size > 1 {
-            return Err(ApiError::bad_request(format!(
-                "inference request to model '{model}' must specify batch-size 1 due to \
-                 requirements of sequence batcher"
-            )));
-        }
-        let sequence = request.sequence.as_ref().ok_or_else(|| {
-            ApiError::bad_request(format!(
-                "inference request to model '{model}' must specify a non-zero or non-empty \
-                 correlation ID"
-            ))
-        })?;
-        batcher
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .admit(sequence, now)
-            .map_err(|MissingStart| {
-                ApiError::bad_request(format!(
-                    "inference request for sequence {} to model '{model}' must specify the \
-                     START flag on the first request of the sequence",
-                    sequence.id
-                ))
-            })
+    pub(crate) fn enqueue(&self, job: Job) -> Result<(), ApiError> {
+        self.scheduler.enqueue(job).inspect_err(|refusal| {
+            if refusal.rejected {
+                self.statistics.rejected();
+            }
+        })
     }
 }
 
-/// The model's thread.
-fn work(name: &str, execute: &Execute, jobs: &mpsc::Receiver<Job>, stopping: &AtomicBool) {
-    for job in jobs {
-        if stopping.load(Ordering::Relaxed) {
-            return;
+impl Drop for ModelInstance {
+    fn drop(&mut self) {
+        self.scheduler.close();
+    }
+}
+
+/// What the model's thread works with.
+struct Worker {
+    model: Arc<AnyModel>,
+    scheduler: Arc<Scheduler>,
+    statistics: Arc<Statistics>,
+    timekeeper: Timekeeper,
+}
+
+impl Worker {
+    fn work(&self) {
+        while let Some(mut batch) = self.scheduler.next_batch() {
+            let start = Instant::now();
+            let began = self.timekeeper.now();
+            let outcomes: Vec<_> = batch.iter_mut().map(|turn| self.execute(turn)).collect();
+            let executed: Vec<_> = batch
+                .iter()
+                .zip(&outcomes)
+                .map(|(turn, outcome)| Executed {
+                    batch_size: turn.job.batch_size,
+                    queued: began.duration_since(turn.job.enqueued),
+                    succeeded: outcome.is_ok(),
+                })
+                .collect();
+            self.statistics.executed(&executed, start.elapsed());
+            // Before the answers, so that whoever has one meets what comes after it.
+            self.scheduler.executed(&batch);
+            for (turn, outcome) in batch.into_iter().zip(outcomes) {
+                // A client that has gone does not take the execution back.
+                let _ = turn.job.answer.send(outcome.map_err(ApiError::from));
+            }
         }
-        job.executed.store(true, Ordering::Relaxed);
-        // The guard outlives the panic, so the state is not poisoned: like a Python model's, it
+    }
+
+    fn execute(&self, turn: &mut Turn) -> Result<Vec<Tensor>, ModelError> {
+        turn.job.executed.store(true, Ordering::Relaxed);
+        turn.job.request.timekeeper = self.timekeeper.clone();
+        // The guards outlive a panic, so nothing is poisoned: like a Python model's, the state
         // stays as the exception left it.
-        let mut state = job.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = catch_unwind(AssertUnwindSafe(|| execute(&job.request, &mut state)))
-            .unwrap_or_else(|panic| Err(exception(name, panic.as_ref())));
-        // A client that has gone does not take the execution back.
-        let _ = job.answer.send(outcome);
+        let execute = self.model.execute.lock();
+        let execute = execute.unwrap_or_else(PoisonError::into_inner);
+        let mut state = turn.state.lock().unwrap_or_else(PoisonError::into_inner);
+        catch_unwind(AssertUnwindSafe(|| execute(&turn.job.request, &mut state)))
+            .unwrap_or_else(|panic| Err(exception(&self.model.config.name, panic.as_ref())))
     }
 }
 

@@ -1,10 +1,13 @@
 //! What really arrived: the half of a test that a client's own view cannot give.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use crate::faults::Fault;
+use crate::http::Request;
 use crate::model::CorrelationId;
 
 /// A request that arrived at an `…/infer` path, whatever became of it.
@@ -35,9 +38,30 @@ pub struct RecordedRequest {
     pub status: Option<u16>,
     /// Whether the model executed, or at least began to.
     pub executed: bool,
+    /// The fault the request met, if a script had one for it.
+    pub fault: Option<Fault>,
 }
 
 impl RecordedRequest {
+    /// What is known of a request before anyone has looked at its body.
+    pub(crate) fn arriving(request: &Request, model: &str, version: Option<&str>) -> Self {
+        RecordedRequest {
+            order: 0,
+            method: request.method.clone(),
+            path: request.target.clone(),
+            model: model.to_owned(),
+            version: version.map(str::to_owned),
+            headers: request.headers.clone(),
+            body: request.body.clone(),
+            sequence_id: None,
+            sequence_start: false,
+            sequence_end: false,
+            status: None,
+            executed: false,
+            fault: None,
+        }
+    }
+
     /// The body as JSON; `None` where it is none in the strict sense, for instance with `NaN`.
     pub fn json(&self) -> Option<serde_json::Value> {
         serde_json::from_slice(&self.body).ok()
@@ -52,10 +76,26 @@ impl RecordedRequest {
     }
 }
 
-/// All requests since the server started.
-#[derive(Debug, Default)]
+/// The latest requests since the server started.
+#[derive(Debug)]
 pub(crate) struct Recorder {
-    entries: Mutex<Vec<Entry>>,
+    /// How many requests are kept.
+    limit: usize,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    arrived: usize,
+    latest: VecDeque<Entry>,
+}
+
+impl Entries {
+    /// The entry of that order, if it is still kept.
+    fn get_mut(&mut self, order: usize) -> Option<&mut Entry> {
+        let first = self.arrived - self.latest.len();
+        self.latest.get_mut(order.checked_sub(first)?)
+    }
 }
 
 #[derive(Debug)]
@@ -73,18 +113,29 @@ pub(crate) struct Record {
 }
 
 impl Recorder {
+    pub(crate) fn new(limit: usize) -> Recorder {
+        Recorder {
+            limit,
+            entries: Mutex::default(),
+        }
+    }
+
     /// Records a request that has just arrived; its order is given here.
     pub(crate) fn arrived(&self, mut request: RecordedRequest) -> Record {
         let mut entries = self.lock();
-        request.order = entries.len();
+        request.order = entries.arrived;
+        entries.arrived += 1;
         let record = Record {
             order: request.order,
             executed: Arc::default(),
         };
-        entries.push(Entry {
+        entries.latest.push_back(Entry {
             request,
             executed: Arc::clone(&record.executed),
         });
+        if entries.latest.len() > self.limit {
+            entries.latest.pop_front();
+        }
         record
     }
 
@@ -100,10 +151,10 @@ impl Recorder {
             executed: entry.executed.load(Ordering::Relaxed),
             ..entry.request.clone()
         };
-        self.lock().iter().map(snapshot).collect()
+        self.lock().latest.iter().map(snapshot).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,46 +1,76 @@
-//! Answers HTTP requests: finds the route and the model, and turns outcomes into responses.
+//! Answers requests: finds the route and the model, turns outcomes into answers, and lets faults
+//! have their way.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{Response, StatusCode, request};
+use tokio::sync::mpsc;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timekeeper};
 use crate::error::{ApiError, ContentType};
-use crate::infer;
-use crate::metadata::{self, VERSION};
-use crate::model_instance::ModelInstance;
-use crate::recorded::Recorder;
+use crate::faults::{Fault, Faults};
+use crate::http::{Control, Delivery, Reply, Request};
+use crate::metadata;
+use crate::recorded::{Record, RecordedRequest, Recorder};
+use crate::repository::Repository;
 use crate::route::{Resource, Route};
+use crate::settings::Settings;
+use crate::{generate, infer, metrics};
 
 /// What all requests share.
 pub(crate) struct Server {
-    pub(crate) models: HashMap<String, ModelInstance>,
-    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) repository: Repository,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) timekeeper: Timekeeper,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) panic: Arc<PanicSlot>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) settings: Settings,
+    pub(crate) control: mpsc::UnboundedSender<Control>,
 }
 
 /// The first panic of the server itself, kept for whoever stops it.
 #[derive(Default)]
 pub(crate) struct PanicSlot(Mutex<Option<Box<dyn Any + Send>>>);
 
-/// The body of an answer with status 200.
-pub(crate) struct Success {
-    pub(crate) body: Vec<u8>,
-    pub(crate) content_type: ContentType,
-}
-
 impl Server {
-    pub(crate) fn into_router(self) -> axum::Router {
-        axum::Router::new()
-            .fallback(handle)
-            .with_state(Arc::new(self))
+    /// Answers a request. Dropping the future, as happens when the server stops, does not take
+    /// back an execution.
+    pub(crate) async fn answer(&self, request: Request) -> Delivery {
+        let Some(route) = Route::of(request.path()) else {
+            let refusal = ApiError::new(404, "Not Found").with_content_type(ContentType::Plain);
+            return Delivery::Send(refusal.to_reply(), None);
+        };
+        let outcome = match route {
+            Route::Model {
+                name,
+                version,
+                resource: Resource::Infer,
+            } => return self.infer(&request, route, name, version).await,
+            Route::Model {
+                name,
+                version,
+                resource: resource @ (Resource::Generate | Resource::GenerateStream),
+            } => {
+                let queued = self.guard(|| {
+                    route.check_method(&request.method)?;
+                    generate::enqueue(self, &request, name, version)
+                });
+                match queued {
+                    Ok(queued) => {
+                        let stream = resource == Resource::GenerateStream;
+                        generate::finish(self, queued, stream).await
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            _ => self.guard(|| {
+                route.check_method(&request.method)?;
+                self.describe(route, &request)
+            }),
+        };
+        Delivery::Send(outcome.unwrap_or_else(|error| error.to_reply()), None)
     }
 
     /// Runs a part of a handler; its panic becomes a 500 and is kept. The runtime would otherwise
@@ -55,59 +85,155 @@ impl Server {
         })
     }
 
-    /// The model of that name and version.
-    pub(crate) fn model(
+    /// Inference is what is recorded and what faults happen to.
+    async fn infer(
         &self,
+        request: &Request,
+        route: Route<'_>,
         name: &str,
         version: Option<&str>,
-    ) -> Result<&ModelInstance, ApiError> {
-        let unknown = |version: &str| {
-            ApiError::new(
-                404,
-                format!("Request for unknown model: '{name}'{version} is not found"),
-            )
-        };
-        let version = version.map(parse_version).transpose()?;
-        let model = self.models.get(name).ok_or_else(|| unknown(""))?;
-        match version {
-            Some(other) if other != VERSION => Err(unknown(&format!(" version {other}"))),
-            _ => Ok(model),
+    ) -> Delivery {
+        let mut recorded = RecordedRequest::arriving(request, name, version);
+        recorded.fault = self.faults.next(name);
+        let fault = recorded.fault.clone();
+        let record = self.recorder.arrived(recorded);
+        match &fault {
+            Some(Fault::ResetBefore) => return Delivery::Reset,
+            Some(Fault::Crash { restart_after }) => {
+                // The receiver outlives every connection.
+                let _ = self.control.send(Control::Crash(*restart_after));
+                // The crash itself ends this connection, like all others.
+                return std::future::pending().await;
+            }
+            Some(Fault::Status { status, text }) => {
+                let refusal = ApiError::new(*status, text.clone());
+                return self.deliver(&record, refusal.to_reply(), None);
+            }
+            _ => {}
         }
+        let queued = self.guard(|| {
+            route.check_method(&request.method)?;
+            infer::enqueue(self, request, &record, name, version)
+        });
+        let outcome = match queued {
+            Ok(queued) => infer::finish(self, request, queued).await,
+            Err(error) => Err(error),
+        };
+        match &fault {
+            Some(Fault::ResetAfter) => return Delivery::Reset,
+            Some(Fault::Delay { time }) => self.timekeeper.sleep(*time).await,
+            Some(Fault::Refuse { time }) => {
+                let _ = self.control.send(Control::Refuse(*time));
+            }
+            _ => {}
+        }
+        let reply = outcome.unwrap_or_else(|error| {
+            let reply = error.to_reply();
+            match error.text == b"Unsupported compression type" {
+                true => reply.with_header("Accept-Encoding", "gzip, deflate"),
+                false => reply,
+            }
+        });
+        self.deliver(&record, reply, fault)
+    }
+
+    fn deliver(&self, record: &Record, reply: Reply, fault: Option<Fault>) -> Delivery {
+        self.recorder
+            .update(record, |request| request.status = Some(reply.status));
+        Delivery::Send(reply, fault)
     }
 
     /// Everything but inference.
-    fn describe(&self, route: Route<'_>) -> Result<Success, ApiError> {
+    fn describe(&self, route: Route<'_>, request: &Request) -> Result<Reply, ApiError> {
+        let changes = request.method == "POST";
         let document = match route {
-            Route::Health => return Ok(Success::empty()),
+            Route::Live => return Ok(empty("text/plain")),
+            Route::Ready => {
+                let mut reply = empty("text/plain");
+                if !self.repository.is_ready() {
+                    reply.status = 400;
+                }
+                return Ok(reply);
+            }
+            Route::Metrics => {
+                let page = metrics::render(&self.repository.metrics());
+                let content_type = "text/plain; charset=utf-8";
+                return Ok(Reply::new(200, content_type, page.into_bytes()));
+            }
             Route::ServerMetadata => metadata::server_metadata(),
+            Route::AllStatistics => self.repository.statistics(None)?,
+            Route::RepositoryIndex => self.repository.index(&request.body)?,
+            Route::RepositoryControl {
+                repository: true, ..
+            } => {
+                return Err(ApiError::new(
+                    501,
+                    "'repository_name' specification is not supported",
+                ));
+            }
+            Route::RepositoryControl { model, load, .. } => {
+                match load {
+                    true => self.repository.load(model, &request.body)?,
+                    false => self.repository.unload(model),
+                }
+                return Ok(empty("application/json"));
+            }
+            Route::TraceSetting if changes => self.settings.set_trace(None, &request.body)?,
+            Route::TraceSetting => self.settings.trace(None),
+            Route::Logging if changes => self.settings.set_log(&request.body)?,
+            Route::Logging => self.settings.log(),
+            Route::SharedMemory { .. } => {
+                return Err(ApiError::new(
+                    501,
+                    "triton-embedded has no shared memory; send tensors in the body",
+                ));
+            }
             Route::Model {
                 name,
                 version,
-                resource: Resource::Ready,
-            } => {
-                return self
-                    .model(name, version)
-                    .map(|_| Success::empty())
-                    .map_err(|error| match error.status {
-                        404 => ApiError::bad_request("Model version not ready"),
-                        _ => error,
-                    })
+                resource,
+            } => return self.describe_model(name, version, resource, request),
+        };
+        Ok(Reply::json(&document))
+    }
+
+    fn describe_model(
+        &self,
+        name: &str,
+        version: Option<&str>,
+        resource: Resource,
+        request: &Request,
+    ) -> Result<Reply, ApiError> {
+        let find = || self.repository.find(name, version);
+        let document = match resource {
+            Resource::Ready => {
+                let found = find().map_err(|error| match error.status {
+                    404 | 503 => ApiError::bad_request("Model version not ready"),
+                    _ => error,
+                });
+                return found
+                    .map(|_| empty("text/plain"))
                     .map_err(|error| error.with_content_type(ContentType::Plain));
             }
-            Route::Model {
-                name,
-                version,
-                resource: Resource::Config,
-            } => metadata::model_config(&self.model(name, version)?.config),
-            Route::Model { name, version, .. } => {
-                metadata::model_metadata(&self.model(name, version)?.config)
+            Resource::Config => metadata::model_config(&find()?.config),
+            Resource::Statistics => self.repository.statistics(Some((name, version)))?,
+            Resource::TraceSetting => {
+                find().map_err(|_| {
+                    ApiError::bad_request(format!("Request for unknown model : {name}"))
+                })?;
+                match request.method == "POST" {
+                    true => self.settings.set_trace(Some(name), &request.body)?,
+                    false => self.settings.trace(Some(name)),
+                }
             }
+            _ => metadata::model_metadata(&find()?.config),
         };
-        Ok(Success {
-            body: document.to_bytes(),
-            content_type: ContentType::Json,
-        })
+        Ok(Reply::json(&document))
     }
+}
+
+fn empty(content_type: &str) -> Reply {
+    Reply::new(200, content_type, Vec::new())
 }
 
 impl PanicSlot {
@@ -119,58 +245,4 @@ impl PanicSlot {
     pub(crate) fn take(&self) -> Option<Box<dyn Any + Send>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
-}
-
-impl Success {
-    fn empty() -> Success {
-        Success {
-            body: Vec::new(),
-            content_type: ContentType::Plain,
-        }
-    }
-}
-
-async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response<Body> {
-    let (parts, body) = request.into_parts();
-    respond(answer(&server, &parts, body).await)
-}
-
-async fn answer(server: &Server, parts: &request::Parts, body: Body) -> Result<Success, ApiError> {
-    let route = Route::of(parts.uri.path())
-        .ok_or_else(|| ApiError::new(404, "Not Found").with_content_type(ContentType::Plain))?;
-    if let Route::Model {
-        name,
-        version,
-        resource: Resource::Infer,
-    } = route
-    {
-        let allowed = route.check_method(&parts.method);
-        return infer::infer(server, parts, body, name, version, allowed).await;
-    }
-    server.guard(|| {
-        route.check_method(&parts.method)?;
-        server.describe(route)
-    })
-}
-
-fn respond(outcome: Result<Success, ApiError>) -> Response<Body> {
-    let (status, content_type, body) = match outcome {
-        Ok(success) => (200, success.content_type, success.body),
-        Err(error) => (error.status, error.content_type, error.body()),
-    };
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let content_type = axum::http::HeaderValue::from_static(content_type.name());
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response
-}
-
-fn parse_version(digits: &str) -> Result<i64, ApiError> {
-    digits.parse().map_err(|_| {
-        ApiError::bad_request(format!(
-            "failed to get model version from specified version string '{digits}' (details: \
-             stol), version should be an integral value > 0"
-        ))
-    })
 }

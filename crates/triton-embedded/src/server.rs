@@ -1,7 +1,6 @@
 //! The server's life: its threads, how it starts, and how it ends.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -10,15 +9,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use axum::serve::ListenerExt;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, Timekeeper};
+use crate::faults::{FaultScript, Faults};
+use crate::http::Listener;
 use crate::model::Model;
-use crate::model_instance::AnyModel;
-use crate::models::{Accumulate, Anomaly, Echo};
+use crate::model_instance::{AnyModel, Surroundings};
+use crate::models::{Accumulate, Anomaly, Echo, Fails, Slow};
 use crate::recorded::{RecordedRequest, Recorder};
+use crate::repository::Repository;
 use crate::router::{PanicSlot, Server};
+use crate::settings::Settings;
 
 /// A running server. Dropping it stops it.
 ///
@@ -40,6 +42,7 @@ pub struct EmbeddedTriton {
     address: SocketAddr,
     recorder: Arc<Recorder>,
     panic: Arc<PanicSlot>,
+    faults: Arc<Faults>,
     stopping: Arc<AtomicBool>,
     running: Mutex<Option<Running>>,
 }
@@ -47,8 +50,8 @@ pub struct EmbeddedTriton {
 /// What is needed to end the threads.
 struct Running {
     shutdown: oneshot::Sender<()>,
-    server: JoinHandle<()>,
-    models: Vec<JoinHandle<()>>,
+    thread: JoinHandle<io::Result<()>>,
+    server: Arc<Server>,
 }
 
 /// Says which models a server has. It begins with none.
@@ -65,8 +68,14 @@ struct Running {
 /// ```
 pub struct EmbeddedTritonBuilder {
     models: Vec<AnyModel>,
-    clock: Box<dyn Clock>,
+    clock: Arc<dyn Clock>,
+    faults: FaultScript,
+    recorded_requests: usize,
+    address: SocketAddr,
 }
+
+/// How many requests a server keeps unless it is told another number.
+const RECORDED_REQUESTS: usize = 100_000;
 
 impl EmbeddedTriton {
     /// Starts a server with the [built-in models](crate::models).
@@ -81,7 +90,10 @@ impl EmbeddedTriton {
     pub fn builder() -> EmbeddedTritonBuilder {
         EmbeddedTritonBuilder {
             models: Vec::new(),
-            clock: Box::new(SystemClock),
+            clock: Arc::new(SystemClock),
+            faults: FaultScript::default(),
+            recorded_requests: RECORDED_REQUESTS,
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
         }
     }
 
@@ -90,10 +102,15 @@ impl EmbeddedTriton {
         format!("http://{}", self.address)
     }
 
-    /// The inference requests so far, in the order of their arrival. Still available once the
-    /// server has stopped.
+    /// The inference requests so far, in the order of their arrival, or the latest of them (see
+    /// [`EmbeddedTritonBuilder::recorded_requests`]). Still available once the server has stopped.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.recorder.requests()
+    }
+
+    /// Puts another script of faults in the place of the one so far; it counts requests from here.
+    pub fn set_faults(&self, script: FaultScript) {
+        self.faults.replace(script);
     }
 
     /// Closes all connections and ends all threads; a second call does nothing. Waits for the
@@ -115,7 +132,12 @@ impl EmbeddedTriton {
             self.stopping.store(true, Ordering::Relaxed);
             // The receiver is only gone if the server's thread has ended by itself.
             let _ = running.shutdown.send(());
-            for thread in std::iter::once(running.server).chain(running.models) {
+            match running.thread.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => self.panic.keep(Box::new(format!("the server: {error}"))),
+                Err(panic) => self.panic.keep(panic),
+            }
+            for thread in running.server.repository.close() {
                 if let Err(panic) = thread.join() {
                     self.panic.keep(panic);
                 }
@@ -151,57 +173,96 @@ impl EmbeddedTritonBuilder {
         self
     }
 
-    /// Adds `echo`, `accumulate` and `anomaly`.
+    /// Adds `echo`, `accumulate`, `anomaly`, `slow` and `fails`.
     pub fn built_in_models(self) -> EmbeddedTritonBuilder {
-        self.model(Echo).model(Accumulate).model(Anomaly)
+        self.model(Echo)
+            .model(Accumulate)
+            .model(Anomaly)
+            .model(Slow::default())
+            .model(Fails)
     }
 
-    /// Measures idle sequences with another clock than the real time.
+    /// Measures sequences, queues and delays with another clock than the real time.
     pub fn clock(mut self, clock: impl Clock) -> EmbeddedTritonBuilder {
-        self.clock = Box::new(clock);
+        self.clock = Arc::new(clock);
         self
     }
 
-    /// Starts the server on a free port of the loopback interface.
+    /// Lets these faults happen to inference requests.
+    pub fn faults(mut self, script: FaultScript) -> EmbeddedTritonBuilder {
+        self.faults = script;
+        self
+    }
+
+    /// Keeps at most that many requests, dropping the oldest; 0 keeps none. 100,000 unless set.
+    pub fn recorded_requests(mut self, limit: usize) -> EmbeddedTritonBuilder {
+        self.recorded_requests = limit;
+        self
+    }
+
+    /// Listens at that address instead of a free port of the loopback interface.
+    pub fn address(mut self, address: SocketAddr) -> EmbeddedTritonBuilder {
+        self.address = address;
+        self
+    }
+
+    /// Starts the server.
     ///
     /// # Errors
-    /// When two models have the same name, or the system refuses a socket or a thread.
+    /// When two models have the same name, or the system refuses the address or a thread.
     pub fn start(self) -> io::Result<EmbeddedTriton> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = TcpListener::bind(self.address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let stopping = Arc::new(AtomicBool::new(false));
-        let mut models = HashMap::new();
-        let mut threads = Vec::new();
-        for model in self.models {
-            let name = model.config.name.clone();
-            let (instance, thread) = model.start(Arc::clone(&stopping))?;
-            threads.push(thread);
-            if models.insert(name.clone(), instance).is_some() {
-                let text = format!("two models have the name '{name}'");
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-            }
-        }
-        let recorder = Arc::new(Recorder::default());
-        let panic = Arc::new(PanicSlot::default());
-        let server = Server {
-            models,
+        let surroundings = Surroundings {
+            clock: Arc::clone(&self.clock),
+            stopping: Arc::clone(&stopping),
+        };
+        let timekeeper = Timekeeper::new(Arc::clone(&self.clock), Arc::clone(&stopping));
+        let (commands, control) = mpsc::unbounded_channel();
+        let server = Arc::new(Server {
+            repository: Repository::new(self.models, surroundings)?,
             clock: self.clock,
-            recorder: Arc::clone(&recorder),
-            panic: Arc::clone(&panic),
-        };
+            timekeeper: timekeeper.clone(),
+            recorder: Arc::new(Recorder::new(self.recorded_requests)),
+            panic: Arc::default(),
+            faults: Arc::new(Faults::new(self.faults)),
+            settings: Settings::default(),
+            control: commands,
+        });
         let (shutdown, stopped) = oneshot::channel();
-        let running = Running {
-            shutdown,
-            server: spawn_server(listener, server, stopped)?,
-            models: threads,
+        // One thread is enough, as models have their own, and lets requests be recorded in the
+        // order in which they are queued.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let socket = {
+            let _entered = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
         };
+        let listener = Listener {
+            socket,
+            address,
+            server: Arc::clone(&server),
+            timekeeper,
+            control,
+        };
+        // The end of the runtime is the end of every connection.
+        let thread = std::thread::Builder::new()
+            .name("triton-embedded".to_owned())
+            .spawn(move || runtime.block_on(listener.serve(stopped)))?;
         Ok(EmbeddedTriton {
             address,
-            recorder,
-            panic,
+            recorder: Arc::clone(&server.recorder),
+            panic: Arc::clone(&server.panic),
+            faults: Arc::clone(&server.faults),
             stopping,
-            running: Mutex::new(Some(running)),
+            running: Mutex::new(Some(Running {
+                shutdown,
+                thread,
+                server,
+            })),
         })
     }
 }
@@ -214,33 +275,4 @@ impl fmt::Debug for EmbeddedTritonBuilder {
             .field("models", &names)
             .finish_non_exhaustive()
     }
-}
-
-/// Serves until told to stop. One thread is enough, as models have their own, and lets requests
-/// be recorded in the order in which they are queued.
-fn spawn_server(
-    listener: TcpListener,
-    server: Server,
-    stopped: oneshot::Receiver<()>,
-) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
-    let listener = {
-        let _entered = runtime.enter();
-        tokio::net::TcpListener::from_std(listener)?
-    };
-    std::thread::Builder::new()
-        .name("triton-embedded".to_owned())
-        .spawn(move || {
-            // Small answers would otherwise wait for the client's acknowledgements.
-            let listener = listener.tap_io(|connection| {
-                let _ = connection.set_nodelay(true);
-            });
-            let serving = axum::serve(listener, server.into_router()).into_future();
-            runtime.spawn(serving);
-            // An error says that the other end is gone, which means to stop as well. Dropping the
-            // runtime afterwards drops every connection and with them the models' queues.
-            let _ = runtime.block_on(stopped);
-        })
 }

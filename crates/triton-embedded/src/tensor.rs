@@ -50,6 +50,13 @@ impl DataType {
             .find(|datatype| datatype.protocol_name().as_bytes() == name)
     }
 
+    /// The type of that name in a model's configuration.
+    pub(crate) fn from_configuration_name(name: &[u8]) -> Option<DataType> {
+        DataType::ALL
+            .into_iter()
+            .find(|datatype| datatype.configuration_name().as_bytes() == name)
+    }
+
     /// The name in requests, answers and metadata.
     pub(crate) fn protocol_name(self) -> &'static str {
         match self {

@@ -1,7 +1,8 @@
 //! Checks an inference request against the model's configuration, in the real server's order.
 
+use crate::binary_tensor::{count_strings, from_bytes};
 use crate::error::ApiError;
-use crate::inference_request::{InferenceRequest, InputTensor};
+use crate::inference_request::{InferenceRequest, InputData, InputTensor};
 use crate::model::{ModelRequest, Sequence};
 use crate::model_config::{ModelConfig, TensorConfig};
 use crate::tensor::{DataType, Tensor};
@@ -34,7 +35,10 @@ fn input_tensor(input: InputTensor) -> Tensor {
     Tensor {
         name: String::from_utf8_lossy(&input.name).into_owned(),
         shape: input.shape.into_iter().map(|size| size as usize).collect(),
-        data: input.data,
+        data: match input.data {
+            InputData::Values(values) => values,
+            InputData::Binary(bytes) => from_bytes(input.datatype, &bytes),
+        },
     }
 }
 
@@ -55,9 +59,9 @@ impl Validation<'_> {
     }
 
     fn outputs(&self) -> Result<(), ApiError> {
-        for name in &self.request.outputs {
-            if find(&self.config.outputs, name).is_none() {
-                return Err(self.unexpected("output", name));
+        for output in &self.request.outputs {
+            if find(&self.config.outputs, &output.name).is_none() {
+                return Err(self.unexpected("output", &output.name));
             }
         }
         Ok(())
@@ -158,16 +162,41 @@ impl Validation<'_> {
     /// What is left to check of the number of values once the shape fits.
     fn byte_size(&self, input: &InputTensor) -> Result<(), ApiError> {
         let (model, name) = (&self.config.name, quoted(&input.name));
+        let mismatch = |expected: u64, given: usize| {
+            Err(self.refuse(format!(
+                "input byte size mismatch for input {name} for model '{model}'. Expected \
+                 {expected}, got {given}"
+            )))
+        };
+        let size_of_one = input.datatype.byte_size() as u64;
         if self.config.max_batch_size > 0 && input.shape.first() == Some(&0) {
-            let one = product(&input.shape[1..]).saturating_mul(input.datatype.byte_size() as u64);
+            let one = product(&input.shape[1..]).saturating_mul(size_of_one);
             // Asked for an empty batch of empty tensors, the real server never answers at all.
-            return Err(self.refuse(format!(
-                "input byte size mismatch for input {name} for model '{model}'. Expected {one}, \
-                 got 0"
-            )));
+            return mismatch(one, 0);
         }
-        let (given, expected) = (input.data.len() as u64, product(&input.shape));
-        if input.datatype != DataType::Bytes || given == expected {
+        let expected = product(&input.shape);
+        let given = match (&input.data, input.datatype) {
+            (InputData::Values(values), DataType::Bytes) => values.len() as u64,
+            (InputData::Values(_), _) => return Ok(()),
+            (InputData::Binary(bytes), DataType::Bytes) => match count_strings(bytes) {
+                Ok(count) => count,
+                Err(left) => {
+                    return Err(self.refuse(format!(
+                        "incomplete string length indicator for inference input {name} for model \
+                         '{model}', expecting 4 bytes but only {left} bytes available. Please \
+                         make sure the string length indicator is in one buffer."
+                    )));
+                }
+            },
+            (InputData::Binary(bytes), _) => {
+                let expected = expected.saturating_mul(size_of_one);
+                return match bytes.len() as u64 == expected {
+                    true => Ok(()),
+                    false => mismatch(expected, bytes.len()),
+                };
+            }
+        };
+        if given == expected {
             Ok(())
         } else if given < expected {
             Err(self.refuse(format!(
@@ -175,9 +204,11 @@ impl Validation<'_> {
                  '{model}', got {given}"
             )))
         } else {
+            // The real server stops counting at the first that is too many.
             Err(self.refuse(format!(
-                "unexpected number of string elements {given} for inference input {name} for \
-                 model '{model}', expecting {expected}"
+                "unexpected number of string elements {} for inference input {name} for model \
+                 '{model}', expecting {expected}",
+                expected + 1
             )))
         }
     }

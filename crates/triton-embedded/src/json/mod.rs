@@ -59,6 +59,13 @@ impl Json {
         }
     }
 
+    pub(crate) fn as_object(&self) -> Result<&[(Vec<u8>, Json)], WrongType> {
+        match self {
+            Json::Object(members) => Ok(members),
+            _ => Err(WrongType::Object),
+        }
+    }
+
     pub(crate) fn as_array(&self) -> Result<&[Json], WrongType> {
         match self {
             Json::Array(items) => Ok(items),
@@ -135,6 +142,8 @@ impl From<f64> for Json {
 /// What was asked of a value of another type; the text is Triton's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WrongType {
+    #[error("attempt to get members for non-object")]
+    Object,
     #[error("attempt to access JSON non-array as array")]
     Array,
     #[error("attempt to access JSON non-string as string")]

@@ -22,7 +22,8 @@ pub(crate) fn read(document: &[u8]) -> Result<Json, SyntaxError> {
     }
     let value = reader.value(0)?;
     reader.skip_whitespace();
-    if reader.position < reader.bytes.len() {
+    // RapidJSON takes NUL for the end, so binary data behind the document may go unnoticed.
+    if reader.peek() != 0 {
         return Err(reader.error("The document root must not be followed by other values."));
     }
     Ok(value)

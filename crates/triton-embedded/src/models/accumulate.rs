@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{DataType, Model, ModelConfig, ModelError, ModelRequest, SequenceBatching, Tensor};
+use crate::{
+    DataType, Model, ModelConfig, ModelError, ModelRequest, SequenceBatching, SequenceStrategy,
+    Tensor,
+};
 
 /// `accumulate`: adds up the INT32 input `value` of a sequence as the output `sum`, and tells as
 /// `correlation_id` which sequence the server took the request for.
@@ -21,6 +24,9 @@ impl Model for Accumulate {
             .output("correlation_id", DataType::Bytes, [1])
             .sequence_batching(SequenceBatching {
                 max_sequence_idle: Duration::from_secs(5),
+                strategy: SequenceStrategy::Oldest {
+                    max_candidate_sequences: 256,
+                },
             })
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{DataType, Model, ModelConfig, ModelError, ModelRequest, SequenceBatching, Tensor};
+use crate::{
+    DataType, Model, ModelConfig, ModelError, ModelRequest, SequenceBatching, SequenceStrategy,
+    Tensor,
+};
 
 /// `anomaly`: scores each FP32 `reading` of a sequence against the readings before it, as the
 /// outputs `z_score` and, true beyond three standard deviations, `anomaly`.
@@ -31,6 +34,9 @@ impl Model for Anomaly {
             .output("anomaly", DataType::Bool, [-1])
             .sequence_batching(SequenceBatching {
                 max_sequence_idle: Duration::from_secs(5),
+                strategy: SequenceStrategy::Oldest {
+                    max_candidate_sequences: 256,
+                },
             })
     }
 

@@ -1,6 +1,6 @@
 //! The simplest model: what goes in comes out.
 
-use crate::{DataType, Model, ModelConfig, ModelError, ModelRequest, Tensor};
+use crate::{DataType, DynamicBatching, Model, ModelConfig, ModelError, ModelRequest, Tensor};
 
 /// `echo`: returns the FP32 input `value` as the output `echo`; stateless, batches of up to 64.
 #[derive(Debug, Clone, Copy, Default)]
@@ -14,6 +14,7 @@ impl Model for Echo {
             .max_batch_size(64)
             .input("value", DataType::Fp32, [-1])
             .output("echo", DataType::Fp32, [-1])
+            .dynamic_batching(DynamicBatching::default())
     }
 
     fn execute(&self, request: &ModelRequest, _: &mut ()) -> Result<Vec<Tensor>, ModelError> {

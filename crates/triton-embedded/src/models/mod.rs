@@ -1,9 +1,14 @@
-//! The models every embedded server can have without configuration; those of `examples/models`.
+//! The models every embedded server can have without configuration. `echo`, `accumulate` and
+//! `anomaly` are those of `examples/models`; `slow` and `fails` are there to test clients with.
 
 mod accumulate;
 mod anomaly;
 mod echo;
+mod fails;
+mod slow;
 
 pub use accumulate::Accumulate;
 pub use anomaly::Anomaly;
 pub use echo::Echo;
+pub use fails::Fails;
+pub use slow::Slow;

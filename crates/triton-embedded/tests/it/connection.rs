@@ -56,7 +56,7 @@ pub(crate) fn receive(mut stream: TcpStream) -> Answer {
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     let content_type = head
         .lines()
-        .find_map(|line| line.strip_prefix("content-type: "))
+        .find_map(|line| line.strip_prefix("Content-Type: "))
         .unwrap_or_default();
     Answer {
         status: head[9..12].parse().expect("a status"),

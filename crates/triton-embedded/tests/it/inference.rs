@@ -4,7 +4,7 @@ use triton_embedded::{
     DataType, EmbeddedTriton, Model, ModelConfig, ModelError, ModelErrorKind, ModelRequest, Tensor,
 };
 
-use crate::connection::infer;
+use crate::connection::{get, infer};
 
 /// A body for `echo` with these values and further members.
 fn echo(shape: &str, data: &str, members: &str) -> String {
@@ -144,21 +144,17 @@ fn faults_have_the_status_and_text_of_the_real_server() {
 }
 
 #[test]
-fn what_is_not_built_says_so() {
+fn shared_memory_says_no() {
     let server = EmbeddedTriton::start().expect("a server");
-    let binary = echo(
-        "[1,1]",
-        "[1]",
-        r#","parameters":{"binary_data_output":true}"#,
+    let region = r#","outputs":[{"name":"echo","parameters":{"shared_memory_region":"r"}}]"#;
+    let text = "Unable to find shared memory region: 'r'";
+    assert_eq!(
+        infer(&server, "echo", &echo("[1,1]", "[1]", region)).error(),
+        (404, text.to_owned())
     );
-    for body in ["", &binary] {
-        let (status, text) = infer(&server, "echo", body).error();
-        assert_eq!(status, 501);
-        assert!(
-            text.starts_with("triton-embedded does not support"),
-            "{text}"
-        );
-    }
+    let (status, text) = get(&server, "/v2/systemsharedmemory/status").error();
+    assert_eq!(status, 501);
+    assert!(text.starts_with("triton-embedded has no shared memory"));
 }
 
 /// Answers its outputs against the configuration's order, and fails on request.
