@@ -33,6 +33,12 @@ impl From<bool> for Parameter {
     }
 }
 
+impl From<i32> for Parameter {
+    fn from(value: i32) -> Self {
+        Self::Integer(value.into())
+    }
+}
+
 impl From<i64> for Parameter {
     fn from(value: i64) -> Self {
         Self::Integer(value)

@@ -126,6 +126,10 @@ impl Transport {
         let timeout = call.timeout.unwrap_or(settings.timeout);
         let progress = Progress::default();
         let exchange = async {
+            if timeout.is_zero() {
+                // The clock's tick would give even this a millisecond.
+                return Err(context.timeout(timeout, false));
+            }
             let mut response = self.send(settings, &context, call, &progress).await?;
             let limit = self.response_limit;
             receive::whole(&context, &mut response, limit, &progress).await

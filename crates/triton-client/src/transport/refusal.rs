@@ -17,7 +17,9 @@ const BEFORE_EXECUTION: &[Text] = &[
     // The core names the request before whatever it finds wrong with it.
     Text::Start("[request id: "),
     Text::Start("Request for unknown model: "),
+    Text::Start("unexpected inference output "),
     Text::Contains("must specify the START flag"),
+    Text::Contains("must specify batch-size 1"),
     Text::Contains("must specify a non-zero or non-empty correlation ID"),
     Text::Contains("has no available versions"),
     Text::Contains("is not ready"),

@@ -27,7 +27,6 @@ fn model(name: &str) -> ModelId {
 async fn health_is_told(endpoint: &str) {
     let client = client(endpoint);
     assert_eq!(client.live().await.unwrap(), Readiness::Ready);
-    assert_eq!(client.ready().await.unwrap(), Readiness::Ready);
     assert_eq!(
         client.model_ready(&model("echo")).await.unwrap(),
         Readiness::Ready

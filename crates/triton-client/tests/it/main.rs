@@ -6,4 +6,5 @@
 )]
 
 mod calls;
+mod conformance;
 mod errors;

@@ -1,0 +1,150 @@
+//! Every row of the protocol that a client can meet, by one code path on both servers.
+
+mod controls;
+mod describing;
+mod embedded_models;
+mod generation;
+mod inference;
+mod managing;
+mod refusals;
+mod sequences;
+mod target;
+mod tensors;
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+
+use target::{Kind, Target};
+
+/// One row of the table.
+pub(crate) struct Case {
+    name: &'static str,
+    run: fn(Target) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// Makes a list of cases of functions that take a [`Target`]; their names are the rows' names.
+macro_rules! cases {
+    ($($function:ident),+ $(,)?) => {
+        pub(super) const CASES: &[crate::conformance::Case] = &[$(
+            crate::conformance::Case::new(stringify!($function), |target| {
+                Box::pin($function(target))
+            }),
+        )+];
+    };
+}
+pub(crate) use cases;
+
+impl Case {
+    pub(crate) const fn new(
+        name: &'static str,
+        run: fn(Target) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    ) -> Self {
+        Self { name, run }
+    }
+}
+
+/// What the embedded server does not do, or does otherwise, and why. A row that is listed and
+/// passes all the same makes the test fail, so that the list stays true.
+const EMBEDDED_DIFFERS: &[(&str, &str)] = &[
+    ("configuration_of_a_decoupled_model", ONE_RESPONSE),
+    ("many_responses_where_one_is_wanted", ONE_RESPONSE),
+    ("a_stream_brings_one_response_after_another", ONE_RESPONSE),
+    ("a_stream_may_fail_midway", ONE_RESPONSE),
+    ("a_stream_can_be_dropped", ONE_RESPONSE),
+    ("a_decoupled_model", ONE_RESPONSE),
+    (
+        "a_server_side_timeout_reaches_the_model_in_microseconds",
+        "its models are not told the timeout",
+    ),
+    (
+        "a_model_is_loaded_from_files_in_the_request",
+        "it has no Python to run a file with",
+    ),
+    ("system_shared_memory_is_listed", NO_SHARED_MEMORY),
+    ("an_unknown_region_has_no_status", NO_SHARED_MEMORY),
+    ("a_region_that_cannot_be_opened", NO_SHARED_MEMORY),
+    ("a_region_is_registered_once", NO_SHARED_MEMORY),
+    ("an_unknown_region_may_be_unregistered", NO_SHARED_MEMORY),
+    ("cuda_shared_memory_is_listed", NO_SHARED_MEMORY),
+    ("cuda_shared_memory_is_unregistered", NO_SHARED_MEMORY),
+];
+
+const ONE_RESPONSE: &str = "its models have one response to a request";
+const NO_SHARED_MEMORY: &str = "it answers 501 to all of shared memory";
+
+fn all_cases() -> impl Iterator<Item = &'static Case> {
+    [
+        describing::CASES,
+        inference::CASES,
+        tensors::CASES,
+        controls::CASES,
+        sequences::CASES,
+        generation::CASES,
+        managing::CASES,
+        refusals::CASES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The failures by the name of their row.
+async fn outcomes(target: Target) -> BTreeMap<&'static str, String> {
+    let mut failures = BTreeMap::new();
+    for case in all_cases() {
+        // A task of its own turns the panic of a failed assertion into a value.
+        if let Err(error) = tokio::spawn((case.run)(target.clone())).await {
+            let panic = error.into_panic();
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+            failures.insert(case.name, text.unwrap_or_else(|| "panicked".to_owned()));
+        }
+    }
+    failures
+}
+
+#[tokio::test]
+async fn the_client_keeps_to_the_protocol_on_both_servers() {
+    let embedded = triton_test_support::EmbeddedTriton::builder();
+    let embedded = embedded_models::add_to(embedded.built_in_models())
+        .start()
+        .unwrap();
+    let on_embedded = outcomes(Target::new(Kind::Embedded, &embedded.endpoint()).await).await;
+    let live = Target::new(Kind::Live, &triton_test_support::live_endpoint()).await;
+    let on_live = outcomes(live).await;
+
+    let differences: BTreeMap<_, _> = EMBEDDED_DIFFERS.iter().copied().collect();
+    let mut problems = Vec::new();
+    let mark = |failures: &BTreeMap<_, _>, name: &str| match failures.contains_key(name) {
+        true => "FAIL",
+        false => "pass",
+    };
+    println!("| case | embedded | Triton |\n|---|---|---|");
+    for case in all_cases() {
+        let name = case.name;
+        let embedded = match differences.get(name) {
+            Some(reason) => format!("differs: {reason}"),
+            None => mark(&on_embedded, name).to_owned(),
+        };
+        println!("| {name} | {embedded} | {} |", mark(&on_live, name));
+        match (on_embedded.get(name), differences.contains_key(name)) {
+            (Some(failure), false) => problems.push(format!("{name} (embedded): {failure}")),
+            (None, true) => {
+                problems.push(format!("{name} (embedded): listed as different, passes"))
+            }
+            _ => {}
+        }
+        if let Some(failure) = on_live.get(name) {
+            problems.push(format!("{name} (Triton): {failure}"));
+        }
+    }
+    let count = all_cases().count();
+    println!("{count} cases, {} differences", differences.len());
+    assert!(count >= 80);
+    for name in differences.keys() {
+        assert!(
+            all_cases().any(|case| case.name == *name),
+            "no case '{name}'"
+        );
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
