@@ -11,10 +11,14 @@ use crate::triton::{Instance, Triton};
 /// build half of the workspace before it could run.
 const ENDPOINT: &str = "TRITON_TEST_ENDPOINT";
 
+/// Tests that find this in their environment run NVIDIA's client with the Python it names.
+const PYTHON_CLIENT: &str = "TRITON_TEST_PYTHON_CLIENT";
+
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let triton = Triton::find()?;
     let _turn = triton.wait_for_test_run()?;
     triton.install()?;
+    let python_client = triton.install_python_client()?;
     // Not the server that a person may have started: its models and its state are theirs.
     let instance = triton.instance("test");
     let _stopping = Stopping {
@@ -33,7 +37,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     }
     test.args(arguments)
         .current_dir(&triton.workspace.root)
-        .env(ENDPOINT, server.endpoint());
+        .env(ENDPOINT, server.endpoint())
+        .env(PYTHON_CLIENT, python_client);
     let status = command::run(&mut test)?;
 
     triton.stop(&instance)?;

@@ -16,6 +16,25 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Predict(PredictArguments),
     Options(OptionsArguments),
+    Serve(ServeArguments),
+}
+
+/// Serve built-in models with the embedded server, until Ctrl-C.
+///
+/// It behaves like a Triton Inference Server where a client can tell, and can be made to fail.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// The models to serve, of echo, accumulate, anomaly, slow and fails [default: all].
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) models: Vec<String>,
+
+    /// The port of the loopback interface to listen at; 0 picks a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    pub(crate) port: u16,
+
+    /// A JSON file that says which inference requests go wrong, and how.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
 }
 
 /// Show the options of a model: what each one does, its type and its default.

@@ -7,6 +7,7 @@ mod model_sql;
 mod options;
 mod predict;
 mod progress;
+mod serve;
 mod table;
 
 use std::io::IsTerminal as _;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Predict(arguments) => predict::run(&arguments).map(|summary| summary.exit_code()),
         Command::Options(arguments) => options::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|failure| failure.report())
 }

@@ -66,6 +66,23 @@ pub(crate) fn apply(base: &ModelConfig, text: &[u8]) -> Option<ModelConfig> {
         Some(batching) => Some(sequence_batching(batching)?),
         None => None,
     };
+    let preferred = ["dynamic_batching", "sequence_batching"]
+        .iter()
+        .filter_map(|field| document.get(field))
+        .filter_map(|batching| {
+            batching
+                .get("oldest")
+                .unwrap_or(batching)
+                .get("preferred_batch_size")
+        });
+    for sizes in preferred {
+        for size in sizes.as_array().ok()? {
+            // The real server refuses a preferred batch beyond the largest.
+            usize::try_from(size.as_unsigned().ok()?)
+                .ok()
+                .filter(|size| *size <= config.max_batch_size)?;
+        }
+    }
     config.dynamic_batching = match document.get("dynamic_batching") {
         Some(batching) => Some(dynamic_batching(batching)?),
         None => None,

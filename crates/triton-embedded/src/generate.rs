@@ -59,10 +59,10 @@ pub(crate) async fn finish(
             members.sort_by(|(first, _), (second, _)| first.cmp(second));
             Ok(Json::Object(members))
         });
-        // A model's error is an answer like others, with its own status.
+        // The real server has lost the kind of a model's error by the time it needs a status.
         let (status, document) = match document {
             Ok(document) => (200, document),
-            Err(error) => (error.status, error.document()),
+            Err(error) => (400, error.document()),
         };
         let mut reply = match stream {
             true => {

@@ -206,7 +206,7 @@ impl InferenceRequest {
         let region = parameter("shared_memory_region");
         if classification.is_some() && region.is_some() {
             return Err(ApiError::bad_request(
-                "shared memory can't be set with classification outputs",
+                "Output can't set both 'shared_memory_region' and 'classification'",
             ));
         }
         let name = member(output, "name", Json::as_text)?;

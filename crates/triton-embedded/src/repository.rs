@@ -82,11 +82,6 @@ impl Repository {
         }
     }
 
-    /// Whether the server counts as ready: not while one of its models is unloaded.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.lock().values().all(|entry| entry.loaded.is_some())
-    }
-
     /// The answer to `repository/index`.
     pub(crate) fn index(&self, body: &[u8]) -> Result<Json, ApiError> {
         let mut only_ready = false;
@@ -114,7 +109,7 @@ impl Repository {
         })))
     }
 
-    /// Loads a model, again if its configuration is to be another one than it has.
+    /// Loads a model, again if the request brings another configuration than it has.
     pub(crate) fn load(&self, name: &str, body: &[u8]) -> Result<(), ApiError> {
         let parameters = load_parameters(body)?;
         let failure = || {
@@ -126,6 +121,8 @@ impl Repository {
         let entry = entries.get_mut(name).ok_or_else(failure)?;
         let config = match (parameters.config, parameters.files) {
             (None, true) => return Err(failure()),
+            // Nothing has changed as long as it is loaded, with whatever configuration.
+            (None, false) if entry.loaded.is_some() => return Ok(()),
             (None, false) => entry.model.config.clone(),
             (Some(text), _) => {
                 config_override::apply(&entry.model.config, &text).ok_or_else(failure)?

@@ -5,8 +5,9 @@ use crate::error::{ApiError, ContentType};
 /// What a path asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route<'path> {
-    Live,
-    Ready,
+    /// `/v2/health/live` and `/v2/health/ready`. The real server is not ready while it loads or
+    /// unloads a model, which takes no time here.
+    Health,
     ServerMetadata,
     Model {
         name: &'path str,
@@ -52,8 +53,7 @@ impl Route<'_> {
         Some(match path {
             "/metrics" => Route::Metrics,
             "/v2" => Route::ServerMetadata,
-            "/v2/health/live" => Route::Live,
-            "/v2/health/ready" => Route::Ready,
+            "/v2/health/live" | "/v2/health/ready" => Route::Health,
             "/v2/models/stats" => Route::AllStatistics,
             "/v2/logging" => Route::Logging,
             "/v2/trace/setting" => Route::TraceSetting,
@@ -76,7 +76,7 @@ impl Route<'_> {
         const POST: &[&str] = &["POST"];
         const BOTH: &[&str] = &["GET", "POST"];
         let (allowed, content_type) = match self {
-            Route::Live | Route::Ready | Route::Metrics => (GET, ContentType::Plain),
+            Route::Health | Route::Metrics => (GET, ContentType::Plain),
             Route::ServerMetadata | Route::AllStatistics => (GET, ContentType::Json),
             Route::RepositoryIndex | Route::RepositoryControl { .. } => (POST, ContentType::Json),
             Route::TraceSetting | Route::Logging => (BOTH, ContentType::Json),
@@ -184,7 +184,7 @@ mod tests {
         let cases = [
             ("/v2", Some(Route::ServerMetadata)),
             ("/v2/", None),
-            ("/v2/health/live", Some(Route::Live)),
+            ("/v2/health/live", Some(Route::Health)),
             ("/v2/health/live/", None),
             ("/v2/models", None),
             ("/v2/models//ready", None),

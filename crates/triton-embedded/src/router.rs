@@ -147,14 +147,7 @@ impl Server {
     fn describe(&self, route: Route<'_>, request: &Request) -> Result<Reply, ApiError> {
         let changes = request.method == "POST";
         let document = match route {
-            Route::Live => return Ok(empty("text/plain")),
-            Route::Ready => {
-                let mut reply = empty("text/plain");
-                if !self.repository.is_ready() {
-                    reply.status = 400;
-                }
-                return Ok(reply);
-            }
+            Route::Health => return Ok(empty("text/plain")),
             Route::Metrics => {
                 let page = metrics::render(&self.repository.metrics());
                 let content_type = "text/plain; charset=utf-8";

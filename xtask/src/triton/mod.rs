@@ -6,6 +6,7 @@ mod install;
 mod instance;
 mod process;
 mod python;
+mod python_client;
 mod server;
 mod status;
 mod stop;
@@ -87,6 +88,12 @@ impl Triton {
     pub(crate) fn install(&self) -> Result<()> {
         let _lock = lock::wait(&self.folder.join("install.lock"), "installs Triton")?;
         install::install(&self.folder)
+    }
+
+    /// A Python that has NVIDIA's client.
+    pub(crate) fn install_python_client(&self) -> Result<PathBuf> {
+        let _lock = lock::wait(&self.folder.join("install.lock"), "installs Triton")?;
+        python_client::install(&self.folder)
     }
 
     /// Starts the instance unless it runs already.

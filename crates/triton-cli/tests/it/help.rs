@@ -12,6 +12,7 @@ fn help_of_the_command() {
     Commands:
       predict  Score every row of a CSV file with a model
       options  Show the options of a model: what each one does, its type and its default
+      serve    Serve built-in models with the embedded server, until Ctrl-C
       help     Print this message or the help of the given subcommand(s)
 
     Options:

@@ -141,14 +141,13 @@ impl Connection {
 
     async fn exchange(&self, reader: &mut Reader, stream: &mut TcpStream) -> Result<After, End> {
         let received = reader.request(stream).await?;
-        let method = received.request.method.clone();
         match self.server.answer(received.request).await {
             Delivery::Reset => Err(End::Reset),
             Delivery::Send(mut reply, fault) => {
                 if !received.keep_alive {
                     reply = reply.with_header("Connection", "close");
                 }
-                let after = send(stream, &self.timekeeper, &method, reply, fault.as_ref()).await?;
+                let after = send(stream, &self.timekeeper, reply, fault.as_ref()).await?;
                 Ok(match received.keep_alive {
                     true => after,
                     false => After::Close,
