@@ -40,6 +40,7 @@ pub mod models;
 mod raw_request;
 mod recorded;
 mod repository;
+mod request_parameters;
 mod route;
 mod router;
 mod scheduler;

@@ -192,9 +192,13 @@ impl Repository {
             .collect()
     }
 
-    /// Forgets what every model remembers, as a server that starts anew has.
+    /// Loses everything that waits or is remembered, and loads every model, as a server that has
+    /// crashed and starts anew.
     pub(crate) fn restart(&self) -> std::io::Result<()> {
         for entry in self.lock().values_mut() {
+            if let Some(instance) = &entry.loaded {
+                instance.scheduler.abandon();
+            }
             self.start(entry, None)?;
         }
         Ok(())

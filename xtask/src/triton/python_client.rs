@@ -12,7 +12,7 @@ use crate::command;
 /// The client of the server's own release, and what it is known to work with.
 const PACKAGES: &[&str] = &[
     "tritonclient[http]==2.51.0",
-    "geventhttpclient==2.3.1",
+    "geventhttpclient==2.0.2",
     "numpy==1.26.4",
 ];
 

@@ -61,6 +61,8 @@ struct Waiting {
     queue: Queue,
     /// Nothing further is taken; the thread ends once the queue is empty.
     closed: bool,
+    /// What waits is lost, and the thread ends after the batch it is busy with.
+    abandoned: bool,
 }
 
 enum Queue {
@@ -91,6 +93,7 @@ impl Scheduler {
             waiting: Mutex::new(Waiting {
                 queue,
                 closed: false,
+                abandoned: false,
             }),
             changed: Condvar::new(),
         }
@@ -145,7 +148,7 @@ impl Scheduler {
     pub(crate) fn next_batch(&self) -> Option<Vec<Turn>> {
         let mut waiting = self.lock();
         loop {
-            if self.stopping.load(Ordering::Relaxed) {
+            if waiting.abandoned || self.stopping.load(Ordering::Relaxed) {
                 return None;
             }
             let now = self.clock.now();
@@ -200,6 +203,13 @@ impl Scheduler {
     /// excepted.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Loses what waits, as a crash does.
+    pub(crate) fn abandon(&self) {
+        let mut waiting = self.lock();
+        (waiting.closed, waiting.abandoned) = (true, true);
         self.changed.notify_all();
     }
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use triton_embedded::EmbeddedTriton;
+use triton_embedded::{EmbeddedTriton, ManualClock};
 
 /// An answer as it came over the wire.
 #[derive(Debug)]
@@ -63,6 +63,20 @@ pub(crate) fn receive(mut stream: TcpStream) -> Answer {
         content_type: content_type.to_owned(),
         body: body.to_owned(),
     }
+}
+
+/// Reads the answer to something that waits on this clock, which advances by steps until it is
+/// there: nobody can tell from outside when the wait has begun.
+pub(crate) fn receive_after(clock: &ManualClock, step: Duration, stream: TcpStream) -> Answer {
+    let patience = stream.read_timeout().expect("a timeout");
+    stream
+        .set_read_timeout(Some(Duration::from_millis(5)))
+        .expect("a timeout");
+    while stream.peek(&mut [0]).is_err() {
+        clock.advance(step);
+    }
+    stream.set_read_timeout(patience).expect("a timeout");
+    receive(stream)
 }
 
 pub(crate) fn get(server: &EmbeddedTriton, path: &str) -> Answer {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use triton_embedded::{EmbeddedTriton, Fault, FaultScript, ManualClock};
 
-use crate::connection::{get, infer, receive, send};
+use crate::connection::{get, infer, receive_after, send};
 
 const BODY: &str = r#"{"inputs":[{"name":"value","shape":[1,1],"datatype":"FP32","data":[1]}]}"#;
 
@@ -94,8 +94,7 @@ fn a_delay_is_measured_with_the_servers_clock() {
     let delayed = send(&server, "POST", "/v2/models/echo/infer", BODY);
     infer(&server, "echo", BODY).success();
     assert_eq!(server.requests()[0].status, None);
-    clock.advance(time);
-    receive(delayed).success();
+    receive_after(&clock, time, delayed).success();
 }
 
 #[test]
@@ -145,8 +144,9 @@ fn refused_connections_are_served_again_later() {
     let address = endpoint.strip_prefix("http://").expect("a plain endpoint");
     // The listener closes right after the answer.
     while TcpStream::connect(address).is_ok() {}
-    clock.advance(time);
-    while TcpStream::connect(address).is_err() {}
+    while TcpStream::connect(address).is_err() {
+        clock.advance(time);
+    }
     infer(&server, "echo", BODY).success();
 }
 

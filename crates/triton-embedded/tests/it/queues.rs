@@ -8,7 +8,10 @@ use triton_embedded::{
     ModelRequest, QueuePolicy, SequenceBatching, SequenceStrategy, Tensor,
 };
 
-use crate::connection::{get, infer, receive, send};
+use crate::connection::{get, infer, receive, receive_after, send};
+
+/// As long as the slow requests take.
+const STEP: Duration = Duration::from_millis(50);
 
 /// A body for `slow`.
 fn slow(milliseconds: u32, parameters: &str) -> String {
@@ -64,11 +67,8 @@ fn a_full_queue_refuses_and_tells_so_in_the_metrics() {
             "[request id: <id_unknown>] Exceeds maximum queue size".to_owned()
         )
     );
-    clock.advance(Duration::from_millis(50));
-    receive(first).success();
-    until_executing(&server, 2);
-    clock.advance(Duration::from_millis(50));
-    receive(second).success();
+    receive_after(&clock, STEP, first).success();
+    receive_after(&clock, STEP, second).success();
     let page = get(&server, "/metrics").success();
     for line in [
         r#"nv_inference_request_success{model="slow",version="1"} 2"#,
@@ -94,8 +94,7 @@ fn a_request_that_waits_for_too_long_is_refused_when_its_turn_comes() {
     until_arrived(&server, 2);
     // Its body arrives with its record, and is queued before the next request is looked at.
     get(&server, "/v2/health/live").success();
-    clock.advance(Duration::from_millis(50));
-    receive(first).success();
+    receive_after(&clock, STEP, first).success();
     let refusal = receive(second).error();
     assert_eq!(refusal, (503, "Request timeout expired".to_owned()));
 }

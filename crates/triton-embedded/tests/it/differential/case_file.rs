@@ -11,6 +11,7 @@
 //! & POST …                          a request whose answer is not awaited yet
 //! await                             compares the answers to these, in the order of sending
 //! wait 300                          lets so many milliseconds pass
+//! counted accumulate 2              waits until the statistics know of so many executions
 //! settle                            waits until no model is being loaded or unloaded
 //! load accumulate {"…":…}           loads the model with these fields of its first configuration
 //!                                   changed; without any, as it was at first
@@ -35,6 +36,10 @@ pub(crate) enum Step {
     Await,
     Wait(u64),
     Settle,
+    Counted {
+        model: String,
+        executions: u64,
+    },
     Load {
         model: String,
         changes: Option<serde_json::Value>,
@@ -86,6 +91,12 @@ impl Case {
             self.steps.push(Step::Start(request_line(request, place)));
         } else if line == "await" {
             self.steps.push(Step::Await);
+        } else if let Some(counted) = line.strip_prefix("counted ") {
+            let (model, executions) = counted.split_once(' ').expect(place);
+            self.steps.push(Step::Counted {
+                model: model.to_owned(),
+                executions: executions.parse().expect(place),
+            });
         } else if line == "settle" {
             self.steps.push(Step::Settle);
         } else if let Some(time) = line.strip_prefix("wait ") {

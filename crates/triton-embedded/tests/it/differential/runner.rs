@@ -20,7 +20,7 @@ const HEADERS: &[&str] = &[
     "connection",
 ];
 
-/// How long a model may take to be loaded or unloaded.
+/// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a case; a line for each answer.
@@ -41,7 +41,12 @@ pub(crate) fn run(case: &Case, peer: &mut Peer) -> Vec<String> {
                 }
             }
             Step::Wait(time) => wait(Duration::from_millis(*time)),
-            Step::Settle => settle(peer),
+            Step::Settle => until(|| is_settled(peer)),
+            // The real server counts an execution only after it has answered.
+            Step::Counted {
+                model,
+                executions: count,
+            } => until(|| executions(peer, model) >= *count),
             Step::Load { model, changes } => load(peer, model, changes.as_ref()),
         }
     }
@@ -54,18 +59,29 @@ pub(crate) fn wait(time: Duration) {
     let _ = never.recv_timeout(time);
 }
 
-fn settle(peer: &mut Peer) {
-    let index = Request::new("POST", "/v2/repository/index", "");
+/// Waits for what takes the real server some time.
+pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
-    loop {
-        let states = peer.call(&index).expect("an answer").body;
-        let states = String::from_utf8_lossy(&states).into_owned();
-        if !states.contains("LOADING") {
-            return;
-        }
-        assert!(Instant::now() < deadline, "it does not settle: {states}");
-        wait(Duration::from_millis(20));
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it never comes to that");
+        wait(Duration::from_millis(5));
     }
+}
+
+/// Whether no model is being loaded or unloaded.
+fn is_settled(peer: &mut Peer) -> bool {
+    let index = Request::new("POST", "/v2/repository/index", "");
+    let states = peer.call(&index).expect("an answer").body;
+    !String::from_utf8_lossy(&states).contains("LOADING")
+}
+
+/// How many requests the model has answered.
+pub(crate) fn executions(peer: &mut Peer, model: &str) -> u64 {
+    let request = Request::new("GET", &format!("/v2/models/{model}/stats"), "");
+    let statistics = peer.call(&request).expect("statistics").body;
+    let statistics: Value = serde_json::from_slice(&statistics).expect("JSON");
+    let success = &statistics["model_stats"][0]["inference_stats"]["success"]["count"];
+    success.as_u64().expect("a number")
 }
 
 /// Loads a model with some fields of its configuration changed, or as it was at first.
