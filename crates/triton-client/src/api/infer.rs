@@ -10,7 +10,7 @@ use crate::client::accepted;
 use crate::operation::{Operation, Subject};
 use crate::transport::{Call, Context, Payload, Pool};
 use crate::wire::encode::{OutputForm, Plan, PlannedOutput};
-use crate::{Client, Datatype, Error, ErrorKind, InferRequest, InferResponse};
+use crate::{Client, Datatype, EncodeError, Error, ErrorKind, InferRequest, InferResponse};
 
 impl Client {
     /// Runs a model once.
@@ -46,7 +46,7 @@ impl Client {
         );
         let context = Context::new(operation, self.endpoint());
         let timeout = request.deadline.unwrap_or(self.settings.timeout);
-        let deadline = Instant::now().checked_add(timeout);
+        let began = Instant::now();
         let planned = tokio::time::timeout(timeout, self.plan(request, &context));
         let plan = planned
             .await
@@ -65,7 +65,8 @@ impl Client {
                 .response_compression
                 .or(settings.response_compression),
             sequence: request.sequence.as_ref().map(|sequence| &sequence.id),
-            timeout: deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())),
+            timeout: Some(timeout),
+            began: Some(began),
             headers: Some(&request.headers),
             ..Call::post(operation, Pool::Data, payload)
         };
@@ -93,6 +94,9 @@ impl Client {
         let operation = &context.operation;
         let format = request.format.unwrap_or(self.inference.format);
         let format = self.negotiated(format, operation).await?;
+        let unsendable =
+            |fault: EncodeError| context.error(ErrorKind::InvalidRequest, fault.to_string());
+        request.check_inputs(format).map_err(unsendable)?;
         let mut plan = Plan::new(request, format);
         for output in &mut plan.outputs {
             // Only a request can still leave this open for one of its outputs.

@@ -157,9 +157,10 @@ impl ConnectionSettings {
                         .into(),
                 );
             }
-            let proxy = Proxy::all(proxy).map_err(Invalid::because(
-                "expected the http or https address of a proxy, such as 'http://proxy:3128'",
-            ))?;
+            // Without its cause, which repeats the address and the credentials in it.
+            let proxy = Proxy::all(proxy).map_err(
+                |_| "expected the http or https address of a proxy, such as 'http://proxy:3128'",
+            )?;
             builder = builder.proxy(proxy);
         }
         if let Some(server_name) = &self.server_name {

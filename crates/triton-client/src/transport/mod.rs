@@ -9,12 +9,14 @@ mod observation;
 mod receive;
 mod refusal;
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
+use tokio::time::Instant;
 use tracing::Instrument as _;
 use triton_options::Endpoint;
 
@@ -72,6 +74,8 @@ pub(crate) struct Call<'a> {
     pub(crate) sequence: Option<&'a SequenceId>,
     /// Instead of the client's own.
     pub(crate) timeout: Option<Duration>,
+    /// When the time that the call may take began to run, if that was before it.
+    pub(crate) began: Option<Instant>,
     pub(crate) headers: Option<&'a HeaderMap>,
 }
 
@@ -85,6 +89,7 @@ impl<'a> Call<'a> {
             accepted: None,
             sequence: None,
             timeout: None,
+            began: None,
             headers: None,
         }
     }
@@ -99,7 +104,6 @@ impl<'a> Call<'a> {
 }
 
 /// Sends requests to one server through its pools of connections.
-#[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) endpoint: Endpoint,
     /// As the endpoint, with the name in place that TLS is to check.
@@ -109,6 +113,17 @@ pub(crate) struct Transport {
     data: reqwest::Client,
     control: reqwest::Client,
     pub(crate) response_limit: usize,
+}
+
+impl fmt::Debug for Transport {
+    /// Without what the HTTP library shows: its URLs hold credentials.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Transport")
+            .field("endpoint", &self.endpoint)
+            .field("response_limit", &self.response_limit)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Transport {
@@ -124,9 +139,11 @@ impl Transport {
         let context = Context::new(call.operation, &self.endpoint);
         let mut observation = Observation::begin(&call);
         let timeout = call.timeout.unwrap_or(settings.timeout);
+        let elapsed = call.began.map_or(Duration::ZERO, |began| began.elapsed());
+        let left = timeout.saturating_sub(elapsed);
         let progress = Progress::default();
         let exchange = async {
-            if timeout.is_zero() {
+            if left.is_zero() {
                 // The clock's tick would give even this a millisecond.
                 return Err(context.timeout(timeout, false));
             }
@@ -135,7 +152,7 @@ impl Transport {
             receive::whole(&context, &mut response, limit, &progress).await
         };
         let span = observation.span().clone();
-        let outcome = match tokio::time::timeout(timeout, exchange.instrument(span)).await {
+        let outcome = match tokio::time::timeout(left, exchange.instrument(span)).await {
             Ok(Ok(answer)) => {
                 observation.answered(answer.status, answer.body.len());
                 read(&context, answer)

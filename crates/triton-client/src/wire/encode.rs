@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{json_data, json_text};
 use crate::parameter::{name_fault, value_fault};
-use crate::{InferRequest, RequestedOutput, TensorFormat};
+use crate::{InferRequest, RequestedOutput, Tensor, TensorFormat};
 
 /// Bodies up to this size are put in one piece, which is cheaper than to send several.
 const ONE_PIECE: usize = 16 << 10;
@@ -136,7 +136,25 @@ pub struct EncodeError {
     reason: String,
 }
 
+fn unwritable(tensor: &Tensor, reason: &json_data::Unwritable) -> EncodeError {
+    EncodeError {
+        subject: "input",
+        name: tensor.name().to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
 impl InferRequest {
+    /// Fails where an input cannot be sent in this form, before anybody is asked anything.
+    pub(crate) fn check_inputs(&self, format: TensorFormat) -> Result<(), EncodeError> {
+        if format != TensorFormat::Json {
+            return Ok(());
+        }
+        self.inputs.iter().try_for_each(|tensor| {
+            json_data::check(tensor).map_err(|reason| unwritable(tensor, &reason))
+        })
+    }
+
     pub(crate) fn encode_as(&self, plan: &Plan<'_>) -> Result<EncodedRequest, EncodeError> {
         let binary = plan.format != TensorFormat::Json;
         let mut json = Vec::with_capacity(512);
@@ -170,11 +188,8 @@ impl InferRequest {
                 json.push(b'}');
             } else {
                 json_text::name(&mut json, "data");
-                json_data::write(&mut json, tensor).map_err(|reason| EncodeError {
-                    subject: "input",
-                    name: tensor.name().to_owned(),
-                    reason: reason.to_string(),
-                })?;
+                json_data::write(&mut json, tensor)
+                    .map_err(|reason| unwritable(tensor, &reason))?;
             }
             json.push(b'}');
         }

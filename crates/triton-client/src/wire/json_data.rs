@@ -21,8 +21,24 @@ pub(super) enum Unwritable {
     Tensor(#[from] TensorError),
 }
 
+/// Fails where JSON cannot carry the tensor.
+pub(super) fn check(tensor: &Tensor) -> Result<(), Unwritable> {
+    match tensor.datatype() {
+        datatype @ (Datatype::Fp16 | Datatype::Bf16) => Err(Unwritable::Datatype(datatype)),
+        Datatype::Bytes => {
+            let mut values = tensor.byte_strings()?;
+            match values.position(|value| std::str::from_utf8(value).is_err()) {
+                Some(index) => Err(Unwritable::NotText(index)),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes the elements of `tensor` as a flat JSON array.
 pub(super) fn write(json: &mut Vec<u8>, tensor: &Tensor) -> Result<(), Unwritable> {
+    check(tensor)?;
     match tensor.datatype() {
         Datatype::Bool => write_numbers::<bool>(json, tensor),
         Datatype::Uint8 => write_numbers::<u8>(json, tensor),
@@ -45,10 +61,9 @@ pub(super) fn write(json: &mut Vec<u8>, tensor: &Tensor) -> Result<(), Unwritabl
         }
         Datatype::Bytes => {
             json.push(b'[');
-            for (index, value) in tensor.byte_strings()?.enumerate() {
-                let text = std::str::from_utf8(value).map_err(|_| Unwritable::NotText(index))?;
+            for value in tensor.byte_strings()? {
                 json_text::separate(json);
-                json_text::string(json, text);
+                json_text::string(json, &String::from_utf8_lossy(value));
             }
             json.push(b']');
             Ok(())

@@ -8,8 +8,8 @@ mod inference;
 mod managing;
 mod refusals;
 mod sequences;
-mod target;
-mod tensors;
+pub(crate) mod target;
+pub(crate) mod tensors;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
+use tokio::sync::OnceCell;
 use triton_client::{
     Client, Error, InferRequest, InferResponse, LoadModel, ModelId, Sequence, SequenceId, Tensor,
 };
@@ -57,15 +58,22 @@ pub(crate) fn load(name: &str, as_name: &str) -> LoadModel {
     LoadModel::new().config(&config).file("1/model.py", source)
 }
 
+/// One load for all tests of this process: loading disturbs whoever calls the models meanwhile.
+static LOADED: OnceCell<()> = OnceCell::const_new();
+
+async fn load_test_models(client: &Client) {
+    for (name, _, _) in TEST_MODELS {
+        let model = load(name, name);
+        let name = name.parse().unwrap();
+        client.load_model(&name, &model).await.unwrap();
+    }
+}
+
 impl Target {
     pub(crate) async fn new(kind: Kind, endpoint: &str) -> Self {
         let client = Client::builder(endpoint.parse().unwrap()).build().unwrap();
         if kind == Kind::Live {
-            for (name, _, _) in TEST_MODELS {
-                let model = load(name, name);
-                let name = name.parse().unwrap();
-                client.load_model(&name, &model).await.unwrap();
-            }
+            LOADED.get_or_init(|| load_test_models(&client)).await;
         }
         // No earlier run against the same server has begun at this number.
         let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_micros();

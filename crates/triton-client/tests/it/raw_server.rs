@@ -1,0 +1,74 @@
+//! Servers that answer with raw bytes, so that a test can break every rule of HTTP.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A server on a thread of its own; it ends with the test's process.
+pub(crate) struct RawServer {
+    pub(crate) endpoint: String,
+    requests: Arc<AtomicUsize>,
+}
+
+impl RawServer {
+    /// Hands every connection, once a whole request has come on it, to `answer`; then closes it.
+    pub(crate) fn start(answer: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&requests);
+        let answer = Arc::new(answer);
+        std::thread::spawn(move || {
+            while let Ok((mut connection, _)) = listener.accept() {
+                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                std::thread::spawn(move || {
+                    if read_request(&mut connection).is_some() {
+                        seen.fetch_add(1, Ordering::SeqCst);
+                        answer(&mut connection);
+                    }
+                });
+            }
+        });
+        Self { endpoint, requests }
+    }
+
+    /// Answers every request with the same bytes.
+    pub(crate) fn answering(bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        Self::start(move |connection| {
+            let _ = connection.write_all(&bytes);
+        })
+    }
+
+    /// How many whole requests have come.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+/// Reads one request to its end; `None` when the connection ends first.
+fn read_request(connection: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut request = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        if let Some(end) = find(&request, b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&request[..end]).to_lowercase();
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "))
+                .map_or(0, |length| length.parse().unwrap());
+            if request.len() >= end + 4 + length {
+                return Some(request);
+            }
+        }
+        match connection.read(&mut piece) {
+            Ok(0) | Err(_) => return None,
+            Ok(count) => request.extend_from_slice(&piece[..count]),
+        }
+    }
+}
+
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
+}
