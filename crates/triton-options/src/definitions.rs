@@ -5,11 +5,13 @@
 //! generated pages and on the command line.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use crate::option_map::OptionReader;
 use crate::{
     Compression, ConfigOption, CounterInitStrategy, Endpoint, Fraction, Headers, ModelName,
-    ModelVersion, OptionDefinition, OptionValue, PositiveDuration, Presence, Secret, Section,
+    ModelVersion, NameMap, OptionDefinition, OptionValue, PositiveDuration, Presence, Secret,
+    Section,
 };
 
 macro_rules! define_options {
@@ -153,6 +155,32 @@ define_options! {
     /// single or double quotes. Values appear in no log and no error. Headers that describe the
     /// body or the connection belong to the client and are refused.
     Advanced CUSTOM_HEADERS = "custom-headers" as custom_headers: Headers, optional;
+
+    /// Names of input tensors where they differ from the columns', as
+    /// `column:TENSOR,other:TENSOR`. Columns that are not named here match the tensor of their
+    /// own name.
+    Advanced INPUT_NAMES = "input-names" as input_names: NameMap, optional;
+
+    /// Names of output tensors where they differ from the columns', as `column:TENSOR`. Columns
+    /// that are not named here match the tensor of their own name.
+    Advanced OUTPUT_NAMES = "output-names" as output_names: NameMap, optional;
+
+    /// The most rows that travel in one request to a stateless model, within the model's own
+    /// `max_batch_size`. Larger batches raise the throughput of small models many times over and
+    /// cost latency. Stateful models always get one row per request.
+    Advanced BATCH_SIZE = "batch-size" as batch_size: NonZeroU32, default "1";
+
+    /// How long the first row of a batch may wait for others to join it. With zero, a batch takes
+    /// the rows that wait already and leaves at once.
+    Advanced BATCH_TIMEOUT = "batch-timeout" as batch_timeout: Duration, default "0 ms";
+
+    /// The most requests that a subtask has under way at once; further rows wait. Requests of a
+    /// sequence that every row shares always go one after the other.
+    Advanced MAX_IN_FLIGHT = "max-in-flight" as max_in_flight: NonZeroU32, default "32";
+
+    /// How long opening a function waits for a server that cannot be reached or is not ready.
+    /// With zero it fails at once. What the server refuses is never waited for.
+    Advanced OPEN_WAIT = "open-wait" as open_wait: Duration, default "0 ms";
 
     /// Asks the server at intervals, in the background, whether it and the model are ready, and
     /// tells the circuit breaker. Of little use without `circuit-breaker-enabled`.

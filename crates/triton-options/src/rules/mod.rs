@@ -6,13 +6,13 @@ mod sequence;
 
 use crate::definitions::ReadValues;
 use crate::{
-    AUTH_TOKEN, CIRCUIT_BREAKER_ENABLED, CIRCUIT_BREAKER_FAILURE_THRESHOLD,
-    CIRCUIT_BREAKER_HALF_OPEN_REQUESTS, CIRCUIT_BREAKER_TIMEOUT, CONNECTION_POOL_KEEP_ALIVE,
-    CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, CONNECTION_REUSE_ENABLED,
-    CONNECTION_TIMEOUT, CUSTOM_HEADERS, ENDPOINT, HEALTH_CHECK_ENABLED, HEALTH_CHECK_INTERVAL,
-    MAX_RETRIES, OptionDefinition, OptionError, OptionMap, OptionValue as _, OptionWarning,
-    RETRY_INITIAL_BACKOFF, RETRY_MAX_BACKOFF, SEQUENCE_ID_AUTO_INCREMENT,
-    SEQUENCE_ID_COUNTER_INIT_STRATEGY, SequenceMode, TIMEOUT,
+    AUTH_TOKEN, BATCH_SIZE, BATCH_TIMEOUT, CIRCUIT_BREAKER_ENABLED,
+    CIRCUIT_BREAKER_FAILURE_THRESHOLD, CIRCUIT_BREAKER_HALF_OPEN_REQUESTS, CIRCUIT_BREAKER_TIMEOUT,
+    CONNECTION_POOL_KEEP_ALIVE, CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL,
+    CONNECTION_REUSE_ENABLED, CONNECTION_TIMEOUT, CUSTOM_HEADERS, ENDPOINT, HEALTH_CHECK_ENABLED,
+    HEALTH_CHECK_INTERVAL, MAX_RETRIES, OptionDefinition, OptionError, OptionMap, OptionValue as _,
+    OptionWarning, RETRY_INITIAL_BACKOFF, RETRY_MAX_BACKOFF, SEQUENCE_ID,
+    SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_COUNTER_INIT_STRATEGY, SequenceMode, TIMEOUT,
 };
 
 /// Checks every rule and works out the sequence mode; without one, an error was recorded.
@@ -41,6 +41,19 @@ pub(crate) fn warnings(map: &OptionMap, read: &ReadValues) -> Vec<OptionWarning>
                  else comes of them",
                 HEALTH_CHECK_ENABLED.key(),
                 CIRCUIT_BREAKER_ENABLED.key()
+            ),
+        ));
+    }
+    if let (Some(size), Some(Some(_))) = (read.batch_size, &read.sequence_id)
+        && size.get() > 1
+    {
+        warnings.push(warning(
+            &[BATCH_SIZE.key(), SEQUENCE_ID.key()],
+            format!(
+                "option '{}' ({size}) has no effect beside '{}': a request of a sequence carries \
+                 one row",
+                BATCH_SIZE.key(),
+                SEQUENCE_ID.key()
             ),
         ));
     }
@@ -107,6 +120,12 @@ static SWITCHES: &[Switch] = &[
             RETRY_INITIAL_BACKOFF.definition(),
             RETRY_MAX_BACKOFF.definition(),
         ],
+    },
+    Switch {
+        definition: BATCH_SIZE.definition(),
+        is_off: |read| read.batch_size.is_some_and(|size| size.get() == 1),
+        off: "1",
+        dependents: &[BATCH_TIMEOUT.definition()],
     },
     Switch {
         definition: CONNECTION_REUSE_ENABLED.definition(),
@@ -298,6 +317,7 @@ mod tests {
             ("sequence-id-counter-init-strategy", "NANO_TIME"),
             ("auth-token", "canary"),
             ("connection-timeout", "31 s"),
+            ("batch-timeout", "1 s"),
         ];
         insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"
         option 'circuit-breaker-failure-threshold' has no effect while 'circuit-breaker-enabled' is false
@@ -306,12 +326,15 @@ mod tests {
         option 'health-check-interval' has no effect while 'health-check-enabled' is false
         option 'retry-initial-backoff' has no effect while 'max-retries' is 0
         option 'retry-max-backoff' has no effect while 'max-retries' is 0
+        option 'batch-timeout' has no effect while 'batch-size' is 1
         option 'connection-pool-max-idle' has no effect while 'connection-reuse-enabled' is false
         option 'connection-pool-keep-alive' has no effect while 'connection-reuse-enabled' is false
         option 'sequence-id-counter-init-strategy' has no effect while 'sequence-id-auto-increment' is false
         option 'connection-timeout' (31 s) is longer than 'timeout' (30 s), which ends a call before
         option 'auth-token' is sent unencrypted, because 'endpoint' is http://triton:8000/: use https
         ");
+        let options = [("batch-size", "2"), ("sequence-id", "s")];
+        insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"option 'batch-size' (2) has no effect beside 'sequence-id': a request of a sequence carries one row");
         let options = [("health-check-enabled", "true")];
         insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"option 'health-check-enabled' is true but 'circuit-breaker-enabled' is false: health checks will be logged and nothing else comes of them");
         for endpoint in [

@@ -5,7 +5,9 @@ mod duration;
 mod endpoint;
 mod headers;
 mod model;
+mod name_map;
 mod number;
+mod pairs;
 mod scalar;
 mod secret;
 
@@ -13,9 +15,10 @@ pub use choice::{Compression, CounterInitStrategy};
 pub use duration::PositiveDuration;
 pub use endpoint::{EMBEDDED_ENDPOINT, Endpoint};
 pub use headers::Headers;
-pub(crate) use headers::write_pair;
 pub use model::{ModelName, ModelVersion};
+pub use name_map::NameMap;
 pub use number::Fraction;
+pub(crate) use pairs::write_pair;
 pub(crate) use secret::HIDDEN;
 pub use secret::Secret;
 

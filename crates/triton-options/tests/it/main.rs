@@ -110,6 +110,12 @@ fn every_type_says_what_it_expects() {
     compression: expected 'gzip' or 'deflate'
     auth-token: expected a text of printable ASCII, not empty
     custom-headers: expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes
+    input-names: expected names such as 'column:TENSOR,other:TENSOR', no column and no tensor twice
+    output-names: expected names such as 'column:TENSOR,other:TENSOR', no column and no tensor twice
+    batch-size: expected a whole number from 1 to 4294967295
+    batch-timeout: expected a duration such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    max-in-flight: expected a whole number from 1 to 4294967295
+    open-wait: expected a duration such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
     health-check-enabled: expected true or false
     health-check-interval: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
     circuit-breaker-enabled: expected true or false
