@@ -1,44 +1,49 @@
-//! What all functions on a Triton model share: the client, the subtask and the sequence counter.
+//! What every function on a Triton model is built on: its life, from open to close.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tracing::debug;
-use triton_client::{Client, ModelId, Sequence, SequenceId};
-use triton_options::{CounterInitStrategy, SequenceMode, TritonOptions};
+use tokio::time::Instant;
+use triton_options::TritonOptions;
 
-use crate::{Error, ErrorKind, Subtask};
+use crate::{Error, ErrorKind, OpenSubtask, Subtask};
 
 /// The part of a model function that does not depend on what it does with a row.
 ///
-/// It owns the options, and between `open` and `close` an [`OpenSubtask`].
+/// `P` is what a function prepares while it opens, for its predictions: whatever it agrees with
+/// the server. A function of your own owns a base and goes through
+///
+/// 1. [`begin`](Self::begin) in its `open`, then [`Opening::finish`] once it is prepared,
+/// 2. [`opened`](Self::opened) in each `predict`, and [`OpenSubtask::call`] for each call,
+/// 3. [`close`](Self::close) in its `close`.
 #[derive(Debug)]
-pub struct FunctionBase {
+pub struct FunctionBase<P> {
     options: TritonOptions,
-    open: Option<OpenSubtask>,
+    state: Mutex<State<P>>,
+}
+
+#[derive(Debug)]
+enum State<P> {
+    Closed,
+    Opening(Subtask),
+    Open(Arc<Opened<P>>),
 }
 
 /// What exists only while a function is open.
 #[derive(Debug)]
-pub struct OpenSubtask {
-    /// The client of the endpoint.
-    pub client: Client,
-    /// The model to call.
-    pub model: ModelId,
-    /// The subtask in which the function runs.
-    pub subtask: Subtask,
-    sequence_mode: SequenceMode,
-    /// The counter of the next sequence ID.
-    sequence_counter: AtomicU64,
+pub struct Opened<P> {
+    /// The client, the counter and everything else that calls go through.
+    pub subtask: Arc<OpenSubtask>,
+    /// What the function prepared.
+    pub prepared: P,
 }
 
-impl FunctionBase {
+impl<P> FunctionBase<P> {
     /// A base that is not open.
     #[must_use]
     pub fn new(options: TritonOptions) -> Self {
         Self {
             options,
-            open: None,
+            state: Mutex::new(State::Closed),
         }
     }
 
@@ -48,34 +53,32 @@ impl FunctionBase {
         &self.options
     }
 
-    /// Sets up the client and a new sequence counter; nothing is sent yet.
+    /// Begins to open: sets up the client and a new sequence counter; nothing is sent yet.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::State`] when the base is open, [`ErrorKind::Call`] when the client cannot
-    /// be set up.
-    pub fn open(&mut self, subtask: Subtask) -> Result<&OpenSubtask, Error> {
-        if let Some(open) = &self.open {
-            let message = format!("the function is open already, in {}", open.subtask);
+    /// [`ErrorKind::State`] when the base is open or opening, or when there is no tokio runtime,
+    /// and [`ErrorKind::Call`] when the client cannot be set up.
+    pub fn begin(&self, subtask: Subtask) -> Result<Opening<'_, P>, Error> {
+        let mut state = self.lock();
+        let message = match &*state {
+            State::Closed => None,
+            State::Opening(other) => Some(format!("the function is being opened, in {other}")),
+            State::Open(open) => {
+                Some(format!("the function is open already, in {}", open.subtask.subtask))
+            }
+        };
+        if let Some(message) = message {
             return Err(Error::new(ErrorKind::State, message).in_subtask(subtask));
         }
-        let options = &self.options;
-        let client = Client::builder(options.endpoint.clone())
-            .timeout(options.timeout.get())
-            .build()
-            .map_err(|error| {
-                Error::call("the client cannot be set up", error).in_subtask(subtask)
-            })?;
-        Ok(self.open.insert(OpenSubtask {
-            client,
-            model: ModelId::new(options.model_name.clone(), options.model_version),
-            subtask,
-            sequence_mode: options.sequence_mode().clone(),
-            sequence_counter: AtomicU64::new(first_counter(
-                options.sequence_mode(),
-                SystemTime::now(),
-            )),
-        }))
+        let open = OpenSubtask::new(&self.options, subtask);
+        let open = open.map_err(|error| error.in_subtask(subtask))?;
+        *state = State::Opening(subtask);
+        Ok(Opening {
+            base: self,
+            subtask: Arc::new(open),
+            finished: false,
+        })
     }
 
     /// What `open` set up.
@@ -83,165 +86,131 @@ impl FunctionBase {
     /// # Errors
     ///
     /// [`ErrorKind::State`] when the base is not open.
-    pub fn opened(&self) -> Result<&OpenSubtask, Error> {
-        self.open.as_ref().ok_or_else(|| {
-            Error::new(
+    pub fn opened(&self) -> Result<Arc<Opened<P>>, Error> {
+        match &*self.lock() {
+            State::Open(open) => Ok(Arc::clone(open)),
+            State::Opening(subtask) => {
+                Err(Error::new(ErrorKind::State, "the function is still being opened")
+                    .in_subtask(*subtask))
+            }
+            State::Closed => Err(Error::new(
                 ErrorKind::State,
                 "the function is not open: call open before predict",
-            )
-        })
+            )),
+        }
     }
 
-    /// Lets go of the client and the counter; does nothing when the base is not open.
-    pub fn close(&mut self) {
-        self.open = None;
-    }
-}
-
-impl OpenSubtask {
-    /// How requests belong to sequences.
-    pub(crate) fn sequence_mode(&self) -> &SequenceMode {
-        &self.sequence_mode
-    }
-
-    /// The place in a sequence for the next logical request, if it has one at all.
+    /// Closes: lets `stop` end what the function itself started, then waits for the calls under
+    /// way, at most as long as the option `timeout` says in all, and cancels the rest.
     ///
-    /// In auto-increment mode each call takes a new ID, also when calls run concurrently: call
-    /// it once for a row, and keep the result when the row has to be sent again.
+    /// New predictions are refused from the first moment. Closing a base that is not open does
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Input`] when the server could not take the ID; checked options never lead
-    /// to that.
-    pub fn next_sequence(&self) -> Result<Option<Sequence>, Error> {
-        let (id, start, end) = match &self.sequence_mode {
-            SequenceMode::Static { id, start, end } => (id.clone(), *start, *end),
-            SequenceMode::PerRequest { base, .. } => {
-                // Only uniqueness matters, so no order with other memory is needed.
-                let counter = self.sequence_counter.fetch_add(1, Ordering::Relaxed);
-                let subtask_index = self.subtask.index();
-                let id = base.sequence_id(subtask_index, counter);
-                debug!(sequence_id = %id, base = %base, subtask_index, counter, "took a sequence ID");
-                (id, true, true)
-            }
-            _ => return Ok(None),
+    /// [`ErrorKind::Close`] with everything that went wrong; the base is closed all the same.
+    pub async fn close<F>(&self, stop: impl FnOnce(Arc<Opened<P>>, Instant) -> F) -> Result<(), Error>
+    where
+        F: Future<Output = Result<(), Error>> + Send,
+    {
+        let state = std::mem::replace(&mut *self.lock(), State::Closed);
+        let State::Open(open) = state else {
+            return Ok(());
         };
-        let id = SequenceId::text(id).map_err(|invalid| {
-            Error::new(ErrorKind::Input, invalid.to_string()).in_subtask(self.subtask)
-        })?;
-        Ok(Some(Sequence { id, start, end }))
+        let subtask = Arc::clone(&open.subtask);
+        let deadline = Instant::now() + self.options.timeout.get();
+        let stopped = stop(open, deadline).await;
+        let drained = subtask.drain(deadline).await;
+        let failures: Vec<String> =
+            [stopped, drained].into_iter().filter_map(Result::err).map(|e| e.to_string()).collect();
+        if failures.is_empty() {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::Close, failures.join("; "));
+        Err(error.in_subtask(subtask.subtask))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<P>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Where the counter of generated IDs begins in an `open` at the time `now`.
-fn first_counter(mode: &SequenceMode, now: SystemTime) -> u64 {
-    let SequenceMode::PerRequest { counter, .. } = mode else {
-        return 0;
-    };
-    // A clock before 1970 is out of order; so far off, no number is better than another.
-    let since_1970 = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let number = match counter {
-        CounterInitStrategy::EpochMillis => since_1970.as_millis(),
-        CounterInitStrategy::NanoTime => since_1970.as_nanos(),
-        _ => 0,
-    };
-    // Nanoseconds fill 64 bits in the year 2554.
-    u64::try_from(number).unwrap_or(u64::MAX)
+/// A base on its way to be open; dropping it closes the base again.
+#[derive(Debug)]
+pub struct Opening<'a, P> {
+    base: &'a FunctionBase<P>,
+    subtask: Arc<OpenSubtask>,
+    finished: bool,
+}
+
+impl<P> Opening<'_, P> {
+    /// What calls go through.
+    #[must_use]
+    pub fn subtask(&self) -> &Arc<OpenSubtask> {
+        &self.subtask
+    }
+
+    /// Makes the base open, with what the function has prepared.
+    pub fn finish(mut self, prepared: P) {
+        self.finished = true;
+        let subtask = Arc::clone(&self.subtask);
+        *self.base.lock() = State::Open(Arc::new(Opened { subtask, prepared }));
+    }
+}
+
+impl<P> Drop for Opening<'_, P> {
+    fn drop(&mut self) {
+        if !self.finished {
+            *self.base.lock() = State::Closed;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::time::Duration;
-
     use super::*;
 
-    fn base(extra: &[(&str, &str)]) -> FunctionBase {
-        let common = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
-        FunctionBase::new(TritonOptions::parse(common.iter().chain(extra).copied()).unwrap())
+    fn base() -> FunctionBase<()> {
+        let options = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
+        FunctionBase::new(TritonOptions::parse(options).unwrap())
     }
 
-    fn next_id(open: &OpenSubtask) -> String {
-        open.next_sequence().unwrap().unwrap().id.to_string()
+    async fn close(base: &FunctionBase<()>) -> Result<(), Error> {
+        base.close(|_, _| async { Ok(()) }).await
     }
 
-    const AUTO: [(&str, &str); 2] = [
-        ("sequence-id", "flink-job-123"),
-        ("sequence-id-auto-increment", "true"),
-    ];
-
-    #[test]
-    fn ids_count_from_zero_in_each_subtask_and_on_each_open() {
-        let mut base = base(&AUTO);
-        for index in [0, 1] {
-            let open = base.open(Subtask::new(index, 2, 0).unwrap()).unwrap();
-            assert_eq!(next_id(open), format!("flink-job-123-{index}-0"));
-            assert_eq!(next_id(open), format!("flink-job-123-{index}-1"));
-            base.close();
-        }
-    }
-
-    #[test]
-    fn concurrent_requests_never_share_an_id() {
-        let mut base = base(&AUTO);
-        let open = base.open(Subtask::new(0, 1, 0).unwrap()).unwrap();
-        let ids: BTreeSet<String> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| (0..500).map(|_| next_id(open)).collect::<Vec<_>>()))
-                .collect();
-            threads
-                .into_iter()
-                .flat_map(|thread| thread.join().unwrap())
-                .collect()
-        });
-        let expected = (0..4000)
-            .map(|counter| format!("flink-job-123-0-{counter}"))
-            .collect();
-        assert_eq!(ids, expected);
-    }
-
-    #[test]
-    fn the_counter_begins_where_its_strategy_says() {
-        let now = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
-        for (strategy, first) in [
-            ("ZERO", 0),
-            ("EPOCH_MILLIS", 1_700_000_000_123),
-            ("NANO_TIME", 1_700_000_000_123_456_789),
-        ] {
-            let strategy = [("sequence-id-counter-init-strategy", strategy)];
-            let base = base(&[&AUTO[..], &strategy].concat());
-            let mode = base.options().sequence_mode();
-            assert_eq!(first_counter(mode, now), first, "{strategy:?}");
-            let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
-            assert_eq!(first_counter(mode, before_1970), 0);
-        }
-    }
-
-    #[test]
-    fn a_static_sequence_keeps_its_id_and_flags() {
-        let mut base = base(&[("sequence-id", "call-7"), ("sequence-end", "true")]);
-        let open = base.open(Subtask::new(0, 1, 0).unwrap()).unwrap();
-        let first = open.next_sequence().unwrap().unwrap();
-        assert_eq!((first.start, first.end), (false, true));
-        assert_eq!(open.next_sequence().unwrap(), Some(first));
-    }
-
-    #[test]
-    fn an_open_base_is_not_opened_twice() {
-        let mut base = base(&[]);
+    #[tokio::test]
+    async fn an_open_base_is_not_opened_twice() {
+        let base = base();
         let subtask = Subtask::new(1, 2, 3).unwrap();
-        assert!(
-            base.open(subtask)
-                .unwrap()
-                .next_sequence()
-                .unwrap()
-                .is_none()
-        );
-        insta::assert_snapshot!(base.open(subtask).unwrap_err(), @"subtask 1 of 2, attempt 3: the function is open already, in subtask 1 of 2, attempt 3");
-        base.close();
-        base.close();
-        insta::assert_snapshot!(base.opened().unwrap_err(), @"the function is not open: call open before predict");
+        let opening = base.begin(subtask).unwrap();
+        insta::assert_snapshot!(base.begin(subtask).unwrap_err(), @"");
+        insta::assert_snapshot!(base.opened().unwrap_err(), @"");
+        opening.finish(());
+        insta::assert_snapshot!(base.begin(subtask).unwrap_err(), @"");
+        assert!(base.opened().is_ok());
+    }
+
+    #[tokio::test]
+    async fn closing_twice_does_nothing_and_opening_again_works() {
+        let base = base();
+        let subtask = Subtask::new(0, 1, 0).unwrap();
+        close(&base).await.unwrap();
+        for _ in 0..2 {
+            base.begin(subtask).unwrap().finish(());
+            close(&base).await.unwrap();
+            close(&base).await.unwrap();
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(base.opened().unwrap_err(), @"");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_open_that_is_given_up_leaves_the_base_closed() {
+        let base = base();
+        let subtask = Subtask::new(0, 1, 0).unwrap();
+        drop(base.begin(subtask).unwrap());
+        assert!(base.begin(subtask).is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong in a model function, and where it went wrong.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::Subtask;
 
@@ -12,32 +13,62 @@ pub enum ErrorKind {
     Subtask,
     /// The schema contradicts itself.
     Schema,
-    /// The function is not open, or is open already.
+    /// The function is not open, is open already, or was closed meanwhile.
     State,
     /// The model on the server does not fit the schema and the options.
     Mismatch,
     /// A row does not fit the schema or the model; nothing was sent.
     Input,
+    /// A row holds NULL, which no tensor can; nothing was sent.
+    NullInput,
     /// The call to the server failed; the source is a [`triton_client::Error`].
     Call,
+    /// The call failed within a sequence, and the server may have executed it: what the model
+    /// knows of the sequence is uncertain, so the row was not sent again.
+    SequenceUncertain,
+    /// The circuit breaker is open: the server is known to be failing, and nothing was sent.
+    CircuitOpen,
     /// The model's answer does not fit the schema.
     Output,
+    /// Closing did not go as it should; the function is closed all the same.
+    Close,
+}
+
+impl ErrorKind {
+    /// The kind as metrics and logs name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ErrorKind::Subtask => "subtask",
+            ErrorKind::Schema => "schema",
+            ErrorKind::State => "state",
+            ErrorKind::Mismatch => "mismatch",
+            ErrorKind::Input => "input",
+            ErrorKind::NullInput => "null_input",
+            ErrorKind::Call => "call",
+            ErrorKind::SequenceUncertain => "sequence_uncertain",
+            ErrorKind::CircuitOpen => "circuit_open",
+            ErrorKind::Output => "output",
+            ErrorKind::Close => "close",
+        }
+    }
 }
 
 /// The failure of a model function.
 ///
 /// Its `Display` is one line: the subtask, the sequence and what went wrong there. What the
-/// server or the network said is its [`source`](std::error::Error::source).
-#[derive(Debug)]
+/// server or the network said is its [`source`](std::error::Error::source). It can be cloned,
+/// because rows that travelled together fail together.
+#[derive(Debug, Clone)]
 pub struct Error(Box<Details>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Details {
     kind: ErrorKind,
     message: String,
     subtask: Option<Subtask>,
     sequence_id: Option<String>,
-    source: Option<triton_client::Error>,
+    source: Option<Arc<triton_client::Error>>,
 }
 
 impl Error {
@@ -52,9 +83,12 @@ impl Error {
     }
 
     pub(crate) fn call(message: impl Into<String>, source: triton_client::Error) -> Self {
-        let mut error = Self::new(ErrorKind::Call, message);
-        error.0.source = Some(source);
-        error
+        Self::new(ErrorKind::Call, message).with_source(source)
+    }
+
+    pub(crate) fn with_source(mut self, source: triton_client::Error) -> Self {
+        self.0.source = Some(Arc::new(source));
+        self
     }
 
     pub(crate) fn in_subtask(mut self, subtask: Subtask) -> Self {
@@ -62,8 +96,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn in_sequence(mut self, sequence_id: String) -> Self {
-        self.0.sequence_id = Some(sequence_id);
+    pub(crate) fn in_sequence(mut self, sequence_id: Option<String>) -> Self {
+        self.0.sequence_id = sequence_id;
         self
     }
 
@@ -88,7 +122,7 @@ impl Error {
     /// The failure of the call to the server, when there was one.
     #[must_use]
     pub fn client_error(&self) -> Option<&triton_client::Error> {
-        self.0.source.as_ref()
+        self.0.source.as_deref()
     }
 }
 
@@ -107,6 +141,6 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source.as_ref().map(|source| source as _)
+        self.0.source.as_deref().map(|source| source as _)
     }
 }

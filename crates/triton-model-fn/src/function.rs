@@ -33,12 +33,13 @@ pub trait ModelFunction: Send + Sync {
     ///
     /// [`ErrorKind::State`](crate::ErrorKind::State) when it is open already, and whatever the
     /// function finds wrong with its surroundings; it then is not open.
-    async fn open(&mut self, subtask: Subtask) -> Result<(), Error>;
+    async fn open(&self, subtask: Subtask) -> Result<(), Error>;
 
     /// Answers one row, whose values are in the order of the input columns.
     ///
-    /// Any number of predictions may run at once. Dropping the future gives the row up; the
-    /// server may execute it all the same.
+    /// Any number of predictions may be begun at once; the option `max-in-flight` bounds how
+    /// many are sent. Dropping the future gives the row up; the server may execute it all the
+    /// same.
     ///
     /// # Errors
     ///
@@ -46,10 +47,11 @@ pub trait ModelFunction: Send + Sync {
     /// whatever keeps this row from being answered; other rows are not affected.
     async fn predict(&self, row: &[Value]) -> Result<Prediction, Error>;
 
-    /// Gives up what `open` took; closing a function that is not open does nothing.
+    /// Refuses further rows, lets those under way finish for as long as the option `timeout`
+    /// says, and gives up what `open` took. Closing a function that is not open does nothing.
     ///
     /// # Errors
     ///
     /// Every failure on the way; the function is closed all the same.
-    async fn close(&mut self) -> Result<(), Error>;
+    async fn close(&self) -> Result<(), Error>;
 }

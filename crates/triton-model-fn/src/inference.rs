@@ -1,106 +1,178 @@
 //! The inference function: a row becomes tensors, the model runs, its outputs become a row.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use triton_client::InferRequest;
+use tracing::{info, warn};
 use triton_options::TritonOptions;
 
-use crate::tensor_plan::TensorPlan;
+use crate::batcher::Batcher;
+use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{
-    Error, ErrorKind, FunctionBase, ModelFunction, OpenSubtask, Prediction, Schema, Subtask, Value,
+    Error, ErrorKind, FunctionBase, ModelFunction, OpenSubtask, Opened, Prediction, Schema,
+    Subtask, Value, default_value, row_batch,
 };
 
 /// Runs a model's inference on each row.
 ///
-/// `open` asks the server for the model and refuses a schema that does not fit it. In
-/// auto-increment mode each row takes a sequence ID of its own, which is also the request's
+/// `open` asks the server for the model and refuses a schema that does not fit it. Rows of a
+/// stateless model travel together where the option `batch-size` allows it. In auto-increment
+/// mode each row takes a sequence ID of its own, which is the request's
 /// `parameters.sequence_id`, with START and END.
 #[derive(Debug)]
 pub struct InferenceFunction {
-    base: FunctionBase,
+    base: FunctionBase<Prepared>,
     schema: Schema,
-    plan: Option<TensorPlan>,
+}
+
+/// What `open` agreed with the server.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) plan: Arc<TensorPlan>,
+    default_row: Option<Vec<Value>>,
+    batcher: Option<Batcher>,
 }
 
 impl InferenceFunction {
     /// A function for the model that `options` name, which is not open.
     ///
-    /// That the options fit together was checked when they were parsed.
+    /// That the options fit together was checked when they were parsed; what is odd about them
+    /// is logged here.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) when a side of the schema is empty or has
-    /// two columns of one name.
+    /// [`ErrorKind::Schema`] when a side of the schema is empty or has two columns of one name.
     pub fn new(options: TritonOptions, schema: Schema) -> Result<Self, Error> {
         schema.check()?;
+        for warning in options.warnings() {
+            warn!(model = %options.model_name, "{warning}");
+        }
         Ok(Self {
             base: FunctionBase::new(options),
             schema,
-            plan: None,
         })
     }
 
-    /// The request for a row, but for its place in a sequence.
-    fn request(&self, open: &OpenSubtask, row: &[Value]) -> Result<InferRequest, Error> {
-        let mut request = InferRequest::new(open.model.clone());
-        for tensor in self.plan()?.tensors(&self.schema.inputs, row)? {
-            request = request.input(tensor);
-        }
-        for column in &self.schema.outputs {
-            request = request.output(&column.name);
-        }
-        Ok(request)
+    #[cfg(feature = "arrow")]
+    pub(crate) fn opened(&self) -> Result<Arc<Opened<Prepared>>, Error> {
+        self.base.opened()
     }
 
-    async fn answer(&self, open: &OpenSubtask, request: InferRequest) -> Result<Vec<Value>, Error> {
-        let response = open.client.infer(&request).await;
-        let response = response.map_err(|error| Error::call("the row was not answered", error))?;
-        self.plan()?.row(&self.schema.outputs, &response)
+    async fn prepare(&self, open: &Arc<OpenSubtask>) -> Result<Prepared, Error> {
+        let options = self.base.options();
+        let default_row = default_value::parse(options, &self.schema.outputs)?;
+        let (metadata, config) = open.look_up_model(options.open_wait).await?;
+        let plan = Arc::new(TensorPlan::new(options, &self.schema, &metadata, &config)?);
+        let batcher = (plan.rows_per_request > 1)
+            .then(|| Batcher::start(Arc::clone(open), Arc::clone(&plan), options.batch_timeout));
+        Ok(Prepared {
+            plan,
+            default_row,
+            batcher,
+        })
+    }
+}
+
+impl Prepared {
+    /// Answers a row by the model.
+    async fn answer(
+        &self,
+        open: &OpenSubtask,
+        row: EncodedRow,
+    ) -> Result<Prediction, Error> {
+        if let Some(batcher) = &self.batcher {
+            return Ok(Prediction::new(batcher.answer(row).await?, None));
+        }
+        let slot = open.slot().await?;
+        // Only a row that is about to be sent takes an ID.
+        let sequence = open.next_sequence()?;
+        let sequence_id = sequence.as_ref().map(|sequence| sequence.id.to_string());
+        let inputs = self.plan.tensors(&[&row])?;
+        let request = row_batch::request(open, &self.plan, inputs);
+        let answer = open.infer(request, sequence.as_ref()).await;
+        drop(slot);
+        let rows = answer.and_then(|response| self.plan.rows(&response, 1));
+        match rows.map(|mut rows| rows.pop()) {
+            Ok(row) => Ok(Prediction::new(row.unwrap_or_default(), sequence_id)),
+            Err(error) => Err(error.in_sequence(sequence_id)),
+        }
     }
 
-    fn plan(&self) -> Result<&TensorPlan, Error> {
-        let unfinished = || Error::new(ErrorKind::State, "the function was not opened to its end");
-        self.plan.as_ref().ok_or_else(unfinished)
+    /// The default in place of an error, where there is one and the error allows it.
+    pub(crate) fn default_for(&self, open: &OpenSubtask, error: &Error) -> Option<Vec<Value>> {
+        let replaceable = match error.kind() {
+            ErrorKind::NullInput
+            | ErrorKind::Call
+            | ErrorKind::SequenceUncertain
+            | ErrorKind::CircuitOpen
+            | ErrorKind::Output => true,
+            // A mistake in the pipeline, not a failure of the model.
+            _ => false,
+        };
+        let default = self.default_row.as_ref().filter(|_| replaceable)?;
+        warn!(
+            model = %open.model,
+            subtask = open.subtask.index(),
+            attempt = open.subtask.attempt(),
+            sequence_id = error.sequence_id(),
+            %error,
+            cause = error.client_error().map(tracing::field::display),
+            "a row got the default value"
+        );
+        Some(default.clone())
     }
 }
 
 #[async_trait]
 impl ModelFunction for InferenceFunction {
-    async fn open(&mut self, subtask: Subtask) -> Result<(), Error> {
-        let open = self.base.open(subtask)?;
-        match TensorPlan::negotiate(open, &self.schema).await {
-            Ok(plan) => {
-                self.plan = Some(plan);
-                Ok(())
-            }
-            Err(error) => {
-                self.base.close();
-                Err(error.in_subtask(subtask))
-            }
-        }
+    async fn open(&self, subtask: Subtask) -> Result<(), Error> {
+        let opening = self.base.begin(subtask)?;
+        let open = Arc::clone(opening.subtask());
+        let prepared = self.prepare(&open).await.map_err(|error| error.in_subtask(subtask))?;
+        opening.finish(prepared);
+        info!(
+            model = %open.model,
+            endpoint = %open.client().endpoint(),
+            subtask = subtask.index(),
+            parallelism = subtask.parallelism(),
+            attempt = subtask.attempt(),
+            "opened"
+        );
+        Ok(())
     }
 
     async fn predict(&self, row: &[Value]) -> Result<Prediction, Error> {
-        let open = self.base.opened()?;
-        let request = self
-            .request(open, row)
-            .map_err(|error| error.in_subtask(open.subtask))?;
-        // Only a row that is sent takes an ID.
-        let Some(sequence) = open.next_sequence()? else {
-            let row = self.answer(open, request).await;
-            return row
-                .map(|row| Prediction::new(row, None))
-                .map_err(|error| error.in_subtask(open.subtask));
+        let opened = self.base.opened()?;
+        let Opened { subtask: open, prepared } = &*opened;
+        let answer = match prepared.plan.encode(row) {
+            Ok(row) => prepared.answer(open, row).await,
+            Err(error) => Err(error),
         };
-        let sequence_id = sequence.id.to_string();
-        match self.answer(open, request.sequence(sequence)).await {
-            Ok(row) => Ok(Prediction::new(row, Some(sequence_id))),
-            Err(error) => Err(error.in_subtask(open.subtask).in_sequence(sequence_id)),
+        match answer {
+            Ok(prediction) => {
+                open.metrics().row_answered();
+                Ok(prediction)
+            }
+            Err(error) => match prepared.default_for(open, &error) {
+                Some(row) => {
+                    open.metrics().row_defaulted();
+                    Ok(Prediction::new(row, error.sequence_id().map(str::to_owned)))
+                }
+                None => {
+                    open.metrics().row_failed();
+                    Err(error.in_subtask(open.subtask))
+                }
+            },
         }
     }
 
-    async fn close(&mut self) -> Result<(), Error> {
-        self.plan = None;
-        self.base.close();
-        Ok(())
+    async fn close(&self) -> Result<(), Error> {
+        let stop = |opened: Arc<Opened<Prepared>>, deadline| async move {
+            match &opened.prepared.batcher {
+                Some(batcher) => batcher.close(deadline).await,
+                None => Ok(()),
+            }
+        };
+        self.base.close(stop).await
     }
 }

@@ -23,7 +23,7 @@
 //!     inputs: vec![Column::new("value", DataType::Integer)],
 //!     outputs: vec![Column::new("sum", DataType::Integer)],
 //! };
-//! let mut function = InferenceFunction::new(options, schema)?;
+//! let function = InferenceFunction::new(options, schema)?;
 //! function.open(Subtask::new(0, 1, 0)?).await?;
 //! let prediction = function.predict(&[Value::Integer(7)]).await?;
 //! assert_eq!(prediction.row, [Value::Integer(7)]);
@@ -33,18 +33,32 @@
 //! # }
 //! ```
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod base;
-mod conversion;
+mod batcher;
+mod call;
+mod default_value;
 mod error;
 mod function;
 mod inference;
+pub mod metrics;
+mod open_subtask;
+mod row_batch;
+mod row_codec;
 mod schema;
+mod shared_client;
 mod subtask;
 mod tensor_plan;
+mod value;
 
-pub use base::{FunctionBase, OpenSubtask};
+#[cfg(feature = "arrow")]
+pub use arrow::BatchPrediction;
+pub use base::{FunctionBase, Opened, Opening};
 pub use error::{Error, ErrorKind};
 pub use function::{ModelFunction, Prediction};
 pub use inference::InferenceFunction;
-pub use schema::{Column, DataType, Schema, Value};
+pub use open_subtask::{OpenSubtask, Slot};
+pub use schema::{Column, DataType, Schema};
 pub use subtask::Subtask;
+pub use value::Value;

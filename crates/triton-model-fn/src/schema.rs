@@ -1,4 +1,4 @@
-//! Rows: the types of their columns in SQL terms, and their values.
+//! The columns a function takes and gives, and their types in SQL terms.
 
 use std::fmt;
 
@@ -6,47 +6,74 @@ use triton_client::Datatype;
 
 use crate::{Error, ErrorKind};
 
-/// The type of a column, under its SQL name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DataType {
+macro_rules! scalar_types {
+    ($($(#[$doc:meta])+ $variant:ident $name:literal $datatype:ident;)+) => {
+        /// The type of a column, under its SQL name.
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum DataType {
+            $($(#[$doc])+ $variant,)+
+            /// `ARRAY<…>`: one more dimension than its elements have.
+            Array(Box<DataType>),
+        }
+
+        impl DataType {
+            /// Every type that is no array.
+            pub const SCALARS: &'static [DataType] = &[$(DataType::$variant),+];
+
+            /// The datatype of the tensor that a column of this type becomes.
+            #[must_use]
+            pub fn tensor_datatype(&self) -> Datatype {
+                match self {
+                    $(DataType::$variant => Datatype::$datatype,)+
+                    DataType::Array(element) => element.tensor_datatype(),
+                }
+            }
+        }
+
+        impl fmt::Display for DataType {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(DataType::$variant => formatter.write_str($name),)+
+                    DataType::Array(element) => write!(formatter, "ARRAY<{element}>"),
+                }
+            }
+        }
+    };
+}
+
+scalar_types! {
     /// `BOOLEAN`, a `BOOL` tensor.
-    Boolean,
+    Boolean "BOOLEAN" Bool;
     /// `TINYINT`, an `INT8` tensor.
-    TinyInt,
+    TinyInt "TINYINT" Int8;
     /// `SMALLINT`, an `INT16` tensor.
-    SmallInt,
+    SmallInt "SMALLINT" Int16;
     /// `INT`, an `INT32` tensor.
-    Integer,
+    Integer "INT" Int32;
     /// `BIGINT`, an `INT64` tensor.
-    BigInt,
+    BigInt "BIGINT" Int64;
+    /// `TINYINT UNSIGNED`, a `UINT8` tensor.
+    UnsignedTinyInt "TINYINT UNSIGNED" Uint8;
+    /// `SMALLINT UNSIGNED`, a `UINT16` tensor.
+    UnsignedSmallInt "SMALLINT UNSIGNED" Uint16;
+    /// `INT UNSIGNED`, a `UINT32` tensor.
+    UnsignedInteger "INT UNSIGNED" Uint32;
+    /// `BIGINT UNSIGNED`, a `UINT64` tensor.
+    UnsignedBigInt "BIGINT UNSIGNED" Uint64;
+    /// `FLOAT16`, an `FP16` tensor; values are rounded from and widened to `f32`.
+    Float16 "FLOAT16" Fp16;
     /// `FLOAT`, an `FP32` tensor.
-    Float,
+    Float "FLOAT" Fp32;
     /// `DOUBLE`, an `FP64` tensor.
-    Double,
+    Double "DOUBLE" Fp64;
     /// `STRING`, a `BYTES` tensor of UTF-8 text.
-    String,
-    /// `ARRAY<…>`: one more dimension than its elements have.
-    Array(Box<DataType>),
+    String "STRING" Bytes;
+    /// `BYTES`, a `BYTES` tensor of any content.
+    Bytes "BYTES" Bytes;
 }
 
 impl DataType {
-    /// The datatype of the tensor that a column of this type becomes.
-    #[must_use]
-    pub fn tensor_datatype(&self) -> Datatype {
-        match self {
-            DataType::Boolean => Datatype::Bool,
-            DataType::TinyInt => Datatype::Int8,
-            DataType::SmallInt => Datatype::Int16,
-            DataType::Integer => Datatype::Int32,
-            DataType::BigInt => Datatype::Int64,
-            DataType::Float => Datatype::Fp32,
-            DataType::Double => Datatype::Fp64,
-            DataType::String => Datatype::Bytes,
-            DataType::Array(element) => element.tensor_datatype(),
-        }
-    }
-
     /// How many arrays lie within each other: 0 for a scalar.
     #[must_use]
     pub fn rank(&self) -> usize {
@@ -55,21 +82,14 @@ impl DataType {
             _ => 0,
         }
     }
-}
 
-impl fmt::Display for DataType {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            DataType::Boolean => "BOOLEAN",
-            DataType::TinyInt => "TINYINT",
-            DataType::SmallInt => "SMALLINT",
-            DataType::Integer => "INT",
-            DataType::BigInt => "BIGINT",
-            DataType::Float => "FLOAT",
-            DataType::Double => "DOUBLE",
-            DataType::String => "STRING",
-            DataType::Array(element) => return write!(formatter, "ARRAY<{element}>"),
-        })
+    /// The type of the scalars within any arrays.
+    #[must_use]
+    pub fn scalar(&self) -> &DataType {
+        match self {
+            DataType::Array(element) => element.scalar(),
+            scalar => scalar,
+        }
     }
 }
 
@@ -77,7 +97,7 @@ impl fmt::Display for DataType {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Column {
-    /// The column's name, which is also the tensor's.
+    /// The column's name, which is also the tensor's unless the options say otherwise.
     pub name: String,
     /// The column's type.
     pub data_type: DataType,
@@ -110,59 +130,12 @@ impl Schema {
                 return Err(Error::new(ErrorKind::Schema, message));
             }
             for (index, column) in columns.iter().enumerate() {
-                if columns[..index]
-                    .iter()
-                    .any(|earlier| earlier.name == column.name)
-                {
+                if columns[..index].iter().any(|earlier| earlier.name == column.name) {
                     let message = format!("{side} has two columns named '{}'", column.name);
                     return Err(Error::new(ErrorKind::Schema, message));
                 }
             }
         }
         Ok(())
-    }
-}
-
-/// A value in a row.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Value {
-    /// SQL NULL; a tensor cannot hold it.
-    Null,
-    /// A `BOOLEAN`.
-    Boolean(bool),
-    /// A `TINYINT`.
-    TinyInt(i8),
-    /// A `SMALLINT`.
-    SmallInt(i16),
-    /// An `INT`.
-    Integer(i32),
-    /// A `BIGINT`.
-    BigInt(i64),
-    /// A `FLOAT`.
-    Float(f32),
-    /// A `DOUBLE`.
-    Double(f64),
-    /// A `STRING`.
-    String(String),
-    /// An `ARRAY<…>`.
-    Array(Vec<Value>),
-}
-
-impl Value {
-    /// What the value is, as an error names it.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Value::Null => "NULL",
-            Value::Boolean(_) => "a BOOLEAN",
-            Value::TinyInt(_) => "a TINYINT",
-            Value::SmallInt(_) => "a SMALLINT",
-            Value::Integer(_) => "an INT",
-            Value::BigInt(_) => "a BIGINT",
-            Value::Float(_) => "a FLOAT",
-            Value::Double(_) => "a DOUBLE",
-            Value::String(_) => "a STRING",
-            Value::Array(_) => "an ARRAY",
-        }
     }
 }

@@ -1,166 +1,324 @@
 //! How the columns of a schema map to the tensors of a model, agreed with the server at open.
 
+use bytes::BytesMut;
 use tracing::warn;
 use triton_client::{InferResponse, ModelConfig, ModelMetadata, Tensor, TensorMetadata};
-use triton_options::{SEQUENCE_ID, SequenceMode};
+use triton_options::{INPUT_NAMES, NameMap, OUTPUT_NAMES, SEQUENCE_ID, SequenceMode, TritonOptions};
 
-use crate::conversion;
-use crate::{Column, Error, ErrorKind, OpenSubtask, Schema, Value};
+use crate::row_codec::{self, EncodedCell};
+use crate::{Column, Error, ErrorKind, Schema, Value};
 
 /// The agreed mapping.
 #[derive(Debug)]
 pub(crate) struct TensorPlan {
-    /// Whether tensors carry a leading batch dimension, which for single rows is 1.
-    batched: bool,
-    /// The tensor of each input column, in the order of the columns.
-    inputs: Vec<TensorMetadata>,
+    pub(crate) inputs: Vec<PlannedColumn>,
+    pub(crate) outputs: Vec<PlannedColumn>,
+    /// Whether tensors carry a leading batch dimension.
+    pub(crate) batched: bool,
+    /// The most single rows that are put together in a request.
+    pub(crate) rows_per_request: usize,
+    /// The most rows of a record batch that a request carries.
+    #[cfg(feature = "arrow")]
+    pub(crate) rows_per_batch: usize,
+}
+
+/// A column and the tensor that it is.
+#[derive(Debug)]
+pub(crate) struct PlannedColumn {
+    pub(crate) column: Column,
+    pub(crate) tensor: TensorMetadata,
+    /// The dimensions of the tensor, without the one for the batch.
+    dimensions: Vec<i64>,
+}
+
+/// A row whose every column is in the binary form of its tensor.
+#[derive(Debug)]
+pub(crate) struct EncodedRow(Vec<EncodedCell>);
+
+impl EncodedRow {
+    /// Whether the two rows can travel in one request.
+    pub(crate) fn has_shape_of(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(left, right)| left.shape == right.shape)
+    }
 }
 
 impl TensorPlan {
-    /// Asks the server for the model, and compares it with the schema and the options.
-    pub(crate) async fn negotiate(open: &OpenSubtask, schema: &Schema) -> Result<Self, Error> {
-        let unreachable = |error| Error::call("the model could not be looked up", error);
-        let metadata = open
-            .client
-            .model_metadata(&open.model)
-            .await
-            .map_err(unreachable)?;
-        let config = open
-            .client
-            .model_config(&open.model)
-            .await
-            .map_err(unreachable)?;
-        let mut mismatches = compare(schema, &metadata, &config);
-        mismatches.extend(compare_sequences(open, &config));
+    /// Compares the model with the schema and the options; every mismatch is in the error.
+    pub(crate) fn new(
+        options: &TritonOptions,
+        schema: &Schema,
+        metadata: &ModelMetadata,
+        config: &ModelConfig,
+    ) -> Result<Self, Error> {
+        let batched = config.max_batch_size > 0;
+        let mut mismatches = Vec::new();
+        let inputs = Side {
+            name: "input",
+            columns: &schema.inputs,
+            tensors: &metadata.inputs,
+            names: options.input_names.as_ref(),
+            names_key: INPUT_NAMES.key(),
+            flatten: options.flatten_batch_dim,
+            batched,
+        };
+        let outputs = Side {
+            name: "output",
+            columns: &schema.outputs,
+            tensors: &metadata.outputs,
+            names: options.output_names.as_ref(),
+            names_key: OUTPUT_NAMES.key(),
+            flatten: false,
+            batched,
+        };
+        let planned_inputs = inputs.plan(&mut mismatches);
+        let planned_outputs = outputs.plan(&mut mismatches);
+        for tensor in &metadata.inputs {
+            let given = schema.inputs.iter().any(|column| inputs.tensor_name(column) == tensor.name);
+            if !given && !is_optional(config, &tensor.name) {
+                mismatches.push(format!(
+                    "the model's input '{}' ({} {:?}) has no column",
+                    tensor.name, tensor.datatype, tensor.shape
+                ));
+            }
+        }
+        mismatches.extend(sequence_mismatch(options, config));
         if !mismatches.is_empty() {
             let message = format!(
-                "model {} does not fit the schema and options: {}",
-                open.model,
+                "model '{}' does not fit the schema and options: {}",
+                options.model_name,
                 mismatches.join("; ")
             );
             return Err(Error::new(ErrorKind::Mismatch, message));
         }
-        let inputs = schema
-            .inputs
-            .iter()
-            .filter_map(|column| find(&metadata.inputs, column));
         Ok(Self {
-            batched: config.max_batch_size > 0,
-            inputs: inputs.cloned().collect(),
+            inputs: planned_inputs,
+            outputs: planned_outputs,
+            batched,
+            rows_per_request: rows_per_request(options, config),
+            #[cfg(feature = "arrow")]
+            rows_per_batch: most_rows(options, config) as usize,
         })
     }
 
-    /// The input tensors of a row.
-    pub(crate) fn tensors(&self, columns: &[Column], row: &[Value]) -> Result<Vec<Tensor>, Error> {
-        if row.len() != columns.len() {
-            let message = format!("expected {} values, found {}", columns.len(), row.len());
+    /// Encodes a row; what is wrong with it is found here, before anything is sent.
+    pub(crate) fn encode(&self, row: &[Value]) -> Result<EncodedRow, Error> {
+        if row.len() != self.inputs.len() {
+            let message = format!("expected {} values, found {}", self.inputs.len(), row.len());
             return Err(Error::new(ErrorKind::Input, message));
         }
-        let tensors = columns.iter().zip(&self.inputs).zip(row);
-        tensors
-            .map(|((column, metadata), value)| {
-                let rank = metadata.shape.len();
-                let tensor = conversion::tensor(column, value, rank, self.batched)?;
-                if metadata.accepts_shape(tensor.shape()) {
-                    return Ok(tensor);
+        let cells = self.inputs.iter().zip(row).map(|(planned, value)| planned.encode(value));
+        cells.collect::<Result<_, _>>().map(EncodedRow)
+    }
+
+    /// The input tensors of rows that have the shape of the first.
+    pub(crate) fn tensors(&self, rows: &[&EncodedRow]) -> Result<Vec<Tensor>, Error> {
+        let tensors = self.inputs.iter().enumerate().map(|(index, planned)| {
+            let mut shape = Vec::new();
+            if self.batched {
+                shape.push(rows.len());
+            }
+            let mut data = BytesMut::new();
+            for (position, row) in rows.iter().enumerate() {
+                let cell = &row.0[index];
+                if position == 0 {
+                    shape.extend_from_slice(&cell.shape);
+                    data.reserve(cell.data.len() * rows.len());
                 }
-                let message = format!(
-                    "column '{}': the model takes shape {:?}, found {:?}",
-                    column.name,
-                    metadata.shape,
-                    tensor.shape()
-                );
-                Err(Error::new(ErrorKind::Input, message))
-            })
-            .collect()
-    }
-
-    /// The output row of a response.
-    pub(crate) fn row(
-        &self,
-        columns: &[Column],
-        response: &InferResponse,
-    ) -> Result<Vec<Value>, Error> {
-        let values = columns.iter().map(|column| {
-            let tensor = response
-                .output(&column.name)
-                .map_err(|error| Error::new(ErrorKind::Output, error.to_string()))?;
-            conversion::value(column, tensor, self.batched)
+                data.extend_from_slice(&cell.data);
+            }
+            planned.tensor(shape, data.freeze())
         });
-        values.collect()
+        tensors.collect()
+    }
+
+    /// The output rows of a response to `rows` rows.
+    pub(crate) fn rows(
+        &self,
+        response: &InferResponse,
+        rows: usize,
+    ) -> Result<Vec<Vec<Value>>, Error> {
+        let mut answers = vec![Vec::with_capacity(self.outputs.len()); rows];
+        for planned in &self.outputs {
+            let tensor = self.output(planned, response)?;
+            let values = row_codec::decode(&planned.column, tensor, self.batched, rows)?;
+            for (answer, value) in answers.iter_mut().zip(values) {
+                answer.push(value);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// The output columns of the schema.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn outputs_of_schema(&self) -> Vec<Column> {
+        self.outputs.iter().map(|planned| planned.column.clone()).collect()
+    }
+
+    /// The tensor of an output column.
+    pub(crate) fn output<'a>(
+        &self,
+        planned: &PlannedColumn,
+        response: &'a InferResponse,
+    ) -> Result<&'a Tensor, Error> {
+        let tensor = response.output(&planned.tensor.name);
+        tensor.map_err(|error| Error::new(ErrorKind::Output, error.to_string()))
     }
 }
 
-fn find<'a>(tensors: &'a [TensorMetadata], column: &Column) -> Option<&'a TensorMetadata> {
-    tensors.iter().find(|tensor| tensor.name == column.name)
+impl PlannedColumn {
+    fn encode(&self, value: &Value) -> Result<EncodedCell, Error> {
+        let mut cell = row_codec::encode(&self.column, value)?;
+        self.fit(&mut cell.shape)?;
+        Ok(cell)
+    }
+
+    /// Brings the shape of a row's value to that of the tensor, or says why it cannot be.
+    pub(crate) fn fit(&self, shape: &mut Vec<usize>) -> Result<(), Error> {
+        // A scalar is the only element of a tensor of one dimension.
+        if shape.is_empty() && self.dimensions.len() == 1 {
+            shape.push(1);
+        }
+        // Agreed at open: the array carries a batch dimension that the model lacks.
+        if shape.len() == self.dimensions.len() + 1 && shape[0] == 1 {
+            shape.remove(0);
+        }
+        let fits = shape.len() == self.dimensions.len()
+            && shape
+                .iter()
+                .zip(&self.dimensions)
+                .all(|(found, expected)| *expected < 0 || usize::try_from(*expected) == Ok(*found));
+        if fits {
+            return Ok(());
+        }
+        let message = format!(
+            "column '{}': the model takes shape {:?}, found {shape:?}",
+            self.column.name, self.dimensions
+        );
+        Err(Error::new(ErrorKind::Input, message))
+    }
+
+    /// An input tensor of this column.
+    pub(crate) fn tensor(&self, shape: Vec<usize>, data: bytes::Bytes) -> Result<Tensor, Error> {
+        let datatype = self.column.data_type.tensor_datatype();
+        let tensor = Tensor::from_raw(&self.tensor.name, datatype, shape, data);
+        tensor.map_err(|error| {
+            let message = format!("column '{}': {error}", self.column.name);
+            Error::new(ErrorKind::Input, message)
+        })
+    }
 }
 
-/// Every way in which the schema does not fit the model's tensors.
-fn compare(schema: &Schema, metadata: &ModelMetadata, config: &ModelConfig) -> Vec<String> {
-    let batch_dimensions = usize::from(config.max_batch_size > 0);
-    let mut mismatches = Vec::new();
-    for (side, columns, tensors) in [
-        ("input", &schema.inputs, &metadata.inputs),
-        ("output", &schema.outputs, &metadata.outputs),
-    ] {
-        let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
-        for column in columns {
-            let Column { name, data_type } = column;
-            let Some(tensor) = find(tensors, column) else {
+/// The columns of one side and the tensors to find for them.
+struct Side<'a> {
+    name: &'static str,
+    columns: &'a [Column],
+    tensors: &'a [TensorMetadata],
+    names: Option<&'a NameMap>,
+    names_key: &'static str,
+    flatten: bool,
+    batched: bool,
+}
+
+impl Side<'_> {
+    fn tensor_name<'a>(&'a self, column: &'a Column) -> &'a str {
+        let named = self.names.and_then(|names| names.tensor(&column.name));
+        named.unwrap_or(&column.name)
+    }
+
+    fn plan(&self, mismatches: &mut Vec<String>) -> Vec<PlannedColumn> {
+        for name in self.names.iter().flat_map(|names| names.columns()) {
+            if self.columns.iter().all(|column| column.name != name) {
                 mismatches.push(format!(
-                    "{side} column '{name}' is no {side} of the model, which has: {}",
-                    names.join(", ")
-                ));
-                continue;
-            };
-            let dimensions = tensor.shape.len().saturating_sub(batch_dimensions);
-            // A scalar also fits a tensor of one dimension, as its only element.
-            let rank_fits = data_type.rank() == dimensions
-                || (data_type.rank() == 0
-                    && dimensions == 1
-                    && matches!(tensor.shape.last(), Some(1 | -1)));
-            if data_type.tensor_datatype() != tensor.datatype || !rank_fits {
-                let needed = match data_type.rank() {
-                    0 => "one element".to_owned(),
-                    1 => "1 dimension".to_owned(),
-                    rank => format!("{rank} dimensions"),
-                };
-                mismatches.push(format!(
-                    "{side} column '{name}' is {data_type}, which needs {} of {needed}; the \
-                     model's is {} {:?}",
-                    data_type.tensor_datatype(),
-                    tensor.datatype,
-                    &tensor.shape[tensor.shape.len() - dimensions..]
+                    "option '{}' names the column '{name}', which is no {} column",
+                    self.names_key, self.name
                 ));
             }
         }
+        let planned = self.columns.iter().map(|column| self.plan_column(column));
+        planned.filter_map(|planned| planned.map_err(|text| mismatches.push(text)).ok()).collect()
     }
-    for tensor in &metadata.inputs {
-        if schema
-            .inputs
-            .iter()
-            .all(|column| column.name != tensor.name)
-        {
-            mismatches.push(format!(
-                "the model's input '{}' ({}) has no column",
-                tensor.name, tensor.datatype
-            ));
+
+    fn plan_column(&self, column: &Column) -> Result<PlannedColumn, String> {
+        let Column { name, data_type } = column;
+        let side = self.name;
+        let tensor_name = self.tensor_name(column);
+        let found = self.tensors.iter().find(|tensor| tensor.name == tensor_name);
+        let tensor = found.ok_or_else(|| {
+            let names: Vec<&str> = self.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+            let tensor = match tensor_name == name {
+                true => String::new(),
+                false => format!(" (tensor '{tensor_name}')"),
+            };
+            format!(
+                "{side} column '{name}'{tensor} is no {side} of the model, which has: {}",
+                names.join(", ")
+            )
+        })?;
+        let batch_dimensions = usize::from(self.batched).min(tensor.shape.len());
+        let dimensions = tensor.shape[batch_dimensions..].to_vec();
+        let rank = data_type.rank();
+        let rank_fits = rank == dimensions.len()
+            || (rank == 0 && matches!(dimensions.as_slice(), [1 | -1]))
+            || (self.flatten && rank == dimensions.len() + 1);
+        if data_type.tensor_datatype() == tensor.datatype && rank_fits {
+            return Ok(PlannedColumn {
+                column: column.clone(),
+                tensor: tensor.clone(),
+                dimensions,
+            });
         }
+        let needed = match rank {
+            0 => "one element".to_owned(),
+            1 => "1 dimension".to_owned(),
+            rank => format!("{rank} dimensions"),
+        };
+        Err(format!(
+            "{side} column '{name}' is {data_type}, which needs {} of {needed}; the model's is {} \
+             {dimensions:?}",
+            data_type.tensor_datatype(),
+            tensor.datatype,
+        ))
     }
-    mismatches
+}
+
+/// The most rows that a request may carry: one where the model keeps a state for sequences.
+fn most_rows(options: &TritonOptions, config: &ModelConfig) -> u32 {
+    if config.sequence_batching.is_some() || *options.sequence_mode() != SequenceMode::None {
+        return 1;
+    }
+    config.max_batch_size.max(1)
+}
+
+fn rows_per_request(options: &TritonOptions, config: &ModelConfig) -> usize {
+    let wanted = options.batch_size.get();
+    let possible = most_rows(options, config);
+    if wanted > possible && config.sequence_batching.is_none() {
+        warn!(
+            model = %options.model_name,
+            wanted, possible, "the model's max_batch_size is smaller than the option 'batch-size'"
+        );
+    }
+    wanted.min(possible) as usize
+}
+
+/// Whether the model does without this input.
+fn is_optional(config: &ModelConfig, input: &str) -> bool {
+    let inputs = config.document()["input"].as_array();
+    let found = inputs.into_iter().flatten().find(|described| described["name"] == input);
+    found.is_some_and(|described| described["optional"] == true)
 }
 
 /// A stateful model needs a sequence ID; a stateless one ignores it.
-fn compare_sequences(open: &OpenSubtask, config: &ModelConfig) -> Option<String> {
-    let with_sequence = *open.sequence_mode() != SequenceMode::None;
-    match (config.sequence_batching.is_some(), with_sequence) {
-        (true, false) => Some(format!(
+fn sequence_mismatch(options: &TritonOptions, config: &ModelConfig) -> Option<String> {
+    let with_sequence = *options.sequence_mode() != SequenceMode::None;
+    match (&config.sequence_batching, with_sequence) {
+        (Some(_), false) => Some(format!(
             "the model is stateful, so every request needs a sequence: set the option '{}'",
             SEQUENCE_ID.key()
         )),
-        (false, true) => {
+        (None, true) => {
             warn!(
-                model = %open.model,
+                model = %options.model_name,
                 "the model keeps no state, so it ignores the option '{}'",
                 SEQUENCE_ID.key()
             );

@@ -1,0 +1,134 @@
+//! What a function counts, through the [`metrics`] facade; nothing is kept without a recorder.
+//!
+//! Every metric has the labels `model` and `subtask`.
+//!
+//! | Metric | Kind | What it counts |
+//! | --- | --- | --- |
+//! | `triton_function_rows_total` | counter | rows, by `result`: `answered`, `default`, `failed` |
+//! | `triton_function_calls_total` | counter | logical calls, attempts not counted apart |
+//! | `triton_function_failures_total` | counter | logical calls that failed, by `kind` |
+//! | `triton_function_retries_total` | counter | attempts after the first |
+//! | `triton_function_in_flight` | gauge | logical calls under way |
+//! | `triton_function_call_seconds` | histogram | time of a logical call, all attempts and waits |
+//! | `triton_function_batch_rows` | histogram | rows in a request of a stateless model |
+//! | `triton_function_breaker_state` | gauge | 0 closed, 1 half-open, 2 open |
+//!
+//! Bytes and single attempts are counted by [`triton_client`].
+
+use std::fmt;
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use triton_options::ModelName;
+
+use crate::Subtask;
+
+/// The counters of one function in one subtask.
+pub struct FunctionMetrics {
+    model: String,
+    subtask: String,
+    answered: Counter,
+    defaults: Counter,
+    failed: Counter,
+    calls: Counter,
+    retries: Counter,
+    in_flight: Gauge,
+    seconds: Histogram,
+    batch_rows: Histogram,
+    breaker_state: Gauge,
+}
+
+impl FunctionMetrics {
+    pub(crate) fn new(model: &ModelName, subtask: Subtask) -> Self {
+        let model = model.to_string();
+        let subtask = subtask.index().to_string();
+        let labels = [("model", model.clone()), ("subtask", subtask.clone())];
+        let rows = |result: &'static str| {
+            let labels = [
+                ("model", model.clone()),
+                ("subtask", subtask.clone()),
+                ("result", result.to_owned()),
+            ];
+            counter!("triton_function_rows_total", &labels)
+        };
+        Self {
+            answered: rows("answered"),
+            defaults: rows("default"),
+            failed: rows("failed"),
+            calls: counter!("triton_function_calls_total", &labels),
+            retries: counter!("triton_function_retries_total", &labels),
+            in_flight: gauge!("triton_function_in_flight", &labels),
+            seconds: histogram!("triton_function_call_seconds", &labels),
+            batch_rows: histogram!("triton_function_batch_rows", &labels),
+            breaker_state: gauge!("triton_function_breaker_state", &labels),
+            model,
+            subtask,
+        }
+    }
+
+    /// A row was answered by the model.
+    pub fn row_answered(&self) {
+        self.answered.increment(1);
+    }
+
+    /// A row got the default in place of an answer.
+    pub fn row_defaulted(&self) {
+        self.defaults.increment(1);
+    }
+
+    /// A row was not answered.
+    pub fn row_failed(&self) {
+        self.failed.increment(1);
+    }
+
+    pub(crate) fn batch(&self, rows: usize) {
+        self.batch_rows.record(rows as f64);
+    }
+
+    pub(crate) fn breaker_state(&self, state: f64) {
+        self.breaker_state.set(state);
+    }
+
+    /// A logical call begins; what it returns counts its end, however it comes about.
+    pub(crate) fn call_begins(&self) -> CallInFlight<'_> {
+        self.calls.increment(1);
+        self.in_flight.increment(1.0);
+        CallInFlight(self)
+    }
+}
+
+/// A logical call that is counted as under way until this is dropped.
+pub(crate) struct CallInFlight<'a>(&'a FunctionMetrics);
+
+impl CallInFlight<'_> {
+    /// The call was answered, or not, after so much time and so many attempts.
+    pub(crate) fn ends(self, failure: Option<&'static str>, time: Duration, attempts: u32) {
+        let metrics = self.0;
+        metrics.seconds.record(time.as_secs_f64());
+        metrics.retries.increment(u64::from(attempts.saturating_sub(1)));
+        if let Some(kind) = failure {
+            let labels = [
+                ("model", metrics.model.clone()),
+                ("subtask", metrics.subtask.clone()),
+                ("kind", kind.to_owned()),
+            ];
+            counter!("triton_function_failures_total", &labels).increment(1);
+        }
+    }
+}
+
+impl Drop for CallInFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.decrement(1.0);
+    }
+}
+
+impl fmt::Debug for FunctionMetrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("FunctionMetrics")
+            .field("model", &self.model)
+            .field("subtask", &self.subtask)
+            .finish_non_exhaustive()
+    }
+}

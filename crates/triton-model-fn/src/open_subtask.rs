@@ -1,0 +1,295 @@
+//! What calls go through while a function is open: the client, the sequence counter, the limits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tracing::{debug, info};
+use triton_client::{
+    Client, InferRequest, InferResponse, ModelConfig, ModelId, ModelMetadata, Sequence, SequenceId,
+};
+use triton_options::{CounterInitStrategy, SequenceMode, TritonOptions};
+
+use crate::metrics::FunctionMetrics;
+use crate::shared_client::SharedClient;
+use crate::{Error, ErrorKind, Subtask};
+
+/// Everything that exists only while a function is open, and that calls go through.
+#[derive(Debug)]
+pub struct OpenSubtask {
+    /// The model to call.
+    pub model: ModelId,
+    /// The subtask in which the function runs.
+    pub subtask: Subtask,
+    client: Arc<SharedClient>,
+    priority: Option<u64>,
+    sequence_mode: SequenceMode,
+    /// The counter of the next sequence ID.
+    sequence_counter: AtomicU64,
+    max_in_flight: u32,
+    slots: Arc<Semaphore>,
+    metrics: FunctionMetrics,
+}
+
+/// The right to have one request under way; dropping it gives the right back.
+#[derive(Debug)]
+pub struct Slot(#[expect(dead_code, reason = "it is held for its drop")] OwnedSemaphorePermit);
+
+impl OpenSubtask {
+    pub(crate) fn new(options: &TritonOptions, subtask: Subtask) -> Result<Self, Error> {
+        let sequence_mode = options.sequence_mode().clone();
+        let first = first_counter(&sequence_mode, SystemTime::now());
+        // One after the other is the only order that the server keeps within a sequence.
+        let max_in_flight = match &sequence_mode {
+            SequenceMode::Static { start, end, .. } if !(*start && *end) => 1,
+            _ => options.max_in_flight.get(),
+        };
+        Ok(Self {
+            model: ModelId::new(options.model_name.clone(), options.model_version),
+            subtask,
+            client: SharedClient::get(options)?,
+            priority: options.priority,
+            sequence_mode,
+            sequence_counter: AtomicU64::new(first),
+            max_in_flight,
+            slots: Arc::new(Semaphore::new(max_in_flight as usize)),
+            metrics: FunctionMetrics::new(&options.model_name, subtask),
+        })
+    }
+
+    /// The client of the endpoint, shared by functions with equal transport settings.
+    ///
+    /// What is called directly is not retried and not counted: see [`call`](Self::call).
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client.client
+    }
+
+    /// Counts rows, calls and failures.
+    #[must_use]
+    pub fn metrics(&self) -> &FunctionMetrics {
+        &self.metrics
+    }
+
+    /// The place in a sequence for the next logical request, if it has one at all.
+    ///
+    /// In auto-increment mode each call takes a new ID, also when calls run concurrently: call
+    /// it once for a row, and keep the result when the row has to be sent again.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Input`] when the server could not take the ID; checked options never lead
+    /// to that.
+    pub fn next_sequence(&self) -> Result<Option<Sequence>, Error> {
+        let (id, start, end) = match &self.sequence_mode {
+            SequenceMode::Static { id, start, end } => (id.clone(), *start, *end),
+            SequenceMode::PerRequest { base, .. } => {
+                // Only uniqueness matters, so no order with other memory is needed.
+                let counter = self.sequence_counter.fetch_add(1, Ordering::Relaxed);
+                let subtask_index = self.subtask.index();
+                let id = base.sequence_id(subtask_index, counter);
+                debug!(sequence_id = %id, base = %base, subtask_index, counter, "took a sequence ID");
+                (id, true, true)
+            }
+            _ => return Ok(None),
+        };
+        let id = SequenceId::text(id).map_err(|invalid| {
+            Error::new(ErrorKind::Input, invalid.to_string()).in_subtask(self.subtask)
+        })?;
+        Ok(Some(Sequence { id, start, end }))
+    }
+
+    /// Waits for the right to have one more request under way, as `max-in-flight` allows.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::State`] when the function is closed meanwhile.
+    pub async fn slot(&self) -> Result<Slot, Error> {
+        let permit = Arc::clone(&self.slots).acquire_owned().await;
+        permit.map(Slot).map_err(|_| {
+            let message = "the function was closed before the row was sent";
+            Error::new(ErrorKind::State, message).in_subtask(self.subtask)
+        })
+    }
+
+    /// Sends an inference request, in the place of a sequence that [`next_sequence`] gave.
+    ///
+    /// The option `priority` is added to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    ///
+    /// [`next_sequence`]: Self::next_sequence
+    pub async fn infer(
+        &self,
+        mut request: InferRequest,
+        sequence: Option<&Sequence>,
+    ) -> Result<InferResponse, Error> {
+        if let Some(priority) = self.priority {
+            request = request.priority(priority);
+        }
+        if let Some(sequence) = sequence {
+            request = request.sequence(sequence.clone());
+        }
+        let request = &request;
+        self.call(sequence, |client| async move { client.infer(request).await }).await
+    }
+
+    /// Asks for the model's metadata and configuration; where the server cannot be reached or is
+    /// not ready, asks again until `wait` is over.
+    pub(crate) async fn look_up_model(
+        &self,
+        wait: Duration,
+    ) -> Result<(ModelMetadata, ModelConfig), Error> {
+        const PAUSE: Duration = Duration::from_millis(500);
+        let deadline = Instant::now() + wait;
+        loop {
+            let look_up = async {
+                let metadata = self.client().model_metadata(&self.model).await?;
+                let config = self.client().model_config(&self.model).await?;
+                Ok((metadata, config))
+            };
+            let error: triton_client::Error = match look_up.await {
+                Ok(found) => return Ok(found),
+                Err(error) => error,
+            };
+            if !error.is_transient() || Instant::now() + PAUSE > deadline {
+                let message = match wait.is_zero() {
+                    true => "the model could not be looked up".to_owned(),
+                    false => format!("the model could not be looked up within {wait:?}"),
+                };
+                return Err(Error::call(message, error));
+            }
+            info!(model = %self.model, %error, "waiting for the server");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits until no call is under way, then refuses every further one; gives up at `deadline`.
+    pub(crate) async fn drain(&self, deadline: Instant) -> Result<(), Error> {
+        let all = self.slots.acquire_many(self.max_in_flight);
+        let drained = timeout_at(deadline, all).await;
+        self.slots.close();
+        match drained {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::new(
+                ErrorKind::Close,
+                "rows were still under way when the time to close was up",
+            )),
+        }
+    }
+
+    pub(crate) async fn with_client<T, F>(
+        &self,
+        operation: impl FnOnce(Client) -> F,
+    ) -> Result<T, triton_client::Error>
+    where
+        F: Future<Output = Result<T, triton_client::Error>>,
+    {
+        let _place = self.client.place().await;
+        operation(self.client.client.clone()).await
+    }
+}
+
+/// Where the counter of generated IDs begins in an `open` at the time `now`.
+fn first_counter(mode: &SequenceMode, now: SystemTime) -> u64 {
+    let SequenceMode::PerRequest { counter, .. } = mode else {
+        return 0;
+    };
+    // A clock before 1970 is out of order; so far off, no number is better than another.
+    let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let number = match counter {
+        CounterInitStrategy::EpochMillis => since_1970.as_millis(),
+        CounterInitStrategy::NanoTime => since_1970.as_nanos(),
+        _ => 0,
+    };
+    // Nanoseconds fill 64 bits in the year 2554.
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use super::*;
+
+    fn open(extra: &[(&str, &str)], subtask: Subtask) -> OpenSubtask {
+        let common = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
+        let options = TritonOptions::parse(common.iter().chain(extra).copied()).unwrap();
+        OpenSubtask::new(&options, subtask).unwrap()
+    }
+
+    fn next_id(open: &OpenSubtask) -> String {
+        open.next_sequence().unwrap().unwrap().id.to_string()
+    }
+
+    const AUTO: [(&str, &str); 2] =
+        [("sequence-id", "flink-job-123"), ("sequence-id-auto-increment", "true")];
+
+    #[tokio::test]
+    async fn ids_count_from_zero_in_each_subtask() {
+        for index in [0, 1] {
+            let open = open(&AUTO, Subtask::new(index, 2, 0).unwrap());
+            assert_eq!(next_id(&open), format!("flink-job-123-{index}-0"));
+            assert_eq!(next_id(&open), format!("flink-job-123-{index}-1"));
+        }
+    }
+
+    #[tokio::test]
+    async fn concurrent_requests_never_share_an_id() {
+        let open = &open(&AUTO, Subtask::new(0, 1, 0).unwrap());
+        let ids: BTreeSet<String> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| (0..500).map(|_| next_id(open)).collect::<Vec<_>>()))
+                .collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        let expected = (0..4000).map(|counter| format!("flink-job-123-0-{counter}")).collect();
+        assert_eq!(ids, expected);
+    }
+
+    #[tokio::test]
+    async fn a_static_sequence_keeps_its_id_and_flags() {
+        let flags = [("sequence-id", "call-7"), ("sequence-end", "true")];
+        let open = open(&flags, Subtask::new(0, 1, 0).unwrap());
+        let first = open.next_sequence().unwrap().unwrap();
+        assert_eq!((first.start, first.end), (false, true));
+        assert_eq!(open.next_sequence().unwrap(), Some(first));
+        assert_eq!(open.max_in_flight, 1);
+    }
+
+    #[test]
+    fn the_counter_begins_where_its_strategy_says() {
+        let now = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
+        for (strategy, first) in [
+            ("ZERO", 0),
+            ("EPOCH_MILLIS", 1_700_000_000_123),
+            ("NANO_TIME", 1_700_000_000_123_456_789),
+        ] {
+            let options = TritonOptions::parse([
+                ("endpoint", "h"),
+                ("model-name", "m"),
+                AUTO[0],
+                AUTO[1],
+                ("sequence-id-counter-init-strategy", strategy),
+            ]);
+            let mode = options.unwrap().sequence_mode().clone();
+            assert_eq!(first_counter(&mode, now), first, "{strategy:?}");
+            let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+            assert_eq!(first_counter(&mode, before_1970), 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn draining_waits_for_the_slots_and_gives_up_at_its_deadline() {
+        let open = open(&[], Subtask::new(0, 1, 0).unwrap());
+        let slot = open.slot().await.unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let error = open.drain(deadline).await.unwrap_err();
+        assert_eq!((error.kind(), Instant::now()), (ErrorKind::Close, deadline));
+        drop(slot);
+        assert_eq!(open.slot().await.unwrap_err().kind(), ErrorKind::State);
+    }
+}

@@ -1,0 +1,311 @@
+//! Rows to the binary form of tensors and back, one column of one row at a time.
+//!
+//! A row is encoded by itself, before anything is sent: a bad value is found in its own row, and
+//! rows that travel together are laid behind each other by copying bytes.
+
+use bytes::{BufMut as _, BytesMut};
+use half::f16;
+use triton_client::{Tensor, TensorElement, TensorError};
+
+use crate::{Column, DataType, Error, ErrorKind, Value};
+
+/// The value of one column in the binary form of its tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EncodedCell {
+    /// The size of each dimension, without any for the batch.
+    pub(crate) shape: Vec<usize>,
+    /// The elements, row-major.
+    pub(crate) data: BytesMut,
+}
+
+/// Encodes one value; an error names the column.
+pub(crate) fn encode(column: &Column, value: &Value) -> Result<EncodedCell, Error> {
+    let rank = column.data_type.rank();
+    let mut encoder = Encoder {
+        scalar: column.data_type.scalar(),
+        rank,
+        shape: Vec::with_capacity(rank),
+        data: BytesMut::new(),
+    };
+    match encoder.value(value, 0) {
+        Ok(()) => {
+            // An empty array does not show the dimensions that lie within it.
+            encoder.shape.resize(rank, 0);
+            Ok(EncodedCell {
+                shape: encoder.shape,
+                data: encoder.data,
+            })
+        }
+        Err(message) => {
+            let kind = if value_holds_null(value) { ErrorKind::NullInput } else { ErrorKind::Input };
+            Err(Error::new(kind, format!("column '{}': {message}", column.name)))
+        }
+    }
+}
+
+fn value_holds_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(values) => values.iter().any(value_holds_null),
+        _ => false,
+    }
+}
+
+struct Encoder<'a> {
+    scalar: &'a DataType,
+    rank: usize,
+    shape: Vec<usize>,
+    data: BytesMut,
+}
+
+impl Encoder<'_> {
+    fn value(&mut self, value: &Value, depth: usize) -> Result<(), String> {
+        if depth == self.rank {
+            return self.scalar(value);
+        }
+        let Value::Array(values) = value else {
+            return Err(format!("expected an ARRAY, found {}", value.kind()));
+        };
+        match self.shape.get(depth) {
+            None => self.shape.push(values.len()),
+            Some(size) if *size == values.len() => {}
+            Some(size) => {
+                return Err(format!(
+                    "its arrays differ in length ({size} and {}), so they make no tensor",
+                    values.len()
+                ));
+            }
+        }
+        values.iter().try_for_each(|value| self.value(value, depth + 1))
+    }
+
+    fn scalar(&mut self, value: &Value) -> Result<(), String> {
+        match (self.scalar, value) {
+            (DataType::Boolean, Value::Boolean(value)) => self.data.put_u8(u8::from(*value)),
+            (DataType::TinyInt, Value::TinyInt(value)) => self.data.put_i8(*value),
+            (DataType::SmallInt, Value::SmallInt(value)) => self.data.put_i16_le(*value),
+            (DataType::Integer, Value::Integer(value)) => self.data.put_i32_le(*value),
+            (DataType::BigInt, Value::BigInt(value)) => self.data.put_i64_le(*value),
+            (DataType::UnsignedTinyInt, Value::UnsignedTinyInt(value)) => self.data.put_u8(*value),
+            (DataType::UnsignedSmallInt, Value::UnsignedSmallInt(value)) => {
+                self.data.put_u16_le(*value);
+            }
+            (DataType::UnsignedInteger, Value::UnsignedInteger(value)) => {
+                self.data.put_u32_le(*value);
+            }
+            (DataType::UnsignedBigInt, Value::UnsignedBigInt(value)) => {
+                self.data.put_u64_le(*value);
+            }
+            (DataType::Float16, Value::Float16(value)) => {
+                self.data.put_u16_le(f16::from_f32(*value).to_bits());
+            }
+            (DataType::Float, Value::Float(value)) => self.data.put_f32_le(*value),
+            (DataType::Double, Value::Double(value)) => self.data.put_f64_le(*value),
+            (DataType::String, Value::String(text)) => self.byte_string(text.as_bytes())?,
+            (DataType::Bytes, Value::Bytes(bytes)) => self.byte_string(bytes)?,
+            (expected, found) => {
+                return Err(format!("expected {expected}, found {}", found.kind()));
+            }
+        }
+        Ok(())
+    }
+
+    fn byte_string(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let length = u32::try_from(bytes.len())
+            .map_err(|_| format!("an element of {} bytes is longer than 4 GiB", bytes.len()))?;
+        self.data.put_u32_le(length);
+        self.data.put_slice(bytes);
+        Ok(())
+    }
+}
+
+/// The values of one column for the `rows` rows of an answer, from its output tensor.
+///
+/// `batched` says whether the tensor has a leading batch dimension; without one there is one row.
+pub(crate) fn decode(
+    column: &Column,
+    tensor: &Tensor,
+    batched: bool,
+    rows: usize,
+) -> Result<Vec<Value>, Error> {
+    let shape = row_shape(column, tensor, batched, rows)?;
+    let output_error = |message: String| output_error(tensor, &message);
+    let scalars = scalars(column.data_type.scalar(), tensor).map_err(output_error)?;
+    let mut scalars = scalars.into_iter();
+    let values = (0..rows).map(|_| nest(shape, &mut scalars));
+    values
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| output_error(format!("its shape {shape:?} does not hold its elements")))
+}
+
+/// The shape of one row's value in an output tensor: a dimension for each array of the column.
+pub(crate) fn row_shape<'a>(
+    column: &Column,
+    tensor: &'a Tensor,
+    batched: bool,
+    rows: usize,
+) -> Result<&'a [usize], Error> {
+    let shape = match (batched, tensor.shape()) {
+        (false, shape) => shape,
+        (true, [batch, shape @ ..]) if *batch == rows => shape,
+        (true, shape) => {
+            let message = format!("expected a batch of {rows}, found shape {shape:?}");
+            return Err(output_error(tensor, &message));
+        }
+    };
+    let rank = column.data_type.rank();
+    let one_scalar = rank == 0 && shape.iter().all(|size| *size == 1);
+    if !one_scalar && rank != shape.len() {
+        let message = format!("expected {}, found shape {shape:?}", column.data_type);
+        return Err(output_error(tensor, &message));
+    }
+    Ok(&shape[..rank])
+}
+
+fn output_error(tensor: &Tensor, message: &str) -> Error {
+    Error::new(ErrorKind::Output, format!("output '{}': {message}", tensor.name()))
+}
+
+/// Groups scalars into arrays of the sizes in `shape`.
+fn nest(shape: &[usize], scalars: &mut impl Iterator<Item = Value>) -> Option<Value> {
+    match shape {
+        [] => scalars.next(),
+        [size, inner @ ..] => {
+            let values = (0..*size).map(|_| nest(inner, &mut *scalars));
+            values.collect::<Option<Vec<_>>>().map(Value::Array)
+        }
+    }
+}
+
+fn scalars(scalar: &DataType, tensor: &Tensor) -> Result<Vec<Value>, String> {
+    fn all<T: TensorElement>(
+        tensor: &Tensor,
+        wrap: impl Fn(T) -> Value,
+    ) -> Result<Vec<Value>, TensorError> {
+        Ok(tensor.values::<T>()?.iter().copied().map(wrap).collect())
+    }
+    let values = match scalar {
+        DataType::Boolean => all(tensor, Value::Boolean),
+        DataType::TinyInt => all(tensor, Value::TinyInt),
+        DataType::SmallInt => all(tensor, Value::SmallInt),
+        DataType::Integer => all(tensor, Value::Integer),
+        DataType::BigInt => all(tensor, Value::BigInt),
+        DataType::UnsignedTinyInt => all(tensor, Value::UnsignedTinyInt),
+        DataType::UnsignedSmallInt => all(tensor, Value::UnsignedSmallInt),
+        DataType::UnsignedInteger => all(tensor, Value::UnsignedInteger),
+        DataType::UnsignedBigInt => all(tensor, Value::UnsignedBigInt),
+        DataType::Float16 => all(tensor, |value: f16| Value::Float16(value.to_f32())),
+        DataType::Float => all(tensor, Value::Float),
+        DataType::Double => all(tensor, Value::Double),
+        DataType::Bytes => {
+            let strings = tensor.byte_strings().map_err(|error| error.to_string())?;
+            return Ok(strings.map(|bytes| Value::Bytes(bytes.to_vec())).collect());
+        }
+        DataType::String => {
+            let strings = tensor.byte_strings().map_err(|error| error.to_string())?;
+            return strings.enumerate().map(text).collect();
+        }
+        DataType::Array(_) => return Err("an array is no scalar".to_owned()),
+    };
+    values.map_err(|error| error.to_string())
+}
+
+fn text((index, bytes): (usize, &[u8])) -> Result<Value, String> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(Value::String(text.to_owned())),
+        Err(_) => Err(format!(
+            "element {index} is not UTF-8, which a STRING must be; make the column BYTES"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A value of each scalar type, at an edge of its range.
+    fn examples() -> Vec<(DataType, Value)> {
+        vec![
+            (DataType::Boolean, Value::Boolean(true)),
+            (DataType::TinyInt, Value::TinyInt(i8::MIN)),
+            (DataType::SmallInt, Value::SmallInt(i16::MIN)),
+            (DataType::Integer, Value::Integer(i32::MIN)),
+            (DataType::BigInt, Value::BigInt(i64::MIN)),
+            (DataType::UnsignedTinyInt, Value::UnsignedTinyInt(u8::MAX)),
+            (DataType::UnsignedSmallInt, Value::UnsignedSmallInt(u16::MAX)),
+            (DataType::UnsignedInteger, Value::UnsignedInteger(u32::MAX)),
+            (DataType::UnsignedBigInt, Value::UnsignedBigInt(u64::MAX)),
+            (DataType::Float16, Value::Float16(-0.5)),
+            (DataType::Float, Value::Float(f32::MIN_POSITIVE)),
+            (DataType::Double, Value::Double(f64::INFINITY)),
+            (DataType::String, Value::String("größe".into())),
+            (DataType::Bytes, Value::Bytes(vec![0, 0xff])),
+        ]
+    }
+
+    /// The tensor of rows that were encoded one by one.
+    fn batch(column: &Column, rows: &[Value]) -> Tensor {
+        let cells: Vec<_> = rows.iter().map(|value| encode(column, value).unwrap()).collect();
+        let mut shape = vec![rows.len()];
+        shape.extend(&cells[0].shape);
+        let data: Vec<u8> = cells.iter().flat_map(|cell| cell.data.to_vec()).collect();
+        Tensor::from_raw("t", column.data_type.tensor_datatype(), shape, data.into()).unwrap()
+    }
+
+    #[test]
+    fn every_type_survives_both_ways_as_scalar_and_in_arrays() {
+        let examples = examples();
+        assert_eq!(examples.len(), DataType::SCALARS.len());
+        for (data_type, value) in examples {
+            let column = Column::new("c", data_type.clone());
+            let rows = vec![value.clone(), value.clone()];
+            assert_eq!(decode(&column, &batch(&column, &rows), true, 2).unwrap(), rows);
+
+            let array = DataType::Array(Box::new(DataType::Array(Box::new(data_type))));
+            let column = Column::new("c", array);
+            let inner = Value::Array(vec![value.clone(), value.clone(), value]);
+            let rows = vec![Value::Array(vec![inner.clone(), inner])];
+            let tensor = batch(&column, &rows);
+            assert_eq!(tensor.shape(), [1, 2, 3]);
+            assert_eq!(decode(&column, &tensor, true, 1).unwrap(), rows);
+        }
+    }
+
+    #[test]
+    fn no_type_takes_the_value_of_another_or_null() {
+        let examples = examples();
+        for (data_type, _) in &examples {
+            let column = Column::new("c", data_type.clone());
+            for (other, value) in &examples {
+                assert_eq!(encode(&column, value).is_ok(), data_type == other, "{other}");
+            }
+            let error = encode(&column, &Value::Null).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NullInput);
+        }
+    }
+
+    #[test]
+    fn arrays_must_be_rectangular() {
+        let column = Column::new(
+            "c",
+            DataType::Array(Box::new(DataType::Array(Box::new(DataType::Integer)))),
+        );
+        let array = |length: usize| Value::Array(vec![Value::Integer(1); length]);
+        let error = encode(&column, &Value::Array(vec![array(2), array(3)])).unwrap_err();
+        insta::assert_snapshot!(error, @"");
+        let empty = encode(&column, &Value::Array(vec![])).unwrap();
+        assert_eq!(empty.shape, [0, 0]);
+    }
+
+    #[test]
+    fn an_answer_of_another_size_or_shape_is_refused() {
+        let column = Column::new("c", DataType::Integer);
+        let tensor = Tensor::from_slice("t", [2, 1], &[1, 2]).unwrap();
+        insta::assert_snapshot!(decode(&column, &tensor, true, 3).unwrap_err(), @"");
+        let tensor = Tensor::from_slice("t", [1, 2], &[1, 2]).unwrap();
+        insta::assert_snapshot!(decode(&column, &tensor, true, 1).unwrap_err(), @"");
+        let tensor = Tensor::from_byte_strings("t", [1], [b"\xff"]).unwrap();
+        let column = Column::new("c", DataType::String);
+        insta::assert_snapshot!(decode(&column, &tensor, true, 1).unwrap_err(), @"");
+    }
+}
