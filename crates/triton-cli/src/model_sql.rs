@@ -127,8 +127,9 @@ impl Parser {
     }
 
     fn data_type(&mut self) -> Result<DataType, SqlError> {
-        const EXPECTED: &str = "a type: BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, \
-                                STRING or ARRAY<…> of these";
+        const EXPECTED: &str = "a type: BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, each with UNSIGNED \
+                                or without, FLOAT16, FLOAT, DOUBLE, STRING, BYTES or ARRAY<…> of \
+                                these";
         let location = self.location();
         let name = match self.peek() {
             Some(Token::Word(word)) if word.quote_style.is_none() => word.value.to_uppercase(),
@@ -140,9 +141,11 @@ impl Parser {
             "SMALLINT" => DataType::SmallInt,
             "INT" | "INTEGER" => DataType::Integer,
             "BIGINT" => DataType::BigInt,
+            "FLOAT16" => DataType::Float16,
             "FLOAT" => DataType::Float,
             "DOUBLE" => DataType::Double,
             "STRING" => DataType::String,
+            "BYTES" => DataType::Bytes,
             "ARRAY" => {
                 self.position += 1;
                 self.expect(&Token::Lt)?;
@@ -158,6 +161,11 @@ impl Parser {
         self.position += 1;
         if data_type == DataType::Double {
             self.optional_keyword("PRECISION");
+        }
+        if let Some(unsigned) = unsigned(&data_type)
+            && self.optional_keyword("UNSIGNED")
+        {
+            return Ok(unsigned);
         }
         Ok(data_type)
     }
@@ -285,6 +293,17 @@ impl Parser {
     }
 }
 
+/// The type that `UNSIGNED` makes of another, as in MySQL; Flink's SQL has none such.
+fn unsigned(data_type: &DataType) -> Option<DataType> {
+    match data_type {
+        DataType::TinyInt => Some(DataType::UnsignedTinyInt),
+        DataType::SmallInt => Some(DataType::UnsignedSmallInt),
+        DataType::Integer => Some(DataType::UnsignedInteger),
+        DataType::BigInt => Some(DataType::UnsignedBigInt),
+        _ => None,
+    }
+}
+
 /// The token at which reading stopped, as a message names it.
 struct Found<'a>(Option<&'a Token>);
 
@@ -345,6 +364,20 @@ mod tests {
         assert!(parse(sql).is_ok());
     }
 
+    #[test]
+    fn every_type_is_read_as_it_is_written() {
+        for data_type in DataType::SCALARS {
+            let sql = format!(
+                "CREATE MODEL m INPUT (x {data_type}) OUTPUT (y ARRAY<{data_type}> NOT NULL) \
+                 WITH ('provider' = 'triton')"
+            );
+            let schema = parse(&sql).unwrap().schema;
+            assert_eq!(schema.inputs[0].data_type, *data_type);
+            let array = DataType::Array(Box::new(data_type.clone()));
+            assert_eq!(schema.outputs[0].data_type, array);
+        }
+    }
+
     fn message(sql: &str) -> String {
         parse(sql).expect_err("must be refused").to_string()
     }
@@ -353,7 +386,7 @@ mod tests {
     fn what_is_wrong_is_named_with_its_place() {
         insta::assert_snapshot!(message(""), @"line 1, column 1: expected CREATE, found the end of the file");
         insta::assert_snapshot!(message("CREATE TABLE t"), @"line 1, column 8: expected MODEL, found 'TABLE'");
-        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x DECIMAL(3, 1))"), @"line 1, column 25: expected a type: BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, STRING or ARRAY<…> of these, found 'DECIMAL'");
+        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x DECIMAL(3, 1))"), @"line 1, column 25: expected a type: BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, each with UNSIGNED or without, FLOAT16, FLOAT, DOUBLE, STRING, BYTES or ARRAY<…> of these, found 'DECIMAL'");
         insta::assert_snapshot!(message("CREATE MODEL m INPUT (x INT) WITH ()"), @"line 1, column 30: expected OUTPUT, found 'WITH'");
         insta::assert_snapshot!(message("CREATE MODEL m INPUT (x ARRAY<INT) OUTPUT"), @"line 1, column 34: expected '>', found ')'");
         insta::assert_snapshot!(message(&SEED.replace("'triton'", "'openai'")), @"line 6, column 24: option 'provider': expected 'triton', found 'openai'");

@@ -15,11 +15,8 @@ use triton_options::{
 use crate::arguments::PredictArguments;
 use crate::failure::{Failure, describe};
 use crate::model_sql::{self, ModelDefinition};
-use crate::progress::{Progress, Summary, say};
+use crate::progress::{Progress, Summary};
 use crate::table::{InputRow, TableReader, TableWriter};
-
-/// How many rows each subtask has under way at once.
-const IN_FLIGHT_PER_SUBTASK: usize = 16;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &PredictArguments) -> Result<Summary, Failure> {
@@ -29,9 +26,6 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<Summary, Failure> {
     let options = model.options.parse().map_err(|errors| {
         Failure::usage(anyhow!(errors).context(arguments.model.display().to_string()))
     })?;
-    for warning in options.warnings() {
-        say(&format!("warning: {warning}"));
-    }
     let in_flight = in_flight(&options, arguments.parallelism)?;
     let reader = TableReader::open(&arguments.input, &model.schema.inputs)?;
     let bytes = fs_err::metadata(&arguments.input)
@@ -49,7 +43,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<Summary, Failure> {
         )?;
         let mut progress = Progress::start(bytes);
         let predicted = predict(&functions, reader, writer, in_flight, &mut progress).await;
-        close_functions(functions).await?;
+        close_functions(&functions).await?;
         predicted?;
         Ok(progress.finish(arguments.parallelism))
     });
@@ -97,7 +91,11 @@ fn in_flight(options: &TritonOptions, parallelism: u32) -> Result<usize, Failure
                 SEQUENCE_ID_AUTO_INCREMENT.key()
             )))
         }
-        _ => Ok(IN_FLIGHT_PER_SUBTASK * parallelism as usize),
+        // As many as the functions send at once, and as many more as their batches gather.
+        _ => {
+            let rows = options.max_in_flight.get() as usize * options.batch_size.get() as usize;
+            Ok(rows.saturating_mul(parallelism as usize))
+        }
     }
 }
 
@@ -109,10 +107,10 @@ async fn open_functions(
     let mut functions = Vec::new();
     for index in 0..parallelism {
         let subtask = Subtask::new(index, parallelism, 0).map_err(Failure::usage)?;
-        let mut function = InferenceFunction::new(options.clone(), model.schema.clone())
-            .map_err(Failure::usage)?;
+        let function = InferenceFunction::new(options.clone(), model.schema.clone());
+        let function = function.map_err(Failure::usage)?;
         if let Err(error) = function.open(subtask).await {
-            close_functions(functions).await?;
+            close_functions(&functions).await?;
             return Err(Failure::server(error));
         }
         functions.push(Arc::new(function));
@@ -120,14 +118,14 @@ async fn open_functions(
     Ok(functions)
 }
 
-async fn close_functions(functions: Vec<Arc<InferenceFunction>>) -> Result<(), Failure> {
+/// Closes every function, also after one that fails to.
+async fn close_functions(functions: &[Arc<InferenceFunction>]) -> Result<(), Failure> {
+    let mut result = Ok(());
     for function in functions {
-        // Every prediction is over by now, so this is the last owner.
-        if let Some(mut function) = Arc::into_inner(function) {
-            function.close().await.map_err(Failure::server)?;
-        }
+        let closed = function.close().await.map_err(Failure::server);
+        result = result.and(closed);
     }
-    Ok(())
+    result
 }
 
 /// Hands rows to the subtasks in turn, and writes the answers in the order of the rows.

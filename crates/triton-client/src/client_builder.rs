@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use triton_options::Endpoint;
+use triton_options::{Endpoint, UserInfo};
 
 use crate::client::InferenceSettings;
 use crate::extensions::Extensions;
@@ -180,7 +183,14 @@ impl ClientBuilder {
     ///
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when a certificate, a key,
     /// the TLS server name or the proxy's address cannot be read, or do not go together.
-    pub fn build(self) -> Result<Client, Error> {
+    pub fn build(mut self) -> Result<Client, Error> {
+        // Not in the URL, which HTTP libraries write to their logs.
+        if let Some(credentials) = self.endpoint.user_info().and_then(basic_authentication) {
+            self.calls
+                .headers
+                .entry(AUTHORIZATION)
+                .or_insert(credentials);
+        }
         let transport = Transport::new(self.endpoint, &self.connections, self.response_limit)?;
         Ok(Client {
             transport: Arc::new(transport),
@@ -189,4 +199,13 @@ impl ClientBuilder {
             extensions: Arc::new(Extensions::default()),
         })
     }
+}
+
+/// User info as HTTP basic authentication (RFC 7617); base64 always makes a header's value.
+fn basic_authentication(user_info: &UserInfo) -> Option<HeaderValue> {
+    let UserInfo { name, password, .. } = user_info;
+    let credentials = STANDARD.encode(format!("{}:{}", name.expose(), password.expose()));
+    let mut value = HeaderValue::try_from(format!("Basic {credentials}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }

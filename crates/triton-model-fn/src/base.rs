@@ -64,9 +64,10 @@ impl<P> FunctionBase<P> {
         let message = match &*state {
             State::Closed => None,
             State::Opening(other) => Some(format!("the function is being opened, in {other}")),
-            State::Open(open) => {
-                Some(format!("the function is open already, in {}", open.subtask.subtask))
-            }
+            State::Open(open) => Some(format!(
+                "the function is open already, in {}",
+                open.subtask.subtask
+            )),
         };
         if let Some(message) = message {
             return Err(Error::new(ErrorKind::State, message).in_subtask(subtask));
@@ -89,10 +90,11 @@ impl<P> FunctionBase<P> {
     pub fn opened(&self) -> Result<Arc<Opened<P>>, Error> {
         match &*self.lock() {
             State::Open(open) => Ok(Arc::clone(open)),
-            State::Opening(subtask) => {
-                Err(Error::new(ErrorKind::State, "the function is still being opened")
-                    .in_subtask(*subtask))
-            }
+            State::Opening(subtask) => Err(Error::new(
+                ErrorKind::State,
+                "the function is still being opened",
+            )
+            .in_subtask(*subtask)),
             State::Closed => Err(Error::new(
                 ErrorKind::State,
                 "the function is not open: call open before predict",
@@ -109,7 +111,10 @@ impl<P> FunctionBase<P> {
     /// # Errors
     ///
     /// [`ErrorKind::Close`] with everything that went wrong; the base is closed all the same.
-    pub async fn close<F>(&self, stop: impl FnOnce(Arc<Opened<P>>, Instant) -> F) -> Result<(), Error>
+    pub async fn close<F>(
+        &self,
+        stop: impl FnOnce(Arc<Opened<P>>, Instant) -> F,
+    ) -> Result<(), Error>
     where
         F: Future<Output = Result<(), Error>> + Send,
     {
@@ -121,8 +126,11 @@ impl<P> FunctionBase<P> {
         let deadline = Instant::now() + self.options.timeout.get();
         let stopped = stop(open, deadline).await;
         let drained = subtask.drain(deadline).await;
-        let failures: Vec<String> =
-            [stopped, drained].into_iter().filter_map(Result::err).map(|e| e.to_string()).collect();
+        let failures: Vec<String> = [stopped, drained]
+            .into_iter()
+            .filter_map(Result::err)
+            .map(|e| e.to_string())
+            .collect();
         if failures.is_empty() {
             return Ok(());
         }
@@ -184,10 +192,10 @@ mod tests {
         let base = base();
         let subtask = Subtask::new(1, 2, 3).unwrap();
         let opening = base.begin(subtask).unwrap();
-        insta::assert_snapshot!(base.begin(subtask).unwrap_err(), @"");
-        insta::assert_snapshot!(base.opened().unwrap_err(), @"");
+        insta::assert_snapshot!(base.begin(subtask).unwrap_err(), @"subtask 1 of 2, attempt 3: the function is being opened, in subtask 1 of 2, attempt 3");
+        insta::assert_snapshot!(base.opened().unwrap_err(), @"subtask 1 of 2, attempt 3: the function is still being opened");
         opening.finish(());
-        insta::assert_snapshot!(base.begin(subtask).unwrap_err(), @"");
+        insta::assert_snapshot!(base.begin(subtask).unwrap_err(), @"subtask 1 of 2, attempt 3: the function is open already, in subtask 1 of 2, attempt 3");
         assert!(base.opened().is_ok());
     }
 
@@ -201,7 +209,7 @@ mod tests {
             close(&base).await.unwrap();
             close(&base).await.unwrap();
             insta::allow_duplicates! {
-                insta::assert_snapshot!(base.opened().unwrap_err(), @"");
+                insta::assert_snapshot!(base.opened().unwrap_err(), @"the function is not open: call open before predict");
             }
         }
     }

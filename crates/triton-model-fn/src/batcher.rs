@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
@@ -22,7 +22,7 @@ struct Waiting {
 #[derive(Debug)]
 pub(crate) struct Batcher {
     rows: mpsc::Sender<Waiting>,
-    stop: Arc<Notify>,
+    stop: watch::Sender<bool>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -31,8 +31,8 @@ impl Batcher {
     pub(crate) fn start(open: Arc<OpenSubtask>, plan: Arc<TensorPlan>, delay: Duration) -> Self {
         // One batch can wait while another is collected.
         let (rows, waiting) = mpsc::channel(plan.rows_per_request);
-        let stop = Arc::new(Notify::new());
-        let task = tokio::spawn(collect(open, plan, delay, waiting, Arc::clone(&stop)));
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(collect(open, plan, delay, waiting, stopped));
         Self {
             rows,
             stop,
@@ -45,15 +45,27 @@ impl Batcher {
     /// Dropping the future gives the row up; if its request has not left yet, it is left out.
     pub(crate) async fn answer(&self, row: EncodedRow) -> Result<Vec<Value>, Error> {
         let (answer, answered) = oneshot::channel();
-        let closed = || Error::new(ErrorKind::State, "the function was closed before the row was sent");
-        self.rows.send(Waiting { row, answer }).await.map_err(|_| closed())?;
+        let closed = || {
+            Error::new(
+                ErrorKind::State,
+                "the function was closed before the row was sent",
+            )
+        };
+        self.rows
+            .send(Waiting { row, answer })
+            .await
+            .map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
 
     /// Stops taking rows and waits for those under way, until `deadline`.
     pub(crate) async fn close(&self, deadline: Instant) -> Result<(), Error> {
-        self.stop.notify_one();
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.stop.send_replace(true);
+        let task = self
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let Some(mut task) = task else {
             return Ok(());
         };
@@ -86,7 +98,7 @@ async fn collect(
     plan: Arc<TensorPlan>,
     delay: Duration,
     mut waiting: mpsc::Receiver<Waiting>,
-    stop: Arc<Notify>,
+    mut stop: watch::Receiver<bool>,
 ) {
     // Dropped with this task, which aborts the requests of a function that is gone.
     let mut requests = JoinSet::new();
@@ -94,7 +106,7 @@ async fn collect(
         let first = tokio::select! {
             first = waiting.recv() => first,
             // What was handed over before is still answered; then `recv` finds the end.
-            () = stop.notified() => {
+            () = stopped(&mut stop) => {
                 waiting.close();
                 waiting.recv().await
             }
@@ -108,9 +120,12 @@ async fn collect(
             // Rows that wait already are taken even after the deadline.
             match waiting.try_recv() {
                 Ok(row) => batch.push(row),
-                Err(_) => match timeout_at(deadline, waiting.recv()).await {
-                    Ok(Some(row)) => batch.push(row),
-                    Ok(None) | Err(_) => break,
+                Err(_) => tokio::select! {
+                    row = timeout_at(deadline, waiting.recv()) => match row {
+                        Ok(Some(row)) => batch.push(row),
+                        Ok(None) | Err(_) => break,
+                    },
+                    () = stopped(&mut stop) => break,
                 },
             }
         }
@@ -126,11 +141,23 @@ async fn collect(
     while requests.join_next().await.is_some() {}
 }
 
+/// Waits until the batcher is told to stop, or is dropped.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // What it returns holds a lock, so it is dropped at once.
+    let _ = stop.wait_for(|stop| *stop).await.is_ok();
+}
+
 /// Rows of one shape each; rows that nobody waits for any more are left out.
 fn by_shape(batch: Vec<Waiting>) -> Vec<Vec<Waiting>> {
     let mut groups: Vec<Vec<Waiting>> = Vec::new();
-    for waiting in batch.into_iter().filter(|waiting| !waiting.answer.is_closed()) {
-        match groups.iter_mut().find(|group| group[0].row.has_shape_of(&waiting.row)) {
+    for waiting in batch
+        .into_iter()
+        .filter(|waiting| !waiting.answer.is_closed())
+    {
+        match groups
+            .iter_mut()
+            .find(|group| group[0].row.has_shape_of(&waiting.row))
+        {
             Some(group) => group.push(waiting),
             None => groups.push(vec![waiting]),
         }
@@ -139,8 +166,10 @@ fn by_shape(batch: Vec<Waiting>) -> Vec<Vec<Waiting>> {
 }
 
 async fn answer_group(open: &OpenSubtask, plan: &TensorPlan, group: Vec<Waiting>) {
-    let (rows, answers): (Vec<_>, Vec<_>) =
-        group.into_iter().map(|waiting| (waiting.row, waiting.answer)).unzip();
+    let (rows, answers): (Vec<_>, Vec<_>) = group
+        .into_iter()
+        .map(|waiting| (waiting.row, waiting.answer))
+        .unzip();
     let rows: Vec<&EncodedRow> = rows.iter().collect();
     let mut answers = answers.into_iter();
     for PartAnswer { range, result } in row_batch::answer(open, plan, rows.as_slice()).await {
@@ -149,7 +178,10 @@ async fn answer_group(open: &OpenSubtask, plan: &TensorPlan, group: Vec<Waiting>
         for answer in answers.by_ref().take(range.len()) {
             let row = match &mut decoded {
                 Ok(rows) => rows.next().ok_or_else(|| {
-                    Error::new(ErrorKind::Output, "the answer has fewer rows than the request")
+                    Error::new(
+                        ErrorKind::Output,
+                        "the answer has fewer rows than the request",
+                    )
                 }),
                 Err(error) => Err(error.clone()),
             };

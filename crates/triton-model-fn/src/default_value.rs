@@ -31,8 +31,9 @@ pub(crate) fn parse(
                     several[0].name
                 )));
             };
-            if let Some(unknown) =
-                object.keys().find(|key| several.iter().all(|column| column.name != **key))
+            if let Some(unknown) = object
+                .keys()
+                .find(|key| several.iter().all(|column| column.name != **key))
             {
                 return Err(invalid(format!("there is no output column '{unknown}'")));
             }
@@ -67,7 +68,10 @@ fn column_value(column: &Column, text: &str) -> Result<Value, String> {
 /// A JSON value as a value of a type; `None` where it does not fit.
 fn from_json(data_type: &DataType, json: &Json) -> Option<Value> {
     fn integer<T: TryFrom<i128>>(json: &Json) -> Option<T> {
-        let number = json.as_i64().map(i128::from).or_else(|| json.as_u64().map(i128::from));
+        let number = json
+            .as_i64()
+            .map(i128::from)
+            .or_else(|| json.as_u64().map(i128::from));
         T::try_from(number?).ok()
     }
     fn single(json: &Json) -> Option<f32> {
@@ -91,7 +95,10 @@ fn from_json(data_type: &DataType, json: &Json) -> Option<Value> {
         DataType::String => Value::String(json.as_str()?.to_owned()),
         DataType::Bytes => Value::Bytes(json.as_str()?.as_bytes().to_vec()),
         DataType::Array(element) => {
-            let values = json.as_array()?.iter().map(|value| from_json(element, value));
+            let values = json
+                .as_array()?
+                .iter()
+                .map(|value| from_json(element, value));
             Value::Array(values.collect::<Option<_>>()?)
         }
     })
@@ -102,10 +109,16 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str, types: &[(&str, DataType)]) -> Result<Option<Vec<Value>>, String> {
-        let common = [("endpoint", "h"), ("model-name", "m"), ("default-value", text)];
+        let common = [
+            ("endpoint", "h"),
+            ("model-name", "m"),
+            ("default-value", text),
+        ];
         let options = TritonOptions::parse(common).unwrap();
-        let columns: Vec<Column> =
-            types.iter().map(|(name, data_type)| Column::new(*name, data_type.clone())).collect();
+        let columns: Vec<Column> = types
+            .iter()
+            .map(|(name, data_type)| Column::new(*name, data_type.clone()))
+            .collect();
         parse(&options, &columns).map_err(|error| error.to_string())
     }
 
@@ -114,27 +127,45 @@ mod tests {
         let array = DataType::Array(Box::new(DataType::Float));
         for (text, data_type, value) in [
             ("-1.5", DataType::Float, Value::Float(-1.5)),
-            ("18446744073709551615", DataType::UnsignedBigInt, Value::UnsignedBigInt(u64::MAX)),
+            (
+                "18446744073709551615",
+                DataType::UnsignedBigInt,
+                Value::UnsignedBigInt(u64::MAX),
+            ),
             ("unknown", DataType::String, Value::String("unknown".into())),
             ("5", DataType::String, Value::String("5".into())),
             ("true", DataType::Boolean, Value::Boolean(true)),
             ("null", DataType::Integer, Value::Null),
-            ("[1, 2.5]", array, Value::Array(vec![Value::Float(1.0), Value::Float(2.5)])),
+            (
+                "[1, 2.5]",
+                array,
+                Value::Array(vec![Value::Float(1.0), Value::Float(2.5)]),
+            ),
         ] {
-            assert_eq!(parsed(text, &[("y", data_type)]), Ok(Some(vec![value])), "{text}");
+            assert_eq!(
+                parsed(text, &[("y", data_type)]),
+                Ok(Some(vec![value])),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn several_columns_take_null_or_an_object() {
         let types = [("label", DataType::String), ("score", DataType::Double)];
-        assert_eq!(parsed("null", &types), Ok(Some(vec![Value::Null, Value::Null])));
+        assert_eq!(
+            parsed("null", &types),
+            Ok(Some(vec![Value::Null, Value::Null]))
+        );
         let row = vec![Value::String("none".into()), Value::Double(0.5)];
-        assert_eq!(parsed(r#"{"score": 0.5, "label": "none"}"#, &types), Ok(Some(row)));
-        insta::assert_snapshot!(parsed("0", &types).unwrap_err(), @"");
-        insta::assert_snapshot!(parsed(r#"{"score": 1}"#, &types).unwrap_err(), @"");
+        assert_eq!(
+            parsed(r#"{"score": 0.5, "label": "none"}"#, &types),
+            Ok(Some(row))
+        );
+        insta::assert_snapshot!(parsed("0", &types).unwrap_err(), @r#"option 'default-value': expected null, or for 2 output columns a JSON object such as {"label": …}, found '0'"#);
+        insta::assert_snapshot!(parsed(r#"{"score": 1}"#, &types).unwrap_err(), @"option 'default-value': it has no value for the output column 'label'");
         insta::assert_snapshot!(
-            parsed(r#"{"score": 1, "label": "", "x": 1}"#, &types).unwrap_err(), @"");
+            parsed(r#"{"score": 1, "label": "", "x": 1}"#, &types).unwrap_err(), @"option 'default-value': there is no output column 'x'");
     }
 
     #[test]
@@ -149,6 +180,6 @@ mod tests {
         ] {
             assert!(parsed(text, &[("y", data_type)]).is_err(), "{text:?}");
         }
-        insta::assert_snapshot!(parsed("high", &[("y", DataType::Float)]).unwrap_err(), @"");
+        insta::assert_snapshot!(parsed("high", &[("y", DataType::Float)]).unwrap_err(), @"option 'default-value': expected FLOAT for the output column 'y', found 'high'");
     }
 }

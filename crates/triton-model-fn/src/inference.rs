@@ -75,11 +75,7 @@ impl InferenceFunction {
 
 impl Prepared {
     /// Answers a row by the model.
-    async fn answer(
-        &self,
-        open: &OpenSubtask,
-        row: EncodedRow,
-    ) -> Result<Prediction, Error> {
+    async fn answer(&self, open: &OpenSubtask, row: EncodedRow) -> Result<Prediction, Error> {
         if let Some(batcher) = &self.batcher {
             return Ok(Prediction::new(batcher.answer(row).await?, None));
         }
@@ -128,7 +124,10 @@ impl ModelFunction for InferenceFunction {
     async fn open(&self, subtask: Subtask) -> Result<(), Error> {
         let opening = self.base.begin(subtask)?;
         let open = Arc::clone(opening.subtask());
-        let prepared = self.prepare(&open).await.map_err(|error| error.in_subtask(subtask))?;
+        let prepared = self
+            .prepare(&open)
+            .await
+            .map_err(|error| error.in_subtask(subtask))?;
         opening.finish(prepared);
         info!(
             model = %open.model,
@@ -143,7 +142,10 @@ impl ModelFunction for InferenceFunction {
 
     async fn predict(&self, row: &[Value]) -> Result<Prediction, Error> {
         let opened = self.base.opened()?;
-        let Opened { subtask: open, prepared } = &*opened;
+        let Opened {
+            subtask: open,
+            prepared,
+        } = &*opened;
         let answer = match prepared.plan.encode(row) {
             Ok(row) => prepared.answer(open, row).await,
             Err(error) => Err(error),

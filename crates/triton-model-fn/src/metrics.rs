@@ -105,7 +105,9 @@ impl CallInFlight<'_> {
     pub(crate) fn ends(self, failure: Option<&'static str>, time: Duration, attempts: u32) {
         let metrics = self.0;
         metrics.seconds.record(time.as_secs_f64());
-        metrics.retries.increment(u64::from(attempts.saturating_sub(1)));
+        metrics
+            .retries
+            .increment(u64::from(attempts.saturating_sub(1)));
         if let Some(kind) = failure {
             let labels = [
                 ("model", metrics.model.clone()),

@@ -135,7 +135,11 @@ impl OpenSubtask {
             request = request.sequence(sequence.clone());
         }
         let request = &request;
-        self.call(sequence, |client| async move { client.infer(request).await }).await
+        self.call(
+            sequence,
+            |client| async move { client.infer(request).await },
+        )
+        .await
     }
 
     /// Asks for the model's metadata and configuration; where the server cannot be reached or is
@@ -200,7 +204,9 @@ fn first_counter(mode: &SequenceMode, now: SystemTime) -> u64 {
         return 0;
     };
     // A clock before 1970 is out of order; so far off, no number is better than another.
-    let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     let number = match counter {
         CounterInitStrategy::EpochMillis => since_1970.as_millis(),
         CounterInitStrategy::NanoTime => since_1970.as_nanos(),
@@ -212,8 +218,8 @@ fn first_counter(mode: &SequenceMode, now: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use super::*;
+    use std::collections::BTreeSet;
 
     fn open(extra: &[(&str, &str)], subtask: Subtask) -> OpenSubtask {
         let common = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
@@ -225,8 +231,10 @@ mod tests {
         open.next_sequence().unwrap().unwrap().id.to_string()
     }
 
-    const AUTO: [(&str, &str); 2] =
-        [("sequence-id", "flink-job-123"), ("sequence-id-auto-increment", "true")];
+    const AUTO: [(&str, &str); 2] = [
+        ("sequence-id", "flink-job-123"),
+        ("sequence-id-auto-increment", "true"),
+    ];
 
     #[tokio::test]
     async fn ids_count_from_zero_in_each_subtask() {
@@ -244,9 +252,14 @@ mod tests {
             let threads: Vec<_> = (0..8)
                 .map(|_| scope.spawn(|| (0..500).map(|_| next_id(open)).collect::<Vec<_>>()))
                 .collect();
-            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap())
+                .collect()
         });
-        let expected = (0..4000).map(|counter| format!("flink-job-123-0-{counter}")).collect();
+        let expected = (0..4000)
+            .map(|counter| format!("flink-job-123-0-{counter}"))
+            .collect();
         assert_eq!(ids, expected);
     }
 

@@ -73,11 +73,16 @@ pub(crate) fn request(open: &OpenSubtask, plan: &TensorPlan, inputs: Vec<Tensor>
     let request = InferRequest::new(open.model.clone());
     let request = inputs.into_iter().fold(request, InferRequest::input);
     let outputs = plan.outputs.iter();
-    outputs.fold(request, |request, planned| request.output(&planned.tensor.name))
+    outputs.fold(request, |request, planned| {
+        request.output(&planned.tensor.name)
+    })
 }
 
 /// The server's validation refuses a request as a whole, and a model's exception fails it so.
 fn may_be_one_rows_fault(error: &Error) -> bool {
     let kind = error.client_error().map(triton_client::Error::kind);
-    matches!(kind, Some(ClientErrorKind::Rejected | ClientErrorKind::Server))
+    matches!(
+        kind,
+        Some(ClientErrorKind::Rejected | ClientErrorKind::Server)
+    )
 }

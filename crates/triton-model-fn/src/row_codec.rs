@@ -37,8 +37,15 @@ pub(crate) fn encode(column: &Column, value: &Value) -> Result<EncodedCell, Erro
             })
         }
         Err(message) => {
-            let kind = if value_holds_null(value) { ErrorKind::NullInput } else { ErrorKind::Input };
-            Err(Error::new(kind, format!("column '{}': {message}", column.name)))
+            let kind = if value_holds_null(value) {
+                ErrorKind::NullInput
+            } else {
+                ErrorKind::Input
+            };
+            Err(Error::new(
+                kind,
+                format!("column '{}': {message}", column.name),
+            ))
         }
     }
 }
@@ -76,7 +83,9 @@ impl Encoder<'_> {
                 ));
             }
         }
-        values.iter().try_for_each(|value| self.value(value, depth + 1))
+        values
+            .iter()
+            .try_for_each(|value| self.value(value, depth + 1))
     }
 
     fn scalar(&mut self, value: &Value) -> Result<(), String> {
@@ -163,7 +172,10 @@ pub(crate) fn row_shape<'a>(
 }
 
 fn output_error(tensor: &Tensor, message: &str) -> Error {
-    Error::new(ErrorKind::Output, format!("output '{}': {message}", tensor.name()))
+    Error::new(
+        ErrorKind::Output,
+        format!("output '{}': {message}", tensor.name()),
+    )
 }
 
 /// Groups scalars into arrays of the sizes in `shape`.
@@ -232,7 +244,10 @@ mod tests {
             (DataType::Integer, Value::Integer(i32::MIN)),
             (DataType::BigInt, Value::BigInt(i64::MIN)),
             (DataType::UnsignedTinyInt, Value::UnsignedTinyInt(u8::MAX)),
-            (DataType::UnsignedSmallInt, Value::UnsignedSmallInt(u16::MAX)),
+            (
+                DataType::UnsignedSmallInt,
+                Value::UnsignedSmallInt(u16::MAX),
+            ),
             (DataType::UnsignedInteger, Value::UnsignedInteger(u32::MAX)),
             (DataType::UnsignedBigInt, Value::UnsignedBigInt(u64::MAX)),
             (DataType::Float16, Value::Float16(-0.5)),
@@ -245,7 +260,10 @@ mod tests {
 
     /// The tensor of rows that were encoded one by one.
     fn batch(column: &Column, rows: &[Value]) -> Tensor {
-        let cells: Vec<_> = rows.iter().map(|value| encode(column, value).unwrap()).collect();
+        let cells: Vec<_> = rows
+            .iter()
+            .map(|value| encode(column, value).unwrap())
+            .collect();
         let mut shape = vec![rows.len()];
         shape.extend(&cells[0].shape);
         let data: Vec<u8> = cells.iter().flat_map(|cell| cell.data.to_vec()).collect();
@@ -259,7 +277,10 @@ mod tests {
         for (data_type, value) in examples {
             let column = Column::new("c", data_type.clone());
             let rows = vec![value.clone(), value.clone()];
-            assert_eq!(decode(&column, &batch(&column, &rows), true, 2).unwrap(), rows);
+            assert_eq!(
+                decode(&column, &batch(&column, &rows), true, 2).unwrap(),
+                rows
+            );
 
             let array = DataType::Array(Box::new(DataType::Array(Box::new(data_type))));
             let column = Column::new("c", array);
@@ -277,7 +298,11 @@ mod tests {
         for (data_type, _) in &examples {
             let column = Column::new("c", data_type.clone());
             for (other, value) in &examples {
-                assert_eq!(encode(&column, value).is_ok(), data_type == other, "{other}");
+                assert_eq!(
+                    encode(&column, value).is_ok(),
+                    data_type == other,
+                    "{other}"
+                );
             }
             let error = encode(&column, &Value::Null).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NullInput);
@@ -292,7 +317,7 @@ mod tests {
         );
         let array = |length: usize| Value::Array(vec![Value::Integer(1); length]);
         let error = encode(&column, &Value::Array(vec![array(2), array(3)])).unwrap_err();
-        insta::assert_snapshot!(error, @"");
+        insta::assert_snapshot!(error, @"column 'c': its arrays differ in length (2 and 3), so they make no tensor");
         let empty = encode(&column, &Value::Array(vec![])).unwrap();
         assert_eq!(empty.shape, [0, 0]);
     }
@@ -301,11 +326,11 @@ mod tests {
     fn an_answer_of_another_size_or_shape_is_refused() {
         let column = Column::new("c", DataType::Integer);
         let tensor = Tensor::from_slice("t", [2, 1], &[1, 2]).unwrap();
-        insta::assert_snapshot!(decode(&column, &tensor, true, 3).unwrap_err(), @"");
+        insta::assert_snapshot!(decode(&column, &tensor, true, 3).unwrap_err(), @"output 't': expected a batch of 3, found shape [2, 1]");
         let tensor = Tensor::from_slice("t", [1, 2], &[1, 2]).unwrap();
-        insta::assert_snapshot!(decode(&column, &tensor, true, 1).unwrap_err(), @"");
+        insta::assert_snapshot!(decode(&column, &tensor, true, 1).unwrap_err(), @"output 't': expected INT, found shape [2]");
         let tensor = Tensor::from_byte_strings("t", [1], [b"\xff"]).unwrap();
         let column = Column::new("c", DataType::String);
-        insta::assert_snapshot!(decode(&column, &tensor, true, 1).unwrap_err(), @"");
+        insta::assert_snapshot!(decode(&column, &tensor, true, 1).unwrap_err(), @"output 't': element 0 is not UTF-8, which a STRING must be; make the column BYTES");
     }
 }

@@ -130,7 +130,10 @@ impl Schema {
                 return Err(Error::new(ErrorKind::Schema, message));
             }
             for (index, column) in columns.iter().enumerate() {
-                if columns[..index].iter().any(|earlier| earlier.name == column.name) {
+                if columns[..index]
+                    .iter()
+                    .any(|earlier| earlier.name == column.name)
+                {
                     let message = format!("{side} has two columns named '{}'", column.name);
                     return Err(Error::new(ErrorKind::Schema, message));
                 }

@@ -74,7 +74,11 @@ impl Settings {
             endpoint: options.endpoint.clone(),
             timeout: options.timeout.get(),
             connection_timeout: options.connection_timeout.get(),
-            idle_connections: if reuse { options.connection_pool_max_idle as usize } else { 0 },
+            idle_connections: if reuse {
+                options.connection_pool_max_idle as usize
+            } else {
+                0
+            },
             idle_timeout: options.connection_pool_keep_alive.get(),
             max_total: options.connection_pool_max_total.get() as usize,
             compression: options.compression,
@@ -101,10 +105,14 @@ impl Settings {
         }
         for (name, value) in self.custom_headers.iter().flat_map(Headers::iter) {
             let value = header_value(CUSTOM_HEADERS.key(), value.expose())?;
-            let name = name.parse::<HeaderName>().map_err(|_| not_sendable(CUSTOM_HEADERS.key()))?;
+            let name = name
+                .parse::<HeaderName>()
+                .map_err(|_| not_sendable(CUSTOM_HEADERS.key()))?;
             builder = builder.header(name, value);
         }
-        builder.build().map_err(|error| Error::call("the client cannot be set up", error))
+        builder
+            .build()
+            .map_err(|error| Error::call("the client cannot be set up", error))
     }
 }
 
@@ -147,7 +155,10 @@ mod tests {
         let get = || {
             let runtime = runtime::Builder::new_current_thread().build().unwrap();
             let options = options(&[("auth-token", "another-runtime-test")]);
-            (runtime.block_on(async { SharedClient::get(&options).unwrap() }), runtime)
+            (
+                runtime.block_on(async { SharedClient::get(&options).unwrap() }),
+                runtime,
+            )
         };
         let (first, second) = (get(), get());
         assert!(!Arc::ptr_eq(&first.0, &second.0));

@@ -3,7 +3,9 @@
 use bytes::BytesMut;
 use tracing::warn;
 use triton_client::{InferResponse, ModelConfig, ModelMetadata, Tensor, TensorMetadata};
-use triton_options::{INPUT_NAMES, NameMap, OUTPUT_NAMES, SEQUENCE_ID, SequenceMode, TritonOptions};
+use triton_options::{
+    INPUT_NAMES, NameMap, OUTPUT_NAMES, SEQUENCE_ID, SequenceMode, TritonOptions,
+};
 
 use crate::row_codec::{self, EncodedCell};
 use crate::{Column, Error, ErrorKind, Schema, Value};
@@ -38,7 +40,10 @@ pub(crate) struct EncodedRow(Vec<EncodedCell>);
 impl EncodedRow {
     /// Whether the two rows can travel in one request.
     pub(crate) fn has_shape_of(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).all(|(left, right)| left.shape == right.shape)
+        self.0
+            .iter()
+            .zip(&other.0)
+            .all(|(left, right)| left.shape == right.shape)
     }
 }
 
@@ -73,7 +78,10 @@ impl TensorPlan {
         let planned_inputs = inputs.plan(&mut mismatches);
         let planned_outputs = outputs.plan(&mut mismatches);
         for tensor in &metadata.inputs {
-            let given = schema.inputs.iter().any(|column| inputs.tensor_name(column) == tensor.name);
+            let given = schema
+                .inputs
+                .iter()
+                .any(|column| inputs.tensor_name(column) == tensor.name);
             if !given && !is_optional(config, &tensor.name) {
                 mismatches.push(format!(
                     "the model's input '{}' ({} {:?}) has no column",
@@ -106,7 +114,11 @@ impl TensorPlan {
             let message = format!("expected {} values, found {}", self.inputs.len(), row.len());
             return Err(Error::new(ErrorKind::Input, message));
         }
-        let cells = self.inputs.iter().zip(row).map(|(planned, value)| planned.encode(value));
+        let cells = self
+            .inputs
+            .iter()
+            .zip(row)
+            .map(|(planned, value)| planned.encode(value));
         cells.collect::<Result<_, _>>().map(EncodedRow)
     }
 
@@ -151,7 +163,10 @@ impl TensorPlan {
     /// The output columns of the schema.
     #[cfg(feature = "arrow")]
     pub(crate) fn outputs_of_schema(&self) -> Vec<Column> {
-        self.outputs.iter().map(|planned| planned.column.clone()).collect()
+        self.outputs
+            .iter()
+            .map(|planned| planned.column.clone())
+            .collect()
     }
 
     /// The tensor of an output column.
@@ -235,16 +250,25 @@ impl Side<'_> {
             }
         }
         let planned = self.columns.iter().map(|column| self.plan_column(column));
-        planned.filter_map(|planned| planned.map_err(|text| mismatches.push(text)).ok()).collect()
+        planned
+            .filter_map(|planned| planned.map_err(|text| mismatches.push(text)).ok())
+            .collect()
     }
 
     fn plan_column(&self, column: &Column) -> Result<PlannedColumn, String> {
         let Column { name, data_type } = column;
         let side = self.name;
         let tensor_name = self.tensor_name(column);
-        let found = self.tensors.iter().find(|tensor| tensor.name == tensor_name);
+        let found = self
+            .tensors
+            .iter()
+            .find(|tensor| tensor.name == tensor_name);
         let tensor = found.ok_or_else(|| {
-            let names: Vec<&str> = self.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+            let names: Vec<&str> = self
+                .tensors
+                .iter()
+                .map(|tensor| tensor.name.as_str())
+                .collect();
             let tensor = match tensor_name == name {
                 true => String::new(),
                 false => format!(" (tensor '{tensor_name}')"),
@@ -304,7 +328,10 @@ fn rows_per_request(options: &TritonOptions, config: &ModelConfig) -> usize {
 /// Whether the model does without this input.
 fn is_optional(config: &ModelConfig, input: &str) -> bool {
     let inputs = config.document()["input"].as_array();
-    let found = inputs.into_iter().flatten().find(|described| described["name"] == input);
+    let found = inputs
+        .into_iter()
+        .flatten()
+        .find(|described| described["name"] == input);
     found.is_some_and(|described| described["optional"] == true)
 }
 

@@ -43,5 +43,5 @@ pub use option_map::{OptionMap, TritonOptions, nearest_key};
 pub use sequence::{MAX_SEQUENCE_ID_BYTES, SequenceBase, SequenceMode};
 pub use value::{
     Compression, CounterInitStrategy, EMBEDDED_ENDPOINT, Endpoint, Fraction, Headers, InvalidValue,
-    ModelName, ModelVersion, NameMap, OptionValue, PositiveDuration, Secret,
+    ModelName, ModelVersion, NameMap, OptionValue, PositiveDuration, Secret, UserInfo,
 };

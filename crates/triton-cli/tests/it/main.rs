@@ -9,6 +9,7 @@ mod help;
 mod options;
 mod predict;
 mod refusals;
+mod secrets;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -104,7 +104,7 @@ impl ConnectionSettings {
     /// The HTTP library checks certificates against the host in the URL. Where they bear another
     /// name, that name takes the host's place, and [`EndpointResolver`] undoes it for the network.
     fn address(&self, endpoint: &Endpoint) -> Result<(Url, Option<HeaderValue>), Invalid> {
-        let mut url = endpoint.expose_url().clone();
+        let mut url = endpoint.url().clone();
         let Some(server_name) = &self.server_name else {
             return Ok((url, None));
         };
@@ -164,7 +164,7 @@ impl ConnectionSettings {
             builder = builder.proxy(proxy);
         }
         if let Some(server_name) = &self.server_name {
-            let host = endpoint.expose_url().host_str().unwrap_or_default();
+            let host = endpoint.url().host_str().unwrap_or_default();
             builder = builder.dns_resolver(EndpointResolver {
                 server_name: server_name.to_ascii_lowercase(),
                 host: host.trim_matches(['[', ']']).to_owned(),

@@ -18,8 +18,12 @@ pub(super) fn columns(plan: &TensorPlan, batch: &RecordBatch) -> Result<Vec<Arra
     let columns = plan.inputs.iter().map(|planned| {
         let column = &planned.column;
         let array = batch.column_by_name(&column.name).ok_or_else(|| {
-            let fields: Vec<&str> =
-                batch.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
+            let fields: Vec<&str> = batch
+                .schema_ref()
+                .fields()
+                .iter()
+                .map(|field| field.name().as_str())
+                .collect();
             let message = format!(
                 "the record batch has no column '{}'; it has: {}",
                 column.name,
@@ -75,7 +79,9 @@ pub(super) fn row(
     index: usize,
 ) -> Result<Vec<Value>, Error> {
     let values = plan.inputs.iter().zip(columns);
-    values.map(|(planned, array)| value(&planned.column.data_type, array.as_ref(), index)).collect()
+    values
+        .map(|(planned, array)| value(&planned.column.data_type, array.as_ref(), index))
+        .collect()
 }
 
 fn value(data_type: &DataType, array: &dyn Array, index: usize) -> Result<Value, Error> {
@@ -176,7 +182,8 @@ impl ColumnarRows {
 
 impl FixedWidth {
     fn slice(&self, rows: Range<usize>) -> Bytes {
-        self.data.slice(rows.start * self.row_bytes..rows.end * self.row_bytes)
+        self.data
+            .slice(rows.start * self.row_bytes..rows.end * self.row_bytes)
     }
 }
 

@@ -72,7 +72,10 @@ impl InferenceFunction {
     /// ```
     pub async fn predict_batch(&self, batch: &RecordBatch) -> Result<BatchPrediction, Error> {
         let opened = self.opened()?;
-        let Opened { subtask: open, prepared } = &*opened;
+        let Opened {
+            subtask: open,
+            prepared,
+        } = &*opened;
         let columns = input::columns(&prepared.plan, batch)
             .map_err(|error| error.in_subtask(open.subtask))?;
         let rows_per_request = prepared.plan.rows_per_batch;
@@ -81,10 +84,12 @@ impl InferenceFunction {
             .flatten();
         let mut answers = Answers::new(&prepared.plan.outputs_of_schema());
         if let Some(rows) = columnar {
-            let parts = (0..batch.num_rows()).step_by(rows_per_request).map(|start| {
-                let part = rows.part(start, rows_per_request.min(batch.num_rows() - start));
-                answer_part(open, prepared, start, part)
-            });
+            let parts = (0..batch.num_rows())
+                .step_by(rows_per_request)
+                .map(|start| {
+                    let part = rows.part(start, rows_per_request.min(batch.num_rows() - start));
+                    answer_part(open, prepared, start, part)
+                });
             for part in join_all(parts).await.into_iter().flatten() {
                 answers.push_part(open, prepared, part);
             }
@@ -189,14 +194,21 @@ impl Answers {
 
     fn push_failure(&mut self, first: usize, rows: usize, error: &Error) {
         for (column, arrays) in self.columns.iter().zip(&mut self.arrays) {
-            arrays.push(arrow_array::new_null_array(&output::arrow_type(&column.data_type), rows));
+            arrays.push(arrow_array::new_null_array(
+                &output::arrow_type(&column.data_type),
+                rows,
+            ));
         }
-        self.failures.extend((first..first + rows).map(|index| (index, error.clone())));
+        self.failures
+            .extend((first..first + rows).map(|index| (index, error.clone())));
     }
 
     fn finish(self) -> Result<BatchPrediction, Error> {
         let output_error = |error: arrow_schema::ArrowError| {
-            Error::new(ErrorKind::Output, format!("the answers make no record batch: {error}"))
+            Error::new(
+                ErrorKind::Output,
+                format!("the answers make no record batch: {error}"),
+            )
         };
         let mut fields = Vec::with_capacity(self.columns.len());
         let mut columns = Vec::with_capacity(self.columns.len());

@@ -70,7 +70,12 @@ pub(super) fn from_tensor(
     for size in shape.iter().rev() {
         let lists = if *size == 0 { 0 } else { array.len() / size };
         let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(*size, lists));
-        array = Arc::new(ListArray::new(element_field(&element), offsets, array, None));
+        array = Arc::new(ListArray::new(
+            element_field(&element),
+            offsets,
+            array,
+            None,
+        ));
         element = DataType::Array(Box::new(element));
     }
     if array.len() == rows {
@@ -132,7 +137,12 @@ pub(super) fn from_values(data_type: &DataType, values: &[&Value]) -> Result<Arr
             let elements = from_values(element, &elements)?;
             let offsets = OffsetBuffer::from_lengths(lengths);
             let nulls = Some(NullBuffer::from(valid));
-            Arc::new(ListArray::new(element_field(element), offsets, elements, nulls))
+            Arc::new(ListArray::new(
+                element_field(element),
+                offsets,
+                elements,
+                nulls,
+            ))
         }
     })
 }

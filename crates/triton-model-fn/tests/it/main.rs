@@ -5,9 +5,12 @@
     reason = "a test ends where something unexpected comes"
 )]
 
+mod arrow;
+mod batching;
 mod errors;
 mod predict;
 mod requests;
+mod types;
 
 use triton_model_fn::{Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask};
 use triton_options::{OptionMap, TritonOptions};
@@ -66,7 +69,7 @@ async fn open(
     index: u32,
     parallelism: u32,
 ) -> InferenceFunction {
-    let mut function = InferenceFunction::new(options, schema).unwrap();
+    let function = InferenceFunction::new(options, schema).unwrap();
     function
         .open(Subtask::new(index, parallelism, 0).unwrap())
         .await

@@ -52,7 +52,7 @@ async fn subtasks_number_their_own_sequences(endpoint: &str) {
 
 async fn the_counter_begins_at_zero_on_every_open(endpoint: &str) {
     let options = options(endpoint, "accumulate", &AUTO_INCREMENT);
-    let mut function = open(options, accumulate_schema(), 1, 2).await;
+    let function = open(options, accumulate_schema(), 1, 2).await;
     for attempt in 1..=2 {
         for counter in 0..3 {
             let prediction = function.predict(&[Value::Integer(5)]).await.unwrap();

@@ -5,12 +5,14 @@ use triton_test_support::EmbeddedTriton;
 
 use crate::{AUTO_INCREMENT, accumulate_schema, echo_schema, open, options};
 
-/// The path and body of each inference request, in order.
+/// The path of each inference request, the JSON part of its body, and the tensors behind it.
 fn recorded(server: &EmbeddedTriton) -> String {
     let requests = server.requests();
     let lines = requests.iter().map(|request| {
-        let body = String::from_utf8(request.body.to_vec()).unwrap();
-        format!("{} {} {body}\n", request.method, request.path)
+        let length = request.header("Inference-Header-Content-Length").unwrap();
+        let (json, tensors) = request.body.split_at(length.parse().unwrap());
+        let json = std::str::from_utf8(json).unwrap();
+        format!("{} {} {json} + {tensors:?}\n", request.method, request.path)
     });
     lines.collect()
 }
@@ -28,8 +30,8 @@ async fn after_two_rows(model: &str, schema: Schema, extra: &[(&str, &str)], row
 async fn a_request_without_a_sequence() {
     let body = after_two_rows("echo", echo_schema(), &[], Value::Float(0.1)).await;
     insta::assert_snapshot!(body, @r#"
-    POST /v2/models/echo/infer {"inputs":[{"name":"value","shape":[1,1],"datatype":"FP32","data":[0.10000000149011612]}],"outputs":[{"name":"echo"}]}
-    POST /v2/models/echo/infer {"inputs":[{"name":"value","shape":[1,1],"datatype":"FP32","data":[0.10000000149011612]}],"outputs":[{"name":"echo"}]}
+    POST /v2/models/echo/infer {"inputs":[{"name":"value","shape":[1,1],"datatype":"FP32","parameters":{"binary_data_size":4}}],"outputs":[{"name":"echo","parameters":{"binary_data":true}}]} + [205, 204, 204, 61]
+    POST /v2/models/echo/infer {"inputs":[{"name":"value","shape":[1,1],"datatype":"FP32","parameters":{"binary_data_size":4}}],"outputs":[{"name":"echo","parameters":{"binary_data":true}}]} + [205, 204, 204, 61]
     "#);
 }
 
@@ -42,8 +44,8 @@ async fn a_request_of_a_static_sequence() {
     ];
     let body = after_two_rows("accumulate", accumulate_schema(), &flags, Value::Integer(5)).await;
     insta::assert_snapshot!(body, @r#"
-    POST /v2/models/accumulate/infer {"parameters":{"sequence_end":true,"sequence_id":"7","sequence_start":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","data":[5]}],"outputs":[{"name":"sum"},{"name":"correlation_id"}]}
-    POST /v2/models/accumulate/infer {"parameters":{"sequence_end":true,"sequence_id":"7","sequence_start":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","data":[5]}],"outputs":[{"name":"sum"},{"name":"correlation_id"}]}
+    POST /v2/models/accumulate/infer {"parameters":{"sequence_id":"7","sequence_start":true,"sequence_end":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","parameters":{"binary_data_size":4}}],"outputs":[{"name":"sum","parameters":{"binary_data":true}},{"name":"correlation_id","parameters":{"binary_data":true}}]} + [5, 0, 0, 0]
+    POST /v2/models/accumulate/infer {"parameters":{"sequence_id":"7","sequence_start":true,"sequence_end":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","parameters":{"binary_data_size":4}}],"outputs":[{"name":"sum","parameters":{"binary_data":true}},{"name":"correlation_id","parameters":{"binary_data":true}}]} + [5, 0, 0, 0]
     "#);
 }
 
@@ -52,8 +54,8 @@ async fn a_request_with_a_sequence_of_its_own() {
     let value = Value::Integer(5);
     let body = after_two_rows("accumulate", accumulate_schema(), &AUTO_INCREMENT, value).await;
     insta::assert_snapshot!(body, @r#"
-    POST /v2/models/accumulate/infer {"parameters":{"sequence_end":true,"sequence_id":"flink-job-123-0-0","sequence_start":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","data":[5]}],"outputs":[{"name":"sum"},{"name":"correlation_id"}]}
-    POST /v2/models/accumulate/infer {"parameters":{"sequence_end":true,"sequence_id":"flink-job-123-0-1","sequence_start":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","data":[5]}],"outputs":[{"name":"sum"},{"name":"correlation_id"}]}
+    POST /v2/models/accumulate/infer {"parameters":{"sequence_id":"flink-job-123-0-0","sequence_start":true,"sequence_end":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","parameters":{"binary_data_size":4}}],"outputs":[{"name":"sum","parameters":{"binary_data":true}},{"name":"correlation_id","parameters":{"binary_data":true}}]} + [5, 0, 0, 0]
+    POST /v2/models/accumulate/infer {"parameters":{"sequence_id":"flink-job-123-0-1","sequence_start":true,"sequence_end":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","parameters":{"binary_data_size":4}}],"outputs":[{"name":"sum","parameters":{"binary_data":true}},{"name":"correlation_id","parameters":{"binary_data":true}}]} + [5, 0, 0, 0]
     "#);
 }
 
@@ -67,9 +69,9 @@ async fn requests_of_two_subtasks() {
         function.predict(&[Value::Integer(5)]).await.unwrap();
     }
     insta::assert_snapshot!(recorded(&server), @r#"
-    POST /v2/models/accumulate/infer {"parameters":{"sequence_end":true,"sequence_id":"flink-job-123-0-0","sequence_start":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","data":[5]}],"outputs":[{"name":"sum"},{"name":"correlation_id"}]}
-    POST /v2/models/accumulate/infer {"parameters":{"sequence_end":true,"sequence_id":"flink-job-123-0-1","sequence_start":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","data":[5]}],"outputs":[{"name":"sum"},{"name":"correlation_id"}]}
-    POST /v2/models/accumulate/infer {"parameters":{"sequence_end":true,"sequence_id":"flink-job-123-1-0","sequence_start":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","data":[5]}],"outputs":[{"name":"sum"},{"name":"correlation_id"}]}
+    POST /v2/models/accumulate/infer {"parameters":{"sequence_id":"flink-job-123-0-0","sequence_start":true,"sequence_end":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","parameters":{"binary_data_size":4}}],"outputs":[{"name":"sum","parameters":{"binary_data":true}},{"name":"correlation_id","parameters":{"binary_data":true}}]} + [5, 0, 0, 0]
+    POST /v2/models/accumulate/infer {"parameters":{"sequence_id":"flink-job-123-0-1","sequence_start":true,"sequence_end":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","parameters":{"binary_data_size":4}}],"outputs":[{"name":"sum","parameters":{"binary_data":true}},{"name":"correlation_id","parameters":{"binary_data":true}}]} + [5, 0, 0, 0]
+    POST /v2/models/accumulate/infer {"parameters":{"sequence_id":"flink-job-123-1-0","sequence_start":true,"sequence_end":true},"inputs":[{"name":"value","shape":[1,1],"datatype":"INT32","parameters":{"binary_data_size":4}}],"outputs":[{"name":"sum","parameters":{"binary_data":true}},{"name":"correlation_id","parameters":{"binary_data":true}}]} + [5, 0, 0, 0]
     "#);
 }
 
@@ -87,7 +89,7 @@ async fn a_numbered_version_has_a_path_of_its_own() {
 async fn only_a_row_that_is_sent_takes_an_id() {
     let server = EmbeddedTriton::start().unwrap();
     let options = options(&server.endpoint(), "accumulate", &AUTO_INCREMENT);
-    let mut function = InferenceFunction::new(options, accumulate_schema()).unwrap();
+    let function = InferenceFunction::new(options, accumulate_schema()).unwrap();
     function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
     assert!(function.predict(&[Value::Null]).await.is_err());
     let prediction = function.predict(&[Value::Integer(1)]).await.unwrap();
@@ -134,8 +136,11 @@ async fn each_id_is_logged_with_its_parts() {
     }
     drop(guard);
     let bytes = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    insta::assert_snapshot!(String::from_utf8(bytes).unwrap(), @"
-    DEBUG triton_model_fn::base: took a sequence ID sequence_id=flink-job-123-1-0 base=flink-job-123 subtask_index=1 counter=0
-    DEBUG triton_model_fn::base: took a sequence ID sequence_id=flink-job-123-1-1 base=flink-job-123 subtask_index=1 counter=1
+    let log = String::from_utf8(bytes)
+        .unwrap()
+        .replace(&server.endpoint(), "http://server");
+    insta::assert_snapshot!(log, @"
+    DEBUG triton_model_fn::open_subtask: took a sequence ID sequence_id=flink-job-123-1-0 base=flink-job-123 subtask_index=1 counter=0
+    DEBUG triton_model_fn::open_subtask: took a sequence ID sequence_id=flink-job-123-1-1 base=flink-job-123 subtask_index=1 counter=1
     ");
 }

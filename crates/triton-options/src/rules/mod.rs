@@ -208,7 +208,10 @@ fn pool(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
 fn authorization(read: &ReadValues) -> Option<OptionError> {
     let header = read.custom_headers.as_ref()?.as_ref();
     let sources: Vec<&'static str> = [
-        (ENDPOINT.key(), read.endpoint.as_ref()?.has_user_info()),
+        (
+            ENDPOINT.key(),
+            read.endpoint.as_ref()?.user_info().is_some(),
+        ),
         (AUTH_TOKEN.key(), read.auth_token.as_ref()?.is_some()),
         (
             CUSTOM_HEADERS.key(),

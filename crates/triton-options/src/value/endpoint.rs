@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-use super::{InvalidValue, OptionValue, quoted};
+use super::{InvalidValue, OptionValue, Secret, quoted};
 
 /// The endpoint that asks a caller to start its own server in the process.
 ///
@@ -14,52 +15,75 @@ pub const EMBEDDED_ENDPOINT: &str = "embedded";
 
 /// The address of a Triton server.
 ///
-/// User info in the address is sent to the server as HTTP basic authentication; neither `Debug`
-/// nor `Display` shows it.
+/// User name and password are taken out of the address at once: [`url`](Self::url) can be shown,
+/// and only [`user_info`](Self::user_info) has them.
 ///
 /// ```
 /// use triton_options::Endpoint;
 ///
-/// let endpoint: Endpoint = "https://user:password@triton:8000/v2/models".parse()?;
+/// let endpoint: Endpoint = "https://user:pass%20word@triton:8000/v2/models".parse()?;
 /// assert_eq!(endpoint.to_string(), "https://triton:8000/");
-/// assert_eq!(endpoint, "https://user:password@triton:8000".parse()?);
+/// let user_info = endpoint.user_info().expect("there is one");
+/// assert_eq!((user_info.name.expose(), user_info.password.expose()), ("user", "pass word"));
 /// # Ok::<(), triton_options::InvalidValue>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Endpoint(Url);
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    url: Url,
+    user_info: Option<UserInfo>,
+}
+
+/// The user name and the password in an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UserInfo {
+    /// The user's name.
+    pub name: Secret,
+    /// The password, empty where the address has none.
+    pub password: Secret,
+}
 
 impl Endpoint {
-    /// The URL below which the server's `/v2` lies; its path ends with a slash.
-    ///
-    /// It holds the user info: hand it to an HTTP client, never to a log.
+    /// The URL below which the server's `/v2` lies; its path ends with a slash, and it holds no
+    /// user info.
     #[must_use]
-    pub fn expose_url(&self) -> &Url {
-        &self.0
+    pub fn url(&self) -> &Url {
+        &self.url
     }
 
-    /// Whether a user name or a password stands in the address.
-    pub(crate) fn has_user_info(&self) -> bool {
-        !self.0.username().is_empty() || self.0.password().is_some()
+    /// The user info that stood in the address, to be sent as HTTP basic authentication.
+    #[must_use]
+    pub fn user_info(&self) -> Option<&UserInfo> {
+        self.user_info.as_ref()
     }
 
     /// Whether what is sent there can be read on the way by other machines.
     pub(crate) fn is_unencrypted_to_others(&self) -> bool {
-        let loopback = match self.0.host() {
+        let loopback = match self.url.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),
             Some(Host::Ipv6(address)) => address.is_loopback(),
             None => false,
         };
-        self.0.scheme() == "http" && !loopback
+        self.url.scheme() == "http" && !loopback
     }
+}
 
-    fn redacted(&self) -> Url {
-        let mut url = self.0.clone();
-        // Both fail only for addresses that cannot have user info in the first place.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        url
+/// Takes the user info out of an address.
+fn take_user_info(url: &mut Url) -> Option<UserInfo> {
+    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let name = decode(url.username());
+    let password = url.password().map(decode);
+    if name.is_empty() && password.is_none() {
+        return None;
     }
+    // Both fail only for addresses that cannot have user info in the first place.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    Some(UserInfo {
+        name: Secret::new(name),
+        password: Secret::new(password.unwrap_or_default()),
+    })
 }
 
 impl std::str::FromStr for Endpoint {
@@ -100,7 +124,8 @@ impl OptionValue for Endpoint {
             }
         }
         url.set_path(&format!("{base}/"));
-        Ok(Self(url))
+        let user_info = take_user_info(&mut url);
+        Ok(Self { url, user_info })
     }
 
     fn canonical(&self) -> String {
@@ -118,7 +143,7 @@ impl OptionValue for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.redacted().fmt(formatter)
+        self.url.fmt(formatter)
     }
 }
 
@@ -172,6 +197,8 @@ mod tests {
     #[test]
     fn neither_form_shows_user_info() {
         let endpoint = Endpoint::parse("http://canary-user:canary-password@triton:8000").unwrap();
+        assert!(!endpoint.url().as_str().contains("canary"));
+        assert!(!format!("{:?}", endpoint.user_info()).contains("canary"));
         let malformed = Endpoint::loggable("htp://canary-user:canary-password@:99999");
         let queried = Endpoint::loggable("http://triton?token=canary-token");
         for shown in [format!("{endpoint} {endpoint:?}"), malformed, queried] {

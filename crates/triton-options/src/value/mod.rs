@@ -13,7 +13,7 @@ mod secret;
 
 pub use choice::{Compression, CounterInitStrategy};
 pub use duration::PositiveDuration;
-pub use endpoint::{EMBEDDED_ENDPOINT, Endpoint};
+pub use endpoint::{EMBEDDED_ENDPOINT, Endpoint, UserInfo};
 pub use headers::Headers;
 pub use model::{ModelName, ModelVersion};
 pub use name_map::NameMap;

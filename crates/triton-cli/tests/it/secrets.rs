@@ -1,0 +1,193 @@
+//! Nothing that is shown or logged anywhere holds a secret.
+
+use std::fmt::Debug;
+use std::process::Command;
+
+use triton_client::{Client, HeaderName, HeaderValue, InferRequest, ModelId};
+use triton_model_fn::{
+    Column, DataType, FunctionBase, InferenceFunction, ModelFunction as _, Schema, Subtask, Value,
+};
+use triton_options::{CATALOG, Endpoint, Headers, OptionMap, OptionValue as _, Secret};
+use triton_test_support::EmbeddedTriton;
+
+use crate::{Files, triton};
+
+/// What no output may hold.
+const CANARY: &str = "canary-in-the-coal-mine";
+
+/// `user:` and the canary, as basic authentication encodes them.
+const ENCODED_CANARY: &str = "dXNlcjpjYW5hcnktaW4tdGhlLWNvYWwtbWluZQ==";
+
+#[track_caller]
+fn assert_hidden(shown: &str) {
+    for secret in [CANARY, ENCODED_CANARY] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[track_caller]
+fn assert_debug_hidden(value: &impl Debug) {
+    assert_hidden(&format!("{value:?} {value:#?}"));
+}
+
+/// An error, and everything below it, in every form.
+#[track_caller]
+fn assert_error_hidden(error: &(dyn std::error::Error + 'static)) {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        assert_hidden(&format!("{error} {error:?} {error:#?}"));
+        next = error.source();
+    }
+}
+
+/// Options with a secret in each place that can hold one; nobody listens at the endpoint.
+fn secret_options(port: u16) -> [OptionMap; 2] {
+    let common = OptionMap::new()
+        .with("model-name", "accumulate")
+        .with("timeout", "5 s");
+    [
+        common
+            .clone()
+            .with("endpoint", format!("http://127.0.0.1:{port}"))
+            .with("auth-token", CANARY)
+            .with("custom-headers", format!("X-Key:{CANARY}")),
+        common.with("endpoint", format!("http://user:{CANARY}@127.0.0.1:{port}")),
+    ]
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+fn accumulate() -> Schema {
+    Schema {
+        inputs: vec![Column::new("value", DataType::Integer)],
+        outputs: vec![Column::new("sum", DataType::Integer)],
+    }
+}
+
+#[test]
+fn no_public_type_shows_a_secret() {
+    assert_debug_hidden(&Secret::new(CANARY));
+    assert_hidden(&Secret::new(CANARY).to_string());
+    let headers = Headers::parse(&format!("X-Key:{CANARY}")).unwrap();
+    assert_debug_hidden(&headers);
+    assert_hidden(&headers.to_string());
+    let endpoint: Endpoint = format!("http://user:{CANARY}@triton:8000").parse().unwrap();
+    assert_debug_hidden(&endpoint);
+    assert_hidden(&endpoint.to_string());
+    assert_debug_hidden(&CATALOG);
+    for map in secret_options(1) {
+        assert_debug_hidden(&map);
+        let options = map.parse().unwrap();
+        assert_debug_hidden(&options);
+        assert_debug_hidden(&*options);
+        assert_debug_hidden(&options.warnings());
+        assert_hidden(&serde_json::to_string(&options).unwrap());
+        assert_debug_hidden(&options.entries().collect::<Vec<_>>());
+        assert_debug_hidden(&FunctionBase::<()>::new(options.clone()));
+        assert_debug_hidden(&InferenceFunction::new(options, accumulate()).unwrap());
+        // The same secrets in options that cannot be read.
+        let endpoint = format!("ftp://user:{CANARY}@triton");
+        let broken = map.with("endpoint", endpoint).with("auth-tokn", CANARY);
+        assert_error_hidden(&broken.parse().unwrap_err());
+    }
+}
+
+#[tokio::test]
+async fn no_client_or_error_shows_a_secret() {
+    let endpoint: Endpoint = format!("http://user:{CANARY}@127.0.0.1:{}", free_port())
+        .parse()
+        .unwrap();
+    let name = HeaderName::from_static("x-key");
+    let value = HeaderValue::from_static(CANARY);
+    let builder = Client::builder(endpoint)
+        .header(name.clone(), value.clone())
+        .proxy(format!("http://user:{CANARY}@127.0.0.1:{}", free_port()));
+    assert_debug_hidden(&builder);
+    let client = builder.build().unwrap();
+    assert_debug_hidden(&client);
+    let request = InferRequest::new(ModelId::latest("m".parse().unwrap())).header(name, value);
+    assert_debug_hidden(&request);
+    assert_error_hidden(&client.infer(&request).await.unwrap_err());
+    assert_error_hidden(&client.live().await.unwrap_err());
+    for map in secret_options(free_port()) {
+        let function = InferenceFunction::new(map.parse().unwrap(), accumulate()).unwrap();
+        let error = function
+            .open(Subtask::new(0, 1, 0).unwrap())
+            .await
+            .unwrap_err();
+        assert_error_hidden(&error);
+        assert_error_hidden(&function.predict(&[Value::Null]).await.unwrap_err());
+        assert_debug_hidden(&function);
+    }
+}
+
+#[test]
+fn no_log_of_a_run_shows_a_secret() {
+    let server = EmbeddedTriton::start().unwrap();
+    let files = Files::new();
+    let model = files.write(
+        "model.sql",
+        "CREATE MODEL m INPUT (value INT) OUTPUT (sum INT) WITH ('provider' = 'triton',
+         'model-name' = 'accumulate', 'sequence-id' = 's', 'sequence-id-auto-increment' = 'true')",
+    );
+    let input = files.write("input.csv", "value\n1\n2\n");
+    let plain = format!("endpoint={}", server.endpoint());
+    let with_user = plain.replace("http://", &format!("http://user:{CANARY}@"));
+    let token = format!("auth-token={CANARY}");
+    let header = format!("custom-headers=X-Key:{CANARY}");
+    for (arguments, authorization) in [
+        (
+            vec!["-O", &plain, "-O", &token, "-O", &header],
+            format!("Bearer {CANARY}"),
+        ),
+        (vec!["-O", &with_user], format!("Basic {ENCODED_CANARY}")),
+    ] {
+        let before = server.requests().len();
+        let output = Command::new(env!("CARGO_BIN_EXE_triton"))
+            .args(["predict", &model, &input])
+            .args(arguments)
+            .env("RUST_LOG", "trace")
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        assert_hidden(&String::from_utf8(output.stdout).unwrap());
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert!(log.contains("TRACE"), "{log}");
+        assert_hidden(&log);
+        // The secret was there to be shown: it reached the server.
+        let request = &server.requests()[before];
+        assert_eq!(
+            request.header("Authorization"),
+            Some(authorization.as_str())
+        );
+    }
+    assert_eq!(server.requests()[0].header("X-Key"), Some(CANARY));
+}
+
+#[test]
+fn no_refusal_shows_a_secret() {
+    let files = Files::new();
+    let model = files.write(
+        "model.sql",
+        &format!(
+            "CREATE MODEL m INPUT (value INT) OUTPUT (sum INT) WITH ('provider' = 'triton',
+         'endpoint' = 'ftp://user:{CANARY}@host', 'model-name' = 'm', 'auth-token' = '{CANARY}',
+         'custom-headers' = '{CANARY}')"
+        ),
+    );
+    let run = triton(&["predict", &model, "input.csv"]);
+    assert_eq!(run.code, Some(2));
+    assert_hidden(&run.stderr);
+    let unfinished = files.write(
+        "unfinished.sql",
+        &format!("CREATE MODEL m INPUT (x INT) OUTPUT (y INT) WITH ('auth-token' '{CANARY}'"),
+    );
+    assert_hidden(&triton(&["predict", &unfinished, "input.csv"]).stderr);
+}
