@@ -1,11 +1,78 @@
-//! A logical call: its attempts, and what becomes of its failure.
+//! A logical call: admitted by the circuit breaker, retried where that is safe, and counted.
 
 use tokio::time::Instant;
-use triton_client::{Client, Sequence};
+use tracing::debug;
+use triton_client::{Client, ErrorKind as ClientErrorKind, Sequence};
 
+use crate::circuit_breaker::{CircuitState, Permit};
+use crate::retry::{self, Failed, StopReason, Verdict};
 use crate::{Error, ErrorKind, OpenSubtask};
 
+/// Whether a request that the server may have executed can be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resend {
+    /// It can: the model keeps no state, or START makes it forget what came before.
+    Safe,
+    /// It cannot: within a sequence it would count twice.
+    UnlessExecuted,
+}
+
+impl Resend {
+    fn of(sequence: Option<&Sequence>) -> Self {
+        match sequence {
+            Some(sequence) if !sequence.start => Resend::UnlessExecuted,
+            _ => Resend::Safe,
+        }
+    }
+
+    fn verdict(self, error: &triton_client::Error) -> Verdict {
+        if error.is_transient() && (self == Resend::Safe || !error.may_have_executed()) {
+            let after = None;
+            Verdict::Retry { after }
+        } else {
+            Verdict::Stop
+        }
+    }
+}
+
+/// What a failed call says about the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// It fails: the circuit breaker counts it.
+    Server,
+    /// The request was at fault, or one row of several may be: the breaker counts nothing.
+    Request,
+}
+
+impl Blame {
+    /// Blames the server for what it could not do, not for what it refused.
+    pub(crate) fn of(error: &triton_client::Error) -> Self {
+        match error.kind() {
+            ClientErrorKind::Connect
+            | ClientErrorKind::Timeout
+            | ClientErrorKind::Interrupted
+            | ClientErrorKind::Unavailable
+            | ClientErrorKind::Server => Blame::Server,
+            _ => Blame::Request,
+        }
+    }
+}
+
 impl OpenSubtask {
+    /// Makes a logical call: asks the circuit breaker, runs `operation`, and runs it again after
+    /// passing failures as `max-retries` and the backoff options say.
+    ///
+    /// `sequence` is the place of the request in a sequence, which stays the same on every
+    /// attempt. A request in the middle of a sequence is sent again only if the server certainly
+    /// did not execute it; otherwise it would count twice.
+    ///
+    /// Dropping the future gives the call up; the server may execute it all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::CircuitOpen`] when the breaker does not admit the call,
+    /// [`ErrorKind::SequenceUncertain`] when a call in the middle of a sequence failed and may
+    /// have been executed, and [`ErrorKind::Call`] for every other failure of the last attempt.
     pub async fn call<T, F>(
         &self,
         sequence: Option<&Sequence>,
@@ -14,9 +81,120 @@ impl OpenSubtask {
     where
         F: Future<Output = Result<T, triton_client::Error>>,
     {
-        let _ = (sequence, Instant::now(), ErrorKind::Call);
-        self.with_client(operation)
-            .await
-            .map_err(|error| Error::call("the row was not answered", error))
+        self.call_blaming(sequence, Blame::of, operation).await
+    }
+
+    /// As [`call`](Self::call), with a judgement of its own about whom a failure is to blame on.
+    pub(crate) async fn call_blaming<T, F>(
+        &self,
+        sequence: Option<&Sequence>,
+        blame: impl Fn(&triton_client::Error) -> Blame,
+        operation: impl Fn(Client) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, triton_client::Error>>,
+    {
+        let permit = self.admit()?;
+        let in_flight = self.metrics().call_begins();
+        let begun = Instant::now();
+        let resend = Resend::of(sequence);
+        let result = retry::run(
+            &self.retry,
+            begun + self.call_budget,
+            retry::thread_random,
+            |attempt| {
+                if attempt > 1 {
+                    debug!(
+                        model = %self.model,
+                        subtask = self.subtask.index(),
+                        sequence_id = sequence.map(|sequence| tracing::field::display(&sequence.id)),
+                        attempt,
+                        "sending again"
+                    );
+                }
+                self.with_client(&operation)
+            },
+            |error| resend.verdict(error),
+        )
+        .await;
+        let outcome = match result {
+            Ok(answer) => {
+                if let Some(permit) = permit {
+                    permit.success();
+                }
+                in_flight.ends(None, begun.elapsed(), 1);
+                Ok(answer)
+            }
+            Err(failed) => {
+                let blame = failed.error.as_ref().map_or(Blame::Server, blame);
+                match permit {
+                    Some(permit) if blame == Blame::Server => permit.failure(),
+                    // A permit that is dropped counts as nothing.
+                    dropped => drop(dropped),
+                }
+                let attempts = failed.attempts;
+                let error = failure(failed, resend);
+                in_flight.ends(Some(error.kind().name()), begun.elapsed(), attempts);
+                Err(error)
+            }
+        };
+        self.observe_breaker();
+        outcome
+    }
+
+    fn admit(&self) -> Result<Option<Permit>, Error> {
+        let Some(breaker) = &self.breaker else {
+            return Ok(None);
+        };
+        breaker.admit().map(Some).map_err(|rejected| {
+            self.observe_breaker();
+            Error::new(ErrorKind::CircuitOpen, format!("the row was {rejected}"))
+        })
+    }
+
+    fn observe_breaker(&self) {
+        if let Some(breaker) = &self.breaker {
+            self.metrics().breaker_state(match breaker.state() {
+                CircuitState::Closed => 0.0,
+                CircuitState::HalfOpen => 1.0,
+                CircuitState::Open => 2.0,
+            });
+        }
+    }
+}
+
+/// The error of a logical call whose last attempt failed.
+fn failure(failed: Failed<triton_client::Error>, resend: Resend) -> Error {
+    let attempts = match failed.attempts {
+        1 => String::new(),
+        attempts => format!(" in {attempts} attempts over {:.1?}", failed.elapsed),
+    };
+    let in_time = match failed.reason {
+        StopReason::DeadlineBeforeAttempt | StopReason::DeadlineDuringAttempt => {
+            ", and there is no time for another"
+        }
+        StopReason::NotRetryable | StopReason::AttemptsUsedUp => "",
+    };
+    let uncertain = match &failed.error {
+        // An attempt that was cut off says nothing of itself; the error is of one before it.
+        _ if failed.reason == StopReason::DeadlineDuringAttempt => true,
+        Some(error) => error.may_have_executed(),
+        None => false,
+    };
+    let error = if uncertain && resend == Resend::UnlessExecuted {
+        Error::new(
+            ErrorKind::SequenceUncertain,
+            format!(
+                "the row was not answered{attempts}, and the model may have taken it into its \
+                 sequence all the same, so it was not sent again"
+            ),
+        )
+    } else {
+        let message = format!("the row was not answered{attempts}{in_time}");
+        Error::new(ErrorKind::Call, message)
+    };
+    match failed.error {
+        Some(source) => error.with_source(source),
+        None => error,
     }
 }

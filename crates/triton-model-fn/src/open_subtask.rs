@@ -1,7 +1,7 @@
 //! What calls go through while a function is open: the client, the sequence counter, the limits.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,7 +12,11 @@ use triton_client::{
 };
 use triton_options::{CounterInitStrategy, SequenceMode, TritonOptions};
 
+use crate::call::Blame;
+use crate::circuit_breaker::{CircuitBreaker, CircuitBreakerSettings};
+use crate::health_monitor::{HealthMonitor, TritonProbe};
 use crate::metrics::FunctionMetrics;
+use crate::retry::RetryPolicy;
 use crate::shared_client::SharedClient;
 use crate::{Error, ErrorKind, Subtask};
 
@@ -30,6 +34,11 @@ pub struct OpenSubtask {
     sequence_counter: AtomicU64,
     max_in_flight: u32,
     slots: Arc<Semaphore>,
+    pub(crate) retry: RetryPolicy,
+    /// The most time that all attempts of a logical call may take together.
+    pub(crate) call_budget: Duration,
+    pub(crate) breaker: Option<CircuitBreaker>,
+    health_monitor: Mutex<Option<HealthMonitor>>,
     metrics: FunctionMetrics,
 }
 
@@ -46,10 +55,29 @@ impl OpenSubtask {
             SequenceMode::Static { start, end, .. } if !(*start && *end) => 1,
             _ => options.max_in_flight.get(),
         };
+        let client = SharedClient::get(options)?;
+        let model = ModelId::new(options.model_name.clone(), options.model_version);
+        let breaker = options.circuit_breaker_enabled.then(|| {
+            CircuitBreaker::shared(
+                &options.endpoint,
+                &model,
+                CircuitBreakerSettings::from(&**options),
+            )
+        });
+        let health_monitor = options.health_check_enabled.then(|| {
+            let probe = TritonProbe::new(client.client.clone(), model.clone());
+            let name = format!("{model} at {}", options.endpoint);
+            HealthMonitor::start(probe, options.health_check_interval, breaker.clone(), name)
+        });
+        let retry = RetryPolicy::from(&**options);
         Ok(Self {
-            model: ModelId::new(options.model_name.clone(), options.model_version),
+            model,
             subtask,
-            client: SharedClient::get(options)?,
+            client,
+            call_budget: call_budget(options),
+            retry,
+            breaker,
+            health_monitor: Mutex::new(health_monitor),
             priority: options.priority,
             sequence_mode,
             sequence_counter: AtomicU64::new(first),
@@ -125,8 +153,17 @@ impl OpenSubtask {
     /// [`next_sequence`]: Self::next_sequence
     pub async fn infer(
         &self,
+        request: InferRequest,
+        sequence: Option<&Sequence>,
+    ) -> Result<InferResponse, Error> {
+        self.infer_blaming(request, sequence, Blame::of).await
+    }
+
+    pub(crate) async fn infer_blaming(
+        &self,
         mut request: InferRequest,
         sequence: Option<&Sequence>,
+        blame: impl Fn(&triton_client::Error) -> Blame,
     ) -> Result<InferResponse, Error> {
         if let Some(priority) = self.priority {
             request = request.priority(priority);
@@ -135,11 +172,8 @@ impl OpenSubtask {
             request = request.sequence(sequence.clone());
         }
         let request = &request;
-        self.call(
-            sequence,
-            |client| async move { client.infer(request).await },
-        )
-        .await
+        let infer = |client: Client| async move { client.infer(request).await };
+        self.call_blaming(sequence, blame, infer).await
     }
 
     /// Asks for the model's metadata and configuration; where the server cannot be reached or is
@@ -175,15 +209,22 @@ impl OpenSubtask {
     /// Waits until no call is under way, then refuses every further one; gives up at `deadline`.
     pub(crate) async fn drain(&self, deadline: Instant) -> Result<(), Error> {
         let all = self.slots.acquire_many(self.max_in_flight);
-        let drained = timeout_at(deadline, all).await;
+        let drained = timeout_at(deadline, all).await.is_ok();
         self.slots.close();
-        match drained {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Error::new(
-                ErrorKind::Close,
-                "rows were still under way when the time to close was up",
-            )),
+        let monitor = self
+            .health_monitor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(mut monitor) = monitor {
+            let stopped = monitor.stop().await;
+            stopped.map_err(|error| Error::new(ErrorKind::Close, error.to_string()))?;
         }
+        if drained {
+            return Ok(());
+        }
+        let message = "rows were still under way when the time to close was up";
+        Err(Error::new(ErrorKind::Close, message))
     }
 
     pub(crate) async fn with_client<T, F>(
@@ -196,6 +237,16 @@ impl OpenSubtask {
         let _place = self.client.place().await;
         operation(self.client.client.clone()).await
     }
+}
+
+/// Every attempt may take the whole `timeout`, and every wait the longest backoff.
+fn call_budget(options: &TritonOptions) -> Duration {
+    let retries = options.max_retries;
+    let attempts = options
+        .timeout
+        .get()
+        .saturating_mul(retries.saturating_add(1));
+    attempts.saturating_add(options.retry_max_backoff.get().saturating_mul(retries))
 }
 
 /// Where the counter of generated IDs begins in an `open` at the time `now`.

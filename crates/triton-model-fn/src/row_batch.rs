@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use triton_client::{ErrorKind as ClientErrorKind, InferRequest, InferResponse, Tensor};
 
+use crate::call::Blame;
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{Error, OpenSubtask};
 
@@ -43,7 +44,10 @@ pub(crate) async fn answer<R: Rows + ?Sized>(
 ) -> Vec<PartAnswer> {
     let mut answers = Vec::new();
     // The part to be sent next is the last one.
-    let mut parts = vec![0..rows.count()];
+    let mut parts = Vec::from([Range {
+        start: 0,
+        end: rows.count(),
+    }]);
     while let Some(range) = parts.pop() {
         let result = send(open, plan, rows, range.clone()).await;
         if range.len() > 1 && result.as_ref().is_err_and(may_be_one_rows_fault) {
@@ -65,7 +69,12 @@ async fn send<R: Rows + ?Sized>(
 ) -> Result<InferResponse, Error> {
     let request = request(open, plan, rows.tensors(plan, range.clone())?);
     open.metrics().batch(range.len());
-    open.infer(request, None).await
+    let blame = |error: &triton_client::Error| match error.kind() {
+        // One bad row of several is no sign of a failing server.
+        ClientErrorKind::Server if range.len() > 1 => Blame::Request,
+        _ => Blame::of(error),
+    };
+    open.infer_blaming(request, None, blame).await
 }
 
 /// The request for input tensors, but for its place in a sequence.

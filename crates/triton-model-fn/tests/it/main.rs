@@ -8,6 +8,8 @@
 mod arrow;
 mod batching;
 mod errors;
+mod failures;
+mod health_monitor;
 mod predict;
 mod requests;
 mod types;
