@@ -67,7 +67,11 @@ fn start_embedded(model: &mut ModelDefinition) -> Result<Option<EmbeddedTriton>,
     if model.options.get(&ENDPOINT) != Some(EMBEDDED_ENDPOINT) {
         return Ok(None);
     }
-    let server = EmbeddedTriton::start()
+    // What it would record grows with the input, and nobody asks for it.
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .recorded_requests(0)
+        .start()
         .context("the embedded server cannot be started")
         .map_err(Failure::server)?;
     model.options.set(ENDPOINT.key(), server.endpoint());
