@@ -1,6 +1,5 @@
 //! Encoding requests and decoding responses: time, and allocations for each.
 
-#![expect(missing_docs, reason = "a benchmark is no library")]
 #![expect(
     clippy::unwrap_used,
     reason = "a benchmark ends where something unexpected comes"
@@ -72,10 +71,10 @@ fn wire(criterion: &mut Criterion) {
             report(&format!("encode/{name}/{count}"), encode);
             report(&format!("decode/{name}/{count}"), decode);
             criterion.bench_function(&format!("encode/{name}/{count}"), |bencher| {
-                bencher.iter(encode)
+                bencher.iter(encode);
             });
             criterion.bench_function(&format!("decode/{name}/{count}"), |bencher| {
-                bencher.iter(decode)
+                bencher.iter(decode);
             });
         }
     }

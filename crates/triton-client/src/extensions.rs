@@ -45,11 +45,11 @@ impl Client {
         operation: &Operation<'_>,
     ) -> Result<bool, Error> {
         let cell = &self.extensions.binary_tensors;
-        // Not `?` within the cell: what is no answer must not be kept.
         let known = cell
             .get_or_try_init(|| async {
                 let metadata = match self.server_metadata().await {
                     Ok(metadata) => metadata,
+                    // What may be otherwise the next time is not kept.
                     Err(error) if error.is_transient() || error.kind() == ErrorKind::Server => {
                         return Err(error);
                     }

@@ -70,7 +70,7 @@ impl InferResponse {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn decode(body: Bytes, json_length: Option<usize>) -> Result<Self, DecodeError> {
-        decode::response(&body, json_length)
+        decode::response(body, json_length)
     }
 
     /// What is wrong if an output is not there that `request` asked for by name.

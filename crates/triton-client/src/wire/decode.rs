@@ -23,18 +23,20 @@ pub struct DecodeError(String);
 
 /// Reads a whole body.
 pub(crate) fn response(
-    body: &Bytes,
+    body: Bytes,
     json_length: Option<usize>,
 ) -> Result<InferResponse, DecodeError> {
-    let length = json_length.unwrap_or(body.len());
-    let Some((json, _)) = body.split_at_checked(length) else {
+    let mut json = body;
+    let length = json_length.unwrap_or(json.len());
+    if length > json.len() {
         return Err(DecodeError(format!(
             "the answer says that {length} of its bytes are JSON, and has {} in all",
-            body.len()
+            json.len()
         )));
-    };
-    let text = json_tokens::quote(json);
-    let unreadable = |error| DecodeError(unreadable(json, &error));
+    }
+    let mut binary = json.split_off(length);
+    let text = json_tokens::quote(&json);
+    let unreadable = |error| DecodeError(unreadable(&json, &error));
     // The type of the elements must be known before they are read, and nothing says that it
     // stands before them: so the description of the outputs is read first, then their data.
     let response: ResponseHead = serde_json::from_slice(&text).map_err(unreadable)?;
@@ -45,7 +47,6 @@ pub(crate) fn response(
         outputs.deserialize(&mut reader).map_err(unreadable)?;
     }
     let mut data = data.into_iter();
-    let mut binary = body.slice(length..);
     let mut outputs = Vec::with_capacity(response.outputs.len());
     for head in response.outputs {
         let json_data = data.next().flatten();

@@ -129,7 +129,7 @@ async fn the_client_keeps_to_the_protocol_on_both_servers() {
         match (on_embedded.get(name), differences.contains_key(name)) {
             (Some(failure), false) => problems.push(format!("{name} (embedded): {failure}")),
             (None, true) => {
-                problems.push(format!("{name} (embedded): listed as different, passes"))
+                problems.push(format!("{name} (embedded): listed as different, passes"));
             }
             _ => {}
         }

@@ -112,11 +112,6 @@ impl Target {
             .await
     }
 
-    /// Tells the model `probe` what to do.
-    pub(crate) async fn probe(&self, command: &str) -> Result<InferResponse, Error> {
-        self.client.infer(&probe(command)).await
-    }
-
     /// Adds to the sum of a sequence and returns it.
     pub(crate) async fn add(&self, value: i32, sequence: Sequence) -> Result<i32, Error> {
         let request = InferRequest::new(model("accumulate"))
