@@ -25,8 +25,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     /// Run a real Triton Inference Server on this machine, without Docker or a GPU
-    #[command(subcommand)]
-    Triton(triton::Task),
+    Triton(triton::Arguments),
     /// Run all tests, with a real Triton for those that need one
     Test {
         /// Arguments for `cargo test`
@@ -56,7 +55,7 @@ fn run() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     interrupt::listen()?;
     match arguments.task {
-        Task::Triton(task) => triton::run(task),
+        Task::Triton(arguments) => triton::run(arguments),
         Task::Test { arguments } => test::run(&arguments),
         Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run().map(|()| ExitCode::SUCCESS),

@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::command;
-use crate::triton::{Instance, Triton};
+use crate::triton::Triton;
 
 /// How `triton-test-support` learns of the server; a dependency on it would make this command
 /// build half of the workspace before it could run.
 const ENDPOINT: &str = "TRITON_TEST_ENDPOINT";
+
+/// Tests that crash a server find here the program with which they start one of their own.
+const XTASK: &str = "TRITON_TEST_XTASK";
 
 /// Tests that find this in their environment run NVIDIA's client with the Python it names.
 const PYTHON_CLIENT: &str = "TRITON_TEST_PYTHON_CLIENT";
@@ -21,13 +24,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let python_client = triton.install_python_client()?;
     // Not the server that a person may have started: its models and its state are theirs.
     let instance = triton.instance("test");
-    let _stopping = Stopping {
-        triton: &triton,
-        instance: &instance,
-    };
-    // A test run that was killed leaves its server, with whatever its tests did to it.
-    triton.stop(&instance)?;
-    let server = triton.start(&instance, &triton.example_models())?;
+    let _stopping = Stopping(&triton);
+    // A test run that was killed leaves its servers, with whatever its tests did to them.
+    triton.stop_test_servers()?;
+    let server = triton.start(&instance, &triton.example_models(), None)?;
     let version = server.version()?;
 
     let mut test = command::cargo();
@@ -38,10 +38,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     test.args(arguments)
         .current_dir(&triton.workspace.root)
         .env(ENDPOINT, server.endpoint())
-        .env(PYTHON_CLIENT, python_client);
+        .env(PYTHON_CLIENT, python_client)
+        .env(XTASK, std::env::current_exe()?);
     let status = command::run(&mut test)?;
 
-    triton.stop(&instance)?;
+    triton.stop_test_servers()?;
     let endpoint = server.endpoint();
     if status.success() {
         println!("the live tests ran against Triton {version} at {endpoint}");
@@ -52,15 +53,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-/// Stops the server where the run ends early: by an error, an interrupt or a panic.
-struct Stopping<'a> {
-    triton: &'a Triton,
-    instance: &'a Instance,
-}
+/// Stops the servers where the run ends early: by an error, an interrupt or a panic.
+struct Stopping<'a>(&'a Triton);
 
 impl Drop for Stopping<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.triton.stop(self.instance) {
+        if let Err(error) = self.0.stop_test_servers() {
             eprintln!("cannot stop Triton after the tests: {error:#}");
         }
     }

@@ -195,9 +195,9 @@ impl OpenSubtask {
                 Err(error) => error,
             };
             if !error.is_transient() || Instant::now() + PAUSE > deadline {
-                let message = match wait.is_zero() {
-                    true => "the model could not be looked up".to_owned(),
-                    false => format!("the model could not be looked up within {wait:?}"),
+                let message = match error.is_transient() && !wait.is_zero() {
+                    true => format!("the model could not be looked up within {wait:?}"),
+                    false => "the model could not be looked up".to_owned(),
                 };
                 return Err(Error::call(message, error));
             }

@@ -20,6 +20,69 @@ pub fn live_endpoint() -> String {
     })
 }
 
+/// A real Triton of a test's own, to be crashed and started again on the same port.
+///
+/// Only one test at a time can have it.
+#[derive(Debug)]
+pub struct CrashTriton {
+    endpoint: String,
+}
+
+impl CrashTriton {
+    /// Starts it, serving `examples/models`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no program to start it with: see [`live_endpoint`].
+    #[must_use]
+    pub fn start() -> Self {
+        let output = xtask(&["start"]);
+        let endpoint = output.split_whitespace().last().unwrap_or_default();
+        assert!(endpoint.starts_with("http://"), "{output}");
+        Self {
+            endpoint: endpoint.to_owned(),
+        }
+    }
+
+    /// Where it listens, also after a crash.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Kills it with SIGKILL and starts it again, empty of all state; blocks until it is ready.
+    pub fn crash_and_restart(&self) {
+        xtask(&["kill"]);
+        let port = self.endpoint.rsplit(':').next().unwrap_or_default();
+        xtask(&["start", "--port", port]);
+    }
+}
+
+impl Drop for CrashTriton {
+    fn drop(&mut self) {
+        xtask(&["stop"]);
+    }
+}
+
+/// What `cargo xtask triton` prints, for the server that is crashed.
+fn xtask(arguments: &[&str]) -> String {
+    let program = std::env::var("TRITON_TEST_XTASK").unwrap_or_else(|_| {
+        panic!("this test crashes a real Triton: run the tests with `cargo xtask test`")
+    });
+    let output = std::process::Command::new(program)
+        .args(["triton", "--instance", "crash-test"])
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| panic!("cargo xtask triton {arguments:?}: {error}"));
+    let text = |bytes| String::from_utf8_lossy(bytes).trim().to_owned();
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
 /// Makes two tests of each function named: against the embedded server and against a real one.
 ///
 /// A function takes the endpoint as `&str` and is asynchronous; the crate that calls the macro

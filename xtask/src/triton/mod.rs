@@ -14,16 +14,25 @@ mod stop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::Subcommand;
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
 
 use crate::lock::{self, Lock};
 use crate::workspace::Workspace;
 
 pub(crate) use instance::{Instance, Server};
 
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+    /// The server meant, where several run at once
+    #[arg(long, value_name = "NAME", default_value = "default", global = true)]
+    instance: String,
+}
+
 #[derive(Subcommand)]
-pub(crate) enum Task {
+enum Task {
     /// Download Triton into the target directory
     Install,
     /// Start Triton on free ports of this machine and wait until it is ready
@@ -31,37 +40,46 @@ pub(crate) enum Task {
         /// The model repository to serve [default: examples/models]
         #[arg(long, value_name = "DIR")]
         models: Option<PathBuf>,
+        /// The port for HTTP, in place of a free one
+        #[arg(long, value_name = "PORT")]
+        port: Option<u16>,
     },
+    /// Kill the server as a crash would; `start` and `stop` clean up after it
+    Kill,
     /// Stop the server and remove what it leaves behind
     Stop,
     /// Show the running server and its models; fail if there is none
     Status,
 }
 
-pub(crate) fn run(task: Task) -> Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let triton = Triton::find()?;
-    let instance = triton.instance("default");
-    match task {
+    let instance = triton.instance(&arguments.instance);
+    match arguments.task {
         Task::Install => triton.install()?,
-        Task::Start { models } => {
+        Task::Start { models, port } => {
             triton.install()?;
             let models = models.unwrap_or_else(|| triton.example_models());
-            let server = triton.start(&instance, &models)?;
+            let server = triton.start(&instance, &models, port)?;
             println!("Triton is ready at {}", server.endpoint());
         }
+        Task::Kill => triton.kill(&instance)?,
         Task::Stop => {
             if !triton.stop(&instance)? {
                 println!("Triton is not running");
             }
-            // A test run that was killed leaves its server; one that still runs holds the lock.
+            // A test run that was killed leaves its servers; one that still runs holds the lock.
             if let Some(_turn) = lock::attempt(&triton.test_run_lock())? {
-                triton.stop(&triton.instance("test"))?;
+                triton.stop_test_servers()?;
             }
         }
         Task::Status => return status::print(&instance),
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// The servers of test runs: the one that all live tests share, and the one that is crashed.
+const TEST_INSTANCES: [&str; 2] = ["test", "crash-test"];
 
 /// The folder under the target directory that holds the server and its instances.
 pub(crate) struct Triton {
@@ -97,9 +115,35 @@ impl Triton {
     }
 
     /// Starts the instance unless it runs already.
-    pub(crate) fn start(&self, instance: &Instance, models: &Path) -> Result<Server> {
+    pub(crate) fn start(
+        &self,
+        instance: &Instance,
+        models: &Path,
+        port: Option<u16>,
+    ) -> Result<Server> {
         let _lock = instance.lock()?;
-        server::start(&install::installation(&self.folder)?, instance, models)
+        server::start(
+            &install::installation(&self.folder)?,
+            instance,
+            models,
+            port,
+        )
+    }
+
+    fn kill(&self, instance: &Instance) -> Result<()> {
+        let _lock = instance.lock()?;
+        match instance.read()? {
+            Some(server) if server.process.is_alive()? => stop::kill(&server),
+            _ => bail!("Triton is not running"),
+        }
+    }
+
+    /// Stops the servers that tests run against, and those that they start themselves.
+    pub(crate) fn stop_test_servers(&self) -> Result<()> {
+        for name in TEST_INSTANCES {
+            self.stop(&self.instance(name))?;
+        }
+        Ok(())
     }
 
     /// Stops the instance; false if there was none.

@@ -36,6 +36,14 @@ impl Process {
         Ok(())
     }
 
+    /// Ends it at once, as a crash would.
+    pub(super) fn kill(self) -> Result<()> {
+        if self.is_alive()? {
+            ignore_absence(kill_process(self.number()?, Signal::KILL))?;
+        }
+        Ok(())
+    }
+
     /// The living members of the group this process leads or led that bear the mark
     /// on their command line.
     pub(super) fn marked_group_members(self, mark: &str) -> Result<Vec<i32>> {

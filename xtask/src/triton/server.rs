@@ -29,6 +29,7 @@ pub(super) fn start(
     installation: &Installation,
     instance: &Instance,
     models: &Path,
+    port: Option<u16>,
 ) -> Result<Server> {
     let models = fs_err::canonicalize(models)
         .context("there is no such model repository; name one with --models")?;
@@ -48,7 +49,7 @@ pub(super) fn start(
     }
 
     for _ in 0..PORT_CHOICES {
-        let (server, mut child) = launch(installation, instance, &models)?;
+        let (server, mut child) = launch(installation, instance, &models, port)?;
         let outcome = wait_until_ready(instance, &server, || match child.try_wait()? {
             Some(status) => Err(anyhow!("it ended with {status}")),
             None => Ok(()),
@@ -76,9 +77,11 @@ fn launch(
     installation: &Installation,
     instance: &Instance,
     models: &Path,
+    port: Option<u16>,
 ) -> Result<(Server, Child)> {
     let mark = instance.new_mark()?;
-    let (http_port, metrics_port) = free_ports()?;
+    let (free_port, metrics_port) = free_ports()?;
+    let http_port = port.unwrap_or(free_port);
     let log = fs_err::File::create(instance.log())?.into_parts().0;
     let mut command = installation.command()?;
     command

@@ -43,6 +43,15 @@ pub(super) fn stop(instance: &Instance, server: &Server) -> Result<()> {
     instance.forget()
 }
 
+/// Kills the server and nothing else: what it leaves behind is for [`stop`].
+pub(super) fn kill(server: &Server) -> Result<()> {
+    server.process.kill()?;
+    let gone = poll::until(TIME_TO_DIE, || {
+        Ok((!server.process.is_alive()?).then_some(()))
+    })?;
+    gone.context("the server is still there after SIGKILL")
+}
+
 /// The server leaves these behind when it is killed, and also when it fails to start.
 fn remove_shared_memory(mark: &str) -> Result<()> {
     for entry in fs_err::read_dir(SHARED_MEMORY)? {

@@ -1,6 +1,9 @@
 //! What becomes of rows when the server fails, and of a function when it is closed.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -9,7 +12,7 @@ use triton_embedded::{EmbeddedTritonBuilder, Fault, FaultScript};
 use triton_model_fn::{
     DataType, Error, ErrorKind, InferenceFunction, ModelFunction as _, Subtask, Value,
 };
-use triton_test_support::EmbeddedTriton;
+use triton_test_support::{CrashTriton, EmbeddedTriton};
 
 use crate::{AUTO_INCREMENT, accumulate_schema, echo_schema, open, options, schema};
 
@@ -249,6 +252,57 @@ async fn a_crash_in_the_middle_costs_no_row() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_of_a_real_triton_costs_no_row() {
+    const ROWS: usize = 3000;
+    let triton = Arc::new(CrashTriton::start());
+    let retries = [
+        ("max-retries", "100"),
+        ("retry-initial-backoff", "10 ms"),
+        ("retry-max-backoff", "200 ms"),
+    ];
+    let options = options(
+        triton.endpoint(),
+        "accumulate",
+        &[&AUTO_INCREMENT[..], &retries].concat(),
+    );
+    let function = &open(options, accumulate_schema(), 0, 1).await;
+    let answered = AtomicUsize::new(0);
+    let rows = async {
+        let answers = (0..ROWS).map(|_| async {
+            let prediction = function.predict(&[Value::Integer(7)]).await.unwrap();
+            answered.fetch_add(1, Ordering::Relaxed);
+            prediction
+        });
+        join_all(answers).await
+    };
+    let crash = async {
+        // In the middle of the run, whatever the speed of the machine.
+        while answered.load(Ordering::Relaxed) < ROWS / 3 {
+            tokio::task::yield_now().await;
+        }
+        let triton = Arc::clone(&triton);
+        tokio::task::spawn_blocking(move || triton.crash_and_restart())
+            .await
+            .unwrap();
+        answered.load(Ordering::Relaxed)
+    };
+    let (answers, answered_at_restart) = tokio::join!(rows, crash);
+    assert!(answered_at_restart < ROWS, "the crash came too late");
+    let mut ids = BTreeSet::new();
+    for prediction in answers {
+        let id = prediction.sequence_id.unwrap();
+        // A state that a lost attempt had left would make this 14.
+        assert_eq!(
+            prediction.row,
+            [Value::Integer(7), Value::String(id.clone())]
+        );
+        ids.insert(id);
+    }
+    assert_eq!(ids.len(), ROWS);
+    function.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn closing_waits_for_the_rows_under_way() {
     let delay = Fault::Delay {
@@ -347,7 +401,7 @@ async fn opening_waits_for_a_dead_server_as_long_as_it_is_told() {
 #[tokio::test]
 async fn opening_does_not_wait_for_a_model_that_is_not_there() {
     let server = EmbeddedTriton::builder().start().unwrap();
-    insta::assert_snapshot!(open_error(&server.endpoint(), "1 h").await, @"subtask 0 of 1, attempt 0: the model could not be looked up within 3600s: read metadata of model 'echo' at http://server/: status 404: Request for unknown model: 'echo' is not found");
+    insta::assert_snapshot!(open_error(&server.endpoint(), "1 h").await, @"subtask 0 of 1, attempt 0: the model could not be looked up: read metadata of model 'echo' at http://server/: status 404: Request for unknown model: 'echo' is not found");
 }
 
 #[tokio::test]
@@ -370,7 +424,7 @@ fn gateway_that_is_not_ready_at_first(server: String) -> String {
         for (number, connection) in listener.incoming().enumerate() {
             let mut connection = connection.unwrap();
             if number == 0 {
-                connection.read(&mut [0; 4096]).unwrap();
+                let _ = connection.read(&mut [0; 4096]).unwrap();
                 connection
                     .write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                     .unwrap();
