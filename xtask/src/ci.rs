@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
             "clippy",
             "--workspace",
             "--all-targets",
+            "--all-features",
             "--locked",
             "--",
             "-D",
@@ -41,7 +42,13 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "rustdoc",
-        arguments: &["doc", "--workspace", "--no-deps", "--locked"],
+        arguments: &[
+            "doc",
+            "--workspace",
+            "--all-features",
+            "--no-deps",
+            "--locked",
+        ],
         variable: Some(("RUSTDOCFLAGS", "-D warnings")),
     },
     Step {

@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let version = server.version()?;
 
     let mut test = command::cargo();
-    test.args(["test", "--locked"]);
+    test.args(["test", "--locked", "--all-features"]);
     if !chooses_packages(arguments) {
         test.arg("--workspace");
     }

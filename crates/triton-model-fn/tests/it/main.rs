@@ -5,6 +5,7 @@
     reason = "a test ends where something unexpected comes"
 )]
 
+#[cfg(feature = "arrow")]
 mod arrow;
 mod batching;
 mod errors;
