@@ -19,7 +19,7 @@ use triton_client::{Client, InferRequest, ModelId, Tensor, TensorFormat};
 
 const IN_FLIGHT: usize = 16;
 const REQUESTS: usize = 10_000;
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 12;
 const SERVE: &str = "TRITON_BENCH_SERVE";
 
 const JSON: &str = r#"{"model_name":"echo","model_version":"1","outputs":[{"name":"echo","datatype":"FP32","shape":[1,8],"parameters":{"binary_data_size":32}}]}"#;

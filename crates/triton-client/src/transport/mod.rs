@@ -224,9 +224,12 @@ impl Transport {
         };
         let mut request = reqwest::Request::new(method, url);
         let headers = request.headers_mut();
-        headers.extend(settings.headers.clone());
-        if let Some(extra) = call.headers {
-            headers.extend(extra.clone());
+        let extra = call.headers.into_iter();
+        for more in std::iter::once(&settings.headers).chain(extra) {
+            // Not `append`: the headers of one call take the place of the client's.
+            for (name, value) in more {
+                headers.insert(name.clone(), value.clone());
+            }
         }
         if let Some(host) = &self.host {
             headers.insert(http::header::HOST, host.clone());

@@ -9,7 +9,6 @@ mod calls;
 mod conformance;
 mod errors;
 mod malformed_servers;
-mod monitoring;
 mod official_client;
 mod raw_server;
 mod round_trip;

@@ -1,4 +1,12 @@
 //! What monitoring sees: one span for each call, and counts under documented names.
+//!
+//! It is a program of its own because `tracing` remembers for the whole process which spans nobody
+//! wanted, and the calls of other tests want none.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something unexpected comes"
+)]
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
