@@ -63,3 +63,21 @@ fn a_vector_is_taken_as_it_is() {
         Cow::Borrowed([1, 2, 3])
     ));
 }
+
+#[cfg(feature = "half")]
+#[test]
+fn half_precision_numbers_are_elements() {
+    use half::{bf16, f16};
+
+    let tensor = Tensor::from_vec("x", [2], vec![f16::ONE, f16::MAX]).unwrap();
+    assert_eq!(
+        (tensor.datatype(), &tensor.raw()[..2]),
+        (Datatype::Fp16, &[0, 0x3c][..])
+    );
+    assert_eq!(*tensor.values::<f16>().unwrap(), [f16::ONE, f16::MAX]);
+    let tensor = Tensor::from_slice("x", [1], &[bf16::ONE]).unwrap();
+    assert_eq!(
+        (tensor.datatype(), &tensor.raw()[..]),
+        (Datatype::Bf16, &[0x80, 0x3f][..])
+    );
+}
