@@ -72,7 +72,9 @@ struct Details {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// An error of a function, told in one line.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Details {
             kind,
             message: message.into(),
@@ -91,7 +93,9 @@ impl Error {
         self
     }
 
-    pub(crate) fn in_subtask(mut self, subtask: Subtask) -> Self {
+    /// Says in which subtask it happened.
+    #[must_use]
+    pub fn in_subtask(mut self, subtask: Subtask) -> Self {
         self.0.subtask = Some(subtask);
         self
     }
