@@ -1,6 +1,7 @@
 //! What can go wrong with a call: a small kind for code, and one line for the person who reads it.
 
 use std::fmt;
+use std::time::Duration;
 
 use triton_options::Endpoint;
 
@@ -100,6 +101,7 @@ struct Details {
     message: String,
     transient: bool,
     may_have_executed: bool,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -121,6 +123,7 @@ impl Error {
             message: message.into(),
             transient: false,
             may_have_executed: false,
+            retry_after: None,
             source: None,
         }))
     }
@@ -137,6 +140,11 @@ impl Error {
 
     pub(crate) fn executed(mut self, may_have_executed: bool) -> Self {
         self.0.may_have_executed = may_have_executed;
+        self
+    }
+
+    pub(crate) fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait;
         self
     }
 
@@ -197,6 +205,14 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.0.transient
+    }
+
+    /// How long the server, or a gateway before it, asks to wait before another attempt
+    /// (`Retry-After` in seconds, [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3);
+    /// a date is not read).
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// Whether the server could have carried out the call, as far as can be known: whoever sends

@@ -27,8 +27,9 @@ impl Resend {
 
     fn verdict(self, error: &triton_client::Error) -> Verdict {
         if error.is_transient() && (self == Resend::Safe || !error.may_have_executed()) {
-            let after = None;
-            Verdict::Retry { after }
+            Verdict::Retry {
+                after: error.retry_after(),
+            }
         } else {
             Verdict::Stop
         }

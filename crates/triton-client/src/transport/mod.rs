@@ -41,6 +41,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// How many bytes of the body are JSON, where tensors in binary form follow.
     pub(crate) json_length: Option<usize>,
+    /// The least wait before another attempt, where the answer names one.
+    pub(crate) retry_after: Option<Duration>,
     pub(crate) body: Bytes,
 }
 

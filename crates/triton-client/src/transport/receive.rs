@@ -1,7 +1,10 @@
 //! Reads the body of an answer, up to a limit and to where its tensors are aligned.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::header::CONTENT_ENCODING;
+use http::HeaderValue;
+use http::header::{CONTENT_ENCODING, RETRY_AFTER};
 
 use super::compression::{Undecompressable, decompress};
 use super::{Answer, Compression, Context, JSON_LENGTH, Progress};
@@ -45,6 +48,7 @@ pub(super) async fn whole(
             context.protocol(message)
         })?),
     };
+    let retry_after = headers.get(RETRY_AFTER).and_then(seconds);
     let promised = response.content_length().unwrap_or(0);
     let promised = usize::try_from(promised).unwrap_or(usize::MAX);
     if promised > limit {
@@ -78,8 +82,20 @@ pub(super) async fn whole(
     Ok(Answer {
         status,
         json_length,
+        retry_after,
         body: body.freeze(),
     })
+}
+
+/// A `Retry-After` in seconds; a date, which RFC 9110 allows too, would need both clocks to agree.
+fn seconds(value: &HeaderValue) -> Option<Duration> {
+    value
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
 }
 
 /// A growing body, placed so that what follows its JSON is aligned for every datatype.

@@ -54,6 +54,7 @@ impl Context<'_> {
     /// The error for an answer whose status is not 200.
     pub(crate) fn refusal(&self, answer: &Answer) -> Error {
         self.refused(answer.status, server_message(&answer.body))
+            .with_retry_after(answer.retry_after)
     }
 
     /// The error for a refusal in the server's words.

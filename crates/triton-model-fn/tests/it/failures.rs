@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use triton_client::ErrorKind as ClientErrorKind;
+use triton_client::{Client, ErrorKind as ClientErrorKind};
 use triton_embedded::{EmbeddedTritonBuilder, Fault, FaultScript};
 use triton_model_fn::{
-    DataType, Error, ErrorKind, InferenceFunction, ModelFunction as _, Subtask, Value,
+    DataType, Error, ErrorKind, FunctionBase, InferenceFunction, ModelFunction as _, Subtask, Value,
 };
 use triton_test_support::{CrashTriton, EmbeddedTriton};
 
@@ -407,14 +407,29 @@ async fn opening_does_not_wait_for_a_model_that_is_not_there() {
 #[tokio::test]
 async fn opening_goes_on_once_the_server_is_ready() {
     let server = EmbeddedTriton::start().unwrap();
-    let gateway = gateway_that_is_not_ready_at_first(server.endpoint());
+    let gateway = gateway("", Some(server.endpoint()));
     let options = options(&gateway, "echo", &[("open-wait", "1 min")]);
     let function = open(options, echo_schema(), 0, 1).await;
     assert!(function.predict(&[Value::Float(1.0)]).await.is_ok());
 }
 
-/// Answers 503 to the first connection and passes every later one on.
-fn gateway_that_is_not_ready_at_first(server: String) -> String {
+/// That the wait is kept is for the tests of `retry`, whose clock can be moved.
+#[tokio::test]
+async fn a_wait_that_the_server_asks_for_is_known() {
+    let gateway = gateway("Retry-After: 7\r\n", None);
+    let base = FunctionBase::<()>::new(options(&gateway, "echo", &[]));
+    let opening = base.begin(Subtask::new(0, 1, 0).unwrap()).unwrap();
+    let metadata = |client: Client| async move { client.server_metadata().await };
+    let error = opening.subtask().call(None, metadata).await.unwrap_err();
+    assert_eq!(
+        error.client_error().unwrap().retry_after(),
+        Some(Duration::from_secs(7))
+    );
+}
+
+/// Answers 503, with further `headers`, to the first connection and passes every later one on;
+/// without a `server` to pass it on to, it answers 503 to all.
+fn gateway(headers: &'static str, server: Option<String>) -> String {
     use std::io::{Read as _, Write as _, copy};
     use std::net::{Shutdown, TcpListener, TcpStream};
 
@@ -423,13 +438,15 @@ fn gateway_that_is_not_ready_at_first(server: String) -> String {
     std::thread::spawn(move || {
         for (number, connection) in listener.incoming().enumerate() {
             let mut connection = connection.unwrap();
-            if number == 0 {
+            let Some(server) = server.as_ref().filter(|_| number > 0) else {
                 let _ = connection.read(&mut [0; 4096]).unwrap();
-                connection
-                    .write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                    .unwrap();
+                write!(
+                    connection,
+                    "HTTP/1.1 503 Not Yet\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n"
+                )
+                .unwrap();
                 continue;
-            }
+            };
             let upstream = TcpStream::connect(server.trim_start_matches("http://")).unwrap();
             let pairs = [
                 (
