@@ -10,6 +10,7 @@ mod options;
 mod predict;
 mod refusals;
 mod secrets;
+mod serve;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
