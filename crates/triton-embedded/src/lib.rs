@@ -41,6 +41,7 @@ mod raw_request;
 mod recorded;
 mod repository;
 mod request_parameters;
+mod restriction;
 mod route;
 mod router;
 mod scheduler;
@@ -59,5 +60,6 @@ pub use model_config::{
 };
 pub use model_error::{ModelError, ModelErrorKind};
 pub use recorded::RecordedRequest;
+pub use restriction::RestrictedApi;
 pub use server::{EmbeddedTriton, EmbeddedTritonBuilder};
 pub use tensor::{DataType, Element, Tensor, TensorData};

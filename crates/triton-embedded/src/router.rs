@@ -14,6 +14,7 @@ use crate::http::{Control, Delivery, Reply, Request};
 use crate::metadata;
 use crate::recorded::{Record, RecordedRequest, Recorder};
 use crate::repository::Repository;
+use crate::restriction::{self, Restriction};
 use crate::route::{Resource, Route};
 use crate::settings::Settings;
 use crate::{generate, infer, metrics};
@@ -27,6 +28,7 @@ pub(crate) struct Server {
     pub(crate) panic: Arc<PanicSlot>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) settings: Settings,
+    pub(crate) restrictions: Vec<Restriction>,
     pub(crate) control: mpsc::UnboundedSender<Control>,
 }
 
@@ -42,6 +44,9 @@ impl Server {
             let refusal = ApiError::new(404, "Not Found").with_content_type(ContentType::Plain);
             return Delivery::Send(refusal.to_reply(), None);
         };
+        if let Err(refusal) = restriction::check(&self.restrictions, route, &request) {
+            return Delivery::Send(refusal.to_reply(), None);
+        }
         let outcome = match route {
             Route::Model {
                 name,

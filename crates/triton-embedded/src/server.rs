@@ -19,6 +19,7 @@ use crate::model_instance::{AnyModel, Surroundings};
 use crate::models::{Accumulate, Anomaly, Echo, Fails, Slow};
 use crate::recorded::{RecordedRequest, Recorder};
 use crate::repository::Repository;
+use crate::restriction::{RestrictedApi, Restriction};
 use crate::router::{PanicSlot, Server};
 use crate::settings::Settings;
 
@@ -71,6 +72,7 @@ pub struct EmbeddedTritonBuilder {
     clock: Arc<dyn Clock>,
     faults: FaultScript,
     recorded_requests: usize,
+    restrictions: Vec<Restriction>,
     address: SocketAddr,
 }
 
@@ -93,6 +95,7 @@ impl EmbeddedTriton {
             clock: Arc::new(SystemClock),
             faults: FaultScript::default(),
             recorded_requests: RECORDED_REQUESTS,
+            restrictions: Vec::new(),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
         }
     }
@@ -200,6 +203,33 @@ impl EmbeddedTritonBuilder {
         self
     }
 
+    /// Refuses requests to a part of the protocol with 403 unless they bring this header, as
+    /// with the real server's `--http-restricted-api`. Such requests are not recorded.
+    ///
+    /// ```
+    /// use triton_embedded::{EmbeddedTriton, RestrictedApi};
+    ///
+    /// let server = EmbeddedTriton::builder()
+    ///     .built_in_models()
+    ///     .restrict(RestrictedApi::ModelRepository, "admin-key", "secret")
+    ///     .start()
+    ///     .unwrap();
+    /// # drop(server);
+    /// ```
+    pub fn restrict(
+        mut self,
+        api: RestrictedApi,
+        header: impl Into<String>,
+        value: impl Into<String>,
+    ) -> EmbeddedTritonBuilder {
+        self.restrictions.push(Restriction {
+            api,
+            header: header.into(),
+            value: value.into(),
+        });
+        self
+    }
+
     /// Listens at that address instead of a free port of the loopback interface.
     pub fn address(mut self, address: SocketAddr) -> EmbeddedTritonBuilder {
         self.address = address;
@@ -229,6 +259,7 @@ impl EmbeddedTritonBuilder {
             panic: Arc::default(),
             faults: Arc::new(Faults::new(self.faults)),
             settings: Settings::default(),
+            restrictions: self.restrictions,
             control: commands,
         });
         let (shutdown, stopped) = oneshot::channel();

@@ -33,6 +33,17 @@ impl Answer {
 
 /// Sends one request without waiting for the answer.
 pub(crate) fn send(server: &EmbeddedTriton, method: &str, path: &str, body: &str) -> TcpStream {
+    send_with(server, method, path, "", body)
+}
+
+/// As [`send`], with further headers, each ending with CR and LF.
+pub(crate) fn send_with(
+    server: &EmbeddedTriton,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> TcpStream {
     let endpoint = server.endpoint();
     let address = endpoint.strip_prefix("http://").expect("a plain endpoint");
     let mut stream = TcpStream::connect(address).expect("a connection");
@@ -41,7 +52,7 @@ pub(crate) fn send(server: &EmbeddedTriton, method: &str, path: &str, body: &str
         .expect("a timeout");
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         Content-Length: {}\r\n\r\n{body}",
+         {headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes()).expect("sent");

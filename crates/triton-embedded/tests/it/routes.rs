@@ -1,8 +1,8 @@
 //! Everything but inference; the expected answers are those of Triton 2.51.0.
 
-use triton_embedded::EmbeddedTriton;
+use triton_embedded::{EmbeddedTriton, EmbeddedTritonBuilder, RestrictedApi};
 
-use crate::connection::{get, receive, send};
+use crate::connection::{get, receive, send, send_with};
 
 #[test]
 fn health_and_readiness_have_empty_bodies() {
@@ -20,6 +20,48 @@ fn health_and_readiness_have_empty_bodies() {
         assert_eq!(answer.content_type, "text/plain");
         assert_eq!(answer.error(), (400, "Model version not ready".to_owned()));
     }
+}
+
+/// The answers are those of Triton 2.51.0 started with
+/// `--http-restricted-api=health,model-repository,inference,metadata:admin=secret`.
+#[test]
+fn a_restricted_part_wants_its_header_before_anything_else() {
+    let parts = [
+        RestrictedApi::Health,
+        RestrictedApi::ModelRepository,
+        RestrictedApi::Inference,
+        RestrictedApi::Metadata,
+    ];
+    let builder = EmbeddedTriton::builder().built_in_models();
+    let restrict = |builder: EmbeddedTritonBuilder, part| builder.restrict(part, "Admin", "secret");
+    let server = parts
+        .into_iter()
+        .fold(builder, restrict)
+        .start()
+        .expect("a server");
+    for (method, path) in [
+        ("GET", "/v2/health/live"),
+        ("POST", "/v2/health/live"),
+        ("GET", "/v2"),
+        ("GET", "/v2/models/echo"),
+        ("GET", "/v2/models/echo/ready"),
+        ("POST", "/v2/repository/index"),
+        ("GET", "/v2/repository/index"),
+        ("POST", "/v2/models/nobody/infer"),
+        ("POST", "/v2/models/echo/generate"),
+    ] {
+        for header in ["", "admin: wrong\r\n"] {
+            let answer = receive(send_with(&server, method, path, header, ""));
+            assert_eq!(answer.content_type, "text/plain");
+            let text = "This API is restricted, expecting header 'Admin'".to_owned();
+            assert_eq!(answer.error(), (403, text), "{method} {path}");
+        }
+    }
+    let admitted = send_with(&server, "GET", "/v2/health/live", "admin: secret\r\n", "");
+    assert_eq!(receive(admitted).status, 200);
+    assert_eq!(get(&server, "/v2/models/echo/config").status, 200);
+    assert_eq!(get(&server, "/v2/models/echo/stats").status, 200);
+    assert!(server.requests().is_empty());
 }
 
 #[test]
