@@ -1,5 +1,7 @@
 //! A logical call: admitted by the circuit breaker, retried where that is safe, and counted.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use tokio::time::Instant;
 use tracing::debug;
 use triton_client::{Client, ErrorKind as ClientErrorKind, Sequence};
@@ -99,11 +101,13 @@ impl OpenSubtask {
         let in_flight = self.metrics().call_begins();
         let begun = Instant::now();
         let resend = Resend::of(sequence);
+        let attempts = AtomicU32::new(0);
         let result = retry::run(
             &self.retry,
             begun + self.call_budget,
             retry::thread_random,
             |attempt| {
+                attempts.store(attempt, Ordering::Relaxed);
                 if attempt > 1 {
                     debug!(
                         model = %self.model,
@@ -118,12 +122,13 @@ impl OpenSubtask {
             |error| resend.verdict(error),
         )
         .await;
+        let attempts = attempts.into_inner();
         let outcome = match result {
             Ok(answer) => {
                 if let Some(permit) = permit {
                     permit.success();
                 }
-                in_flight.ends(None, begun.elapsed(), 1);
+                in_flight.ends(None, begun.elapsed(), attempts);
                 Ok(answer)
             }
             Err(failed) => {
@@ -133,7 +138,6 @@ impl OpenSubtask {
                     // A permit that is dropped counts as nothing.
                     dropped => drop(dropped),
                 }
-                let attempts = failed.attempts;
                 let error = failure(failed, resend);
                 in_flight.ends(Some(error.kind().name()), begun.elapsed(), attempts);
                 Err(error)

@@ -11,6 +11,7 @@ mod batching;
 mod errors;
 mod failures;
 mod health_monitor;
+mod monitoring;
 mod predict;
 mod requests;
 mod types;
