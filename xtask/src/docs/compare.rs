@@ -174,7 +174,12 @@ mod tests {
 
     #[test]
     fn a_changed_cell_is_named_with_its_column() {
-        let found = after(MARKDOWN, |text| text.replace("| Duration |", "| Integer |"));
+        let found = after(MARKDOWN, |text| {
+            text.replace(
+                "`timeout` | 30 s | Duration |",
+                "`timeout` | 30 s | Integer |",
+            )
+        });
         assert_eq!(
             found,
             [
