@@ -1,12 +1,13 @@
 //! How the columns of a schema map to the tensors of a model, agreed with the server at open.
 
+mod fit;
+
 use bytes::BytesMut;
 use tracing::warn;
 use triton_client::{InferResponse, ModelConfig, ModelMetadata, Tensor, TensorMetadata};
-use triton_options::{
-    INPUT_NAMES, NameMap, OUTPUT_NAMES, SEQUENCE_ID, SequenceMode, TritonOptions,
-};
+use triton_options::{INPUT_NAMES, OUTPUT_NAMES, SequenceMode, TritonOptions};
 
+use self::fit::{Side, correlation_id_mismatch, is_optional, sequence_mismatch};
 use crate::row_codec::{self, EncodedCell};
 use crate::{Column, Error, ErrorKind, Schema, Value};
 
@@ -90,6 +91,7 @@ impl TensorPlan {
             }
         }
         mismatches.extend(sequence_mismatch(options, config));
+        mismatches.extend(correlation_id_mismatch(options, config));
         if !mismatches.is_empty() {
             let message = format!(
                 "model '{}' does not fit the schema and options: {}",
@@ -223,88 +225,6 @@ impl PlannedColumn {
     }
 }
 
-/// The columns of one side and the tensors to find for them.
-struct Side<'a> {
-    name: &'static str,
-    columns: &'a [Column],
-    tensors: &'a [TensorMetadata],
-    names: Option<&'a NameMap>,
-    names_key: &'static str,
-    flatten: bool,
-    batched: bool,
-}
-
-impl Side<'_> {
-    fn tensor_name<'a>(&'a self, column: &'a Column) -> &'a str {
-        let named = self.names.and_then(|names| names.tensor(&column.name));
-        named.unwrap_or(&column.name)
-    }
-
-    fn plan(&self, mismatches: &mut Vec<String>) -> Vec<PlannedColumn> {
-        for name in self.names.iter().flat_map(|names| names.columns()) {
-            if self.columns.iter().all(|column| column.name != name) {
-                mismatches.push(format!(
-                    "option '{}' names the column '{name}', which is no {} column",
-                    self.names_key, self.name
-                ));
-            }
-        }
-        let planned = self.columns.iter().map(|column| self.plan_column(column));
-        planned
-            .filter_map(|planned| planned.map_err(|text| mismatches.push(text)).ok())
-            .collect()
-    }
-
-    fn plan_column(&self, column: &Column) -> Result<PlannedColumn, String> {
-        let Column { name, data_type } = column;
-        let side = self.name;
-        let tensor_name = self.tensor_name(column);
-        let found = self
-            .tensors
-            .iter()
-            .find(|tensor| tensor.name == tensor_name);
-        let tensor = found.ok_or_else(|| {
-            let names: Vec<&str> = self
-                .tensors
-                .iter()
-                .map(|tensor| tensor.name.as_str())
-                .collect();
-            let tensor = match tensor_name == name {
-                true => String::new(),
-                false => format!(" (tensor '{tensor_name}')"),
-            };
-            format!(
-                "{side} column '{name}'{tensor} is no {side} of the model, which has: {}",
-                names.join(", ")
-            )
-        })?;
-        let batch_dimensions = usize::from(self.batched).min(tensor.shape.len());
-        let dimensions = tensor.shape[batch_dimensions..].to_vec();
-        let rank = data_type.rank();
-        let rank_fits = rank == dimensions.len()
-            || (rank == 0 && matches!(dimensions.as_slice(), [1 | -1]))
-            || (self.flatten && rank == dimensions.len() + 1);
-        if data_type.tensor_datatype() == tensor.datatype && rank_fits {
-            return Ok(PlannedColumn {
-                column: column.clone(),
-                tensor: tensor.clone(),
-                dimensions,
-            });
-        }
-        let needed = match rank {
-            0 => "one element".to_owned(),
-            1 => "1 dimension".to_owned(),
-            rank => format!("{rank} dimensions"),
-        };
-        Err(format!(
-            "{side} column '{name}' is {data_type}, which needs {} of {needed}; the model's is {} \
-             {dimensions:?}",
-            data_type.tensor_datatype(),
-            tensor.datatype,
-        ))
-    }
-}
-
 /// The most rows that a request may carry: one where the model keeps a state for sequences.
 fn most_rows(options: &TritonOptions, config: &ModelConfig) -> u32 {
     if config.sequence_batching.is_some() || *options.sequence_mode() != SequenceMode::None {
@@ -323,34 +243,4 @@ fn rows_per_request(options: &TritonOptions, config: &ModelConfig) -> usize {
         );
     }
     wanted.min(possible) as usize
-}
-
-/// Whether the model does without this input.
-fn is_optional(config: &ModelConfig, input: &str) -> bool {
-    let inputs = config.document()["input"].as_array();
-    let found = inputs
-        .into_iter()
-        .flatten()
-        .find(|described| described["name"] == input);
-    found.is_some_and(|described| described["optional"] == true)
-}
-
-/// A stateful model needs a sequence ID; a stateless one ignores it.
-fn sequence_mismatch(options: &TritonOptions, config: &ModelConfig) -> Option<String> {
-    let with_sequence = *options.sequence_mode() != SequenceMode::None;
-    match (&config.sequence_batching, with_sequence) {
-        (Some(_), false) => Some(format!(
-            "the model is stateful, so every request needs a sequence: set the option '{}'",
-            SEQUENCE_ID.key()
-        )),
-        (None, true) => {
-            warn!(
-                model = %options.model_name,
-                "the model keeps no state, so it ignores the option '{}'",
-                SEQUENCE_ID.key()
-            );
-            None
-        }
-        _ => None,
-    }
 }
