@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use triton_embedded::EmbeddedTriton;
 use triton_embedded::models::{Accumulate, Anomaly, Echo};
-use wire::Peer;
+use wire::{Peer, Request};
 
 /// As many cases as the suite must have at least.
 const CASES: usize = 120;
@@ -47,10 +47,12 @@ fn random_steps_are_answered_as_by_the_real_server() {
 }
 
 /// The real server, ready: after a load that failed, which other tests try, it calls itself
-/// unready until one succeeds.
+/// unready until one succeeds, and then until the model that was there before is unloaded.
 fn real_server() -> Peer {
     let mut real = Peer::new(&live_endpoint());
     runner::load(&mut real, "echo", None);
+    let ready = Request::new("GET", "/v2/health/ready", "");
+    runner::until(|| real.call(&ready).is_ok_and(|answer| answer.status == 200));
     real
 }
 
