@@ -239,6 +239,9 @@ impl OpenSubtask {
     }
 }
 
+/// A hundred years: no clock can be set as far ahead as the largest options would add up to.
+const LONGEST_CALL: Duration = Duration::from_secs(36_500 * 86_400);
+
 /// Every attempt may take the whole `timeout`, and every wait the longest backoff.
 fn call_budget(options: &TritonOptions) -> Duration {
     let retries = options.max_retries;
@@ -246,7 +249,8 @@ fn call_budget(options: &TritonOptions) -> Duration {
         .timeout
         .get()
         .saturating_mul(retries.saturating_add(1));
-    attempts.saturating_add(options.retry_max_backoff.get().saturating_mul(retries))
+    let waits = options.retry_max_backoff.get().saturating_mul(retries);
+    attempts.saturating_add(waits).min(LONGEST_CALL)
 }
 
 /// Where the counter of generated IDs begins in an `open` at the time `now`.
@@ -312,6 +316,17 @@ mod tests {
             .map(|counter| format!("flink-job-123-0-{counter}"))
             .collect();
         assert_eq!(ids, expected);
+    }
+
+    #[tokio::test]
+    async fn the_largest_options_still_make_a_deadline() {
+        let largest = [
+            ("timeout", "36500 d"),
+            ("max-retries", "4294967295"),
+            ("retry-max-backoff", "36500 d"),
+        ];
+        let open = open(&largest, Subtask::new(0, 1, 0).unwrap());
+        assert!(Instant::now().checked_add(open.call_budget).is_some());
     }
 
     #[tokio::test]

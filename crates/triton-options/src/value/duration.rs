@@ -42,6 +42,9 @@ const UNITS: &[(&str, u128, &[&str])] = &[
 
 const MILLISECOND: u128 = 1_000_000;
 
+/// A hundred years: more is a slip of the hand, and a clock could not be set so far ahead.
+const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
+
 impl OptionValue for Duration {
     const TYPE_NAME: &'static str = "Duration";
     const EXPECTED: &'static str =
@@ -61,7 +64,7 @@ impl OptionValue for Duration {
                 .map(|(_, nanos, _)| *nanos)
         };
         let too_long = || InvalidValue {
-            expected: format!("{}, no longer than {} s", Self::EXPECTED, u64::MAX),
+            expected: format!("{}, no longer than {}", Self::EXPECTED, LONGEST.canonical()),
         };
         match (number.is_empty(), nanos_per_unit) {
             (false, Some(nanos_per_unit)) => {
@@ -69,7 +72,10 @@ impl OptionValue for Duration {
                 let nanos = count.checked_mul(nanos_per_unit).ok_or_else(too_long)?;
                 let seconds = u64::try_from(nanos / NANOS_PER_SECOND).map_err(|_| too_long())?;
                 let rest = u32::try_from(nanos % NANOS_PER_SECOND).map_err(|_| too_long())?;
-                Ok(Duration::new(seconds, rest))
+                let duration = Duration::new(seconds, rest);
+                (duration <= LONGEST)
+                    .then_some(duration)
+                    .ok_or_else(too_long)
             }
             _ => Err(InvalidValue::of::<Self>()),
         }
@@ -159,6 +165,7 @@ mod tests {
         for text in [
             "999999999999999999999 d",
             "18446744073709551616 s",
+            "36501 d",
             "9".repeat(60).as_str(),
         ] {
             let invalid = Duration::parse(text).expect_err(text);
