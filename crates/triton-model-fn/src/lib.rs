@@ -49,6 +49,7 @@ mod open_subtask;
 pub mod retry;
 mod row_batch;
 mod row_codec;
+mod run_id;
 mod schema;
 mod shared_client;
 mod subtask;

@@ -10,13 +10,16 @@ use tracing::{debug, info};
 use triton_client::{
     Client, InferRequest, InferResponse, ModelConfig, ModelId, ModelMetadata, Sequence, SequenceId,
 };
-use triton_options::{CounterInitStrategy, SequenceMode, TritonOptions};
+use triton_options::{
+    CounterInitStrategy, SEQUENCE_KEY, SequenceIdScope, SequenceIds, SequenceMode, TritonOptions,
+};
 
 use crate::call::Blame;
 use crate::circuit_breaker::{CircuitBreaker, CircuitBreakerSettings};
 use crate::health_monitor::{HealthMonitor, TritonProbe};
 use crate::metrics::FunctionMetrics;
 use crate::retry::RetryPolicy;
+use crate::run_id::RunId;
 use crate::shared_client::SharedClient;
 use crate::{Error, ErrorKind, Subtask};
 
@@ -30,6 +33,8 @@ pub struct OpenSubtask {
     client: Arc<SharedClient>,
     priority: Option<u64>,
     sequence_mode: SequenceMode,
+    /// What the IDs of this run have in common, where they are to be unique beyond it.
+    run: Option<RunId>,
     /// The counter of the next sequence ID.
     sequence_counter: AtomicU64,
     max_in_flight: u32,
@@ -49,7 +54,11 @@ pub struct Slot(#[expect(dead_code, reason = "it is held for its drop")] OwnedSe
 impl OpenSubtask {
     pub(crate) fn new(options: &TritonOptions, subtask: Subtask) -> Result<Self, Error> {
         let sequence_mode = options.sequence_mode().clone();
-        let first = first_counter(&sequence_mode, SystemTime::now());
+        let ids = sequence_mode.ids();
+        let first = ids.map_or(0, |ids| first_counter(ids.counter, SystemTime::now()));
+        let run = ids
+            .filter(|ids| ids.scope == SequenceIdScope::Run)
+            .map(|_| RunId::of(&subtask));
         // One after the other is the only order that the server keeps within a sequence.
         let max_in_flight = match &sequence_mode {
             SequenceMode::Static { start, end, .. } if !(*start && *end) => 1,
@@ -80,6 +89,7 @@ impl OpenSubtask {
             health_monitor: Mutex::new(health_monitor),
             priority: options.priority,
             sequence_mode,
+            run,
             sequence_counter: AtomicU64::new(first),
             max_in_flight,
             slots: Arc::new(Semaphore::new(max_in_flight as usize)),
@@ -108,25 +118,62 @@ impl OpenSubtask {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Input`] when the server could not take the ID; checked options never lead
-    /// to that.
+    /// [`ErrorKind::State`] when the option `sequence-key` is set: only the
+    /// [`InferenceFunction`](crate::InferenceFunction) keeps sequences for keys.
     pub fn next_sequence(&self) -> Result<Option<Sequence>, Error> {
         let (id, start, end) = match &self.sequence_mode {
-            SequenceMode::Static { id, start, end } => (id.clone(), *start, *end),
-            SequenceMode::PerRequest { base, .. } => {
-                // Only uniqueness matters, so no order with other memory is needed.
-                let counter = self.sequence_counter.fetch_add(1, Ordering::Relaxed);
-                let subtask_index = self.subtask.index();
-                let id = base.sequence_id(subtask_index, counter);
-                debug!(sequence_id = %id, base = %base, subtask_index, counter, "took a sequence ID");
-                (id, true, true)
+            SequenceMode::Static { id, start, end } => {
+                let id = SequenceId::text(id.clone()).map_err(|invalid| {
+                    Error::new(ErrorKind::Input, invalid.to_string()).in_subtask(self.subtask)
+                })?;
+                (id, *start, *end)
+            }
+            SequenceMode::PerRequest { ids } => {
+                let counter = self.next_counter();
+                (self.sequence_id(ids, counter)?, true, true)
+            }
+            SequenceMode::PerKey { .. } => {
+                let message = format!(
+                    "this function keeps no sequences for keys: leave out the option '{}'",
+                    SEQUENCE_KEY.key()
+                );
+                return Err(Error::new(ErrorKind::State, message).in_subtask(self.subtask));
             }
             _ => return Ok(None),
         };
-        let id = SequenceId::text(id).map_err(|invalid| {
-            Error::new(ErrorKind::Input, invalid.to_string()).in_subtask(self.subtask)
-        })?;
         Ok(Some(Sequence { id, start, end }))
+    }
+
+    /// Takes the next number of the counter.
+    pub(crate) fn next_counter(&self) -> u64 {
+        // Only uniqueness matters, so no order with other memory is needed.
+        self.sequence_counter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The number that would be taken next.
+    pub(crate) fn peek_counter(&self) -> u64 {
+        self.sequence_counter.load(Ordering::Relaxed)
+    }
+
+    /// Goes on counting from `counter`, unless it is further already.
+    pub(crate) fn advance_counter(&self, counter: u64) {
+        self.sequence_counter.fetch_max(counter, Ordering::Relaxed);
+    }
+
+    /// The generated ID of this number.
+    pub(crate) fn sequence_id(&self, ids: &SequenceIds, counter: u64) -> Result<SequenceId, Error> {
+        let subtask_index = self.subtask.index();
+        let id = match &self.run {
+            Some(run) => ids
+                .base
+                .sequence_id_in_run(run.as_str(), subtask_index, counter),
+            None => ids.base.sequence_id(subtask_index, counter),
+        };
+        debug!(sequence_id = %id, base = %ids.base, subtask_index, counter, "took a sequence ID");
+        // Checked options never lead to an ID that the server does not take.
+        SequenceId::text(id).map_err(|invalid| {
+            Error::new(ErrorKind::Input, invalid.to_string()).in_subtask(self.subtask)
+        })
     }
 
     /// Waits for the right to have one more request under way, as `max-in-flight` allows.
@@ -254,15 +301,12 @@ fn call_budget(options: &TritonOptions) -> Duration {
 }
 
 /// Where the counter of generated IDs begins in an `open` at the time `now`.
-fn first_counter(mode: &SequenceMode, now: SystemTime) -> u64 {
-    let SequenceMode::PerRequest { counter, .. } = mode else {
-        return 0;
-    };
+fn first_counter(strategy: CounterInitStrategy, now: SystemTime) -> u64 {
     // A clock before 1970 is out of order; so far off, no number is better than another.
     let since_1970 = now
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    let number = match counter {
+    let number = match strategy {
         CounterInitStrategy::EpochMillis => since_1970.as_millis(),
         CounterInitStrategy::NanoTime => since_1970.as_nanos(),
         _ => 0,
@@ -354,10 +398,10 @@ mod tests {
                 AUTO[1],
                 ("sequence-id-counter-init-strategy", strategy),
             ]);
-            let mode = options.unwrap().sequence_mode().clone();
-            assert_eq!(first_counter(&mode, now), first, "{strategy:?}");
+            let strategy = options.unwrap().sequence_id_counter_init_strategy;
+            assert_eq!(first_counter(strategy, now), first, "{strategy:?}");
             let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
-            assert_eq!(first_counter(&mode, before_1970), 0);
+            assert_eq!(first_counter(strategy, before_1970), 0);
         }
     }
 

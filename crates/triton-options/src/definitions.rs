@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use crate::option_map::OptionReader;
 use crate::{
-    Compression, ConfigOption, CounterInitStrategy, Endpoint, Fraction, Headers, ModelName,
-    ModelVersion, NameMap, OptionDefinition, OptionValue, PositiveDuration, Presence, Secret,
-    Section,
+    ColumnNames, Compression, ConfigOption, CounterInitStrategy, Endpoint, Fraction, Headers,
+    ModelName, ModelVersion, NameMap, OptionDefinition, OptionValue, PositiveDuration, Presence,
+    ReplayOverflow, Secret, Section, SequenceIdScope, SequenceRecovery,
 };
 
 macro_rules! define_options {
@@ -115,13 +115,13 @@ define_options! {
     /// [stateful model](https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/architecture.html#stateful-models)
     /// belong to; the model keeps one state for each ID. Sent as a string of at most 128 bytes.
     /// With `sequence-id-auto-increment` it is what every generated ID begins with, and may have
-    /// at most 96 bytes.
+    /// at most 96 bytes, or 52 where `sequence-id-scope` is `run`.
     Advanced SEQUENCE_ID = "sequence-id" as sequence_id: String, optional;
 
     /// Gives every request a sequence ID of its own, `{sequence-id}-{subtask-index}-{counter}`,
-    /// so that parallel subtasks never share the state of a model. The counter begins anew
-    /// whenever a subtask is opened, where `sequence-id-counter-init-strategy` says. Needs
-    /// `sequence-id`.
+    /// so that parallel subtasks never share the state of a model; with `sequence-key`, every
+    /// sequence of a key. The counter begins anew whenever a subtask is opened, where
+    /// `sequence-id-counter-init-strategy` says. Needs `sequence-id`.
     Advanced SEQUENCE_ID_AUTO_INCREMENT = "sequence-id-auto-increment" as sequence_id_auto_increment: bool, default "false";
 
     /// Where the counter of generated sequence IDs begins when a subtask is opened. `ZERO` makes
@@ -132,14 +132,78 @@ define_options! {
     /// also only as long as a subtask sends fewer than 1000 requests a second.
     Advanced SEQUENCE_ID_COUNTER_INIT_STRATEGY = "sequence-id-counter-init-strategy" as sequence_id_counter_init_strategy: CounterInitStrategy, default "ZERO";
 
+    /// What generated sequence IDs are unique within. With `subtask` a restarted or resubmitted
+    /// job repeats the IDs of the run before. With `run` they are
+    /// `{sequence-id}-{run}-{subtask-index}-{counter}`, where the run is told apart from every
+    /// other by the engine's job and attempt, or else by a UUID of version 7 taken anew whenever a
+    /// subtask is opened: no restart, rescaling, second job or clock that is set back repeats them.
+    Advanced SEQUENCE_ID_SCOPE = "sequence-id-scope" as sequence_id_scope: SequenceIdScope, default "subtask";
+
+    /// The input columns whose values tell one entity from another: a call, a sensor, a vehicle.
+    /// Each distinct key within a subtask then has a sequence of its own, whose rows are sent one
+    /// after the other, in the order of their arrival; different keys go side by side. Several
+    /// columns are separated by semicolons. A key column is sent to the model only if the model
+    /// has an input tensor of its name. Needs `sequence-id-auto-increment`; all rows of a key must
+    /// reach the same subtask.
+    Advanced SEQUENCE_KEY = "sequence-key" as sequence_key: ColumnNames, optional;
+
+    /// A BOOLEAN input column that is true in the last row of a sequence; the next row of that key
+    /// starts a new one. NULL counts as false.
+    Advanced SEQUENCE_END_COLUMN = "sequence-end-column" as sequence_end_column: String, optional;
+
+    /// The most rows of a sequence: the row of this number ends it, and the next row of its key
+    /// starts a new one.
+    Advanced SEQUENCE_MAX_LENGTH = "sequence-max-length" as sequence_max_length: NonZeroU32, optional;
+
+    /// How long a key may be without a row before its sequence counts as over, so that its next
+    /// row starts a new one. Time in which the server keeps rows waiting does not count. It must
+    /// be shorter than the `max_sequence_idle_microseconds` of the model, of which three quarters
+    /// are taken where nothing is given. Bounded input, such as a file, knows no such time unless
+    /// it is given.
+    Advanced SEQUENCE_IDLE_TIMEOUT = "sequence-idle-timeout" as sequence_idle_timeout: PositiveDuration, optional;
+
+    /// The most sequences that a subtask has open at once; further keys wait for one to end.
+    /// Where nothing is given, the subtasks share what the model can keep: its
+    /// `max_candidate_sequences`, or its number of slots with the direct strategy. The server
+    /// itself would hold further sequences back without any limit or error.
+    Advanced SEQUENCE_MAX_OPEN = "sequence-max-open" as sequence_max_open: NonZeroU32, optional;
+
+    /// What is done when the server has lost the state of a sequence, or may have spoilt it: it
+    /// has idled out, the model was reloaded, the server restarted, a request failed and may have
+    /// been executed. `fail` fails the row that met it. `restart` starts a new sequence with that
+    /// row. `replay` sends the rows of the sequence so far again, in a new sequence, drops their
+    /// answers and goes on as if nothing had happened. The old sequence ID is never used again.
+    Advanced SEQUENCE_RECOVERY = "sequence-recovery" as sequence_recovery: SequenceRecovery, default "fail";
+
+    /// The most rows of a sequence that are kept for a replay.
+    Advanced SEQUENCE_REPLAY_LIMIT = "sequence-replay-limit" as sequence_replay_limit: NonZeroU32, default "1000";
+
+    /// The most bytes of tensors of a sequence that are kept for a replay.
+    Advanced SEQUENCE_REPLAY_MAX_BYTES = "sequence-replay-max-bytes" as sequence_replay_max_bytes: NonZeroU32, default "1048576";
+
+    /// What is done with a sequence that would have to be replayed and has more rows or bytes than
+    /// are kept: `fail` or `restart`, as `sequence-recovery` describes them.
+    Advanced SEQUENCE_REPLAY_OVERFLOW = "sequence-replay-overflow" as sequence_replay_overflow: ReplayOverflow, default "fail";
+
+    /// Compares the answers of a replay with those that were given before, by a digest kept for
+    /// each row. A model that answers differently fails the row: its state cannot be rebuilt. For
+    /// models whose answers depend on nothing but the rows of the sequence.
+    Advanced SEQUENCE_REPLAY_COMPARE = "sequence-replay-compare" as sequence_replay_compare: bool, default "false";
+
+    /// Shows a digest in place of each key in logs and errors, for keys that others must not
+    /// read. Equal keys have equal digests within a run.
+    Advanced SEQUENCE_KEY_REDACTED = "sequence-key-redacted" as sequence_key_redacted: bool, default "false";
+
     /// Marks every request as the first one of its sequence: the model forgets what it knew of
     /// the ID. With `sequence-id-auto-increment` it counts as true unless given, and cannot be
-    /// set to false, because the server refuses a new ID that does not start.
+    /// set to false, because the server refuses a new ID that does not start. With `sequence-key`
+    /// it cannot be given: the first row of each sequence is marked.
     Advanced SEQUENCE_START = "sequence-start" as sequence_start: bool, default "false";
 
     /// Marks every request as the last one of its sequence: the server frees the slot of the ID.
     /// With `sequence-id-auto-increment` it counts as true unless given, and cannot be set to
-    /// false, because each ID is used once and would hold its slot until it idles out.
+    /// false, because each ID is used once and would hold its slot until it idles out. With
+    /// `sequence-key` it cannot be given: the last row of each sequence is marked.
     Advanced SEQUENCE_END = "sequence-end" as sequence_end: bool, default "false";
 
     /// Compresses the bodies of inference requests. It saves bandwidth on slow links and costs

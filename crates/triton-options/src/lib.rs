@@ -40,8 +40,11 @@ pub use definitions::*;
 pub use description::{Description, Piece};
 pub use error::{OptionError, OptionErrors, OptionWarning};
 pub use option_map::{OptionMap, TritonOptions, nearest_key};
-pub use sequence::{MAX_SEQUENCE_ID_BYTES, SequenceBase, SequenceMode};
+pub use sequence::{
+    MAX_RUN_ID_BYTES, MAX_SEQUENCE_ID_BYTES, SequenceBase, SequenceIds, SequenceMode,
+};
 pub use value::{
-    Compression, CounterInitStrategy, EMBEDDED_ENDPOINT, Endpoint, Fraction, Headers, InvalidValue,
-    ModelName, ModelVersion, NameMap, OptionValue, PositiveDuration, Secret, UserInfo,
+    ColumnNames, Compression, CounterInitStrategy, EMBEDDED_ENDPOINT, Endpoint, Fraction, Headers,
+    InvalidValue, ModelName, ModelVersion, NameMap, OptionValue, PositiveDuration, ReplayOverflow,
+    Secret, SequenceIdScope, SequenceRecovery, UserInfo,
 };

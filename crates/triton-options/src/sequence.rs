@@ -2,10 +2,14 @@
 
 use std::fmt;
 
-use crate::CounterInitStrategy;
+use crate::{ColumnNames, CounterInitStrategy, SequenceIdScope};
 
 /// The longest sequence ID the server takes, in bytes of UTF-8; one more is answered with 501.
 pub const MAX_SEQUENCE_ID_BYTES: usize = 128;
+
+/// The longest identifier of a run, in bytes: a job ID of 32 hexadecimal digits, a point and an
+/// attempt at its longest.
+pub const MAX_RUN_ID_BYTES: usize = 32 + 1 + decimal_digits(u32::MAX as u64);
 
 /// How requests belong to sequences of a stateful model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +29,39 @@ pub enum SequenceMode {
     /// Every request is a sequence of its own, with an ID made from a counter; it both starts
     /// and ends its sequence.
     PerRequest {
-        /// What the IDs begin with.
-        base: SequenceBase,
-        /// Where the counter begins on every open.
-        counter: CounterInitStrategy,
+        /// How the IDs are made.
+        ids: SequenceIds,
     },
+    /// Every key has a sequence of its own, which takes an ID made from a counter when it starts.
+    PerKey {
+        /// How the IDs are made.
+        ids: SequenceIds,
+        /// The columns that make the key.
+        key: ColumnNames,
+    },
+}
+
+impl SequenceMode {
+    /// How IDs are made, where they are made from a counter.
+    #[must_use]
+    pub fn ids(&self) -> Option<&SequenceIds> {
+        match self {
+            SequenceMode::PerRequest { ids } | SequenceMode::PerKey { ids, .. } => Some(ids),
+            SequenceMode::None | SequenceMode::Static { .. } => None,
+        }
+    }
+}
+
+/// How self-numbering sequence IDs are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SequenceIds {
+    /// What the IDs begin with.
+    pub base: SequenceBase,
+    /// What they are unique within.
+    pub scope: SequenceIdScope,
+    /// Where the counter begins on every open.
+    pub counter: CounterInitStrategy,
 }
 
 /// What self-numbering sequence IDs begin with; short enough for every ID made from it.
@@ -41,9 +73,20 @@ impl SequenceBase {
     pub const MAX_BYTES: usize =
         MAX_SEQUENCE_ID_BYTES - 2 - decimal_digits(u32::MAX as u64) - decimal_digits(u64::MAX);
 
+    /// The longest base of IDs that name their run, too: they add one hyphen more and the run.
+    pub const MAX_BYTES_IN_RUN: usize = Self::MAX_BYTES - 1 - MAX_RUN_ID_BYTES;
+
+    /// The longest base of IDs that are unique within `scope`.
+    pub(crate) fn max_bytes(scope: SequenceIdScope) -> usize {
+        match scope {
+            SequenceIdScope::Subtask => Self::MAX_BYTES,
+            SequenceIdScope::Run => Self::MAX_BYTES_IN_RUN,
+        }
+    }
+
     /// A base, unless it is empty, holds a NUL or could make an ID that is too long.
-    pub(crate) fn new(text: &str) -> Option<Self> {
-        let fits = !text.is_empty() && !text.contains('\0') && text.len() <= Self::MAX_BYTES;
+    pub(crate) fn new(text: &str, scope: SequenceIdScope) -> Option<Self> {
+        let fits = !text.is_empty() && !text.contains('\0') && text.len() <= Self::max_bytes(scope);
         fits.then(|| Self(text.to_owned()))
     }
 
@@ -58,13 +101,19 @@ impl SequenceBase {
     ///     ("sequence-id", "flink-job-123"),
     ///     ("sequence-id-auto-increment", "true"),
     /// ])?;
-    /// let SequenceMode::PerRequest { base, .. } = options.sequence_mode() else { unreachable!() };
-    /// assert_eq!(base.sequence_id(1, 0), "flink-job-123-1-0");
+    /// let SequenceMode::PerRequest { ids } = options.sequence_mode() else { unreachable!() };
+    /// assert_eq!(ids.base.sequence_id(1, 0), "flink-job-123-1-0");
     /// # Ok::<(), triton_options::OptionErrors>(())
     /// ```
     #[must_use]
     pub fn sequence_id(&self, subtask_index: u32, counter: u64) -> String {
         format!("{}-{subtask_index}-{counter}", self.0)
+    }
+
+    /// The ID `{base}-{run}-{subtask}-{counter}`; the run has at most [`MAX_RUN_ID_BYTES`].
+    #[must_use]
+    pub fn sequence_id_in_run(&self, run: &str, subtask_index: u32, counter: u64) -> String {
+        format!("{}-{run}-{subtask_index}-{counter}", self.0)
     }
 }
 
@@ -87,14 +136,17 @@ mod tests {
 
     #[test]
     fn the_longest_base_makes_an_id_of_exactly_the_longest_length() {
-        let base = SequenceBase::new(&"b".repeat(SequenceBase::MAX_BYTES)).unwrap();
-        assert_eq!(
-            base.sequence_id(u32::MAX, u64::MAX).len(),
-            MAX_SEQUENCE_ID_BYTES
-        );
-        assert_eq!(
-            SequenceBase::new(&"b".repeat(SequenceBase::MAX_BYTES + 1)),
-            None
-        );
+        let base = |bytes, scope| SequenceBase::new(&"b".repeat(bytes), scope);
+        let subtask = SequenceIdScope::Subtask;
+        let longest = base(SequenceBase::MAX_BYTES, subtask).unwrap();
+        let id = longest.sequence_id(u32::MAX, u64::MAX);
+        assert_eq!(id.len(), MAX_SEQUENCE_ID_BYTES);
+        assert_eq!(base(SequenceBase::MAX_BYTES + 1, subtask), None);
+
+        let run = SequenceIdScope::Run;
+        let longest = base(SequenceBase::MAX_BYTES_IN_RUN, run).unwrap();
+        let id = longest.sequence_id_in_run(&"r".repeat(MAX_RUN_ID_BYTES), u32::MAX, u64::MAX);
+        assert_eq!(id.len(), MAX_SEQUENCE_ID_BYTES);
+        assert_eq!(base(SequenceBase::MAX_BYTES_IN_RUN + 1, run), None);
     }
 }

@@ -11,8 +11,11 @@ use crate::{
     CONNECTION_POOL_KEEP_ALIVE, CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL,
     CONNECTION_REUSE_ENABLED, CONNECTION_TIMEOUT, CUSTOM_HEADERS, ENDPOINT, HEALTH_CHECK_ENABLED,
     HEALTH_CHECK_INTERVAL, MAX_RETRIES, OptionDefinition, OptionError, OptionMap, OptionValue as _,
-    OptionWarning, RETRY_INITIAL_BACKOFF, RETRY_MAX_BACKOFF, SEQUENCE_ID,
-    SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_COUNTER_INIT_STRATEGY, SequenceMode, TIMEOUT,
+    OptionWarning, RETRY_INITIAL_BACKOFF, RETRY_MAX_BACKOFF, SEQUENCE_END_COLUMN, SEQUENCE_ID,
+    SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE,
+    SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_KEY_REDACTED, SEQUENCE_MAX_LENGTH,
+    SEQUENCE_MAX_OPEN, SEQUENCE_RECOVERY, SEQUENCE_REPLAY_COMPARE, SEQUENCE_REPLAY_LIMIT,
+    SEQUENCE_REPLAY_MAX_BYTES, SEQUENCE_REPLAY_OVERFLOW, SequenceMode, SequenceRecovery, TIMEOUT,
 };
 
 /// Checks every rule and works out the sequence mode; without one, an error was recorded.
@@ -140,7 +143,37 @@ static SWITCHES: &[Switch] = &[
         definition: SEQUENCE_ID_AUTO_INCREMENT.definition(),
         is_off: |read| read.sequence_id_auto_increment == Some(false),
         off: "false",
-        dependents: &[SEQUENCE_ID_COUNTER_INIT_STRATEGY.definition()],
+        dependents: &[
+            SEQUENCE_ID_COUNTER_INIT_STRATEGY.definition(),
+            SEQUENCE_ID_SCOPE.definition(),
+        ],
+    },
+    Switch {
+        definition: SEQUENCE_KEY.definition(),
+        is_off: |read| read.sequence_key == Some(None),
+        off: "not set",
+        dependents: &[
+            SEQUENCE_END_COLUMN.definition(),
+            SEQUENCE_MAX_LENGTH.definition(),
+            SEQUENCE_IDLE_TIMEOUT.definition(),
+            SEQUENCE_MAX_OPEN.definition(),
+            SEQUENCE_RECOVERY.definition(),
+            SEQUENCE_KEY_REDACTED.definition(),
+        ],
+    },
+    Switch {
+        definition: SEQUENCE_RECOVERY.definition(),
+        is_off: |read| {
+            read.sequence_recovery
+                .is_some_and(|recovery| recovery != SequenceRecovery::Replay)
+        },
+        off: "not 'replay'",
+        dependents: &[
+            SEQUENCE_REPLAY_LIMIT.definition(),
+            SEQUENCE_REPLAY_MAX_BYTES.definition(),
+            SEQUENCE_REPLAY_OVERFLOW.definition(),
+            SEQUENCE_REPLAY_COMPARE.definition(),
+        ],
     },
 ];
 
@@ -335,6 +368,16 @@ mod tests {
         option 'sequence-id-counter-init-strategy' has no effect while 'sequence-id-auto-increment' is false
         option 'connection-timeout' (31 s) is longer than 'timeout' (30 s), which ends a call before
         option 'auth-token' is sent unencrypted, because 'endpoint' is http://triton:8000/: use https
+        ");
+        let options = [
+            ("sequence-id-scope", "run"),
+            ("sequence-max-length", "5"),
+            ("sequence-replay-limit", "5"),
+        ];
+        insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"
+        option 'sequence-id-scope' has no effect while 'sequence-id-auto-increment' is false
+        option 'sequence-max-length' has no effect while 'sequence-key' is not set
+        option 'sequence-replay-limit' has no effect while 'sequence-recovery' is not 'replay'
         ");
         let options = [("batch-size", "2"), ("sequence-id", "s")];
         insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"option 'batch-size' (2) has no effect beside 'sequence-id': a request of a sequence carries one row");

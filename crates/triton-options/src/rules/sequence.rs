@@ -3,8 +3,9 @@
 use super::rule;
 use crate::definitions::ReadValues;
 use crate::{
-    CounterInitStrategy, MAX_SEQUENCE_ID_BYTES, OptionError, OptionMap, SEQUENCE_END, SEQUENCE_ID,
-    SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_START, SequenceBase, SequenceMode, value,
+    ColumnNames, MAX_SEQUENCE_ID_BYTES, OptionError, OptionMap, SEQUENCE_END, SEQUENCE_END_COLUMN,
+    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_KEY, SEQUENCE_START,
+    SequenceBase, SequenceIdScope, SequenceIds, SequenceMode, value,
 };
 
 /// Works out the sequence mode; without one, an error was recorded.
@@ -27,9 +28,36 @@ pub(super) fn mode(
             map.get(&SEQUENCE_END),
         ),
     ];
+    let key = read.sequence_key.as_ref()?.as_ref();
     let before = errors.len();
+    if key.is_some() && !auto_increment {
+        errors.push(rule(
+            &[SEQUENCE_KEY.key(), SEQUENCE_ID_AUTO_INCREMENT.key()],
+            format!(
+                "option '{}' is set but '{}' is not true: the sequences of keys take their IDs \
+                 from its counter; set '{1}' to true",
+                SEQUENCE_KEY.key(),
+                SEQUENCE_ID_AUTO_INCREMENT.key()
+            ),
+        ));
+    }
     let mode = match (id, auto_increment) {
-        (Some(id), true) => per_request(id, read.sequence_id_counter_init_strategy, &flags, errors),
+        (Some(id), true) => {
+            match key {
+                Some(key) => {
+                    no_flags_beside_keys(&flags, errors);
+                    errors.extend(end_column_beside_key(read, key));
+                }
+                None => no_false_flags(&flags, errors),
+            }
+            self_numbering(id, read, errors).map(|ids| match key {
+                Some(key) => SequenceMode::PerKey {
+                    ids,
+                    key: key.clone(),
+                },
+                None => SequenceMode::PerRequest { ids },
+            })
+        }
         (Some(id), false) => fixed(id, read.sequence_start?, read.sequence_end?, errors),
         (None, true) => {
             errors.push(rule(
@@ -62,12 +90,7 @@ pub(super) fn mode(
 
 type Flag<'a> = (&'static str, Option<bool>, Option<&'a str>);
 
-fn per_request(
-    id: &str,
-    counter: Option<CounterInitStrategy>,
-    flags: &[Flag<'_>],
-    errors: &mut Vec<OptionError>,
-) -> Option<SequenceMode> {
+fn no_false_flags(flags: &[Flag<'_>], errors: &mut Vec<OptionError>) {
     for (key, flag, given) in flags {
         if given.is_some() && *flag == Some(false) {
             errors.push(rule(
@@ -81,19 +104,67 @@ fn per_request(
             ));
         }
     }
-    let base = SequenceBase::new(id);
+}
+
+fn no_flags_beside_keys(flags: &[Flag<'_>], errors: &mut Vec<OptionError>) {
+    for (key, _, given) in flags {
+        if given.is_some() {
+            errors.push(rule(
+                &[key, SEQUENCE_KEY.key()],
+                format!(
+                    "option '{key}' is set beside '{}': the first row of each key's sequence \
+                     starts it and its last one ends it, so leave '{key}' out",
+                    SEQUENCE_KEY.key()
+                ),
+            ));
+        }
+    }
+}
+
+fn end_column_beside_key(read: &ReadValues, key: &ColumnNames) -> Option<OptionError> {
+    let end = read.sequence_end_column.as_ref()?.as_deref()?;
+    key.iter().any(|column| column == end).then(|| {
+        rule(
+            &[SEQUENCE_END_COLUMN.key(), SEQUENCE_KEY.key()],
+            format!(
+                "option '{}' names the column '{end}', which '{}' names too: what ends a sequence \
+                 cannot be what tells sequences apart",
+                SEQUENCE_END_COLUMN.key(),
+                SEQUENCE_KEY.key()
+            ),
+        )
+    })
+}
+
+fn self_numbering(
+    id: &str,
+    read: &ReadValues,
+    errors: &mut Vec<OptionError>,
+) -> Option<SequenceIds> {
+    let scope = read.sequence_id_scope?;
+    let base = SequenceBase::new(id, scope);
     if base.is_none() {
+        let adds = match scope {
+            SequenceIdScope::Subtask => "the subtask index and a counter".to_owned(),
+            SequenceIdScope::Run => format!(
+                "the run (option '{}'), the subtask index and a counter",
+                SEQUENCE_ID_SCOPE.key()
+            ),
+        };
         errors.push(bad_id(
             id,
-            SequenceBase::MAX_BYTES,
+            SequenceBase::max_bytes(scope),
             &format!(
-                ", because generated IDs add the subtask index and a counter and the server takes \
-                 {MAX_SEQUENCE_ID_BYTES} bytes"
+                ", because generated IDs add {adds} and the server takes {MAX_SEQUENCE_ID_BYTES} \
+                 bytes"
             ),
         ));
     }
-    let counter = counter?;
-    base.map(|base| SequenceMode::PerRequest { base, counter })
+    Some(SequenceIds {
+        base: base?,
+        scope,
+        counter: read.sequence_id_counter_init_strategy?,
+    })
 }
 
 fn fixed(id: &str, start: bool, end: bool, errors: &mut Vec<OptionError>) -> Option<SequenceMode> {
@@ -133,7 +204,10 @@ fn bad_id(id: &str, limit: usize, reason: &str) -> OptionError {
 
 #[cfg(test)]
 mod tests {
-    use crate::{CounterInitStrategy, OptionErrors, SequenceBase, SequenceMode, TritonOptions};
+    use crate::{
+        ColumnNames, CounterInitStrategy, OptionErrors, OptionValue as _, SequenceBase,
+        SequenceIdScope, SequenceIds, SequenceMode, TritonOptions,
+    };
 
     fn parse(extra: &[(&str, &str)]) -> Result<SequenceMode, OptionErrors> {
         let base = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
@@ -143,6 +217,14 @@ mod tests {
 
     fn message(extra: &[(&str, &str)]) -> String {
         parse(extra).expect_err("must be refused").to_string()
+    }
+
+    fn ids(base: &str, scope: SequenceIdScope) -> SequenceIds {
+        SequenceIds {
+            base: SequenceBase::new(base, scope).unwrap(),
+            scope,
+            counter: CounterInitStrategy::Zero,
+        }
     }
 
     const AUTO: (&str, &str) = ("sequence-id-auto-increment", "true");
@@ -169,9 +251,8 @@ mod tests {
 
     #[test]
     fn flags_left_out_or_true_fit_auto_increment() {
-        let base = SequenceBase::new("job").unwrap();
-        let counter = CounterInitStrategy::Zero;
-        let expected = Ok(SequenceMode::PerRequest { base, counter });
+        let ids = ids("job", SequenceIdScope::Subtask);
+        let expected = Ok(SequenceMode::PerRequest { ids });
         assert_eq!(parse(&[("sequence-id", "job"), AUTO]), expected);
         let flags = [("sequence-start", "true"), ("sequence-end", "true")];
         assert_eq!(
@@ -196,6 +277,26 @@ mod tests {
     }
 
     #[test]
+    fn a_key_makes_sequences_of_its_own() {
+        let key = ("sequence-key", "site;sensor");
+        let scope = ("sequence-id-scope", "run");
+        let expected = SequenceMode::PerKey {
+            ids: ids("job", SequenceIdScope::Run),
+            key: ColumnNames::parse("site;sensor").unwrap(),
+        };
+        assert_eq!(
+            parse(&[("sequence-id", "job"), AUTO, key, scope]),
+            Ok(expected)
+        );
+        insta::assert_snapshot!(message(&[("sequence-id", "job"), key]), @"option 'sequence-key' is set but 'sequence-id-auto-increment' is not true: the sequences of keys take their IDs from its counter; set 'sequence-id-auto-increment' to true");
+        insta::assert_snapshot!(message(&[AUTO, key]), @"option 'sequence-id-auto-increment' is true but 'sequence-id' is not set: set 'sequence-id' to the text that every generated ID begins with, for example 'my-job'");
+        let flag = ("sequence-end", "true");
+        insta::assert_snapshot!(message(&[("sequence-id", "job"), AUTO, key, flag]), @"option 'sequence-end' is set beside 'sequence-key': the first row of each key's sequence starts it and its last one ends it, so leave 'sequence-end' out");
+        let end = ("sequence-end-column", "sensor");
+        insta::assert_snapshot!(message(&[("sequence-id", "job"), AUTO, key, end]), @"option 'sequence-end-column' names the column 'sensor', which 'sequence-key' names too: what ends a sequence cannot be what tells sequences apart");
+    }
+
+    #[test]
     fn flags_need_a_sequence() {
         insta::assert_snapshot!(message(&[("sequence-start", "true")]), @"option 'sequence-start' is true but 'sequence-id' is not set, so there is no sequence it could speak of: set 'sequence-id' or leave 'sequence-start' out");
     }
@@ -206,6 +307,8 @@ mod tests {
         assert!(parse(&[("sequence-id", &longest), AUTO]).is_ok());
         let longer = "b".repeat(SequenceBase::MAX_BYTES + 1);
         insta::assert_snapshot!(message(&[("sequence-id", &longer), AUTO]), @"option 'sequence-id' is 97 bytes long: 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'; at most 96 bytes are possible, because generated IDs add the subtask index and a counter and the server takes 128 bytes");
+        let run = ("sequence-id-scope", "run");
+        insta::assert_snapshot!(message(&[("sequence-id", &"b".repeat(53)), AUTO, run]), @"option 'sequence-id' is 53 bytes long: 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'; at most 52 bytes are possible, because generated IDs add the run (option 'sequence-id-scope'), the subtask index and a counter and the server takes 128 bytes");
         // Bytes count, not characters.
         let accented = "é".repeat(SequenceBase::MAX_BYTES / 2 + 1);
         assert!(parse(&[("sequence-id", &accented), AUTO]).is_err());

@@ -80,4 +80,33 @@ choices! {
         NanoTime = "NANO_TIME",
     }
     type "Enum: ZERO, EPOCH_MILLIS, NANO_TIME", expected "'ZERO', 'EPOCH_MILLIS' or 'NANO_TIME'";
+
+    /// What generated sequence IDs are unique within.
+    SequenceIdScope {
+        /// The open subtask: the next run repeats its IDs.
+        Subtask = "subtask",
+        /// All runs: every open puts an identifier of its own into its IDs.
+        Run = "run",
+    }
+    type "Enum: subtask, run", expected "'subtask' or 'run'";
+
+    /// What becomes of a sequence whose state the server has lost or may have spoilt.
+    SequenceRecovery {
+        /// The row that met it fails, and the sequence is over.
+        Fail = "fail",
+        /// A new sequence begins at the row that met it.
+        Restart = "restart",
+        /// A new sequence is brought to where the old one was by sending its rows again.
+        Replay = "replay",
+    }
+    type "Enum: fail, restart, replay", expected "'fail', 'restart' or 'replay'";
+
+    /// What becomes of a sequence that must be replayed and has outgrown what is kept for that.
+    ReplayOverflow {
+        /// As with the recovery `fail`.
+        Fail = "fail",
+        /// As with the recovery `restart`.
+        Restart = "restart",
+    }
+    type "Enum: fail, restart", expected "'fail' or 'restart'";
 }

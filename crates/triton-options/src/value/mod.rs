@@ -1,6 +1,7 @@
 //! How the text of an option becomes a value, and what is said when it does not.
 
 mod choice;
+mod column_names;
 mod duration;
 mod endpoint;
 mod headers;
@@ -11,7 +12,10 @@ mod pairs;
 mod scalar;
 mod secret;
 
-pub use choice::{Compression, CounterInitStrategy};
+pub use choice::{
+    Compression, CounterInitStrategy, ReplayOverflow, SequenceIdScope, SequenceRecovery,
+};
+pub use column_names::ColumnNames;
 pub use duration::PositiveDuration;
 pub use endpoint::{EMBEDDED_ENDPOINT, Endpoint, UserInfo};
 pub use headers::Headers;

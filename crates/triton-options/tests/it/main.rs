@@ -105,6 +105,16 @@ fn every_type_says_what_it_expects() {
     priority: expected a whole number from 0 to 18446744073709551615
     sequence-id-auto-increment: expected true or false
     sequence-id-counter-init-strategy: expected 'ZERO', 'EPOCH_MILLIS' or 'NANO_TIME'
+    sequence-id-scope: expected 'subtask' or 'run'
+    sequence-max-length: expected a whole number from 1 to 4294967295
+    sequence-idle-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    sequence-max-open: expected a whole number from 1 to 4294967295
+    sequence-recovery: expected 'fail', 'restart' or 'replay'
+    sequence-replay-limit: expected a whole number from 1 to 4294967295
+    sequence-replay-max-bytes: expected a whole number from 1 to 4294967295
+    sequence-replay-overflow: expected 'fail' or 'restart'
+    sequence-replay-compare: expected true or false
+    sequence-key-redacted: expected true or false
     sequence-start: expected true or false
     sequence-end: expected true or false
     compression: expected 'gzip' or 'deflate'
