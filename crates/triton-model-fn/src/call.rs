@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind, OpenSubtask};
 
 /// Whether a request that the server may have executed can be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Resend {
+pub(crate) enum Resend {
     /// It can: the model keeps no state, or START makes it forget what came before.
     Safe,
     /// It cannot: within a sequence it would count twice.
@@ -20,7 +20,7 @@ enum Resend {
 }
 
 impl Resend {
-    fn of(sequence: Option<&Sequence>) -> Self {
+    pub(crate) fn of(sequence: Option<&Sequence>) -> Self {
         match sequence {
             Some(sequence) if !sequence.start => Resend::UnlessExecuted,
             _ => Resend::Safe,
@@ -84,13 +84,16 @@ impl OpenSubtask {
     where
         F: Future<Output = Result<T, triton_client::Error>>,
     {
-        self.call_blaming(sequence, Blame::of, operation).await
+        let resend = Resend::of(sequence);
+        self.call_with(sequence, resend, Blame::of, operation).await
     }
 
-    /// As [`call`](Self::call), with a judgement of its own about whom a failure is to blame on.
-    pub(crate) async fn call_blaming<T, F>(
+    /// As [`call`](Self::call), with judgements of its own: whether the request can be sent again
+    /// and whom a failure is to blame on.
+    pub(crate) async fn call_with<T, F>(
         &self,
         sequence: Option<&Sequence>,
+        resend: Resend,
         blame: impl Fn(&triton_client::Error) -> Blame,
         operation: impl Fn(Client) -> F,
     ) -> Result<T, Error>
@@ -100,7 +103,6 @@ impl OpenSubtask {
         let permit = self.admit()?;
         let in_flight = self.metrics().call_begins();
         let begun = Instant::now();
-        let resend = Resend::of(sequence);
         let attempts = AtomicU32::new(0);
         let result = retry::run(
             &self.retry,

@@ -26,6 +26,11 @@ pub enum ErrorKind {
     /// The call failed within a sequence, and the server may have executed it: what the model
     /// knows of the sequence is uncertain, so the row was not sent again.
     SequenceUncertain,
+    /// The model does not know the rows of a sequence any more, or does not answer them as it did
+    /// before; the row was not answered.
+    SequenceLost,
+    /// A snapshot of sequences cannot be used; nothing of it was taken.
+    Snapshot,
     /// The circuit breaker is open: the server is known to be failing, and nothing was sent.
     CircuitOpen,
     /// The model's answer does not fit the schema.
@@ -47,6 +52,8 @@ impl ErrorKind {
             ErrorKind::NullInput => "null_input",
             ErrorKind::Call => "call",
             ErrorKind::SequenceUncertain => "sequence_uncertain",
+            ErrorKind::SequenceLost => "sequence_lost",
+            ErrorKind::Snapshot => "snapshot",
             ErrorKind::CircuitOpen => "circuit_open",
             ErrorKind::Output => "output",
             ErrorKind::Close => "close",
@@ -56,7 +63,7 @@ impl ErrorKind {
 
 /// The failure of a model function.
 ///
-/// Its `Display` is one line: the subtask, the sequence and what went wrong there. What the
+/// Its `Display` is one line: the subtask, the key and its sequence, and what went wrong there. What the
 /// server or the network said is its [`source`](std::error::Error::source). It can be cloned,
 /// because rows that travelled together fail together.
 #[derive(Debug, Clone)]
@@ -67,7 +74,9 @@ struct Details {
     kind: ErrorKind,
     message: String,
     subtask: Option<Subtask>,
+    key: Option<String>,
     sequence_id: Option<String>,
+    sequence_row: Option<u64>,
     source: Option<Arc<triton_client::Error>>,
 }
 
@@ -79,7 +88,9 @@ impl Error {
             kind,
             message: message.into(),
             subtask: None,
+            key: None,
             sequence_id: None,
+            sequence_row: None,
             source: None,
         }))
     }
@@ -105,6 +116,22 @@ impl Error {
         self
     }
 
+    pub(crate) fn of_key(mut self, key: String) -> Self {
+        self.0.key = Some(key);
+        self
+    }
+
+    pub(crate) fn at_row(mut self, row: u64) -> Self {
+        self.0.sequence_row = Some(row);
+        self
+    }
+
+    pub(crate) fn with_kind(mut self, kind: ErrorKind, message: &str) -> Self {
+        self.0.kind = kind;
+        message.clone_into(&mut self.0.message);
+        self
+    }
+
     /// What kind of failure it was.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -115,6 +142,19 @@ impl Error {
     #[must_use]
     pub fn sequence_id(&self) -> Option<&str> {
         self.0.sequence_id.as_deref()
+    }
+
+    /// The key whose sequence the row belongs to, where the option `sequence-key` is set; a digest
+    /// of it where `sequence-key-redacted` is set, too.
+    #[must_use]
+    pub fn sequence_key(&self) -> Option<&str> {
+        self.0.key.as_deref()
+    }
+
+    /// How many rows of the sequence came before the one that failed, where that is known.
+    #[must_use]
+    pub fn sequence_row(&self) -> Option<u64> {
+        self.0.sequence_row
     }
 
     /// The subtask in which it happened, once there was one.
@@ -134,8 +174,14 @@ impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(subtask) = self.0.subtask {
             write!(formatter, "{subtask}")?;
+            if let Some(key) = &self.0.key {
+                write!(formatter, ", key '{key}'")?;
+            }
             if let Some(sequence_id) = &self.0.sequence_id {
                 write!(formatter, ", sequence '{sequence_id}'")?;
+            }
+            if let Some(row) = self.0.sequence_row {
+                write!(formatter, ", its row {row}")?;
             }
             formatter.write_str(": ")?;
         }

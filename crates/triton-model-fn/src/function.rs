@@ -12,13 +12,20 @@ pub struct Prediction {
     pub row: Vec<Value>,
     /// The sequence ID that the request took, if it took one.
     pub sequence_id: Option<String>,
+    /// Whether the row began its sequence anew although its key had one: the model answered
+    /// without the key's earlier rows.
+    pub sequence_restarted: bool,
 }
 
 impl Prediction {
     /// A prediction, for functions written outside this crate.
     #[must_use]
     pub fn new(row: Vec<Value>, sequence_id: Option<String>) -> Self {
-        Self { row, sequence_id }
+        Self {
+            row,
+            sequence_id,
+            sequence_restarted: false,
+        }
     }
 }
 
@@ -38,7 +45,8 @@ pub trait ModelFunction: Send + Sync {
     /// Answers one row, whose values are in the order of the input columns.
     ///
     /// Any number of predictions may be begun at once; the option `max-in-flight` bounds how
-    /// many are sent. Dropping the future gives the row up; the server may execute it all the
+    /// many are sent. Where the option `sequence-key` is set, rows of one key are answered in the
+    /// order in which this is *called*, however the futures are polled. Dropping the future gives the row up; the server may execute it all the
     /// same.
     ///
     /// # Errors

@@ -1,16 +1,21 @@
 //! The inference function: a row becomes tensors, the model runs, its outputs become a row.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
-use triton_options::TritonOptions;
+use triton_options::{SEQUENCE_KEY, TritonOptions};
 
 use crate::batcher::Batcher;
+use crate::sequences::{
+    Answered, KeyedSequences, ModelColumns, ModelTransport, Row, SequenceColumns, SequenceSettings,
+};
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{
     Error, ErrorKind, FunctionBase, ModelFunction, OpenSubtask, Opened, Prediction, Schema,
-    Subtask, Value, default_value, row_batch,
+    SequenceSnapshot, Subtask, Value, default_value, row_batch,
 };
 
 /// Runs a model's inference on each row.
@@ -18,19 +23,41 @@ use crate::{
 /// `open` asks the server for the model and refuses a schema that does not fit it. Rows of a
 /// stateless model travel together where the option `batch-size` allows it. In auto-increment
 /// mode each row takes a sequence ID of its own, which is the request's
-/// `parameters.sequence_id`, with START and END.
+/// `parameters.sequence_id`, with START and END. With `sequence-key` each key has a sequence,
+/// whose rows are answered in the order in which [`predict`](ModelFunction::predict) was called.
 #[derive(Debug)]
 pub struct InferenceFunction {
     base: FunctionBase<Prepared>,
     schema: Schema,
+    sequences: Option<SequenceColumns>,
+    bounded: bool,
 }
 
 /// What `open` agreed with the server.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) plan: Arc<TensorPlan>,
+    pub(crate) columns: ModelColumns,
     default_row: Option<Vec<Value>>,
-    batcher: Option<Batcher>,
+    sender: Sender,
+}
+
+/// How rows reach the model.
+#[derive(Debug)]
+enum Sender {
+    /// Each in a request of its own.
+    Single,
+    /// Several in a request.
+    Batched(Batcher),
+    /// One after the other within the sequence of their key.
+    Keyed(KeyedSequences<ModelTransport>),
+}
+
+/// A row that has its place among the others, so that its answer can be waited for.
+enum Begun {
+    Refused(Error),
+    Encoded(EncodedRow),
+    Queued(oneshot::Receiver<Result<Answered, Error>>),
 }
 
 impl InferenceFunction {
@@ -41,16 +68,119 @@ impl InferenceFunction {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Schema`] when a side of the schema is empty or has two columns of one name.
+    /// [`ErrorKind::Schema`] when a side of the schema is empty or has two columns of one name,
+    /// or when an option names an input column that does not exist or cannot be what it is to be.
     pub fn new(options: TritonOptions, schema: Schema) -> Result<Self, Error> {
         schema.check()?;
+        let sequences = SequenceColumns::find(&options, &schema)?;
         for warning in options.warnings() {
             warn!(model = %options.model_name, "{warning}");
         }
         Ok(Self {
             base: FunctionBase::new(options),
             schema,
+            sequences,
+            bounded: false,
         })
+    }
+
+    /// This function for input that has an end, such as a file.
+    ///
+    /// The rows of a key then belong to one sequence however long it takes until the next one
+    /// comes; only the option `sequence-idle-timeout`, when it is given, says otherwise. Whoever
+    /// knows which row of a key is its last calls [`predict_last`](Self::predict_last) for it.
+    #[must_use]
+    pub fn for_bounded_input(mut self) -> Self {
+        self.bounded = true;
+        self
+    }
+
+    /// Answers a row that is the last one of its key, which ends the key's sequence.
+    ///
+    /// Without `sequence-key` it does as [`predict`](ModelFunction::predict). The future holds
+    /// on to the function, but not to the row, and need not be polled for the row to be answered
+    /// in its turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](ModelFunction::predict).
+    pub fn predict_last(
+        &self,
+        row: &[Value],
+    ) -> impl Future<Output = Result<Prediction, Error>> + Send + use<> {
+        self.start(row, true)
+    }
+
+    /// How many sequences of keys are open: each takes one of the model's slots.
+    ///
+    /// 0 while the function is not open.
+    #[must_use]
+    pub fn open_sequences(&self) -> usize {
+        match self.base.opened() {
+            Ok(opened) => match &opened.prepared.sender {
+                Sender::Keyed(sequences) => sequences.open_sequences(),
+                Sender::Single | Sender::Batched(_) => 0,
+            },
+            Err(_) => 0,
+        }
+    }
+
+    /// The open sequences of keys, to be stored with a checkpoint of the engine.
+    ///
+    /// Call it when every row handed over is answered, so that what the snapshot knows and what
+    /// the source has read are the same. Without `sequence-key` it is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::State`] when the function is not open, or rows are under way.
+    pub fn snapshot(&self) -> Result<SequenceSnapshot, Error> {
+        let opened = self.base.opened()?;
+        match &opened.prepared.sender {
+            Sender::Keyed(sequences) => sequences
+                .snapshot()
+                .map_err(|error| error.in_subtask(opened.subtask.subtask)),
+            Sender::Single | Sender::Batched(_) => {
+                let next = opened
+                    .subtask
+                    .id_source
+                    .as_ref()
+                    .map_or(0, |ids| ids.peek());
+                Ok(SequenceSnapshot::new(Vec::new(), next, Vec::new()))
+            }
+        }
+    }
+
+    /// Takes the sequences of a snapshot, of this subtask or, where keys have moved, of several.
+    ///
+    /// The model's state belongs to the run that is gone, so each sequence goes on as the option
+    /// `sequence-recovery` says, under a new ID, when its key has a row. The counter of IDs goes
+    /// on after the numbers that the snapshot has seen. Call it after `open`, before any row.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::State`] when the function is not open, and [`ErrorKind::Snapshot`] when the
+    /// snapshot is of other columns, is damaged, or has a key that there is already.
+    pub fn restore(&self, snapshot: SequenceSnapshot) -> Result<(), Error> {
+        let opened = self.base.opened()?;
+        let open = &opened.subtask;
+        let restored = match &opened.prepared.sender {
+            Sender::Keyed(sequences) => sequences.restore(snapshot),
+            Sender::Single | Sender::Batched(_) if snapshot.is_empty() => {
+                if let Some(source) = &open.id_source {
+                    source.advance(snapshot.next_counter);
+                }
+                Ok(())
+            }
+            Sender::Single | Sender::Batched(_) => {
+                let message = format!(
+                    "the snapshot has {} sequences of keys, but the option '{}' is not set",
+                    snapshot.len(),
+                    SEQUENCE_KEY.key()
+                );
+                Err(Error::new(ErrorKind::Snapshot, message))
+            }
+        };
+        restored.map_err(|error| error.in_subtask(open.subtask))
     }
 
     #[cfg(feature = "arrow")]
@@ -58,25 +188,120 @@ impl InferenceFunction {
         self.base.opened()
     }
 
+    #[cfg(feature = "arrow")]
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     async fn prepare(&self, open: &Arc<OpenSubtask>) -> Result<Prepared, Error> {
         let options = self.base.options();
-        let default_row = default_value::parse(options, &self.schema.outputs)?;
         let (metadata, config) = open.look_up_model(options.open_wait).await?;
-        let plan = Arc::new(TensorPlan::new(options, &self.schema, &metadata, &config)?);
-        let batcher = (plan.rows_per_request > 1)
-            .then(|| Batcher::start(Arc::clone(open), Arc::clone(&plan), options.batch_timeout));
+        let columns = ModelColumns::new(
+            options,
+            &self.schema,
+            self.sequences.as_ref(),
+            |name| metadata.inputs.iter().any(|tensor| tensor.name == name),
+            |name| metadata.outputs.iter().any(|tensor| tensor.name == name),
+        );
+        let default_row = default_value::parse(options, &columns.schema.outputs)?;
+        let plan = TensorPlan::new(options, &columns.schema, &metadata, &config)?;
+        let plan = Arc::new(plan);
+        let schema = &columns.schema;
+        let settings =
+            SequenceSettings::agree(options, schema, &config, open.subtask, self.bounded)?;
+        let sender = match (settings, &open.id_source) {
+            (Some(settings), Some(ids)) => {
+                let transport = ModelTransport {
+                    open: Arc::clone(open),
+                    plan: Arc::clone(&plan),
+                };
+                let (open, ids) = (Arc::clone(open), Arc::clone(ids));
+                Sender::Keyed(KeyedSequences::start(open, ids, transport, settings))
+            }
+            _ if plan.rows_per_request > 1 => {
+                let (open, plan) = (Arc::clone(open), Arc::clone(&plan));
+                Sender::Batched(Batcher::start(open, plan, options.batch_timeout))
+            }
+            _ => Sender::Single,
+        };
         Ok(Prepared {
             plan,
+            columns,
             default_row,
-            batcher,
+            sender,
         })
+    }
+
+    /// Gives a row its place among the others at once; its answer can be waited for any time.
+    pub(crate) fn start(
+        &self,
+        row: &[Value],
+        last: bool,
+    ) -> impl Future<Output = Result<Prediction, Error>> + Send + use<> {
+        let begun = self.base.opened().map(|opened| {
+            let begun = self.begin(&opened.prepared, row, last);
+            (opened, begun)
+        });
+        async move {
+            let (opened, begun) = begun?;
+            let Opened {
+                subtask: open,
+                prepared,
+            } = &*opened;
+            let answer = prepared.answer(open, begun).await;
+            prepared.conclude(open, answer)
+        }
+    }
+
+    fn begin(&self, prepared: &Prepared, row: &[Value], last: bool) -> Begun {
+        let encode = |row| {
+            let mut buffer = Vec::new();
+            prepared
+                .plan
+                .encode(prepared.columns.inputs(row, &mut buffer))
+        };
+        let (Sender::Keyed(keyed), Some(columns)) = (&prepared.sender, &self.sequences) else {
+            return encode(row).map_or_else(Begun::Refused, Begun::Encoded);
+        };
+        let expected = self.schema.inputs.len();
+        if row.len() != expected {
+            let message = format!("expected {expected} values, found {}", row.len());
+            return Begun::Refused(Error::new(ErrorKind::Input, message));
+        }
+        let place = columns
+            .key(row)
+            .and_then(|key| Ok((key, columns.ends(row)?)));
+        match place {
+            Ok((key, ends)) => {
+                let row = Row {
+                    encoded: encode(row),
+                    last: last || ends,
+                };
+                Begun::Queued(keyed.submit(&key, row))
+            }
+            Err(error) => Begun::Refused(error),
+        }
     }
 }
 
 impl Prepared {
     /// Answers a row by the model.
-    async fn answer(&self, open: &OpenSubtask, row: EncodedRow) -> Result<Prediction, Error> {
-        if let Some(batcher) = &self.batcher {
+    async fn answer(&self, open: &OpenSubtask, begun: Begun) -> Result<Prediction, Error> {
+        let row = match begun {
+            Begun::Refused(error) => return Err(error),
+            Begun::Encoded(row) => row,
+            Begun::Queued(answer) => {
+                let answered = answer.await.unwrap_or_else(|_| {
+                    let message = "the function was closed before the row was answered";
+                    Err(Error::new(ErrorKind::State, message))
+                })?;
+                let row = self.columns.output(answered.values, answered.restarted);
+                let mut prediction = Prediction::new(row, Some(answered.sequence_id));
+                prediction.sequence_restarted = answered.restarted;
+                return Ok(prediction);
+            }
+        };
+        if let Sender::Batched(batcher) = &self.sender {
             return Ok(Prediction::new(batcher.answer(row).await?, None));
         }
         let slot = open.slot().await?;
@@ -94,12 +319,39 @@ impl Prepared {
         }
     }
 
+    /// Counts the answer, or puts the default in its place.
+    fn conclude(
+        &self,
+        open: &OpenSubtask,
+        answer: Result<Prediction, Error>,
+    ) -> Result<Prediction, Error> {
+        let error = match answer {
+            Ok(prediction) => {
+                open.metrics().row_answered();
+                return Ok(prediction);
+            }
+            Err(error) => error,
+        };
+        match self.default_for(open, &error) {
+            Some(row) => {
+                open.metrics().row_defaulted();
+                let row = self.columns.output(row, false);
+                Ok(Prediction::new(row, error.sequence_id().map(str::to_owned)))
+            }
+            None => {
+                open.metrics().row_failed();
+                Err(error.in_subtask(open.subtask))
+            }
+        }
+    }
+
     /// The default in place of an error, where there is one and the error allows it.
     pub(crate) fn default_for(&self, open: &OpenSubtask, error: &Error) -> Option<Vec<Value>> {
         let replaceable = match error.kind() {
             ErrorKind::NullInput
             | ErrorKind::Call
             | ErrorKind::SequenceUncertain
+            | ErrorKind::SequenceLost
             | ErrorKind::CircuitOpen
             | ErrorKind::Output => true,
             // A mistake in the pipeline, not a failure of the model.
@@ -140,39 +392,25 @@ impl ModelFunction for InferenceFunction {
         Ok(())
     }
 
-    async fn predict(&self, row: &[Value]) -> Result<Prediction, Error> {
-        let opened = self.base.opened()?;
-        let Opened {
-            subtask: open,
-            prepared,
-        } = &*opened;
-        let answer = match prepared.plan.encode(row) {
-            Ok(row) => prepared.answer(open, row).await,
-            Err(error) => Err(error),
-        };
-        match answer {
-            Ok(prediction) => {
-                open.metrics().row_answered();
-                Ok(prediction)
-            }
-            Err(error) => match prepared.default_for(open, &error) {
-                Some(row) => {
-                    open.metrics().row_defaulted();
-                    Ok(Prediction::new(row, error.sequence_id().map(str::to_owned)))
-                }
-                None => {
-                    open.metrics().row_failed();
-                    Err(error.in_subtask(open.subtask))
-                }
-            },
-        }
+    // Not an `async fn`, which would do nothing before it is polled.
+    fn predict<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        row: &'life1 [Value],
+    ) -> Pin<Box<dyn Future<Output = Result<Prediction, Error>> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        Box::pin(self.start(row, false))
     }
 
     async fn close(&self) -> Result<(), Error> {
         let stop = |opened: Arc<Opened<Prepared>>, deadline| async move {
-            match &opened.prepared.batcher {
-                Some(batcher) => batcher.close(deadline).await,
-                None => Ok(()),
+            match &opened.prepared.sender {
+                Sender::Single => Ok(()),
+                Sender::Batched(batcher) => batcher.close(deadline).await,
+                Sender::Keyed(sequences) => sequences.close(deadline).await,
             }
         };
         self.base.close(stop).await

@@ -11,7 +11,23 @@
 //! | `triton_function_in_flight` | gauge | logical calls under way |
 //! | `triton_function_call_seconds` | histogram | time of a logical call, all attempts and waits |
 //! | `triton_function_batch_rows` | histogram | rows in a request of a stateless model |
+//! | `triton_function_open_sequences` | gauge | sequences of keys that are open |
+//! | `triton_function_sequence_events_total` | counter | what became of sequences of keys, by `event`: see below |
+//! | `triton_function_replayed_rows_total` | counter | rows sent again to rebuild a sequence |
 //! | `triton_function_breaker_state` | gauge | 0 closed, 1 half-open, 2 open |
+//!
+//! The events of sequences:
+//!
+//! | `event` | What happened |
+//! | --- | --- |
+//! | `started`, `ended` | the first row was answered; the last one was, with END |
+//! | `expired` | the key had no row for so long that its next one starts a new sequence |
+//! | `uncertain` | a request failed that the server may have executed |
+//! | `forgotten` | the server does not know the sequence any more |
+//! | `replayed` | the sequence was rebuilt under a new ID |
+//! | `restarted` | the sequence went on under a new ID without its earlier rows |
+//! | `failed` | a row failed because the sequence was lost |
+//! | `abandoned` | the last row failed, so that the sequence has no end |
 //!
 //! Bytes and single attempts are counted by [`triton_client`].
 
@@ -22,6 +38,36 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use triton_options::ModelName;
 
 use crate::Subtask;
+
+/// What became of the sequence of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SequenceEvent {
+    Started,
+    Ended,
+    Expired,
+    Uncertain,
+    Forgotten,
+    Replayed,
+    Restarted,
+    Failed,
+    Abandoned,
+}
+
+impl SequenceEvent {
+    fn name(self) -> &'static str {
+        match self {
+            SequenceEvent::Started => "started",
+            SequenceEvent::Ended => "ended",
+            SequenceEvent::Expired => "expired",
+            SequenceEvent::Uncertain => "uncertain",
+            SequenceEvent::Forgotten => "forgotten",
+            SequenceEvent::Replayed => "replayed",
+            SequenceEvent::Restarted => "restarted",
+            SequenceEvent::Failed => "failed",
+            SequenceEvent::Abandoned => "abandoned",
+        }
+    }
+}
 
 /// The counters of one function in one subtask.
 pub struct FunctionMetrics {
@@ -36,6 +82,7 @@ pub struct FunctionMetrics {
     seconds: Histogram,
     batch_rows: Histogram,
     breaker_state: Gauge,
+    replayed_rows: Counter,
 }
 
 impl FunctionMetrics {
@@ -61,6 +108,7 @@ impl FunctionMetrics {
             seconds: histogram!("triton_function_call_seconds", &labels),
             batch_rows: histogram!("triton_function_batch_rows", &labels),
             breaker_state: gauge!("triton_function_breaker_state", &labels),
+            replayed_rows: counter!("triton_function_replayed_rows_total", &labels),
             model,
             subtask,
         }
@@ -87,6 +135,28 @@ impl FunctionMetrics {
 
     pub(crate) fn breaker_state(&self, state: f64) {
         self.breaker_state.set(state);
+    }
+
+    /// The gauge of open sequences.
+    pub(crate) fn open_sequences(&self) -> Gauge {
+        let labels = [
+            ("model", self.model.clone()),
+            ("subtask", self.subtask.clone()),
+        ];
+        gauge!("triton_function_open_sequences", &labels)
+    }
+
+    pub(crate) fn sequence_event(&self, event: SequenceEvent) {
+        let labels = [
+            ("model", self.model.clone()),
+            ("subtask", self.subtask.clone()),
+            ("event", event.name().to_owned()),
+        ];
+        counter!("triton_function_sequence_events_total", &labels).increment(1);
+    }
+
+    pub(crate) fn row_replayed(&self) {
+        self.replayed_rows.increment(1);
     }
 
     /// A logical call begins; what it returns counts its end, however it comes about.

@@ -1,25 +1,22 @@
 //! What calls go through while a function is open: the client, the sequence counter, the limits.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
-use tracing::{debug, info};
+use tracing::info;
 use triton_client::{
     Client, InferRequest, InferResponse, ModelConfig, ModelId, ModelMetadata, Sequence, SequenceId,
 };
-use triton_options::{
-    CounterInitStrategy, SEQUENCE_KEY, SequenceIdScope, SequenceIds, SequenceMode, TritonOptions,
-};
+use triton_options::{SEQUENCE_KEY, SequenceMode, TritonOptions};
 
-use crate::call::Blame;
+use crate::call::{Blame, Resend};
 use crate::circuit_breaker::{CircuitBreaker, CircuitBreakerSettings};
 use crate::health_monitor::{HealthMonitor, TritonProbe};
+use crate::id_source::IdSource;
 use crate::metrics::FunctionMetrics;
 use crate::retry::RetryPolicy;
-use crate::run_id::RunId;
 use crate::shared_client::SharedClient;
 use crate::{Error, ErrorKind, Subtask};
 
@@ -33,10 +30,8 @@ pub struct OpenSubtask {
     client: Arc<SharedClient>,
     priority: Option<u64>,
     sequence_mode: SequenceMode,
-    /// What the IDs of this run have in common, where they are to be unique beyond it.
-    run: Option<RunId>,
-    /// The counter of the next sequence ID.
-    sequence_counter: AtomicU64,
+    /// The IDs of sequences that number themselves.
+    pub(crate) id_source: Option<Arc<IdSource>>,
     max_in_flight: u32,
     slots: Arc<Semaphore>,
     pub(crate) retry: RetryPolicy,
@@ -54,11 +49,9 @@ pub struct Slot(#[expect(dead_code, reason = "it is held for its drop")] OwnedSe
 impl OpenSubtask {
     pub(crate) fn new(options: &TritonOptions, subtask: Subtask) -> Result<Self, Error> {
         let sequence_mode = options.sequence_mode().clone();
-        let ids = sequence_mode.ids();
-        let first = ids.map_or(0, |ids| first_counter(ids.counter, SystemTime::now()));
-        let run = ids
-            .filter(|ids| ids.scope == SequenceIdScope::Run)
-            .map(|_| RunId::of(&subtask));
+        let id_source = sequence_mode
+            .ids()
+            .map(|ids| Arc::new(IdSource::new(ids.clone(), subtask, SystemTime::now())));
         // One after the other is the only order that the server keeps within a sequence.
         let max_in_flight = match &sequence_mode {
             SequenceMode::Static { start, end, .. } if !(*start && *end) => 1,
@@ -89,8 +82,7 @@ impl OpenSubtask {
             health_monitor: Mutex::new(health_monitor),
             priority: options.priority,
             sequence_mode,
-            run,
-            sequence_counter: AtomicU64::new(first),
+            id_source,
             max_in_flight,
             slots: Arc::new(Semaphore::new(max_in_flight as usize)),
             metrics: FunctionMetrics::new(&options.model_name, subtask),
@@ -121,59 +113,24 @@ impl OpenSubtask {
     /// [`ErrorKind::State`] when the option `sequence-key` is set: only the
     /// [`InferenceFunction`](crate::InferenceFunction) keeps sequences for keys.
     pub fn next_sequence(&self) -> Result<Option<Sequence>, Error> {
-        let (id, start, end) = match &self.sequence_mode {
-            SequenceMode::Static { id, start, end } => {
+        let (id, start, end) = match (&self.sequence_mode, &self.id_source) {
+            (SequenceMode::Static { id, start, end }, _) => {
                 let id = SequenceId::text(id.clone()).map_err(|invalid| {
                     Error::new(ErrorKind::Input, invalid.to_string()).in_subtask(self.subtask)
                 })?;
                 (id, *start, *end)
             }
-            SequenceMode::PerRequest { ids } => {
-                let counter = self.next_counter();
-                (self.sequence_id(ids, counter)?, true, true)
-            }
-            SequenceMode::PerKey { .. } => {
+            (SequenceMode::PerKey { .. }, _) => {
                 let message = format!(
                     "this function keeps no sequences for keys: leave out the option '{}'",
                     SEQUENCE_KEY.key()
                 );
                 return Err(Error::new(ErrorKind::State, message).in_subtask(self.subtask));
             }
-            _ => return Ok(None),
+            (_, Some(source)) => (source.id(source.take(None))?, true, true),
+            (_, None) => return Ok(None),
         };
         Ok(Some(Sequence { id, start, end }))
-    }
-
-    /// Takes the next number of the counter.
-    pub(crate) fn next_counter(&self) -> u64 {
-        // Only uniqueness matters, so no order with other memory is needed.
-        self.sequence_counter.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// The number that would be taken next.
-    pub(crate) fn peek_counter(&self) -> u64 {
-        self.sequence_counter.load(Ordering::Relaxed)
-    }
-
-    /// Goes on counting from `counter`, unless it is further already.
-    pub(crate) fn advance_counter(&self, counter: u64) {
-        self.sequence_counter.fetch_max(counter, Ordering::Relaxed);
-    }
-
-    /// The generated ID of this number.
-    pub(crate) fn sequence_id(&self, ids: &SequenceIds, counter: u64) -> Result<SequenceId, Error> {
-        let subtask_index = self.subtask.index();
-        let id = match &self.run {
-            Some(run) => ids
-                .base
-                .sequence_id_in_run(run.as_str(), subtask_index, counter),
-            None => ids.base.sequence_id(subtask_index, counter),
-        };
-        debug!(sequence_id = %id, base = %ids.base, subtask_index, counter, "took a sequence ID");
-        // Checked options never lead to an ID that the server does not take.
-        SequenceId::text(id).map_err(|invalid| {
-            Error::new(ErrorKind::Input, invalid.to_string()).in_subtask(self.subtask)
-        })
     }
 
     /// Waits for the right to have one more request under way, as `max-in-flight` allows.
@@ -203,13 +160,28 @@ impl OpenSubtask {
         request: InferRequest,
         sequence: Option<&Sequence>,
     ) -> Result<InferResponse, Error> {
-        self.infer_blaming(request, sequence, Blame::of).await
+        let resend = Resend::of(sequence);
+        self.infer_with(request, sequence, resend, Blame::of).await
     }
 
-    pub(crate) async fn infer_blaming(
+    /// Sends an inference request in the middle or at the start of a sequence, and never again
+    /// when the server may have executed it: not even with START, which would reset the sequence
+    /// when it arrives late.
+    pub(crate) async fn infer_once(
+        &self,
+        request: InferRequest,
+        sequence: &Sequence,
+    ) -> Result<InferResponse, Error> {
+        let resend = Resend::UnlessExecuted;
+        self.infer_with(request, Some(sequence), resend, Blame::of)
+            .await
+    }
+
+    pub(crate) async fn infer_with(
         &self,
         mut request: InferRequest,
         sequence: Option<&Sequence>,
+        resend: Resend,
         blame: impl Fn(&triton_client::Error) -> Blame,
     ) -> Result<InferResponse, Error> {
         if let Some(priority) = self.priority {
@@ -220,7 +192,7 @@ impl OpenSubtask {
         }
         let request = &request;
         let infer = |client: Client| async move { client.infer(request).await };
-        self.call_blaming(sequence, blame, infer).await
+        self.call_with(sequence, resend, blame, infer).await
     }
 
     /// Asks for the model's metadata and configuration; where the server cannot be reached or is
@@ -300,25 +272,9 @@ fn call_budget(options: &TritonOptions) -> Duration {
     attempts.saturating_add(waits).min(LONGEST_CALL)
 }
 
-/// Where the counter of generated IDs begins in an `open` at the time `now`.
-fn first_counter(strategy: CounterInitStrategy, now: SystemTime) -> u64 {
-    // A clock before 1970 is out of order; so far off, no number is better than another.
-    let since_1970 = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let number = match strategy {
-        CounterInitStrategy::EpochMillis => since_1970.as_millis(),
-        CounterInitStrategy::NanoTime => since_1970.as_nanos(),
-        _ => 0,
-    };
-    // Nanoseconds fill 64 bits in the year 2554.
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     fn open(extra: &[(&str, &str)], subtask: Subtask) -> OpenSubtask {
         let common = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
@@ -345,24 +301,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn concurrent_requests_never_share_an_id() {
-        let open = &open(&AUTO, Subtask::new(0, 1, 0).unwrap());
-        let ids: BTreeSet<String> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| (0..500).map(|_| next_id(open)).collect::<Vec<_>>()))
-                .collect();
-            threads
-                .into_iter()
-                .flat_map(|thread| thread.join().unwrap())
-                .collect()
-        });
-        let expected = (0..4000)
-            .map(|counter| format!("flink-job-123-0-{counter}"))
-            .collect();
-        assert_eq!(ids, expected);
-    }
-
-    #[tokio::test]
     async fn the_largest_options_still_make_a_deadline() {
         let largest = [
             ("timeout", "36500 d"),
@@ -381,28 +319,6 @@ mod tests {
         assert_eq!((first.start, first.end), (false, true));
         assert_eq!(open.next_sequence().unwrap(), Some(first));
         assert_eq!(open.max_in_flight, 1);
-    }
-
-    #[test]
-    fn the_counter_begins_where_its_strategy_says() {
-        let now = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
-        for (strategy, first) in [
-            ("ZERO", 0),
-            ("EPOCH_MILLIS", 1_700_000_000_123),
-            ("NANO_TIME", 1_700_000_000_123_456_789),
-        ] {
-            let options = TritonOptions::parse([
-                ("endpoint", "h"),
-                ("model-name", "m"),
-                AUTO[0],
-                AUTO[1],
-                ("sequence-id-counter-init-strategy", strategy),
-            ]);
-            let strategy = options.unwrap().sequence_id_counter_init_strategy;
-            assert_eq!(first_counter(strategy, now), first, "{strategy:?}");
-            let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
-            assert_eq!(first_counter(strategy, before_1970), 0);
-        }
     }
 
     #[tokio::test(start_paused = true)]

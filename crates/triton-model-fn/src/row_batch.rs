@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use triton_client::{ErrorKind as ClientErrorKind, InferRequest, InferResponse, Tensor};
 
-use crate::call::Blame;
+use crate::call::{Blame, Resend};
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{Error, OpenSubtask};
 
@@ -74,7 +74,8 @@ async fn send<R: Rows + ?Sized>(
         ClientErrorKind::Server if range.len() > 1 => Blame::Request,
         _ => Blame::of(error),
     };
-    open.infer_blaming(request, None, blame).await
+    open.infer_with(request, None, Resend::of(None), blame)
+        .await
 }
 
 /// The request for input tensors, but for its place in a sequence.

@@ -133,6 +133,32 @@ impl ModelConfig {
     pub fn document(&self) -> &serde_json::Value {
         &self.document
     }
+
+    /// How many sequences a stateful model can keep at once; the server holds further ones back,
+    /// without any limit or error.
+    ///
+    /// With the strategy `oldest` it is `max_candidate_sequences`. With `direct` it is the number
+    /// of slots: the batch size times the number of instances
+    /// ([sequence batcher](https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/batcher.html#sequence-batcher)).
+    /// `None` for a stateless model.
+    #[must_use]
+    pub fn concurrent_sequences(&self) -> Option<u64> {
+        self.sequence_batching.as_ref()?;
+        let oldest = &self.document["sequence_batching"]["oldest"];
+        if oldest.is_object() {
+            return oldest["max_candidate_sequences"].as_u64();
+        }
+        let groups = self.document["instance_group"].as_array();
+        let instances: u64 = groups
+            .into_iter()
+            .flatten()
+            .map(|group| {
+                let devices = group["gpus"].as_array().map_or(0, Vec::len).max(1);
+                group["count"].as_u64().unwrap_or(1) * devices as u64
+            })
+            .sum();
+        Some(instances.max(1) * u64::from(self.max_batch_size.max(1)))
+    }
 }
 
 impl<'de> Deserialize<'de> for ModelConfig {

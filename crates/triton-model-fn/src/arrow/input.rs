@@ -11,12 +11,11 @@ use triton_client::Tensor;
 
 use crate::row_batch::Rows;
 use crate::tensor_plan::TensorPlan;
-use crate::{DataType, Error, ErrorKind, Value};
+use crate::{Column, DataType, Error, ErrorKind, Value};
 
-/// The array of each input column of the plan.
-pub(super) fn columns(plan: &TensorPlan, batch: &RecordBatch) -> Result<Vec<ArrayRef>, Error> {
-    let columns = plan.inputs.iter().map(|planned| {
-        let column = &planned.column;
+/// The array of each input column.
+pub(super) fn columns(inputs: &[Column], batch: &RecordBatch) -> Result<Vec<ArrayRef>, Error> {
+    let columns = inputs.iter().map(|column| {
         let array = batch.column_by_name(&column.name).ok_or_else(|| {
             let fields: Vec<&str> = batch
                 .schema_ref()
@@ -74,13 +73,13 @@ fn is_of(data_type: &DataType, arrow: &ArrowType) -> bool {
 
 /// The values of one row, in the order of the input columns.
 pub(super) fn row(
-    plan: &TensorPlan,
+    inputs: &[Column],
     columns: &[ArrayRef],
     index: usize,
 ) -> Result<Vec<Value>, Error> {
-    let values = plan.inputs.iter().zip(columns);
+    let values = inputs.iter().zip(columns);
     values
-        .map(|(planned, array)| value(&planned.column.data_type, array.as_ref(), index))
+        .map(|(column, array)| value(&column.data_type, array.as_ref(), index))
         .collect()
 }
 

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use crate::arrow::input::ColumnarRows;
 use crate::inference::Prepared;
 use crate::row_batch::{self, PartAnswer};
-use crate::{Column, Error, ErrorKind, InferenceFunction, ModelFunction as _, OpenSubtask, Opened};
+use crate::{Column, Error, ErrorKind, InferenceFunction, OpenSubtask, Opened};
 
 /// The answers to a record batch.
 #[derive(Debug)]
@@ -30,7 +30,8 @@ impl InferenceFunction {
     /// Rows of a stateless model travel together, as many in a request as the model's
     /// `max_batch_size` allows, whatever `batch-size` says. Columns of fixed width (numbers and
     /// fixed-size lists of them) without NULL go to the socket, and come from it, without being
-    /// copied; other columns are copied once.
+    /// copied; other columns are copied once. With `sequence-key`, rows of one key are answered in
+    /// the order of the batch.
     ///
     /// # Errors
     ///
@@ -76,13 +77,13 @@ impl InferenceFunction {
             subtask: open,
             prepared,
         } = &*opened;
-        let columns = input::columns(&prepared.plan, batch)
+        let columns = input::columns(&self.schema().inputs, batch)
             .map_err(|error| error.in_subtask(open.subtask))?;
         let rows_per_request = prepared.plan.rows_per_batch;
         let columnar = (rows_per_request > 1)
             .then(|| ColumnarRows::new(&prepared.plan, &columns, batch.num_rows()))
             .flatten();
-        let mut answers = Answers::new(&prepared.plan.outputs_of_schema());
+        let mut answers = Answers::new(&self.schema().outputs);
         if let Some(rows) = columnar {
             let parts = (0..batch.num_rows())
                 .step_by(rows_per_request)
@@ -95,8 +96,10 @@ impl InferenceFunction {
             }
         } else {
             let rows = (0..batch.num_rows()).map(|index| {
-                let row = input::row(&prepared.plan, &columns, index);
-                async move { self.predict(&row?).await }
+                // Rows of one key are answered in the order of these calls.
+                let row = input::row(&self.schema().inputs, &columns, index);
+                let answer = row.map(|row| self.start(&row, false));
+                async move { answer?.await }
             });
             for (index, answer) in join_all(rows).await.into_iter().enumerate() {
                 match answer {

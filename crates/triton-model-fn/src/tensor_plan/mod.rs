@@ -39,6 +39,14 @@ pub(crate) struct PlannedColumn {
 pub(crate) struct EncodedRow(Vec<EncodedCell>);
 
 impl EncodedRow {
+    pub(crate) fn new(cells: Vec<EncodedCell>) -> Self {
+        Self(cells)
+    }
+
+    pub(crate) fn cells(&self) -> &[EncodedCell] {
+        &self.0
+    }
+
     /// Whether the two rows can travel in one request.
     pub(crate) fn has_shape_of(&self, other: &Self) -> bool {
         self.0
@@ -160,15 +168,6 @@ impl TensorPlan {
             }
         }
         Ok(answers)
-    }
-
-    /// The output columns of the schema.
-    #[cfg(feature = "arrow")]
-    pub(crate) fn outputs_of_schema(&self) -> Vec<Column> {
-        self.outputs
-            .iter()
-            .map(|planned| planned.column.clone())
-            .collect()
     }
 
     /// The tensor of an output column.

@@ -1,0 +1,138 @@
+//! What is known of the sequence of one key.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use metrics::Gauge;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::history::History;
+
+/// The sequence of a key, from its first row until it ends.
+#[derive(Debug)]
+pub(super) struct KeySequence {
+    /// The number of the ID it has now.
+    pub(super) counter: u64,
+    /// Its place among the sequences that may be open; only a lost sequence has none.
+    pub(super) place: Option<Place>,
+    /// Why the model does not know its rows any more, or not for certain.
+    pub(super) loss: Option<Loss>,
+    /// How many rows the model has answered in it. The next one starts it when there are none.
+    pub(super) rows: u64,
+    /// Whether the next answer has to be marked, because earlier rows of the key are not in it.
+    pub(super) marked: bool,
+    pub(super) history: History,
+    /// What the idle clock showed at the last answer.
+    pub(super) idle_since: Duration,
+    /// When the last request was sent.
+    pub(super) last_sent: Instant,
+}
+
+/// A sequence that the server has lost, or may have spoilt.
+#[derive(Debug)]
+pub(super) struct Loss {
+    pub(super) cause: LossCause,
+    /// Whether a row has failed because of it, so that the next one may start anew.
+    pub(super) reported: bool,
+    /// The ID it had in another run.
+    pub(super) restored_id: Option<Box<str>>,
+}
+
+impl Loss {
+    pub(super) fn new(cause: LossCause) -> Self {
+        Self {
+            cause,
+            reported: false,
+            restored_id: None,
+        }
+    }
+}
+
+/// How a sequence was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LossCause {
+    /// The server said that it does not know the sequence.
+    Forgotten,
+    /// A request failed, and the server may have executed it.
+    Uncertain,
+    /// No row was sent for so long that the server has dropped it.
+    Idle,
+    /// It comes from a snapshot, and so from another run.
+    Restored,
+}
+
+impl fmt::Display for LossCause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            LossCause::Forgotten => "the server no longer knows it",
+            LossCause::Uncertain => "a request failed that the server may have executed",
+            LossCause::Idle => "no row was sent for longer than the server keeps an idle sequence",
+            LossCause::Restored => "it was restored from a snapshot of an earlier run",
+        })
+    }
+}
+
+/// A place among the sequences that may be open at once.
+#[derive(Debug)]
+pub(super) struct Place {
+    permit: OwnedSemaphorePermit,
+    _counted: Counted,
+}
+
+impl Place {
+    pub(super) fn new(permit: OwnedSemaphorePermit, open: &Arc<OpenCount>) -> Self {
+        open.change(1);
+        Self {
+            permit,
+            _counted: Counted(Arc::clone(open)),
+        }
+    }
+
+    /// The right to the place, for a sequence that is not open any more but that the server may
+    /// still hold.
+    pub(super) fn into_permit(self) -> OwnedSemaphorePermit {
+        self.permit
+    }
+}
+
+/// How many sequences are open, for callers and as a gauge.
+pub(super) struct OpenCount {
+    count: AtomicUsize,
+    gauge: Gauge,
+}
+
+impl OpenCount {
+    pub(super) fn new(gauge: Gauge) -> Self {
+        Self {
+            count: AtomicUsize::new(0),
+            gauge,
+        }
+    }
+
+    pub(super) fn get(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn change(&self, by: isize) {
+        self.count.fetch_add(by as usize, Ordering::Relaxed);
+        self.gauge.increment(by as f64);
+    }
+}
+
+impl fmt::Debug for OpenCount {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "OpenCount({})", self.get())
+    }
+}
+
+#[derive(Debug)]
+struct Counted(Arc<OpenCount>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.change(-1);
+    }
+}

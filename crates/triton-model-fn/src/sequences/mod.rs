@@ -1,0 +1,252 @@
+//! A sequence for every key: in order, one request under way for each, rebuilt when it is lost.
+//!
+//! Rows of a key wait in a queue; a task works on each key that has any, one row after the other,
+//! and ends with the last of them. The table of keys is only locked between rows, never while
+//! anything is waited for.
+
+mod columns;
+mod history;
+mod idle_clock;
+mod key;
+mod key_sequence;
+#[cfg(test)]
+mod property_tests;
+mod settings;
+mod snapshot;
+mod store;
+mod table;
+#[cfg(test)]
+mod test_server;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod worker;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, timeout_at};
+use tracing::{debug, warn};
+
+pub(crate) use self::columns::{ModelColumns, SequenceColumns};
+pub(crate) use self::key::SequenceKey;
+pub(crate) use self::settings::SequenceSettings;
+pub use self::snapshot::SequenceSnapshot;
+pub(crate) use self::transport::{ModelTransport, SequenceTransport};
+
+use self::idle_clock::IdleClock;
+use self::key_sequence::{KeySequence, LossCause, OpenCount};
+use self::table::{Table, Waiting};
+use crate::id_source::IdSource;
+use crate::metrics::SequenceEvent;
+use crate::tensor_plan::EncodedRow;
+use crate::{Error, ErrorKind, OpenSubtask, Value};
+
+/// A row for the sequence of its key.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// What is sent; a row that cannot be sent still has its place, which may be the last.
+    pub(crate) encoded: Result<EncodedRow, Error>,
+    /// Whether it is the last row of its sequence.
+    pub(crate) last: bool,
+}
+
+/// The answer to a row.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) values: Vec<Value>,
+    pub(crate) sequence_id: String,
+    /// Whether earlier rows of the key are not in the model's state.
+    pub(crate) restarted: bool,
+}
+
+/// The sequences of all keys of a subtask.
+#[derive(Debug)]
+pub(crate) struct KeyedSequences<T> {
+    shared: Arc<Shared<T>>,
+    runtime: Handle,
+    tasks: Mutex<JoinSet<()>>,
+    reaper: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared<T> {
+    open: Arc<OpenSubtask>,
+    ids: Arc<IdSource>,
+    transport: T,
+    settings: SequenceSettings,
+    table: Mutex<Table>,
+    /// The places for open sequences.
+    places: Arc<Semaphore>,
+    count: Arc<OpenCount>,
+}
+
+impl<T: SequenceTransport> KeyedSequences<T> {
+    /// No sequence yet. It starts a task that looks for idle ones, within the current runtime.
+    pub(crate) fn start(
+        open: Arc<OpenSubtask>,
+        ids: Arc<IdSource>,
+        transport: T,
+        settings: SequenceSettings,
+    ) -> Self {
+        let clock = IdleClock::new(Instant::now(), settings.patience());
+        let count = OpenCount::new(open.metrics().open_sequences());
+        let shared = Arc::new(Shared {
+            transport,
+            table: Mutex::new(Table::new(clock)),
+            places: Arc::new(Semaphore::new(settings.max_open)),
+            count: Arc::new(count),
+            settings,
+            ids,
+            open,
+        });
+        let reaper = tokio::spawn(reap(Arc::clone(&shared)));
+        Self {
+            shared,
+            runtime: Handle::current(),
+            tasks: Mutex::default(),
+            reaper,
+        }
+    }
+
+    /// Puts a row behind those of its key that came before; the order of calls is the order of
+    /// rows. Dropping the receiver gives the row up unless it is under way.
+    pub(crate) fn submit(
+        &self,
+        key: &SequenceKey,
+        row: Row,
+    ) -> oneshot::Receiver<Result<Answered, Error>> {
+        let (answer, answered) = oneshot::channel();
+        let mut table = self.shared.lock();
+        let arrived = table.clock.read(Instant::now());
+        let waiting = Waiting {
+            row,
+            arrived,
+            answer,
+        };
+        // A refused row is dropped with its sender, which the receiver notices.
+        if table.submit(key, waiting) == Some(true) {
+            drop(table);
+            let task = worker::work(Arc::clone(&self.shared), key.clone());
+            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn_on(task, &self.runtime);
+        }
+        answered
+    }
+
+    /// How many sequences are open.
+    pub(crate) fn open_sequences(&self) -> usize {
+        self.shared.count.get()
+    }
+
+    /// Refuses further rows, and waits for those under way until `deadline`.
+    pub(crate) async fn close(&self, deadline: Instant) -> Result<(), Error> {
+        self.shared.lock().close();
+        let mut tasks =
+            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = async { while tasks.join_next().await.is_some() {} };
+        let finished = timeout_at(deadline, all).await.is_ok();
+        self.reaper.abort();
+        let left = self.open_sequences();
+        if left > 0 {
+            warn!(
+                model = %self.shared.open.model,
+                subtask = self.shared.open.subtask.index(),
+                sequences = left,
+                "closed with open sequences, which the server keeps until they idle out"
+            );
+        }
+        if finished {
+            return Ok(());
+        }
+        let message = "rows of sequences were still under way when the time to close was up";
+        Err(Error::new(ErrorKind::Close, message))
+    }
+}
+
+impl<T> Drop for KeyedSequences<T> {
+    fn drop(&mut self) {
+        self.reaper.abort();
+    }
+}
+
+impl<T: SequenceTransport> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether lost sequences stay known, whatever time goes by.
+    fn parks(&self) -> bool {
+        self.settings.boundary.is_none()
+    }
+
+    fn event(&self, event: SequenceEvent) {
+        self.open.metrics().sequence_event(event);
+    }
+
+    /// The sequence is over here; the server may hold it until it idles out there.
+    fn let_go(&self, sequence: &mut KeySequence) {
+        let Some(permit) = sequence.place.take().map(key_sequence::Place::into_permit) else {
+            return;
+        };
+        let Some(server_idle) = self.settings.server_idle else {
+            return;
+        };
+        let cause = sequence.loss.as_ref().map(|loss| loss.cause);
+        // Nothing was sent with its ID, or the server does not hold it any more.
+        if (sequence.rows == 0 && cause.is_none()) || cause == Some(LossCause::Forgotten) {
+            return;
+        }
+        let dropped_at = sequence.last_sent.checked_add(server_idle);
+        if let Some(at) = dropped_at.filter(|at| *at > Instant::now()) {
+            self.lock().release_at(at, permit);
+        }
+    }
+
+    fn expire(&self, key: &SequenceKey, sequence: &mut KeySequence) {
+        debug!(
+            key = self.settings.display.show(key),
+            counter = sequence.counter,
+            subtask = self.open.subtask.index(),
+            rows = sequence.rows,
+            "the sequence is over: its key had no row for too long"
+        );
+        self.event(SequenceEvent::Expired);
+        self.let_go(sequence);
+    }
+
+    fn tick(&self) {
+        let settings = &self.settings;
+        let now = Instant::now();
+        let ticked = self
+            .lock()
+            .tick(now, settings.boundary, settings.server_idle);
+        for (key, mut sequence) in ticked.expired {
+            self.expire(&key, &mut sequence);
+        }
+        for key in ticked.forgotten {
+            debug!(
+                key = settings.display.show(&key),
+                subtask = self.open.subtask.index(),
+                "the server has dropped the sequence: its key had no row for too long"
+            );
+            self.event(SequenceEvent::Forgotten);
+        }
+    }
+}
+
+/// Looks for idle sequences until it is aborted.
+async fn reap<T: SequenceTransport>(shared: Arc<Shared<T>>) {
+    let (shortest, longest) = (Duration::from_millis(10), Duration::from_secs(1));
+    let period = (shared.settings.shortest_idle() / 20).clamp(shortest, longest);
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        shared.tick();
+    }
+}

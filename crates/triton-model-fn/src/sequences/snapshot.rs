@@ -1,0 +1,249 @@
+//! The open sequences as a value that an engine stores with its checkpoint.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_bytes::ByteBuf;
+
+use crate::{Error, ErrorKind};
+
+/// The sequences of a subtask at a moment at which none of its rows was under way.
+///
+/// It describes itself, by a format and a version, and can be stored in two ways: by any serde
+/// format, or as the bytes of [`to_bytes`](Self::to_bytes), which notice when they are damaged. A
+/// version that this crate does not know is refused.
+///
+/// ```
+/// use triton_model_fn::SequenceSnapshot;
+///
+/// let refused = SequenceSnapshot::from_bytes(b"something else").unwrap_err();
+/// assert_eq!(refused.kind(), triton_model_fn::ErrorKind::Snapshot);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SequenceSnapshot {
+    version: Version,
+    /// The model's input columns and their types, which the rows kept consist of.
+    pub(crate) columns: Vec<String>,
+    /// The first number of the counter that no sequence has taken.
+    pub(crate) next_counter: u64,
+    pub(crate) sequences: Vec<StoredSequence>,
+}
+
+/// One open sequence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredSequence {
+    pub(crate) key: String,
+    pub(crate) sequence_id: String,
+    /// How many of its rows were answered.
+    pub(crate) rows: u64,
+    /// Whether its next answer has to be marked: the sequence goes on without its earlier rows.
+    pub(crate) marked: bool,
+    pub(crate) history: StoredHistory,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StoredHistory {
+    NotKept,
+    Outgrown,
+    Rows {
+        rows: Vec<ByteBuf>,
+        digests: Vec<u32>,
+    },
+}
+
+/// The version of the format; reading any other one fails before anything else is looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Version;
+
+impl Version {
+    const NUMBER: u16 = 1;
+}
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u16(Self::NUMBER)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u64::deserialize(deserializer)?;
+        check_version(number).map_err(serde::de::Error::custom)?;
+        Ok(Self)
+    }
+}
+
+fn check_version(number: u64) -> Result<(), String> {
+    if number == u64::from(Version::NUMBER) {
+        return Ok(());
+    }
+    Err(format!(
+        "the snapshot of sequences has the version {number}, this program reads version {}: use \
+         the program that wrote it, or start without it",
+        Version::NUMBER
+    ))
+}
+
+/// What the bytes begin with; the version (2 bytes) and a CRC-32 of what follows (4 bytes, both
+/// little endian) come next, then the snapshot in CBOR (RFC 8949).
+const MAGIC: &[u8; 8] = b"TRITONSQ";
+
+impl SequenceSnapshot {
+    pub(crate) fn new(
+        columns: Vec<String>,
+        next_counter: u64,
+        sequences: Vec<StoredSequence>,
+    ) -> Self {
+        Self {
+            version: Version,
+            columns,
+            next_counter,
+            sequences,
+        }
+    }
+
+    /// How many sequences were open.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sequences.len()
+    }
+
+    /// Whether no sequence was open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sequences.is_empty()
+    }
+
+    /// The keys of the open sequences: a single key column as its text, several as a JSON array.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.sequences.iter().map(|sequence| sequence.key.as_str())
+    }
+
+    /// Keeps only the sequences of some keys: for engines that move keys between subtasks when
+    /// their number changes. The subtask then restores several such snapshots.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.sequences.retain(|sequence| keep(&sequence.key));
+    }
+
+    /// The snapshot as bytes that notice when they are damaged.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut payload = Vec::new();
+        let written = ciborium::into_writer(self, &mut payload);
+        debug_assert!(written.is_ok(), "a vector takes everything");
+        let mut bytes = Vec::with_capacity(payload.len() + 14);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&Version::NUMBER.to_le_bytes());
+        bytes.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
+        bytes.extend_from_slice(&payload);
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Snapshot`] when the bytes are no snapshot, are damaged, or are of a version
+    /// that this crate does not know.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let refused = |message: String| Error::new(ErrorKind::Snapshot, message);
+        let header = bytes
+            .strip_prefix(MAGIC)
+            .and_then(<[u8]>::split_first_chunk::<6>);
+        let Some(([version @ .., c0, c1, c2, c3], payload)) = header else {
+            return Err(refused(format!(
+                "these {} bytes are no snapshot of sequences: they do not begin as one",
+                bytes.len()
+            )));
+        };
+        let version = u16::from_le_bytes(*version);
+        check_version(u64::from(version)).map_err(refused)?;
+        let expected = u32::from_le_bytes([*c0, *c1, *c2, *c3]);
+        let found = crc32fast::hash(payload);
+        if found != expected {
+            return Err(refused(format!(
+                "the snapshot of sequences is damaged: the checksum of its {} bytes is \
+                 {found:08x}, expected {expected:08x}",
+                payload.len()
+            )));
+        }
+        ciborium::from_reader(payload)
+            .map_err(|error| refused(format!("the snapshot of sequences cannot be read: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn snapshot() -> SequenceSnapshot {
+        let sequence = |key: &str, history| StoredSequence {
+            key: key.to_owned(),
+            sequence_id: "job-0-7".to_owned(),
+            rows: 2,
+            marked: false,
+            history,
+        };
+        let rows = StoredHistory::Rows {
+            rows: vec![ByteBuf::from([1, 2, 3]), ByteBuf::from([])],
+            digests: vec![7, 8],
+        };
+        let columns = vec!["value INT".to_owned()];
+        let sequences = vec![
+            sequence("a", rows),
+            sequence("b", StoredHistory::Outgrown),
+            sequence("c", StoredHistory::NotKept),
+        ];
+        SequenceSnapshot::new(columns, 8, sequences)
+    }
+
+    #[test]
+    fn a_snapshot_survives_bytes_and_any_serde_format() {
+        let snapshot = snapshot();
+        let read = SequenceSnapshot::from_bytes(&snapshot.to_bytes()).unwrap();
+        assert_eq!(read, snapshot);
+        let json = serde_json::to_string(&snapshot).unwrap();
+        assert_eq!(
+            serde_json::from_str::<SequenceSnapshot>(&json).unwrap(),
+            snapshot
+        );
+        let mut half = snapshot;
+        half.retain(|key| key == "b");
+        assert_eq!(half.keys().collect::<Vec<_>>(), ["b"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_with_a_reason() {
+        let refusal = |bytes: &[u8]| SequenceSnapshot::from_bytes(bytes).unwrap_err().to_string();
+        insta::assert_snapshot!(refusal(b""), @"these 0 bytes are no snapshot of sequences: they do not begin as one");
+        let good = snapshot().to_bytes();
+        let mut newer = good.clone();
+        newer[8] = 2;
+        insta::assert_snapshot!(refusal(&newer), @"the snapshot of sequences has the version 2, this program reads version 1: use the program that wrote it, or start without it");
+        let mut damaged = good;
+        damaged[20] ^= 1;
+        let refused = refusal(&damaged);
+        assert!(
+            refused.starts_with("the snapshot of sequences is damaged"),
+            "{refused}"
+        );
+        let newer = r#"{"version":2,"sequences_by_key":{}}"#;
+        let refused = serde_json::from_str::<SequenceSnapshot>(newer).unwrap_err();
+        assert!(
+            refused.to_string().contains("has the version 2"),
+            "{refused}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn damage_anywhere_is_noticed(place: prop::sample::Index, bit in 0..8) {
+            let good = snapshot().to_bytes();
+            let mut damaged = good.clone();
+            damaged[place.index(good.len())] ^= 1_u8 << bit;
+            prop_assert!(SequenceSnapshot::from_bytes(&damaged).is_err());
+            prop_assert!(SequenceSnapshot::from_bytes(&good[..place.index(good.len())]).is_err());
+        }
+    }
+}

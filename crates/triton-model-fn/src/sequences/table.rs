@@ -1,0 +1,227 @@
+//! The keys that have a sequence or rows to be answered, and the clocks they live by.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use hashlink::LinkedHashMap;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::Instant;
+
+use super::idle_clock::IdleClock;
+use super::key::SequenceKey;
+use super::key_sequence::{KeySequence, Loss, LossCause};
+use super::{Answered, Row};
+use crate::Error;
+
+/// A row that waits for its turn.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) row: Row,
+    /// What the idle clock showed when it arrived.
+    pub(super) arrived: Duration,
+    pub(super) answer: oneshot::Sender<Result<Answered, Error>>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    waiting: VecDeque<Waiting>,
+    /// Whether a task works on the key; it then has the sequence.
+    busy: bool,
+    sequence: Option<Box<KeySequence>>,
+}
+
+/// Every key in the order of its last use, the least recent one first.
+#[derive(Debug)]
+pub(super) struct Table {
+    entries: LinkedHashMap<SequenceKey, Entry>,
+    /// Lost sequences that no time brings to an end.
+    parked: HashMap<SequenceKey, Box<KeySequence>>,
+    /// Places of sequences that are over here while the server may still hold them.
+    releasing: BTreeMap<(Instant, u64), OwnedSemaphorePermit>,
+    released: u64,
+    pub(super) clock: IdleClock,
+    busy: usize,
+    closed: bool,
+}
+
+/// What [`Table::tick`] did.
+#[derive(Debug, Default)]
+pub(super) struct Ticked {
+    /// Sequences that are over, because their key had no row for so long.
+    pub(super) expired: Vec<(SequenceKey, Box<KeySequence>)>,
+    /// Keys whose sequence the server has dropped.
+    pub(super) forgotten: Vec<SequenceKey>,
+}
+
+impl Table {
+    pub(super) fn new(clock: IdleClock) -> Self {
+        Self {
+            entries: LinkedHashMap::new(),
+            parked: HashMap::new(),
+            releasing: BTreeMap::new(),
+            released: 0,
+            clock,
+            busy: 0,
+            closed: false,
+        }
+    }
+
+    /// Puts a row behind the others of its key. Whether a task has to be started for it; `None`
+    /// when rows are not taken any more.
+    pub(super) fn submit(&mut self, key: &SequenceKey, waiting: Waiting) -> Option<bool> {
+        if self.closed {
+            return None;
+        }
+        if !self.entries.contains_key(key) {
+            let entry = Entry {
+                sequence: self.parked.remove(key),
+                ..Entry::default()
+            };
+            self.entries.insert(key.clone(), entry);
+        }
+        let entry = self.entries.to_back(key)?;
+        entry.waiting.push_back(waiting);
+        let starts = !entry.busy;
+        if starts {
+            entry.busy = true;
+            self.busy += 1;
+        }
+        Some(starts)
+    }
+
+    /// The first row of a key that a task was started for, and the key's sequence.
+    pub(super) fn begin(
+        &mut self,
+        key: &SequenceKey,
+    ) -> Option<(Waiting, Option<Box<KeySequence>>)> {
+        let entry = self.entries.get_mut(key)?;
+        let waiting = entry.waiting.pop_front()?;
+        Some((waiting, entry.sequence.take()))
+    }
+
+    /// The next row of a key that a task works on. Without one, the key's sequence is taken back
+    /// and the task is done.
+    pub(super) fn next(
+        &mut self,
+        key: &SequenceKey,
+        sequence: &mut Option<Box<KeySequence>>,
+        parks: bool,
+    ) -> Option<Waiting> {
+        let entry = self.entries.to_back(key)?;
+        if let Some(waiting) = entry.waiting.pop_front() {
+            return Some(waiting);
+        }
+        entry.busy = false;
+        self.busy -= 1;
+        match sequence.take() {
+            Some(lost) if parks && lost.loss.is_some() => {
+                self.entries.remove(key);
+                self.parked.insert(key.clone(), lost);
+            }
+            None => {
+                self.entries.remove(key);
+            }
+            sequence => entry.sequence = sequence,
+        }
+        None
+    }
+
+    /// Gives up a key whose task did not come to its end; its rows are dropped.
+    pub(super) fn give_up(&mut self, key: &SequenceKey) {
+        if self.entries.remove(key).is_some_and(|entry| entry.busy) {
+            self.busy -= 1;
+        }
+    }
+
+    /// Takes a sequence that comes from a snapshot; false when the key is known already.
+    pub(super) fn restore(
+        &mut self,
+        key: SequenceKey,
+        mut sequence: Box<KeySequence>,
+        parks: bool,
+    ) -> bool {
+        if self.entries.contains_key(&key) || self.parked.contains_key(&key) {
+            return false;
+        }
+        if parks {
+            self.parked.insert(key, sequence);
+        } else {
+            sequence.idle_since = self.clock.read(Instant::now());
+            let entry = Entry {
+                sequence: Some(sequence),
+                ..Entry::default()
+            };
+            self.entries.insert(key, entry);
+        }
+        true
+    }
+
+    /// How many keys have rows under way or waiting.
+    pub(super) fn busy(&self) -> usize {
+        self.busy
+    }
+
+    /// The sequences of keys without a row under way.
+    pub(super) fn sequences(&self) -> impl Iterator<Item = (&SequenceKey, &KeySequence)> {
+        let entries = self
+            .entries
+            .iter()
+            .filter_map(|(key, entry)| Some((key, &**entry.sequence.as_ref()?)));
+        entries.chain(self.parked.iter().map(|(key, sequence)| (key, &**sequence)))
+    }
+
+    /// Keeps a place until the server has dropped the sequence that had it.
+    pub(super) fn release_at(&mut self, at: Instant, permit: OwnedSemaphorePermit) {
+        self.released += 1;
+        self.releasing.insert((at, self.released), permit);
+    }
+
+    /// Refuses further rows; those that wait are still answered.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Ends what has been idle for too long, and gives places back.
+    ///
+    /// `boundary` is the time after which a key's next row belongs to a new sequence, `server`
+    /// the time after which the server drops a sequence.
+    pub(super) fn tick(
+        &mut self,
+        now: Instant,
+        boundary: Option<Duration>,
+        server: Option<Duration>,
+    ) -> Ticked {
+        let reading = self.clock.read(now);
+        let later = self.releasing.split_off(&(now, u64::MAX));
+        drop(std::mem::replace(&mut self.releasing, later));
+        let is_due = |sequence: &KeySequence| match (boundary, server) {
+            (Some(boundary), _) => reading.saturating_sub(sequence.idle_since) > boundary,
+            (None, Some(server)) => now.saturating_duration_since(sequence.last_sent) > server,
+            (None, None) => false,
+        };
+        let due: Vec<SequenceKey> = self
+            .entries
+            .iter()
+            .take_while(|(_, entry)| entry.busy || entry.sequence.as_deref().is_some_and(is_due))
+            .filter(|(_, entry)| !entry.busy)
+            .map(|(key, _)| key.clone())
+            .collect();
+        let mut ticked = Ticked::default();
+        for key in due {
+            let Some(mut sequence) = self.entries.remove(&key).and_then(|entry| entry.sequence)
+            else {
+                continue;
+            };
+            if boundary.is_some() {
+                ticked.expired.push((key, sequence));
+            } else {
+                // Its rows may well go on: what they go on with is a question of recovery.
+                sequence.loss = Some(Loss::new(LossCause::Idle));
+                sequence.place = None;
+                self.parked.insert(key.clone(), sequence);
+                ticked.forgotten.push(key);
+            }
+        }
+        ticked
+    }
+}

@@ -1,0 +1,247 @@
+//! A picture of a server with an `accumulate` model, in memory and on paused time: every rule of
+//! its sequence batcher that sequences per key rely on, and failures at the worst moments.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use triton_client::{ModelConfig, Sequence};
+use triton_options::TritonOptions;
+
+use super::{Answered, KeyedSequences, Row, SequenceKey, SequenceSettings, SequenceTransport};
+use crate::row_codec::EncodedCell;
+use crate::tensor_plan::EncodedRow;
+use crate::{Column, DataType, Error, ErrorKind, OpenSubtask, Schema, Subtask, Value};
+
+/// How long the server keeps an idle sequence.
+pub(super) const SERVER_IDLE: Duration = Duration::from_secs(4);
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It does not reach the server, for certain.
+    NotSent,
+    /// Its answer is lost; the model has taken the row in.
+    AnswerLost,
+    /// It is lost on the way, which looks the same from here.
+    RequestLost,
+    /// The server forgets all sequences, and then carries the request out.
+    Restart,
+    /// The server forgets all sequences, and the connection breaks.
+    Crash,
+    /// The answer comes late.
+    Slow,
+}
+
+/// A request that the server carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) id: String,
+    pub(super) value: i64,
+    pub(super) start: bool,
+    pub(super) end: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: HashMap<String, (i64, Instant)>,
+    started: BTreeSet<String>,
+    seen: Vec<Seen>,
+    faults: VecDeque<Option<Fault>>,
+    under_way: BTreeMap<i64, usize>,
+    most_open: usize,
+    added_to_answers: i64,
+}
+
+/// The server; clones are the same one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TestServer(Arc<Mutex<State>>);
+
+/// The key that a value belongs to: see [`row`].
+fn key_of(value: i64) -> i64 {
+    value / 1_000_000
+}
+
+impl TestServer {
+    /// Says what goes wrong with the next request that has nothing said of it.
+    pub(super) fn fault(&self, fault: Option<Fault>) {
+        self.0.lock().unwrap().faults.push_back(fault);
+    }
+
+    pub(super) fn forget_everything(&self) {
+        self.0.lock().unwrap().open.clear();
+    }
+
+    /// Makes every later answer another one than it would have been.
+    pub(super) fn change_the_model(&self) {
+        self.0.lock().unwrap().added_to_answers += 1;
+    }
+
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        self.0.lock().unwrap().seen.clone()
+    }
+
+    /// The most sequences that were open at once.
+    pub(super) fn most_open(&self) -> usize {
+        self.0.lock().unwrap().most_open
+    }
+
+    fn execute(&self, value: i64, sequence: &Sequence) -> Result<Vec<Value>, Error> {
+        let mut state = self.0.lock().unwrap();
+        let now = Instant::now();
+        state
+            .open
+            .retain(|_, (_, last)| now.duration_since(*last) < SERVER_IDLE);
+        let id = sequence.id.to_string();
+        if sequence.start {
+            assert!(state.started.insert(id.clone()), "{id} is started twice");
+            state.open.insert(id.clone(), (0, now));
+        }
+        let Some((sum, last)) = state.open.get_mut(&id) else {
+            return Err(Error::new(ErrorKind::SequenceLost, "START is missing"));
+        };
+        (*sum, *last) = (*sum + value, now);
+        let sum = *sum;
+        state.most_open = state.most_open.max(state.open.len());
+        if sequence.end {
+            state.open.remove(&id);
+        }
+        state.seen.push(Seen {
+            id,
+            value,
+            start: sequence.start,
+            end: sequence.end,
+        });
+        Ok(vec![Value::BigInt(sum + state.added_to_answers)])
+    }
+}
+
+impl SequenceTransport for TestServer {
+    async fn send(&self, row: &EncodedRow, sequence: Sequence) -> Result<Vec<Value>, Error> {
+        let data = <[u8; 8]>::try_from(&*row.cells()[0].data).unwrap();
+        let value = i64::from_le_bytes(data);
+        let fault = {
+            let mut state = self.0.lock().unwrap();
+            let under_way = state.under_way.entry(key_of(value)).or_default();
+            *under_way += 1;
+            assert_eq!(*under_way, 1, "key {} has two requests", key_of(value));
+            state.faults.pop_front().flatten()
+        };
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let uncertain = || Error::new(ErrorKind::SequenceUncertain, "no answer came");
+        let answer = match fault {
+            None => self.execute(value, &sequence),
+            Some(Fault::NotSent) => Err(Error::new(ErrorKind::Call, "no connection")),
+            Some(Fault::RequestLost) => Err(uncertain()),
+            Some(Fault::AnswerLost) => self
+                .execute(value, &sequence)
+                .and_then(|_| Err(uncertain())),
+            Some(Fault::Restart) => {
+                self.forget_everything();
+                self.execute(value, &sequence)
+            }
+            Some(Fault::Crash) => {
+                self.forget_everything();
+                Err(uncertain())
+            }
+            Some(Fault::Slow) => {
+                let answer = self.execute(value, &sequence);
+                tokio::time::sleep(SERVER_IDLE / 2).await;
+                answer
+            }
+        };
+        let mut state = self.0.lock().unwrap();
+        *state.under_way.entry(key_of(value)).or_default() -= 1;
+        answer
+    }
+}
+
+/// A function's sequences on a server.
+pub(super) struct Running {
+    pub(super) sequences: KeyedSequences<TestServer>,
+    pub(super) server: TestServer,
+}
+
+impl Running {
+    /// The sequences of subtask 0 with some options beyond those that must be.
+    pub(super) fn start(server: &TestServer, extra: &[(&str, &str)], bounded: bool) -> Self {
+        let common = [
+            ("endpoint", "http://localhost:8000"),
+            ("model-name", "m"),
+            ("sequence-id", "job"),
+            ("sequence-id-auto-increment", "true"),
+            ("sequence-key", "key"),
+        ];
+        let options = TritonOptions::parse(common.iter().chain(extra).copied()).unwrap();
+        let subtask = Subtask::new(0, 1, 0).unwrap();
+        // As long as one of them lives, their HTTP client does, which takes long to set up.
+        static FIRST: OnceLock<Arc<OpenSubtask>> = OnceLock::new();
+        let open = Arc::new(OpenSubtask::new(&options, subtask).unwrap());
+        FIRST.get_or_init(|| Arc::clone(&open));
+        let config: ModelConfig = serde_json::from_value(serde_json::json!({
+            "name": "m",
+            "max_batch_size": 8,
+            "sequence_batching": {
+                "max_sequence_idle_microseconds": SERVER_IDLE.as_micros() as u64,
+                "oldest": {"max_candidate_sequences": 4},
+            },
+        }))
+        .unwrap();
+        let schema = Schema {
+            inputs: vec![Column::new("value", DataType::BigInt)],
+            outputs: vec![Column::new("sum", DataType::BigInt)],
+        };
+        let settings = SequenceSettings::agree(&options, &schema, &config, subtask, bounded);
+        let settings = settings.unwrap().unwrap();
+        Self {
+            sequences: KeyedSequences::start(
+                Arc::clone(&open),
+                Arc::clone(open.id_source.as_ref().unwrap()),
+                server.clone(),
+                settings,
+            ),
+            server: server.clone(),
+        }
+    }
+
+    /// Hands over row `number` of a key; its value is in [`value`].
+    pub(super) fn submit(
+        &self,
+        key: i64,
+        number: i64,
+        last: bool,
+    ) -> oneshot::Receiver<Result<Answered, Error>> {
+        let row = Row {
+            encoded: Ok(row(value(key, number))),
+            last,
+        };
+        self.sequences
+            .submit(&SequenceKey::new(&key.to_string()), row)
+    }
+
+    pub(super) async fn answer(&self, key: i64, number: i64) -> Result<Answered, Error> {
+        self.submit(key, number, false).await.unwrap()
+    }
+}
+
+/// The value of a row, which tells its key.
+pub(super) fn value(key: i64, number: i64) -> i64 {
+    key * 1_000_000 + number
+}
+
+fn row(value: i64) -> EncodedRow {
+    let data = BytesMut::from(&value.to_le_bytes()[..]);
+    let shape = vec![1];
+    EncodedRow::new(vec![EncodedCell { shape, data }])
+}
+
+/// The sum that an answer gives.
+pub(super) fn sum(answered: &Answered) -> i64 {
+    match answered.values[..] {
+        [Value::BigInt(sum)] => sum,
+        ref other => panic!("expected one BIGINT, found {other:?}"),
+    }
+}

@@ -1,0 +1,55 @@
+//! What sends a row of a sequence: the model, or in tests a picture of a server.
+
+use std::sync::Arc;
+
+use triton_client::{ErrorKind as ClientErrorKind, Sequence};
+
+use crate::tensor_plan::{EncodedRow, TensorPlan};
+use crate::{Error, ErrorKind, OpenSubtask, Value, row_batch};
+
+/// Sends rows of sequences.
+pub(crate) trait SequenceTransport: Send + Sync + 'static {
+    /// Sends one row and returns the model's answer to it.
+    ///
+    /// An error says by its kind what became of the sequence: after
+    /// [`ErrorKind::SequenceUncertain`] and [`ErrorKind::Output`] the model may have taken the row
+    /// in, after [`ErrorKind::SequenceLost`] it does not know the sequence, and after any other it
+    /// is as it was before.
+    fn send(
+        &self,
+        row: &EncodedRow,
+        sequence: Sequence,
+    ) -> impl Future<Output = Result<Vec<Value>, Error>> + Send;
+}
+
+/// Sends rows to the model of an open function.
+#[derive(Debug)]
+pub(crate) struct ModelTransport {
+    pub(crate) open: Arc<OpenSubtask>,
+    pub(crate) plan: Arc<TensorPlan>,
+}
+
+impl SequenceTransport for ModelTransport {
+    async fn send(&self, row: &EncodedRow, sequence: Sequence) -> Result<Vec<Value>, Error> {
+        let slot = self.open.slot().await?;
+        let inputs = self.plan.tensors(&[row])?;
+        let request = row_batch::request(&self.open, &self.plan, inputs);
+        let answer = self.open.infer_once(request, &sequence).await;
+        drop(slot);
+        let response = answer.map_err(lost_where_unknown)?;
+        let mut rows = self.plan.rows(&response, 1)?;
+        rows.pop()
+            .ok_or_else(|| Error::new(ErrorKind::Output, "the answer has no row"))
+    }
+}
+
+fn lost_where_unknown(error: Error) -> Error {
+    let kind = error.client_error().map(triton_client::Error::kind);
+    match (error.kind(), kind) {
+        (ErrorKind::Call, Some(ClientErrorKind::SequenceNotStarted)) => error.with_kind(
+            ErrorKind::SequenceLost,
+            "the server no longer knows the sequence, so the row was not answered",
+        ),
+        _ => error,
+    }
+}

@@ -1,0 +1,510 @@
+//! Answers the rows of one key, one after the other, and recovers its sequence where it must.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use tracing::{Instrument as _, debug, debug_span, warn};
+use triton_client::{ErrorKind as ClientErrorKind, Sequence};
+use triton_options::{
+    OptionValue as _, ReplayOverflow, SEQUENCE_MAX_OPEN, SEQUENCE_RECOVERY, SequenceRecovery,
+};
+
+use super::history::{History, Kept};
+use super::key_sequence::{KeySequence, Loss, LossCause, Place};
+use super::{Answered, Row, SequenceKey, SequenceTransport, Shared};
+use crate::metrics::SequenceEvent;
+use crate::tensor_plan::EncodedRow;
+use crate::{Error, ErrorKind, Value, packed_row, retry};
+
+type Held = Option<Box<KeySequence>>;
+
+/// Works on a key as long as it has rows.
+pub(super) async fn work<T: SequenceTransport>(shared: Arc<Shared<T>>, key: SequenceKey) {
+    // Rows of a task that is gone would wait for ever.
+    let working = Working {
+        shared: &shared,
+        key: &key,
+    };
+    let Some((mut waiting, mut held)) = shared.lock().begin(&key) else {
+        return;
+    };
+    loop {
+        let given_up = waiting.answer.is_closed() && !waiting.row.last;
+        let result = match given_up {
+            true => None,
+            false => Some(
+                shared
+                    .answer(&key, &mut held, waiting.row, waiting.arrived)
+                    .await,
+            ),
+        };
+        if let Some(sequence) = held.as_mut() {
+            sequence.idle_since = shared.lock().clock.read(Instant::now());
+        }
+        // Whoever gets the last answer finds the key at rest.
+        let next = shared.lock().next(&key, &mut held, shared.parks());
+        if let Some(result) = result {
+            // Whoever asked may have gone meanwhile.
+            let _ = waiting.answer.send(result);
+        }
+        match next {
+            Some(next) => waiting = next,
+            None => break,
+        }
+    }
+    std::mem::forget(working);
+}
+
+struct Working<'a, T: SequenceTransport> {
+    shared: &'a Shared<T>,
+    key: &'a SequenceKey,
+}
+
+impl<T: SequenceTransport> Drop for Working<'_, T> {
+    fn drop(&mut self) {
+        self.shared.lock().give_up(self.key);
+    }
+}
+
+/// What is to be done about a lost sequence.
+#[derive(PartialEq, Eq)]
+enum Recovery {
+    Fail,
+    Restart,
+    Replay,
+}
+
+/// Why a replay did not bring a sequence to where it was.
+enum ReplayFailure {
+    /// A row was not answered: another replay may do better.
+    NotSent(Error),
+    /// The model contradicts itself, or the rows kept do: no other replay would do better.
+    Diverged(Error),
+}
+
+impl<T: SequenceTransport> Shared<T> {
+    async fn answer(
+        &self,
+        key: &SequenceKey,
+        held: &mut Held,
+        row: Row,
+        arrived: Duration,
+    ) -> Result<Answered, Error> {
+        if let Some(sequence) = held
+            && let Some(boundary) = self.settings.boundary
+            && arrived.saturating_sub(sequence.idle_since) > boundary
+        {
+            self.expire(key, sequence);
+            *held = None;
+        }
+        let result = match &row.encoded {
+            Ok(encoded) => self.answer_encoded(key, held, encoded, row.last).await,
+            Err(error) => Err(error.clone()),
+        };
+        if let Some(sequence) = held.as_mut().filter(|_| row.last && result.is_err()) {
+            // The rows that follow belong to another sequence, although this one has no end.
+            debug!(
+                key = self.settings.display.show(key),
+                "the last row of the sequence failed: it is left to the server"
+            );
+            self.event(SequenceEvent::Abandoned);
+            self.let_go(sequence);
+            *held = None;
+        }
+        result.map_err(|error| error.of_key(self.settings.display.show(key)))
+    }
+
+    async fn answer_encoded(
+        &self,
+        key: &SequenceKey,
+        held: &mut Held,
+        row: &EncodedRow,
+        last: bool,
+    ) -> Result<Answered, Error> {
+        let sequence = match held {
+            Some(sequence) => sequence,
+            None => held.insert(Box::new(self.start(key).await?)),
+        };
+        if sequence.place.is_none() {
+            sequence.place = Some(self.place(key).await?);
+        }
+        let call = self.lock().clock.call_begins(Instant::now());
+        let result = self.answer_held(key, sequence, row, last).await;
+        self.lock().clock.call_ends(Instant::now(), call);
+        let is_over = match &result {
+            Ok((_, ended)) => *ended,
+            // Never started, and no row to be marked: nothing to be kept.
+            Err(_) => sequence.rows == 0 && sequence.loss.is_none() && !sequence.marked,
+        };
+        if is_over {
+            // Its end was acknowledged, or nothing was sent: the place is free at once.
+            *held = None;
+        } else if sequence.loss.is_some() {
+            self.let_go(sequence);
+        }
+        result.map(|(answered, _)| answered)
+    }
+
+    /// Answers a row in a sequence that has a place; whether that was its end, too.
+    async fn answer_held(
+        &self,
+        key: &SequenceKey,
+        sequence: &mut KeySequence,
+        row: &EncodedRow,
+        last: bool,
+    ) -> Result<(Answered, bool), Error> {
+        let mut recoveries = Recoveries::default();
+        loop {
+            let sent = match self.recover(key, sequence).await {
+                Ok(()) => {
+                    let length = sequence.rows + 1;
+                    let ends = last || self.settings.max_length.is_some_and(|max| length >= max);
+                    let starts = sequence.rows == 0;
+                    self.send(key, sequence, row, sequence.rows, starts, ends)
+                        .await
+                        .map(|values| (values, ends))
+                }
+                Err(error) => Err(error),
+            };
+            let error = match sent {
+                Ok((values, ends)) => {
+                    return Ok((self.answered(key, sequence, row, values, ends)?, ends));
+                }
+                Err(error) => error,
+            };
+            let Some(cause) = cause(&error) else {
+                return Err(error);
+            };
+            let known = sequence.loss.is_some();
+            let loss = sequence.loss.get_or_insert_with(|| Loss::new(cause));
+            loss.cause = cause;
+            if loss.reported {
+                return Err(error);
+            }
+            if !known {
+                self.report(key, sequence, cause, &error);
+            }
+            if sequence.rows > 0 && self.recovery(sequence) == Recovery::Fail {
+                self.fail(sequence);
+                return Err(error);
+            }
+            if !recoveries.another(self, &error).await {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Makes a sequence one that the server knows, under a new ID if need be.
+    async fn recover(&self, key: &SequenceKey, sequence: &mut KeySequence) -> Result<(), Error> {
+        let Some(loss) = &sequence.loss else {
+            return Ok(());
+        };
+        if loss.reported || sequence.rows == 0 {
+            self.begin_again(key, sequence);
+            return Ok(());
+        }
+        match self.recovery(sequence) {
+            Recovery::Fail => {
+                let message = format!(
+                    "the sequence was lost after {} rows: {}; the next row of its key starts a \
+                     new one, and the option '{}' can make it go on instead",
+                    sequence.rows,
+                    loss.cause,
+                    SEQUENCE_RECOVERY.key()
+                );
+                let id = self.id_of(sequence);
+                self.fail(sequence);
+                let error = Error::new(ErrorKind::SequenceLost, message);
+                Err(error.in_sequence(Some(id)))
+            }
+            Recovery::Restart => {
+                warn!(
+                    key = self.settings.display.show(key),
+                    lost = self.id_of(sequence),
+                    rows = sequence.rows,
+                    cause = %loss.cause,
+                    subtask = self.open.subtask.index(),
+                    attempt = self.open.subtask.attempt(),
+                    "the sequence starts again without its earlier rows"
+                );
+                self.event(SequenceEvent::Restarted);
+                sequence.marked = true;
+                self.begin_again(key, sequence);
+                Ok(())
+            }
+            Recovery::Replay => self.replay(key, sequence).await,
+        }
+    }
+
+    /// Sends all rows of a lost sequence again, in a new one.
+    async fn replay(&self, key: &SequenceKey, sequence: &mut KeySequence) -> Result<(), Error> {
+        let lost = self.id_of(sequence);
+        let history = std::mem::replace(&mut sequence.history, History::Outgrown);
+        let replayed = match &history {
+            History::Kept(kept) => self.replay_rows(key, sequence, kept).await,
+            History::NotKept | History::Outgrown => Ok(()),
+        };
+        sequence.history = history;
+        match replayed {
+            Ok(()) => {
+                sequence.loss = None;
+                warn!(
+                    key = self.settings.display.show(key),
+                    lost,
+                    sequence_id = self.id_of(sequence),
+                    rows = sequence.rows,
+                    subtask = self.open.subtask.index(),
+                    attempt = self.open.subtask.attempt(),
+                    "the sequence was rebuilt by a replay"
+                );
+                self.event(SequenceEvent::Replayed);
+                Ok(())
+            }
+            Err(ReplayFailure::NotSent(error)) => Err(error),
+            Err(ReplayFailure::Diverged(error)) => {
+                self.fail(sequence);
+                Err(error)
+            }
+        }
+    }
+
+    async fn replay_rows(
+        &self,
+        key: &SequenceKey,
+        sequence: &mut KeySequence,
+        kept: &Kept,
+    ) -> Result<(), ReplayFailure> {
+        sequence.counter = self.take_counter(key);
+        let cells = self.settings.columns.len();
+        for (index, packed) in kept.rows.iter().enumerate() {
+            let row = packed_row::unpack(packed, cells).ok_or_else(|| {
+                let message = "a row kept for the replay is damaged";
+                ReplayFailure::Diverged(Error::new(ErrorKind::SequenceLost, message))
+            })?;
+            let sent = self.send(key, sequence, &row, index as u64, index == 0, false);
+            let values = sent.await.map_err(ReplayFailure::NotSent)?;
+            kept.compare(index, &values)
+                .map_err(ReplayFailure::Diverged)?;
+            self.open.metrics().row_replayed();
+        }
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        key: &SequenceKey,
+        sequence: &mut KeySequence,
+        row: &EncodedRow,
+        number: u64,
+        start: bool,
+        end: bool,
+    ) -> Result<Vec<Value>, Error> {
+        let id = self.ids.id(sequence.counter)?;
+        let text = id.to_string();
+        let span = debug_span!(
+            "sequence",
+            key = self.settings.display.show(key),
+            sequence_id = text,
+            row = number,
+            subtask = self.open.subtask.index(),
+            attempt = self.open.subtask.attempt(),
+        );
+        let place = Sequence { id, start, end };
+        sequence.last_sent = Instant::now();
+        let sent = self.transport.send(row, place).instrument(span).await;
+        // The server counts from when it queued the request, which lies somewhere in between.
+        sequence.last_sent = Instant::now();
+        sent.map_err(|error| error.in_sequence(Some(text)).at_row(number))
+    }
+
+    fn answered(
+        &self,
+        key: &SequenceKey,
+        sequence: &mut KeySequence,
+        row: &EncodedRow,
+        values: Vec<Value>,
+        ends: bool,
+    ) -> Result<Answered, Error> {
+        let restarted = std::mem::take(&mut sequence.marked);
+        if sequence.rows == 0 {
+            self.event(SequenceEvent::Started);
+        }
+        let sequence_id = self.id_of(sequence);
+        if ends {
+            debug!(
+                key = self.settings.display.show(key),
+                sequence_id,
+                rows = sequence.rows + 1,
+                "the sequence has ended"
+            );
+            self.event(SequenceEvent::Ended);
+        } else {
+            let packed = || packed_row::pack(row);
+            sequence
+                .history
+                .push(self.settings.history, packed, &values);
+        }
+        sequence.rows += 1;
+        Ok(Answered {
+            values,
+            sequence_id,
+            restarted,
+        })
+    }
+
+    async fn start(&self, key: &SequenceKey) -> Result<KeySequence, Error> {
+        let place = self.place(key).await?;
+        let now = Instant::now();
+        Ok(KeySequence {
+            counter: self.take_counter(key),
+            place: Some(place),
+            loss: None,
+            rows: 0,
+            marked: false,
+            history: History::new(self.settings.history),
+            idle_since: Duration::ZERO,
+            last_sent: now,
+        })
+    }
+
+    /// Waits for a place among the open sequences; whoever came first gets the next one.
+    async fn place(&self, key: &SequenceKey) -> Result<Place, Error> {
+        const LONG: Duration = Duration::from_secs(1);
+        let mut place = std::pin::pin!(Arc::clone(&self.places).acquire_owned());
+        let permit = match timeout(LONG, &mut place).await {
+            Ok(permit) => permit,
+            Err(_) => {
+                warn!(
+                    key = self.settings.display.show(key),
+                    open = self.count.get(),
+                    limit = self.settings.max_open,
+                    subtask = self.open.subtask.index(),
+                    "the key waits for another sequence to end: raise the model's \
+                     max_candidate_sequences (and '{}', if it is set), or end sequences sooner",
+                    SEQUENCE_MAX_OPEN.key()
+                );
+                place.await
+            }
+        };
+        let permit = permit.map_err(|_| {
+            Error::new(
+                ErrorKind::State,
+                "the function was closed before the row was sent",
+            )
+        })?;
+        Ok(Place::new(permit, &self.count))
+    }
+
+    fn take_counter(&self, key: &SequenceKey) -> u64 {
+        let shown = self.settings.display.show(key);
+        self.ids.take(Some(&shown))
+    }
+
+    /// A new ID and no rows.
+    fn begin_again(&self, key: &SequenceKey, sequence: &mut KeySequence) {
+        sequence.counter = self.take_counter(key);
+        sequence.loss = None;
+        sequence.rows = 0;
+        sequence.history = History::new(self.settings.history);
+    }
+
+    /// A row fails because the sequence is lost: the next one starts it anew, and says so.
+    fn fail(&self, sequence: &mut KeySequence) {
+        self.event(SequenceEvent::Failed);
+        if let Some(loss) = &mut sequence.loss {
+            loss.reported = true;
+        }
+        sequence.marked = true;
+        sequence.history = History::NotKept;
+    }
+
+    fn recovery(&self, sequence: &KeySequence) -> Recovery {
+        match (
+            self.settings.recovery,
+            &sequence.history,
+            self.settings.overflow,
+        ) {
+            (SequenceRecovery::Replay, History::Kept(_), _) => Recovery::Replay,
+            (SequenceRecovery::Replay, _, ReplayOverflow::Restart)
+            | (SequenceRecovery::Restart, _, _) => Recovery::Restart,
+            _ => Recovery::Fail,
+        }
+    }
+
+    fn report(&self, key: &SequenceKey, sequence: &KeySequence, cause: LossCause, error: &Error) {
+        self.event(match cause {
+            LossCause::Uncertain => SequenceEvent::Uncertain,
+            LossCause::Forgotten | LossCause::Idle | LossCause::Restored => {
+                SequenceEvent::Forgotten
+            }
+        });
+        warn!(
+            key = self.settings.display.show(key),
+            sequence_id = self.id_of(sequence),
+            rows = sequence.rows,
+            subtask = self.open.subtask.index(),
+            attempt = self.open.subtask.attempt(),
+            endpoint = %self.open.client().endpoint(),
+            recovery = self.settings.recovery.canonical(),
+            %error,
+            cause = error.client_error().map(tracing::field::display),
+            "the state of the sequence is lost or uncertain"
+        );
+    }
+
+    /// The ID the sequence has, or had in the run that it was restored from.
+    pub(super) fn id_of(&self, sequence: &KeySequence) -> String {
+        let restored = sequence
+            .loss
+            .as_ref()
+            .and_then(|loss| loss.restored_id.as_deref());
+        restored.map_or_else(|| self.ids.text(sequence.counter), str::to_owned)
+    }
+}
+
+/// What an error says of the sequence; `None` where the sequence is as it was before.
+fn cause(error: &Error) -> Option<LossCause> {
+    match error.kind() {
+        ErrorKind::SequenceLost => Some(LossCause::Forgotten),
+        // After an answer that cannot be read the model has taken the row in as well.
+        ErrorKind::SequenceUncertain | ErrorKind::Output => Some(LossCause::Uncertain),
+        _ => None,
+    }
+}
+
+/// How often the sequence of one row was recovered.
+#[derive(Debug, Default)]
+struct Recoveries {
+    begun: u32,
+    first_failure: Option<Instant>,
+}
+
+impl Recoveries {
+    /// Waits until another recovery may begin, or says that there is to be none.
+    ///
+    /// There is always one. Where the failure may pass there are as many more as a call has
+    /// retries, with the same waits, as long as the time of a logical call is not over.
+    async fn another<T>(&mut self, shared: &Shared<T>, error: &Error) -> bool {
+        let open = &shared.open;
+        let now = Instant::now();
+        let begun = *self.first_failure.get_or_insert(now);
+        self.begun += 1;
+        if self.begun == 1 {
+            return true;
+        }
+        let passes = error.client_error().is_none_or(|error| {
+            error.is_transient() || error.kind() == ClientErrorKind::SequenceNotStarted
+        });
+        let retry = self.begun - 1;
+        if !passes || retry > open.retry.max_retries {
+            return false;
+        }
+        let wait = open.retry.wait(retry, None, retry::thread_random());
+        if now.saturating_duration_since(begun).saturating_add(wait) > open.call_budget {
+            return false;
+        }
+        tokio::time::sleep(wait).await;
+        true
+    }
+}
