@@ -88,23 +88,36 @@ impl InferenceFunction {
     ///
     /// The rows of a key then belong to one sequence however long it takes until the next one
     /// comes; only the option `sequence-idle-timeout`, when it is given, says otherwise. Whoever
-    /// knows which row of a key is its last calls [`predict_last`](Self::predict_last) for it.
+    /// knows which row of a key is its last calls [`submit_last`](Self::submit_last) for it.
     #[must_use]
     pub fn for_bounded_input(mut self) -> Self {
         self.bounded = true;
         self
     }
 
-    /// Answers a row that is the last one of its key, which ends the key's sequence.
+    /// Hands over a row, whose place among the rows of its key is settled when this returns.
     ///
-    /// Without `sequence-key` it does as [`predict`](ModelFunction::predict). The future holds
-    /// on to the function, but not to the row, and need not be polled for the row to be answered
-    /// in its turn.
+    /// As [`predict`](ModelFunction::predict), but the future holds on to the function and not
+    /// to the row, so that it can be spawned.
     ///
     /// # Errors
     ///
     /// As [`predict`](ModelFunction::predict).
-    pub fn predict_last(
+    pub fn submit(
+        &self,
+        row: &[Value],
+    ) -> impl Future<Output = Result<Prediction, Error>> + Send + use<> {
+        self.start(row, false)
+    }
+
+    /// Hands over a row that is the last one of its key, which ends the key's sequence.
+    ///
+    /// As [`submit`](Self::submit) where the option `sequence-key` is not set.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](ModelFunction::predict).
+    pub fn submit_last(
         &self,
         row: &[Value],
     ) -> impl Future<Output = Result<Prediction, Error>> + Send + use<> {
@@ -233,7 +246,7 @@ impl InferenceFunction {
     }
 
     /// Gives a row its place among the others at once; its answer can be waited for any time.
-    pub(crate) fn start(
+    fn start(
         &self,
         row: &[Value],
         last: bool,

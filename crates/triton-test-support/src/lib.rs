@@ -1,5 +1,10 @@
 //! What the integration tests of several crates share: the servers they run against.
 
+mod cutting_proxy;
+
+use std::sync::{Condvar, Mutex, PoisonError};
+
+pub use cutting_proxy::CuttingProxy;
 pub use triton_embedded::EmbeddedTriton;
 
 /// The environment variable that hands the address of a real Triton to the live tests.
@@ -22,10 +27,34 @@ pub fn live_endpoint() -> String {
 
 /// A real Triton of a test's own, to be crashed and started again on the same port.
 ///
-/// Only one test at a time can have it.
+/// Only one test at a time has it; others of the same program wait.
 #[derive(Debug)]
 pub struct CrashTriton {
     endpoint: String,
+    _turn: Turn,
+}
+
+static TAKEN: Mutex<bool> = Mutex::new(false);
+static FREE: Condvar = Condvar::new();
+
+/// The right to have the server; unlike a lock's guard it can move to another thread.
+#[derive(Debug)]
+struct Turn;
+
+impl Turn {
+    fn wait() -> Self {
+        let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = FREE.wait_while(taken, |taken| *taken);
+        *free.unwrap_or_else(PoisonError::into_inner) = true;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        FREE.notify_one();
+    }
 }
 
 impl CrashTriton {
@@ -36,11 +65,13 @@ impl CrashTriton {
     /// When there is no program to start it with: see [`live_endpoint`].
     #[must_use]
     pub fn start() -> Self {
+        let turn = Turn::wait();
         let output = xtask(&["start"]);
         let endpoint = output.split_whitespace().last().unwrap_or_default();
         assert!(endpoint.starts_with("http://"), "{output}");
         Self {
             endpoint: endpoint.to_owned(),
+            _turn: turn,
         }
     }
 

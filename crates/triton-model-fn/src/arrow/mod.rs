@@ -98,7 +98,7 @@ impl InferenceFunction {
             let rows = (0..batch.num_rows()).map(|index| {
                 // Rows of one key are answered in the order of these calls.
                 let row = input::row(&self.schema().inputs, &columns, index);
-                let answer = row.map(|row| self.start(&row, false));
+                let answer = row.map(|row| self.submit(&row));
                 async move { answer?.await }
             });
             for (index, answer) in join_all(rows).await.into_iter().enumerate() {

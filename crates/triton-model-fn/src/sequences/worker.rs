@@ -216,7 +216,7 @@ impl<T: SequenceTransport> Shared<T> {
                 let id = self.id_of(sequence);
                 self.fail(sequence);
                 let error = Error::new(ErrorKind::SequenceLost, message);
-                Err(error.in_sequence(Some(id)))
+                Err(error.in_sequence(Some(id)).at_row(sequence.rows))
             }
             Recovery::Restart => {
                 warn!(

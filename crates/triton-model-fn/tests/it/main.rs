@@ -11,9 +11,12 @@ mod batching;
 mod errors;
 mod failures;
 mod health_monitor;
+mod keyed;
 mod monitoring;
 mod predict;
 mod requests;
+mod sequence_recovery;
+mod sequences;
 mod types;
 
 use triton_model_fn::{Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask};
