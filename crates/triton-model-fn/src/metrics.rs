@@ -82,7 +82,6 @@ pub struct FunctionMetrics {
     seconds: Histogram,
     batch_rows: Histogram,
     breaker_state: Gauge,
-    replayed_rows: Counter,
 }
 
 impl FunctionMetrics {
@@ -108,7 +107,6 @@ impl FunctionMetrics {
             seconds: histogram!("triton_function_call_seconds", &labels),
             batch_rows: histogram!("triton_function_batch_rows", &labels),
             breaker_state: gauge!("triton_function_breaker_state", &labels),
-            replayed_rows: counter!("triton_function_replayed_rows_total", &labels),
             model,
             subtask,
         }
@@ -156,7 +154,11 @@ impl FunctionMetrics {
     }
 
     pub(crate) fn row_replayed(&self) {
-        self.replayed_rows.increment(1);
+        let labels = [
+            ("model", self.model.clone()),
+            ("subtask", self.subtask.clone()),
+        ];
+        counter!("triton_function_replayed_rows_total", &labels).increment(1);
     }
 
     /// A logical call begins; what it returns counts its end, however it comes about.

@@ -3,9 +3,15 @@
 //! It is a program of its own because `tracing` remembers for the whole process which events nobody
 //! wanted, and the rows of other tests want none.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something unexpected comes"
+)]
 
+use std::io::Write;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use triton_embedded::{Fault, FaultScript};
 use triton_model_fn::{
     Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask, Value,
 };
@@ -27,41 +33,112 @@ impl Write for Log {
     }
 }
 
+impl Log {
+    /// The log of this process, set up by whoever comes first.
+    fn begin() -> Self {
+        static LOG: OnceLock<Log> = OnceLock::new();
+        let log = LOG.get_or_init(|| {
+            let log = Log::default();
+            let writer = log.clone();
+            tracing_subscriber::fmt()
+                .with_env_filter("triton_model_fn=debug")
+                .with_ansi(false)
+                .without_time()
+                .with_writer(move || writer.clone())
+                .init();
+            log
+        });
+        log.clone()
+    }
+
+    /// The lines that were written for one server, whose address is left out.
+    fn lines(&self, server: &EmbeddedTriton, about: &str) -> String {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = String::from_utf8(bytes.clone()).unwrap();
+        let log = log.replace(&server.endpoint(), "http://server");
+        let lines = log.lines().filter(|line| line.contains(about));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+async fn open(
+    server: &EmbeddedTriton,
+    extra: &[(&str, &str)],
+    schema: Schema,
+) -> InferenceFunction {
+    let endpoint = server.endpoint();
+    let common = [
+        ("endpoint", endpoint.as_str()),
+        ("model-name", "accumulate"),
+        ("sequence-id-auto-increment", "true"),
+    ];
+    let options = TritonOptions::parse(common.iter().chain(extra).copied()).unwrap();
+    let function = InferenceFunction::new(options, schema).unwrap();
+    function.open(Subtask::new(1, 2, 3).unwrap()).await.unwrap();
+    function
+}
+
 #[tokio::test]
 async fn each_id_is_logged_with_its_parts() {
-    let log = Log::default();
-    let writer = log.clone();
-    tracing_subscriber::fmt()
-        .with_env_filter("triton_model_fn=debug")
-        .with_ansi(false)
-        .without_time()
-        .with_writer(move || writer.clone())
-        .init();
+    let log = Log::begin();
     let server = EmbeddedTriton::start().unwrap();
-    let options = [
-        ("endpoint", server.endpoint().as_str()),
-        ("model-name", "accumulate"),
-        ("sequence-id", "flink-job-123"),
-        ("sequence-id-auto-increment", "true"),
-    ]
-    .map(|(key, value)| (key.to_owned(), value.to_owned()));
     let schema = Schema {
         inputs: vec![Column::new("value", DataType::Integer)],
         outputs: vec![Column::new("sum", DataType::Integer)],
     };
-    let function = InferenceFunction::new(TritonOptions::parse(options).unwrap(), schema).unwrap();
-    function.open(Subtask::new(1, 2, 3).unwrap()).await.unwrap();
+    let function = open(&server, &[("sequence-id", "flink-job-123")], schema).await;
     for _ in 0..2 {
         function.predict(&[Value::Integer(1)]).await.unwrap();
     }
     function.close().await.unwrap();
-    let bytes = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let log = String::from_utf8(bytes)
-        .unwrap()
-        .replace(&server.endpoint(), "http://server");
-    insta::assert_snapshot!(log, @"
-     INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ subtask=1 parallelism=2 attempt=3
-    DEBUG triton_model_fn::open_subtask: took a sequence ID sequence_id=flink-job-123-1-0 base=flink-job-123 subtask_index=1 counter=0
-    DEBUG triton_model_fn::open_subtask: took a sequence ID sequence_id=flink-job-123-1-1 base=flink-job-123 subtask_index=1 counter=1
+    insta::assert_snapshot!(log.lines(&server, "http://server"), @" INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ subtask=1 parallelism=2 attempt=3");
+    insta::assert_snapshot!(log.lines(&server, "flink-job-123"), @"
+    DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=flink-job-123-1-0 base=flink-job-123 subtask_index=1 counter=0
+    DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=flink-job-123-1-1 base=flink-job-123 subtask_index=1 counter=1
     ");
+}
+
+#[tokio::test]
+async fn a_sequence_is_logged_with_its_key_unless_that_is_redacted() {
+    let log = Log::begin();
+    for (base, redacted) in [("shown", "false"), ("hidden", "true")] {
+        let server = EmbeddedTriton::builder()
+            .built_in_models()
+            .faults(FaultScript::new(0).request(2, Fault::ResetAfter))
+            .start()
+            .unwrap();
+        let extra = [
+            ("sequence-id", base),
+            ("sequence-key", "sensor"),
+            ("sequence-key-redacted", redacted),
+            ("sequence-recovery", "restart"),
+        ];
+        let schema = Schema {
+            inputs: vec![
+                Column::new("sensor", DataType::String),
+                Column::new("value", DataType::Integer),
+            ],
+            outputs: vec![Column::new("sum", DataType::Integer)],
+        };
+        let function = open(&server, &extra, schema).await;
+        let row = |value| [Value::String("canary".into()), Value::Integer(value)];
+        function.predict(&row(1)).await.unwrap();
+        function.predict(&row(2)).await.unwrap();
+        function.submit_last(&row(3)).await.unwrap();
+        function.close().await.unwrap();
+        let lines = log.lines(&server, base);
+        match redacted {
+            "true" => assert!(
+                lines.contains("key=\"#") && !lines.contains("canary"),
+                "{lines}"
+            ),
+            _ => insta::assert_snapshot!(lines, @r#"
+            DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=shown-1-0 key="canary" base=shown subtask_index=1 counter=0
+             WARN triton_model_fn::sequences::worker: the state of the sequence is lost or uncertain key="canary" sequence_id="shown-1-0" rows=1 subtask=1 attempt=3 endpoint=http://server/ recovery="restart" error=the row was not answered, and the model may have taken it into its sequence all the same, so it was not sent again cause=infer with model 'accumulate' at http://server/: the connection broke before the answer was complete
+             WARN triton_model_fn::sequences::worker: the sequence starts again without its earlier rows key="canary" lost="shown-1-0" rows=1 cause=a request failed that the server may have executed subtask=1 attempt=3
+            DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=shown-1-1 key="canary" base=shown subtask_index=1 counter=1
+            DEBUG triton_model_fn::sequences::worker: the sequence has ended key="canary" sequence_id="shown-1-1" rows=2
+            "#),
+        }
+    }
 }

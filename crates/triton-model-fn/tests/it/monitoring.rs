@@ -1,10 +1,11 @@
 //! What a function counts.
 
-use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use triton_embedded::{Fault, FaultScript};
 use triton_model_fn::{ModelFunction as _, Value};
 use triton_test_support::EmbeddedTriton;
 
+use crate::keyed::{Place, Stateful, keyed_options};
 use crate::{echo_schema, open, options};
 
 #[tokio::test]
@@ -45,11 +46,67 @@ async fn rows_calls_failures_and_retries_are_counted() {
     }
     function.close().await.unwrap();
     drop(guard);
+    insta::assert_snapshot!(counted(&snapshots, "triton_function_"), @"
+    triton_function_batch_rows{model=echo,subtask=1} 0 values
+    triton_function_breaker_state{model=echo,subtask=1} 0
+    triton_function_call_seconds{model=echo,subtask=1} 3 values
+    triton_function_calls_total{model=echo,subtask=1} 3
+    triton_function_failures_total{model=echo,subtask=1,kind=call} 1
+    triton_function_in_flight{model=echo,subtask=1} 0
+    triton_function_retries_total{model=echo,subtask=1} 2
+    triton_function_rows_total{model=echo,subtask=1,result=answered} 2
+    triton_function_rows_total{model=echo,subtask=1,result=default} 0
+    triton_function_rows_total{model=echo,subtask=1,result=failed} 1
+    ");
+}
+
+#[tokio::test]
+async fn what_becomes_of_sequences_is_counted() {
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    let guard = metrics::set_default_local_recorder(&recorder);
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        // The second row of the first key is executed, but its answer does not come.
+        .faults(FaultScript::new(0).request(3, Fault::ResetAfter))
+        .start()
+        .unwrap();
+    let model = Stateful::Accumulate;
+    let extra = [("sequence-recovery", "replay"), ("max-retries", "1")];
+    let options = keyed_options(&server.endpoint(), model, &extra);
+    let function = open(options, model.schema(), 0, 1).await;
+    for (key, row) in [(1, 0), (2, 0), (1, 1)] {
+        let row = model.row(Place { key, row });
+        function.predict(&row).await.unwrap();
+    }
+    assert_eq!(function.open_sequences(), 2);
+    let row = model.row(Place { key: 1, row: 2 });
+    function.submit_last(&row).await.unwrap();
+    let counted = counted(&snapshots, "triton_function_");
+    let of_sequences = counted
+        .lines()
+        .filter(|line| line.contains("sequence") || line.contains("replayed"))
+        .collect::<Vec<_>>();
+    insta::assert_snapshot!(of_sequences.join("\n"), @"
+    triton_function_failures_total{model=accumulate,subtask=0,kind=sequence_uncertain} 1
+    triton_function_open_sequences{model=accumulate,subtask=0} 1
+    triton_function_replayed_rows_total{model=accumulate,subtask=0} 1
+    triton_function_sequence_events_total{model=accumulate,subtask=0,event=ended} 1
+    triton_function_sequence_events_total{model=accumulate,subtask=0,event=replayed} 1
+    triton_function_sequence_events_total{model=accumulate,subtask=0,event=started} 2
+    triton_function_sequence_events_total{model=accumulate,subtask=0,event=uncertain} 1
+    ");
+    drop(guard);
+    function.close().await.unwrap();
+}
+
+/// The metrics whose names begin so, one in a line.
+fn counted(snapshots: &Snapshotter, prefix: &str) -> String {
     let mut lines: Vec<String> = snapshots
         .snapshot()
         .into_vec()
         .into_iter()
-        .filter(|(key, ..)| key.key().name().starts_with("triton_function_"))
+        .filter(|(key, ..)| key.key().name().starts_with(prefix))
         .map(|(key, _, _, value)| {
             let labels: Vec<String> = key
                 .key()
@@ -65,16 +122,5 @@ async fn rows_calls_failures_and_retries_are_counted() {
         })
         .collect();
     lines.sort();
-    insta::assert_snapshot!(lines.join("\n"), @"
-    triton_function_batch_rows{model=echo,subtask=1} 0 values
-    triton_function_breaker_state{model=echo,subtask=1} 0
-    triton_function_call_seconds{model=echo,subtask=1} 3 values
-    triton_function_calls_total{model=echo,subtask=1} 3
-    triton_function_failures_total{model=echo,subtask=1,kind=call} 1
-    triton_function_in_flight{model=echo,subtask=1} 0
-    triton_function_retries_total{model=echo,subtask=1} 2
-    triton_function_rows_total{model=echo,subtask=1,result=answered} 2
-    triton_function_rows_total{model=echo,subtask=1,result=default} 0
-    triton_function_rows_total{model=echo,subtask=1,result=failed} 1
-    ");
+    lines.join("\n")
 }
