@@ -3,9 +3,15 @@
 mod ci;
 mod command;
 mod docs;
+mod files;
+mod flink;
+mod http;
 mod interrupt;
 mod lock;
 mod poll;
+mod ports;
+mod process;
+mod python;
 mod test;
 mod triton;
 mod workspace;
@@ -26,6 +32,8 @@ struct Arguments {
 enum Task {
     /// Run a real Triton Inference Server on this machine, without Docker or a GPU
     Triton(triton::Arguments),
+    /// Build the provider for Apache Flink, and run a real Flink cluster on this machine
+    Flink(flink::Arguments),
     /// Run all tests, with a real Triton for those that need one
     Test {
         /// Arguments for `cargo test`
@@ -56,6 +64,7 @@ fn run() -> Result<ExitCode> {
     interrupt::listen()?;
     match arguments.task {
         Task::Triton(arguments) => triton::run(arguments),
+        Task::Flink(arguments) => flink::run(arguments),
         Task::Test { arguments } => test::run(&arguments),
         Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run().map(|()| ExitCode::SUCCESS),

@@ -90,7 +90,7 @@ fn row_problems(expected: &[Row], found: &[Row]) -> Vec<String> {
     problems
 }
 
-fn first_difference(expected: &str, found: &str) -> String {
+pub(super) fn first_difference(expected: &str, found: &str) -> String {
     let mut lines = (1..).zip(expected.split('\n').zip(found.split('\n')));
     match lines.find(|(_, (expected, found))| expected != found) {
         Some((number, (expected, found))) => {

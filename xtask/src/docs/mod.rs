@@ -1,6 +1,8 @@
-//! Generated pages: written from the option catalog, or compared with what is committed.
+//! Generated pages and sources: written from the option catalog, or compared with what is
+//! committed.
 
 mod compare;
+mod java_options;
 mod table;
 
 use std::collections::BTreeMap;
@@ -19,20 +21,32 @@ const MEND: &str = "cargo xtask docs";
 
 /// Writes the generated pages or, with `check`, fails if they are not what would be written.
 pub(crate) fn run(check: bool) -> Result<()> {
-    let folder = Workspace::find()?.root.join(FOLDER);
+    let root = Workspace::find()?.root;
+    let folder = root.join(FOLDER);
     let pages = render::pages();
+    let java = java_options::render();
     if check {
         let problems = compare::problems(&pages, &read_folder(&folder)?);
+        let mut problems: Vec<_> = problems
+            .into_iter()
+            .map(|problem| format!("{FOLDER}/{problem}"))
+            .collect();
+        let found = fs_err::read(root.join(java_options::PATH)).unwrap_or_default();
+        problems.extend(java_options::problem(&java, &found));
         if !problems.is_empty() {
             for problem in &problems {
-                eprintln!("{FOLDER}/{problem}");
+                eprintln!("{problem}");
             }
             bail!(
-                "the generated pages have {} problems; mend them with `{MEND}`",
+                "the generated files have {} problems; mend them with `{MEND}`",
                 problems.len()
             );
         }
-        println!("{} pages in {FOLDER} are complete and current", pages.len());
+        println!(
+            "{} pages in {FOLDER} and {} are complete and current",
+            pages.len(),
+            java_options::PATH
+        );
         return Ok(());
     }
     fs_err::create_dir_all(&folder)?;
@@ -46,6 +60,8 @@ pub(crate) fn run(check: bool) -> Result<()> {
         fs_err::write(folder.join(&page.file_name), &page.text)?;
         println!("wrote {FOLDER}/{}", page.file_name);
     }
+    fs_err::write(root.join(java_options::PATH), java)?;
+    println!("wrote {}", java_options::PATH);
     Ok(())
 }
 

@@ -8,8 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::python::{Python, without_python_variables};
 use crate::command;
+use crate::files::{remove_file_if_present, write_whole};
+use crate::python::{Python, without_python_variables};
 
 const PYTRITON: &str = "nvidia-pytriton==0.7.0";
 
@@ -140,21 +141,6 @@ pub(super) fn installation(folder: &Path) -> Result<Installation> {
         bail!("Triton is not installed; run `cargo xtask triton install`");
     };
     Ok(installation)
-}
-
-/// Replaces a file in one step, so that nobody ever reads half of it.
-pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
-    let draft = path.with_extension("draft");
-    fs_err::write(&draft, content)?;
-    fs_err::rename(&draft, path)?;
-    Ok(())
-}
-
-pub(super) fn remove_file_if_present(path: &Path) -> Result<()> {
-    match fs_err::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(()),
-    }
 }
 
 /// A marker that is absent, broken or of another form only means: install again.

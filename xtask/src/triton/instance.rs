@@ -7,9 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::install::{remove_file_if_present, write_whole};
-use super::process::Process;
+use crate::files::{remove_file_if_present, write_whole};
 use crate::lock::{self, Lock};
+use crate::process::Process;
 
 /// A name under which at most one server runs, and the files that belong to it.
 pub(crate) struct Instance {
@@ -96,7 +96,7 @@ impl Server {
         struct Metadata {
             version: String,
         }
-        let metadata: Metadata = super::http::get(self.http_port, "/v2")?.json()?;
+        let metadata: Metadata = crate::http::get(self.http_port, "/v2")?.json()?;
         Ok(metadata.version)
     }
 }

@@ -1,11 +1,8 @@
 //! A real Triton on this machine, so that the tests meet the server itself and not
 //! only our idea of it.
 
-mod http;
 mod install;
 mod instance;
-mod process;
-mod python;
 mod python_client;
 mod server;
 mod status;

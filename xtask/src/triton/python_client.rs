@@ -5,9 +5,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::install::{remove_file_if_present, write_whole};
-use super::python::{Python, without_python_variables};
 use crate::command;
+use crate::files::{remove_file_if_present, write_whole};
+use crate::python::{Python, without_python_variables};
 
 /// The client of the server's own release, and what it is known to work with.
 const PACKAGES: &[&str] = &[

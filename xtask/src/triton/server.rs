@@ -1,6 +1,5 @@
 //! Starts a server and waits until it can be used, or says why it cannot.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,12 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::http;
 use super::install::Installation;
 use super::instance::{Instance, Server};
-use super::process::Process;
 use super::stop;
-use crate::{interrupt, poll};
+use crate::process::Process;
+use crate::{http, interrupt, poll, ports};
 
 /// Loading the models is most of it: seconds here, more where everything is cold.
 const TIME_TO_START: Duration = Duration::from_secs(120);
@@ -80,7 +78,7 @@ fn launch(
     port: Option<u16>,
 ) -> Result<(Server, Child)> {
     let mark = instance.new_mark()?;
-    let (free_port, metrics_port) = free_ports()?;
+    let [free_port, metrics_port] = ports::free()?;
     let http_port = port.unwrap_or(free_port);
     let log = fs_err::File::create(instance.log())?.into_parts().0;
     let mut command = installation.command()?;
@@ -124,13 +122,6 @@ fn spawn(command: &mut Command) -> Result<Child> {
             program.display()
         )
     })
-}
-
-/// Both listeners live until both ports are known, so that the ports differ.
-fn free_ports() -> Result<(u16, u16)> {
-    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("found no free port");
-    let (http, metrics) = (listen()?, listen()?);
-    Ok((http.local_addr()?.port(), metrics.local_addr()?.port()))
 }
 
 /// `check_child` fails when the process is known to have ended.

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde::Deserialize;
 
-use super::http;
 use super::instance::Instance;
 use super::server::is_ready;
+use crate::http;
 
 #[derive(Deserialize)]
 struct Model {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::install::remove_file_if_present;
 use super::instance::{Instance, Server};
+use crate::files::remove_file_if_present;
 use crate::poll;
 
 /// The server waits for open connections for two seconds, then unloads its models.

@@ -11,14 +11,14 @@ use serde::de::DeserializeOwned;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-pub(super) struct Response {
-    pub(super) status: u16,
+pub(crate) struct Response {
+    pub(crate) status: u16,
     request: String,
     body: Vec<u8>,
 }
 
 impl Response {
-    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
         let body = String::from_utf8_lossy(&self.body);
         if self.status != 200 {
             bail!("{} returned {}: {body}", self.request, self.status);
@@ -27,11 +27,11 @@ impl Response {
     }
 }
 
-pub(super) fn get(port: u16, path: &str) -> Result<Response> {
+pub(crate) fn get(port: u16, path: &str) -> Result<Response> {
     send("GET", port, path)
 }
 
-pub(super) fn post(port: u16, path: &str) -> Result<Response> {
+pub(crate) fn post(port: u16, path: &str) -> Result<Response> {
     send("POST", port, path)
 }
 

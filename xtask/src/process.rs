@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 /// A process, told from a later one with the same number by when it started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Process {
-    pub(super) pid: i32,
-    pub(super) start_ticks: u64,
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    pub(crate) start_ticks: u64,
 }
 
 impl Process {
     /// The process that has this number now.
-    pub(super) fn current(pid: i32) -> Result<Self> {
+    pub(crate) fn current(pid: i32) -> Result<Self> {
         let stat = stat(pid)?.with_context(|| format!("there is no process {pid}"))?;
         Ok(Self {
             pid,
@@ -23,13 +23,13 @@ impl Process {
         })
     }
 
-    pub(super) fn is_alive(self) -> Result<bool> {
+    pub(crate) fn is_alive(self) -> Result<bool> {
         let stat = stat(self.pid)?;
         Ok(stat.is_some_and(|stat| stat.is_alive && stat.start_ticks == self.start_ticks))
     }
 
     /// Asks the process to end, if it still lives.
-    pub(super) fn terminate(self) -> Result<()> {
+    pub(crate) fn terminate(self) -> Result<()> {
         if self.is_alive()? {
             ignore_absence(kill_process(self.number()?, Signal::TERM))?;
         }
@@ -37,7 +37,7 @@ impl Process {
     }
 
     /// Ends it at once, as a crash would.
-    pub(super) fn kill(self) -> Result<()> {
+    pub(crate) fn kill(self) -> Result<()> {
         if self.is_alive()? {
             ignore_absence(kill_process(self.number()?, Signal::KILL))?;
         }
@@ -46,7 +46,7 @@ impl Process {
 
     /// The living members of the group this process leads or led that bear the mark
     /// on their command line.
-    pub(super) fn marked_group_members(self, mark: &str) -> Result<Vec<i32>> {
+    pub(crate) fn marked_group_members(self, mark: &str) -> Result<Vec<i32>> {
         let mut members = Vec::new();
         for entry in fs_err::read_dir("/proc")? {
             let Some(pid) = entry?
@@ -70,7 +70,7 @@ impl Process {
     /// While one member lives the system gives the number to no other group. So a
     /// member with the mark proves that all the others are ours too, such as the
     /// children of a model, which bear no mark.
-    pub(super) fn kill_group(self, mark: &str) -> Result<()> {
+    pub(crate) fn kill_group(self, mark: &str) -> Result<()> {
         if !self.marked_group_members(mark)?.is_empty() {
             ignore_absence(kill_process_group(self.number()?, Signal::KILL))?;
         }

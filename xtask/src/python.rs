@@ -31,15 +31,15 @@ print(json.dumps({
 
 /// A Python that can run Triton's python backend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Python {
-    pub(super) executable: PathBuf,
-    pub(super) minor: u32,
-    pub(super) library_folder: PathBuf,
+pub(crate) struct Python {
+    pub(crate) executable: PathBuf,
+    pub(crate) minor: u32,
+    pub(crate) library_folder: PathBuf,
 }
 
 impl Python {
     /// The usual `python3` if it fits, otherwise the newest that does.
-    pub(super) fn find() -> Result<Self> {
+    pub(crate) fn find() -> Result<Self> {
         let versioned = (OLDEST_MINOR..=NEWEST_MINOR).rev();
         let names = std::iter::once("python3".into())
             .chain(versioned.map(|minor| format!("python3.{minor}")));
@@ -104,7 +104,7 @@ fn judge(probed: Probed) -> Result<Python, String> {
 }
 
 /// These would make one Python load the modules of another.
-pub(super) fn without_python_variables(command: &mut Command) -> &mut Command {
+pub(crate) fn without_python_variables(command: &mut Command) -> &mut Command {
     command.env_remove("PYTHONHOME").env_remove("PYTHONPATH")
 }
 

@@ -1,0 +1,82 @@
+package triton.flink;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Locale;
+
+/**
+ * The native methods, and the library they are in.
+ *
+ * <p>A JVM lets only one class loader have a library file. So each loader of this class unpacks a
+ * copy of its own, and any number of jobs can bring this jar along.
+ */
+final class NativeLibrary {
+    private static boolean loaded;
+
+    private NativeLibrary() {}
+
+    /** Loads the library unless this class loader has it already. */
+    static synchronized void load() {
+        if (loaded) {
+            return;
+        }
+        String resource = "native/" + platform() + "/libtriton_flink.so";
+        try (InputStream library = NativeLibrary.class.getResourceAsStream(resource)) {
+            if (library == null) {
+                throw new TritonException(
+                        "this jar has no native library for " + platform()
+                                + ": build it on such a machine with `cargo xtask flink build`");
+            }
+            Path copy = Files.createTempFile("libtriton_flink", ".so");
+            try {
+                Files.copy(library, copy, StandardCopyOption.REPLACE_EXISTING);
+                System.load(copy.toString());
+            } finally {
+                // What is loaded stays, and nothing is left behind when this process is killed.
+                Files.delete(copy);
+            }
+        } catch (IOException error) {
+            throw new TritonException("cannot unpack the native library: " + error);
+        } catch (UnsatisfiedLinkError error) {
+            throw new TritonException("cannot load the native library: " + error.getMessage());
+        }
+        start();
+        loaded = true;
+    }
+
+    private static String platform() {
+        String system = System.getProperty("os.name").toLowerCase(Locale.ROOT);
+        String machine = System.getProperty("os.arch");
+        return system + "-" + (machine.equals("amd64") ? "x86_64" : machine);
+    }
+
+    private static native void start();
+
+    static native void setLogLevel(int level);
+
+    static native byte[] takeLog();
+
+    static native void check(byte[] description);
+
+    static native long create(
+            byte[] description, int subtask, int parallelism, int attempt, String job);
+
+    static native void open(long function);
+
+    static native void predict(long function, long row, byte[] values, int length);
+
+    static native void cancel(long function, long row);
+
+    static native byte[] nextEvents(long function);
+
+    static native void close(long function);
+
+    static native byte[] metrics();
+
+    static native double metric(long function, int index);
+
+    static native double[] latest(long function, int index);
+}

@@ -1,0 +1,203 @@
+package triton.flink;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import org.apache.flink.table.data.ArrayData;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.data.StringData;
+import org.apache.flink.table.types.logical.ArrayType;
+import org.apache.flink.table.types.logical.LogicalType;
+
+/** Writes what goes to Rust; see {@code row_wire.rs} for the form of it. */
+final class RowWriter {
+    private static final VarHandle SHORT = littleEndian(short[].class);
+    private static final VarHandle INT = littleEndian(int[].class);
+    private static final VarHandle LONG = littleEndian(long[].class);
+    private static final VarHandle FLOAT = littleEndian(float[].class);
+    private static final VarHandle DOUBLE = littleEndian(double[].class);
+
+    private byte[] buffer = new byte[256];
+    private int length;
+
+    /** What was written; only the first {@link #length} bytes count. */
+    byte[] buffer() {
+        return buffer;
+    }
+
+    int length() {
+        return length;
+    }
+
+    byte[] toBytes() {
+        return Arrays.copyOf(buffer, length);
+    }
+
+    void clear() {
+        length = 0;
+    }
+
+    void writeRow(RowData row, LogicalType[] types, RowData.FieldGetter[] fields) {
+        for (int index = 0; index < types.length; index++) {
+            Object value = fields[index].getFieldOrNull(row);
+            writeByte(value == null ? 0 : 1);
+            if (value != null) {
+                write(types[index], value);
+            }
+        }
+    }
+
+    // Room is made first in each of these, because that may put another array in place.
+
+    void writeByte(int value) {
+        int begin = reserve(1);
+        buffer[begin] = (byte) value;
+    }
+
+    void writeInt(int value) {
+        int begin = reserve(4);
+        INT.set(buffer, begin, value);
+    }
+
+    void writeLong(long value) {
+        int begin = reserve(8);
+        LONG.set(buffer, begin, value);
+    }
+
+    void writeBytes(byte[] bytes) {
+        writeInt(bytes.length);
+        int begin = reserve(bytes.length);
+        System.arraycopy(bytes, 0, buffer, begin, bytes.length);
+    }
+
+    void writeText(String text) {
+        writeBytes(text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private void writeShort(short value) {
+        int begin = reserve(2);
+        SHORT.set(buffer, begin, value);
+    }
+
+    private void writeFloat(float value) {
+        int begin = reserve(4);
+        FLOAT.set(buffer, begin, value);
+    }
+
+    private void writeDouble(double value) {
+        int begin = reserve(8);
+        DOUBLE.set(buffer, begin, value);
+    }
+
+    private void write(LogicalType type, Object value) {
+        switch (type.getTypeRoot()) {
+            case BOOLEAN:
+                writeByte((Boolean) value ? 1 : 0);
+                break;
+            case TINYINT:
+                writeByte((Byte) value);
+                break;
+            case SMALLINT:
+                writeShort((Short) value);
+                break;
+            case INTEGER:
+                writeInt((Integer) value);
+                break;
+            case BIGINT:
+                writeLong((Long) value);
+                break;
+            case FLOAT:
+                writeFloat((Float) value);
+                break;
+            case DOUBLE:
+                writeDouble((Double) value);
+                break;
+            case CHAR:
+            case VARCHAR:
+                writeBytes(((StringData) value).toBytes());
+                break;
+            case BINARY:
+            case VARBINARY:
+                writeBytes((byte[]) value);
+                break;
+            case ARRAY:
+                writeArray(((ArrayType) type).getElementType(), (ArrayData) value);
+                break;
+            default:
+                throw new IllegalStateException("planning should have refused " + type);
+        }
+    }
+
+    private void writeArray(LogicalType type, ArrayData array) {
+        int size = array.size();
+        boolean anyNull = false;
+        for (int index = 0; index < size && !anyNull; index++) {
+            anyNull = array.isNullAt(index);
+        }
+        writeInt(size);
+        writeByte(anyNull ? 1 : 0);
+        // Numbers without NULL take a way without an object for each of them.
+        if (anyNull || !writeNumbers(type, array, size)) {
+            ArrayData.ElementGetter elements = ArrayData.createElementGetter(type);
+            for (int index = 0; index < size; index++) {
+                Object value = elements.getElementOrNull(array, index);
+                if (anyNull) {
+                    writeByte(value == null ? 0 : 1);
+                }
+                if (value != null) {
+                    write(type, value);
+                }
+            }
+        }
+    }
+
+    private boolean writeNumbers(LogicalType type, ArrayData array, int size) {
+        switch (type.getTypeRoot()) {
+            case SMALLINT:
+                for (int index = 0; index < size; index++) {
+                    writeShort(array.getShort(index));
+                }
+                return true;
+            case INTEGER:
+                for (int index = 0; index < size; index++) {
+                    writeInt(array.getInt(index));
+                }
+                return true;
+            case BIGINT:
+                for (int index = 0; index < size; index++) {
+                    writeLong(array.getLong(index));
+                }
+                return true;
+            case FLOAT:
+                for (int index = 0; index < size; index++) {
+                    writeFloat(array.getFloat(index));
+                }
+                return true;
+            case DOUBLE:
+                for (int index = 0; index < size; index++) {
+                    writeDouble(array.getDouble(index));
+                }
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    /** Makes room for so many bytes and returns where they begin. */
+    private int reserve(int bytes) {
+        int begin = length;
+        length = Math.addExact(begin, bytes);
+        if (length > buffer.length) {
+            // Doubling stops where a Java array ends.
+            int doubled = (int) Math.min(2L * length, Integer.MAX_VALUE - 8);
+            buffer = Arrays.copyOf(buffer, Math.max(length, doubled));
+        }
+        return begin;
+    }
+
+    private static VarHandle littleEndian(Class<?> array) {
+        return MethodHandles.byteArrayViewVarHandle(array, ByteOrder.LITTLE_ENDIAN);
+    }
+}

@@ -1,0 +1,74 @@
+//! The SQL types that a tensor can hold, from the words in which Flink describes a column's type.
+
+use triton_model_fn::DataType;
+
+/// The type that Flink writes as `text`, or what to use in its place.
+pub(crate) fn parse(text: &str) -> Result<DataType, String> {
+    // Whether a value is NULL is seen row by row.
+    let text = text.strip_suffix(" NOT NULL").unwrap_or(text);
+    let element = text
+        .strip_prefix("ARRAY<")
+        .and_then(|rest| rest.strip_suffix('>'));
+    if let Some(element) = element {
+        return Ok(DataType::Array(Box::new(parse(element)?)));
+    }
+    Ok(match text {
+        "BOOLEAN" => DataType::Boolean,
+        "TINYINT" => DataType::TinyInt,
+        "SMALLINT" => DataType::SmallInt,
+        "INT" => DataType::Integer,
+        "BIGINT" => DataType::BigInt,
+        "FLOAT" => DataType::Float,
+        "DOUBLE" => DataType::Double,
+        "STRING" => DataType::String,
+        "BYTES" => DataType::Bytes,
+        refused => return Err(advice(refused)),
+    })
+}
+
+/// What to use in place of a type that no tensor has.
+fn advice(refused: &str) -> String {
+    let name = refused.split(['(', '<', ' ']).next().unwrap_or(refused);
+    let instead = match name {
+        "DECIMAL" => "use DOUBLE, or STRING where every digit counts, and CAST the column",
+        "CHAR" | "VARCHAR" => "use STRING",
+        "BINARY" | "VARBINARY" => "use BYTES",
+        "DATE" => "use STRING, or INT days, and CAST the column",
+        "TIME" => "use STRING, or INT milliseconds, and CAST the column",
+        "TIMESTAMP" | "TIMESTAMP_LTZ" => {
+            "use STRING, or BIGINT milliseconds as UNIX_TIMESTAMP gives seconds, and CAST the column"
+        }
+        "INTERVAL" => "use BIGINT and CAST the column",
+        "ROW" => "use a column for each field",
+        "MAP" | "MULTISET" => "use an ARRAY of the keys and one of the values",
+        _ => "use a column of another type",
+    };
+    format!("no tensor holds {refused}: {instead}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_of_tensors_are_known_in_any_nesting() {
+        for scalar in [
+            "BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE",
+        ] {
+            assert_eq!(parse(scalar).unwrap().to_string(), scalar);
+        }
+        let nested = parse("ARRAY<ARRAY<STRING NOT NULL> NOT NULL> NOT NULL").unwrap();
+        assert_eq!(nested.to_string(), "ARRAY<ARRAY<STRING>>");
+        assert_eq!(parse("BYTES NOT NULL").unwrap(), DataType::Bytes);
+    }
+
+    #[test]
+    fn every_refused_type_says_what_to_use() {
+        let refused = |text| parse(text).unwrap_err();
+        insta::assert_snapshot!(refused("DECIMAL(10, 2)"), @"no tensor holds DECIMAL(10, 2): use DOUBLE, or STRING where every digit counts, and CAST the column");
+        insta::assert_snapshot!(refused("VARCHAR(20)"), @"no tensor holds VARCHAR(20): use STRING");
+        insta::assert_snapshot!(refused("TIMESTAMP(3) *ROWTIME*"), @"no tensor holds TIMESTAMP(3) *ROWTIME*: use STRING, or BIGINT milliseconds as UNIX_TIMESTAMP gives seconds, and CAST the column");
+        insta::assert_snapshot!(refused("ROW<`a` INT>"), @"no tensor holds ROW<`a` INT>: use a column for each field");
+        insta::assert_snapshot!(refused("ARRAY<MAP<STRING, INT>>"), @"no tensor holds MAP<STRING, INT>: use an ARRAY of the keys and one of the values");
+    }
+}

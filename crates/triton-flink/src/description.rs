@@ -1,0 +1,76 @@
+//! What a model is, as the planner of Flink hands it over: options and columns, all as text.
+
+use std::time::Duration;
+
+use triton_model_fn::{Column, InferenceFunction, Schema};
+use triton_options::{OptionMap, TritonOptions};
+
+use crate::column_type;
+use crate::failure::Failure;
+use crate::wire::Reader;
+
+/// A checked model.
+#[derive(Debug)]
+pub(crate) struct Description {
+    pub(crate) options: TritonOptions,
+    pub(crate) schema: Schema,
+    /// When Flink gives up a row.
+    pub(crate) row_timeout: Option<Duration>,
+}
+
+impl Description {
+    /// Reads and checks it; everything that is wrong is in the error at once.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Failure> {
+        let mut reader = Reader::new(bytes);
+        let mut options = OptionMap::new();
+        for _ in 0..reader.count()? {
+            options.set(reader.text()?, reader.text()?);
+        }
+        let mut problems = Vec::new();
+        let inputs = columns(&mut reader, "INPUT", &mut problems)?;
+        let outputs = columns(&mut reader, "OUTPUT", &mut problems)?;
+        let milliseconds = u64::from_le_bytes(reader.array()?);
+        if !reader.is_empty() {
+            return Err(Failure::new(
+                "the description of the model is longer than it should be; \
+                 do the jar and its library belong together?",
+            ));
+        }
+        match options.parse() {
+            Ok(options) if problems.is_empty() => Ok(Self {
+                options,
+                schema: Schema { inputs, outputs },
+                row_timeout: (milliseconds > 0).then(|| Duration::from_millis(milliseconds)),
+            }),
+            Ok(_) => Err(Failure::new(problems.join("\n"))),
+            Err(errors) => {
+                problems.insert(0, errors.to_string());
+                Err(Failure::new(problems.join("\n")))
+            }
+        }
+    }
+
+    /// The function that is described, not open.
+    pub(crate) fn function(&self) -> Result<InferenceFunction, Failure> {
+        Ok(InferenceFunction::new(
+            self.options.clone(),
+            self.schema.clone(),
+        )?)
+    }
+}
+
+fn columns(
+    reader: &mut Reader<'_>,
+    side: &str,
+    problems: &mut Vec<String>,
+) -> Result<Vec<Column>, Failure> {
+    let mut columns = Vec::new();
+    for _ in 0..reader.count()? {
+        let (name, data_type) = (reader.text()?, reader.text()?);
+        match column_type::parse(&data_type) {
+            Ok(data_type) => columns.push(Column::new(&name, data_type)),
+            Err(advice) => problems.push(format!("{side} column '{name}': {advice}")),
+        }
+    }
+    Ok(columns)
+}

@@ -1,0 +1,231 @@
+//! Which metrics Flink shows for an operator, and their values.
+//!
+//! [`triton_model_fn::metrics`] counts through the facade of the `metrics` crate, under the name
+//! of model and subtask. Jobs may share both, so each open function has a recorder of its own,
+//! which is set while its code runs.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use metrics::{
+    Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    with_local_recorder,
+};
+
+/// What Flink does with a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    Counter = 0,
+    Gauge = 1,
+    /// In milliseconds; the facade has seconds.
+    Latency = 2,
+}
+
+/// A metric that Flink shows.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// Its name in Flink, below the operator's group `triton`.
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// Its name in the facade, and a label that it must have.
+    source: &'static str,
+    label: Option<(&'static str, &'static str)>,
+}
+
+const fn shown(name: &'static str, kind: Kind, source: &'static str) -> Shown {
+    Shown {
+        name,
+        kind,
+        source,
+        label: None,
+    }
+}
+
+const fn rows(name: &'static str, result: &'static str) -> Shown {
+    Shown {
+        name,
+        kind: Kind::Counter,
+        source: "triton_function_rows_total",
+        label: Some(("result", result)),
+    }
+}
+
+/// Every metric that Flink shows.
+pub(crate) static SHOWN: &[Shown] = &[
+    rows("successes", "answered"),
+    rows("failures", "failed"),
+    rows("defaults", "default"),
+    shown("requests", Kind::Counter, "triton_function_calls_total"),
+    shown("retries", Kind::Counter, "triton_function_retries_total"),
+    shown("requestsInFlight", Kind::Gauge, "triton_function_in_flight"),
+    shown(
+        "circuitBreakerState",
+        Kind::Gauge,
+        "triton_function_breaker_state",
+    ),
+    shown("latencyMs", Kind::Latency, "triton_function_call_seconds"),
+];
+
+/// The values of one open function.
+#[derive(Debug, Clone)]
+pub(crate) struct FunctionRecorder(Arc<[Slot]>);
+
+/// A value; which part of it is used depends on the kind.
+#[derive(Debug, Default)]
+struct Slot {
+    value: Arc<AtomicU64>,
+    latest: Arc<Latest>,
+}
+
+/// The latest values of a histogram, of which Flink computes quantiles.
+#[derive(Debug, Default)]
+struct Latest(Mutex<VecDeque<f64>>);
+
+/// How many calls a latency is told of.
+const WINDOW: usize = 1024;
+
+impl FunctionRecorder {
+    pub(crate) fn new() -> Self {
+        Self(SHOWN.iter().map(|_| Slot::default()).collect())
+    }
+
+    /// The value of a counter or gauge.
+    pub(crate) fn value(&self, index: usize) -> Option<f64> {
+        let slot = self.0.get(index)?;
+        let bits = slot.value.load(Ordering::Relaxed);
+        Some(match SHOWN[index].kind {
+            // Exact up to 2^53 rows.
+            Kind::Counter => bits as f64,
+            Kind::Gauge | Kind::Latency => f64::from_bits(bits),
+        })
+    }
+
+    /// The latest values of a histogram in milliseconds, the smallest first.
+    pub(crate) fn latest(&self, index: usize) -> Vec<f64> {
+        let Some(slot) = self.0.get(index) else {
+            return Vec::new();
+        };
+        let latest = slot.latest.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut values: Vec<_> = latest.iter().map(|seconds| seconds * 1000.0).collect();
+        drop(latest);
+        values.sort_unstable_by(f64::total_cmp);
+        values
+    }
+
+    /// The slot of a metric of the facade, if Flink shows it.
+    fn slot(&self, key: &Key) -> Option<&Slot> {
+        let index = SHOWN.iter().position(|shown| {
+            let has_label = |(name, value): (&str, &str)| {
+                key.labels()
+                    .any(|label| label.key() == name && label.value() == value)
+            };
+            shown.source == key.name() && shown.label.is_none_or(has_label)
+        })?;
+        self.0.get(index)
+    }
+}
+
+impl Recorder for FunctionRecorder {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        self.slot(key).map_or_else(Counter::noop, |slot| {
+            Counter::from_arc(Arc::clone(&slot.value))
+        })
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        self.slot(key)
+            .map_or_else(Gauge::noop, |slot| Gauge::from_arc(Arc::clone(&slot.value)))
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        self.slot(key).map_or_else(Histogram::noop, |slot| {
+            Histogram::from_arc(Arc::clone(&slot.latest))
+        })
+    }
+}
+
+impl HistogramFn for Latest {
+    fn record(&self, value: f64) {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.len() == WINDOW {
+            latest.pop_front();
+        }
+        latest.push_back(value);
+    }
+}
+
+/// A future that counts with the recorder of its function.
+#[derive(Debug)]
+pub(crate) struct Recorded<F> {
+    recorder: FunctionRecorder,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Recorded<F> {
+    pub(crate) fn new(recorder: FunctionRecorder, future: F) -> Self {
+        Self {
+            recorder,
+            future: Box::pin(future),
+        }
+    }
+}
+
+impl<F: Future> Future for Recorded<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { recorder, future } = &mut *self;
+        with_local_recorder(recorder, || future.as_mut().poll(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics::{counter, gauge, histogram};
+
+    use super::*;
+
+    fn index(name: &str) -> usize {
+        SHOWN.iter().position(|shown| shown.name == name).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_function_counts_for_itself_alone() {
+        let recorders = [FunctionRecorder::new(), FunctionRecorder::new()];
+        for (rows, recorder) in [3, 5].into_iter().zip(&recorders) {
+            let work = async move {
+                counter!("triton_function_rows_total", "result" => "answered").increment(rows);
+                counter!("triton_function_rows_total", "result" => "failed").increment(1);
+                counter!("something_else").increment(1);
+                tokio::task::yield_now().await;
+                gauge!("triton_function_in_flight").set(2.0);
+                for milliseconds in (1..=2000).rev() {
+                    histogram!("triton_function_call_seconds")
+                        .record(f64::from(milliseconds) / 1000.0);
+                }
+            };
+            Recorded::new(recorder.clone(), work).await;
+        }
+        let [first, second] = recorders;
+        assert_eq!(first.value(index("successes")), Some(3.0));
+        assert_eq!(second.value(index("successes")), Some(5.0));
+        assert_eq!(first.value(index("failures")), Some(1.0));
+        assert_eq!(first.value(index("requestsInFlight")), Some(2.0));
+        let latest = first.latest(index("latencyMs"));
+        assert_eq!(
+            (latest.len(), latest[0], latest[WINDOW - 1]),
+            (WINDOW, 1.0, 1024.0)
+        );
+        assert_eq!(first.value(SHOWN.len()), None);
+    }
+}

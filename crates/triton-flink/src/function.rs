@@ -1,0 +1,234 @@
+//! A model function in one subtask of Flink: calls that Java begins, and what becomes of them.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::runtime::Handle;
+use tokio::task::{AbortHandle, JoinSet};
+use tracing::debug;
+use triton_model_fn::{Column, InferenceFunction, ModelFunction as _, Prediction, Subtask, Value};
+
+use crate::description::Description;
+use crate::events::Events;
+use crate::failure::Failure;
+use crate::flink_metrics::{FunctionRecorder, Recorded};
+use crate::row_wire::{read_row, write_row};
+use crate::runtime::{self, Lease};
+
+/// The call that opens the function; every other is the number of a row.
+const OPENING: u64 = u64::MAX;
+
+/// A function and its calls.
+#[derive(Debug)]
+pub(crate) struct Function {
+    shared: Arc<Shared>,
+    runtime: Handle,
+    calls: Mutex<Calls>,
+}
+
+/// What the calls use.
+#[derive(Debug)]
+struct Shared {
+    function: InferenceFunction,
+    subtask: Subtask,
+    inputs: Vec<Column>,
+    row_timeout: Option<Duration>,
+    events: Events,
+    recorder: FunctionRecorder,
+}
+
+/// The calls under way.
+#[derive(Debug)]
+struct Calls {
+    tasks: JoinSet<()>,
+    by_number: HashMap<u64, AbortHandle>,
+    /// Given back when the function is closed.
+    lease: Option<Lease>,
+}
+
+impl Function {
+    pub(crate) fn new(description: Description, subtask: Subtask) -> Result<Self, Failure> {
+        let function = description.function()?;
+        let (runtime, lease) = runtime::lease()?;
+        let shared = Shared {
+            function,
+            subtask,
+            inputs: description.schema.inputs,
+            row_timeout: description.row_timeout.map(shortly_before),
+            events: Events::default(),
+            recorder: FunctionRecorder::new(),
+        };
+        let calls = Calls {
+            tasks: JoinSet::new(),
+            by_number: HashMap::new(),
+            lease: Some(lease),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            runtime,
+            calls: Mutex::new(calls),
+        })
+    }
+
+    pub(crate) fn events(&self) -> &Events {
+        &self.shared.events
+    }
+
+    pub(crate) fn recorder(&self) -> &FunctionRecorder {
+        &self.shared.recorder
+    }
+
+    /// Begins to open; the event of the call [`OPENING`] tells how it ended.
+    pub(crate) fn open(&self) -> Result<(), Failure> {
+        let shared = Arc::clone(&self.shared);
+        let opening = async move {
+            let opened = shared.function.open(shared.subtask);
+            let opened = AssertUnwindSafe(opened).catch_unwind().await;
+            let opened = opened.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            let nothing = |()| |_: &mut Vec<u8>| Ok(());
+            let opened = opened.map(nothing).map_err(Failure::from);
+            shared.events.push(OPENING, opened);
+        };
+        self.spawn(
+            OPENING,
+            Recorded::new(self.shared.recorder.clone(), opening),
+        )
+    }
+
+    /// Begins to answer a row; an event tells how it ended.
+    ///
+    /// Rows keep the order in which this is called, whatever the threads of the runtime do: the
+    /// function learns of the row here and now.
+    pub(crate) fn predict(&self, row_number: u64, row: &[u8]) -> Result<(), Failure> {
+        let row = read_row(row, &self.shared.inputs)?;
+        let shared = Arc::clone(&self.shared);
+        let answering = async move {
+            let answer = shared.answer(row_number, &row);
+            let answer = AssertUnwindSafe(answer).catch_unwind().await;
+            let answer = answer.unwrap_or_else(|panic| Err(Failure::of_panic(&*panic)));
+            let write =
+                |answer: Prediction| move |buffer: &mut Vec<u8>| write_row(buffer, &answer.row);
+            shared.events.push(row_number, answer.map(write));
+        };
+        let mut answering = Recorded::new(self.shared.recorder.clone(), answering);
+        let _within = self.runtime.enter();
+        let first = pin!(&mut answering).poll(&mut Context::from_waker(Waker::noop()));
+        match first {
+            Poll::Ready(()) => Ok(()),
+            Poll::Pending => self.spawn(row_number, answering),
+        }
+    }
+
+    /// Gives a call up; no event will tell of it.
+    pub(crate) fn cancel(&self, call: u64) {
+        if let Some(task) = self.lock().by_number.remove(&call) {
+            task.abort();
+        }
+    }
+
+    /// Gives up all calls and closes the function; doing it twice does nothing.
+    pub(crate) fn close(&self) -> Result<(), Failure> {
+        let (mut tasks, lease) = {
+            let mut calls = self.lock();
+            calls.by_number.clear();
+            (std::mem::take(&mut calls.tasks), calls.lease.take())
+        };
+        let Some(lease) = lease else {
+            return Ok(());
+        };
+        let closed = self.runtime.block_on(async {
+            tasks.shutdown().await;
+            self.shared.function.close().await
+        });
+        self.shared.events.close();
+        drop(lease);
+        closed.map_err(Failure::from)
+    }
+
+    fn spawn(
+        &self,
+        call: u64,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let mut calls = self.lock();
+        if calls.lease.is_none() {
+            return Err(Failure::new("the function is closed"));
+        }
+        while calls.tasks.try_join_next().is_some() {}
+        if calls.by_number.len() > 2 * calls.tasks.len() + 64 {
+            calls.by_number.retain(|_, task| !task.is_finished());
+        }
+        let task = calls.tasks.spawn_on(future, &self.runtime);
+        calls.by_number.insert(call, task);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// Answers a row; it is handed to the function when this is polled for the first time.
+    async fn answer(&self, row_number: u64, row: &[Value]) -> Result<Prediction, Failure> {
+        let answer = self.function.predict(row);
+        Called(false).await;
+        let answered = match self.row_timeout {
+            Some(limit) => {
+                let in_time = tokio::time::timeout(limit, answer).await;
+                in_time.map_err(|_| {
+                    Failure::new(format!(
+                        "row {row_number}, {}: it was not answered before Flink would have given \
+                         it up; raise 'table.exec.async-ml-predict.timeout', or lower the \
+                         options 'timeout' and 'max-retries' of the model",
+                        self.subtask
+                    ))
+                })?
+            }
+            None => answer.await,
+        };
+        match answered {
+            Ok(prediction) => {
+                debug!(
+                    row = row_number,
+                    subtask = self.subtask.index(),
+                    attempt = self.subtask.attempt(),
+                    sequence_id = prediction.sequence_id,
+                    "answered"
+                );
+                Ok(prediction)
+            }
+            Err(error) => Err(Failure::of_row(&error, row_number)),
+        }
+    }
+}
+
+/// Pending when it is polled for the first time: what came before it was done by then.
+struct Called(bool);
+
+impl Future for Called {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// So that the error of this library comes first, which names the row.
+fn shortly_before(limit: Duration) -> Duration {
+    limit - (limit / 10).min(Duration::from_millis(500))
+}
+
+fn panicked(payload: &(dyn std::any::Any + Send)) -> triton_model_fn::Error {
+    let failure = Failure::of_panic(payload);
+    triton_model_fn::Error::new(triton_model_fn::ErrorKind::State, failure.to_string())
+}

@@ -1,0 +1,208 @@
+//! The native methods of the class `triton.flink.NativeLibrary`, and nothing else.
+//!
+//! Each catches panics, which become exceptions like every other failure.
+
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "the macro of `jni` hands over the references of Java by value"
+)]
+
+use jni::errors::ErrorPolicy;
+use jni::objects::{JByteArray, JClass, JDoubleArray, JString};
+use jni::strings::JNIString;
+use jni::sys::{jdouble, jint, jlong};
+use jni::{Env, NativeMethod, jni_str, native_method};
+use triton_model_fn::Subtask;
+
+use crate::description::Description;
+use crate::failure::Failure;
+use crate::function::Function;
+use crate::wire::{put_bytes, put_count};
+use crate::{flink_metrics, logging, registry};
+
+type Result<T> = std::result::Result<T, Failure>;
+
+/// Throws a `TritonException`, whether a method failed or panicked.
+struct ThrowTritonException;
+
+impl<T: Default> ErrorPolicy<T, Failure> for ThrowTritonException {
+    type Captures<'unowned_env_local: 'native_method, 'native_method> = ();
+
+    fn on_error<'unowned_env_local: 'native_method, 'native_method>(
+        env: &mut Env<'unowned_env_local>,
+        (): &mut (),
+        failure: Failure,
+    ) -> jni::errors::Result<T> {
+        if !env.exception_check() {
+            let message = JNIString::from(failure.to_string());
+            // That an exception is pending now is what was wanted.
+            let _ = env.throw_new(jni_str!("triton/flink/TritonException"), message);
+        }
+        Ok(T::default())
+    }
+
+    fn on_panic<'unowned_env_local: 'native_method, 'native_method>(
+        env: &mut Env<'unowned_env_local>,
+        captures: &mut (),
+        payload: Box<dyn std::any::Any + Send + 'static>,
+    ) -> jni::errors::Result<T> {
+        Self::on_error(env, captures, Failure::of_panic(&*payload))
+    }
+}
+
+macro_rules! native_methods {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)+) => { $(
+        const _: NativeMethod<'_> = native_method! {
+            java_type = "triton.flink.NativeLibrary",
+            static extern fn $name($($argument: $type),*) $(-> $result)?,
+            error_policy = ThrowTritonException,
+        };
+    )+ };
+}
+
+// Checked against the functions below by the compiler, and against Java when they are called.
+native_methods! {
+    fn start();
+    fn set_log_level(level: jint);
+    fn take_log() -> [jbyte];
+    fn check(description: [jbyte]);
+    fn create(description: [jbyte], index: jint, parallelism: jint, attempt: jint, job: JString) -> jlong;
+    fn open(function: jlong);
+    fn predict(function: jlong, row_number: jlong, row: [jbyte], length: jint);
+    fn cancel(function: jlong, row_number: jlong);
+    fn next_events(function: jlong) -> [jbyte];
+    fn close(function: jlong);
+    fn metrics() -> [jbyte];
+    fn metric(function: jlong, index: jint) -> jdouble;
+    fn latest(function: jlong, index: jint) -> [jdouble];
+}
+
+/// Makes the library ready; called once, when it is loaded.
+fn start(_: &mut Env<'_>, _: JClass<'_>) -> Result<()> {
+    logging::start();
+    Ok(())
+}
+
+/// Says up to which level Flink's log takes lines.
+fn set_log_level(_: &mut Env<'_>, _: JClass<'_>, level: jint) -> Result<()> {
+    logging::set_level(u8::try_from(level).unwrap_or_default());
+    Ok(())
+}
+
+/// The lines for the log that have gathered.
+fn take_log<'local>(env: &mut Env<'local>, _: JClass<'local>) -> Result<JByteArray<'local>> {
+    Ok(env.byte_array_from_slice(&logging::take()?)?)
+}
+
+/// Checks options and columns while a query is planned; throws everything that is wrong.
+fn check(env: &mut Env<'_>, _: JClass<'_>, description: JByteArray<'_>) -> Result<()> {
+    let description = env.convert_byte_array(description)?;
+    Description::read(&description)?.function()?;
+    Ok(())
+}
+
+/// Makes a function, which is not open, and gives it a number.
+fn create(
+    env: &mut Env<'_>,
+    _: JClass<'_>,
+    description: JByteArray<'_>,
+    index: jint,
+    parallelism: jint,
+    attempt: jint,
+    job: JString<'_>,
+) -> Result<jlong> {
+    let description = Description::read(&env.convert_byte_array(description)?)?;
+    let number = |number: jint| {
+        u32::try_from(number).map_err(|_| Failure::new(format!("{number} is no subtask's number")))
+    };
+    let subtask = Subtask::new(number(index)?, number(parallelism)?, number(attempt)?)?;
+    let job = job.try_to_string(env)?;
+    tracing::info!(%subtask, job, "runs in Flink");
+    Ok(registry::add(Function::new(description, subtask)?).cast_signed())
+}
+
+/// Begins to open a function.
+fn open(_: &mut Env<'_>, _: JClass<'_>, function: jlong) -> Result<()> {
+    registry::get(function.cast_unsigned())?.open()
+}
+
+/// Begins to answer the row in the first `length` bytes of `row`.
+fn predict(
+    env: &mut Env<'_>,
+    _: JClass<'_>,
+    function: jlong,
+    row_number: jlong,
+    row: JByteArray<'_>,
+    length: jint,
+) -> Result<()> {
+    let mut bytes = vec![0_i8; usize::try_from(length).unwrap_or_default()];
+    row.get_region(env, 0, &mut bytes)?;
+    let function = registry::get(function.cast_unsigned())?;
+    function.predict(row_number.cast_unsigned(), bytemuck::cast_slice(&bytes))
+}
+
+/// Gives a row up.
+fn cancel(_: &mut Env<'_>, _: JClass<'_>, function: jlong, row_number: jlong) -> Result<()> {
+    if let Some(function) = registry::find(function.cast_unsigned()) {
+        function.cancel(row_number.cast_unsigned());
+    }
+    Ok(())
+}
+
+/// Waits for answers; null once the function is closed.
+fn next_events<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    function: jlong,
+) -> Result<JByteArray<'local>> {
+    let Some(function) = registry::find(function.cast_unsigned()) else {
+        return Ok(JByteArray::default());
+    };
+    let events = function
+        .events()
+        .next(|bytes| env.byte_array_from_slice(bytes));
+    Ok(events.transpose()?.unwrap_or_default())
+}
+
+/// Gives up what is under way and closes the function; doing it twice does nothing.
+fn close(_: &mut Env<'_>, _: JClass<'_>, function: jlong) -> Result<()> {
+    match registry::remove(function.cast_unsigned()) {
+        Some(function) => function.close(),
+        None => Ok(()),
+    }
+}
+
+/// The name and kind of each metric.
+fn metrics<'local>(env: &mut Env<'local>, _: JClass<'local>) -> Result<JByteArray<'local>> {
+    let mut buffer = Vec::new();
+    put_count(&mut buffer, flink_metrics::SHOWN.len())?;
+    for shown in flink_metrics::SHOWN {
+        put_bytes(&mut buffer, shown.name.as_bytes())?;
+        buffer.push(shown.kind as u8);
+    }
+    Ok(env.byte_array_from_slice(&buffer)?)
+}
+
+/// The value of a counter or gauge; 0 when the function is closed.
+fn metric(_: &mut Env<'_>, _: JClass<'_>, function: jlong, index: jint) -> Result<jdouble> {
+    let index = usize::try_from(index).unwrap_or(usize::MAX);
+    let function = registry::find(function.cast_unsigned());
+    let value = function.and_then(|function| function.recorder().value(index));
+    Ok(value.unwrap_or_default())
+}
+
+/// The latest values of a histogram, the smallest first; none when the function is closed.
+fn latest<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    function: jlong,
+    index: jint,
+) -> Result<JDoubleArray<'local>> {
+    let index = usize::try_from(index).unwrap_or(usize::MAX);
+    let function = registry::find(function.cast_unsigned());
+    let values = function.map(|function| function.recorder().latest(index));
+    let values = values.unwrap_or_default();
+    let array = JDoubleArray::new(env, values.len())?;
+    array.set_region(env, 0, &values)?;
+    Ok(array)
+}

@@ -1,0 +1,139 @@
+//! Rows as they cross between Java and Rust, in one buffer each way.
+//!
+//! A value is a byte, 0 for NULL, and what its type says: a number in its own width, a text or
+//! bytes after their length, an array as the number of its elements, whether any of them is NULL,
+//! and the elements, which carry the byte for NULL only if one is.
+
+use triton_model_fn::{Column, DataType, Value};
+
+use crate::failure::Failure;
+use crate::wire::{Reader, put_bytes, put_count};
+
+/// Reads the row that `bytes` hold, with a value for each column.
+pub(crate) fn read_row(bytes: &[u8], columns: &[Column]) -> Result<Vec<Value>, Failure> {
+    let mut reader = Reader::new(bytes);
+    let values = columns
+        .iter()
+        .map(|column| read_nullable(&mut reader, &column.data_type));
+    let row = values.collect::<Result<_, _>>()?;
+    if reader.is_empty() {
+        return Ok(row);
+    }
+    Err(Failure::new("the row from Java is longer than its columns"))
+}
+
+fn read_nullable(reader: &mut Reader<'_>, data_type: &DataType) -> Result<Value, Failure> {
+    if reader.flag()? {
+        read(reader, data_type)
+    } else {
+        Ok(Value::Null)
+    }
+}
+
+fn read(reader: &mut Reader<'_>, data_type: &DataType) -> Result<Value, Failure> {
+    Ok(match data_type {
+        DataType::Boolean => Value::Boolean(reader.flag()?),
+        DataType::TinyInt => Value::TinyInt(i8::from_le_bytes(reader.array()?)),
+        DataType::SmallInt => Value::SmallInt(i16::from_le_bytes(reader.array()?)),
+        DataType::Integer => Value::Integer(i32::from_le_bytes(reader.array()?)),
+        DataType::BigInt => Value::BigInt(i64::from_le_bytes(reader.array()?)),
+        DataType::Float => Value::Float(f32::from_le_bytes(reader.array()?)),
+        DataType::Double => Value::Double(f64::from_le_bytes(reader.array()?)),
+        DataType::String => Value::String(reader.text()?),
+        DataType::Bytes => Value::Bytes(reader.bytes()?.to_vec()),
+        DataType::Array(element) => {
+            let count = reader.count()?;
+            let read = if reader.flag()? { read_nullable } else { read };
+            let values = (0..count).map(|_| read(reader, element));
+            Value::Array(values.collect::<Result<_, _>>()?)
+        }
+        other => return Err(Failure::new(format!("Flink has no {other}"))),
+    })
+}
+
+/// Appends a row.
+pub(crate) fn write_row(buffer: &mut Vec<u8>, row: &[Value]) -> Result<(), Failure> {
+    row.iter()
+        .try_for_each(|value| write_nullable(buffer, value))
+}
+
+fn write_nullable(buffer: &mut Vec<u8>, value: &Value) -> Result<(), Failure> {
+    buffer.push(u8::from(*value != Value::Null));
+    write(buffer, value)
+}
+
+fn write(buffer: &mut Vec<u8>, value: &Value) -> Result<(), Failure> {
+    match value {
+        Value::Null => {}
+        Value::Boolean(value) => buffer.push(u8::from(*value)),
+        Value::TinyInt(value) => buffer.extend_from_slice(&value.to_le_bytes()),
+        Value::SmallInt(value) => buffer.extend_from_slice(&value.to_le_bytes()),
+        Value::Integer(value) => buffer.extend_from_slice(&value.to_le_bytes()),
+        Value::BigInt(value) => buffer.extend_from_slice(&value.to_le_bytes()),
+        Value::Float(value) => buffer.extend_from_slice(&value.to_le_bytes()),
+        Value::Double(value) => buffer.extend_from_slice(&value.to_le_bytes()),
+        Value::String(text) => put_bytes(buffer, text.as_bytes())?,
+        Value::Bytes(bytes) => put_bytes(buffer, bytes)?,
+        Value::Array(values) => {
+            put_count(buffer, values.len())?;
+            let any_null = values.contains(&Value::Null);
+            buffer.push(u8::from(any_null));
+            let write = if any_null { write_nullable } else { write };
+            values.iter().try_for_each(|value| write(buffer, value))?;
+        }
+        // The columns have types of Flink, and the function answers in the types of the columns.
+        other => return Err(Failure::new(format!("Flink cannot take {other:?}"))),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn array(element: DataType) -> DataType {
+        DataType::Array(Box::new(element))
+    }
+
+    #[test]
+    fn a_row_of_every_type_survives_both_ways() {
+        let cells = [
+            (DataType::Boolean, Value::Boolean(true)),
+            (DataType::TinyInt, Value::TinyInt(i8::MIN)),
+            (DataType::SmallInt, Value::SmallInt(i16::MIN)),
+            (DataType::Integer, Value::Integer(i32::MIN)),
+            (DataType::BigInt, Value::BigInt(i64::MIN)),
+            (DataType::Float, Value::Float(f32::MIN_POSITIVE)),
+            (DataType::Double, Value::Double(f64::NEG_INFINITY)),
+            (DataType::String, Value::String("käse".to_owned())),
+            (DataType::Bytes, Value::Bytes(vec![0, 255])),
+            (DataType::Integer, Value::Null),
+            (
+                array(array(DataType::String)),
+                Value::Array(vec![
+                    Value::Array(vec![]),
+                    Value::Array(vec![Value::String(String::new()), Value::Null]),
+                ]),
+            ),
+            (
+                array(DataType::Float),
+                Value::Array(vec![Value::Float(0.5)]),
+            ),
+        ];
+        let columns = cells
+            .iter()
+            .map(|(data_type, _)| Column::new("x", data_type.clone()));
+        let columns: Vec<_> = columns.collect();
+        let row: Vec<_> = cells.into_iter().map(|(_, value)| value).collect();
+        let mut buffer = Vec::new();
+        write_row(&mut buffer, &row).unwrap();
+        assert_eq!(read_row(&buffer, &columns).unwrap(), row);
+
+        // Whatever is cut off is noticed, and so is what is too much.
+        for length in 0..buffer.len() {
+            assert!(read_row(&buffer[..length], &columns).is_err(), "{length}");
+        }
+        buffer.push(0);
+        insta::assert_snapshot!(read_row(&buffer, &columns).unwrap_err(), @"the row from Java is longer than its columns");
+    }
+}

@@ -1,0 +1,116 @@
+//! Builds the provider's jar: Java compiled against the jars of Flink, and the native library.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::install::Installation;
+use crate::command;
+use crate::workspace::Workspace;
+
+/// The oldest Java that Flink 2 runs on.
+const JAVA_RELEASE: &str = "11";
+
+/// Where a JVM looks for the native library of this machine within the jar.
+const LIBRARY: &str = "triton/flink/native/linux-x86_64/libtriton_flink.so";
+
+/// What a build makes.
+pub(crate) struct Jars {
+    /// The provider, which users put on their cluster.
+    pub(crate) provider: PathBuf,
+    /// The program that runs SQL files.
+    pub(crate) runner: PathBuf,
+}
+
+impl Jars {
+    pub(super) fn in_folder(folder: &Path) -> Self {
+        Self {
+            provider: folder.join("triton-flink.jar"),
+            runner: folder.join("sql-runner.jar"),
+        }
+    }
+}
+
+pub(super) fn build(
+    workspace: &Workspace,
+    folder: &Path,
+    flink: &Installation,
+    release: bool,
+) -> Result<Jars> {
+    let jars = Jars::in_folder(folder);
+    let mut cargo = command::cargo();
+    cargo.args(["build", "--locked", "--package", "triton-flink", "--lib"]);
+    if release {
+        cargo.arg("--release");
+    }
+    command::run_successfully(cargo.current_dir(&workspace.root))?;
+
+    let stage = folder.join("provider");
+    let java = workspace.root.join("crates/triton-flink/java");
+    compile(flink, &[&java.join("triton/flink")], &stage)?;
+    let library = stage.join(LIBRARY);
+    fs_err::create_dir_all(library.parent().context("the library has a folder")?)?;
+    let profile = if release { "release" } else { "debug" };
+    let built = workspace
+        .target_directory
+        .join(profile)
+        .join("libtriton_flink.so");
+    fs_err::copy(built, &library)?;
+    let services = stage.join("META-INF/services");
+    fs_err::create_dir_all(&services)?;
+    for entry in fs_err::read_dir(java.join("META-INF/services"))? {
+        let entry = entry?;
+        fs_err::copy(entry.path(), services.join(entry.file_name()))?;
+    }
+    pack(&stage, &jars.provider)?;
+
+    let stage = folder.join("runner");
+    compile(flink, &[&workspace.root.join("xtask/java")], &stage)?;
+    pack(&stage, &jars.runner)?;
+    Ok(jars)
+}
+
+/// Compiles every source in the folders to an empty `stage`.
+fn compile(flink: &Installation, sources: &[&Path], stage: &Path) -> Result<()> {
+    if stage.exists() {
+        fs_err::remove_dir_all(stage)?;
+    }
+    fs_err::create_dir_all(stage)?;
+    let mut javac = Command::new("javac");
+    javac
+        .args([
+            "--release",
+            JAVA_RELEASE,
+            "-Xlint:all,-classfile",
+            "-Werror",
+        ])
+        .arg("-classpath")
+        .arg(std::env::join_paths(flink.jars()?)?)
+        .arg("-d")
+        .arg(stage);
+    for folder in sources {
+        for entry in fs_err::read_dir(folder)? {
+            let path = entry?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "java")
+            {
+                javac.arg(path);
+            }
+        }
+    }
+    command::run_successfully(&mut javac)
+        .context("is a JDK of at least version 17 installed, with javac and jar on PATH?")
+}
+
+/// Packs a folder. A cluster may have the last jar open, so the new one takes its place at once.
+fn pack(stage: &Path, jar: &Path) -> Result<()> {
+    let draft = jar.with_extension("draft");
+    let mut command = Command::new("jar");
+    command.args(["--create", "--file"]).arg(&draft);
+    command.arg("-C").arg(stage).arg(".");
+    command::run_successfully(&mut command)?;
+    fs_err::rename(&draft, jar)?;
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! A real Flink cluster on this machine, so that the provider meets Flink itself.
+
+mod build;
+mod cluster;
+mod install;
+mod start;
+mod stop;
+mod version;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+
+use crate::command;
+use crate::lock;
+use crate::workspace::Workspace;
+
+use build::Jars;
+use cluster::{Cluster, Instance};
+use install::Installation;
+use start::Wanted;
+use version::Version;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+    /// The cluster meant, where several run at once
+    #[arg(long, value_name = "NAME", default_value = "default", global = true)]
+    instance: String,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Download Flink into the target directory
+    Install {
+        #[arg(long, value_name = "VERSION", default_value = "2.3")]
+        flink: Version,
+    },
+    /// Build the jar of the provider, with the native library inside
+    Build {
+        /// Build the native library with optimizations, for use
+        #[arg(long)]
+        release: bool,
+    },
+    /// Start a cluster on free ports of this machine and wait until it is ready
+    Start {
+        #[arg(long, value_name = "VERSION", default_value = "2.3")]
+        flink: Version,
+        #[arg(long, value_name = "COUNT", default_value_t = 2)]
+        task_managers: usize,
+        /// The slots of each TaskManager
+        #[arg(long, value_name = "COUNT", default_value_t = 2)]
+        slots: usize,
+        /// Leave the provider out of `lib`, for jobs that bring it along with ADD JAR
+        #[arg(long)]
+        without_provider: bool,
+        /// Further configuration of Flink
+        #[arg(short = 'D', value_name = "KEY=VALUE")]
+        configuration: Vec<String>,
+    },
+    /// Stop the cluster
+    Stop,
+    /// Show the running cluster; fail if there is none
+    Status,
+    /// Run the statements of an SQL file on the cluster
+    Run {
+        file: PathBuf,
+        /// Configuration of Flink for this run
+        #[arg(short = 'D', value_name = "KEY=VALUE")]
+        configuration: Vec<String>,
+    },
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
+    let flink = Flink::find()?;
+    let instance = flink.instance(&arguments.instance);
+    match arguments.task {
+        Task::Install { flink: version } => {
+            flink.install(version)?;
+        }
+        Task::Build { release } => {
+            let jars = flink.build(release)?;
+            println!("the provider is {}", jars.provider.display());
+        }
+        Task::Start {
+            flink: version,
+            task_managers,
+            slots,
+            without_provider,
+            configuration,
+        } => {
+            let jars = Jars::in_folder(&flink.folder);
+            if !jars.provider.exists() {
+                flink.build(false)?;
+            }
+            let cluster = flink.start(
+                &instance,
+                &Wanted {
+                    version,
+                    task_managers,
+                    slots,
+                    provider: (!without_provider).then_some(jars.provider),
+                    configuration: yaml(&configuration)?,
+                },
+            )?;
+            println!("Flink is ready at {}", cluster.address());
+        }
+        Task::Stop => {
+            if !flink.stop(&instance)? {
+                println!("Flink is not running");
+            }
+        }
+        Task::Status => return flink.status(&instance),
+        Task::Run {
+            file,
+            configuration,
+        } => return flink.run_sql(&instance, &file, &configuration),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `key=value` as a line of Flink's configuration.
+fn yaml(pairs: &[String]) -> Result<Vec<String>> {
+    let line = |pair: &String| match pair.split_once('=') {
+        Some((key, value)) => Ok(format!("{key}: {value}")),
+        None => bail!("'-D {pair}': expected KEY=VALUE"),
+    };
+    pairs.iter().map(line).collect()
+}
+
+/// The folder under the target directory that holds Flink, the jars and the clusters.
+pub(crate) struct Flink {
+    workspace: Workspace,
+    folder: PathBuf,
+}
+
+impl Flink {
+    pub(crate) fn find() -> Result<Self> {
+        let workspace = Workspace::find()?;
+        let folder = workspace.target_directory.join("flink");
+        Ok(Self { workspace, folder })
+    }
+
+    pub(crate) fn instance(&self, name: &str) -> Instance {
+        Instance::new(&self.folder, name)
+    }
+
+    fn install(&self, version: Version) -> Result<Installation> {
+        let _lock = lock::wait(&self.folder.join("install.lock"), "installs Flink")?;
+        install::install(&self.folder, version)
+    }
+
+    /// Builds the jars, against the older release's successor: one jar serves both.
+    pub(crate) fn build(&self, release: bool) -> Result<Jars> {
+        let flink = self.install(Version::V2_3)?;
+        let _lock = lock::wait(&self.folder.join("build.lock"), "builds the provider")?;
+        build::build(&self.workspace, &self.folder, &flink, release)
+    }
+
+    fn start(&self, instance: &Instance, wanted: &Wanted) -> Result<Cluster> {
+        let flink = self.install(wanted.version)?;
+        let _lock = instance.lock()?;
+        start::start(&flink, instance, wanted)
+    }
+
+    /// Stops the instance; false if there was none.
+    pub(crate) fn stop(&self, instance: &Instance) -> Result<bool> {
+        let _lock = instance.lock()?;
+        let Some(cluster) = instance.read()? else {
+            return Ok(false);
+        };
+        stop::stop(instance, &cluster)?;
+        println!("stopped Flink at {}", cluster.address());
+        Ok(true)
+    }
+
+    /// Fails (by its exit code) if the cluster does not run.
+    fn status(&self, instance: &Instance) -> Result<ExitCode> {
+        let Some(cluster) = running(instance)? else {
+            println!("Flink is not running; start it with `cargo xtask flink start`");
+            return Ok(ExitCode::FAILURE);
+        };
+        let overview = cluster.overview()?;
+        // Not `println!`, which panics where a reader such as `head` has seen enough.
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "address        {}", cluster.address())?;
+        writeln!(out, "version        {}", overview.flink_version)?;
+        writeln!(out, "job manager    {}", cluster.job_manager.pid)?;
+        for process in &cluster.task_managers {
+            let state = if process.is_alive()? { "" } else { " (ended)" };
+            writeln!(out, "task manager   {}{state}", process.pid)?;
+        }
+        writeln!(
+            out,
+            "slots          {} of {} free",
+            overview.slots_available, overview.slots_total
+        )?;
+        writeln!(out, "running jobs   {}", overview.jobs_running)?;
+        writeln!(out, "logs           {}", instance.part("log").display())?;
+        let provider = Jars::in_folder(&self.folder).provider;
+        writeln!(out, "provider       {}", provider.display())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn run_sql(
+        &self,
+        instance: &Instance,
+        file: &Path,
+        configuration: &[String],
+    ) -> Result<ExitCode> {
+        let Some(cluster) = running(instance)? else {
+            bail!("Flink is not running; start it with `cargo xtask flink start`");
+        };
+        let flink = self.install(cluster.version)?;
+        let mut command = Command::new(flink.script("flink"));
+        command.args(["run", "--class", "SqlRunner"]);
+        for pair in configuration {
+            command.arg(format!("-D{pair}"));
+        }
+        command
+            .arg(Jars::in_folder(&self.folder).runner)
+            .arg(fs_err::canonicalize(file)?);
+        let status = command::run(start::environment(instance, &mut command))?;
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+    }
+}
+
+fn running(instance: &Instance) -> Result<Option<Cluster>> {
+    match instance.read()? {
+        Some(cluster) if cluster.is_alive()? => Ok(Some(cluster)),
+        _ => Ok(None),
+    }
+}
