@@ -1,10 +1,11 @@
-//! Runs every test of the workspace, with a real Triton for those that need one.
+//! Runs every test of the workspace, with a real Triton and a real Flink for those that need one.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 
 use crate::command;
+use crate::flink::Flink;
 use crate::triton::Triton;
 
 /// How `triton-test-support` learns of the server; a dependency on it would make this command
@@ -17,6 +18,9 @@ const XTASK: &str = "TRITON_TEST_XTASK";
 /// Tests that find this in their environment run NVIDIA's client with the Python it names.
 const PYTHON_CLIENT: &str = "TRITON_TEST_PYTHON_CLIENT";
 
+/// Its tests run SQL on a cluster, which takes the provider from its jar.
+const FLINK_PACKAGE: &str = "triton-flink";
+
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let triton = Triton::find()?;
     let _turn = triton.wait_for_test_run()?;
@@ -24,9 +28,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let python_client = triton.install_python_client()?;
     // Not the server that a person may have started: its models and its state are theirs.
     let instance = triton.instance("test");
-    let _stopping = Stopping(&triton);
+    let flink = Flink::find()?;
+    let _stopping = Stopping {
+        triton: &triton,
+        flink: &flink,
+    };
     // A test run that was killed leaves its servers, with whatever its tests did to them.
     triton.stop_test_servers()?;
+    flink.stop_test_clusters()?;
+    if is_tested(FLINK_PACKAGE, arguments) {
+        flink.build(false)?;
+    }
     let server = triton.start(&instance, &triton.example_models(), None)?;
     let version = server.version()?;
 
@@ -42,6 +54,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         .env(XTASK, std::env::current_exe()?);
     let status = command::run(&mut test)?;
 
+    flink.stop_test_clusters()?;
     triton.stop_test_servers()?;
     let endpoint = server.endpoint();
     if status.success() {
@@ -54,14 +67,25 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
 }
 
 /// Stops the servers where the run ends early: by an error, an interrupt or a panic.
-struct Stopping<'a>(&'a Triton);
+struct Stopping<'a> {
+    triton: &'a Triton,
+    flink: &'a Flink,
+}
 
 impl Drop for Stopping<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.0.stop_test_servers() {
+        if let Err(error) = self.flink.stop_test_clusters() {
+            eprintln!("cannot stop Flink after the tests: {error:#}");
+        }
+        if let Err(error) = self.triton.stop_test_servers() {
             eprintln!("cannot stop Triton after the tests: {error:#}");
         }
     }
+}
+
+/// Whether the tests of a package are among those to run.
+fn is_tested(package: &str, arguments: &[String]) -> bool {
+    !chooses_packages(arguments) || arguments.iter().any(|argument| argument.contains(package))
 }
 
 /// `--workspace` would win over a choice of packages.

@@ -33,12 +33,10 @@ fn advice(refused: &str) -> String {
         "DECIMAL" => "use DOUBLE, or STRING where every digit counts, and CAST the column",
         "CHAR" | "VARCHAR" => "use STRING",
         "BINARY" | "VARBINARY" => "use BYTES",
-        "DATE" => "use STRING, or INT days, and CAST the column",
-        "TIME" => "use STRING, or INT milliseconds, and CAST the column",
-        "TIMESTAMP" | "TIMESTAMP_LTZ" => {
-            "use STRING, or BIGINT milliseconds as UNIX_TIMESTAMP gives seconds, and CAST the column"
+        "DATE" | "TIME" | "TIMESTAMP" | "TIMESTAMP_LTZ" | "INTERVAL" => {
+            "use STRING, or BIGINT counted from a day of your choice, and convert the column in \
+             the query"
         }
-        "INTERVAL" => "use BIGINT and CAST the column",
         "ROW" => "use a column for each field",
         "MAP" | "MULTISET" => "use an ARRAY of the keys and one of the values",
         _ => "use a column of another type",
@@ -67,7 +65,7 @@ mod tests {
         let refused = |text| parse(text).unwrap_err();
         insta::assert_snapshot!(refused("DECIMAL(10, 2)"), @"no tensor holds DECIMAL(10, 2): use DOUBLE, or STRING where every digit counts, and CAST the column");
         insta::assert_snapshot!(refused("VARCHAR(20)"), @"no tensor holds VARCHAR(20): use STRING");
-        insta::assert_snapshot!(refused("TIMESTAMP(3) *ROWTIME*"), @"no tensor holds TIMESTAMP(3) *ROWTIME*: use STRING, or BIGINT milliseconds as UNIX_TIMESTAMP gives seconds, and CAST the column");
+        insta::assert_snapshot!(refused("TIMESTAMP(3) *ROWTIME*"), @"no tensor holds TIMESTAMP(3) *ROWTIME*: use STRING, or BIGINT counted from a day of your choice, and convert the column in the query");
         insta::assert_snapshot!(refused("ROW<`a` INT>"), @"no tensor holds ROW<`a` INT>: use a column for each field");
         insta::assert_snapshot!(refused("ARRAY<MAP<STRING, INT>>"), @"no tensor holds MAP<STRING, INT>: use an ARRAY of the keys and one of the values");
     }

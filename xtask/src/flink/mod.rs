@@ -69,6 +69,9 @@ enum Task {
     /// Run the statements of an SQL file on the cluster
     Run {
         file: PathBuf,
+        /// Go on with the next statement after one that failed
+        #[arg(long)]
+        keep_going: bool,
         /// Configuration of Flink for this run
         #[arg(short = 'D', value_name = "KEY=VALUE")]
         configuration: Vec<String>,
@@ -117,8 +120,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         Task::Status => return flink.status(&instance),
         Task::Run {
             file,
+            keep_going,
             configuration,
-        } => return flink.run_sql(&instance, &file, &configuration),
+        } => return flink.run_sql(&instance, &file, keep_going, &configuration),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -131,6 +135,9 @@ fn yaml(pairs: &[String]) -> Result<Vec<String>> {
     };
     pairs.iter().map(line).collect()
 }
+
+/// The clusters of test runs, which they start themselves.
+const TEST_INSTANCES: [&str; 2] = ["test", "test-older"];
 
 /// The folder under the target directory that holds Flink, the jars and the clusters.
 pub(crate) struct Flink {
@@ -178,6 +185,14 @@ impl Flink {
         Ok(true)
     }
 
+    /// Stops the clusters that tests start.
+    pub(crate) fn stop_test_clusters(&self) -> Result<()> {
+        for name in TEST_INSTANCES {
+            self.stop(&self.instance(name))?;
+        }
+        Ok(())
+    }
+
     /// Fails (by its exit code) if the cluster does not run.
     fn status(&self, instance: &Instance) -> Result<ExitCode> {
         let Some(cluster) = running(instance)? else {
@@ -210,6 +225,7 @@ impl Flink {
         &self,
         instance: &Instance,
         file: &Path,
+        keep_going: bool,
         configuration: &[String],
     ) -> Result<ExitCode> {
         let Some(cluster) = running(instance)? else {
@@ -224,6 +240,9 @@ impl Flink {
         command
             .arg(Jars::in_folder(&self.folder).runner)
             .arg(fs_err::canonicalize(file)?);
+        if keep_going {
+            command.arg("--continue");
+        }
         let status = command::run(start::environment(instance, &mut command))?;
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))

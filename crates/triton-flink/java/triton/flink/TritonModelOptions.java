@@ -46,12 +46,12 @@ final class TritonModelOptions {
                 option(
                         "sequence-id",
                         null,
-                        "ID of the sequence that requests to a stateful model (https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/architecture.html#stateful-models) belong to; the model keeps one state for each ID. Sent as a string of at most 128 bytes. With sequence-id-auto-increment it is what every generated ID begins with, and may have at most 96 bytes."));
+                        "ID of the sequence that requests to a stateful model (https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/architecture.html#stateful-models) belong to; the model keeps one state for each ID. Sent as a string of at most 128 bytes. With sequence-id-auto-increment it is what every generated ID begins with, and may have at most 96 bytes, or 52 where sequence-id-scope is run."));
         OPTIONAL.add(
                 option(
                         "sequence-id-auto-increment",
                         "false",
-                        "Gives every request a sequence ID of its own, {sequence-id}-{subtask-index}-{counter}, so that parallel subtasks never share the state of a model. The counter begins anew whenever a subtask is opened, where sequence-id-counter-init-strategy says. Needs sequence-id."));
+                        "Gives every request a sequence ID of its own, {sequence-id}-{subtask-index}-{counter}, so that parallel subtasks never share the state of a model; with sequence-key, every sequence of a key. The counter begins anew whenever a subtask is opened, where sequence-id-counter-init-strategy says. Needs sequence-id."));
         OPTIONAL.add(
                 option(
                         "sequence-id-counter-init-strategy",
@@ -59,14 +59,74 @@ final class TritonModelOptions {
                         "Where the counter of generated sequence IDs begins when a subtask is opened. ZERO makes a restarted subtask repeat the IDs of its predecessor, which is safe where each request starts its sequence anew. EPOCH_MILLIS and NANO_TIME begin at the wall-clock time since 1970, in milliseconds or nanoseconds, so that a restart goes on above the IDs used before, on another machine too, as long as clocks are not set back; with EPOCH_MILLIS also only as long as a subtask sends fewer than 1000 requests a second."));
         OPTIONAL.add(
                 option(
+                        "sequence-id-scope",
+                        "subtask",
+                        "What generated sequence IDs are unique within. With subtask a restarted or resubmitted job repeats the IDs of the run before. With run they are {sequence-id}-{run}-{subtask-index}-{counter}, where the run is told apart from every other by the engine's job and attempt, or else by a UUID of version 7 taken anew whenever a subtask is opened: no restart, rescaling, second job or clock that is set back repeats them."));
+        OPTIONAL.add(
+                option(
+                        "sequence-key",
+                        null,
+                        "The input columns whose values tell one entity from another: a call, a sensor, a vehicle. Each distinct key within a subtask then has a sequence of its own, whose rows are sent one after the other, in the order of their arrival; different keys go side by side. Several columns are separated by semicolons. A key column is sent to the model only if the model has an input tensor of its name. Needs sequence-id-auto-increment; all rows of a key must reach the same subtask."));
+        OPTIONAL.add(
+                option(
+                        "sequence-end-column",
+                        null,
+                        "A BOOLEAN input column that is true in the last row of a sequence; the next row of that key starts a new one. NULL counts as false."));
+        OPTIONAL.add(
+                option(
+                        "sequence-max-length",
+                        null,
+                        "The most rows of a sequence: the row of this number ends it, and the next row of its key starts a new one."));
+        OPTIONAL.add(
+                option(
+                        "sequence-idle-timeout",
+                        null,
+                        "How long a key may be without a row before its sequence counts as over, so that its next row starts a new one. Time in which the server keeps rows waiting does not count. It must be shorter than the max_sequence_idle_microseconds of the model, of which three quarters are taken where nothing is given. Bounded input, such as a file, knows no such time unless it is given."));
+        OPTIONAL.add(
+                option(
+                        "sequence-max-open",
+                        null,
+                        "The most sequences that a subtask has open at once; further keys wait for one to end. Where nothing is given, the subtasks share what the model can keep: its max_candidate_sequences, or its number of slots with the direct strategy. The server itself would hold further sequences back without any limit or error."));
+        OPTIONAL.add(
+                option(
+                        "sequence-recovery",
+                        "fail",
+                        "What is done when the server has lost the state of a sequence, or may have spoilt it: it has idled out, the model was reloaded, the server restarted, a request failed and may have been executed. fail fails the row that met it. restart starts a new sequence with that row. replay sends the rows of the sequence so far again, in a new sequence, drops their answers and goes on as if nothing had happened. The old sequence ID is never used again."));
+        OPTIONAL.add(
+                option(
+                        "sequence-replay-limit",
+                        "1000",
+                        "The most rows of a sequence that are kept for a replay."));
+        OPTIONAL.add(
+                option(
+                        "sequence-replay-max-bytes",
+                        "1048576",
+                        "The most bytes of tensors of a sequence that are kept for a replay."));
+        OPTIONAL.add(
+                option(
+                        "sequence-replay-overflow",
+                        "fail",
+                        "What is done with a sequence that would have to be replayed and has more rows or bytes than are kept: fail or restart, as sequence-recovery describes them."));
+        OPTIONAL.add(
+                option(
+                        "sequence-replay-compare",
+                        "false",
+                        "Compares the answers of a replay with those that were given before, by a digest kept for each row. A model that answers differently fails the row: its state cannot be rebuilt. For models whose answers depend on nothing but the rows of the sequence."));
+        OPTIONAL.add(
+                option(
+                        "sequence-key-redacted",
+                        "false",
+                        "Shows a digest in place of each key in logs and errors, for keys that others must not read. Equal keys have equal digests within a run."));
+        OPTIONAL.add(
+                option(
                         "sequence-start",
                         "false",
-                        "Marks every request as the first one of its sequence: the model forgets what it knew of the ID. With sequence-id-auto-increment it counts as true unless given, and cannot be set to false, because the server refuses a new ID that does not start."));
+                        "Marks every request as the first one of its sequence: the model forgets what it knew of the ID. With sequence-id-auto-increment it counts as true unless given, and cannot be set to false, because the server refuses a new ID that does not start. With sequence-key it cannot be given: the first row of each sequence is marked."));
         OPTIONAL.add(
                 option(
                         "sequence-end",
                         "false",
-                        "Marks every request as the last one of its sequence: the server frees the slot of the ID. With sequence-id-auto-increment it counts as true unless given, and cannot be set to false, because each ID is used once and would hold its slot until it idles out."));
+                        "Marks every request as the last one of its sequence: the server frees the slot of the ID. With sequence-id-auto-increment it counts as true unless given, and cannot be set to false, because each ID is used once and would hold its slot until it idles out. With sequence-key it cannot be given: the last row of each sequence is marked."));
         OPTIONAL.add(
                 option(
                         "compression",

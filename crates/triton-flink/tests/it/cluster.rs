@@ -1,0 +1,147 @@
+//! A Flink cluster for tests: a JobManager and two TaskManagers with two slots each.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::sync::{Mutex, OnceCell};
+use tokio::time::timeout;
+
+/// Starting Java's programs and running a few jobs takes far less, unless the machine is busy.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// A cluster that is started when the first test needs it, and stopped by `cargo xtask test`.
+pub(crate) struct Cluster {
+    instance: &'static str,
+    /// Where its REST API is.
+    pub(crate) address: String,
+    /// Where its logs are.
+    pub(crate) logs: String,
+    /// The jar for ADD JAR.
+    pub(crate) provider: String,
+    /// Each run is a Java program: two at once only take turns.
+    turn: Mutex<()>,
+}
+
+impl Cluster {
+    /// The cluster that all tests share; the provider is not in its `lib`.
+    pub(crate) async fn shared() -> &'static Cluster {
+        static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+        let start = || Cluster::start("test", &["--without-provider"]);
+        SHARED.get_or_init(start).await
+    }
+
+    pub(crate) async fn start(instance: &'static str, arguments: &[&str]) -> Cluster {
+        let start = [&["start"], arguments].concat();
+        let (started, output) = xtask(instance, &start).await;
+        assert!(started, "{output}");
+        let (_, status) = xtask(instance, &["status"]).await;
+        let entry = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_else(|| panic!("no '{name}' in\n{status}"))
+                .trim()
+                .to_owned()
+        };
+        Cluster {
+            instance,
+            address: entry("address"),
+            logs: entry("logs"),
+            provider: entry("provider"),
+            turn: Mutex::new(()),
+        }
+    }
+
+    /// Runs the statements of a user who brings the provider along.
+    pub(crate) async fn run(&self, sql: &str) -> Output {
+        self.run_as_it_is(&format!("ADD JAR '{}';\n{sql}", self.provider))
+            .await
+    }
+
+    pub(crate) async fn run_as_it_is(&self, sql: &str) -> Output {
+        let _turn = self.turn.lock().await;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, sql).unwrap();
+        let path = file.path().to_str().unwrap();
+        let (succeeded, text) = xtask(self.instance, &["run", "--keep-going", path]).await;
+        Output { succeeded, text }
+    }
+
+    /// What the REST API answers.
+    pub(crate) async fn get(&self, path: &str) -> serde_json::Value {
+        let url = format!("{}{path}", self.address);
+        let response = reqwest::get(&url).await.unwrap();
+        let text = response.text().await.unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{url}: {error}: {text}"))
+    }
+
+    pub(crate) async fn stop(&self) {
+        let (stopped, output) = xtask(self.instance, &["stop"]).await;
+        assert!(stopped, "{output}");
+    }
+}
+
+/// What a run printed.
+pub(crate) struct Output {
+    pub(crate) succeeded: bool,
+    pub(crate) text: String,
+}
+
+impl Output {
+    /// The rows of all results, without the column that tells inserts from retractions.
+    pub(crate) fn rows(&self) -> Vec<Vec<String>> {
+        let lines = self.text.lines().filter_map(|line| {
+            let cells = line.strip_prefix("| +I |")?.strip_suffix('|')?;
+            Some(cells.split('|').map(|cell| cell.trim().to_owned()))
+        });
+        let rows: Vec<Vec<String>> = lines.map(Iterator::collect).collect();
+        assert!(!rows.is_empty(), "{}", self.text);
+        rows
+    }
+
+    /// The messages of the statements that failed.
+    pub(crate) fn errors(&self) -> Vec<&str> {
+        let errors = self
+            .text
+            .split("[ERROR] Could not execute SQL statement. Reason:\n");
+        errors
+            .skip(1)
+            .map(|error| {
+                let end = error
+                    .find("\nJob has been submitted")
+                    .unwrap_or(error.len());
+                error[..end].trim_end()
+            })
+            .collect()
+    }
+
+    /// The job of the last statement.
+    pub(crate) fn job(&self) -> &str {
+        let job = self
+            .text
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("job "));
+        job.unwrap_or_else(|| panic!("no job in\n{}", self.text))
+    }
+}
+
+async fn xtask(instance: &str, arguments: &[&str]) -> (bool, String) {
+    let program = std::env::var("TRITON_TEST_XTASK").unwrap_or_else(|_| {
+        panic!("this test needs a Flink cluster: run the tests with `cargo xtask test`")
+    });
+    let output = Command::new(program)
+        .args(["flink", "--instance", instance])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(LIMIT, output).await;
+    let output = output
+        .unwrap_or_else(|_| panic!("flink {arguments:?} took more than {LIMIT:?}"))
+        .unwrap();
+    let mut text = String::from_utf8(output.stdout).unwrap();
+    if !output.status.success() {
+        text.push_str(&String::from_utf8(output.stderr).unwrap());
+    }
+    (output.status.success(), text)
+}

@@ -1,0 +1,13 @@
+//! The provider on a real Flink cluster, with a real Triton where the model is one of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something unexpected comes"
+)]
+
+mod cluster;
+mod failures;
+mod older_flink;
+mod running_job;
+mod seed;
+mod types;

@@ -1,0 +1,85 @@
+//! A job that runs on: what Flink shows of it, and what is left when it is cancelled.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use triton_test_support::live_endpoint;
+
+use crate::cluster::Cluster;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn flink_shows_metrics_and_logs_and_cancelling_ends_everything() {
+    let cluster = Cluster::shared().await;
+    let sql = format!(
+        "CREATE TABLE readings (x INT) WITH ('connector' = 'datagen', 'rows-per-second' = '100');
+         CREATE TABLE sums (x INT, total INT, id STRING) WITH ('connector' = 'blackhole');
+         CREATE MODEL m INPUT (`value` INT) OUTPUT (`sum` INT, correlation_id STRING) WITH (
+           'provider' = 'triton', 'endpoint' = '{}', 'model-name' = 'accumulate',
+           'sequence-id' = 'metrics', 'sequence-id-auto-increment' = 'true');
+         INSERT INTO sums SELECT x, `sum`, correlation_id
+           FROM ML_PREDICT(TABLE readings, MODEL m, DESCRIPTOR(x));",
+        live_endpoint()
+    );
+    let output = cluster.run(&sql).await;
+    assert!(output.succeeded, "{}", output.text);
+    let job = output.job();
+
+    let operator = operator(cluster, job).await;
+    let metrics = format!("/jobs/{job}/vertices/{operator}/subtasks/metrics");
+    let prefix = "MLPredictTableFunction[2].triton";
+    let value = async |name: &str| {
+        let found = cluster.get(&format!("{metrics}?get={prefix}.{name}")).await;
+        found[0]["sum"].as_f64()
+    };
+    wait_until("rows are counted", async || {
+        value("successes").await.is_some_and(|rows| rows > 100.0)
+    })
+    .await;
+    assert!(value("requests").await.unwrap() > 100.0);
+    assert!(value("latencyMs_p99").await.unwrap() > 0.0);
+    assert_eq!(value("failures").await, Some(0.0));
+
+    let url = format!("{}/jobs/{job}?mode=cancel", cluster.address);
+    let cancelled = reqwest::Client::new().patch(url).send().await.unwrap();
+    assert!(cancelled.status().is_success());
+    wait_until("the job is cancelled", async || {
+        cluster.get(&format!("/jobs/{job}")).await["state"] == "CANCELED"
+    })
+    .await;
+
+    let mut log = String::new();
+    for entry in std::fs::read_dir(&cluster.logs).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().contains("taskexecutor") {
+            log.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+    for subtask in 0..4 {
+        let begun = format!("subtask {subtask} of 4, attempt 0 job=\"{job}\"");
+        let line = log.lines().find(|line| line.contains(&begun));
+        let line = line.unwrap_or_else(|| panic!("no line has '{begun}'"));
+        assert!(line.contains(" INFO  triton.flink."), "{line}");
+    }
+}
+
+/// The vertex of the job that asks the model.
+async fn operator(cluster: &Cluster, job: &str) -> String {
+    let description = cluster.get(&format!("/jobs/{job}")).await;
+    let vertices = description["vertices"].as_array().unwrap();
+    let asks = |vertex: &&Value| vertex["name"].as_str().unwrap().contains("MLPredict");
+    let vertex = vertices.iter().find(asks).unwrap();
+    assert_eq!(vertex["parallelism"], 4);
+    vertex["id"].as_str().unwrap().to_owned()
+}
+
+async fn wait_until(what: &str, attempt: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !attempt().await {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(LIMIT, waiting).await;
+    assert!(in_time.is_ok(), "waited {LIMIT:?} until {what}");
+}

@@ -1,0 +1,101 @@
+//! Every type of a column, to a model and back.
+
+use triton_embedded::{
+    DataType, EmbeddedTriton, Model, ModelConfig, ModelError, ModelRequest, Tensor,
+};
+
+use crate::cluster::Cluster;
+
+/// Gives back what it gets, whatever its type.
+struct Mirror;
+
+const TENSORS: [(&str, DataType, &[i64]); 12] = [
+    ("a_boolean", DataType::Bool, &[1]),
+    ("a_tinyint", DataType::Int8, &[1]),
+    ("a_smallint", DataType::Int16, &[1]),
+    ("an_int", DataType::Int32, &[1]),
+    ("a_bigint", DataType::Int64, &[1]),
+    ("a_float", DataType::Fp32, &[1]),
+    ("a_double", DataType::Fp64, &[1]),
+    ("a_string", DataType::Bytes, &[1]),
+    ("some_bytes", DataType::Bytes, &[1]),
+    ("floats", DataType::Fp32, &[-1]),
+    ("words", DataType::Bytes, &[-1]),
+    ("matrix", DataType::Int64, &[-1, -1]),
+];
+
+impl Model for Mirror {
+    type State = ();
+
+    fn config(&self) -> ModelConfig {
+        let config = ModelConfig::new("mirror").max_batch_size(4);
+        TENSORS
+            .iter()
+            .fold(config, |config, (name, datatype, dims)| {
+                config.input(*name, *datatype, dims.to_vec()).output(
+                    *name,
+                    *datatype,
+                    dims.to_vec(),
+                )
+            })
+    }
+
+    fn execute(&self, request: &ModelRequest, (): &mut ()) -> Result<Vec<Tensor>, ModelError> {
+        let tensors = TENSORS
+            .iter()
+            .map(|(name, ..)| request.input(name).cloned());
+        tensors.collect()
+    }
+}
+
+#[tokio::test]
+async fn every_type_survives_the_way_to_the_model_and_back() {
+    let server = EmbeddedTriton::builder().model(Mirror).start().unwrap();
+    let columns = [
+        ("a_boolean", "BOOLEAN"),
+        ("a_tinyint", "TINYINT"),
+        ("a_smallint", "SMALLINT"),
+        ("an_int", "INT"),
+        ("a_bigint", "BIGINT"),
+        ("a_float", "FLOAT"),
+        ("a_double", "DOUBLE"),
+        ("a_string", "STRING"),
+        ("some_bytes", "BYTES"),
+        ("floats", "ARRAY<FLOAT>"),
+        ("words", "ARRAY<STRING>"),
+        ("matrix", "ARRAY<ARRAY<BIGINT>>"),
+    ];
+    let list = |column: &dyn Fn(&str, &str) -> String| {
+        let columns = columns
+            .iter()
+            .map(|(name, data_type)| column(name, data_type));
+        columns.collect::<Vec<_>>().join(", ")
+    };
+    let sql = format!(
+        "CREATE TEMPORARY VIEW given AS SELECT
+           TRUE AS a_boolean, CAST(-128 AS TINYINT) AS a_tinyint, CAST(-32768 AS SMALLINT) AS a_smallint,
+           -2147483648 AS an_int, CAST(9007199254740993 AS BIGINT) AS a_bigint,
+           CAST(0.1 AS FLOAT) AS a_float, CAST(-1e300 AS DOUBLE) AS a_double,
+           -- Longer than any buffer is at first.
+           CAST(REPEAT('käse ', 50000) AS STRING) AS a_string,
+           CAST(x'00ff' AS BYTES) AS some_bytes,
+           ARRAY[CAST(1.5 AS FLOAT), CAST(-2.5 AS FLOAT)] AS floats,
+           ARRAY[CAST('a' AS STRING), CAST('' AS STRING)] AS words,
+           ARRAY[ARRAY[CAST(1 AS BIGINT), CAST(2 AS BIGINT)], ARRAY[CAST(3 AS BIGINT), CAST(4 AS BIGINT)]] AS matrix;
+         CREATE MODEL mirror INPUT ({}) OUTPUT ({}) WITH (
+           'provider' = 'triton', 'endpoint' = '{}', 'model-name' = 'mirror', 'output-names' = '{}');
+         SELECT out_a_boolean, out_a_tinyint, out_a_smallint, out_an_int, out_a_bigint, out_a_float,
+           out_a_double, out_a_string = a_string AS same, CHAR_LENGTH(out_a_string) AS length,
+           out_some_bytes, out_floats, out_words, out_matrix
+         FROM ML_PREDICT(TABLE given, MODEL mirror, DESCRIPTOR({}));",
+        list(&|name, data_type| format!("{name} {data_type}")),
+        list(&|name, data_type| format!("out_{name} {data_type}")),
+        server.endpoint(),
+        list(&|name, _| format!("out_{name}:{name}")).replace(", ", ","),
+        list(&|name, _| name.to_owned()),
+    );
+    let output = Cluster::shared().await.run(&sql).await;
+    assert!(output.succeeded, "{}", output.text);
+    let rows: Vec<String> = output.rows().iter().map(|row| row.join(" | ")).collect();
+    insta::assert_snapshot!(rows.join("\n"), @"TRUE | -128 | -32768 | -2147483648 | 9007199254740993 | 0.1 | -1.0E300 | TRUE | 250000 | x'00ff' | [1.5, -2.5] | [a, ] | [[1, 2], [3, 4]]");
+}
