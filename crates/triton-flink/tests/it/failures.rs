@@ -45,7 +45,8 @@ async fn a_wrong_model_is_refused_while_the_query_is_planned() {
         case(
             1,
             SUM,
-            "'endpiont' = 'http://localhost:8000', 'timeout' = 'soon'",
+            "'endpiont' = 'http://localhost:8000', 'timeout' = 'soon', \
+             'custom-headers' = 'X-Key:canary', 'auth-token' = 'canary'",
             QUERY,
         ),
         case(
@@ -62,6 +63,7 @@ async fn a_wrong_model_is_refused_while_the_query_is_planned() {
         ),
     ];
     let output = Cluster::shared().await.run(&sql.concat()).await;
+    assert!(!output.text.contains("canary"), "{}", output.text);
     insta::assert_snapshot!(messages(&output, "http://ENDPOINT"), @r"
     org.apache.flink.table.api.ValidationException: 4 problems in the options:
       - option 'endpoint' is required: set it to the http or https address of a Triton server, such as 'http://localhost:8000'

@@ -2,6 +2,7 @@ package triton.flink;
 
 import java.time.Duration;
 import org.apache.flink.configuration.ReadableConfig;
+import org.apache.flink.table.api.ValidationException;
 import org.apache.flink.table.api.config.ExecutionConfigOptions;
 import org.apache.flink.table.api.config.MLPredictRuntimeConfigOptions;
 import org.apache.flink.table.catalog.ResolvedCatalogModel;
@@ -28,10 +29,27 @@ public class TritonModelProvider implements AsyncPredictRuntimeProvider {
                                         configuration.get(
                                                 ExecutionConfigOptions
                                                         .TABLE_EXEC_ASYNC_ML_PREDICT_TIMEOUT));
+        byte[] description = ModelDescription.of(model, timeout);
+        check(description);
         return new TritonPredictFunction(
-                ModelDescription.of(model, timeout),
+                description,
                 ModelDescription.types(model.getResolvedInputSchema()),
                 ModelDescription.types(model.getResolvedOutputSchema()));
+    }
+
+    /**
+     * Lets Rust check options and columns, so that every problem is told at once, and in the words
+     * that users of the other front ends read, too.
+     */
+    private static void check(byte[] description) {
+        NativeLibrary.load();
+        try {
+            NativeLibrary.check(description);
+        } catch (TritonException error) {
+            throw new ValidationException(error.getMessage());
+        } finally {
+            NativeLog.write();
+        }
     }
 
     @Override

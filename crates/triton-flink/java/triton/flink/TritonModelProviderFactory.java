@@ -1,9 +1,7 @@
 package triton.flink;
 
-import java.time.Duration;
 import java.util.Set;
 import org.apache.flink.configuration.ConfigOption;
-import org.apache.flink.table.api.ValidationException;
 import org.apache.flink.table.factories.ModelProviderFactory;
 import org.apache.flink.table.ml.ModelProvider;
 
@@ -11,16 +9,8 @@ import org.apache.flink.table.ml.ModelProvider;
 public class TritonModelProviderFactory implements ModelProviderFactory {
     @Override
     public ModelProvider createModelProvider(Context context) {
-        // All options and columns are checked in Rust, so that every problem is told at once and
-        // in the words that users of the other front ends read, too.
-        NativeLibrary.load();
-        try {
-            NativeLibrary.check(ModelDescription.of(context.getCatalogModel(), Duration.ZERO));
-        } catch (TritonException error) {
-            throw new ValidationException(error.getMessage());
-        } finally {
-            NativeLog.write();
-        }
+        // Options are checked when the function is made: if this method fails, Flink shows all of
+        // them to the user, and among them such as nobody should see.
         return new TritonModelProvider(context.getConfiguration());
     }
 

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
-use triton_model_fn::{Column, InferenceFunction, ModelFunction as _, Prediction, Subtask, Value};
+use triton_model_fn::{Column, ModelFunction, Prediction, Subtask, Value};
 
 use crate::description::Description;
 use crate::events::Events;
@@ -20,11 +20,13 @@ use crate::flink_metrics::{FunctionRecorder, Recorded};
 use crate::row_wire::{read_row, write_row};
 use crate::runtime::{self, Lease};
 
+#[cfg(test)]
+mod tests;
+
 /// The call that opens the function; every other is the number of a row.
 const OPENING: u64 = u64::MAX;
 
 /// A function and its calls.
-#[derive(Debug)]
 pub(crate) struct Function {
     shared: Arc<Shared>,
     runtime: Handle,
@@ -32,9 +34,8 @@ pub(crate) struct Function {
 }
 
 /// What the calls use.
-#[derive(Debug)]
 struct Shared {
-    function: InferenceFunction,
+    function: Box<dyn ModelFunction>,
     subtask: Subtask,
     inputs: Vec<Column>,
     row_timeout: Option<Duration>,
@@ -53,13 +54,23 @@ struct Calls {
 
 impl Function {
     pub(crate) fn new(description: Description, subtask: Subtask) -> Result<Self, Failure> {
-        let function = description.function()?;
+        let function = Box::new(description.function()?);
+        let row_timeout = description.row_timeout.map(shortly_before);
+        Self::with(function, description.schema.inputs, row_timeout, subtask)
+    }
+
+    fn with(
+        function: Box<dyn ModelFunction>,
+        inputs: Vec<Column>,
+        row_timeout: Option<Duration>,
+        subtask: Subtask,
+    ) -> Result<Self, Failure> {
         let (runtime, lease) = runtime::lease()?;
         let shared = Shared {
             function,
             subtask,
-            inputs: description.schema.inputs,
-            row_timeout: description.row_timeout.map(shortly_before),
+            inputs,
+            row_timeout,
             events: Events::default(),
             recorder: FunctionRecorder::new(),
         };
