@@ -47,10 +47,15 @@ const fn shown(name: &'static str, kind: Kind, source: &'static str) -> Shown {
 
 const fn rows(name: &'static str, result: &'static str) -> Shown {
     Shown {
-        name,
-        kind: Kind::Counter,
-        source: "triton_function_rows_total",
         label: Some(("result", result)),
+        ..shown(name, Kind::Counter, "triton_function_rows_total")
+    }
+}
+
+const fn sequences(name: &'static str, event: &'static str) -> Shown {
+    Shown {
+        label: Some(("event", event)),
+        ..shown(name, Kind::Counter, "triton_function_sequence_events_total")
     }
 }
 
@@ -62,6 +67,14 @@ pub(crate) static SHOWN: &[Shown] = &[
     shown("requests", Kind::Counter, "triton_function_calls_total"),
     shown("retries", Kind::Counter, "triton_function_retries_total"),
     shown("requestsInFlight", Kind::Gauge, "triton_function_in_flight"),
+    shown(
+        "openSequences",
+        Kind::Gauge,
+        "triton_function_open_sequences",
+    ),
+    sequences("sequencesReplayed", "replayed"),
+    sequences("sequencesRestarted", "restarted"),
+    sequences("sequencesFailed", "failed"),
     shown(
         "circuitBreakerState",
         Kind::Gauge,
@@ -91,6 +104,11 @@ const WINDOW: usize = 1024;
 impl FunctionRecorder {
     pub(crate) fn new() -> Self {
         Self(SHOWN.iter().map(|_| Slot::default()).collect())
+    }
+
+    /// Runs code that counts.
+    pub(crate) fn during<T>(&self, code: impl FnOnce() -> T) -> T {
+        with_local_recorder(self, code)
     }
 
     /// The value of a counter or gauge.
@@ -185,7 +203,7 @@ impl<F: Future> Future for Recorded<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let Self { recorder, future } = &mut *self;
-        with_local_recorder(recorder, || future.as_mut().poll(context))
+        recorder.during(|| future.as_mut().poll(context))
     }
 }
 

@@ -30,4 +30,5 @@ mod native;
 mod registry;
 mod row_wire;
 mod runtime;
+mod task;
 mod wire;

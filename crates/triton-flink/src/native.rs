@@ -8,17 +8,16 @@
 )]
 
 use jni::errors::ErrorPolicy;
-use jni::objects::{JByteArray, JClass, JDoubleArray, JString};
+use jni::objects::{JByteArray, JClass, JDoubleArray};
 use jni::strings::JNIString;
 use jni::sys::{jdouble, jint, jlong};
 use jni::{Env, NativeMethod, jni_str, native_method};
-use triton_model_fn::Subtask;
 
 use crate::description::Description;
 use crate::failure::Failure;
 use crate::function::Function;
 use crate::wire::{put_bytes, put_count};
-use crate::{flink_metrics, logging, registry};
+use crate::{flink_metrics, logging, registry, task};
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -66,7 +65,7 @@ native_methods! {
     fn set_log_level(level: jint);
     fn take_log() -> [jbyte];
     fn check(description: [jbyte]);
-    fn create(description: [jbyte], index: jint, parallelism: jint, attempt: jint, job: JString) -> jlong;
+    fn create(description: [jbyte], task: [jbyte]) -> jlong;
     fn open(function: jlong);
     fn predict(function: jlong, row_number: jlong, row: [jbyte], length: jint);
     fn cancel(function: jlong, row_number: jlong);
@@ -106,18 +105,10 @@ fn create(
     env: &mut Env<'_>,
     _: JClass<'_>,
     description: JByteArray<'_>,
-    index: jint,
-    parallelism: jint,
-    attempt: jint,
-    job: JString<'_>,
+    task: JByteArray<'_>,
 ) -> Result<jlong> {
     let description = Description::read(&env.convert_byte_array(description)?)?;
-    let number = |number: jint| {
-        u32::try_from(number).map_err(|_| Failure::new(format!("{number} is no subtask's number")))
-    };
-    let subtask = Subtask::new(number(index)?, number(parallelism)?, number(attempt)?)?;
-    let job = job.try_to_string(env)?;
-    tracing::info!(%subtask, job, "runs in Flink");
+    let subtask = task::read(&env.convert_byte_array(task)?)?;
     Ok(registry::add(Function::new(description, subtask)?).cast_signed())
 }
 

@@ -2,16 +2,14 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
-use triton_model_fn::{Column, ModelFunction, Prediction, Subtask, Value};
+use triton_model_fn::{Column, Error, InferenceFunction, ModelFunction as _, Prediction, Subtask};
 
 use crate::description::Description;
 use crate::events::Events;
@@ -27,6 +25,7 @@ mod tests;
 const OPENING: u64 = u64::MAX;
 
 /// A function and its calls.
+#[derive(Debug)]
 pub(crate) struct Function {
     shared: Arc<Shared>,
     runtime: Handle,
@@ -34,8 +33,9 @@ pub(crate) struct Function {
 }
 
 /// What the calls use.
+#[derive(Debug)]
 struct Shared {
-    function: Box<dyn ModelFunction>,
+    function: InferenceFunction,
     subtask: Subtask,
     inputs: Vec<Column>,
     row_timeout: Option<Duration>,
@@ -54,23 +54,13 @@ struct Calls {
 
 impl Function {
     pub(crate) fn new(description: Description, subtask: Subtask) -> Result<Self, Failure> {
-        let function = Box::new(description.function()?);
-        let row_timeout = description.row_timeout.map(shortly_before);
-        Self::with(function, description.schema.inputs, row_timeout, subtask)
-    }
-
-    fn with(
-        function: Box<dyn ModelFunction>,
-        inputs: Vec<Column>,
-        row_timeout: Option<Duration>,
-        subtask: Subtask,
-    ) -> Result<Self, Failure> {
+        let function = description.function()?;
         let (runtime, lease) = runtime::lease()?;
         let shared = Shared {
             function,
             subtask,
-            inputs,
-            row_timeout,
+            inputs: description.schema.inputs,
+            row_timeout: description.row_timeout.map(shortly_before),
             events: Events::default(),
             recorder: FunctionRecorder::new(),
         };
@@ -99,11 +89,9 @@ impl Function {
         let shared = Arc::clone(&self.shared);
         let opening = async move {
             let opened = shared.function.open(shared.subtask);
-            let opened = AssertUnwindSafe(opened).catch_unwind().await;
-            let opened = opened.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            let opened = caught(opened.map_err(Failure::from)).await;
             let nothing = |()| |_: &mut Vec<u8>| Ok(());
-            let opened = opened.map(nothing).map_err(Failure::from);
-            shared.events.push(OPENING, opened);
+            shared.events.push(OPENING, opened.map(nothing));
         };
         self.spawn(
             OPENING,
@@ -117,22 +105,17 @@ impl Function {
     /// function learns of the row here and now.
     pub(crate) fn predict(&self, row_number: u64, row: &[u8]) -> Result<(), Failure> {
         let row = read_row(row, &self.shared.inputs)?;
+        let _within = self.runtime.enter();
+        let recorder = self.shared.recorder.clone();
+        let answer = recorder.during(|| self.shared.function.submit(&row));
         let shared = Arc::clone(&self.shared);
         let answering = async move {
-            let answer = shared.answer(row_number, &row);
-            let answer = AssertUnwindSafe(answer).catch_unwind().await;
-            let answer = answer.unwrap_or_else(|panic| Err(Failure::of_panic(&*panic)));
+            let answer = caught(shared.in_time(row_number, answer)).await;
             let write =
                 |answer: Prediction| move |buffer: &mut Vec<u8>| write_row(buffer, &answer.row);
             shared.events.push(row_number, answer.map(write));
         };
-        let mut answering = Recorded::new(self.shared.recorder.clone(), answering);
-        let _within = self.runtime.enter();
-        let first = pin!(&mut answering).poll(&mut Context::from_waker(Waker::noop()));
-        match first {
-            Poll::Ready(()) => Ok(()),
-            Poll::Pending => self.spawn(row_number, answering),
-        }
+        self.spawn(row_number, Recorded::new(recorder, answering))
     }
 
     /// Gives a call up; no event will tell of it.
@@ -185,10 +168,12 @@ impl Function {
 }
 
 impl Shared {
-    /// Answers a row; it is handed to the function when this is polled for the first time.
-    async fn answer(&self, row_number: u64, row: &[Value]) -> Result<Prediction, Failure> {
-        let answer = self.function.predict(row);
-        Called(false).await;
+    /// Waits for an answer as long as Flink does.
+    async fn in_time(
+        &self,
+        row_number: u64,
+        answer: impl Future<Output = Result<Prediction, Error>>,
+    ) -> Result<Prediction, Failure> {
         let answered = match self.row_timeout {
             Some(limit) => {
                 let in_time = tokio::time::timeout(limit, answer).await;
@@ -219,27 +204,13 @@ impl Shared {
     }
 }
 
-/// Pending when it is polled for the first time: what came before it was done by then.
-struct Called(bool);
-
-impl Future for Called {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.0, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    }
-}
-
 /// So that the error of this library comes first, which names the row.
 fn shortly_before(limit: Duration) -> Duration {
     limit - (limit / 10).min(Duration::from_millis(500))
 }
 
-fn panicked(payload: &(dyn std::any::Any + Send)) -> triton_model_fn::Error {
-    let failure = Failure::of_panic(payload);
-    triton_model_fn::Error::new(triton_model_fn::ErrorKind::State, failure.to_string())
+/// A panic becomes a failure: a task that ends by one would leave its call without an event.
+async fn caught<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let outcome = AssertUnwindSafe(future).catch_unwind().await;
+    outcome.unwrap_or_else(|panic| Err(Failure::of_panic(&*panic)))
 }

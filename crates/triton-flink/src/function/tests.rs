@@ -1,89 +1,59 @@
-//! Calls and their events, as Java would see them, without a Java in between.
+//! Calls and their events as Java would see them, without a Java in between.
 
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use async_trait::async_trait;
-use triton_model_fn::{DataType, Error, ErrorKind};
+use triton_embedded::{EmbeddedTriton, FaultScript};
+use triton_model_fn::Value;
 
 use super::*;
 use crate::events::Outcome;
-use crate::wire::Reader;
+use crate::wire::{Reader, put_bytes, put_count};
 
-/// Does with a row what its number says, and writes down when it is asked.
-struct Scripted {
-    asked: Arc<Mutex<Vec<i32>>>,
-    /// Told when an answer that would never come is given up.
-    given_up: mpsc::Sender<()>,
-}
-
-const PANICS: i32 = -1;
-const FAILS: i32 = -2;
-const NEVER: i32 = -3;
-
-struct TellsWhenDropped(mpsc::Sender<()>);
-
-impl Drop for TellsWhenDropped {
-    fn drop(&mut self) {
-        let _ = self.0.send(());
-    }
-}
-
-#[async_trait]
-impl ModelFunction for Scripted {
-    async fn open(&self, _: Subtask) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn predict(&self, row: &[Value]) -> Result<Prediction, Error> {
-        let [Value::Integer(number)] = *row else {
-            return Err(Error::new(ErrorKind::Input, "expected an INT"));
-        };
-        self.asked.lock().unwrap().push(number);
-        match number {
-            PANICS => panic!("row {number} went through the floor"),
-            FAILS => Err(Error::new(ErrorKind::Call, "the server is away")),
-            NEVER => {
-                let _tells = TellsWhenDropped(self.given_up.clone());
-                std::future::pending().await
-            }
-            _ => {
-                tokio::task::yield_now().await;
-                Ok(Prediction::new(vec![Value::Integer(2 * number)], None))
-            }
-        }
-    }
-
-    async fn close(&self) -> Result<(), Error> {
-        Ok(())
-    }
+/// What Java would hand over for a model that adds up.
+fn description(endpoint: &str, row_timeout: Duration) -> Description {
+    let mut bytes = Vec::new();
+    let mut texts = |texts: &[&str]| {
+        put_count(&mut bytes, texts.len() / 2).unwrap();
+        texts
+            .iter()
+            .for_each(|text| put_bytes(&mut bytes, text.as_bytes()).unwrap());
+    };
+    texts(&[
+        "endpoint",
+        endpoint,
+        "model-name",
+        "accumulate",
+        "sequence-id",
+        "a",
+        "sequence-id-auto-increment",
+        "true",
+    ]);
+    texts(&["value", "INT"]);
+    texts(&["sum", "INT"]);
+    bytes.extend_from_slice(&(row_timeout.as_millis() as u64).to_le_bytes());
+    Description::read(&bytes).unwrap()
 }
 
 struct Fixture {
+    server: EmbeddedTriton,
     function: Function,
-    asked: Arc<Mutex<Vec<i32>>>,
-    given_up: mpsc::Receiver<()>,
     read: Vec<(u64, String)>,
 }
 
 impl Fixture {
-    fn open(row_timeout: Option<Duration>) -> Fixture {
-        let asked = Arc::default();
-        let (sender, given_up) = mpsc::channel();
-        let scripted = Scripted {
-            asked: Arc::clone(&asked),
-            given_up: sender,
-        };
-        let function = Function::with(
-            Box::new(scripted),
-            vec![Column::new("number", DataType::Integer)],
-            row_timeout,
-            Subtask::new(1, 2, 3).unwrap(),
-        );
+    /// A function that is open, on a server where the fault befalls every row.
+    fn open(fault: Option<&str>, row_timeout: Duration) -> Fixture {
+        let mut builder = EmbeddedTriton::builder().built_in_models();
+        if let Some(fault) = fault {
+            let script = format!(r#"{{"faults": [{{{fault}, "rate": 1}}]}}"#);
+            builder = builder.faults(FaultScript::from_json(script.as_bytes()).unwrap());
+        }
+        let server = builder.start().unwrap();
+        let subtask = Subtask::new(1, 2, 3).unwrap();
+        let function = Function::new(description(&server.endpoint(), row_timeout), subtask);
         let mut fixture = Fixture {
+            server,
             function: function.unwrap(),
-            asked,
-            given_up,
             read: Vec::new(),
         };
         fixture.function.open().unwrap();
@@ -91,22 +61,20 @@ impl Fixture {
         fixture
     }
 
-    fn predict(&self, call: u64, number: i32) {
+    fn predict(&self, row_number: u64, value: i32) -> Result<(), Failure> {
         let mut row = Vec::new();
-        write_row(&mut row, &[Value::Integer(number)]).unwrap();
-        self.function.predict(call, &row).unwrap();
+        write_row(&mut row, &[Value::Integer(value)]).unwrap();
+        self.function.predict(row_number, &row)
     }
 
     /// The next event, in words.
     fn next(&mut self) -> (u64, String) {
         while self.read.is_empty() {
-            let read = |bytes: &[u8]| {
-                let mut reader = Reader::new(bytes);
-                while !reader.is_empty() {
-                    self.read.push(event(&mut reader));
-                }
-            };
-            self.function.events().next(read).unwrap();
+            let events = self.function.events().next(<[u8]>::to_vec).unwrap();
+            let mut reader = Reader::new(&events);
+            while !reader.is_empty() {
+                self.read.push(event(&mut reader));
+            }
         }
         self.read.remove(0)
     }
@@ -126,70 +94,71 @@ fn event(reader: &mut Reader<'_>) -> (u64, String) {
     (call, text)
 }
 
+const DELAY: &str = r#""fault": "delay", "milliseconds": 600000"#;
+
 #[test]
-fn rows_reach_the_function_in_the_order_of_the_calls() {
-    let mut fixture = Fixture::open(None);
-    for number in 0..1000 {
-        fixture.predict(u64::try_from(number).unwrap(), number);
+fn every_row_has_one_event() {
+    let mut fixture = Fixture::open(None, Duration::ZERO);
+    for number in 0..300 {
+        fixture.predict(number, number as i32).unwrap();
     }
-    let mut answers: Vec<_> = (0..1000).map(|_| fixture.next()).collect();
+    let mut answers: Vec<_> = (0..300).map(|_| fixture.next()).collect();
     answers.sort_unstable();
-    let expected = (0..1000_u64).map(|number| (number, (2 * number).to_string()));
+    let expected = (0..300).map(|number: u64| (number, number.to_string()));
     assert_eq!(answers, expected.collect::<Vec<_>>());
-    assert_eq!(
-        *fixture.asked.lock().unwrap(),
-        (0..1000).collect::<Vec<_>>()
-    );
     fixture.function.close().unwrap();
 }
 
 #[test]
-fn failures_and_panics_are_events_like_any_other() {
-    let mut fixture = Fixture::open(None);
-    fixture.predict(0, FAILS);
-    insta::assert_debug_snapshot!(fixture.next(), @r#"
-    (
-        0,
-        "row 0, the server is away",
-    )
-    "#);
-    fixture.predict(1, PANICS);
-    insta::assert_debug_snapshot!(fixture.next(), @r#"
-    (
-        1,
-        "the native library panicked, which is a mistake in it: row -1 went through the floor",
-    )
-    "#);
-    fixture.predict(2, 21);
-    assert_eq!(fixture.next(), (2, "42".to_owned()));
+fn a_failure_names_row_subtask_attempt_and_sequence() {
+    let mut fixture = Fixture::open(Some(r#""fault": "status", "status": 500"#), Duration::ZERO);
+    fixture.predict(7, 1).unwrap();
+    let (row, message) = fixture.next();
+    let message = message.replace(&fixture.server.endpoint(), "http://ENDPOINT");
+    insta::assert_snapshot!(message, @"row 7, subtask 1 of 2, attempt 3, sequence 'a-1-0': the row was not answered: infer with model 'accumulate' at http://ENDPOINT/: status 500: a fault of the script");
+    assert_eq!(row, 7);
     insta::assert_snapshot!(fixture.function.predict(3, &[1, 2]).unwrap_err(), @"the buffer from Java ends too early; do its jar and its library belong together?");
     fixture.function.close().unwrap();
 }
 
 #[test]
-fn a_row_that_flink_would_give_up_is_given_up_before() {
-    let mut fixture = Fixture::open(Some(Duration::from_millis(1)));
-    fixture.predict(7, NEVER);
-    insta::assert_snapshot!(fixture.next().1, @"row 7, subtask 1 of 2, attempt 3: it was not answered before Flink would have given it up; raise 'table.exec.async-ml-predict.timeout', or lower the options 'timeout' and 'max-retries' of the model");
-    fixture.given_up.recv().unwrap();
+fn a_row_is_given_up_before_flink_would_do_it() {
+    let mut fixture = Fixture::open(Some(DELAY), Duration::from_millis(10));
+    fixture.predict(0, 1).unwrap();
+    insta::assert_snapshot!(fixture.next().1, @"row 0, subtask 1 of 2, attempt 3: it was not answered before Flink would have given it up; raise 'table.exec.async-ml-predict.timeout', or lower the options 'timeout' and 'max-retries' of the model");
     fixture.function.close().unwrap();
 }
 
 #[test]
 fn cancelling_and_closing_give_up_what_is_under_way() {
-    let mut fixture = Fixture::open(None);
-    fixture.predict(0, NEVER);
+    let fixture = Fixture::open(Some(DELAY), Duration::ZERO);
+    for number in 0..3 {
+        fixture.predict(number, 1).unwrap();
+    }
+    let under_way = || fixture.function.lock().by_number.len();
     fixture.function.cancel(0);
-    fixture.given_up.recv().unwrap();
     fixture.function.cancel(0);
+    assert_eq!(under_way(), 3); // the function was opened by a call, too
 
-    fixture.predict(1, NEVER);
-    fixture.predict(2, NEVER);
+    let begun = Instant::now();
     fixture.function.close().unwrap();
-    fixture.given_up.recv().unwrap();
-    fixture.given_up.recv().unwrap();
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "the rows were waited for"
+    );
     fixture.function.close().unwrap();
+    assert_eq!(under_way(), 0);
     assert!(fixture.function.events().next(|_| ()).is_none());
-    let refused = fixture.function.predict(3, &[1, 0, 0, 0, 0]).unwrap_err();
+    let refused = fixture.predict(3, 1).unwrap_err();
     insta::assert_snapshot!(refused, @"the function is closed");
+}
+
+#[test]
+fn a_panic_is_a_failure_with_its_text() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let panics = async { panic!("{} went through the floor", "a row") };
+    let failure = runtime.block_on(caught::<()>(panics)).unwrap_err();
+    insta::assert_snapshot!(failure, @"the native library panicked, which is a mistake in it: a row went through the floor");
 }

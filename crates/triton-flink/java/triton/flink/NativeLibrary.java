@@ -61,8 +61,7 @@ final class NativeLibrary {
 
     static native void check(byte[] description);
 
-    static native long create(
-            byte[] description, int subtask, int parallelism, int attempt, String job);
+    static native long create(byte[] description, byte[] task);
 
     static native void open(long function);
 

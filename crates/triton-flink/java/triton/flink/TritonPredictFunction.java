@@ -1,6 +1,7 @@
 package triton.flink;
 
 import java.util.Collection;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import org.apache.flink.api.common.TaskInfo;
@@ -36,15 +37,8 @@ public class TritonPredictFunction extends AsyncPredictFunction {
         }
         writer = new RowWriter();
         TaskInfo task = context.getTaskInfo();
-        String job = context.getMetricGroup().getAllVariables().getOrDefault("<job_id>", "");
         try {
-            long function =
-                    NativeLibrary.create(
-                            description,
-                            task.getIndexOfThisSubtask(),
-                            task.getNumberOfParallelSubtasks(),
-                            task.getAttemptNumber(),
-                            job);
+            long function = NativeLibrary.create(description, describe(task, context));
             calls = new Calls(function, outputs, task.getTaskNameWithSubtasks());
             calls.open();
             NativeMetrics.register(context.getMetricGroup(), function);
@@ -64,6 +58,17 @@ public class TritonPredictFunction extends AsyncPredictFunction {
         writer.clear();
         writer.writeRow(row, inputs, fields);
         return calls.predict(writer);
+    }
+
+    private static byte[] describe(TaskInfo task, FunctionContext context) {
+        Map<String, String> names = context.getMetricGroup().getAllVariables();
+        RowWriter description = new RowWriter();
+        description.writeInt(task.getIndexOfThisSubtask());
+        description.writeInt(task.getNumberOfParallelSubtasks());
+        description.writeInt(task.getAttemptNumber());
+        description.writeText(names.get("<job_id>"));
+        description.writeText(names.get("<operator_id>"));
+        return description.toBytes();
     }
 
     @Override
