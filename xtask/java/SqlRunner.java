@@ -53,7 +53,8 @@ public class SqlRunner {
             System.out.println("job " + result.getJobClient().get().getJobID());
         }
         // What inserts goes on in the background, unless 'table.dml-sync' says otherwise.
-        if (statement.regionMatches(true, 0, "SELECT", 0, 6)) {
+        if (statement.regionMatches(true, 0, "SELECT", 0, 6)
+                || statement.regionMatches(true, 0, "EXPLAIN", 0, 7)) {
             result.print();
         }
     }

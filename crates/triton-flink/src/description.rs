@@ -52,10 +52,23 @@ impl Description {
 
     /// The function that is described, not open.
     pub(crate) fn function(&self) -> Result<InferenceFunction, Failure> {
-        Ok(InferenceFunction::new(
-            self.options.clone(),
-            self.schema.clone(),
-        )?)
+        let function = InferenceFunction::new(self.options.clone(), self.schema.clone())?;
+        Ok(if self.tells_ends() {
+            function.for_bounded_input()
+        } else {
+            function
+        })
+    }
+
+    /// Whether rows say where sequences of keys end.
+    ///
+    /// Time then ends none unless it is asked to. The rows of a key may be there and wait for long
+    /// behind those of others in Flink's buffers; a sequence that was over because of that would
+    /// give wrong answers, and nobody would know.
+    fn tells_ends(&self) -> bool {
+        let options = &self.options;
+        let ends = options.sequence_end_column.is_some() || options.sequence_max_length.is_some();
+        ends && options.sequence_idle_timeout.is_none()
     }
 }
 

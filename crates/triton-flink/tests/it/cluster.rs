@@ -51,7 +51,8 @@ impl Cluster {
         }
     }
 
-    /// Runs the statements of a user who brings the provider along.
+    /// Runs the statements of a user who brings the provider along. So each job of the tests has
+    /// it in a class loader of its own, and the same processes load it many times.
     pub(crate) async fn run(&self, sql: &str) -> Output {
         self.run_as_it_is(&format!("ADD JAR '{}';\n{sql}", self.provider))
             .await

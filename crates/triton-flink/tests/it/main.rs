@@ -7,6 +7,7 @@
 
 mod cluster;
 mod failures;
+mod keyed;
 mod older_flink;
 mod running_job;
 mod seed;
