@@ -141,7 +141,7 @@ impl OpenSubtask {
                     dropped => drop(dropped),
                 }
                 let error = failure(failed, resend);
-                in_flight.ends(Some(error.kind().name()), begun.elapsed(), attempts);
+                in_flight.ends(Some(error.kind()), begun.elapsed(), attempts);
                 Err(error)
             }
         };

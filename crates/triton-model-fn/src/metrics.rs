@@ -1,12 +1,12 @@
 //! What a function counts, through the [`metrics`] facade; nothing is kept without a recorder.
 //!
-//! Every metric has the labels `model` and `subtask`.
+//! Every metric has the labels `model` and `subtask`, and is there from the moment of `open`, at 0.
 //!
 //! | Metric | Kind | What it counts |
 //! | --- | --- | --- |
 //! | `triton_function_rows_total` | counter | rows, by `result`: `answered`, `default`, `failed` |
 //! | `triton_function_calls_total` | counter | logical calls, attempts not counted apart |
-//! | `triton_function_failures_total` | counter | logical calls that failed, by `kind` |
+//! | `triton_function_failures_total` | counter | logical calls that failed, by `kind`: `call`, `sequence_uncertain` |
 //! | `triton_function_retries_total` | counter | attempts after the first |
 //! | `triton_function_in_flight` | gauge | logical calls under way |
 //! | `triton_function_call_seconds` | histogram | time of a logical call, all attempts and waits |
@@ -37,7 +37,7 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use triton_options::ModelName;
 
-use crate::Subtask;
+use crate::{ErrorKind, Subtask};
 
 /// What became of the sequence of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,19 @@ pub(crate) enum SequenceEvent {
 }
 
 impl SequenceEvent {
+    /// Every event, in the order of the enum.
+    const ALL: [Self; 9] = [
+        SequenceEvent::Started,
+        SequenceEvent::Ended,
+        SequenceEvent::Expired,
+        SequenceEvent::Uncertain,
+        SequenceEvent::Forgotten,
+        SequenceEvent::Replayed,
+        SequenceEvent::Restarted,
+        SequenceEvent::Failed,
+        SequenceEvent::Abandoned,
+    ];
+
     fn name(self) -> &'static str {
         match self {
             SequenceEvent::Started => "started",
@@ -69,6 +82,28 @@ impl SequenceEvent {
     }
 }
 
+/// The counters of the sequences of keys.
+pub(crate) struct SequenceMetrics {
+    pub(crate) open: Gauge,
+    /// In the order of [`SequenceEvent::ALL`].
+    events: [Counter; SequenceEvent::ALL.len()],
+    pub(crate) replayed_rows: Counter,
+}
+
+impl SequenceMetrics {
+    pub(crate) fn event(&self, event: SequenceEvent) {
+        self.events[event as usize].increment(1);
+    }
+}
+
+impl fmt::Debug for SequenceMetrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SequenceMetrics")
+            .finish_non_exhaustive()
+    }
+}
+
 /// The counters of one function in one subtask.
 pub struct FunctionMetrics {
     model: String,
@@ -77,6 +112,8 @@ pub struct FunctionMetrics {
     defaults: Counter,
     failed: Counter,
     calls: Counter,
+    /// Calls that failed, and those that left their sequence uncertain.
+    failures: [Counter; 2],
     retries: Counter,
     in_flight: Gauge,
     seconds: Histogram,
@@ -97,11 +134,20 @@ impl FunctionMetrics {
             ];
             counter!("triton_function_rows_total", &labels)
         };
+        let failures = |kind: ErrorKind| {
+            let labels = [
+                ("model", model.clone()),
+                ("subtask", subtask.clone()),
+                ("kind", kind.name().to_owned()),
+            ];
+            counter!("triton_function_failures_total", &labels)
+        };
         Self {
             answered: rows("answered"),
             defaults: rows("default"),
             failed: rows("failed"),
             calls: counter!("triton_function_calls_total", &labels),
+            failures: [ErrorKind::Call, ErrorKind::SequenceUncertain].map(failures),
             retries: counter!("triton_function_retries_total", &labels),
             in_flight: gauge!("triton_function_in_flight", &labels),
             seconds: histogram!("triton_function_call_seconds", &labels),
@@ -135,30 +181,25 @@ impl FunctionMetrics {
         self.breaker_state.set(state);
     }
 
-    /// The gauge of open sequences.
-    pub(crate) fn open_sequences(&self) -> Gauge {
+    /// The counters of the sequences of keys, which only a function with keys has.
+    pub(crate) fn of_sequences(&self) -> SequenceMetrics {
         let labels = [
             ("model", self.model.clone()),
             ("subtask", self.subtask.clone()),
         ];
-        gauge!("triton_function_open_sequences", &labels)
-    }
-
-    pub(crate) fn sequence_event(&self, event: SequenceEvent) {
-        let labels = [
-            ("model", self.model.clone()),
-            ("subtask", self.subtask.clone()),
-            ("event", event.name().to_owned()),
-        ];
-        counter!("triton_function_sequence_events_total", &labels).increment(1);
-    }
-
-    pub(crate) fn row_replayed(&self) {
-        let labels = [
-            ("model", self.model.clone()),
-            ("subtask", self.subtask.clone()),
-        ];
-        counter!("triton_function_replayed_rows_total", &labels).increment(1);
+        let events = SequenceEvent::ALL.map(|event| {
+            let labels = [
+                ("model", self.model.clone()),
+                ("subtask", self.subtask.clone()),
+                ("event", event.name().to_owned()),
+            ];
+            counter!("triton_function_sequence_events_total", &labels)
+        });
+        SequenceMetrics {
+            open: gauge!("triton_function_open_sequences", &labels),
+            events,
+            replayed_rows: counter!("triton_function_replayed_rows_total", &labels),
+        }
     }
 
     /// A logical call begins; what it returns counts its end, however it comes about.
@@ -174,19 +215,18 @@ pub(crate) struct CallInFlight<'a>(&'a FunctionMetrics);
 
 impl CallInFlight<'_> {
     /// The call was answered, or not, after so much time and so many attempts.
-    pub(crate) fn ends(self, failure: Option<&'static str>, time: Duration, attempts: u32) {
+    pub(crate) fn ends(self, failure: Option<ErrorKind>, time: Duration, attempts: u32) {
         let metrics = self.0;
         metrics.seconds.record(time.as_secs_f64());
         metrics
             .retries
             .increment(u64::from(attempts.saturating_sub(1)));
         if let Some(kind) = failure {
-            let labels = [
-                ("model", metrics.model.clone()),
-                ("subtask", metrics.subtask.clone()),
-                ("kind", kind.to_owned()),
-            ];
-            counter!("triton_function_failures_total", &labels).increment(1);
+            let [failed, uncertain] = &metrics.failures;
+            match kind {
+                ErrorKind::SequenceUncertain => uncertain.increment(1),
+                _ => failed.increment(1),
+            }
         }
     }
 }

@@ -133,6 +133,11 @@ impl OpenSubtask {
         Ok(Some(Sequence { id, start, end }))
     }
 
+    /// The most requests that are under way at once.
+    pub(crate) fn max_in_flight(&self) -> usize {
+        self.max_in_flight as usize
+    }
+
     /// Waits for the right to have one more request under way, as `max-in-flight` allows.
     ///
     /// # Errors

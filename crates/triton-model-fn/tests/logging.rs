@@ -134,8 +134,8 @@ async fn a_sequence_is_logged_with_its_key_unless_that_is_redacted() {
             ),
             _ => insta::assert_snapshot!(lines, @r#"
             DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=shown-1-0 key="canary" base=shown subtask_index=1 counter=0
-             WARN triton_model_fn::sequences::worker: the state of the sequence is lost or uncertain key="canary" sequence_id="shown-1-0" rows=1 subtask=1 attempt=3 endpoint=http://server/ recovery="restart" error=the row was not answered, and the model may have taken it into its sequence all the same, so it was not sent again cause=infer with model 'accumulate' at http://server/: the connection broke before the answer was complete
-             WARN triton_model_fn::sequences::worker: the sequence starts again without its earlier rows key="canary" lost="shown-1-0" rows=1 cause=a request failed that the server may have executed subtask=1 attempt=3
+             WARN triton_model_fn::sequences::recovery: the state of the sequence is lost or uncertain key="canary" sequence_id="shown-1-0" rows=1 subtask=1 attempt=3 endpoint=http://server/ recovery="restart" error=the row was not answered, and the model may have taken it into its sequence all the same, so it was not sent again cause=infer with model 'accumulate' at http://server/: the connection broke before the answer was complete
+             WARN triton_model_fn::sequences::recovery: the sequence starts again without its earlier rows key="canary" lost="shown-1-0" rows=1 cause=a request failed that the server may have executed subtask=1 attempt=3
             DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=shown-1-1 key="canary" base=shown subtask_index=1 counter=1
             DEBUG triton_model_fn::sequences::worker: the sequence has ended key="canary" sequence_id="shown-1-1" rows=2
             "#),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use metrics::Gauge;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::history::History;
+use crate::metrics::SequenceMetrics;
 
 /// The sequence of a key, from its first row until it ends.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(permit: OwnedSemaphorePermit, open: &Arc<OpenCount>) -> Self {
-        open.change(1);
+        open.opened();
         Self {
             permit,
             _counted: Counted(Arc::clone(open)),
@@ -99,16 +99,17 @@ impl Place {
 }
 
 /// How many sequences are open, for callers and as a gauge.
+#[derive(Debug)]
 pub(super) struct OpenCount {
     count: AtomicUsize,
-    gauge: Gauge,
+    pub(super) metrics: SequenceMetrics,
 }
 
 impl OpenCount {
-    pub(super) fn new(gauge: Gauge) -> Self {
+    pub(super) fn new(metrics: SequenceMetrics) -> Self {
         Self {
             count: AtomicUsize::new(0),
-            gauge,
+            metrics,
         }
     }
 
@@ -116,15 +117,14 @@ impl OpenCount {
         self.count.load(Ordering::Relaxed)
     }
 
-    fn change(&self, by: isize) {
-        self.count.fetch_add(by as usize, Ordering::Relaxed);
-        self.gauge.increment(by as f64);
+    fn opened(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.metrics.open.increment(1.0);
     }
-}
 
-impl fmt::Debug for OpenCount {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "OpenCount({})", self.get())
+    fn closed(&self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.metrics.open.decrement(1.0);
     }
 }
 
@@ -133,6 +133,6 @@ struct Counted(Arc<OpenCount>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.change(-1);
+        self.0.closed();
     }
 }

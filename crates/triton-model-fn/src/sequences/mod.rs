@@ -1,8 +1,9 @@
 //! A sequence for every key: in order, one request under way for each, rebuilt when it is lost.
 //!
-//! Rows of a key wait in a queue; a task works on each key that has any, one row after the other,
-//! and ends with the last of them. The table of keys is only locked between rows, never while
-//! anything is waited for.
+//! Rows of a key wait in a queue; a worker takes each key that has any and answers one row after
+//! the other until there is none. Workers are tasks that stay for the next key, because a task for
+//! every row would cost several kilobytes of memory each time. The table of keys is only locked
+//! between rows, never while anything is waited for.
 
 mod columns;
 mod history;
@@ -11,6 +12,7 @@ mod key;
 mod key_sequence;
 #[cfg(test)]
 mod property_tests;
+mod recovery;
 mod settings;
 mod snapshot;
 mod store;
@@ -39,7 +41,7 @@ pub(crate) use self::transport::{ModelTransport, SequenceTransport};
 
 use self::idle_clock::IdleClock;
 use self::key_sequence::{KeySequence, LossCause, OpenCount};
-use self::table::{Table, Waiting};
+use self::table::{Submitted, Table, Waiting};
 use crate::id_source::IdSource;
 use crate::metrics::SequenceEvent;
 use crate::tensor_plan::EncodedRow;
@@ -68,7 +70,7 @@ pub(crate) struct Answered {
 pub(crate) struct KeyedSequences<T> {
     shared: Arc<Shared<T>>,
     runtime: Handle,
-    tasks: Mutex<JoinSet<()>>,
+    workers: Mutex<JoinSet<()>>,
     reaper: JoinHandle<()>,
 }
 
@@ -79,6 +81,8 @@ struct Shared<T> {
     transport: T,
     settings: SequenceSettings,
     table: Mutex<Table>,
+    /// A permit for every key that no worker has taken yet.
+    ready: Semaphore,
     /// The places for open sequences.
     places: Arc<Semaphore>,
     count: Arc<OpenCount>,
@@ -93,10 +97,11 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         settings: SequenceSettings,
     ) -> Self {
         let clock = IdleClock::new(Instant::now(), settings.patience());
-        let count = OpenCount::new(open.metrics().open_sequences());
+        let count = OpenCount::new(open.metrics().of_sequences());
         let shared = Arc::new(Shared {
             transport,
             table: Mutex::new(Table::new(clock)),
+            ready: Semaphore::new(0),
             places: Arc::new(Semaphore::new(settings.max_open)),
             count: Arc::new(count),
             settings,
@@ -107,7 +112,7 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         Self {
             shared,
             runtime: Handle::current(),
-            tasks: Mutex::default(),
+            workers: Mutex::default(),
             reaper,
         }
     }
@@ -128,12 +133,16 @@ impl<T: SequenceTransport> KeyedSequences<T> {
             answer,
         };
         // A refused row is dropped with its sender, which the receiver notices.
-        if table.submit(key, waiting) == Some(true) {
-            drop(table);
-            let task = worker::work(Arc::clone(&self.shared), key.clone());
-            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-            while tasks.try_join_next().is_some() {}
-            tasks.spawn_on(task, &self.runtime);
+        let submitted = table.submit(key, waiting);
+        drop(table);
+        if submitted != Submitted::Queued {
+            self.shared.ready.add_permits(1);
+        }
+        if submitted == Submitted::WantsWorker {
+            let worker = worker::serve(Arc::clone(&self.shared));
+            let mut workers = self.lock_workers();
+            while workers.try_join_next().is_some() {}
+            workers.spawn_on(worker, &self.runtime);
         }
         answered
     }
@@ -143,12 +152,16 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         self.shared.count.get()
     }
 
+    fn lock_workers(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Refuses further rows, and waits for those under way until `deadline`.
     pub(crate) async fn close(&self, deadline: Instant) -> Result<(), Error> {
         self.shared.lock().close();
-        let mut tasks =
-            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        let all = async { while tasks.join_next().await.is_some() {} };
+        self.shared.ready.close();
+        let mut workers = std::mem::take(&mut *self.lock_workers());
+        let all = async { while workers.join_next().await.is_some() {} };
         let finished = timeout_at(deadline, all).await.is_ok();
         self.reaper.abort();
         let left = self.open_sequences();
@@ -185,7 +198,7 @@ impl<T: SequenceTransport> Shared<T> {
     }
 
     fn event(&self, event: SequenceEvent) {
-        self.open.metrics().sequence_event(event);
+        self.count.metrics.event(event);
     }
 
     /// The sequence is over here; the server may hold it until it idles out there.

@@ -25,7 +25,7 @@ pub(super) struct Waiting {
 #[derive(Debug, Default)]
 struct Entry {
     waiting: VecDeque<Waiting>,
-    /// Whether a task works on the key; it then has the sequence.
+    /// Whether a worker has the key, or will; it then has the sequence, too.
     busy: bool,
     sequence: Option<Box<KeySequence>>,
 }
@@ -41,7 +41,24 @@ pub(super) struct Table {
     released: u64,
     pub(super) clock: IdleClock,
     busy: usize,
+    /// The keys that no worker has taken yet.
+    ready: VecDeque<SequenceKey>,
+    /// How many workers have no key; never fewer than keys are ready.
+    resting: usize,
+    /// When keys that wait for a place were last warned of.
+    warned: Option<Instant>,
     closed: bool,
+}
+
+/// What became of a row that was handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Submitted {
+    /// It stands behind others of its key, or rows are not taken any more.
+    Queued,
+    /// Its key is ready for a worker, and there is one.
+    Ready,
+    /// Its key is ready for a worker, and a new one is to be started.
+    WantsWorker,
 }
 
 /// What [`Table::tick`] did.
@@ -62,15 +79,17 @@ impl Table {
             released: 0,
             clock,
             busy: 0,
+            ready: VecDeque::new(),
+            resting: 0,
+            warned: None,
             closed: false,
         }
     }
 
-    /// Puts a row behind the others of its key. Whether a task has to be started for it; `None`
-    /// when rows are not taken any more.
-    pub(super) fn submit(&mut self, key: &SequenceKey, waiting: Waiting) -> Option<bool> {
+    /// Puts a row behind the others of its key.
+    pub(super) fn submit(&mut self, key: &SequenceKey, waiting: Waiting) -> Submitted {
         if self.closed {
-            return None;
+            return Submitted::Queued;
         }
         if !self.entries.contains_key(key) {
             let entry = Entry {
@@ -79,17 +98,37 @@ impl Table {
             };
             self.entries.insert(key.clone(), entry);
         }
-        let entry = self.entries.to_back(key)?;
+        let Some(entry) = self.entries.to_back(key) else {
+            return Submitted::Queued;
+        };
         entry.waiting.push_back(waiting);
-        let starts = !entry.busy;
-        if starts {
-            entry.busy = true;
-            self.busy += 1;
+        if std::mem::replace(&mut entry.busy, true) {
+            return Submitted::Queued;
         }
-        Some(starts)
+        self.busy += 1;
+        self.ready.push_back(key.clone());
+        if self.resting >= self.ready.len() {
+            return Submitted::Ready;
+        }
+        self.resting += 1;
+        Submitted::WantsWorker
     }
 
-    /// The first row of a key that a task was started for, and the key's sequence.
+    /// Takes a key that is ready, for a worker that was resting.
+    pub(super) fn take_ready(&mut self) -> Option<SequenceKey> {
+        let key = self.ready.pop_front()?;
+        self.resting -= 1;
+        Some(key)
+    }
+
+    /// Whether a worker without a key may stay for the next one.
+    pub(super) fn rests(&mut self, most: usize) -> bool {
+        let stays = self.resting < most;
+        self.resting += usize::from(stays);
+        stays
+    }
+
+    /// The first row of a key that a worker has taken, and the key's sequence.
     pub(super) fn begin(
         &mut self,
         key: &SequenceKey,
@@ -99,8 +138,8 @@ impl Table {
         Some((waiting, entry.sequence.take()))
     }
 
-    /// The next row of a key that a task works on. Without one, the key's sequence is taken back
-    /// and the task is done.
+    /// The next row of a key that a worker has. Without one, the key's sequence is taken back and
+    /// the worker is done with it.
     pub(super) fn next(
         &mut self,
         key: &SequenceKey,
@@ -112,6 +151,8 @@ impl Table {
             return Some(waiting);
         }
         entry.busy = false;
+        // An empty queue would keep the memory of its rows, for every key.
+        entry.waiting = VecDeque::new();
         self.busy -= 1;
         match sequence.take() {
             Some(lost) if parks && lost.loss.is_some() => {
@@ -126,7 +167,7 @@ impl Table {
         None
     }
 
-    /// Gives up a key whose task did not come to its end; its rows are dropped.
+    /// Gives up a key whose worker did not come to its end; its rows are dropped.
     pub(super) fn give_up(&mut self, key: &SequenceKey) {
         if self.entries.remove(key).is_some_and(|entry| entry.busy) {
             self.busy -= 1;
@@ -174,6 +215,18 @@ impl Table {
     pub(super) fn release_at(&mut self, at: Instant, permit: OwnedSemaphorePermit) {
         self.released += 1;
         self.releasing.insert((at, self.released), permit);
+    }
+
+    /// Whether it is time for another warning of keys that wait: one for each would be a flood.
+    pub(super) fn may_warn(&mut self, now: Instant) -> bool {
+        const PAUSE: Duration = Duration::from_secs(10);
+        let may = self
+            .warned
+            .is_none_or(|warned| now.saturating_duration_since(warned) >= PAUSE);
+        if may {
+            self.warned = Some(now);
+        }
+        may
     }
 
     /// Refuses further rows; those that wait are still answered.

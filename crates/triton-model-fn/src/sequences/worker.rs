@@ -5,28 +5,49 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, debug, debug_span, warn};
-use triton_client::{ErrorKind as ClientErrorKind, Sequence};
-use triton_options::{
-    OptionValue as _, ReplayOverflow, SEQUENCE_MAX_OPEN, SEQUENCE_RECOVERY, SequenceRecovery,
-};
+use triton_client::Sequence;
+use triton_options::SEQUENCE_MAX_OPEN;
 
-use super::history::{History, Kept};
-use super::key_sequence::{KeySequence, Loss, LossCause, Place};
+use super::history::History;
+use super::key_sequence::{KeySequence, Loss, Place};
+use super::recovery::{Recoveries, Recovery, cause};
 use super::{Answered, Row, SequenceKey, SequenceTransport, Shared};
 use crate::metrics::SequenceEvent;
 use crate::tensor_plan::EncodedRow;
-use crate::{Error, ErrorKind, Value, packed_row, retry};
+use crate::{Error, ErrorKind, Value, packed_row};
 
 type Held = Option<Box<KeySequence>>;
 
-/// Works on a key as long as it has rows.
-pub(super) async fn work<T: SequenceTransport>(shared: Arc<Shared<T>>, key: SequenceKey) {
-    // Rows of a task that is gone would wait for ever.
-    let working = Working {
-        shared: &shared,
-        key: &key,
-    };
-    let Some((mut waiting, mut held)) = shared.lock().begin(&key) else {
+/// Works on one key after the other, until there are workers enough without this one.
+pub(super) async fn serve<T: SequenceTransport>(shared: Arc<Shared<T>>) {
+    let most = shared.open.max_in_flight();
+    loop {
+        let closed = match shared.ready.acquire().await {
+            Ok(permit) => {
+                permit.forget();
+                false
+            }
+            // What was handed over before is still answered.
+            Err(_) => true,
+        };
+        let Some(key) = shared.lock().take_ready() else {
+            if closed {
+                return;
+            }
+            continue;
+        };
+        work(&shared, &key).await;
+        if !shared.lock().rests(most) {
+            return;
+        }
+    }
+}
+
+/// Answers the rows of a key until there are none.
+async fn work<T: SequenceTransport>(shared: &Shared<T>, key: &SequenceKey) {
+    // Rows of a worker that is gone would wait for ever.
+    let working = Working { shared, key };
+    let Some((mut waiting, mut held)) = shared.lock().begin(key) else {
         return;
     };
     loop {
@@ -35,7 +56,7 @@ pub(super) async fn work<T: SequenceTransport>(shared: Arc<Shared<T>>, key: Sequ
             true => None,
             false => Some(
                 shared
-                    .answer(&key, &mut held, waiting.row, waiting.arrived)
+                    .answer(key, &mut held, waiting.row, waiting.arrived)
                     .await,
             ),
         };
@@ -43,7 +64,7 @@ pub(super) async fn work<T: SequenceTransport>(shared: Arc<Shared<T>>, key: Sequ
             sequence.idle_since = shared.lock().clock.read(Instant::now());
         }
         // Whoever gets the last answer finds the key at rest.
-        let next = shared.lock().next(&key, &mut held, shared.parks());
+        let next = shared.lock().next(key, &mut held, shared.parks());
         if let Some(result) = result {
             // Whoever asked may have gone meanwhile.
             let _ = waiting.answer.send(result);
@@ -65,22 +86,6 @@ impl<T: SequenceTransport> Drop for Working<'_, T> {
     fn drop(&mut self) {
         self.shared.lock().give_up(self.key);
     }
-}
-
-/// What is to be done about a lost sequence.
-#[derive(PartialEq, Eq)]
-enum Recovery {
-    Fail,
-    Restart,
-    Replay,
-}
-
-/// Why a replay did not bring a sequence to where it was.
-enum ReplayFailure {
-    /// A row was not answered: another replay may do better.
-    NotSent(Error),
-    /// The model contradicts itself, or the rows kept do: no other replay would do better.
-    Diverged(Error),
 }
 
 impl<T: SequenceTransport> Shared<T> {
@@ -195,103 +200,7 @@ impl<T: SequenceTransport> Shared<T> {
         }
     }
 
-    /// Makes a sequence one that the server knows, under a new ID if need be.
-    async fn recover(&self, key: &SequenceKey, sequence: &mut KeySequence) -> Result<(), Error> {
-        let Some(loss) = &sequence.loss else {
-            return Ok(());
-        };
-        if loss.reported || sequence.rows == 0 {
-            self.begin_again(key, sequence);
-            return Ok(());
-        }
-        match self.recovery(sequence) {
-            Recovery::Fail => {
-                let message = format!(
-                    "the sequence was lost after {} rows: {}; the next row of its key starts a \
-                     new one, and the option '{}' can make it go on instead",
-                    sequence.rows,
-                    loss.cause,
-                    SEQUENCE_RECOVERY.key()
-                );
-                let id = self.id_of(sequence);
-                self.fail(sequence);
-                let error = Error::new(ErrorKind::SequenceLost, message);
-                Err(error.in_sequence(Some(id)).at_row(sequence.rows))
-            }
-            Recovery::Restart => {
-                warn!(
-                    key = self.settings.display.show(key),
-                    lost = self.id_of(sequence),
-                    rows = sequence.rows,
-                    cause = %loss.cause,
-                    subtask = self.open.subtask.index(),
-                    attempt = self.open.subtask.attempt(),
-                    "the sequence starts again without its earlier rows"
-                );
-                self.event(SequenceEvent::Restarted);
-                sequence.marked = true;
-                self.begin_again(key, sequence);
-                Ok(())
-            }
-            Recovery::Replay => self.replay(key, sequence).await,
-        }
-    }
-
-    /// Sends all rows of a lost sequence again, in a new one.
-    async fn replay(&self, key: &SequenceKey, sequence: &mut KeySequence) -> Result<(), Error> {
-        let lost = self.id_of(sequence);
-        let history = std::mem::replace(&mut sequence.history, History::Outgrown);
-        let replayed = match &history {
-            History::Kept(kept) => self.replay_rows(key, sequence, kept).await,
-            History::NotKept | History::Outgrown => Ok(()),
-        };
-        sequence.history = history;
-        match replayed {
-            Ok(()) => {
-                sequence.loss = None;
-                warn!(
-                    key = self.settings.display.show(key),
-                    lost,
-                    sequence_id = self.id_of(sequence),
-                    rows = sequence.rows,
-                    subtask = self.open.subtask.index(),
-                    attempt = self.open.subtask.attempt(),
-                    "the sequence was rebuilt by a replay"
-                );
-                self.event(SequenceEvent::Replayed);
-                Ok(())
-            }
-            Err(ReplayFailure::NotSent(error)) => Err(error),
-            Err(ReplayFailure::Diverged(error)) => {
-                self.fail(sequence);
-                Err(error)
-            }
-        }
-    }
-
-    async fn replay_rows(
-        &self,
-        key: &SequenceKey,
-        sequence: &mut KeySequence,
-        kept: &Kept,
-    ) -> Result<(), ReplayFailure> {
-        sequence.counter = self.take_counter(key);
-        let cells = self.settings.columns.len();
-        for (index, packed) in kept.rows.iter().enumerate() {
-            let row = packed_row::unpack(packed, cells).ok_or_else(|| {
-                let message = "a row kept for the replay is damaged";
-                ReplayFailure::Diverged(Error::new(ErrorKind::SequenceLost, message))
-            })?;
-            let sent = self.send(key, sequence, &row, index as u64, index == 0, false);
-            let values = sent.await.map_err(ReplayFailure::NotSent)?;
-            kept.compare(index, &values)
-                .map_err(ReplayFailure::Diverged)?;
-            self.open.metrics().row_replayed();
-        }
-        Ok(())
-    }
-
-    async fn send(
+    pub(super) async fn send(
         &self,
         key: &SequenceKey,
         sequence: &mut KeySequence,
@@ -375,15 +284,17 @@ impl<T: SequenceTransport> Shared<T> {
         let permit = match timeout(LONG, &mut place).await {
             Ok(permit) => permit,
             Err(_) => {
-                warn!(
-                    key = self.settings.display.show(key),
-                    open = self.count.get(),
-                    limit = self.settings.max_open,
-                    subtask = self.open.subtask.index(),
-                    "the key waits for another sequence to end: raise the model's \
-                     max_candidate_sequences (and '{}', if it is set), or end sequences sooner",
-                    SEQUENCE_MAX_OPEN.key()
-                );
+                if self.lock().may_warn(Instant::now()) {
+                    warn!(
+                        key = self.settings.display.show(key),
+                        open = self.count.get(),
+                        limit = self.settings.max_open,
+                        subtask = self.open.subtask.index(),
+                        "keys wait for other sequences to end: raise the model's \
+                         max_candidate_sequences (and '{}', if it is set), or end sequences sooner",
+                        SEQUENCE_MAX_OPEN.key()
+                    );
+                }
                 place.await
             }
         };
@@ -396,61 +307,9 @@ impl<T: SequenceTransport> Shared<T> {
         Ok(Place::new(permit, &self.count))
     }
 
-    fn take_counter(&self, key: &SequenceKey) -> u64 {
+    pub(super) fn take_counter(&self, key: &SequenceKey) -> u64 {
         let shown = self.settings.display.show(key);
         self.ids.take(Some(&shown))
-    }
-
-    /// A new ID and no rows.
-    fn begin_again(&self, key: &SequenceKey, sequence: &mut KeySequence) {
-        sequence.counter = self.take_counter(key);
-        sequence.loss = None;
-        sequence.rows = 0;
-        sequence.history = History::new(self.settings.history);
-    }
-
-    /// A row fails because the sequence is lost: the next one starts it anew, and says so.
-    fn fail(&self, sequence: &mut KeySequence) {
-        self.event(SequenceEvent::Failed);
-        if let Some(loss) = &mut sequence.loss {
-            loss.reported = true;
-        }
-        sequence.marked = true;
-        sequence.history = History::NotKept;
-    }
-
-    fn recovery(&self, sequence: &KeySequence) -> Recovery {
-        match (
-            self.settings.recovery,
-            &sequence.history,
-            self.settings.overflow,
-        ) {
-            (SequenceRecovery::Replay, History::Kept(_), _) => Recovery::Replay,
-            (SequenceRecovery::Replay, _, ReplayOverflow::Restart)
-            | (SequenceRecovery::Restart, _, _) => Recovery::Restart,
-            _ => Recovery::Fail,
-        }
-    }
-
-    fn report(&self, key: &SequenceKey, sequence: &KeySequence, cause: LossCause, error: &Error) {
-        self.event(match cause {
-            LossCause::Uncertain => SequenceEvent::Uncertain,
-            LossCause::Forgotten | LossCause::Idle | LossCause::Restored => {
-                SequenceEvent::Forgotten
-            }
-        });
-        warn!(
-            key = self.settings.display.show(key),
-            sequence_id = self.id_of(sequence),
-            rows = sequence.rows,
-            subtask = self.open.subtask.index(),
-            attempt = self.open.subtask.attempt(),
-            endpoint = %self.open.client().endpoint(),
-            recovery = self.settings.recovery.canonical(),
-            %error,
-            cause = error.client_error().map(tracing::field::display),
-            "the state of the sequence is lost or uncertain"
-        );
     }
 
     /// The ID the sequence has, or had in the run that it was restored from.
@@ -460,51 +319,5 @@ impl<T: SequenceTransport> Shared<T> {
             .as_ref()
             .and_then(|loss| loss.restored_id.as_deref());
         restored.map_or_else(|| self.ids.text(sequence.counter), str::to_owned)
-    }
-}
-
-/// What an error says of the sequence; `None` where the sequence is as it was before.
-fn cause(error: &Error) -> Option<LossCause> {
-    match error.kind() {
-        ErrorKind::SequenceLost => Some(LossCause::Forgotten),
-        // After an answer that cannot be read the model has taken the row in as well.
-        ErrorKind::SequenceUncertain | ErrorKind::Output => Some(LossCause::Uncertain),
-        _ => None,
-    }
-}
-
-/// How often the sequence of one row was recovered.
-#[derive(Debug, Default)]
-struct Recoveries {
-    begun: u32,
-    first_failure: Option<Instant>,
-}
-
-impl Recoveries {
-    /// Waits until another recovery may begin, or says that there is to be none.
-    ///
-    /// There is always one. Where the failure may pass there are as many more as a call has
-    /// retries, with the same waits, as long as the time of a logical call is not over.
-    async fn another<T>(&mut self, shared: &Shared<T>, error: &Error) -> bool {
-        let open = &shared.open;
-        let now = Instant::now();
-        let begun = *self.first_failure.get_or_insert(now);
-        self.begun += 1;
-        if self.begun == 1 {
-            return true;
-        }
-        let passes = error.client_error().is_none_or(|error| {
-            error.is_transient() || error.kind() == ClientErrorKind::SequenceNotStarted
-        });
-        let retry = self.begun - 1;
-        if !passes || retry > open.retry.max_retries {
-            return false;
-        }
-        let wait = open.retry.wait(retry, None, retry::thread_random());
-        if now.saturating_duration_since(begun).saturating_add(wait) > open.call_budget {
-            return false;
-        }
-        tokio::time::sleep(wait).await;
-        true
     }
 }

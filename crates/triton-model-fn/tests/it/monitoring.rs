@@ -52,6 +52,7 @@ async fn rows_calls_failures_and_retries_are_counted() {
     triton_function_call_seconds{model=echo,subtask=1} 3 values
     triton_function_calls_total{model=echo,subtask=1} 3
     triton_function_failures_total{model=echo,subtask=1,kind=call} 1
+    triton_function_failures_total{model=echo,subtask=1,kind=sequence_uncertain} 0
     triton_function_in_flight{model=echo,subtask=1} 0
     triton_function_retries_total{model=echo,subtask=1} 2
     triton_function_rows_total{model=echo,subtask=1,result=answered} 2
@@ -91,8 +92,13 @@ async fn what_becomes_of_sequences_is_counted() {
     triton_function_failures_total{model=accumulate,subtask=0,kind=sequence_uncertain} 1
     triton_function_open_sequences{model=accumulate,subtask=0} 1
     triton_function_replayed_rows_total{model=accumulate,subtask=0} 1
+    triton_function_sequence_events_total{model=accumulate,subtask=0,event=abandoned} 0
     triton_function_sequence_events_total{model=accumulate,subtask=0,event=ended} 1
+    triton_function_sequence_events_total{model=accumulate,subtask=0,event=expired} 0
+    triton_function_sequence_events_total{model=accumulate,subtask=0,event=failed} 0
+    triton_function_sequence_events_total{model=accumulate,subtask=0,event=forgotten} 0
     triton_function_sequence_events_total{model=accumulate,subtask=0,event=replayed} 1
+    triton_function_sequence_events_total{model=accumulate,subtask=0,event=restarted} 0
     triton_function_sequence_events_total{model=accumulate,subtask=0,event=started} 2
     triton_function_sequence_events_total{model=accumulate,subtask=0,event=uncertain} 1
     ");

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use triton_embedded::{Fault, FaultScript};
 use triton_model_fn::{DataType, ErrorKind, InferenceFunction, ModelFunction as _, Subtask, Value};
 use triton_test_support::{EmbeddedTriton, on_both_servers};
 
-use crate::keyed::{SUBTASKS, Stateful, keyed_options, open_all, run, shuffled};
+use crate::keyed::{Place, SUBTASKS, Stateful, keyed_options, open_all, run, shuffled};
 use crate::{open, options, schema};
 
 on_both_servers!(
@@ -179,7 +180,7 @@ async fn the_server_sees_the_rows_of_a_key_in_order() {
     for key in 0..30 {
         let expected: Vec<(i32, bool, bool)> = (0..ROWS)
             .map(|row| {
-                let number = model.number(crate::keyed::Place { key, row });
+                let number = model.number(Place { key, row });
                 (number, row == 0, row + 1 == ROWS)
             })
             .collect();
@@ -218,4 +219,64 @@ async fn what_does_not_fit_together_is_refused() {
     let function = InferenceFunction::new(stateless, schema).unwrap();
     let error = function.open(Subtask::new(0, SUBTASKS, 0).unwrap()).await;
     insta::assert_snapshot!(error.unwrap_err(), @"subtask 0 of 3, attempt 0: model 'accumulate' does not fit the schema and options: output column 'sequence_restarted' is no output of the model, which has: sum, correlation_id");
+}
+
+/// Whatever goes wrong with one request in the middle, a replay gives the answers of an
+/// undisturbed run, and without one nothing wrong is answered.
+#[tokio::test]
+async fn no_failure_in_the_middle_of_a_sequence_spoils_an_answer() {
+    let status = |status| Fault::Status {
+        status,
+        text: "something went wrong".to_owned(),
+    };
+    let crash = Fault::Crash {
+        restart_after: Duration::from_millis(20),
+    };
+    let faults = [
+        status(500),
+        status(502),
+        status(503),
+        Fault::ResetBefore,
+        Fault::ResetAfter,
+        Fault::Truncate { bytes: 40 },
+        Fault::Garbage,
+        Fault::WrongLength { off_by: 3 },
+        crash,
+    ];
+    let retries = [("max-retries", "20"), ("retry-initial-backoff", "5 ms")];
+    let model = Stateful::Accumulate;
+    for fault in faults {
+        for recovery in ["replay", "restart", "fail"] {
+            let server = EmbeddedTriton::builder()
+                .built_in_models()
+                .faults(FaultScript::new(0).request(3, fault.clone()))
+                .start()
+                .unwrap();
+            let extra = [&retries[..], &[("sequence-recovery", recovery)]].concat();
+            let options = keyed_options(&server.endpoint(), model, &extra);
+            let function = open(options, model.schema(), 0, 1).await;
+            let (mut numbers, mut marked, mut failed) = (Vec::new(), 0, 0);
+            for row in 0..5 {
+                let place = Place { key: 1, row };
+                match function.predict(&model.row(place)).await {
+                    Ok(prediction) => {
+                        if prediction.sequence_restarted {
+                            numbers.clear();
+                            marked += 1;
+                        }
+                        numbers.push(model.number(place));
+                        let answer = model.answer(&prediction);
+                        assert_eq!(answer, model.reference(&numbers), "{fault:?} {recovery}");
+                    }
+                    Err(_) => failed += 1,
+                }
+            }
+            let expected = match recovery {
+                "replay" => (0, 0),
+                "restart" => (1, 0),
+                _ => (1, 1),
+            };
+            assert_eq!((marked, failed), expected, "{fault:?} {recovery}");
+        }
+    }
 }

@@ -1,0 +1,243 @@
+//! What is done about a sequence that the server has lost, or may have spoilt.
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+use triton_client::ErrorKind as ClientErrorKind;
+use triton_options::{OptionValue as _, ReplayOverflow, SEQUENCE_RECOVERY, SequenceRecovery};
+
+use super::history::{History, Kept};
+use super::key_sequence::{KeySequence, LossCause};
+use super::{SequenceKey, SequenceTransport, Shared};
+use crate::metrics::SequenceEvent;
+use crate::{Error, ErrorKind, packed_row, retry};
+
+/// What is to be done about a lost sequence.
+#[derive(PartialEq, Eq)]
+pub(super) enum Recovery {
+    Fail,
+    Restart,
+    Replay,
+}
+
+/// Why a replay did not bring a sequence to where it was.
+enum ReplayFailure {
+    /// A row was not answered: another replay may do better.
+    NotSent(Error),
+    /// The model contradicts itself, or the rows kept do: no other replay would do better.
+    Diverged(Error),
+}
+
+impl<T: SequenceTransport> Shared<T> {
+    /// Makes a sequence one that the server knows, under a new ID if need be.
+    pub(super) async fn recover(
+        &self,
+        key: &SequenceKey,
+        sequence: &mut KeySequence,
+    ) -> Result<(), Error> {
+        let Some(loss) = &sequence.loss else {
+            return Ok(());
+        };
+        if loss.reported || sequence.rows == 0 {
+            self.begin_again(key, sequence);
+            return Ok(());
+        }
+        match self.recovery(sequence) {
+            Recovery::Fail => {
+                let message = format!(
+                    "the sequence was lost after {} rows: {}; the next row of its key starts a \
+                     new one, and the option '{}' can make it go on instead",
+                    sequence.rows,
+                    loss.cause,
+                    SEQUENCE_RECOVERY.key()
+                );
+                let id = self.id_of(sequence);
+                self.fail(sequence);
+                let error = Error::new(ErrorKind::SequenceLost, message);
+                Err(error.in_sequence(Some(id)).at_row(sequence.rows))
+            }
+            Recovery::Restart => {
+                warn!(
+                    key = self.settings.display.show(key),
+                    lost = self.id_of(sequence),
+                    rows = sequence.rows,
+                    cause = %loss.cause,
+                    subtask = self.open.subtask.index(),
+                    attempt = self.open.subtask.attempt(),
+                    "the sequence starts again without its earlier rows"
+                );
+                self.event(SequenceEvent::Restarted);
+                sequence.marked = true;
+                self.begin_again(key, sequence);
+                Ok(())
+            }
+            Recovery::Replay => self.replay(key, sequence).await,
+        }
+    }
+
+    /// Sends all rows of a lost sequence again, in a new one.
+    async fn replay(&self, key: &SequenceKey, sequence: &mut KeySequence) -> Result<(), Error> {
+        let lost = self.id_of(sequence);
+        let history = std::mem::replace(&mut sequence.history, History::Outgrown);
+        let replayed = match &history {
+            History::Kept(kept) => self.replay_rows(key, sequence, kept).await,
+            History::NotKept | History::Outgrown => Ok(()),
+        };
+        sequence.history = history;
+        match replayed {
+            Ok(()) => {
+                sequence.loss = None;
+                info!(
+                    key = self.settings.display.show(key),
+                    lost,
+                    sequence_id = self.id_of(sequence),
+                    rows = sequence.rows,
+                    subtask = self.open.subtask.index(),
+                    attempt = self.open.subtask.attempt(),
+                    "the sequence was rebuilt by a replay"
+                );
+                self.event(SequenceEvent::Replayed);
+                Ok(())
+            }
+            Err(ReplayFailure::NotSent(error)) => Err(error),
+            Err(ReplayFailure::Diverged(error)) => {
+                self.fail(sequence);
+                Err(error)
+            }
+        }
+    }
+
+    async fn replay_rows(
+        &self,
+        key: &SequenceKey,
+        sequence: &mut KeySequence,
+        kept: &Kept,
+    ) -> Result<(), ReplayFailure> {
+        sequence.counter = self.take_counter(key);
+        let cells = self.settings.columns.len();
+        for (index, packed) in kept.rows.iter().enumerate() {
+            let row = packed_row::unpack(packed, cells).ok_or_else(|| {
+                let message = "a row kept for the replay is damaged";
+                ReplayFailure::Diverged(Error::new(ErrorKind::SequenceLost, message))
+            })?;
+            let sent = self.send(key, sequence, &row, index as u64, index == 0, false);
+            let values = sent.await.map_err(ReplayFailure::NotSent)?;
+            kept.compare(index, &values)
+                .map_err(ReplayFailure::Diverged)?;
+            self.count.metrics.replayed_rows.increment(1);
+        }
+        Ok(())
+    }
+
+    /// A new ID and no rows.
+    fn begin_again(&self, key: &SequenceKey, sequence: &mut KeySequence) {
+        sequence.counter = self.take_counter(key);
+        sequence.loss = None;
+        sequence.rows = 0;
+        sequence.history = History::new(self.settings.history);
+    }
+
+    /// A row fails because the sequence is lost: the next one starts it anew, and says so.
+    pub(super) fn fail(&self, sequence: &mut KeySequence) {
+        self.event(SequenceEvent::Failed);
+        if let Some(loss) = &mut sequence.loss {
+            loss.reported = true;
+        }
+        sequence.marked = true;
+        sequence.history = History::NotKept;
+    }
+
+    pub(super) fn recovery(&self, sequence: &KeySequence) -> Recovery {
+        match (
+            self.settings.recovery,
+            &sequence.history,
+            self.settings.overflow,
+        ) {
+            (SequenceRecovery::Replay, History::Kept(_), _) => Recovery::Replay,
+            (SequenceRecovery::Replay, _, ReplayOverflow::Restart)
+            | (SequenceRecovery::Restart, _, _) => Recovery::Restart,
+            _ => Recovery::Fail,
+        }
+    }
+
+    pub(super) fn report(
+        &self,
+        key: &SequenceKey,
+        sequence: &KeySequence,
+        cause: LossCause,
+        error: &Error,
+    ) {
+        self.event(match cause {
+            LossCause::Uncertain => SequenceEvent::Uncertain,
+            LossCause::Forgotten | LossCause::Idle | LossCause::Restored => {
+                SequenceEvent::Forgotten
+            }
+        });
+        macro_rules! tell {
+            ($level:ident) => {
+                $level!(
+                    key = self.settings.display.show(key),
+                    sequence_id = self.id_of(sequence),
+                    rows = sequence.rows,
+                    subtask = self.open.subtask.index(),
+                    attempt = self.open.subtask.attempt(),
+                    endpoint = %self.open.client().endpoint(),
+                    recovery = self.settings.recovery.canonical(),
+                    %error,
+                    cause = error.client_error().map(tracing::field::display),
+                    "the state of the sequence is lost or uncertain"
+                )
+            };
+        }
+        // What a replay mends shows in no answer.
+        match self.recovery(sequence) {
+            Recovery::Replay => tell!(info),
+            Recovery::Fail | Recovery::Restart => tell!(warn),
+        }
+    }
+}
+
+/// What an error says of the sequence; `None` where the sequence is as it was before.
+pub(super) fn cause(error: &Error) -> Option<LossCause> {
+    match error.kind() {
+        ErrorKind::SequenceLost => Some(LossCause::Forgotten),
+        // After an answer that cannot be read the model has taken the row in as well.
+        ErrorKind::SequenceUncertain | ErrorKind::Output => Some(LossCause::Uncertain),
+        _ => None,
+    }
+}
+
+/// How often the sequence of one row was recovered.
+#[derive(Debug, Default)]
+pub(super) struct Recoveries {
+    begun: u32,
+    first_failure: Option<Instant>,
+}
+
+impl Recoveries {
+    /// Waits until another recovery may begin, or says that there is to be none.
+    ///
+    /// There is always one. Where the failure may pass there are as many more as a call has
+    /// retries, with the same waits, as long as the time of a logical call is not over.
+    pub(super) async fn another<T>(&mut self, shared: &Shared<T>, error: &Error) -> bool {
+        let open = &shared.open;
+        let now = Instant::now();
+        let begun = *self.first_failure.get_or_insert(now);
+        self.begun += 1;
+        if self.begun == 1 {
+            return true;
+        }
+        let passes = error.client_error().is_none_or(|error| {
+            error.is_transient() || error.kind() == ClientErrorKind::SequenceNotStarted
+        });
+        let retry = self.begun - 1;
+        if !passes || retry > open.retry.max_retries {
+            return false;
+        }
+        let wait = open.retry.wait(retry, None, retry::thread_random());
+        if now.saturating_duration_since(begun).saturating_add(wait) > open.call_budget {
+            return false;
+        }
+        tokio::time::sleep(wait).await;
+        true
+    }
+}
