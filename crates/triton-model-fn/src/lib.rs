@@ -67,5 +67,6 @@ pub use inference::InferenceFunction;
 pub use open_subtask::{OpenSubtask, Slot};
 pub use schema::{Column, DataType, Schema};
 pub use sequences::SequenceSnapshot;
+pub use shared_client::client;
 pub use subtask::Subtask;
 pub use value::Value;

@@ -12,6 +12,16 @@ use triton_options::{
 
 use crate::{Error, ErrorKind};
 
+/// A client with the transport settings of `options`, for calls that are not a function's.
+///
+/// # Errors
+///
+/// [`ErrorKind::Call`] when the client cannot be set up, and [`ErrorKind::State`] outside of a
+/// tokio runtime.
+pub fn client(options: &TritonOptions) -> Result<Client, Error> {
+    Settings::new(options)?.client()
+}
+
 /// A client, and the places for calls under way.
 #[derive(Debug)]
 pub(crate) struct SharedClient {

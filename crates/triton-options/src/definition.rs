@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::value::HIDDEN;
 use crate::{Description, InvalidValue, OptionValue};
 
 /// The part of the documentation an option belongs to.
@@ -86,6 +87,18 @@ impl OptionDefinition {
     /// [`InvalidValue`] when `text` is no value of this option.
     pub fn canonical(&self, text: &str) -> Result<String, InvalidValue> {
         (self.canonical)(text)
+    }
+
+    /// Whether nothing of a value may be shown.
+    ///
+    /// ```
+    /// use triton_options::{AUTH_TOKEN, TIMEOUT};
+    ///
+    /// assert!(AUTH_TOKEN.definition().is_secret() && !TIMEOUT.definition().is_secret());
+    /// ```
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.loggable("") == HIDDEN
     }
 
     /// `text` as it may stand in a log or an error: without secrets.

@@ -42,6 +42,26 @@ pub enum OptionError {
     },
 }
 
+impl OptionError {
+    /// The keys of the options concerned.
+    ///
+    /// ```
+    /// use triton_options::TritonOptions;
+    ///
+    /// let errors = TritonOptions::parse([("endpoint", "triton:8000")]).unwrap_err();
+    /// let missing = errors.iter().next().expect("there is one");
+    /// assert_eq!(missing.keys(), ["model-name"]);
+    /// ```
+    #[must_use]
+    pub fn keys(&self) -> Vec<&str> {
+        match self {
+            Self::Missing { key, .. } | Self::Invalid { key, .. } => vec![key],
+            Self::Unknown { key, .. } => vec![key],
+            Self::Rule { keys, .. } => keys.clone(),
+        }
+    }
+}
+
 fn suggestion(nearest: Option<&str>) -> String {
     match nearest {
         Some(key) => format!("; did you mean '{key}'?"),

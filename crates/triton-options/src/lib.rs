@@ -44,7 +44,7 @@ pub use sequence::{
     MAX_RUN_ID_BYTES, MAX_SEQUENCE_ID_BYTES, SequenceBase, SequenceIds, SequenceMode,
 };
 pub use value::{
-    ColumnNames, Compression, CounterInitStrategy, EMBEDDED_ENDPOINT, Endpoint, Fraction, Headers,
-    InvalidValue, ModelName, ModelVersion, NameMap, OptionValue, PositiveDuration, ReplayOverflow,
-    Secret, SequenceIdScope, SequenceRecovery, UserInfo,
+    ColumnNames, Compression, CounterInitStrategy, EMBEDDED_ENDPOINT, Endpoint, Fraction, HIDDEN,
+    Headers, InvalidValue, ModelName, ModelVersion, NameMap, OptionValue, PositiveDuration,
+    ReplayOverflow, Secret, SequenceIdScope, SequenceRecovery, UserInfo,
 };

@@ -50,6 +50,13 @@ impl OptionMap {
         self.0.get(option.key()).map(String::as_str)
     }
 
+    /// Every option that was given, by its key; secrets stand here as they are.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
     /// Checks every option and the rules between them.
     ///
     /// # Errors

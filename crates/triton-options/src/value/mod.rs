@@ -23,8 +23,7 @@ pub use model::{ModelName, ModelVersion};
 pub use name_map::NameMap;
 pub use number::Fraction;
 pub(crate) use pairs::write_pair;
-pub(crate) use secret::HIDDEN;
-pub use secret::Secret;
+pub use secret::{HIDDEN, Secret};
 
 /// A type that options can have.
 pub trait OptionValue: Sized {

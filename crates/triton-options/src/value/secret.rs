@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{InvalidValue, OptionValue};
 
 /// What stands in place of a secret, however long it is.
-pub(crate) const HIDDEN: &str = "(hidden)";
+pub const HIDDEN: &str = "(hidden)";
 
 /// A text that neither `Debug` nor `Display` shows, and that is wiped from memory when dropped.
 ///
