@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::health::HealthArguments;
+
 /// Run models of a Triton Inference Server over files.
 #[derive(Debug, Parser)]
 #[command(name = "triton", version, max_term_width = 100)]
@@ -15,6 +17,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Predict(PredictArguments),
+    Health(HealthArguments),
     Options(OptionsArguments),
     Serve(ServeArguments),
 }

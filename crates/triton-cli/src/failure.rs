@@ -9,24 +9,37 @@ use crate::progress::say;
 pub(crate) struct Failure {
     code: u8,
     error: anyhow::Error,
+    hint: Option<&'static str>,
 }
 
 impl Failure {
     /// The command line, a file or an option is at fault.
     pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Self {
-        let error = error.into();
-        Self { code: 2, error }
+        Self::new(2, error.into())
     }
 
     /// The server could not be used.
     pub(crate) fn server(error: impl Into<anyhow::Error>) -> Self {
-        let error = error.into();
-        Self { code: 3, error }
+        Self::new(3, error.into())
+    }
+
+    fn new(code: u8, error: anyhow::Error) -> Self {
+        let hint = None;
+        Self { code, error, hint }
+    }
+
+    /// Adds what the user could try.
+    pub(crate) fn with_hint(self, hint: &'static str) -> Self {
+        let hint = Some(hint);
+        Self { hint, ..self }
     }
 
     /// Says what happened on standard error.
     pub(crate) fn report(&self) -> ExitCode {
         say(&describe("error", &self.error));
+        if let Some(hint) = self.hint {
+            say(&format!("  try: {hint}"));
+        }
         ExitCode::from(self.code)
     }
 }

@@ -2,12 +2,16 @@
 
 mod arguments;
 mod cell;
+mod commands;
+mod config;
 mod failure;
 mod model_sql;
 mod options;
+mod output;
 mod predict;
 mod progress;
 mod serve;
+mod server;
 mod table;
 
 use std::io::IsTerminal as _;
@@ -18,6 +22,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::arguments::{Arguments, Command};
+use crate::commands::health;
 
 fn main() -> ExitCode {
     // Standard output belongs to the data, so logs go to standard error; `RUST_LOG` picks them.
@@ -30,6 +35,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Predict(arguments) => predict::run(&arguments).map(|summary| summary.exit_code()),
         Command::Options(arguments) => options::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|failure| failure.report())

@@ -4,6 +4,7 @@
 //! gives the grammar. A kept SQL tokenizer reads words, strings and comments; what is left is
 //! too small for a parser of all of SQL, none of which knows this statement.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use sqlparser::dialect::GenericDialect;
@@ -19,6 +20,8 @@ const PROVIDER: &str = "triton";
 pub(crate) struct ModelDefinition {
     pub(crate) schema: Schema,
     pub(crate) options: OptionMap,
+    /// The line at which each option stands.
+    pub(crate) option_lines: BTreeMap<String, u64>,
 }
 
 /// A statement that is not understood, and where.
@@ -95,12 +98,13 @@ impl Parser {
             self.string("the comment")?;
         }
         self.keyword("WITH")?;
-        let options = self.options()?;
+        let (options, option_lines) = self.options()?;
         self.optional(&Token::SemiColon);
         match self.peek() {
             None => Ok(ModelDefinition {
                 schema: Schema { inputs, outputs },
                 options,
+                option_lines,
             }),
             Some(_) => Err(self.unexpected("the end: a file holds one statement")),
         }
@@ -183,9 +187,11 @@ impl Parser {
         self.expect(&Token::Gt)
     }
 
-    fn options(&mut self) -> Result<OptionMap, SqlError> {
+    /// The options, and the line of each.
+    fn options(&mut self) -> Result<(OptionMap, BTreeMap<String, u64>), SqlError> {
         self.expect(&Token::LParen)?;
         let mut options = OptionMap::new();
+        let mut lines = BTreeMap::new();
         let mut provider = None;
         let start = self.location();
         loop {
@@ -197,6 +203,7 @@ impl Parser {
             let repeated = if key == "provider" {
                 provider.replace((value, value_location)).is_some()
             } else {
+                lines.insert(key.clone(), location.line);
                 options.set(&key, value).is_some()
             };
             if repeated {
@@ -209,7 +216,7 @@ impl Parser {
             }
         }
         match provider {
-            Some((name, _)) if name == PROVIDER => Ok(options),
+            Some((name, _)) if name == PROVIDER => Ok((options, lines)),
             Some((name, location)) => {
                 let message = format!("option 'provider': expected '{PROVIDER}', found '{name}'");
                 Err(SqlError::new(location, message))
@@ -355,6 +362,9 @@ mod tests {
             .with("model-name", "it's")
             .with("sequence-id", "flink-job-123");
         assert_eq!(model.options, options);
+        let lines = [("endpoint", 7), ("model-name", 8), ("sequence-id", 9)];
+        let lines = lines.map(|(key, line)| (key.to_owned(), line));
+        assert_eq!(model.option_lines, BTreeMap::from(lines));
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! `triton options`: the option catalog, for reading and for other programs.
 
-use std::io::Write as _;
-
 use anyhow::{Context as _, anyhow};
 use triton_options::render::{self, html, markdown, text};
 use triton_options::{CATALOG, OptionDefinition, nearest_key};
 
 use crate::arguments::{OptionsArguments, OptionsFormat};
 use crate::failure::Failure;
+use crate::output::print;
 
 /// The most characters in a line, on however wide a terminal.
 const WIDEST: usize = 100;
@@ -27,11 +26,7 @@ pub(crate) fn run(arguments: &OptionsArguments) -> Result<(), Failure> {
             json.context("the options cannot be shown as JSON")? + "\n"
         }
     };
-    // A reader that has seen enough, such as `head`, is no failure.
-    match std::io::stdout().write_all(shown.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::usage(error)),
-        _ => Ok(()),
-    }
+    print(&shown)
 }
 
 fn find(key: &str) -> Result<&'static OptionDefinition, Failure> {

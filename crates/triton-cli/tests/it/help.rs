@@ -11,6 +11,7 @@ fn help_of_the_command() {
 
     Commands:
       predict  Score every row of a CSV file with a model
+      health   Ask whether a server takes requests, and wait until it does if asked to
       options  Show the options of a model: what each one does, its type and its default
       serve    Serve built-in models with the embedded server, until Ctrl-C
       help     Print this message or the help of the given subcommand(s)

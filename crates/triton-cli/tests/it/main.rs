@@ -5,6 +5,8 @@
     reason = "a test ends where something unexpected comes"
 )]
 
+mod config;
+mod health;
 mod help;
 mod options;
 mod predict;
@@ -24,10 +26,23 @@ struct Run {
 
 /// Runs `triton` with `arguments`.
 fn triton(arguments: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_triton"))
+    triton_in(&[], arguments)
+}
+
+/// Runs `triton` with `arguments` and these variables in its environment.
+fn triton_in(environment: &[(&str, &str)], arguments: &[&str]) -> Run {
+    // Options of whoever runs the tests are none of theirs.
+    let foreign = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let foreign = foreign
+        .filter(|name| name.starts_with("TRITON_") && !name.starts_with("TRITON_TEST_"))
+        .chain(["RUST_LOG".to_owned(), "RUST_BACKTRACE".to_owned()]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_triton"));
+    for name in foreign {
+        command.env_remove(name);
+    }
+    let output = command
         .args(arguments)
-        .env_remove("RUST_LOG")
-        .env_remove("RUST_BACKTRACE")
+        .envs(environment.iter().copied())
         .output()
         .unwrap();
     Run {

@@ -1,0 +1,163 @@
+//! `triton health`: whether a server, and a model on it, take requests; waits if asked to.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+use triton_client::{Error, ModelId, Readiness};
+use triton_options::OptionValue as _;
+
+use crate::config::ConfigArguments;
+use crate::failure::Failure;
+use crate::output::print;
+use crate::progress::say;
+use crate::server::{Server, with_server};
+
+/// Time between two questions while waiting.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Ask whether a server takes requests, and wait until it does if asked to.
+///
+/// Exit code 0 means ready, 1 not ready, 3 not reachable.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct HealthArguments {
+    /// Ask also whether this model takes requests.
+    #[arg(value_name = "MODEL")]
+    model: Option<String>,
+
+    /// Wait for up to this long until everything is ready, such as 60s or 5min.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    wait: Option<Duration>,
+
+    /// Show a JSON object.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    config: ConfigArguments,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  triton health -O endpoint=http://localhost:8000
+  triton health --wait 60s && triton predict model.sql input.csv
+  triton health anomaly --wait 5min --json";
+
+/// Reads a duration in the grammar of the options.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    Duration::parse(text).map_err(|error| error.to_string())
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &HealthArguments) -> Result<ExitCode, Failure> {
+    let model = arguments.model.as_deref();
+    with_server(&arguments.config, model, async |server| {
+        let health = wait(&server, arguments).await?;
+        print(&if arguments.json {
+            health.to_json(&server)
+        } else {
+            health.to_text(&server)
+        })?;
+        Ok(ExitCode::from(u8::from(!health.is_ready())))
+    })
+}
+
+/// What a server said of itself.
+struct Health {
+    live: bool,
+    ready: bool,
+    /// Absent where nobody asked for a model.
+    model_ready: Option<bool>,
+    /// The server's name and version, where it was ready to tell.
+    name: Option<(String, String)>,
+}
+
+/// Asks until everything is ready or the time is over, and returns the last answer.
+async fn wait(server: &Server, arguments: &HealthArguments) -> Result<Health, Failure> {
+    let deadline = arguments.wait.map(|wait| Instant::now() + wait);
+    let mut told = false;
+    loop {
+        let answer = ask(server, arguments).await;
+        let over = deadline.is_none_or(|deadline| Instant::now() + INTERVAL > deadline);
+        match answer {
+            Ok(health) if health.is_ready() || over => return Ok(health),
+            Err(error) if !error.is_transient() || over => return Err(error.into()),
+            _ => {}
+        }
+        if !told {
+            say(&format!("waiting for {}", server.options.endpoint));
+            told = true;
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+async fn ask(server: &Server, arguments: &HealthArguments) -> Result<Health, Error> {
+    let is_ready = |readiness| readiness == Readiness::Ready;
+    let Server { client, options } = server;
+    let mut health = Health {
+        live: is_ready(client.live().await?),
+        ready: is_ready(client.ready().await?),
+        model_ready: None,
+        name: None,
+    };
+    if arguments.model.is_some() {
+        let model = ModelId::new(options.model_name.clone(), options.model_version);
+        health.model_ready = Some(is_ready(client.model_ready(&model).await?));
+    }
+    if health.ready {
+        let metadata = client.server_metadata().await?;
+        health.name = Some((metadata.name, metadata.version));
+    }
+    Ok(health)
+}
+
+impl Health {
+    fn is_ready(&self) -> bool {
+        self.live && self.ready && self.model_ready != Some(false)
+    }
+
+    fn to_text(&self, server: &Server) -> String {
+        let endpoint = &server.options.endpoint;
+        let mut text = match (&self.name, self.live, self.ready) {
+            (Some((name, version)), ..) => {
+                format!("the server at {endpoint} is ready: {name} {version}\n")
+            }
+            (None, _, true) => format!("the server at {endpoint} is ready\n"),
+            (None, true, false) => {
+                format!("the server at {endpoint} runs, but is not ready\n")
+            }
+            (None, false, false) => {
+                format!("the server at {endpoint} answers, but is not live\n")
+            }
+        };
+        let model = &server.options.model_name;
+        match self.model_ready {
+            Some(true) => text.push_str(&format!("model '{model}' is ready\n")),
+            Some(false) => text.push_str(&format!(
+                "model '{model}' is not ready or not there; `triton models` shows its state\n"
+            )),
+            None => {}
+        }
+        text
+    }
+
+    fn to_json(&self, server: &Server) -> String {
+        let mut object = json!({
+            "endpoint": server.options.endpoint.to_string(),
+            "ready": self.is_ready(),
+            "server_live": self.live,
+            "server_ready": self.ready,
+        });
+        if let Some((name, version)) = &self.name {
+            object["server"] = json!({ "name": name, "version": version });
+        }
+        if let Some(ready) = self.model_ready {
+            object["model"] = json!({ "name": server.options.model_name.as_str(), "ready": ready });
+        }
+        format!("{object:#}\n")
+    }
+}

@@ -1,0 +1,78 @@
+//! The server that a command talks to: found by the options, or started where they ask for it.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use triton_client::{Client, ErrorKind};
+use triton_embedded::EmbeddedTriton;
+use triton_options::{EMBEDDED_ENDPOINT, ENDPOINT, MODEL_NAME, TritonOptions};
+
+use crate::config::{ConfigArguments, LayeredOptions, Origin};
+use crate::failure::Failure;
+
+/// A server, and the options that apply to it.
+pub(crate) struct Server {
+    pub(crate) client: Client,
+    pub(crate) options: TritonOptions,
+}
+
+/// Runs a command that talks to a server, about `model` where the command names one.
+pub(crate) fn with_server(
+    arguments: &ConfigArguments,
+    model: Option<&str>,
+    command: impl AsyncFnOnce(Server) -> Result<ExitCode, Failure>,
+) -> Result<ExitCode, Failure> {
+    let mut options = LayeredOptions::collect(None, arguments)?;
+    match model {
+        Some(model) => options.set(MODEL_NAME.key(), model, Origin::Argument("MODEL")),
+        None => options.without_model(),
+    }
+    if arguments.print_config {
+        return options.print().map(|()| ExitCode::SUCCESS);
+    }
+    // The embedded server lives until the command is over.
+    let _embedded = start_embedded(&mut options)?;
+    let options = options.parse()?;
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
+    runtime.block_on(async {
+        let client = triton_model_fn::client(&options).map_err(Failure::usage)?;
+        command(Server { client, options }).await
+    })
+}
+
+/// Starts the embedded server where the endpoint asks for it, and puts its address there.
+pub(crate) fn start_embedded(
+    options: &mut LayeredOptions,
+) -> Result<Option<EmbeddedTriton>, Failure> {
+    if options.get(&ENDPOINT) != Some(EMBEDDED_ENDPOINT) {
+        return Ok(None);
+    }
+    // What it would record grows with the work, and nobody asks for it.
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .recorded_requests(0)
+        .start()
+        .context("the embedded server cannot be started")
+        .map_err(Failure::server)?;
+    options.set(ENDPOINT.key(), server.endpoint(), Origin::Embedded);
+    Ok(Some(server))
+}
+
+impl From<triton_client::Error> for Failure {
+    fn from(error: triton_client::Error) -> Self {
+        let hint = match error.kind() {
+            ErrorKind::Connect => {
+                "`triton health --wait 60s` waits for a server that is starting; -O endpoint=… or \
+                 TRITON_ENDPOINT names another"
+            }
+            ErrorKind::Timeout => "-O timeout=… waits longer",
+            ErrorKind::Denied => {
+                "-O auth-token=@FILE or TRITON_AUTH_TOKEN sends a token, and \
+                 -O custom-headers=… any other header"
+            }
+            ErrorKind::NotFound => "`triton models` lists the models that the server has",
+            _ => return Failure::server(error),
+        };
+        Failure::server(error).with_hint(hint)
+    }
+}

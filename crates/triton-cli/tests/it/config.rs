@@ -1,0 +1,220 @@
+//! The places of options: which one wins, what `--print-config` shows, what errors say of them.
+
+use triton_embedded::RestrictedApi;
+use triton_test_support::EmbeddedTriton;
+
+use crate::{Files, triton, triton_in};
+
+const CANARY: &str = "canary-in-the-coal-mine";
+
+/// The lines of `--print-config` that say more than a default.
+fn shown(files: &Files, environment: &[(&str, &str)], arguments: &[&str]) -> String {
+    let arguments = [&["health", "--print-config"], arguments].concat();
+    let run = triton_in(environment, &arguments);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let lines = run.stdout.lines().filter(|line| {
+        !line.ends_with("# default") && !line.ends_with("is not set") && !line.is_empty()
+    });
+    files.relative(&lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// The exit code and message of a refusal.
+fn refused(files: &Files, environment: &[(&str, &str)], arguments: &[&str]) -> String {
+    let arguments = [&["health"], arguments].concat();
+    let run = triton_in(environment, &arguments);
+    assert_eq!(run.stdout, "");
+    format!(
+        "exit code {}\n{}",
+        run.code.unwrap(),
+        files.relative(&run.stderr)
+    )
+}
+
+#[test]
+fn later_places_win_over_earlier_ones() {
+    let files = Files::new();
+    let config = files.write(
+        "triton.toml",
+        "# Where the models are.\nendpoint = \"file:1\"\nmax-retries = 1\n\
+         timeout = \"1 s\"\ncircuit-breaker-failure-threshold = 0.25\nflatten-batch-dim = true\n",
+    );
+    let environment = [
+        ("TRITON_TIMEOUT", "2s"),
+        ("TRITON_MAX_RETRIES", "2"),
+        ("TRITON_BATCH_SIZE", ""),
+        ("TRITON_TEST_TIMEOUT", "9 s"),
+    ];
+    let option = ["-O", "max-retries=3", "--config", &config];
+    insta::assert_snapshot!(shown(&files, &environment, &option), @r#"
+    endpoint = "http://file:1/"                       # triton.toml, line 2
+    # model-name is not needed
+    timeout = "2 s"                                   # TRITON_TIMEOUT in the environment
+    flatten-batch-dim = "true"                        # triton.toml, line 6
+    circuit-breaker-failure-threshold = "0.25"        # triton.toml, line 5
+    max-retries = "3"                                 # -O
+    "#);
+}
+
+#[test]
+fn what_is_shown_can_be_read_again_and_holds_no_secret() {
+    let files = Files::new();
+    files.write("headers", &format!("X-Key:{CANARY}\n"));
+    let config = files.write("triton.toml", "custom-headers = \"@headers\"\n");
+    let endpoint = format!("http://user:{CANARY}@localhost:1");
+    let run = triton_in(
+        &[("TRITON_ENDPOINT", &endpoint)],
+        &["health", "--config", &config, "--print-config"],
+    );
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(!run.stdout.contains(CANARY), "{}", run.stdout);
+    let hidden = run.stdout.lines().filter(|line| line.contains("(hidden)"));
+    let hidden = hidden.collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(files.relative(&hidden), @"
+    # endpoint = '(hidden)@localhost:1'               # TRITON_ENDPOINT in the environment
+    # custom-headers = (hidden)                       # headers, named by triton.toml, line 1
+    ");
+
+    let copy = files.write("copy.toml", &run.stdout);
+    let again = triton(&[
+        "health",
+        "--config",
+        &copy,
+        "-O",
+        "endpoint=localhost:1",
+        "--print-config",
+    ]);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    let values = |text: &str| {
+        let assignments = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.starts_with("endpoint"));
+        let values = assignments.map(|line| line.split("  #").next().unwrap().trim().to_owned());
+        values.collect::<Vec<_>>()
+    };
+    assert!(values(&run.stdout).len() > 15, "{}", run.stdout);
+    assert_eq!(values(&run.stdout), values(&again.stdout));
+}
+
+/// The server answers only to those who send the token.
+#[test]
+fn a_token_is_taken_from_a_file_or_the_environment() {
+    let files = Files::new();
+    let reference = format!("@{}", files.write("token", &format!("{CANARY}\n")));
+    let option = format!("auth-token={reference}");
+    let bearer = format!("Bearer {CANARY}");
+    let server = EmbeddedTriton::builder()
+        .restrict(RestrictedApi::Health, "authorization", &bearer)
+        .restrict(RestrictedApi::Metadata, "authorization", &bearer)
+        .start()
+        .unwrap();
+    let endpoint = server.endpoint();
+    let health = |environment: &[(&str, &str)], arguments: &[&str]| {
+        let environment = [&[("TRITON_ENDPOINT", endpoint.as_str())], environment].concat();
+        let run = triton_in(&environment, &[&["health"], arguments].concat());
+        assert!(!run.stdout.contains(CANARY) && !run.stderr.contains(CANARY));
+        (run.code, run.stderr.replace(&endpoint, "http://server"))
+    };
+    let ready = (Some(0), String::new());
+    assert_eq!(health(&[], &["-O", &option]), ready);
+    assert_eq!(health(&[("TRITON_AUTH_TOKEN", &reference)], &[]), ready);
+    assert_eq!(health(&[("TRITON_AUTH_TOKEN", CANARY)], &[]), ready);
+    let (code, said) = health(&[], &[]);
+    assert_eq!(code, Some(3));
+    insta::assert_snapshot!(said, @"
+    error: check liveness at http://server/: status 403: This API is restricted, expecting header 'authorization'
+      try: -O auth-token=@FILE or TRITON_AUTH_TOKEN sends a token, and -O custom-headers=… any other header
+    ");
+}
+
+#[test]
+fn errors_name_the_place_of_a_bad_value() {
+    let files = Files::new();
+    let config = files.write(
+        "triton.toml",
+        "endpoint = \"localhost:1\"\ntimeout = \"5 parsecs\"\ncolour = \"red\"\n",
+    );
+    let environment = [("TRITON_MAX_RETRIES", "many")];
+    let arguments = ["--config", &config, "-O", "time-out=5s"];
+    insta::assert_snapshot!(refused(&files, &environment, &arguments), @"
+    exit code 2
+    error: 4 problems in the options:
+      - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds), found '5 parsecs' (from triton.toml, line 2)
+      - option 'max-retries': expected a whole number from 0 to 4294967295, found 'many' (from TRITON_MAX_RETRIES in the environment)
+      - unknown option 'colour' (from triton.toml, line 3)
+      - unknown option 'time-out'; did you mean 'timeout'? (from -O)
+    ");
+    insta::assert_snapshot!(refused(&files, &[], &[]), @"
+    exit code 2
+    error: option 'endpoint' is required: set it to the http or https address of a Triton server, such as 'http://localhost:8000', with -O endpoint=…, as TRITON_ENDPOINT in the environment or in a file
+    ");
+    let rule = [
+        "-O",
+        "endpoint=localhost:1",
+        "-O",
+        "sequence-id-auto-increment=true",
+        "-O",
+        "sequence-id=j",
+    ];
+    insta::assert_snapshot!(refused(&files, &[("TRITON_SEQUENCE_START", "false")], &rule), @"
+    exit code 2
+    error: option 'sequence-start' is false but 'sequence-id-auto-increment' is true: every generated ID is used for one request, which must both start and end its sequence; leave 'sequence-start' out or set it to true ('sequence-start' from TRITON_SEQUENCE_START in the environment; 'sequence-id-auto-increment' from -O)
+    ");
+    // A bad value is shown with its place too, and then named.
+    let run = triton(&["health", "--config", &config, "--print-config"]);
+    assert_eq!(run.code, Some(2));
+    let timeout = run.stdout.lines().find(|line| line.starts_with("timeout"));
+    insta::assert_snapshot!(files.relative(timeout.unwrap()), @r#"timeout = "5 parsecs"                             # triton.toml, line 2"#);
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let files = Files::new();
+    let refusal = |text: &str| {
+        let config = files.write("triton.toml", text);
+        refused(&files, &[], &["--config", &config])
+    };
+    insta::assert_snapshot!(refusal("endpoint = \"a\"\nendpoint = \"b\"\n"), @"
+    exit code 2
+    error: triton.toml, line 2: duplicate key
+    ");
+    insta::assert_snapshot!(refusal("timeout = 5 s\n"), @"
+    exit code 2
+    error: triton.toml, line 1: string values must be quoted, expected literal string
+    ");
+    insta::assert_snapshot!(refusal("[options]\ntimeout = 5\n"), @"
+    exit code 2
+    error: option 'options' from triton.toml, line 1: expected a text, a number, true or false, found a value of the type table
+    ");
+    insta::assert_snapshot!(refused(&files, &[], &["--config", "no.toml"]), @"
+    exit code 2
+    error: failed to open file `no.toml`: No such file or directory (os error 2)
+    ");
+    insta::assert_snapshot!(refused(&files, &[], &["-O", "auth-token=@no.txt"]), @"
+    exit code 2
+    error: option 'auth-token' from -O cannot be read from its file
+      caused by: failed to open file `no.txt`: No such file or directory (os error 2)
+    ");
+    insta::assert_snapshot!(refused(&files, &[], &["-O", "auth-token=@"]), @"
+    exit code 2
+    error: option 'auth-token' from -O: expected the name of a file after '@'
+    ");
+    insta::assert_snapshot!(refused(&files, &[], &["-O", "timeout"]), @"
+    exit code 2
+    error: invalid value 'timeout' for '-O <KEY=VALUE>': expected KEY=VALUE, for example timeout=5s
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn a_variable_that_looks_like_a_slip_is_mentioned() {
+    let environment = [
+        ("TRITON_ENDPIONT", "localhost:1"),
+        ("TRITON_SERVER_VERSION", "2.51.0"),
+    ];
+    let run = triton_in(&environment, &["health", "-O", "endpoint=embedded"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let said = run.stderr.split("WARN").nth(1).unwrap();
+    insta::assert_snapshot!(said.trim(), @"triton::config::environment: the environment variable TRITON_ENDPIONT sets no option; did you mean TRITON_ENDPOINT?");
+    assert!(!run.stderr.contains("SERVER_VERSION"));
+}
