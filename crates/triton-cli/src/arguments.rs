@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::describe::DescribeArguments;
 use crate::commands::health::HealthArguments;
+use crate::commands::loading::{LoadArguments, UnloadArguments};
+use crate::commands::models::ModelsArguments;
+use crate::commands::shell::{CompletionsArguments, ManArguments};
+use crate::commands::stats::StatsArguments;
 
 /// Run models of a Triton Inference Server over files.
 #[derive(Debug, Parser)]
@@ -17,9 +22,16 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Predict(PredictArguments),
+    Models(ModelsArguments),
+    Describe(DescribeArguments),
     Health(HealthArguments),
+    Stats(StatsArguments),
+    Load(LoadArguments),
+    Unload(UnloadArguments),
     Options(OptionsArguments),
     Serve(ServeArguments),
+    Completions(CompletionsArguments),
+    Man(ManArguments),
 }
 
 /// Serve built-in models with the embedded server, until Ctrl-C.

@@ -22,7 +22,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::arguments::{Arguments, Command};
-use crate::commands::health;
+use crate::commands::{describe, health, loading, models, shell, stats};
 
 fn main() -> ExitCode {
     // Standard output belongs to the data, so logs go to standard error; `RUST_LOG` picks them.
@@ -35,7 +35,14 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Predict(arguments) => predict::run(&arguments).map(|summary| summary.exit_code()),
         Command::Options(arguments) => options::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Models(arguments) => models::run(&arguments),
+        Command::Describe(arguments) => describe::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
+        Command::Stats(arguments) => stats::run(&arguments),
+        Command::Load(arguments) => loading::load(&arguments),
+        Command::Unload(arguments) => loading::unload(&arguments),
+        Command::Completions(arguments) => shell::completions(&arguments),
+        Command::Man(arguments) => shell::man(&arguments),
         Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|failure| failure.report())

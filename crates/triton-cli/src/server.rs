@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use triton_client::{Client, ErrorKind};
 use triton_embedded::EmbeddedTriton;
-use triton_options::{EMBEDDED_ENDPOINT, ENDPOINT, MODEL_NAME, TritonOptions};
+use triton_options::{EMBEDDED_ENDPOINT, ENDPOINT, MODEL_NAME, OptionValue as _, TritonOptions};
 
 use crate::config::{ConfigArguments, LayeredOptions, Origin};
 use crate::failure::Failure;
@@ -14,6 +14,9 @@ use crate::failure::Failure;
 pub(crate) struct Server {
     pub(crate) client: Client,
     pub(crate) options: TritonOptions,
+    /// The endpoint as a MODEL.sql would name it: without credentials, and not by an address
+    /// that lasts only as long as this process.
+    pub(crate) endpoint: String,
 }
 
 /// Runs a command that talks to a server, about `model` where the command names one.
@@ -31,12 +34,21 @@ pub(crate) fn with_server(
         return options.print().map(|()| ExitCode::SUCCESS);
     }
     // The embedded server lives until the command is over.
-    let _embedded = start_embedded(&mut options)?;
+    let embedded = start_embedded(&mut options)?;
     let options = options.parse()?;
+    let endpoint = match embedded {
+        Some(_) => EMBEDDED_ENDPOINT.to_owned(),
+        None => options.endpoint.canonical(),
+    };
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
     runtime.block_on(async {
         let client = triton_model_fn::client(&options).map_err(Failure::usage)?;
-        command(Server { client, options }).await
+        let server = Server {
+            client,
+            options,
+            endpoint,
+        };
+        command(server).await
     })
 }
 

@@ -97,7 +97,9 @@ async fn wait(server: &Server, arguments: &HealthArguments) -> Result<Health, Fa
 
 async fn ask(server: &Server, arguments: &HealthArguments) -> Result<Health, Error> {
     let is_ready = |readiness| readiness == Readiness::Ready;
-    let Server { client, options } = server;
+    let Server {
+        client, options, ..
+    } = server;
     let mut health = Health {
         live: is_ready(client.live().await?),
         ready: is_ready(client.ready().await?),

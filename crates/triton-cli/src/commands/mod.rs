@@ -1,3 +1,12 @@
-//! The commands that ask a server, or tell it, one thing.
+//! The commands that ask a server, or tell it, one thing; and those about the command line itself.
 
+pub(crate) mod describe;
+mod figures;
 pub(crate) mod health;
+pub(crate) mod loading;
+pub(crate) mod models;
+pub(crate) mod shell;
+mod statement;
+mod statistics_difference;
+pub(crate) mod stats;
+mod text_table;

@@ -10,11 +10,19 @@ fn help_of_the_command() {
     Usage: triton <COMMAND>
 
     Commands:
-      predict  Score every row of a CSV file with a model
-      health   Ask whether a server takes requests, and wait until it does if asked to
-      options  Show the options of a model: what each one does, its type and its default
-      serve    Serve built-in models with the embedded server, until Ctrl-C
-      help     Print this message or the help of the given subcommand(s)
+      predict      Score every row of a CSV file with a model
+      models       List the models of a server: their versions and states
+      describe     Show a model's tensors, batching and sequences, and a MODEL.sql for it
+      health       Ask whether a server takes requests, and wait until it does if asked to
+      stats        Show how often a model was called since it was loaded, and where its time went
+      load         Load a model, or load it again after its files have changed, and wait until it is
+                   ready
+      unload       Unload a model, and wait until its last requests have ended
+      options      Show the options of a model: what each one does, its type and its default
+      serve        Serve built-in models with the embedded server, until Ctrl-C
+      completions  Write the completions of this command for a shell to standard output
+      man          Write a manual page to standard output, or all of them to a folder
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help

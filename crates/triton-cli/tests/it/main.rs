@@ -5,6 +5,7 @@
     reason = "a test ends where something unexpected comes"
 )]
 
+mod commands;
 mod config;
 mod health;
 mod help;
@@ -13,6 +14,7 @@ mod predict;
 mod refusals;
 mod secrets;
 mod serve;
+mod shell;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

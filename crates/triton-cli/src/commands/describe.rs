@@ -1,0 +1,189 @@
+//! `triton describe`: what a model takes and gives, and a MODEL.sql for it.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use serde_json::{Value, json};
+use triton_client::{ModelConfig, ModelId, ModelMetadata, TensorMetadata};
+use triton_model_fn::{InferenceFunction, ModelFunction as _, Subtask};
+use triton_options::{ENDPOINT, OptionValue as _};
+
+use super::statement::Statement;
+use super::text_table::{TextTable, output_width};
+use crate::config::ConfigArguments;
+use crate::failure::Failure;
+use crate::model_sql;
+use crate::output::print;
+use crate::server::{Server, with_server};
+
+/// Show a model's tensors, batching and sequences, and a MODEL.sql for it.
+///
+/// The statement is compared with the model on the server before it is shown, as predict would.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct DescribeArguments {
+    /// The model's name.
+    #[arg(value_name = "MODEL")]
+    model: String,
+
+    /// Show nothing but the CREATE MODEL statement.
+    #[arg(long, conflicts_with = "json")]
+    sql: bool,
+
+    /// Show a JSON object, with the model's whole configuration.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    config: ConfigArguments,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  triton describe anomaly -O endpoint=http://localhost:8000
+  triton describe anomaly -O model-version=2
+  triton describe anomaly --sql > model.sql && triton predict model.sql input.csv
+  triton describe anomaly --json | jq .config.instance_group";
+
+/// Runs the command.
+pub(crate) fn run(arguments: &DescribeArguments) -> Result<ExitCode, Failure> {
+    with_server(&arguments.config, Some(&arguments.model), async |server| {
+        let options = &server.options;
+        let model = ModelId::new(options.model_name.clone(), options.model_version);
+        let metadata = server.client.model_metadata(&model).await?;
+        let config = server.client.model_config(&model).await?;
+        let statement = Statement {
+            endpoint: &server.endpoint,
+            version: options.model_version,
+            metadata: &metadata,
+            config: &config,
+        };
+        let sql = accepted(&server, &statement).await;
+        if arguments.sql {
+            let sql = sql
+                .context("predict cannot call this model")
+                .map_err(Failure::server)?;
+            print(&sql)?;
+        } else if arguments.json {
+            print(&to_json(&metadata, &config, sql.ok().as_deref()))?;
+        } else {
+            print(&to_text(&metadata, &config, sql))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// The statement, once a function has opened with it.
+async fn accepted(server: &Server, statement: &Statement<'_>) -> anyhow::Result<String> {
+    let sql = statement.to_sql()?;
+    let mut model = model_sql::parse(&sql)?;
+    // The text may name the embedded server, whose address only this process knows.
+    let endpoint = server.options.endpoint.canonical();
+    model.options.set(ENDPOINT.key(), endpoint);
+    let function = InferenceFunction::new(model.options.parse()?, model.schema)?;
+    function.open(Subtask::new(0, 1, 0)?).await?;
+    function.close().await?;
+    Ok(sql)
+}
+
+fn to_json(metadata: &ModelMetadata, config: &ModelConfig, sql: Option<&str>) -> String {
+    let tensors = |tensors: &[TensorMetadata]| -> Value {
+        let tensors = tensors.iter().map(|tensor| {
+            json!({
+                "name": tensor.name,
+                "datatype": tensor.datatype.name(),
+                "shape": tensor.shape,
+            })
+        });
+        tensors.collect()
+    };
+    let description = json!({
+        "name": metadata.name,
+        "versions": metadata.versions,
+        "platform": metadata.platform,
+        "inputs": tensors(&metadata.inputs),
+        "outputs": tensors(&metadata.outputs),
+        "stateful": config.sequence_batching.is_some(),
+        "decoupled": config.is_decoupled,
+        "sql": sql,
+        "config": config.document(),
+    });
+    format!("{description:#}\n")
+}
+
+fn to_text(metadata: &ModelMetadata, config: &ModelConfig, sql: anyhow::Result<String>) -> String {
+    let width = output_width();
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "model {} ({}), version {}\n",
+        metadata.name,
+        metadata.platform,
+        metadata.versions.join(", ")
+    );
+    for (side, tensors) in [("INPUT", &metadata.inputs), ("OUTPUT", &metadata.outputs)] {
+        let mut table = TextTable::new(&[side, "DATATYPE", "SHAPE"]);
+        for tensor in tensors {
+            let shape = format!("{:?}", tensor.shape);
+            table.row([tensor.name.clone(), tensor.datatype.to_string(), shape]);
+        }
+        let _ = writeln!(text, "{}", table.lines(width));
+    }
+    let fill = |text: String| match width < usize::from(u16::MAX) {
+        true => textwrap::fill(&text, textwrap::Options::new(width).subsequent_indent("  ")),
+        false => text,
+    };
+    let _ = writeln!(text, "{}", fill(format!("batching: {}", batching(config))));
+    let _ = writeln!(
+        text,
+        "{}",
+        fill(format!("sequences: {}", sequences(config)))
+    );
+    if config.is_decoupled {
+        let responses = "responses: any number to a request (decoupled)".to_owned();
+        let _ = writeln!(text, "{}", fill(responses));
+    }
+    match sql {
+        Ok(sql) => {
+            let _ = write!(text, "\n{sql}");
+        }
+        Err(error) => {
+            let error = anyhow!("{error:#}");
+            let _ = writeln!(
+                text,
+                "\n{}",
+                fill(format!("predict cannot call it: {error}"))
+            );
+        }
+    }
+    text
+}
+
+fn batching(config: &ModelConfig) -> String {
+    let dynamic = !config.document()["dynamic_batching"].is_null();
+    match (config.max_batch_size, dynamic) {
+        (0, _) => "none; tensors have no batch dimension".to_owned(),
+        (rows, false) => format!("at most {rows} rows in a request"),
+        (rows, true) => {
+            format!("at most {rows} rows in a request; the server joins requests into batches")
+        }
+    }
+}
+
+fn sequences(config: &ModelConfig) -> String {
+    let Some(sequences) = &config.sequence_batching else {
+        return "none; the model is stateless".to_owned();
+    };
+    let document = &config.document()["sequence_batching"];
+    let strategy = match document["oldest"]["max_candidate_sequences"].as_u64() {
+        Some(candidates) => format!("oldest strategy with at most {candidates} open"),
+        None => "direct strategy, each in a slot of its own".to_owned(),
+    };
+    let idle = sequences.max_sequence_idle().canonical();
+    format!(
+        "the model keeps a state for each ({strategy}), which it forgets after {idle} without a request"
+    )
+}

@@ -1,0 +1,261 @@
+//! The CREATE MODEL statement of a model, made from what the server says of it.
+
+use std::fmt::Write as _;
+
+use anyhow::anyhow;
+use triton_client::{ModelConfig, ModelMetadata, TensorMetadata};
+use triton_model_fn::{Column, DataType};
+use triton_options::{
+    ENDPOINT, MODEL_NAME, MODEL_VERSION, ModelVersion, OUTPUT_NAMES, OptionValue as _, SEQUENCE_ID,
+    SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceBase,
+};
+
+/// The most bytes of a model's name that a sequence ID begins with.
+const LONGEST_BASE: usize = SequenceBase::MAX_BYTES_IN_RUN;
+
+/// What a statement says of a model.
+pub(crate) struct Statement<'a> {
+    pub(crate) endpoint: &'a str,
+    pub(crate) version: ModelVersion,
+    pub(crate) metadata: &'a ModelMetadata,
+    pub(crate) config: &'a ModelConfig,
+}
+
+impl Statement<'_> {
+    /// The statement as text.
+    ///
+    /// # Errors
+    ///
+    /// When a tensor's datatype is none that a column can have.
+    pub(crate) fn to_sql(&self) -> anyhow::Result<String> {
+        let ModelMetadata {
+            name,
+            inputs,
+            outputs,
+            ..
+        } = self.metadata;
+        let (optional, required): (Vec<_>, Vec<_>) =
+            inputs.iter().partition(|input| self.is_optional(input));
+        let required = self.columns(&required)?;
+        let outputs = self.columns(&outputs.iter().collect::<Vec<_>>())?;
+        let (outputs, renamed) = apart(&required, &outputs);
+        let mut sql = String::new();
+        for Column {
+            name, data_type, ..
+        } in self.columns(&optional)?
+        {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                sql,
+                "-- An optional input is left out: {} {data_type}",
+                identifier(&name)
+            );
+        }
+        if self.config.sequence_batching.is_some() {
+            let key = SEQUENCE_KEY.key();
+            let _ = writeln!(
+                sql,
+                "-- The model keeps a state for each sequence. Here every row is a sequence of its\n\
+                 -- own; '{key}' = 'COLUMN' gives every value of a column a sequence instead."
+            );
+        }
+        let _ = writeln!(sql, "CREATE MODEL {}", identifier(name));
+        let _ = writeln!(sql, "INPUT (\n{}\n)", listed(&required));
+        let _ = writeln!(sql, "OUTPUT (\n{}\n)", listed(&outputs));
+        let options = self.options(&renamed);
+        let options = options
+            .iter()
+            .map(|(key, value)| format!("  {} = {}", string(key), string(value)));
+        let _ = writeln!(
+            sql,
+            "WITH (\n{}\n);",
+            options.collect::<Vec<_>>().join(",\n")
+        );
+        Ok(sql)
+    }
+
+    fn is_optional(&self, input: &TensorMetadata) -> bool {
+        let inputs = self.config.document()["input"].as_array();
+        let found = inputs
+            .into_iter()
+            .flatten()
+            .find(|described| described["name"] == input.name);
+        found.is_some_and(|described| described["optional"] == true)
+    }
+
+    fn columns(&self, tensors: &[&TensorMetadata]) -> anyhow::Result<Vec<Column>> {
+        tensors.iter().map(|tensor| self.column(tensor)).collect()
+    }
+
+    fn column(&self, tensor: &TensorMetadata) -> anyhow::Result<Column> {
+        let TensorMetadata {
+            name,
+            datatype,
+            shape,
+            ..
+        } = tensor;
+        let scalar = DataType::SCALARS
+            .iter()
+            .find(|scalar| scalar.tensor_datatype() == *datatype);
+        let scalar = scalar.ok_or_else(|| {
+            anyhow!("tensor '{name}' is {datatype}, which is the type of no column")
+        })?;
+        let batch_dimensions = usize::from(self.config.max_batch_size > 0).min(shape.len());
+        let rank = match &shape[batch_dimensions..] {
+            [1] => 0,
+            dimensions => dimensions.len(),
+        };
+        let data_type = (0..rank).fold(scalar.clone(), |element, _| {
+            DataType::Array(Box::new(element))
+        });
+        Ok(Column::new(name, data_type))
+    }
+
+    fn options(&self, renamed: &[(String, String)]) -> Vec<(&'static str, String)> {
+        let name = &self.metadata.name;
+        let mut options = vec![
+            ("provider", "triton".to_owned()),
+            (ENDPOINT.key(), self.endpoint.to_owned()),
+            (MODEL_NAME.key(), name.clone()),
+        ];
+        if self.version != ModelVersion::Latest {
+            options.push((MODEL_VERSION.key(), self.version.canonical()));
+        }
+        if self.config.sequence_batching.is_some() {
+            let base = &name[..name.floor_char_boundary(LONGEST_BASE)];
+            options.push((SEQUENCE_ID.key(), base.to_owned()));
+            options.push((SEQUENCE_ID_AUTO_INCREMENT.key(), "true".to_owned()));
+        }
+        if !renamed.is_empty() {
+            let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+            let pairs = renamed
+                .iter()
+                .map(|(column, tensor)| format!("{}:{}", quoted(column), quoted(tensor)));
+            options.push((OUTPUT_NAMES.key(), pairs.collect::<Vec<_>>().join(",")));
+        }
+        options
+    }
+}
+
+/// The outputs, with another name where an input has theirs, because scored rows hold both; and
+/// the tensors of those that were renamed.
+fn apart(inputs: &[Column], outputs: &[Column]) -> (Vec<Column>, Vec<(String, String)>) {
+    let taken: Vec<&str> = inputs
+        .iter()
+        .chain(outputs)
+        .map(|column| column.name.as_str())
+        .collect();
+    let mut renamed = Vec::new();
+    let columns = outputs.iter().map(|output| {
+        let Column {
+            name, data_type, ..
+        } = output;
+        if inputs.iter().all(|input| input.name != *name) {
+            return output.clone();
+        }
+        let mut other = format!("{name}_output");
+        while taken.contains(&other.as_str()) {
+            other.push('_');
+        }
+        renamed.push((other.clone(), name.clone()));
+        Column::new(other, data_type.clone())
+    });
+    (columns.collect(), renamed)
+}
+
+fn listed(columns: &[Column]) -> String {
+    let columns = columns.iter().map(
+        |Column {
+             name, data_type, ..
+         }| format!("  {} {data_type}", identifier(name)),
+    );
+    columns.collect::<Vec<_>>().join(",\n")
+}
+
+fn identifier(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+fn string(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model_sql;
+
+    fn sql(metadata: serde_json::Value, config: serde_json::Value) -> anyhow::Result<String> {
+        let statement = Statement {
+            endpoint: "localhost:8000",
+            version: "3".parse().unwrap(),
+            metadata: &serde_json::from_value(metadata).unwrap(),
+            config: &serde_json::from_value(config).unwrap(),
+        };
+        statement.to_sql()
+    }
+
+    #[test]
+    fn odd_names_and_shapes_are_read_back() {
+        let metadata = json!({
+            "name": "it's",
+            "inputs": [
+                {"name": "a`b", "datatype": "INT64", "shape": [-1, 1]},
+                {"name": "x:0", "datatype": "FP16", "shape": [-1, 3, -1]},
+                {"name": "mask", "datatype": "BOOL", "shape": [-1, 2]},
+            ],
+            "outputs": [
+                {"name": "x:0", "datatype": "BYTES", "shape": [-1, 2]},
+                {"name": "x:0_output", "datatype": "UINT8", "shape": [-1]},
+            ],
+        });
+        let config = json!({
+            "name": "it's",
+            "max_batch_size": 4,
+            "sequence_batching": {"direct": {}},
+            "input": [{"name": "mask", "optional": true}],
+        });
+        let sql = sql(metadata, config).unwrap();
+        insta::assert_snapshot!(sql, @"
+        -- An optional input is left out: `mask` ARRAY<BOOLEAN>
+        -- The model keeps a state for each sequence. Here every row is a sequence of its
+        -- own; 'sequence-key' = 'COLUMN' gives every value of a column a sequence instead.
+        CREATE MODEL `it's`
+        INPUT (
+          `a``b` BIGINT,
+          `x:0` ARRAY<ARRAY<FLOAT16>>
+        )
+        OUTPUT (
+          `x:0_output_` ARRAY<STRING>,
+          `x:0_output` TINYINT UNSIGNED
+        )
+        WITH (
+          'provider' = 'triton',
+          'endpoint' = 'localhost:8000',
+          'model-name' = 'it''s',
+          'model-version' = '3',
+          'sequence-id' = 'it''s',
+          'sequence-id-auto-increment' = 'true',
+          'output-names' = '''x:0_output_'':''x:0'''
+        );
+        ");
+        let model = model_sql::parse(&sql).unwrap();
+        let name = |column: &Column| column.name.clone();
+        let inputs: Vec<_> = model.schema.inputs.iter().map(name).collect();
+        assert_eq!(inputs, ["a`b", "x:0"]);
+        let options = model.options.parse().unwrap();
+        assert_eq!(options.model_name.as_str(), "it's");
+        let names = options.output_names.as_ref().unwrap();
+        assert_eq!(names.tensor("x:0_output_"), Some("x:0"));
+    }
+
+    #[test]
+    fn a_datatype_without_a_column_type_is_refused() {
+        let tensor = json!([{"name": "x", "datatype": "BF16", "shape": [1]}]);
+        let metadata = json!({"name": "m", "inputs": tensor, "outputs": []});
+        let refused = sql(metadata, json!({"name": "m"})).unwrap_err();
+        insta::assert_snapshot!(refused, @"tensor 'x' is BF16, which is the type of no column");
+    }
+}
