@@ -10,13 +10,18 @@ use crate::commands::loading::{LoadArguments, UnloadArguments};
 use crate::commands::models::ModelsArguments;
 use crate::commands::shell::{CompletionsArguments, ManArguments};
 use crate::commands::stats::StatsArguments;
+use crate::failure;
+use crate::observability::ObservabilityArguments;
 
 /// Run models of a Triton Inference Server over files.
 #[derive(Debug, Parser)]
-#[command(name = "triton", version, max_term_width = 100)]
+#[command(name = "triton", version, max_term_width = 100, after_help = failure::EXIT_CODES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) observability: ObservabilityArguments,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,6 +4,15 @@ use std::process::ExitCode;
 
 use crate::progress::say;
 
+/// What the exit codes of all commands mean; a command's own help may say more of them.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0    it was done
+  1    part of it was not: rows or requests failed, or the server is not ready
+  2    the command line, a file or an option cannot be used
+  3    the server could not be reached, refused, or its model does not fit
+  130  Ctrl-C ended it before it was done";
+
 /// Why a command stopped.
 #[derive(Debug)]
 pub(crate) struct Failure {

@@ -7,7 +7,7 @@ fn help_of_the_command() {
     insta::assert_snapshot!(triton(&["--help"]).stdout, @"
     Run models of a Triton Inference Server over files
 
-    Usage: triton <COMMAND>
+    Usage: triton [OPTIONS] <COMMAND>
 
     Commands:
       predict      Score every row of a CSV file with a model
@@ -27,6 +27,19 @@ fn help_of_the_command() {
     Options:
       -h, --help     Print help
       -V, --version  Print version
+
+    Logs and metrics:
+          --log-format <FORMAT>       Write the log as `text` or `json`, to standard error; RUST_LOG
+                                      says what is logged [default: text]
+          --metrics-listen <ADDRESS>  Serve metrics for Prometheus while the command runs, such as at
+                                      127.0.0.1:9464
+
+    Exit codes:
+      0    it was done
+      1    part of it was not: rows or requests failed, or the server is not ready
+      2    the command line, a file or an option cannot be used
+      3    the server could not be reached, refused, or its model does not fit
+      130  Ctrl-C ended it before it was done
     ");
 }
 
@@ -64,6 +77,15 @@ fn help_of_predict() {
       -h, --help
               Print help (see a summary with '-h')
 
+    Logs and metrics:
+          --log-format <FORMAT>
+              Write the log as `text` or `json`, to standard error; RUST_LOG says what is logged
+              
+              [default: text]
+
+          --metrics-listen <ADDRESS>
+              Serve metrics for Prometheus while the command runs, such as at 127.0.0.1:9464
+
     Exit codes:
       0  every row was answered
       1  some rows were not; each is named on standard error
@@ -97,5 +119,14 @@ fn help_of_options() {
 
       -h, --help
               Print help (see a summary with '-h')
+
+    Logs and metrics:
+          --log-format <FORMAT>
+              Write the log as `text` or `json`, to standard error; RUST_LOG says what is logged
+              
+              [default: text]
+
+          --metrics-listen <ADDRESS>
+              Serve metrics for Prometheus while the command runs, such as at 127.0.0.1:9464
     ");
 }

@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod health;
 mod help;
+mod observability;
 mod options;
 mod predict;
 mod refusals;
