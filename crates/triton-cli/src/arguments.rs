@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::bench::BenchArguments;
 use crate::commands::describe::DescribeArguments;
 use crate::commands::health::HealthArguments;
 use crate::commands::loading::{LoadArguments, UnloadArguments};
@@ -31,6 +32,7 @@ pub(crate) enum Command {
     Describe(DescribeArguments),
     Health(HealthArguments),
     Stats(StatsArguments),
+    Bench(BenchArguments),
     Load(LoadArguments),
     Unload(UnloadArguments),
     Options(OptionsArguments),

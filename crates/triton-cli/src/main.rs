@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::arguments::{Arguments, Command};
-use crate::commands::{describe, health, loading, models, shell, stats};
+use crate::commands::{bench, describe, health, loading, models, shell, stats};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
@@ -39,6 +39,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Describe(arguments) => describe::run(arguments),
         Command::Health(arguments) => health::run(arguments),
         Command::Stats(arguments) => stats::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
         Command::Load(arguments) => loading::load(arguments),
         Command::Unload(arguments) => loading::unload(arguments),
         Command::Options(arguments) => options::run(arguments).map(|()| ExitCode::SUCCESS),

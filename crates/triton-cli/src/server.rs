@@ -25,11 +25,21 @@ pub(crate) fn with_server(
     model: Option<&str>,
     command: impl AsyncFnOnce(Server) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
-    let mut options = LayeredOptions::collect(None, arguments)?;
-    match model {
+    let prepare = |options: &mut LayeredOptions| match model {
         Some(model) => options.set(MODEL_NAME.key(), model, Origin::Argument("MODEL")),
         None => options.without_model(),
-    }
+    };
+    with_prepared_server(arguments, prepare, command)
+}
+
+/// As [`with_server`], for a command whose arguments say more than the model.
+pub(crate) fn with_prepared_server(
+    arguments: &ConfigArguments,
+    prepare: impl FnOnce(&mut LayeredOptions),
+    command: impl AsyncFnOnce(Server) -> Result<ExitCode, Failure>,
+) -> Result<ExitCode, Failure> {
+    let mut options = LayeredOptions::collect(None, arguments)?;
+    prepare(&mut options);
     if arguments.print_config {
         return options.print().map(|()| ExitCode::SUCCESS);
     }

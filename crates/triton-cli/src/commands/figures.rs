@@ -19,6 +19,21 @@ pub(crate) fn duration(duration: Duration) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
+/// A duration in nanoseconds beside an axis: `2 ms`, and `0` without a unit.
+pub(crate) fn mark(nanos: f64) -> String {
+    let text = duration(Duration::from_nanos(nanos as u64));
+    match text.split_once(' ') {
+        Some(("0", _)) => "0".to_owned(),
+        Some((value, unit)) if value.contains('.') => {
+            format!(
+                "{} {unit}",
+                value.trim_end_matches('0').trim_end_matches('.')
+            )
+        }
+        _ => text,
+    }
+}
+
 /// A duration that may be missing, because nothing was measured.
 pub(crate) fn optional_duration(value: Option<Duration>) -> String {
     value.map_or_else(|| "-".to_owned(), duration)

@@ -1,5 +1,6 @@
 //! The commands that ask a server, or tell it, one thing; and those about the command line itself.
 
+pub(crate) mod bench;
 pub(crate) mod describe;
 mod figures;
 pub(crate) mod health;

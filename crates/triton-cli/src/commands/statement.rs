@@ -34,8 +34,9 @@ impl Statement<'_> {
             outputs,
             ..
         } = self.metadata;
-        let (optional, required): (Vec<_>, Vec<_>) =
-            inputs.iter().partition(|input| self.is_optional(input));
+        let (optional, required): (Vec<_>, Vec<_>) = inputs
+            .iter()
+            .partition(|input| self.config.is_optional(&input.name));
         let required = self.columns(&required)?;
         let outputs = self.columns(&outputs.iter().collect::<Vec<_>>())?;
         let (outputs, renamed) = apart(&required, &outputs);
@@ -74,15 +75,6 @@ impl Statement<'_> {
         Ok(sql)
     }
 
-    fn is_optional(&self, input: &TensorMetadata) -> bool {
-        let inputs = self.config.document()["input"].as_array();
-        let found = inputs
-            .into_iter()
-            .flatten()
-            .find(|described| described["name"] == input.name);
-        found.is_some_and(|described| described["optional"] == true)
-    }
-
     fn columns(&self, tensors: &[&TensorMetadata]) -> anyhow::Result<Vec<Column>> {
         tensors.iter().map(|tensor| self.column(tensor)).collect()
     }
@@ -100,8 +92,7 @@ impl Statement<'_> {
         let scalar = scalar.ok_or_else(|| {
             anyhow!("tensor '{name}' is {datatype}, which is the type of no column")
         })?;
-        let batch_dimensions = usize::from(self.config.max_batch_size > 0).min(shape.len());
-        let rank = match &shape[batch_dimensions..] {
+        let rank = match self.config.without_batch(shape) {
             [1] => 0,
             dimensions => dimensions.len(),
         };

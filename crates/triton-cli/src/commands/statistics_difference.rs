@@ -64,6 +64,10 @@ impl Difference {
         count as f64 / self.time.as_secs_f64().max(f64::EPSILON)
     }
 
+    pub(crate) fn inferences(&self) -> u64 {
+        self.inferences
+    }
+
     pub(crate) fn inferences_per_second(&self) -> f64 {
         self.per_second(self.inferences)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use triton_client::{ModelId, ModelStatistics, Tally};
 
 use super::figures::{optional_duration, rate};
@@ -167,6 +167,8 @@ async fn watch(
         return Err(Failure::usage(error));
     }
     let mut ticks = interval(period);
+    // After a slow answer, a short period would tell nothing.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
     let mut before = (Instant::now(), statistics(server).await?);
     let mut lines = 0;

@@ -102,9 +102,14 @@ impl LayeredOptions {
         layered.map(|layered| layered.value.as_str())
     }
 
+    /// Whether a layer gives the option of this key.
+    pub(crate) fn is_set(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
     /// Lets a command that calls no model do without the model's name.
     pub(crate) fn without_model(&mut self) {
-        if self.get(&MODEL_NAME).is_none() {
+        if !self.is_set(MODEL_NAME.key()) {
             // The options can only be checked all together, and the name is one of them.
             self.set(MODEL_NAME.key(), "none", Origin::NotNeeded);
         }

@@ -15,6 +15,7 @@ fn help_of_the_command() {
       describe     Show a model's tensors, batching and sequences, and a MODEL.sql for it
       health       Ask whether a server takes requests, and wait until it does if asked to
       stats        Show how often a model was called since it was loaded, and where its time went
+      bench        Measure how fast a model answers
       load         Load a model, or load it again after its files have changed, and wait until it is
                    ready
       unload       Unload a model, and wait until its last requests have ended

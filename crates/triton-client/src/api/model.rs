@@ -159,6 +159,23 @@ impl ModelConfig {
             .sum();
         Some(instances.max(1) * u64::from(self.max_batch_size.max(1)))
     }
+
+    /// Whether the model does without this input.
+    #[must_use]
+    pub fn is_optional(&self, input: &str) -> bool {
+        let inputs = self.document["input"].as_array();
+        let found = inputs
+            .into_iter()
+            .flatten()
+            .find(|described| described["name"] == input);
+        found.is_some_and(|described| described["optional"] == true)
+    }
+
+    /// The dimensions of a tensor of the model without the batch dimension.
+    #[must_use]
+    pub fn without_batch<'a>(&self, shape: &'a [i64]) -> &'a [i64] {
+        &shape[usize::from(self.max_batch_size > 0).min(shape.len())..]
+    }
 }
 
 impl<'de> Deserialize<'de> for ModelConfig {

@@ -89,16 +89,6 @@ impl Side<'_> {
     }
 }
 
-/// Whether the model does without this input.
-pub(super) fn is_optional(config: &ModelConfig, input: &str) -> bool {
-    let inputs = config.document()["input"].as_array();
-    let found = inputs
-        .into_iter()
-        .flatten()
-        .find(|described| described["name"] == input);
-    found.is_some_and(|described| described["optional"] == true)
-}
-
 /// IDs are sent as text, which a model cannot take that has its correlation ID handed over as a
 /// number.
 pub(super) fn correlation_id_mismatch(

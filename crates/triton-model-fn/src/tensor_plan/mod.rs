@@ -7,7 +7,7 @@ use tracing::warn;
 use triton_client::{InferResponse, ModelConfig, ModelMetadata, Tensor, TensorMetadata};
 use triton_options::{INPUT_NAMES, OUTPUT_NAMES, SequenceMode, TritonOptions};
 
-use self::fit::{Side, correlation_id_mismatch, is_optional, sequence_mismatch};
+use self::fit::{Side, correlation_id_mismatch, sequence_mismatch};
 use crate::row_codec::{self, EncodedCell};
 use crate::{Column, Error, ErrorKind, Schema, Value};
 
@@ -91,7 +91,7 @@ impl TensorPlan {
                 .inputs
                 .iter()
                 .any(|column| inputs.tensor_name(column) == tensor.name);
-            if !given && !is_optional(config, &tensor.name) {
+            if !given && !config.is_optional(&tensor.name) {
                 mismatches.push(format!(
                     "the model's input '{}' ({} {:?}) has no column",
                     tensor.name, tensor.datatype, tensor.shape

@@ -1,0 +1,257 @@
+//! The load itself: workers that send requests, until the time is over.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, sleep_until, timeout};
+use tracing::debug;
+use triton_client::{Client, ErrorKind, InferRequest, ModelStatistics};
+
+use super::pacer::Pacer;
+use super::recorder::{Recorder, Request};
+use super::sequences::Sequences;
+use crate::commands::statistics_difference::Difference;
+use crate::commands::stats::statistics;
+use crate::failure::Failure;
+use crate::server::Server;
+
+/// The pause after a request that found nobody to talk to, so that a server that is gone does not
+/// make the workers spin.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Requests at a fixed rate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) rate: f64,
+    /// Whether the times between them are random.
+    pub(super) random: bool,
+}
+
+/// What is sent, and how.
+pub(super) struct Load {
+    pub(super) requests: Vec<InferRequest>,
+    /// The requests under way at once, or the most of them where there is a pace.
+    pub(super) workers: u32,
+    /// How requests belong to sequences, for a stateful model.
+    pub(super) sequences: Option<Sequences>,
+    pub(super) pace: Option<Pace>,
+    pub(super) warm_up: Duration,
+    pub(super) duration: Duration,
+}
+
+/// What came of it.
+pub(super) struct Measured {
+    pub(super) recorder: Recorder,
+    /// What the server's statistics say of the measured time.
+    pub(super) server: Option<Difference>,
+    /// The CPU time of this process in the measured time.
+    pub(super) client_cpu: Option<Duration>,
+    /// Whether Ctrl-C ended it early.
+    pub(super) interrupted: bool,
+}
+
+impl Load {
+    /// Sends one request, so that what cannot work fails at once and with its own words.
+    pub(super) async fn probe(&self, client: &Client) -> Result<(), Failure> {
+        let request = self.requests[0].clone();
+        let request = match &self.sequences {
+            None => request,
+            Some(sequences) => request.sequence(sequences.whole()),
+        };
+        client.infer(&request).await?;
+        Ok(())
+    }
+
+    /// Sends requests until the time is over or `interrupt` comes.
+    pub(super) async fn run(
+        self,
+        server: &Server,
+        mut interrupt: impl Future<Output = std::io::Result<()>> + Unpin,
+    ) -> Result<Measured, Failure> {
+        let begin = Instant::now();
+        let start = begin + self.warm_up;
+        let end = start + self.duration;
+        let (pacer, due) = match self.pace {
+            None => (None, None),
+            Some(pace) => {
+                let (pacer, due) = Pacer::start(pace, begin, end).map_err(Failure::usage)?;
+                (Some(pacer), Some(tokio::sync::Mutex::new(due)))
+            }
+        };
+        let shared = Arc::new(Shared {
+            client: server.client.clone(),
+            requests: self.requests,
+            next: AtomicUsize::new(0),
+            due,
+            stopped: AtomicBool::new(false),
+            recorder: Mutex::new(Recorder::new(start, end)),
+            sequences: self.sequences,
+        });
+        let mut workers = JoinSet::new();
+        for _ in 0..self.workers {
+            workers.spawn(Arc::clone(&shared).work());
+        }
+        let mut interrupted = wait(start, &mut interrupt).await;
+        let before = Look::take(server).await;
+        if !interrupted {
+            interrupted = wait(end, &mut interrupt).await;
+        }
+        shared.recorder().end_at(Instant::now());
+        let after = Look::take(server).await;
+        drop(pacer);
+        shared.stopped.store(true, Ordering::Relaxed);
+        let patience = match interrupted {
+            true => Duration::ZERO,
+            // A request that was due is waited for, or its latency would be missing.
+            false => server.options.timeout.get(),
+        };
+        let all = async { while workers.join_next().await.is_some() {} };
+        if timeout(patience, all).await.is_err() {
+            debug!("not every request was waited for");
+        }
+        workers.shutdown().await;
+        shared.count_untaken().await;
+        let recorder = std::mem::replace(&mut *shared.recorder(), Recorder::new(start, end));
+        Ok(Measured {
+            recorder,
+            server: before
+                .statistics
+                .zip(after.statistics)
+                .map(|(before_it, after_it)| {
+                    Difference::between(&before_it, &after_it, after.at - before.at)
+                }),
+            client_cpu: before
+                .cpu
+                .zip(after.cpu)
+                .map(|(before, after)| after.saturating_sub(before)),
+            interrupted,
+        })
+    }
+}
+
+/// Waits until then; true means that Ctrl-C came first.
+async fn wait(
+    until: Instant,
+    interrupt: &mut (impl Future<Output = std::io::Result<()>> + Unpin),
+) -> bool {
+    tokio::select! {
+        () = sleep_until(until.into()) => false,
+        _ = interrupt => true,
+    }
+}
+
+/// What is known of both sides at one moment.
+struct Look {
+    at: Instant,
+    cpu: Option<Duration>,
+    statistics: Option<Vec<ModelStatistics>>,
+}
+
+impl Look {
+    async fn take(server: &Server) -> Self {
+        let statistics = statistics(server).await;
+        Self {
+            at: Instant::now(),
+            cpu: process_cpu_time(),
+            // A server that keeps none can be measured from outside all the same.
+            statistics: statistics.ok(),
+        }
+    }
+}
+
+/// What the workers have in common.
+struct Shared {
+    client: Client,
+    requests: Vec<InferRequest>,
+    next: AtomicUsize,
+    /// When requests are due, where there is a pace.
+    due: Option<tokio::sync::Mutex<UnboundedReceiver<Instant>>>,
+    stopped: AtomicBool,
+    recorder: Mutex<Recorder>,
+    sequences: Option<Sequences>,
+}
+
+impl Shared {
+    /// Sends one request after the other.
+    async fn work(self: Arc<Self>) {
+        let mut open = None;
+        while let Some(due) = self.due().await {
+            self.recorder().begin(due);
+            let request = self.request();
+            let (started, result) = match &self.sequences {
+                None => (Instant::now(), self.client.infer(request).await),
+                Some(sequences) => {
+                    let place = open.take().unwrap_or_else(|| sequences.begin());
+                    let request = request.clone().sequence(sequences.at(&place));
+                    let started = Instant::now();
+                    let result = self.client.infer(&request).await;
+                    // After a failure nobody knows what the model knows: a new one begins.
+                    open = result.is_ok().then(|| sequences.after(place)).flatten();
+                    (started, result)
+                }
+            };
+            let ended = Instant::now();
+            let error = result.as_ref().err().map(ToString::to_string);
+            self.recorder().record(Request {
+                due,
+                started,
+                ended,
+                error,
+            });
+            if result.is_err_and(|error| error.kind() == ErrorKind::Connect) {
+                sleep(PAUSE).await;
+            }
+        }
+        if let (Some(sequences), Some(place)) = (&self.sequences, open) {
+            // Else the sequence would keep its slot on the server until it idles out.
+            let last = self.request().clone().sequence(sequences.end(place));
+            if let Err(error) = self.client.infer(&last).await {
+                debug!(%error, "a sequence could not be ended");
+            }
+        }
+    }
+
+    /// When the next request is due; `None` once there are no more.
+    async fn due(&self) -> Option<Instant> {
+        match &self.due {
+            None => (!self.stopped.load(Ordering::Relaxed)).then(Instant::now),
+            Some(due) => due.lock().await.recv().await,
+        }
+    }
+
+    fn request(&self) -> &InferRequest {
+        &self.requests[self.next.fetch_add(1, Ordering::Relaxed) % self.requests.len()]
+    }
+
+    fn recorder(&self) -> MutexGuard<'_, Recorder> {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the requests that were due and that no worker took.
+    async fn count_untaken(&self) {
+        if let Some(due) = &self.due {
+            let mut due = due.lock().await;
+            while let Ok(due) = due.try_recv() {
+                self.recorder().begin(due);
+            }
+        }
+    }
+}
+
+/// The CPU time that this process has used.
+#[cfg(unix)]
+fn process_cpu_time() -> Option<Duration> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    let nanos = u32::try_from(time.tv_nsec).ok()?;
+    Some(Duration::new(seconds, nanos))
+}
+
+/// The CPU time that this process has used, which this system does not tell.
+#[cfg(not(unix))]
+fn process_cpu_time() -> Option<Duration> {
+    None
+}

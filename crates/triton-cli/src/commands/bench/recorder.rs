@@ -1,0 +1,216 @@
+//! What the requests of a load took: a histogram of latencies, and what happened when.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+/// The longest latency that is told apart from longer ones, in nanoseconds.
+const LONGEST: u64 = 3_600_000_000_000;
+
+/// About how many steps the measured time is cut into.
+const STEPS: u32 = 60;
+
+/// Steps shorter than this would show nothing but noise.
+const SHORTEST_STEP: Duration = Duration::from_millis(100);
+
+/// Different errors that are told apart; the rest of them is only counted.
+const ERRORS: usize = 10;
+
+/// One request as it went.
+pub(super) struct Request {
+    /// When it had to be sent.
+    pub(super) due: Instant,
+    pub(super) started: Instant,
+    pub(super) ended: Instant,
+    /// What went wrong.
+    pub(super) error: Option<String>,
+}
+
+/// Collects the requests of a load.
+///
+/// Latencies are those of requests that were due in the measured time, however late they end;
+/// throughput counts the answers that arrive in it.
+pub(super) struct Recorder {
+    start: Instant,
+    end: Instant,
+    /// From when it was due until it was answered.
+    pub(super) latency: Histogram<u64>,
+    /// From when it was due until it was sent.
+    pub(super) delay: Histogram<u64>,
+    /// Requests that were due; each is answered or failed in the end, if it was waited for.
+    due: u64,
+    pub(super) failed: u64,
+    pub(super) errors: BTreeMap<String, u64>,
+    pub(super) step: Duration,
+    pub(super) timeline: Vec<Step>,
+}
+
+/// A short part of the measured time.
+pub(super) struct Step {
+    pub(super) latency: Histogram<u64>,
+    pub(super) failed: u64,
+}
+
+impl Recorder {
+    /// Measures from `start` until `end`.
+    pub(super) fn new(start: Instant, end: Instant) -> Self {
+        let time = end - start;
+        let step = (time / STEPS).max(SHORTEST_STEP);
+        let steps = steps(time, step);
+        let timeline = std::iter::repeat_with(|| Step {
+            latency: histogram(2),
+            failed: 0,
+        });
+        Self {
+            start,
+            end,
+            latency: histogram(3),
+            delay: histogram(3),
+            due: 0,
+            failed: 0,
+            errors: BTreeMap::new(),
+            step,
+            timeline: timeline.take(steps).collect(),
+        }
+    }
+
+    /// The time that was measured.
+    pub(super) fn time(&self) -> Duration {
+        self.end - self.start
+    }
+
+    /// Ends the measured time earlier than planned.
+    pub(super) fn end_at(&mut self, end: Instant) {
+        self.end = end.clamp(self.start, self.end);
+        self.timeline.truncate(steps(self.time(), self.step));
+    }
+
+    /// How many answers arrived in the measured time.
+    pub(super) fn arrived(&self) -> u64 {
+        self.timeline.iter().map(|step| step.latency.len()).sum()
+    }
+
+    /// Requests that were due and neither answered nor failed while they were waited for.
+    pub(super) fn unanswered(&self) -> u64 {
+        self.due.saturating_sub(self.latency.len() + self.failed)
+    }
+
+    /// A request is due, and will be recorded once it has ended.
+    pub(super) fn begin(&mut self, due: Instant) {
+        self.due += u64::from((self.start..self.end).contains(&due));
+    }
+
+    pub(super) fn record(&mut self, request: Request) {
+        let measured = self.start..self.end;
+        let latency = nanos(request.ended.saturating_duration_since(request.due));
+        if measured.contains(&request.ended) {
+            let place = (request.ended - self.start).as_secs_f64() / self.step.as_secs_f64();
+            let place = (place as usize).min(self.timeline.len() - 1);
+            let step = &mut self.timeline[place];
+            match request.error {
+                None => step.latency.saturating_record(latency),
+                Some(_) => step.failed += 1,
+            }
+        }
+        if measured.contains(&request.due) {
+            let delay = request.started.saturating_duration_since(request.due);
+            self.delay.saturating_record(nanos(delay));
+            match request.error {
+                None => self.latency.saturating_record(latency),
+                Some(error) => self.fail(error),
+            }
+        }
+    }
+
+    fn fail(&mut self, error: String) {
+        self.failed += 1;
+        if self.errors.len() < ERRORS || self.errors.contains_key(&error) {
+            *self.errors.entry(error).or_default() += 1;
+        }
+    }
+}
+
+/// How many steps a time has; a short rest at the end belongs to the step before.
+fn steps(time: Duration, step: Duration) -> usize {
+    usize::try_from(time.as_nanos() / step.as_nanos()).map_or(1, |steps| steps.max(1))
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "bounds and digits are constants that a histogram can have, which a test shows"
+)]
+fn histogram(digits: u8) -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST, digits).expect("the bounds are valid")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn recorder() -> (Instant, Recorder) {
+        let start = Instant::now() + Duration::from_secs(10);
+        (start, Recorder::new(start, start + 1000 * MS))
+    }
+
+    fn request(due: Instant, ended: Instant) -> Request {
+        Request {
+            due,
+            started: due + MS,
+            ended,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn a_stall_counts_for_every_request_that_was_due_meanwhile() {
+        let (start, mut recorder) = recorder();
+        // One a millisecond; the server stalls for the first half, then answers at once.
+        for due in 0..1000 {
+            let due = start + due * MS;
+            recorder.record(request(due, due.max(start + 500 * MS) + MS));
+        }
+        let p25 = Duration::from_nanos(recorder.latency.value_at_quantile(0.25));
+        assert!(p25 < 3 * MS, "{p25:?}");
+        let p75 = Duration::from_nanos(recorder.latency.value_at_quantile(0.75));
+        assert!(p75 > 240 * MS && p75 < 260 * MS, "{p75:?}");
+        assert_eq!(recorder.delay.max() / 1_000_000, 1);
+    }
+
+    #[test]
+    fn only_the_measured_time_counts() {
+        let (start, mut recorder) = recorder();
+        let end = start + 1000 * MS;
+        // Warm-up that ends in time, one that hangs over the end, one that is due after it.
+        recorder.record(request(start - 2 * MS, start + MS));
+        recorder.record(request(end - MS, end + 99 * MS));
+        recorder.record(request(end, end + MS));
+        assert_eq!(recorder.latency.len(), 1);
+        assert_eq!(recorder.latency.max() / 1_000_000, 100);
+        assert_eq!(recorder.arrived(), 1);
+    }
+
+    #[test]
+    fn steps_lie_where_answers_arrive_and_errors_are_told_apart() {
+        let (start, mut recorder) = recorder();
+        assert_eq!((recorder.step, recorder.timeline.len()), (100 * MS, 10));
+        recorder.record(request(start, start + 250 * MS));
+        for index in 0..30 {
+            let mut failed = request(start, start + 999 * MS);
+            failed.error = Some(format!("error {}", index % 15));
+            recorder.record(failed);
+        }
+        assert_eq!(recorder.timeline[2].latency.len(), 1);
+        assert_eq!(recorder.timeline[9].failed, 30);
+        assert_eq!((recorder.failed, recorder.errors.len()), (30, ERRORS));
+        assert_eq!(recorder.errors["error 3"], 2);
+        recorder.end_at(start + 300 * MS);
+        assert_eq!((recorder.time(), recorder.timeline.len()), (300 * MS, 3));
+    }
+}

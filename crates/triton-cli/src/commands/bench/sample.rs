@@ -1,0 +1,308 @@
+//! What the requests of a load carry: inputs of a file, or random ones.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow, bail};
+use serde_json::{Map, Value};
+use triton_client::{Datatype, InferRequest, ModelConfig, ModelId, ModelMetadata, Tensor};
+
+use super::json_input::{Part, part};
+use super::random_input::{element_bytes, random_data};
+use crate::failure::Failure;
+
+/// Different random requests, so that no cache answers in place of the model.
+const RANDOM_REQUESTS: usize = 32;
+
+/// Random inputs take no more memory than this, where a single one does not.
+const RANDOM_BYTES: usize = 64 << 20;
+
+/// The largest tensor that is made up, in bytes; the server itself takes requests of 2 GiB at most.
+const LARGEST: usize = 1 << 30;
+
+/// The inputs of single inferences, without a batch dimension.
+pub(super) struct Samples {
+    datatypes: BTreeMap<String, Datatype>,
+    samples: Vec<BTreeMap<String, Part>>,
+    /// The inputs whose varying dimensions were taken as 1.
+    guessed: Vec<String>,
+}
+
+/// The shape of an input, as `--shape` gives it.
+#[derive(Debug, Clone)]
+pub(super) struct FixedShape {
+    name: String,
+    shape: Vec<usize>,
+}
+
+impl FixedShape {
+    /// Reads `NAME:N,N`; a name may hold colons itself.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let expected = || "expected NAME:N,N such as image:3,224,224".to_owned();
+        let (name, sizes) = text.rsplit_once(':').ok_or_else(expected)?;
+        let sizes: Result<Vec<usize>, _> = sizes.split(',').map(str::parse).collect();
+        match sizes {
+            Ok(shape) if !name.is_empty() => Ok(Self {
+                name: name.to_owned(),
+                shape,
+            }),
+            _ => Err(expected()),
+        }
+    }
+}
+
+impl Samples {
+    /// The samples of a file.
+    pub(super) fn read(
+        path: &Path,
+        metadata: &ModelMetadata,
+        config: &ModelConfig,
+    ) -> Result<Self, Failure> {
+        let text = fs_err::read_to_string(path).map_err(Failure::usage)?;
+        let mut samples = Vec::new();
+        for (place, object) in objects(&text).with_context(|| path.display().to_string())? {
+            let sample = sample(&object, metadata, config);
+            let sample = sample.map_err(|error| anyhow!("{}, {place}: {error}", path.display()));
+            samples.push(sample?);
+        }
+        if samples.is_empty() {
+            return Err(Failure::usage(anyhow!(
+                "{} holds no inputs",
+                path.display()
+            )));
+        }
+        Ok(Self {
+            datatypes: datatypes(metadata),
+            samples,
+            guessed: Vec::new(),
+        })
+    }
+
+    /// Random samples, the same ones in every run.
+    pub(super) fn random(
+        metadata: &ModelMetadata,
+        config: &ModelConfig,
+        shapes: &[FixedShape],
+        batch_size: NonZeroU32,
+    ) -> Result<Self, Failure> {
+        let mut guessed = Vec::new();
+        for given in shapes {
+            if metadata.inputs.iter().all(|input| input.name != given.name) {
+                let names: Vec<&str> = metadata.inputs.iter().map(|i| i.name.as_str()).collect();
+                return Err(Failure::usage(anyhow!(
+                    "--shape {}: the model has no such input; it has: {}",
+                    given.name,
+                    names.join(", ")
+                )));
+            }
+        }
+        let mut chosen = BTreeMap::new();
+        for input in &metadata.inputs {
+            let given = shapes.iter().find(|given| given.name == input.name);
+            if given.is_none() && config.is_optional(&input.name) {
+                continue;
+            }
+            let dimensions = config.without_batch(&input.shape);
+            let shape = match given {
+                Some(given) => fitting(given, dimensions)?,
+                None => {
+                    if dimensions.iter().any(|dimension| *dimension < 0) {
+                        guessed.push(input.name.clone());
+                    }
+                    let sizes = dimensions
+                        .iter()
+                        .map(|size| usize::try_from(*size).unwrap_or(1));
+                    sizes.collect()
+                }
+            };
+            let bytes = shape
+                .iter()
+                .try_fold(element_bytes(input.datatype), |bytes, size| {
+                    bytes.checked_mul(*size)
+                })
+                .filter(|bytes| *bytes <= LARGEST);
+            let bytes = bytes.ok_or_else(|| {
+                Failure::usage(anyhow!(
+                    "input '{}' of the shape {shape:?} is too large",
+                    input.name
+                ))
+            })?;
+            chosen.insert(input.name.clone(), (input.datatype, shape, bytes));
+        }
+        let bytes: usize = chosen.values().map(|(_, _, bytes)| *bytes).sum();
+        let batch = batch_size.get() as usize;
+        let requests =
+            (RANDOM_BYTES / bytes.saturating_mul(batch).max(1)).clamp(1, RANDOM_REQUESTS);
+        let mut random = fastrand::Rng::with_seed(0);
+        let samples = (0..requests * batch).map(|_| {
+            let parts = chosen.iter().map(|(name, (datatype, shape, _))| {
+                let data = random_data(&mut random, *datatype, shape.iter().product());
+                let shape = shape.clone();
+                (name.clone(), Part { shape, data })
+            });
+            parts.collect()
+        });
+        Ok(Self {
+            samples: samples.collect(),
+            datatypes: datatypes(metadata),
+            guessed,
+        })
+    }
+
+    /// Where the inputs come from.
+    pub(super) fn description(&self, path: Option<&Path>) -> String {
+        let count = self.samples.len();
+        match (path, self.guessed.as_slice()) {
+            (Some(path), _) => format!("{count} inputs from {}", path.display()),
+            (None, []) => "random inputs".to_owned(),
+            (None, guessed) => format!(
+                "random inputs, with 1 for the varying dimensions of {} (--shape sets them)",
+                guessed.join(", ")
+            ),
+        }
+    }
+
+    /// A request for every `batch_size` samples.
+    pub(super) fn requests(
+        &self,
+        model: &ModelId,
+        config: &ModelConfig,
+        batch_size: NonZeroU32,
+    ) -> Result<Vec<InferRequest>, Failure> {
+        let batch = batch_size.get();
+        let batched = config.max_batch_size > 0;
+        if batch > config.max_batch_size.max(1) {
+            let most = config.max_batch_size.max(1);
+            return Err(Failure::usage(anyhow!(
+                "--batch-size {batch}: the model takes at most {most}"
+            )));
+        }
+        if batch > 1 && config.sequence_batching.is_some() {
+            return Err(Failure::usage(anyhow!(
+                "--batch-size {batch}: requests of a stateful model carry one inference each"
+            )));
+        }
+        // A last batch that is not full begins again with the first samples.
+        let count = self.samples.len().div_ceil(batch as usize);
+        let mut samples = self.samples.iter().cycle();
+        let requests = (0..count).map(|_| {
+            let samples: Vec<_> = samples.by_ref().take(batch as usize).collect();
+            self.request(model, &samples, batched)
+        });
+        let requests: anyhow::Result<Vec<_>> = requests.collect();
+        requests.map_err(Failure::usage)
+    }
+
+    fn request(
+        &self,
+        model: &ModelId,
+        samples: &[&BTreeMap<String, Part>],
+        batched: bool,
+    ) -> anyhow::Result<InferRequest> {
+        let mut request = InferRequest::new(model.clone());
+        for (name, first) in samples[0] {
+            let mut data = Vec::new();
+            for sample in samples {
+                let Some(part) = sample.get(name).filter(|part| part.shape == first.shape) else {
+                    bail!(
+                        "input '{name}' has not the same shape in all inferences of a request; \
+                         use --batch-size 1"
+                    );
+                };
+                data.extend(&part.data);
+            }
+            let mut shape = first.shape.clone();
+            if batched {
+                shape.insert(0, samples.len());
+            }
+            let tensor = Tensor::from_raw(name, self.datatypes[name], shape, data.into())?;
+            request = request.input(tensor);
+        }
+        Ok(request)
+    }
+}
+
+fn datatypes(metadata: &ModelMetadata) -> BTreeMap<String, Datatype> {
+    let inputs = metadata.inputs.iter();
+    inputs
+        .map(|input| (input.name.clone(), input.datatype))
+        .collect()
+}
+
+fn fitting(given: &FixedShape, dimensions: &[i64]) -> Result<Vec<usize>, Failure> {
+    let fits = given.shape.len() == dimensions.len()
+        && given
+            .shape
+            .iter()
+            .zip(dimensions)
+            .all(|(size, dimension)| *dimension < 0 || *size as i64 == *dimension);
+    if fits {
+        return Ok(given.shape.clone());
+    }
+    Err(Failure::usage(anyhow!(
+        "--shape {}: {:?} does not fit {dimensions:?}, the model's own without the batch dimension",
+        given.name,
+        given.shape
+    )))
+}
+
+/// The objects of a file, and where each stands: `{"data": […]}`, or an object a line.
+fn objects(text: &str) -> anyhow::Result<Vec<(String, Map<String, Value>)>> {
+    if let Ok(Value::Object(mut document)) = serde_json::from_str(text)
+        && let Some(data) = document.remove("data")
+    {
+        let Value::Array(items) = data else {
+            bail!("\"data\" is no list");
+        };
+        let numbered = items.into_iter().enumerate();
+        let objects = numbered.map(|(index, item)| match item {
+            Value::Object(object) => Ok((format!("data[{index}]"), object)),
+            _ => bail!("data[{index}]: expected an object of tensors by their names"),
+        });
+        return objects.collect();
+    }
+    let lines = text.lines().enumerate();
+    let lines = lines.filter(|(_, line)| !line.trim().is_empty());
+    let objects = lines.map(|(index, line)| {
+        let place = format!("line {}", index + 1);
+        let object = serde_json::from_str(line).with_context(|| {
+            format!("{place}: expected a JSON object of tensors by their names")
+        })?;
+        Ok((place, object))
+    });
+    objects.collect()
+}
+
+fn sample(
+    object: &Map<String, Value>,
+    metadata: &ModelMetadata,
+    config: &ModelConfig,
+) -> Result<BTreeMap<String, Part>, String> {
+    let names: Vec<&str> = metadata
+        .inputs
+        .iter()
+        .map(|input| input.name.as_str())
+        .collect();
+    if let Some(unknown) = object.keys().find(|name| !names.contains(&name.as_str())) {
+        return Err(format!(
+            "the model has no input '{unknown}'; it has: {}",
+            names.join(", ")
+        ));
+    }
+    let mut parts = BTreeMap::new();
+    for input in &metadata.inputs {
+        let name = &input.name;
+        match object.get(name) {
+            Some(value) => {
+                let dimensions = config.without_batch(&input.shape);
+                let part = part(value, input.datatype, dimensions);
+                let part = part.map_err(|error| format!("input '{name}': {error}"))?;
+                parts.insert(name.clone(), part);
+            }
+            None if config.is_optional(name) => {}
+            None => return Err(format!("input '{name}' is missing")),
+        }
+    }
+    Ok(parts)
+}

@@ -1,0 +1,336 @@
+//! `triton bench`: loads on both servers, and what it says of them.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use triton_embedded::FaultScript;
+use triton_test_support::{EmbeddedTriton, on_both_servers};
+
+use crate::{Files, Run, triton};
+
+on_both_servers!(
+    a_fixed_number_at_once,
+    a_fixed_rate,
+    sequences_of_a_stateful_model,
+    inputs_of_a_file_in_batches,
+    what_does_not_fit_is_refused_before_the_load,
+);
+
+fn bench(endpoint: &str, arguments: &[&str]) -> Run {
+    let option = format!("endpoint={endpoint}");
+    let mut quick = vec!["bench", "--warm-up", "50ms", "-O", &option];
+    if !arguments.contains(&"--duration") {
+        quick.extend(["--duration", "400ms"]);
+    }
+    triton(&[&quick[..], arguments].concat())
+}
+
+/// The JSON of a load that had no failure.
+#[track_caller]
+fn measured(endpoint: &str, arguments: &[&str]) -> Value {
+    let run = bench(endpoint, &[arguments, &["--json"]].concat());
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(
+        (&report["failed"], &report["unanswered"]),
+        (&0.into(), &0.into())
+    );
+    report
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value}"))
+}
+
+async fn a_fixed_number_at_once(endpoint: &str) {
+    let report = measured(endpoint, &["echo", "--concurrency", "3"]);
+    assert!(number(&report["answered"]) > 10.0, "{report}");
+    let latency = &report["latency_ns"];
+    let percentiles = ["min", "p50", "p90", "p95", "p99", "p99_9", "max"];
+    let percentiles = percentiles.map(|name| number(&latency[name]));
+    assert!(percentiles[0] > 0.0 && percentiles.is_sorted(), "{latency}");
+    // The server's time is a part of the client's.
+    let server = number(&report["server_statistics"]["mean_ns"]["server"]);
+    assert!(
+        server > 0.0 && server < number(&latency["mean"]),
+        "{report}"
+    );
+    // Three at once, each as long as the mean: Little's law.
+    let at_once = number(&report["requests_per_second"]) * number(&latency["mean"]) / 1e9;
+    assert!((2.0..4.0).contains(&at_once), "{at_once}: {report}");
+}
+
+async fn a_fixed_rate(endpoint: &str) {
+    let report = measured(endpoint, &["echo", "--rate", "100"]);
+    // Those that were due in 400 ms, wherever in a step the measurement began.
+    assert!(
+        (39.0..=41.0).contains(&number(&report["answered"])),
+        "{report}"
+    );
+    let report = measured(endpoint, &["echo", "--rate", "500", "--arrivals", "random"]);
+    assert!(
+        (120.0..290.0).contains(&number(&report["answered"])),
+        "{report}"
+    );
+}
+
+async fn sequences_of_a_stateful_model(endpoint: &str) {
+    let arguments = ["accumulate", "--sequences", "3", "--sequence-length", "4"];
+    let report = measured(endpoint, &arguments);
+    assert!(number(&report["answered"]) > 10.0, "{report}");
+    assert_eq!(report["load"]["sequence_length"], 4);
+    let paced = [&arguments[..], &["--rate", "100"]].concat();
+    let report = measured(endpoint, &paced);
+    assert!(
+        (39.0..=41.0).contains(&number(&report["answered"])),
+        "{report}"
+    );
+}
+
+async fn inputs_of_a_file_in_batches(endpoint: &str) {
+    let files = Files::new();
+    let lines = files.write(
+        "inputs.ndjson",
+        "{\"value\": [1, 2]}\n\n{\"value\": [3, 4.5]}\n",
+    );
+    let report = measured(endpoint, &["echo", "--input", &lines, "--batch-size", "4"]);
+    let ratio = number(&report["inferences_per_second"]) / number(&report["requests_per_second"]);
+    assert!((ratio - 4.0).abs() < 1e-9, "{report}");
+    let document = files.write(
+        "inputs.json",
+        r#"{"data": [{"value": [1, 2]}, {"value": {"content": [3], "shape": [1]}}]}"#,
+    );
+    measured(endpoint, &["echo", "--input", &document]);
+    let run = bench(
+        endpoint,
+        &["echo", "--input", &document, "--batch-size", "2"],
+    );
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+}
+
+async fn what_does_not_fit_is_refused_before_the_load(endpoint: &str) {
+    let files = Files::new();
+    let refused = |arguments: &[&str]| {
+        let run = bench(endpoint, arguments);
+        assert_eq!(run.stdout, "", "{arguments:?}");
+        let said = files
+            .relative(&run.stderr)
+            .replace(endpoint, "http://server");
+        format!("exit code {}\n{said}", run.code.unwrap())
+    };
+    let file = |text: &str| {
+        let path = files.write("inputs.ndjson", text);
+        refused(&["echo", "--input", &path])
+    };
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(refused(&["nobody"]), @"
+        exit code 3
+        error: read metadata of model 'nobody' at http://server/: status 404: Request for unknown model: 'nobody' is not found
+          try: `triton models` lists the models that the server has
+        ");
+        insta::assert_snapshot!(refused(&["echo", "--sequences", "2"]), @"
+        exit code 2
+        error: --sequences and --sequence-length are for stateful models, and 'echo' keeps no state; use --concurrency
+        ");
+        insta::assert_snapshot!(refused(&["echo", "--batch-size", "65"]), @"
+        exit code 2
+        error: --batch-size 65: the model takes at most 64
+        ");
+        insta::assert_snapshot!(refused(&["accumulate", "--batch-size", "2"]), @"
+        exit code 2
+        error: --batch-size 2: requests of a stateful model carry one inference each
+        ");
+        insta::assert_snapshot!(refused(&["echo", "--shape", "other:1"]), @"
+        exit code 2
+        error: --shape other: the model has no such input; it has: value
+        ");
+        insta::assert_snapshot!(refused(&["accumulate", "--shape", "value:2"]), @"
+        exit code 2
+        error: --shape value: [2] does not fit [1], the model's own without the batch dimension
+        ");
+        insta::assert_snapshot!(file("{\"value\": [1]}\n{\"value\": [\"a\"]}\n"), @r#"
+        exit code 2
+        error: inputs.ndjson, line 2: input 'value': expected FP32, found "a"
+        "#);
+        insta::assert_snapshot!(file("{\"value\": [1]}\n{\"valu\": [1]}\n"), @"
+        exit code 2
+        error: inputs.ndjson, line 2: the model has no input 'valu'; it has: value
+        ");
+        insta::assert_snapshot!(file("{}"), @"
+        exit code 2
+        error: inputs.ndjson, line 1: input 'value' is missing
+        ");
+        insta::assert_snapshot!(file("{\"value\": [1]}\nvalue\n"), @"
+        exit code 2
+        error: inputs.ndjson
+          caused by: line 2: expected a JSON object of tensors by their names
+          caused by: expected value at line 1 column 1
+        ");
+        insta::assert_snapshot!(file(""), @"
+        exit code 2
+        error: inputs.ndjson holds no inputs
+        ");
+    }
+}
+
+/// One request at a time within each sequence, the flags at its ends, and nothing left open.
+#[test]
+fn every_sequence_is_whole() {
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .recorded_requests(1_000_000)
+        .start()
+        .unwrap();
+    let arguments = ["accumulate", "--sequences", "5", "--sequence-length", "3"];
+    measured(&server.endpoint(), &arguments);
+    let mut sequences: BTreeMap<String, Vec<(bool, bool)>> = BTreeMap::new();
+    for request in server.requests() {
+        assert_eq!(request.status, Some(200));
+        let id = format!("{:?}", request.sequence_id.unwrap());
+        let flags = (request.sequence_start, request.sequence_end);
+        sequences.entry(id).or_default().push(flags);
+    }
+    assert!(sequences.len() > 5);
+    let whole = [(true, false), (false, false), (false, true)];
+    let shorter = sequences
+        .values()
+        .filter(|flags| **flags != whole)
+        .inspect(|flags| {
+            assert!(flags[0].0 && flags[flags.len() - 1].1, "{flags:?}");
+        });
+    // The probe, and those under way at the end.
+    assert!(shorter.count() <= 6);
+}
+
+/// A server that hangs for a while makes every request late that is due meanwhile.
+#[test]
+fn a_stall_is_not_hidden_by_the_requests_that_it_held_back() {
+    let script = br#"{"faults": [
+        {"fault": "delay", "milliseconds": 300, "request": 20}]}"#;
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .faults(FaultScript::from_json(script).unwrap())
+        .start()
+        .unwrap();
+    let arguments = [
+        "echo",
+        "--rate",
+        "100",
+        "--concurrency",
+        "1",
+        "--duration",
+        "500ms",
+    ];
+    let report = measured(&server.endpoint(), &arguments);
+    // Only one request was slow; thirty or so were due before it ended.
+    assert!(number(&report["latency_ns"]["p50"]) > 50e6, "{report}");
+    assert!(number(&report["send_delay_ns"]["max"]) > 200e6, "{report}");
+}
+
+#[test]
+fn failures_are_counted_and_told_apart() {
+    let script = br#"{"seed": 7, "faults": [
+        {"fault": "status", "status": 503, "text": "later", "rate": 0.2}]}"#;
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .faults(FaultScript::from_json(script).unwrap())
+        .start()
+        .unwrap();
+    let run = bench(&server.endpoint(), &["echo", "--json", "--rate", "100"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let (failed, answered) = (number(&report["failed"]), number(&report["answered"]));
+    assert!(
+        failed >= 1.0 && (39.0..=41.0).contains(&(failed + answered)),
+        "{report}"
+    );
+    let errors = report["errors"].as_object().unwrap();
+    let error = format!(
+        "infer with model 'echo' at {}/: status 503: later",
+        server.endpoint()
+    );
+    assert_eq!(number(&errors[&error]), failed, "{report}");
+}
+
+#[test]
+fn the_report_is_one_page_that_needs_nothing_else() {
+    let files = Files::new();
+    let path = files.path("report.html");
+    let run = bench("embedded", &["echo", "--concurrency", "2", "--html", &path]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    for part in [
+        "throughput",
+        "LATENCY",
+        "p99.9",
+        "MEAN TIME OF A REQUEST",
+        "compute infer",
+    ] {
+        assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
+    }
+    let page = std::fs::read_to_string(path).unwrap();
+    assert_eq!(page.matches("<svg").count(), 3);
+    assert!(page.contains("prefers-color-scheme: dark"));
+    for foreign in [
+        "src=", "href=", "url(", "@import", "<script", "NaN", "inf\"",
+    ] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+}
+
+/// What was measured until then is shown.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_the_measurement() {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_triton"))
+        .args(["bench", "echo", "-O", "endpoint=embedded", "--json"])
+        .args(["--warm-up", "0", "--duration", "10min"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let stderr = process.stderr.take().unwrap();
+    BufReader::new(stderr).read_line(&mut line).unwrap();
+    assert!(
+        line.starts_with("model echo at embedded: 1 request at once"),
+        "{line}"
+    );
+    let id = process.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(killed.success());
+    let output = process.wait_with_output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{report}");
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["interrupted"], true);
+}
+
+#[test]
+fn arguments_that_cannot_be_used() {
+    let refused = |arguments: &[&str]| {
+        let run = bench("http://127.0.0.1:1", arguments);
+        assert_eq!(run.code, Some(2));
+        run.stderr
+    };
+    insta::assert_snapshot!(refused(&["echo", "--rate", "0"]), @"
+    error: invalid value '0' for '--rate <R>': expected requests a second, more than 0 and at most 1000000
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused(&["echo", "--arrivals", "random"]), @"
+    error: the following required arguments were not provided:
+      --rate <R>
+
+    Usage: triton bench --rate <R> --warm-up <TIME> -O <KEY=VALUE> --duration <TIME> --arrivals <HOW> <MODEL>
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused(&["echo", "--shape", "value"]), @"
+    error: invalid value 'value' for '--shape <NAME:N,N>': expected NAME:N,N such as image:3,224,224
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused(&["echo", "--duration", "0"]), @"error: --duration 0: expected a time longer than zero, such as 10s");
+}
