@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::output::wrapped;
 use crate::progress::say;
 
 /// What the exit codes of all commands mean; a command's own help may say more of them.
@@ -45,9 +46,9 @@ impl Failure {
 
     /// Says what happened on standard error.
     pub(crate) fn report(&self) -> ExitCode {
-        say(&describe("error", &self.error));
+        say(&wrapped(&describe("error", &self.error)));
         if let Some(hint) = self.hint {
-            say(&format!("  try: {hint}"));
+            say(&wrapped(&format!("  try: {hint}")));
         }
         ExitCode::from(self.code)
     }

@@ -1,6 +1,6 @@
-//! Standard output, for the commands that show something.
+//! Standard output, for the commands that show something, and the width of the terminal.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use crate::failure::Failure;
 
@@ -23,4 +23,25 @@ pub(crate) fn print_while_read(text: &str) -> Result<bool, Failure> {
             Err(Failure::usage(error))
         }
     }
+}
+
+/// The width of the terminal; what goes to a file or another program is never broken.
+pub(crate) fn width() -> usize {
+    match std::io::stdout().is_terminal() {
+        true => textwrap::termwidth(),
+        // Wide enough for any text, and far from overflowing any sum.
+        false => usize::from(u16::MAX),
+    }
+}
+
+/// A text whose lines are broken at their words where the terminal is narrower.
+pub(crate) fn wrapped(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let indent = " ".repeat(line.len() - line.trim_start().len() + 2);
+        textwrap::fill(
+            line,
+            textwrap::Options::new(width()).subsequent_indent(&indent),
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }

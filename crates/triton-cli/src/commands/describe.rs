@@ -11,11 +11,11 @@ use triton_model_fn::{InferenceFunction, ModelFunction as _, Subtask};
 use triton_options::{ENDPOINT, OptionValue as _};
 
 use super::statement::Statement;
-use super::text_table::{TextTable, output_width};
+use super::text_table::TextTable;
 use crate::config::ConfigArguments;
 use crate::failure::Failure;
 use crate::model_sql;
-use crate::output::print;
+use crate::output::{print, width, wrapped};
 use crate::server::{Server, with_server};
 
 /// Show a model's tensors, batching and sequences, and a MODEL.sql for it.
@@ -114,7 +114,6 @@ fn to_json(metadata: &ModelMetadata, config: &ModelConfig, sql: Option<&str>) ->
 }
 
 fn to_text(metadata: &ModelMetadata, config: &ModelConfig, sql: anyhow::Result<String>) -> String {
-    let width = output_width();
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(
@@ -130,21 +129,21 @@ fn to_text(metadata: &ModelMetadata, config: &ModelConfig, sql: anyhow::Result<S
             let shape = format!("{:?}", tensor.shape);
             table.row([tensor.name.clone(), tensor.datatype.to_string(), shape]);
         }
-        let _ = writeln!(text, "{}", table.lines(width));
+        let _ = writeln!(text, "{}", table.lines(width()));
     }
-    let fill = |text: String| match width < usize::from(u16::MAX) {
-        true => textwrap::fill(&text, textwrap::Options::new(width).subsequent_indent("  ")),
-        false => text,
-    };
-    let _ = writeln!(text, "{}", fill(format!("batching: {}", batching(config))));
     let _ = writeln!(
         text,
         "{}",
-        fill(format!("sequences: {}", sequences(config)))
+        wrapped(&format!("batching: {}", batching(config)))
+    );
+    let _ = writeln!(
+        text,
+        "{}",
+        wrapped(&format!("sequences: {}", sequences(config)))
     );
     if config.is_decoupled {
-        let responses = "responses: any number to a request (decoupled)".to_owned();
-        let _ = writeln!(text, "{}", fill(responses));
+        let responses = "responses: any number to a request (decoupled)";
+        let _ = writeln!(text, "{}", wrapped(responses));
     }
     match sql {
         Ok(sql) => {
@@ -155,7 +154,7 @@ fn to_text(metadata: &ModelMetadata, config: &ModelConfig, sql: anyhow::Result<S
             let _ = writeln!(
                 text,
                 "\n{}",
-                fill(format!("predict cannot call it: {error}"))
+                wrapped(&format!("predict cannot call it: {error}"))
             );
         }
     }

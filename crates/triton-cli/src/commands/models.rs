@@ -6,10 +6,10 @@ use clap::Args;
 use serde_json::json;
 use triton_client::{IndexFilter, ModelState, RepositoryEntry};
 
-use super::text_table::{TextTable, output_width};
+use super::text_table::TextTable;
 use crate::config::ConfigArguments;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{print, width};
 use crate::server::with_server;
 
 /// List the models of a server: their versions and states.
@@ -87,7 +87,7 @@ fn to_text(entries: &[RepositoryEntry]) -> String {
                 .join(" "),
         ]);
     }
-    table.lines(output_width())
+    table.lines(width())
 }
 
 fn to_json(entries: &[RepositoryEntry]) -> String {

@@ -56,8 +56,8 @@ impl Statement<'_> {
             let key = SEQUENCE_KEY.key();
             let _ = writeln!(
                 sql,
-                "-- The model keeps a state for each sequence. Here every row is a sequence of its\n\
-                 -- own; '{key}' = 'COLUMN' gives every value of a column a sequence instead."
+                "-- The model keeps a state for each sequence. Here every row is a sequence\n\
+                 -- of its own; '{key}' = 'COLUMN' gives each value of a column one."
             );
         }
         let _ = writeln!(sql, "CREATE MODEL {}", identifier(name));
@@ -211,8 +211,8 @@ mod tests {
         let sql = sql(metadata, config).unwrap();
         insta::assert_snapshot!(sql, @"
         -- An optional input is left out: `mask` ARRAY<BOOLEAN>
-        -- The model keeps a state for each sequence. Here every row is a sequence of its
-        -- own; 'sequence-key' = 'COLUMN' gives every value of a column a sequence instead.
+        -- The model keeps a state for each sequence. Here every row is a sequence
+        -- of its own; 'sequence-key' = 'COLUMN' gives each value of a column one.
         CREATE MODEL `it's`
         INPUT (
           `a``b` BIGINT,

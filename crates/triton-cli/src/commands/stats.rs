@@ -11,10 +11,10 @@ use triton_client::{ModelId, ModelStatistics, Tally};
 use super::figures::{optional_duration, rate};
 use super::health::duration;
 use super::statistics_difference::Difference;
-use super::text_table::{TextTable, output_width};
+use super::text_table::TextTable;
 use crate::config::ConfigArguments;
 use crate::failure::Failure;
-use crate::output::{print, print_while_read};
+use crate::output::{print, print_while_read, width};
 use crate::server::{Server, with_server};
 
 /// Show how often a model was called since it was loaded, and where its time went.
@@ -112,7 +112,7 @@ fn to_text(model: &ModelStatistics) -> String {
         }
     }
     text.push('\n');
-    text.push_str(&table.lines(output_width()));
+    text.push_str(&table.lines(width()));
     if !model.batch_stats.is_empty() {
         let mut table = TextTable::new(&[">BATCH SIZE", ">EXECUTIONS", ">MEAN"]);
         for batch in &model.batch_stats {
@@ -121,7 +121,7 @@ fn to_text(model: &ModelStatistics) -> String {
             table.row([batch.batch_size.to_string(), count.to_string(), mean]);
         }
         text.push('\n');
-        text.push_str(&table.lines(output_width()));
+        text.push_str(&table.lines(width()));
     }
     text
 }
@@ -208,7 +208,7 @@ fn cells(difference: &Difference) -> [String; 7] {
 
 /// As many of the cells as the terminal has room for.
 fn line(cells: &[String]) -> String {
-    let width = output_width();
+    let width = width();
     let mut line = String::new();
     for (cell, (_, room)) in cells.iter().zip(COLUMNS) {
         if textwrap::core::display_width(&line) + room + 1 > width {

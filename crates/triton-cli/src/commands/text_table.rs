@@ -1,7 +1,5 @@
 //! Aligned columns for a terminal, however narrow.
 
-use std::io::IsTerminal as _;
-
 /// The least room for the last column beside the others.
 const LEAST_LAST: usize = 16;
 
@@ -84,15 +82,6 @@ impl TextTable {
             true => blank + cell,
             false => cell.to_owned() + &blank,
         }
-    }
-}
-
-/// The width of the terminal; what goes to a file or another program is never broken.
-pub(crate) fn output_width() -> usize {
-    match std::io::stdout().is_terminal() {
-        true => textwrap::termwidth(),
-        // Wide enough for any text, and far from overflowing any sum.
-        false => usize::from(u16::MAX),
     }
 }
 

@@ -78,8 +78,8 @@ async fn a_model_is_described(endpoint: &str) {
         batching: at most 8 rows in a request
         sequences: the model keeps a state for each (oldest strategy with at most 256 open), which it forgets after 5 s without a request
 
-        -- The model keeps a state for each sequence. Here every row is a sequence of its
-        -- own; 'sequence-key' = 'COLUMN' gives every value of a column a sequence instead.
+        -- The model keeps a state for each sequence. Here every row is a sequence
+        -- of its own; 'sequence-key' = 'COLUMN' gives each value of a column one.
         CREATE MODEL `anomaly`
         INPUT (
           `reading` ARRAY<FLOAT>

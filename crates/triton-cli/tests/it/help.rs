@@ -131,3 +131,23 @@ fn help_of_options() {
               Serve metrics for Prometheus while the command runs, such as at 127.0.0.1:9464
     ");
 }
+
+#[test]
+fn help_of_the_commands_about_a_server() {
+    let commands = [
+        "models",
+        "describe",
+        "health",
+        "stats",
+        "bench",
+        "load",
+        "unload",
+        "completions",
+        "man",
+    ];
+    for command in commands {
+        let help = triton(&[command, "--help"]).stdout;
+        assert!(help.contains("Examples:"), "{help}");
+        insta::assert_snapshot!(format!("{command}.txt"), help);
+    }
+}

@@ -32,7 +32,7 @@ use self::sequences::Sequences;
 use super::health::duration;
 use crate::config::{ConfigArguments, LayeredOptions, Origin};
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{print, wrapped};
 use crate::progress::say;
 use crate::server::{Server, with_prepared_server};
 
@@ -245,10 +245,10 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
     if interrupt.as_mut().now_or_never().is_some() {
         return Err(Failure::usage(anyhow!("Ctrl-C cannot be listened for")));
     }
-    say(&format!(
+    say(&wrapped(&format!(
         "model {} at {}: {mode}",
         options.model_name, server.endpoint
-    ));
+    )));
     let mut measured = load.run(server, interrupt).await?;
     if server.endpoint == EMBEDDED_ENDPOINT {
         // The server is in this process, and its work cannot be told from the client's.

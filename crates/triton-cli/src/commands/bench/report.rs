@@ -10,7 +10,8 @@ use triton_options::OptionValue as _;
 
 use super::load::Measured;
 use crate::commands::figures;
-use crate::commands::text_table::{TextTable, output_width};
+use crate::commands::text_table::TextTable;
+use crate::output::{width, wrapped};
 
 /// The percentiles that are shown, and their names.
 pub(super) const PERCENTILES: [(f64, &str); 6] = [
@@ -213,17 +214,19 @@ impl Report {
             };
             means.row([format!("{indent}{name}"), figures::duration(mean)]);
         }
-        let width = output_width();
+        let width = width();
         let mut text = String::new();
         for table in [table, latencies, means] {
             text.push_str(table.lines(width).trim_start_matches('\n'));
             text.push('\n');
         }
         for (error, count) in &recorder.errors {
-            text.push_str(&format!("failed {count} times: {error}\n"));
+            text.push_str(&wrapped(&format!("failed {count} times: {error}")));
+            text.push('\n');
         }
         for remark in self.remarks() {
-            text.push_str(&format!("note: {remark}\n"));
+            text.push_str(&wrapped(&format!("note: {remark}")));
+            text.push('\n');
         }
         text.truncate(text.trim_end().len());
         text + "\n"
