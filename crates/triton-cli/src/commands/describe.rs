@@ -176,13 +176,17 @@ fn sequences(config: &ModelConfig) -> String {
     let Some(sequences) = &config.sequence_batching else {
         return "none; the model is stateless".to_owned();
     };
-    let document = &config.document()["sequence_batching"];
-    let strategy = match document["oldest"]["max_candidate_sequences"].as_u64() {
-        Some(candidates) => format!("oldest strategy with at most {candidates} open"),
-        None => "direct strategy, each in a slot of its own".to_owned(),
+    let strategy = match config.document()["sequence_batching"]["oldest"].is_object() {
+        true => "oldest",
+        false => "direct",
+    };
+    let most = match config.concurrent_sequences() {
+        Some(count) => format!(", at most {count} at once"),
+        None => String::new(),
     };
     let idle = sequences.max_sequence_idle().canonical();
     format!(
-        "the model keeps a state for each ({strategy}), which it forgets after {idle} without a request"
+        "the model keeps a state for each ({strategy} strategy{most}), which it forgets after {idle} \
+         without a request"
     )
 }

@@ -7,7 +7,7 @@ use triton_client::{ModelConfig, ModelMetadata, TensorMetadata};
 use triton_model_fn::{Column, DataType};
 use triton_options::{
     ENDPOINT, MODEL_NAME, MODEL_VERSION, ModelVersion, OUTPUT_NAMES, OptionValue as _, SEQUENCE_ID,
-    SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceBase,
+    SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_KEY, SequenceBase, SequenceIdScope,
 };
 
 /// The most bytes of a model's name that a sequence ID begins with.
@@ -116,6 +116,8 @@ impl Statement<'_> {
             let base = &name[..name.floor_char_boundary(LONGEST_BASE)];
             options.push((SEQUENCE_ID.key(), base.to_owned()));
             options.push((SEQUENCE_ID_AUTO_INCREMENT.key(), "true".to_owned()));
+            // Else two runs at the same time would use the same IDs.
+            options.push((SEQUENCE_ID_SCOPE.key(), SequenceIdScope::Run.canonical()));
         }
         if !renamed.is_empty() {
             let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
@@ -229,6 +231,7 @@ mod tests {
           'model-version' = '3',
           'sequence-id' = 'it''s',
           'sequence-id-auto-increment' = 'true',
+          'sequence-id-scope' = 'run',
           'output-names' = '''x:0_output_'':''x:0'''
         );
         ");

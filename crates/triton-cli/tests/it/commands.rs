@@ -76,7 +76,7 @@ async fn a_model_is_described(endpoint: &str) {
         anomaly  BOOL      [-1, -1]
 
         batching: at most 8 rows in a request
-        sequences: the model keeps a state for each (oldest strategy with at most 256 open), which it forgets after 5 s without a request
+        sequences: the model keeps a state for each (oldest strategy, at most 256 at once), which it forgets after 5 s without a request
 
         -- The model keeps a state for each sequence. Here every row is a sequence
         -- of its own; 'sequence-key' = 'COLUMN' gives each value of a column one.
@@ -93,7 +93,8 @@ async fn a_model_is_described(endpoint: &str) {
           'endpoint' = 'http://server/',
           'model-name' = 'anomaly',
           'sequence-id' = 'anomaly',
-          'sequence-id-auto-increment' = 'true'
+          'sequence-id-auto-increment' = 'true',
+          'sequence-id-scope' = 'run'
         );
         ");
         insta::assert_snapshot!(shown(endpoint, &["describe", "echo"]), @"

@@ -10,7 +10,7 @@ use triton_model_fn::{
 use triton_options::{CATALOG, Endpoint, Headers, OptionMap, OptionValue as _, Secret};
 use triton_test_support::EmbeddedTriton;
 
-use crate::{Files, triton};
+use crate::{Files, triton, triton_in};
 
 /// What no output may hold.
 const CANARY: &str = "canary-in-the-coal-mine";
@@ -169,6 +169,56 @@ fn no_log_of_a_run_shows_a_secret() {
         );
     }
     assert_eq!(server.requests()[0].header("X-Key"), Some(CANARY));
+}
+
+#[test]
+fn no_command_about_a_server_shows_a_secret() {
+    let server = EmbeddedTriton::start().unwrap();
+    let files = Files::new();
+    let page = files.path("report.html");
+    let plain = server.endpoint();
+    let with_user = plain.replace("http://", &format!("http://user:{CANARY}@"));
+    let header = format!("X-Key:{CANARY}");
+    for (endpoint, secret) in [
+        (&plain, ("TRITON_AUTH_TOKEN", CANARY)),
+        (&with_user, ("TRITON_CUSTOM_HEADERS", header.as_str())),
+    ] {
+        let environment = [("RUST_LOG", "trace"), ("TRITON_ENDPOINT", endpoint), secret];
+        for arguments in [
+            &["models"][..],
+            &["describe", "accumulate"],
+            &["health", "echo", "--json"],
+            &["stats", "echo"],
+            &["load", "echo"],
+            &[
+                "bench",
+                "echo",
+                "--duration",
+                "20ms",
+                "--warm-up",
+                "0",
+                "--html",
+                &page,
+            ],
+            &["describe", "echo", "--print-config"],
+        ] {
+            let run = triton_in(&environment, arguments);
+            assert_eq!(run.code, Some(0), "{arguments:?} {}", run.stderr);
+            assert_hidden(&run.stdout);
+            assert_hidden(&run.stderr);
+        }
+        assert_hidden(&std::fs::read_to_string(&page).unwrap());
+    }
+    // The secrets were there to be shown: they reached the server.
+    let requests = server.requests();
+    let sent = |name, value: &str| {
+        requests
+            .iter()
+            .any(|request| request.header(name) == Some(value))
+    };
+    assert!(sent("Authorization", &format!("Bearer {CANARY}")));
+    assert!(sent("Authorization", &format!("Basic {ENCODED_CANARY}")));
+    assert!(sent("X-Key", CANARY));
 }
 
 #[test]

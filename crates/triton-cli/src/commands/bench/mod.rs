@@ -20,6 +20,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use futures_util::FutureExt as _;
+use tracing::warn;
 use triton_client::{ModelConfig, ModelId};
 use triton_options::{
     CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, EMBEDDED_ENDPOINT, MODEL_NAME,
@@ -192,6 +193,14 @@ impl BenchArguments {
                  state; use --concurrency",
                 self.model
             )));
+        }
+        if let Some(most) = config.concurrent_sequences()
+            && u64::from(self.workers()) > most
+        {
+            warn!(
+                "the model keeps {most} sequences at once, and the server makes the others of {} wait",
+                self.workers()
+            );
         }
         let length = self
             .sequence_length
