@@ -15,6 +15,8 @@ pub struct Prediction {
     /// Whether the row began its sequence anew although its key had one: the model answered
     /// without the key's earlier rows.
     pub sequence_restarted: bool,
+    /// Whether the row is the option `default-value`, in place of an answer that could not be had.
+    pub is_default: bool,
 }
 
 impl Prediction {
@@ -25,6 +27,7 @@ impl Prediction {
             row,
             sequence_id,
             sequence_restarted: false,
+            is_default: false,
         }
     }
 }

@@ -349,7 +349,11 @@ impl Prepared {
             Some(row) => {
                 open.metrics().row_defaulted();
                 let row = self.columns.output(row, false);
-                Ok(Prediction::new(row, error.sequence_id().map(str::to_owned)))
+                let sequence_id = error.sequence_id().map(str::to_owned);
+                Ok(Prediction {
+                    is_default: true,
+                    ..Prediction::new(row, sequence_id)
+                })
             }
             None => {
                 open.metrics().row_failed();

@@ -45,7 +45,7 @@ pub(super) fn columns(inputs: &[Column], batch: &RecordBatch) -> Result<Vec<Arra
 }
 
 /// Whether arrays of an Arrow type hold values of a column's type.
-fn is_of(data_type: &DataType, arrow: &ArrowType) -> bool {
+pub(super) fn is_of(data_type: &DataType, arrow: &ArrowType) -> bool {
     match (data_type, arrow) {
         (
             DataType::Array(element),
@@ -83,7 +83,7 @@ pub(super) fn row(
         .collect()
 }
 
-fn value(data_type: &DataType, array: &dyn Array, index: usize) -> Result<Value, Error> {
+pub(super) fn value(data_type: &DataType, array: &dyn Array, index: usize) -> Result<Value, Error> {
     if array.is_null(index) {
         return Ok(Value::Null);
     }

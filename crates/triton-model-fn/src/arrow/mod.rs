@@ -5,14 +5,58 @@ mod output;
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{Field, Schema as ArrowSchema};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType as ArrowType, Field, Schema as ArrowSchema};
 use futures_util::future::join_all;
 
 use crate::arrow::input::ColumnarRows;
 use crate::inference::Prepared;
 use crate::row_batch::{self, PartAnswer};
-use crate::{Column, Error, ErrorKind, InferenceFunction, OpenSubtask, Opened};
+use crate::{
+    Column, DataType, Error, ErrorKind, InferenceFunction, OpenSubtask, Opened,
+    Value,
+};
+
+impl DataType {
+    /// The Arrow type of a column of this type, as predictions have it.
+    #[must_use]
+    pub fn arrow_type(&self) -> ArrowType {
+        output::arrow_type(self)
+    }
+}
+
+impl Value {
+    /// The value at `index` of an array whose type is [`DataType::arrow_type`], or the same with
+    /// long offsets or lists of a fixed size.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Input`] when the array is of another type or has no such index.
+    pub fn from_arrow(
+        data_type: &DataType,
+        array: &dyn Array,
+        index: usize,
+    ) -> Result<Self, Error> {
+        if !input::is_of(data_type, array.data_type()) || index >= array.len() {
+            let message = format!(
+                "expected {data_type}, found element {index} of {} in an Arrow array of {}",
+                array.len(),
+                array.data_type()
+            );
+            return Err(Error::new(ErrorKind::Input, message));
+        }
+        input::value(data_type, array, index)
+    }
+
+    /// An array of values, each NULL or of the type.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Output`] when a value is of another type.
+    pub fn to_arrow(data_type: &DataType, values: &[&Self]) -> Result<ArrayRef, Error> {
+        output::from_values(data_type, values)
+    }
+}
 
 /// The answers to a record batch.
 #[derive(Debug)]
@@ -188,7 +232,7 @@ impl Answers {
         }
     }
 
-    fn push_row(&mut self, row: Vec<crate::Value>) -> Result<(), Error> {
+    fn push_row(&mut self, row: Vec<Value>) -> Result<(), Error> {
         for ((column, arrays), value) in self.columns.iter().zip(&mut self.arrays).zip(row) {
             arrays.push(output::from_values(&column.data_type, &[&value])?);
         }

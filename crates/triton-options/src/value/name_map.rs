@@ -13,7 +13,7 @@ use super::{InvalidValue, OptionValue};
 /// assert_eq!(names.tensor("other"), None);
 /// # Ok::<(), triton_options::InvalidValue>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NameMap(Vec<(String, String)>);
 
 impl NameMap {
@@ -24,6 +24,14 @@ impl NameMap {
             .iter()
             .find(|(other, _)| other == column)
             .map(|(_, tensor)| tensor.as_str())
+    }
+
+    /// Says which tensor a column is; what was said of either before is forgotten.
+    pub fn set(&mut self, column: impl Into<String>, tensor: impl Into<String>) {
+        let (column, tensor) = (column.into(), tensor.into());
+        self.0
+            .retain(|(other, name)| *other != column && *name != tensor);
+        self.0.push((column, tensor));
     }
 
     /// The columns that are named.
@@ -72,6 +80,11 @@ mod tests {
             (Some("X"), Some("Y,Z"))
         );
         assert_eq!(NameMap::parse(&names.canonical()), Ok(names));
+        let mut names = NameMap::default();
+        for (column, tensor) in [("a", "X"), ("b", "Y"), ("a", "Z"), ("c", "Y")] {
+            names.set(column, tensor);
+        }
+        assert_eq!(names.canonical(), "a:Z,c:Y");
         for text in ["a", "a:", ":X", "a:X,a:Y", "a:X,b:X", "a:'X"] {
             assert!(NameMap::parse(text).is_err(), "{text:?}");
         }
