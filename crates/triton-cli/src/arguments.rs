@@ -13,6 +13,7 @@ use crate::commands::shell::{CompletionsArguments, ManArguments};
 use crate::commands::stats::StatsArguments;
 use crate::failure;
 use crate::observability::ObservabilityArguments;
+use crate::predict::PredictArguments;
 
 /// Run models of a Triton Inference Server over files.
 #[derive(Debug, Parser)]
@@ -81,49 +82,4 @@ pub(crate) enum OptionsFormat {
     Html,
     /// A list of objects
     Json,
-}
-
-/// Score every row of a CSV file with a model.
-///
-/// The output holds the columns of the input, then those of the model, in the order of the input.
-#[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
-pub(crate) struct PredictArguments {
-    /// A file with one CREATE MODEL statement: the model's columns and options.
-    #[arg(value_name = "MODEL.sql")]
-    pub(crate) model: PathBuf,
-
-    /// A CSV file whose header names the model's input columns, among any others.
-    #[arg(value_name = "INPUT.csv")]
-    pub(crate) input: PathBuf,
-
-    /// Write the output here instead of to standard output.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-
-    /// The number of parallel subtasks, each with its own function and sequence IDs.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(crate) parallelism: u32,
-
-    /// Set an option of the model, over the one in MODEL.sql; may be repeated.
-    #[arg(short = 'O', value_name = "KEY=VALUE", value_parser = key_value)]
-    pub(crate) option: Vec<(String, String)>,
-
-    /// Add a column `sequence_id` with the sequence ID that each row took.
-    #[arg(long)]
-    pub(crate) with_sequence_id: bool,
-}
-
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  every row was answered
-  1  some rows were not; each is named on standard error
-  2  the command line, the model file, its options or the input cannot be used
-  3  the server could not be reached, or its model does not fit";
-
-fn key_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("expected KEY=VALUE, for example timeout=5s".to_owned()),
-    }
 }

@@ -33,6 +33,12 @@ impl Failure {
         Self::new(3, error.into())
     }
 
+    /// The command itself is at fault.
+    pub(crate) fn internal(error: impl Into<anyhow::Error>) -> Self {
+        let hint = "this is a mistake in the command: please report it with the command line";
+        Self::new(4, error.into()).with_hint(hint)
+    }
+
     fn new(code: u8, error: anyhow::Error) -> Self {
         let hint = None;
         Self { code, error, hint }

@@ -1,7 +1,6 @@
 //! The `triton` command: runs Triton models over files from a shell.
 
 mod arguments;
-mod cell;
 mod commands;
 mod config;
 mod failure;
@@ -34,7 +33,7 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Predict(arguments) => predict::run(arguments).map(|summary| summary.exit_code()),
+        Command::Predict(arguments) => predict::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::Describe(arguments) => describe::run(arguments),
         Command::Health(arguments) => health::run(arguments),

@@ -7,7 +7,7 @@ pub(crate) mod health;
 pub(crate) mod loading;
 pub(crate) mod models;
 pub(crate) mod shell;
-mod statement;
+pub(crate) mod statement;
 mod statistics_difference;
 pub(crate) mod stats;
 mod text_table;

@@ -96,6 +96,19 @@ impl LayeredOptions {
         self.0.insert(key.into(), Layered { value, origin });
     }
 
+    /// Sets an option that no layer sets.
+    pub(crate) fn set_below(&mut self, key: &str, value: &str, origin: Origin) {
+        let value = value.to_owned();
+        self.0
+            .entry(key.to_owned())
+            .or_insert(Layered { value, origin });
+    }
+
+    /// Forgets what every layer says of an option.
+    pub(crate) fn unset<T>(&mut self, option: &ConfigOption<T>) {
+        self.0.remove(option.key());
+    }
+
     /// The text of an option, where a layer gives it.
     pub(crate) fn get<T>(&self, option: &ConfigOption<T>) -> Option<&str> {
         let layered = self.0.get(option.key());

@@ -10,7 +10,7 @@ fn help_of_the_command() {
     Usage: triton [OPTIONS] <COMMAND>
 
     Commands:
-      predict      Score every row of a CSV file with a model
+      predict      Score every row of files with a model
       models       List the models of a server: their versions and states
       describe     Show a model's tensors, batching and sequences, and a MODEL.sql for it
       health       Ask whether a server takes requests, and wait until it does if asked to
@@ -46,37 +46,113 @@ fn help_of_the_command() {
 
 #[test]
 fn help_of_predict() {
-    insta::assert_snapshot!(triton(&["predict", "--help"]).stdout, @"
-    Score every row of a CSV file with a model.
+    insta::assert_snapshot!(triton(&["predict", "--help"]).stdout, @r#"
+    Score every row of files with a model.
 
-    The output holds the columns of the input, then those of the model, in the order of the input.
+    The output holds the columns of the input, then those of the model, in the order of the input. Files
+    are CSV, NDJSON, Parquet or Arrow IPC, told apart by their names; CSV and NDJSON may be compressed
+    with gzip or zstd, which is seen by itself.
 
-    Usage: triton predict [OPTIONS] <MODEL.sql> <INPUT.csv>
+    Usage: triton predict [OPTIONS] [MODEL.sql] <INPUT>...
 
     Arguments:
-      <MODEL.sql>
-              A file with one CREATE MODEL statement: the model's columns and options
-
-      <INPUT.csv>
-              A CSV file whose header names the model's input columns, among any others
+      <INPUT>...
+              The inputs, after a file with a CREATE MODEL statement if the first one ends in .sql.
+              
+              Without MODEL.sql the server says which tensors the model has: see --model. Inputs are
+              files, patterns such as 'data/*.parquet', or - for standard input.
 
     Options:
-          --output <FILE>
-              Write the output here instead of to standard output
+          --model <NAME>
+              The model's name on the server, over the option model-name
 
-          --parallelism <N>
-              The number of parallel subtasks, each with its own function and sequence IDs
+          --map <COLUMN=TENSOR>
+              Say which tensor a column is, where it is not the one of its name; may be repeated
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Input and output:
+      -o, --output <FILE|DIR>
+              Write here instead of to standard output; into a folder, one output for each input.
               
-              [default: 1]
+              It is a folder if it is one already or ends in a slash.
 
-      -O <KEY=VALUE>
-              Set an option of the model, over the one in MODEL.sql; may be repeated
+          --input-format <FORMAT>
+              The format of every input, whatever the names say
+
+          --output-format <FORMAT>
+              The format of the output: csv, ndjson, parquet, arrow or arrow-stream.
+              
+              Without it the name of the output tells, then the format of the first input; on standard
+              output Parquet and Arrow are only written if they are asked for.
 
           --with-sequence-id
               Add a column `sequence_id` with the sequence ID that each row took
 
-      -h, --help
-              Print help (see a summary with '-h')
+    Speed:
+          --parallelism <N>
+              The number of parallel subtasks, each with its own function and sequence IDs.
+              
+              Rows go to them by their key where the option sequence-key is set, else in turn.
+              
+              [default: 1]
+
+          --unordered
+              Write each answer when it is there, not in the order of the input
+
+          --max-in-flight <N>
+              The most requests that a subtask has under way: the option max-in-flight
+
+          --rate <ROWS>
+              Begin at most so many rows a second
+
+    Rows that fail:
+          --on-error <ACTION>
+              What is done with a row that cannot be answered [default: skip, or default where the
+              option default-value is set]
+
+              Possible values:
+              - fail:    End the run at the first one
+              - skip:    Leave it out of the output, say why, and go on
+              - default: Write the option default-value, or NULL without it, if the model gives no
+                answer; a row that cannot be read is left out all the same
+
+          --errors <FILE>
+              Write rejected rows here, as NDJSON with their reason, instead of naming them on standard
+              error
+
+    Checkpoints:
+          --checkpoint <DIR>
+              Keep in this folder how far the run is: the same command goes on from there, after SIGKILL
+              too, and the output is as if it had never ended
+
+          --checkpoint-every <ROWS|TIME>
+              How often: after so many rows, or after a time such as 30s
+              
+              [default: 10s]
+
+    Reports:
+      -q, --quiet
+              Say nothing on standard error but what is wrong
+
+          --json-summary[=<FILE>]
+              Write what the run did as a JSON object: to FILE, or without it to standard error, in
+              place of the summary for people
+
+    Options of the model:
+      -O <KEY=VALUE>
+              Set an option, over every other place that sets it; may be repeated.
+              
+              A value `@FILE` of a secret option is read from that file: -O auth-token=@token.txt
+
+          --config <FILE.toml>
+              Take options from a TOML file of lines such as `timeout = "5 s"`.
+              
+              The environment wins over it: TRITON_TIMEOUT, TRITON_AUTH_TOKEN and so on.
+
+          --print-config
+              Show the options and where each comes from, without secrets, and do nothing else
 
     Logs and metrics:
           --log-format <FORMAT>
@@ -87,12 +163,24 @@ fn help_of_predict() {
           --metrics-listen <ADDRESS>
               Serve metrics for Prometheus while the command runs, such as at 127.0.0.1:9464
 
+    Examples:
+      Score a file, and see the result
+        triton predict model.sql input.csv
+      Score Parquet files on eight subtasks, one output for each
+        triton predict model.sql 'data/*.parquet' --output scored/ --parallelism 8
+      Without a model file, in a pipe
+        zcat rows.ndjson.gz | triton predict --model echo -O endpoint=host:8000 - > scored.ndjson
+      Lose nothing: keep what fails apart, and be able to go on after a crash
+        triton predict model.sql in.csv.zst -o out.parquet --errors bad.ndjson --checkpoint state/
+
     Exit codes:
-      0  every row was answered
-      1  some rows were not; each is named on standard error
-      2  the command line, the model file, its options or the input cannot be used
-      3  the server could not be reached, or its model does not fit
-    ");
+      0    every row was answered, or got the default
+      1    some rows were rejected; each is named on standard error or in the file of --errors
+      2    the command line, the model file, its options, the input or the output cannot be used
+      3    the server could not be reached, or its model does not fit
+      4    the command lost count of its rows, which is a mistake in it
+      130  interrupted by Ctrl-C (143: by SIGTERM); what was under way has been finished
+    "#);
 }
 
 #[test]

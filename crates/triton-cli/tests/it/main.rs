@@ -13,13 +13,18 @@ mod help;
 mod observability;
 mod options;
 mod predict;
+mod predict_checkpoint;
+mod predict_failures;
+mod predict_formats;
+mod predict_signals;
 mod refusals;
 mod secrets;
 mod serve;
 mod shell;
+mod table_file;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// What a run of the command left behind.
 struct Run {
@@ -35,6 +40,15 @@ fn triton(arguments: &[&str]) -> Run {
 
 /// Runs `triton` with `arguments` and these variables in its environment.
 fn triton_in(environment: &[(&str, &str)], arguments: &[&str]) -> Run {
+    let output = command(arguments)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    Run::of(output)
+}
+
+/// The command with `arguments`, to be run in whatever way a test needs.
+fn command(arguments: &[&str]) -> Command {
     // Options of whoever runs the tests are none of theirs.
     let foreign = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let foreign = foreign
@@ -44,15 +58,17 @@ fn triton_in(environment: &[(&str, &str)], arguments: &[&str]) -> Run {
     for name in foreign {
         command.env_remove(name);
     }
-    let output = command
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap();
-    Run {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
+    command.args(arguments);
+    command
+}
+
+impl Run {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
     }
 }
 

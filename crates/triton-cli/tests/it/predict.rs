@@ -57,7 +57,8 @@ fn the_example_runs_on_the_embedded_server() {
     let scores: Vec<f64> = serde_json::from_str(&rows[1][3]).unwrap();
     assert_eq!(scores.iter().position(|score| *score > 3.0), Some(19));
     assert!(
-        run.stderr.starts_with("511 rows: 511 answered, 0 failed; "),
+        run.stderr
+            .starts_with("511 rows: 511 answered, 0 rejected; "),
         "{}",
         run.stderr
     );
@@ -156,11 +157,11 @@ fn rows_that_cannot_be_used_are_named_and_the_others_answered() {
     let (failures, summary) = run.stderr.trim_end().rsplit_once('\n').unwrap();
     insta::assert_snapshot!(failures, @"
     row 2 (line 3): column 'value': expected INT, found 'two'
-    row 4 (line 5): column 'value': expected INT, found an empty cell
+    row 4 (line 5): subtask 0 of 1, attempt 0: column 'value': expected INT, found NULL
     row 5 (line 6): expected 1 cells, found 2
     ");
     assert!(
-        summary.starts_with("6 rows: 3 answered, 3 failed; "),
+        summary.starts_with("6 rows: 3 answered, 3 rejected; "),
         "{summary}"
     );
 }

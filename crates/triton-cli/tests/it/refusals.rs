@@ -59,42 +59,35 @@ const AUTO: (&str, &str) = ("sequence-id-auto-increment", "true");
 fn options_that_do_not_fit_together() {
     insta::assert_snapshot!(options_refusal(&[AUTO], &[]), @"
     exit code 2
-    error: model.sql
-      caused by: option 'sequence-id-auto-increment' is true but 'sequence-id' is not set: set 'sequence-id' to the text that every generated ID begins with, for example 'my-job'
+    error: option 'sequence-id-auto-increment' is true but 'sequence-id' is not set: set 'sequence-id' to the text that every generated ID begins with, for example 'my-job' (from model.sql, line 1)
     ");
     insta::assert_snapshot!(
         options_refusal(&[AUTO, ("sequence-id", "j"), ("sequence-start", "false")], &[]), @"
     exit code 2
-    error: model.sql
-      caused by: option 'sequence-start' is false but 'sequence-id-auto-increment' is true: every generated ID is used for one request, which must both start and end its sequence; leave 'sequence-start' out or set it to true
+    error: option 'sequence-start' is false but 'sequence-id-auto-increment' is true: every generated ID is used for one request, which must both start and end its sequence; leave 'sequence-start' out or set it to true ('sequence-start' from model.sql, line 1; 'sequence-id-auto-increment' from model.sql, line 1)
     ");
     insta::assert_snapshot!(
         options_refusal(&[AUTO, ("sequence-id", "j")], &["-O", "sequence-end=false"]), @"
     exit code 2
-    error: model.sql
-      caused by: option 'sequence-end' is false but 'sequence-id-auto-increment' is true: every generated ID is used for one request, which must both start and end its sequence; leave 'sequence-end' out or set it to true
+    error: option 'sequence-end' is false but 'sequence-id-auto-increment' is true: every generated ID is used for one request, which must both start and end its sequence; leave 'sequence-end' out or set it to true ('sequence-end' from -O; 'sequence-id-auto-increment' from model.sql, line 1)
     ");
     insta::assert_snapshot!(options_refusal(&[AUTO, ("sequence-id", &"j".repeat(97))], &[]), @"
     exit code 2
-    error: model.sql
-      caused by: option 'sequence-id' is 97 bytes long: 'jjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjj'; at most 96 bytes are possible, because generated IDs add the subtask index and a counter and the server takes 128 bytes
+    error: option 'sequence-id' is 97 bytes long: 'jjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjj'; at most 96 bytes are possible, because generated IDs add the subtask index and a counter and the server takes 128 bytes (from model.sql, line 1)
     ");
     insta::assert_snapshot!(options_refusal(&[("sequence-id", "")], &[]), @"
     exit code 2
-    error: model.sql
-      caused by: option 'sequence-id' is empty, which the server takes as no sequence at all: set it to a text or leave it out
+    error: option 'sequence-id' is empty, which the server takes as no sequence at all: set it to a text or leave it out (from model.sql, line 1)
     ");
     insta::assert_snapshot!(options_refusal(&[("model-version", "newest")], &[]), @"
     exit code 2
-    error: model.sql
-      caused by: option 'model-version': expected 'latest' or a version number such as '3', found 'newest'
+    error: option 'model-version': expected 'latest' or a version number such as '3', found 'newest' (from model.sql, line 1)
     ");
     insta::assert_snapshot!(options_refusal(&[("sequence-ids", "j"), ("time-out", "1 s")], &[]), @"
     exit code 2
-    error: model.sql
-      caused by: 2 problems in the options:
-      - unknown option 'sequence-ids'; did you mean 'sequence-id'?
-      - unknown option 'time-out'; did you mean 'timeout'?
+    error: 2 problems in the options:
+      - unknown option 'sequence-ids'; did you mean 'sequence-id'? (from model.sql, line 1)
+      - unknown option 'time-out'; did you mean 'timeout'? (from model.sql, line 1)
     ");
 }
 
@@ -119,7 +112,7 @@ fn files_that_cannot_be_used() {
     ");
     insta::assert_snapshot!(refusal(&good, "other,columns\n1,2\n", &[]), @"
     exit code 2
-    error: input.csv: no column is named 'value', which the model takes; the header has: other, columns
+    error: input.csv: no column is named 'value', which the model takes; there are: other, columns
     ");
     insta::assert_snapshot!(triton(&["predict", "no.sql", "no.csv"]).stderr, @"error: failed to open file `no.sql`: No such file or directory (os error 2)");
 }
@@ -135,7 +128,7 @@ fn an_output_column_that_exists_already() {
     let model = statement(ACCUMULATE_COLUMNS, &options);
     insta::assert_snapshot!(refusal(&model, "value,sum\n1,1\n", &[]), @"
     exit code 2
-    error: the output would have two columns named 'sum': rename the input's
+    error: input.csv: the output would have two columns named 'sum': rename the input's, or call the model's something else with --map NAME=sum
     ");
 }
 

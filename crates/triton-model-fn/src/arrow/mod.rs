@@ -12,10 +12,7 @@ use futures_util::future::join_all;
 use crate::arrow::input::ColumnarRows;
 use crate::inference::Prepared;
 use crate::row_batch::{self, PartAnswer};
-use crate::{
-    Column, DataType, Error, ErrorKind, InferenceFunction, OpenSubtask, Opened,
-    Value,
-};
+use crate::{Column, DataType, Error, ErrorKind, InferenceFunction, OpenSubtask, Opened, Value};
 
 impl DataType {
     /// The Arrow type of a column of this type, as predictions have it.

@@ -1,0 +1,215 @@
+//! The arguments of `triton predict`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use triton_options::{OptionValue as _, PositiveDuration};
+
+use crate::config::ConfigArguments;
+use crate::table::Format;
+
+/// Score every row of files with a model.
+///
+/// The output holds the columns of the input, then those of the model, in the order of the input.
+/// Files are CSV, NDJSON, Parquet or Arrow IPC, told apart by their names; CSV and NDJSON may be
+/// compressed with gzip or zstd, which is seen by itself.
+#[derive(Debug, Args)]
+#[command(
+    after_help = EXIT_CODES,
+    after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"),
+    override_usage = "triton predict [OPTIONS] [MODEL.sql] <INPUT>..."
+)]
+pub(crate) struct PredictArguments {
+    /// The inputs, after a file with a CREATE MODEL statement if the first one ends in .sql.
+    ///
+    /// Without MODEL.sql the server says which tensors the model has: see --model. Inputs are
+    /// files, patterns such as 'data/*.parquet', or - for standard input.
+    #[arg(value_name = "INPUT", required = true)]
+    pub(crate) files: Vec<String>,
+
+    /// The model's name on the server, over the option model-name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+
+    /// Say which tensor a column is, where it is not the one of its name; may be repeated.
+    #[arg(long, value_name = "COLUMN=TENSOR", value_parser = column_and_tensor)]
+    pub(crate) map: Vec<(String, String)>,
+
+    #[command(flatten)]
+    pub(crate) files_options: FileArguments,
+
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+
+    #[command(flatten)]
+    pub(crate) failures: FailureArguments,
+
+    #[command(flatten)]
+    pub(crate) checkpoints: CheckpointArguments,
+
+    #[command(flatten)]
+    pub(crate) reports: ReportArguments,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
+}
+
+/// Where rows come from and go to.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input and output")]
+pub(crate) struct FileArguments {
+    /// Write here instead of to standard output; into a folder, one output for each input.
+    ///
+    /// It is a folder if it is one already or ends in a slash.
+    #[arg(short, long, value_name = "FILE|DIR")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// The format of every input, whatever the names say.
+    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
+    pub(crate) input_format: Option<Format>,
+
+    /// The format of the output: csv, ndjson, parquet, arrow or arrow-stream.
+    ///
+    /// Without it the name of the output tells, then the format of the first input; on standard
+    /// output Parquet and Arrow are only written if they are asked for.
+    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
+    pub(crate) output_format: Option<Format>,
+
+    /// Add a column `sequence_id` with the sequence ID that each row took.
+    #[arg(long)]
+    pub(crate) with_sequence_id: bool,
+}
+
+/// How fast rows go.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Speed")]
+pub(crate) struct RunArguments {
+    /// The number of parallel subtasks, each with its own function and sequence IDs.
+    ///
+    /// Rows go to them by their key where the option sequence-key is set, else in turn.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) parallelism: u32,
+
+    /// Write each answer when it is there, not in the order of the input.
+    #[arg(long)]
+    pub(crate) unordered: bool,
+
+    /// The most requests that a subtask has under way: the option max-in-flight.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_in_flight: Option<u32>,
+
+    /// Begin at most so many rows a second.
+    #[arg(long, value_name = "ROWS", value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+}
+
+/// What becomes of rows that cannot be answered.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rows that fail")]
+pub(crate) struct FailureArguments {
+    /// What is done with a row that cannot be answered [default: skip, or default where the
+    /// option default-value is set].
+    #[arg(long, value_name = "ACTION", value_enum)]
+    pub(crate) on_error: Option<OnError>,
+
+    /// Write rejected rows here, as NDJSON with their reason, instead of naming them on standard
+    /// error.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) errors: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub(crate) enum OnError {
+    /// End the run at the first one
+    Fail,
+    /// Leave it out of the output, say why, and go on
+    Skip,
+    /// Write the option default-value, or NULL without it, if the model gives no answer;
+    /// a row that cannot be read is left out all the same
+    Default,
+}
+
+/// Going on after the end of the process.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Checkpoints")]
+pub(crate) struct CheckpointArguments {
+    /// Keep in this folder how far the run is: the same command goes on from there, after
+    /// SIGKILL too, and the output is as if it had never ended.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoint: Option<PathBuf>,
+
+    /// How often: after so many rows, or after a time such as 30s.
+    #[arg(long, value_name = "ROWS|TIME", default_value = "10s", value_parser = interval)]
+    pub(crate) checkpoint_every: Interval,
+}
+
+/// The way from one checkpoint to the next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Interval {
+    Rows(u64),
+    Time(Duration),
+}
+
+/// What the run says about itself.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reports")]
+pub(crate) struct ReportArguments {
+    /// Say nothing on standard error but what is wrong.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// Write what the run did as a JSON object: to FILE, or without it to standard error, in
+    /// place of the summary for people.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    pub(crate) json_summary: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Score a file, and see the result
+    triton predict model.sql input.csv
+  Score Parquet files on eight subtasks, one output for each
+    triton predict model.sql 'data/*.parquet' --output scored/ --parallelism 8
+  Without a model file, in a pipe
+    zcat rows.ndjson.gz | triton predict --model echo -O endpoint=host:8000 - > scored.ndjson
+  Lose nothing: keep what fails apart, and be able to go on after a crash
+    triton predict model.sql in.csv.zst -o out.parquet --errors bad.ndjson --checkpoint state/";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    every row was answered, or got the default
+  1    some rows were rejected; each is named on standard error or in the file of --errors
+  2    the command line, the model file, its options, the input or the output cannot be used
+  3    the server could not be reached, or its model does not fit
+  4    the command lost count of its rows, which is a mistake in it
+  130  interrupted by Ctrl-C (143: by SIGTERM); what was under way has been finished";
+
+fn column_and_tensor(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((column, tensor)) if !column.is_empty() && !tensor.is_empty() => {
+            Ok((column.to_owned(), tensor.to_owned()))
+        }
+        _ => Err("expected COLUMN=TENSOR, for example reading=INPUT__0".to_owned()),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
+        _ => Err("expected a number of rows a second above 0, for example 500".to_owned()),
+    }
+}
+
+fn interval(text: &str) -> Result<Interval, String> {
+    if let Ok(rows) = text.parse::<u64>() {
+        return match rows {
+            0 => Err("expected at least 1 row".to_owned()),
+            rows => Ok(Interval::Rows(rows)),
+        };
+    }
+    let duration = PositiveDuration::parse(text)
+        .map_err(|_| "expected a number of rows, or a time such as 30s".to_owned())?;
+    Ok(Interval::Time(duration.get()))
+}

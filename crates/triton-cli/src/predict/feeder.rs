@@ -1,0 +1,96 @@
+//! Reads the inputs in a thread of its own, one row after the other.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use crate::table::{Input, Layout, Row, TableReader, Wanted};
+
+/// How many rows may wait to be taken; they can be large.
+const WAITING_ROWS: usize = 128;
+
+/// What comes up while the inputs are read.
+pub(super) enum Event {
+    /// An input begins.
+    Begin {
+        input: usize,
+        layout: Arc<Layout>,
+    },
+    Row(Box<Row>),
+    /// An input ends, after so many rows in all.
+    End {
+        input: usize,
+        rows: u64,
+    },
+    /// An input cannot be read on.
+    Failed(anyhow::Error),
+}
+
+/// The inputs of a run.
+pub(super) struct Inputs {
+    /// Each with what is wanted of it.
+    pub(super) inputs: Vec<(Input, Wanted)>,
+    /// Standard input was opened when it was looked at, and can be opened only once.
+    pub(super) standard_input: Option<Box<dyn TableReader>>,
+    /// Counts the bytes that are done with.
+    pub(super) bytes_read: Arc<AtomicU64>,
+}
+
+/// Where reading begins.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Start {
+    pub(super) input: usize,
+    pub(super) rows: u64,
+}
+
+/// Begins to read. The thread ends with the inputs, or when nobody receives any more.
+pub(super) fn start(
+    inputs: Inputs,
+    from: Start,
+) -> std::io::Result<(Receiver<Event>, JoinHandle<()>)> {
+    let (events, received) = mpsc::channel(WAITING_ROWS);
+    let thread = std::thread::Builder::new().name("reader".to_owned());
+    let thread = thread.spawn(move || {
+        if let Err(error) = read(inputs, from, &events) {
+            // Nobody receives any more: the run is over.
+            let _ = events.blocking_send(Event::Failed(error));
+        }
+    })?;
+    Ok((received, thread))
+}
+
+fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<()> {
+    let inputs = all.inputs.iter().enumerate();
+    for (index, (input, wanted)) in inputs.skip(from.input) {
+        let mut reader = match all.standard_input.take_if(|_| input.path.is_none()) {
+            Some(reader) => reader,
+            None => input.look(&all.bytes_read)?.open(wanted)?,
+        };
+        let layout = Arc::clone(reader.layout());
+        let mut rows = 0;
+        if index == from.input {
+            reader.skip(from.rows).map_err(|error| input.blame(error))?;
+            rows = from.rows;
+        }
+        let begin = Event::Begin {
+            input: index,
+            layout,
+        };
+        if events.blocking_send(begin).is_err() {
+            return Ok(());
+        }
+        while let Some(row) = reader.next().map_err(|error| input.blame(error))? {
+            rows += 1;
+            if events.blocking_send(Event::Row(Box::new(row))).is_err() {
+                return Ok(());
+            }
+        }
+        let end = Event::End { input: index, rows };
+        if events.blocking_send(end).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

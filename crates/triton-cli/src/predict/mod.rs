@@ -1,0 +1,350 @@
+//! `triton predict`: rows of files through a model, by parallel subtasks, none of them lost.
+
+mod arguments;
+mod checkpoint;
+mod conductor;
+mod feeder;
+mod identity;
+mod model;
+mod order;
+mod outputs;
+mod pace;
+mod rejections;
+mod signals;
+mod subtasks;
+mod summary;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use anyhow::anyhow;
+use triton_model_fn::Schema;
+use triton_options::{ENDPOINT, TritonOptions};
+
+use self::arguments::OnError;
+pub(crate) use self::arguments::PredictArguments;
+use self::checkpoint::{Checkpoints, State};
+use self::conductor::{Beginning, Conductor, Ending};
+use self::feeder::{Inputs, Start};
+use self::outputs::{Outputs, Plan};
+use self::rejections::Rejections;
+use self::signals::Signals;
+use self::subtasks::{Subtasks, rows_in_flight};
+use self::summary::{Counts, Summary};
+use crate::config::LayeredOptions;
+use crate::failure::Failure;
+use crate::progress::{Progress, say};
+use crate::server::start_embedded;
+use crate::table::{Added, Input, TableReader, Wanted};
+
+/// Runs the command.
+pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
+    let (model_file, inputs) = files(&arguments.files)?;
+    check_resumable(arguments, inputs)?;
+    let definition = model_file.map(model::read_definition).transpose()?;
+    let written = model_file.zip(definition.as_ref());
+    let mut options = LayeredOptions::collect(written, &arguments.config)?;
+    let on_error = model::set_arguments(&mut options, arguments);
+    if arguments.config.print_config {
+        return options.print().map(|()| ExitCode::SUCCESS);
+    }
+    let endpoint = options.get(&ENDPOINT).map(str::to_owned);
+    // The embedded server lives until the run is over.
+    let embedded = start_embedded(&mut options)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
+    let mut schema = match definition {
+        Some(definition) => definition.schema,
+        None => runtime.block_on(model::look_up(&mut options))?,
+    };
+    model::map_columns(&arguments.map, &mut schema, &mut options)?;
+    let options = options.parse()?;
+    let rows_in_flight = rows_in_flight(&options, arguments.run.parallelism)?;
+    let job = Job::prepare(arguments, inputs, &schema)?;
+    let resumed = match &arguments.checkpoints.checkpoint {
+        Some(folder) => {
+            let identity = job.identity(arguments, &options, endpoint.as_deref(), &schema)?;
+            let every = arguments.checkpoints.checkpoint_every;
+            let (checkpoints, state) = Checkpoints::open(folder, identity, every)?;
+            Resumed {
+                checkpoints: Some(checkpoints),
+                state,
+            }
+        }
+        None => Resumed::default(),
+    };
+    if let Some(state) = resumed.state.as_ref().filter(|state| state.finished) {
+        say(&format!(
+            "nothing is left to do: the run was completed before, with {} rows; remove the folder \
+             of checkpoints to begin anew",
+            state.counts.read
+        ));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let code = runtime.block_on(async {
+        let parallelism = arguments.run.parallelism;
+        let mut subtasks = Subtasks::open(&options, &schema, parallelism).await?;
+        let ran = job.run(arguments, &mut subtasks, on_error, rows_in_flight, resumed);
+        let ran = ran.await;
+        subtasks.close().await?;
+        ran
+    });
+    drop(embedded);
+    code
+}
+
+/// The model file, if the first argument is one, and the inputs.
+fn files(files: &[String]) -> Result<(Option<&Path>, &[String]), Failure> {
+    let (model, inputs) = match files {
+        [model, inputs @ ..] if is_model(model) => (Some(Path::new(model)), inputs),
+        inputs => (None, inputs),
+    };
+    if inputs.is_empty() {
+        return Err(Failure::usage(anyhow!(
+            "no input is named: give at least one file after MODEL.sql, or - for standard input"
+        )));
+    }
+    Ok((model, inputs))
+}
+
+/// Refuses what cannot be gone on with after the end of the process.
+fn check_resumable(arguments: &PredictArguments, inputs: &[String]) -> Result<(), Failure> {
+    let problem = if arguments.checkpoints.checkpoint.is_none() {
+        return Ok(());
+    } else if inputs.iter().any(|input| input == Input::STANDARD) {
+        "standard input cannot be read a second time: name a file"
+    } else if arguments.files_options.output.is_none() {
+        "what was written to standard output cannot be taken back: add --output FILE"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::usage(anyhow!("--checkpoint: {problem}")))
+}
+
+fn is_model(name: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
+}
+
+/// What an earlier run left behind.
+#[derive(Default)]
+struct Resumed {
+    checkpoints: Option<Checkpoints>,
+    state: Option<State>,
+}
+
+/// Inputs and outputs that were found to fit each other and the model.
+struct Job {
+    inputs: Vec<(Input, Wanted)>,
+    standard_input: Option<Box<dyn TableReader>>,
+    bytes_read: Arc<AtomicU64>,
+    plan: Plan,
+    added: Added,
+}
+
+impl Job {
+    /// Looks at every input, so that what does not fit is found before any row is sent.
+    fn prepare(
+        arguments: &PredictArguments,
+        names: &[String],
+        schema: &Schema,
+    ) -> Result<Self, Failure> {
+        let bytes_read = Arc::new(AtomicU64::new(0));
+        let inputs = Input::find(names, arguments.files_options.input_format)?;
+        let looked = inputs.iter().map(|input| input.look(&bytes_read));
+        // Each is opened again when its turn comes, except what can be read only once.
+        let mut piped = None;
+        let mut formats = Vec::new();
+        for (input, looked) in inputs.iter().zip(looked) {
+            let looked = looked?;
+            formats.push((looked.format, looked.compression));
+            if input.path.is_none() {
+                piped = Some(looked);
+            }
+        }
+        let plan = Plan::new(&arguments.files_options, &inputs, &formats)?;
+        let with_sequence_id = arguments.files_options.with_sequence_id;
+        let added = Added::new(&schema.outputs, with_sequence_id);
+        let columns: Arc<[_]> = schema.inputs.clone().into();
+        let mut first = None;
+        let mut standard_input = None;
+        let mut wanted_inputs = Vec::new();
+        for (index, input) in inputs.into_iter().enumerate() {
+            let wanted = Wanted {
+                inputs: Arc::clone(&columns),
+                form: plan.form(index)?,
+            };
+            let looked = match piped.take_if(|_| input.path.is_none()) {
+                Some(looked) => looked,
+                None => input.look(&bytes_read)?,
+            };
+            let reader = looked.open(&wanted)?;
+            let layout = reader.layout();
+            added
+                .check(layout)
+                .map_err(|error| input.unusable(&error))?;
+            let first = first.get_or_insert_with(|| Arc::clone(layout));
+            if plan.is_one() {
+                layout.check_beside(first, wanted.form).map_err(|reason| {
+                    Failure::usage(anyhow!(
+                        "{}: {reason}; --output DIR/ writes one output for each input",
+                        input.name()
+                    ))
+                })?;
+            }
+            if input.path.is_none() {
+                standard_input = Some(reader);
+            }
+            wanted_inputs.push((input, wanted));
+        }
+        bytes_read.store(0, std::sync::atomic::Ordering::Relaxed);
+        Ok(Self {
+            inputs: wanted_inputs,
+            standard_input,
+            bytes_read,
+            plan,
+            added,
+        })
+    }
+
+    fn total_bytes(&self) -> Option<u64> {
+        self.inputs.iter().map(|(input, _)| input.bytes()).sum()
+    }
+
+    fn identity(
+        &self,
+        arguments: &PredictArguments,
+        options: &TritonOptions,
+        endpoint: Option<&str>,
+        schema: &Schema,
+    ) -> Result<checkpoint::RunIdentity, Failure> {
+        let inputs = self.inputs.iter().map(|(input, _)| input);
+        let destinations = self.plan.destinations();
+        identity::of_run(arguments, options, endpoint, schema, inputs, destinations)
+            .map_err(Failure::usage)
+    }
+
+    async fn run(
+        self,
+        arguments: &PredictArguments,
+        subtasks: &mut Subtasks,
+        on_error: OnError,
+        rows_in_flight: usize,
+        resumed: Resumed,
+    ) -> Result<ExitCode, Failure> {
+        let Resumed { checkpoints, state } = resumed;
+        let total_bytes = self.total_bytes();
+        let quiet = arguments.reports.quiet;
+        let (position, counts, errors_bytes, cut) = match state {
+            Some(state) => {
+                let position = Start {
+                    input: state.input,
+                    rows: state.rows,
+                };
+                let bytes = Some(state.errors_bytes);
+                (position, state.counts, bytes, Some(state.output))
+            }
+            None => (Start::default(), Counts::default(), None, None),
+        };
+        let rejections = Rejections::open(arguments.failures.errors.as_deref(), errors_bytes)?;
+        let mut outputs = Outputs::new(
+            self.plan,
+            self.added,
+            arguments.files_options.with_sequence_id,
+            checkpoints
+                .as_ref()
+                .map(|checkpoints| checkpoints.folder().to_owned()),
+            cut,
+        );
+        outputs.written = counts.answered + counts.defaulted;
+        let mut progress = Progress::start(total_bytes, Arc::clone(&self.bytes_read), quiet);
+        let mut signals = Signals::listen()?;
+        let inputs = Inputs {
+            inputs: self.inputs,
+            standard_input: self.standard_input,
+            bytes_read: self.bytes_read,
+        };
+        let (mut events, reader) = feeder::start(inputs, position).map_err(Failure::usage)?;
+        let mut conductor = Conductor::new(Beginning {
+            subtasks,
+            outputs,
+            rejections,
+            checkpoints,
+            progress: &mut progress,
+            on_error,
+            rows_in_flight,
+            in_order: !arguments.run.unordered,
+            rate: arguments.run.rate,
+            counts,
+            position,
+        });
+        let ran = conductor.run(&mut events, &mut signals).await;
+        let summary = Summary {
+            counts: conductor.counts,
+            resumed_after: counts.settled(),
+            elapsed: conductor.progress.elapsed(),
+            subtasks: arguments.run.parallelism,
+            open_sequences: conductor.subtasks.open_sequences(),
+            latencies: conductor.latencies,
+            interrupted: matches!(ran, Ok(Ending::Interrupted(_))),
+        };
+        progress.finish();
+        drop(events);
+        let ending = ran?;
+        // After the last row the thread has nothing more to do; before, it may wait for a pipe.
+        if matches!(ending, Ending::Complete) && reader.join().is_err() {
+            return Err(Failure::internal(anyhow!(
+                "the thread that reads has failed"
+            )));
+        }
+        conclude(arguments, &ending, &summary)
+    }
+}
+
+/// Says what was done, and what could be done now.
+fn conclude(
+    arguments: &PredictArguments,
+    ending: &Ending,
+    summary: &Summary,
+) -> Result<ExitCode, Failure> {
+    if matches!(ending, Ending::ReaderGone) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let (Ending::Failed(described), Some(_)) = (ending, &arguments.failures.errors) {
+        say(described);
+    }
+    match &arguments.reports.json_summary {
+        Some(path) if path.as_os_str() != "-" => {
+            fs_err::write(path, summary.to_json() + "\n").map_err(Failure::usage)?;
+            if !arguments.reports.quiet {
+                say(&summary.to_string());
+            }
+        }
+        Some(_) => say(&summary.to_json()),
+        None if arguments.reports.quiet => {}
+        None => say(&summary.to_string()),
+    }
+    Ok(match ending {
+        Ending::Interrupted(signal) => {
+            say(match arguments.checkpoints.checkpoint {
+                Some(_) => "interrupted; the same command goes on from here",
+                None => {
+                    "interrupted; with --checkpoint DIR, the same command could go on from here"
+                }
+            });
+            signal.exit_code()
+        }
+        Ending::Failed(_) => {
+            say(match arguments.checkpoints.checkpoint {
+                Some(_) => {
+                    "ended by --on-error fail; the same command goes on from the last checkpoint"
+                }
+                None => "ended by --on-error fail",
+            });
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::from(u8::from(summary.counts.rejected > 0)),
+    })
+}

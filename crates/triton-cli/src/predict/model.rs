@@ -1,0 +1,130 @@
+//! Which model a run is about: its options, and the columns it takes and gives.
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow, bail};
+use triton_client::ModelId;
+use triton_model_fn::Schema;
+use triton_options::{
+    DEFAULT_VALUE, INPUT_NAMES, MAX_IN_FLIGHT, MODEL_NAME, NameMap, OUTPUT_NAMES, OptionValue as _,
+};
+
+use super::arguments::{OnError, PredictArguments};
+use crate::commands::statement::Statement;
+use crate::config::{LayeredOptions, Origin};
+use crate::failure::Failure;
+use crate::model_sql::{self, ModelDefinition};
+
+/// What a row gets by `--on-error default` where no default is set.
+const NULL_DEFAULT: &str = "null";
+
+/// Reads MODEL.sql.
+pub(super) fn read_definition(path: &Path) -> Result<ModelDefinition, Failure> {
+    let sql = fs_err::read_to_string(path).map_err(Failure::usage)?;
+    model_sql::parse(&sql).map_err(|error| Failure::usage(anyhow!("{}: {error}", path.display())))
+}
+
+/// Asks the server for the columns and options that `triton describe` would write to MODEL.sql.
+///
+/// The options are put below every layer.
+pub(super) async fn look_up(options: &mut LayeredOptions) -> Result<Schema, Failure> {
+    let parsed = options.parse()?;
+    let client = triton_model_fn::client(&parsed).map_err(Failure::usage)?;
+    let model = ModelId::new(parsed.model_name.clone(), parsed.model_version);
+    let metadata = client.model_metadata(&model).await?;
+    let config = client.model_config(&model).await?;
+    let statement = Statement {
+        endpoint: &parsed.endpoint.canonical(),
+        version: parsed.model_version,
+        metadata: &metadata,
+        config: &config,
+    };
+    let definition = statement
+        .to_sql()
+        .and_then(|sql: String| Ok(model_sql::parse(&sql)?))
+        .context("the model needs a MODEL.sql that says which columns it takes and gives")
+        .map_err(Failure::server)?;
+    for (key, value) in definition.options.iter() {
+        options.set_below(key, value, Origin::Description);
+    }
+    Ok(definition.schema)
+}
+
+/// Puts what the command's own arguments say over the other layers.
+pub(super) fn set_arguments(options: &mut LayeredOptions, arguments: &PredictArguments) -> OnError {
+    if let Some(name) = &arguments.model {
+        options.set(MODEL_NAME.key(), name, Origin::Argument("--model"));
+    }
+    if let Some(requests) = arguments.run.max_in_flight {
+        let origin = Origin::Argument("--max-in-flight");
+        options.set(MAX_IN_FLIGHT.key(), requests.to_string(), origin);
+    }
+    let has_default = options.get(&DEFAULT_VALUE).is_some();
+    match arguments.failures.on_error {
+        Some(OnError::Default) if !has_default => {
+            let origin = Origin::Argument("--on-error default");
+            options.set(DEFAULT_VALUE.key(), NULL_DEFAULT, origin);
+        }
+        Some(OnError::Fail | OnError::Skip) => options.unset(&DEFAULT_VALUE),
+        _ => {}
+    }
+    arguments.failures.on_error.unwrap_or(match has_default {
+        true => OnError::Default,
+        false => OnError::Skip,
+    })
+}
+
+/// Sets the names that `--map` gives, and renames the columns that stand for the same tensors.
+pub(super) fn map_columns(
+    map: &[(String, String)],
+    schema: &mut Schema,
+    options: &mut LayeredOptions,
+) -> anyhow::Result<()> {
+    let names = |options: &LayeredOptions, option| -> anyhow::Result<NameMap> {
+        match options.get(option) {
+            Some(text) => NameMap::parse(text).map_err(|_| {
+                anyhow!(
+                    "--map cannot add to option '{}', which cannot be read",
+                    option.key()
+                )
+            }),
+            None => Ok(NameMap::default()),
+        }
+    };
+    for (name, tensor) in map {
+        let sides = [
+            (&INPUT_NAMES, &mut schema.inputs),
+            (&OUTPUT_NAMES, &mut schema.outputs),
+        ];
+        let mut found = false;
+        for (option, columns) in sides {
+            let mut side_names = names(options, option)?;
+            let stands_for = |column: &str| {
+                let known = side_names.tensor(column).unwrap_or(column);
+                known == tensor
+            };
+            let position = columns
+                .iter()
+                .position(|column| column.name == *name)
+                .or_else(|| columns.iter().position(|column| stands_for(&column.name)));
+            if let Some(position) = position {
+                columns[position].name.clone_from(name);
+                side_names.set(name, tensor);
+                let origin = Origin::Argument("--map");
+                options.set(option.key(), side_names.canonical(), origin);
+                found = true;
+                break;
+            }
+        }
+        if !found {
+            let columns = schema.inputs.iter().chain(&schema.outputs);
+            let columns: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
+            bail!(
+                "--map {name}={tensor}: the model has neither a column '{name}' nor one for the \
+                 tensor '{tensor}'; it has: {}",
+                columns.join(", ")
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! Where answered rows go: one output for all inputs, or one for each.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use triton_model_fn::{Prediction, Value};
+
+use super::arguments::FileArguments;
+use crate::table::{
+    self, Added, Cut, Destination, Form, Format, Input, Layout, Row, TableWriter, WriteError,
+};
+
+/// The destinations of a run.
+#[derive(Debug)]
+pub(super) enum Plan {
+    One(Destination),
+    /// One for each input, in their order.
+    Each(Vec<Destination>),
+}
+
+impl Plan {
+    /// The destinations that the command line asks for.
+    ///
+    /// `formats` are those of the inputs.
+    pub(super) fn new(
+        arguments: &FileArguments,
+        inputs: &[Input],
+        formats: &[(Format, Option<table::Compression>)],
+    ) -> anyhow::Result<Self> {
+        let asked = arguments.output_format;
+        let first = formats.first().map_or(Format::Csv, |(format, _)| *format);
+        match &arguments.output {
+            None => Ok(Plan::One(Destination {
+                path: None,
+                // Nobody wants to see the bytes of a binary format who has not asked for them.
+                format: asked.unwrap_or(match first {
+                    Format::Csv => Format::Csv,
+                    _ => Format::Ndjson,
+                }),
+                compression: None,
+            })),
+            Some(folder) if is_folder(folder) => Self::each(folder, asked, inputs, formats),
+            Some(path) => {
+                let (named, compression) = Format::of_path(path);
+                let format = asked.or(named).unwrap_or(first);
+                if compression.is_some() && !format.can_be_continued() {
+                    bail!(
+                        "{}: a file of the format {format} is compressed within, not as a whole; \
+                         leave the last extension out",
+                        path.display()
+                    );
+                }
+                Ok(Plan::One(Destination {
+                    path: Some(path.clone()),
+                    format,
+                    compression,
+                }))
+            }
+        }
+    }
+
+    fn each(
+        folder: &Path,
+        asked: Option<Format>,
+        inputs: &[Input],
+        formats: &[(Format, Option<table::Compression>)],
+    ) -> anyhow::Result<Self> {
+        let mut taken: BTreeMap<PathBuf, &str> = BTreeMap::new();
+        let mut destinations = Vec::new();
+        for (input, (format, compression)) in inputs.iter().zip(formats) {
+            let format = asked.unwrap_or(*format);
+            let compression = compression.filter(|_| format.can_be_continued());
+            let mut name = input.stem();
+            name.push('.');
+            name.push_str(format.extension());
+            if let Some(compression) = compression {
+                name.push('.');
+                name.push_str(compression.extension());
+            }
+            let path = folder.join(name);
+            if let Some(other) = taken.insert(path.clone(), input.name()) {
+                bail!(
+                    "the inputs {other} and {} would both be written to {}: rename one, or write \
+                     them into folders of their own",
+                    input.name(),
+                    path.display()
+                );
+            }
+            destinations.push(Destination {
+                path: Some(path),
+                format,
+                compression,
+            });
+        }
+        fs_err::create_dir_all(folder)?;
+        Ok(Plan::Each(destinations))
+    }
+
+    /// The destination of an input.
+    fn of(&self, input: usize) -> Option<&Destination> {
+        match self {
+            Plan::One(destination) => Some(destination),
+            Plan::Each(destinations) => destinations.get(input),
+        }
+    }
+
+    pub(super) fn destinations(&self) -> &[Destination] {
+        match self {
+            Plan::One(destination) => std::slice::from_ref(destination),
+            Plan::Each(destinations) => destinations,
+        }
+    }
+
+    pub(super) fn is_one(&self) -> bool {
+        matches!(self, Plan::One(_))
+    }
+
+    /// The form in which rows of an input go on.
+    pub(super) fn form(&self, input: usize) -> anyhow::Result<Form> {
+        let destination = self.of(input).context("an input has no output")?;
+        let form = destination.format.form();
+        form.with_context(|| {
+            format!(
+                "this build of the command has no support for {}",
+                destination.format
+            )
+        })
+    }
+}
+
+fn is_folder(path: &Path) -> bool {
+    path.is_dir() || path.as_os_str().to_string_lossy().ends_with(['/', '\\'])
+}
+
+/// The output that is being written.
+pub(super) struct Outputs {
+    plan: Plan,
+    added: Added,
+    with_sequence_id: bool,
+    /// Where parts of outputs are kept, if the run has checkpoints.
+    parts: Option<PathBuf>,
+    /// Where the first output is gone on with.
+    from: Option<Cut>,
+    current: Option<Box<dyn TableWriter>>,
+    /// Rows that were written.
+    pub(super) written: u64,
+}
+
+impl Outputs {
+    pub(super) fn new(
+        plan: Plan,
+        added: Added,
+        with_sequence_id: bool,
+        parts: Option<PathBuf>,
+        from: Option<Cut>,
+    ) -> Self {
+        Self {
+            plan,
+            added,
+            with_sequence_id,
+            parts,
+            from,
+            current: None,
+            written: 0,
+        }
+    }
+
+    /// Whether every input has an output of its own.
+    pub(super) fn has_one_each(&self) -> bool {
+        !self.plan.is_one()
+    }
+
+    /// Begins the output of an input, unless it is the one that is being written.
+    pub(super) fn begin(&mut self, input: usize, layout: &Layout) -> anyhow::Result<()> {
+        if self.plan.is_one() && self.current.is_some() {
+            return Ok(());
+        }
+        self.finish()?;
+        let destination = self.plan.of(input).context("an input has no output")?;
+        let from = self.from.take();
+        let writer = table::create(
+            destination,
+            layout,
+            &self.added,
+            self.parts.as_deref(),
+            from.as_ref(),
+        );
+        self.current = Some(writer.context("the output cannot be written")?);
+        Ok(())
+    }
+
+    pub(super) fn write(&mut self, row: &Row, prediction: Prediction) -> Result<(), WriteError> {
+        let mut added = prediction.row;
+        if self.with_sequence_id {
+            added.push(prediction.sequence_id.map_or(Value::Null, Value::String));
+        }
+        self.writer()?.write(row, &added)?;
+        self.written += 1;
+        Ok(())
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        match &mut self.current {
+            Some(writer) => writer.flush(),
+            None => Ok(()),
+        }
+    }
+
+    /// Brings the current output to the disk.
+    pub(super) fn cut(&mut self) -> io::Result<Cut> {
+        match &mut self.current {
+            Some(writer) => writer.cut(),
+            // Nothing was begun, so nothing was gone on with either.
+            None => Ok(self.from.clone().unwrap_or_default()),
+        }
+    }
+
+    /// Completes the current output.
+    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
+        match self.current.take() {
+            Some(writer) => writer.finish().context("the output cannot be written"),
+            None => Ok(()),
+        }
+    }
+
+    fn writer(&mut self) -> io::Result<&mut Box<dyn TableWriter>> {
+        let current = self.current.as_mut();
+        current.ok_or_else(|| io::Error::other("a row came before its input"))
+    }
+}

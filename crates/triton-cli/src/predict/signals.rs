@@ -1,0 +1,106 @@
+//! Ctrl-C and SIGTERM: the first one ends the run in good order, the second one at once.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// What told the run to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    Interrupt,
+    Terminate,
+}
+
+impl Signal {
+    /// The code that a shell gives to a process which the signal ended.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Signal::Interrupt => 130,
+            Signal::Terminate => 143,
+        }
+    }
+
+    pub(super) fn exit_code(self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+}
+
+/// Listens for signals for as long as it lives.
+pub(super) struct Signals {
+    received: watch::Receiver<Option<Signal>>,
+    _listener: JoinSet<()>,
+}
+
+impl Signals {
+    /// Begins to listen, within a tokio runtime.
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        let mut source = Source::new().context("signals cannot be listened for")?;
+        let (send, received) = watch::channel(None);
+        let mut listener = JoinSet::new();
+        listener.spawn(async move {
+            send.send_replace(Some(source.next().await));
+            let second = source.next().await;
+            // Whoever asks twice does not want to wait for anything.
+            std::process::exit(second.code().into());
+        });
+        Ok(Self {
+            received,
+            _listener: listener,
+        })
+    }
+
+    /// Waits for the first signal.
+    pub(super) async fn first(&mut self) -> Signal {
+        loop {
+            if let Some(signal) = *self.received.borrow_and_update() {
+                return signal;
+            }
+            if self.received.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+struct Source {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Source {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Source;
+
+#[cfg(not(unix))]
+impl Source {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Signal {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Signal::Interrupt
+    }
+}

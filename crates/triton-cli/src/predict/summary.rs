@@ -1,0 +1,155 @@
+//! What a run did: every row that was read is accounted for.
+
+use std::fmt;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+/// How many rows there were of each kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    /// Rows that were taken from the inputs.
+    pub(crate) read: u64,
+    pub(crate) answered: u64,
+    pub(crate) defaulted: u64,
+    pub(crate) rejected: u64,
+}
+
+impl Counts {
+    /// Rows that something became of.
+    pub(crate) fn settled(&self) -> u64 {
+        self.answered + self.defaulted + self.rejected
+    }
+
+    /// Refuses counts that do not add up, together with what was `written` to the outputs.
+    pub(crate) fn check(&self, written: u64) -> Result<(), String> {
+        let Self {
+            read,
+            answered,
+            defaulted,
+            rejected,
+        } = *self;
+        if read == self.settled() && written == answered + defaulted {
+            return Ok(());
+        }
+        Err(format!(
+            "the rows do not add up: {read} read, {answered} answered, {defaulted} defaulted, \
+             {rejected} rejected, {written} written"
+        ))
+    }
+}
+
+/// What a run did.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    pub(crate) counts: Counts,
+    /// Rows of earlier runs that this one went on from; the others count these, too.
+    pub(crate) resumed_after: u64,
+    pub(crate) elapsed: Duration,
+    pub(crate) subtasks: u32,
+    pub(crate) latencies: Latencies,
+    pub(crate) open_sequences: usize,
+    pub(crate) interrupted: bool,
+}
+
+impl Summary {
+    fn rate(&self) -> f64 {
+        let rows = self.counts.settled() - self.resumed_after;
+        rows as f64 / self.elapsed.as_secs_f64().max(f64::EPSILON)
+    }
+
+    /// The summary for programs, on one line.
+    pub(crate) fn to_json(&self) -> String {
+        let Counts {
+            read,
+            answered,
+            defaulted,
+            rejected,
+        } = self.counts;
+        serde_json::json!({
+            "rows": read,
+            "answered": answered,
+            "defaulted": defaulted,
+            "rejected": rejected,
+            "resumed_after": self.resumed_after,
+            "interrupted": self.interrupted,
+            "seconds": self.elapsed.as_secs_f64(),
+            "rows_per_second": self.rate(),
+            "p50_ms": self.latencies.milliseconds(0.5),
+            "p99_ms": self.latencies.milliseconds(0.99),
+            "subtasks": self.subtasks,
+            "open_sequences": self.open_sequences,
+        })
+        .to_string()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts {
+            read,
+            answered,
+            defaulted,
+            rejected,
+        } = self.counts;
+        write!(formatter, "{read} rows: {answered} answered, ")?;
+        if defaulted > 0 {
+            write!(formatter, "{defaulted} defaulted, ")?;
+        }
+        write!(formatter, "{rejected} rejected; ")?;
+        if self.resumed_after > 0 {
+            write!(formatter, "resumed after {}; ", self.resumed_after)?;
+        }
+        write!(
+            formatter,
+            "{:.0} rows/s over {:.1} s with {}",
+            self.rate(),
+            self.elapsed.as_secs_f64(),
+            match self.subtasks {
+                1 => "1 subtask".to_owned(),
+                several => format!("{several} subtasks"),
+            }
+        )
+    }
+}
+
+/// How long rows took, from when they were handed to the model until their answer was there.
+#[derive(Debug)]
+pub(crate) struct Latencies(Histogram<u64>);
+
+impl Latencies {
+    pub(crate) fn new() -> Self {
+        // Two digits are what anybody reads.
+        let histogram = Histogram::new(2);
+        Self(histogram.expect("two significant digits are possible"))
+    }
+
+    pub(crate) fn record(&mut self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.0.saturating_record(micros);
+    }
+
+    /// The time within which a share of the rows was answered.
+    pub(crate) fn milliseconds(&self, share: f64) -> f64 {
+        self.0.value_at_quantile(share) as f64 / 1000.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_must_be_accounted_for() {
+        let counts = Counts {
+            read: 6,
+            answered: 3,
+            defaulted: 1,
+            rejected: 2,
+        };
+        assert_eq!(counts.check(4), Ok(()));
+        assert!(counts.check(3).is_err());
+        assert!(Counts { read: 7, ..counts }.check(4).is_err());
+    }
+}

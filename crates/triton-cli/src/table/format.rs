@@ -1,0 +1,177 @@
+//! Which formats files of rows have, and how a file's name and first bytes tell them.
+
+use std::fmt;
+use std::path::Path;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// The format of a file of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub(crate) enum Format {
+    /// Comma-separated values with a header
+    Csv,
+    /// One JSON object a line
+    Ndjson,
+    /// Apache Parquet
+    Parquet,
+    /// Arrow IPC, the file format
+    Arrow,
+    /// Arrow IPC, the streaming format
+    ArrowStream,
+}
+
+/// How rows of a format are held while they are under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A text for each column.
+    Cells,
+    /// A JSON object.
+    Objects,
+    /// Typed columns.
+    #[cfg(feature = "arrow")]
+    Columns,
+}
+
+/// How the bytes of a whole file are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Compression {
+    Gzip,
+    Zstd,
+}
+
+impl Format {
+    /// The format and the compression that the name of a file tells.
+    pub(crate) fn of_path(path: &Path) -> (Option<Self>, Option<Compression>) {
+        let extension = |path: &Path| {
+            let extension = path.extension()?.to_str()?;
+            Some(extension.to_ascii_lowercase())
+        };
+        let (inner, compression) = match extension(path).as_deref() {
+            Some("gz" | "gzip") => (path.with_extension(""), Some(Compression::Gzip)),
+            Some("zst" | "zstd") => (path.with_extension(""), Some(Compression::Zstd)),
+            _ => (path.to_owned(), None),
+        };
+        let format = match extension(&inner).as_deref() {
+            Some("csv") => Some(Format::Csv),
+            Some("ndjson" | "jsonl" | "json") => Some(Format::Ndjson),
+            Some("parquet" | "pq") => Some(Format::Parquet),
+            Some("arrow" | "feather" | "ipc") => Some(Format::Arrow),
+            Some("arrows") => Some(Format::ArrowStream),
+            _ => None,
+        };
+        (format, compression)
+    }
+
+    /// The format that the first bytes of a file tell.
+    pub(crate) fn of_bytes(start: &[u8]) -> Self {
+        let text = start.trim_ascii_start();
+        if start.starts_with(b"PAR1") {
+            Format::Parquet
+        } else if start.starts_with(b"ARROW1") {
+            Format::Arrow
+        } else if start.starts_with(&[0xff; 4]) {
+            Format::ArrowStream
+        } else if text.starts_with(b"{") {
+            Format::Ndjson
+        } else {
+            Format::Csv
+        }
+    }
+
+    /// The extension that a file of the format has.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Ndjson => "ndjson",
+            Format::Parquet => "parquet",
+            Format::Arrow => "arrow",
+            Format::ArrowStream => "arrows",
+        }
+    }
+
+    /// Whether a file can be cut off anywhere between two rows and written on from there.
+    pub(crate) fn can_be_continued(self) -> bool {
+        matches!(self, Format::Csv | Format::Ndjson)
+    }
+
+    /// How rows on their way to the format are held; `None` where this build lacks the format.
+    pub(crate) fn form(self) -> Option<Form> {
+        match self {
+            Format::Csv => Some(Form::Cells),
+            Format::Ndjson => Some(Form::Objects),
+            #[cfg(feature = "parquet")]
+            Format::Parquet => Some(Form::Columns),
+            #[cfg(feature = "arrow")]
+            Format::Arrow | Format::ArrowStream => Some(Form::Columns),
+            #[cfg(not(all(feature = "arrow", feature = "parquet")))]
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Format::Csv => "CSV",
+            Format::Ndjson => "NDJSON",
+            Format::Parquet => "Parquet",
+            Format::Arrow => "Arrow",
+            Format::ArrowStream => "Arrow stream",
+        })
+    }
+}
+
+impl Compression {
+    /// The compression that the first bytes of a file tell.
+    pub(crate) fn of_bytes(start: &[u8]) -> Option<Self> {
+        if start.starts_with(&[0x1f, 0x8b]) {
+            Some(Compression::Gzip)
+        } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+            Some(Compression::Zstd)
+        } else {
+            None
+        }
+    }
+
+    /// The extension that a compressed file has behind its own.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Compression::Gzip => "gz",
+            Compression::Zstd => "zst",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_the_format_and_the_compression() {
+        for (name, format, compression) in [
+            ("a.csv", Some(Format::Csv), None),
+            ("a.b/c.CSV.gz", Some(Format::Csv), Some(Compression::Gzip)),
+            ("a.jsonl.zst", Some(Format::Ndjson), Some(Compression::Zstd)),
+            ("a.parquet", Some(Format::Parquet), None),
+            ("a.feather", Some(Format::Arrow), None),
+            ("a.arrows", Some(Format::ArrowStream), None),
+            ("a.gz", None, Some(Compression::Gzip)),
+            ("a", None, None),
+        ] {
+            assert_eq!(
+                Format::of_path(Path::new(name)),
+                (format, compression),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_bytes_tell_the_format() {
+        assert_eq!(Format::of_bytes(b"a,b\n"), Format::Csv);
+        assert_eq!(Format::of_bytes(b""), Format::Csv);
+        assert_eq!(Format::of_bytes(b"\n {\"a\":1}"), Format::Ndjson);
+        assert_eq!(Format::of_bytes(b"ARROW1\0\0"), Format::Arrow);
+    }
+}

@@ -1,0 +1,225 @@
+//! Inputs: files and standard input, whatever their format and compression, as rows.
+
+#[cfg(feature = "arrow")]
+mod arrow;
+mod bytes;
+mod csv;
+mod ndjson;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context as _, anyhow, bail};
+use triton_model_fn::Column;
+
+use self::bytes::ByteStream;
+use super::format::{Compression, Form, Format};
+use super::row::{Layout, Place, Row};
+
+/// An input before it is opened.
+#[derive(Debug, Clone)]
+pub(crate) struct Input {
+    /// `None` is standard input.
+    pub(crate) path: Option<PathBuf>,
+    /// The format, where something other than the first bytes tells it.
+    format: Option<Format>,
+    /// The input's name, as the user gave it.
+    name: Arc<str>,
+    among_several: bool,
+}
+
+/// What is wanted of an input.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    /// The model's input columns.
+    pub(crate) inputs: Arc<[Column]>,
+    /// The form in which rows go on to the output.
+    pub(crate) form: Form,
+}
+
+/// An input of which the first bytes are known.
+pub(crate) struct LookedAt {
+    pub(crate) format: Format,
+    pub(crate) compression: Option<Compression>,
+    input: Input,
+    stream: ByteStream,
+    progress: Arc<AtomicU64>,
+}
+
+/// The rows of an input.
+pub(crate) trait TableReader: Send {
+    /// The columns that pass through.
+    fn layout(&self) -> &Arc<Layout>;
+
+    /// The next row; an error means that the input cannot be read on.
+    fn next(&mut self) -> anyhow::Result<Option<Row>>;
+
+    /// Goes past rows that were answered already.
+    fn skip(&mut self, rows: u64) -> anyhow::Result<()>;
+}
+
+fn too_short(found: u64, expected: u64) -> String {
+    format!("it has only {found} rows, but {expected} were read from it before")
+}
+
+impl Input {
+    /// What stands for standard input.
+    pub(crate) const STANDARD: &str = "-";
+
+    /// The inputs that the arguments of a command name: files, patterns, or `-`.
+    pub(crate) fn find(names: &[String], format: Option<Format>) -> anyhow::Result<Vec<Self>> {
+        let mut paths = Vec::new();
+        for name in names {
+            if name == Self::STANDARD {
+                if paths.contains(&None) {
+                    bail!("standard input (-) can be read only once");
+                }
+                paths.push(None);
+            } else if Path::new(name).exists() || !name.contains(['*', '?', '[']) {
+                paths.push(Some(PathBuf::from(name)));
+            } else {
+                let pattern = glob::glob(name)
+                    .with_context(|| format!("the pattern '{name}' cannot be read"))?;
+                let found = pattern.collect::<Result<Vec<_>, _>>()?;
+                if found.is_empty() {
+                    bail!("no file matches the pattern '{name}'");
+                }
+                paths.extend(found.into_iter().filter(|path| !path.is_dir()).map(Some));
+            }
+        }
+        let among_several = paths.len() > 1;
+        let inputs = paths.into_iter().map(|path| Self {
+            name: match &path {
+                Some(path) => path.display().to_string().into(),
+                None => Self::STANDARD.into(),
+            },
+            format: format.or_else(|| Format::of_path(path.as_ref()?).0),
+            path,
+            among_several,
+        });
+        Ok(inputs.collect())
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of the file without folders and extensions that tell its format.
+    pub(crate) fn stem(&self) -> String {
+        let Some(path) = &self.path else {
+            return "stdin".to_owned();
+        };
+        let (format, compression) = Format::of_path(path);
+        let mut name = PathBuf::from(path.file_name().unwrap_or_default());
+        if compression.is_some() {
+            name.set_extension("");
+        }
+        if format.is_some() {
+            name.set_extension("");
+        }
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The number of bytes to be read, where it is known.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        let path = self.path.as_ref()?;
+        fs_err::metadata(path).ok().map(|metadata| metadata.len())
+    }
+
+    /// Looks at the first bytes; `progress` counts the bytes of the file that are done with.
+    pub(crate) fn look(&self, progress: &Arc<AtomicU64>) -> anyhow::Result<LookedAt> {
+        let stream = ByteStream::open(self.path.as_deref(), Arc::clone(progress));
+        let stream = stream.map_err(|error| self.unusable(&error.into()))?;
+        Ok(LookedAt {
+            format: self
+                .format
+                .unwrap_or_else(|| Format::of_bytes(stream.start())),
+            compression: stream.compression(),
+            input: self.clone(),
+            stream,
+            progress: Arc::clone(progress),
+        })
+    }
+
+    /// Says of which input an error is.
+    pub(crate) fn blame(&self, error: anyhow::Error) -> anyhow::Error {
+        error.context(format!("{}: reading stopped", self.described()))
+    }
+
+    /// Says of which input an error is, before any row of it was read.
+    pub(crate) fn unusable(&self, error: &anyhow::Error) -> anyhow::Error {
+        anyhow!("{}: {error:#}", self.described())
+    }
+
+    fn described(&self) -> &str {
+        match self.path {
+            Some(_) => &self.name,
+            None => "standard input",
+        }
+    }
+
+    fn place(&self, row: u64, line: Option<u64>) -> Place {
+        Place {
+            input: Arc::clone(&self.name),
+            among_several: self.among_several,
+            row,
+            line,
+        }
+    }
+
+    /// Where each of the model's input columns is among the columns of the input.
+    fn find_columns(&self, inputs: &[Column], names: &[&str]) -> anyhow::Result<Vec<usize>> {
+        let found = inputs.iter().map(|column| {
+            let position = names.iter().position(|name| *name == column.name);
+            position.with_context(|| {
+                format!(
+                    "no column is named '{}', which the model takes; there are: {}",
+                    column.name,
+                    names.join(", ")
+                )
+            })
+        });
+        found.collect()
+    }
+}
+
+impl LookedAt {
+    /// Reads as much as tells the columns.
+    pub(crate) fn open(self, wanted: &Wanted) -> anyhow::Result<Box<dyn TableReader>> {
+        let input = self.input.clone();
+        let opened = self.open_unnamed(wanted);
+        opened.map_err(|error| input.unusable(&error))
+    }
+
+    fn open_unnamed(self, wanted: &Wanted) -> anyhow::Result<Box<dyn TableReader>> {
+        let Self { input, stream, .. } = self;
+        Ok(match self.format {
+            Format::Csv => Box::new(csv::CsvReader::new(&input, stream, wanted)?),
+            Format::Ndjson => Box::new(ndjson::NdjsonReader::new(&input, stream, wanted)?),
+            #[cfg(feature = "arrow")]
+            Format::Arrow | Format::ArrowStream => {
+                Box::new(arrow::ipc_reader(&input, stream, wanted)?)
+            }
+            #[cfg(feature = "parquet")]
+            Format::Parquet => {
+                let path = input.path.as_deref();
+                let Some(path) = path.filter(|_| self.compression.is_none()) else {
+                    bail!(
+                        "Parquet is read from its end, so it must be a file, and compressed only \
+                         within; pipe rows as NDJSON or as an Arrow stream"
+                    );
+                };
+                drop(stream);
+                Box::new(arrow::parquet_reader(&input, path, &self.progress, wanted)?)
+            }
+            #[cfg(not(all(feature = "arrow", feature = "parquet")))]
+            format => bail!("this build of the command has no support for {format}"),
+        })
+    }
+}
+
+/// Counts what is done with; relaxed, because only a bar on the screen depends on it.
+fn count(progress: &AtomicU64, bytes: usize) {
+    progress.fetch_add(bytes as u64, Ordering::Relaxed);
+}

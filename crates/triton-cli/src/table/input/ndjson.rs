@@ -1,0 +1,193 @@
+//! NDJSON as rows: one object a line; values of the model's columns are found by their names.
+
+use std::collections::VecDeque;
+use std::io::BufRead;
+use std::sync::Arc;
+
+use anyhow::bail;
+use serde_json::Value as Json;
+use triton_model_fn::{Column, DataType, Value};
+
+use super::bytes::ByteStream;
+use super::{Input, TableReader, Wanted};
+use crate::table::cell;
+use crate::table::format::Form;
+use crate::table::json_object::JsonObject;
+use crate::table::row::{Fault, Layout, Original, PassedColumn, PassedKind, Row};
+
+/// How many rows are looked at to find the columns of an output that needs them beforehand.
+pub(super) const SAMPLE_ROWS: usize = 1000;
+
+/// How many bytes are looked at at most.
+const SAMPLE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Reads NDJSON.
+pub(super) struct NdjsonReader {
+    input: Input,
+    lines: Lines<Box<dyn BufRead + Send>>,
+    /// Lines that were read to find the columns.
+    sampled: VecDeque<Line>,
+    inputs: Arc<[Column]>,
+    layout: Arc<Layout>,
+    rows: u64,
+}
+
+impl NdjsonReader {
+    pub(super) fn new(input: &Input, stream: ByteStream, wanted: &Wanted) -> anyhow::Result<Self> {
+        let mut lines = Lines {
+            reader: Box::new(stream.into_reader()) as Box<dyn BufRead + Send>,
+            number: 0,
+        };
+        let mut sampled = VecDeque::new();
+        let mut layout = Layout {
+            columns: Vec::new(),
+            inputs: Vec::new(),
+        };
+        // Objects pass through as they are; anything else needs to know its columns beforehand.
+        if wanted.form != Form::Objects {
+            let mut bytes = 0;
+            while sampled.len() < SAMPLE_ROWS && bytes < SAMPLE_BYTES {
+                let Some(line) = lines.next()? else { break };
+                bytes += line.bytes.len();
+                sampled.push_back(line);
+            }
+            layout.columns = columns(&sampled, &wanted.inputs);
+        }
+        Ok(Self {
+            input: input.clone(),
+            lines,
+            sampled,
+            inputs: Arc::clone(&wanted.inputs),
+            layout: Arc::new(layout),
+            rows: 0,
+        })
+    }
+
+    fn line(&mut self) -> anyhow::Result<Option<Line>> {
+        let line = match self.sampled.pop_front() {
+            Some(line) => Some(line),
+            None => self.lines.next()?,
+        };
+        self.rows += u64::from(line.is_some());
+        Ok(line)
+    }
+
+    fn values(&self, object: &JsonObject) -> Result<Vec<Value>, Fault> {
+        let values = self.inputs.iter().map(|column| {
+            let value = match object.get(&column.name) {
+                Some(text) => cell::parse_json(&column.data_type, text),
+                None => Ok(Value::Null),
+            };
+            value.map_err(|reason| Fault::of_column(&column.name, reason))
+        });
+        values.collect()
+    }
+}
+
+impl TableReader for NdjsonReader {
+    fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    fn next(&mut self) -> anyhow::Result<Option<Row>> {
+        let Some(line) = self.line()? else {
+            return Ok(None);
+        };
+        let (original, values) = match line.object() {
+            Ok(object) => {
+                let values = self.values(&object);
+                (Original::Object(object), values)
+            }
+            Err(fault) => {
+                let text = String::from_utf8_lossy(&line.bytes).into_owned();
+                (Original::Text(text), Err(fault))
+            }
+        };
+        Ok(Some(Row {
+            place: self.input.place(self.rows, Some(line.number)),
+            original,
+            layout: Arc::clone(&self.layout),
+            values,
+        }))
+    }
+
+    fn skip(&mut self, rows: u64) -> anyhow::Result<()> {
+        while self.rows < rows {
+            if self.line()?.is_none() {
+                bail!(super::too_short(self.rows, rows));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A line that is not blank, without its end.
+struct Line {
+    number: u64,
+    bytes: Vec<u8>,
+}
+
+impl Line {
+    fn object(&self) -> Result<JsonObject, Fault> {
+        let text = std::str::from_utf8(&self.bytes)
+            .map_err(|_| Fault::of_row("expected UTF-8 text, found other bytes"))?;
+        JsonObject::parse(text).map_err(|error| {
+            // Its own line number is that within this one line.
+            let message = error.to_string();
+            let reason = message.split(" at line ").next().unwrap_or_default();
+            let column = error.column();
+            Fault::of_row(format!(
+                "expected a JSON object: {reason} at column {column}"
+            ))
+        })
+    }
+}
+
+struct Lines<R> {
+    reader: R,
+    number: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    fn next(&mut self) -> anyhow::Result<Option<Line>> {
+        loop {
+            let mut bytes = Vec::new();
+            if self.reader.read_until(b'\n', &mut bytes)? == 0 {
+                return Ok(None);
+            }
+            self.number += 1;
+            let end = bytes.trim_ascii_end().len();
+            bytes.truncate(end);
+            if !bytes.is_empty() {
+                let number = self.number;
+                return Ok(Some(Line { number, bytes }));
+            }
+        }
+    }
+}
+
+/// The columns of the rows, in the order in which they come up, and their types.
+fn columns(lines: &VecDeque<Line>, inputs: &[Column]) -> Vec<PassedColumn> {
+    let mut found: Vec<(String, Option<DataType>)> = Vec::new();
+    for object in lines.iter().filter_map(|line| line.object().ok()) {
+        for (name, text) in object.members() {
+            let position = found.iter().position(|(other, _)| other == name);
+            let position = position.unwrap_or_else(|| {
+                found.push((name.to_owned(), None));
+                found.len() - 1
+            });
+            let json = serde_json::from_str(text).unwrap_or(Json::Null);
+            let known = &mut found[position].1;
+            *known = cell::widened(known.take(), &json);
+        }
+    }
+    let columns = found.into_iter().map(|(name, data_type)| {
+        let input = inputs.iter().position(|column| column.name == name);
+        let kind = match input {
+            Some(index) => PassedKind::Input(index, inputs[index].data_type.clone()),
+            None => PassedKind::Other(data_type.unwrap_or(DataType::String)),
+        };
+        PassedColumn { name, kind }
+    });
+    columns.collect()
+}

@@ -1,0 +1,128 @@
+//! A line of NDJSON: its text stays as it is, and its members are found in it.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::row::{Fault, Layout};
+
+/// A JSON object, and where the values of its members are in its text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct JsonObject {
+    text: String,
+    members: Vec<(String, Range<usize>)>,
+}
+
+impl JsonObject {
+    /// Reads an object; nothing but white space may stand around it.
+    pub(crate) fn parse(text: &str) -> serde_json::Result<Self> {
+        let text = text.trim();
+        let Members(members) = serde_json::from_str(text)?;
+        let start = text.as_ptr() as usize;
+        let members = members.into_iter().map(|(name, value)| {
+            // The value borrows from the text, so it begins within it.
+            let value_start = value.get().as_ptr() as usize - start;
+            (name, value_start..value_start + value.get().len())
+        });
+        let members = members.collect();
+        Ok(Self {
+            members,
+            text: text.to_owned(),
+        })
+    }
+
+    /// An object whose members nobody will ask for.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn of_columns(text: String) -> Self {
+        let members = Vec::new();
+        Self { text, members }
+    }
+
+    /// The whole object as it was written.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Refuses a member that none of an output's columns is.
+    pub(crate) fn check_members(&self, layout: &Layout) -> Result<(), Fault> {
+        let unknown = self
+            .members
+            .iter()
+            .find(|(name, _)| layout.names().all(|known| known != name));
+        match unknown {
+            None => Ok(()),
+            Some((name, _)) => {
+                let reason = "it comes up only after the first rows, from which the output's \
+                              columns were taken: write NDJSON, or name it in an earlier row";
+                Err(Fault::of_column(name, reason))
+            }
+        }
+    }
+
+    /// The names of the members and the texts of their values, in order.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.members
+            .iter()
+            .map(|(name, range)| (name.as_str(), &self.text[range.clone()]))
+    }
+
+    /// The text of a member's value; of a repeated name the last one counts.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let mut named = self.members.iter().rev().filter(|(other, _)| other == name);
+        named.next().map(|(_, range)| &self.text[range.clone()])
+    }
+}
+
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::with_capacity(map.size_hint().unwrap_or_default());
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(Object).map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_keep_their_text_and_order() {
+        let object = JsonObject::parse(" {\"b\" : 1.50, \"a\\n\":[1, 2], \"b\": null}\n").unwrap();
+        let members: Vec<_> = object.members().collect();
+        assert_eq!(members, [("b", "1.50"), ("a\n", "[1, 2]"), ("b", "null")]);
+        assert_eq!(object.get("b"), Some("null"));
+        assert_eq!(object.get("c"), None);
+        assert_eq!(
+            object.text(),
+            "{\"b\" : 1.50, \"a\\n\":[1, 2], \"b\": null}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        for text in ["[1]", "{\"a\":1", "{\"a\":1} {}", "5", "{\"a\":}"] {
+            assert!(JsonObject::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Rows as typed columns: Parquet and Arrow IPC, some hundred rows at a time.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
+use arrow_select::interleave::interleave_record_batch;
+use triton_model_fn::{Column, DataType, Value};
+
+use super::batch_file::BatchFile;
+use super::joined::JoinedWriter;
+use super::{Added, Cut, Destination, TableWriter, WriteError};
+use crate::table::cell;
+use crate::table::row::{Fault, Layout, Original, PassedKind, Row};
+
+/// How many rows make a record batch.
+const CHUNK_ROWS: usize = 1024;
+
+/// Begins an output of typed columns.
+pub(super) fn create(
+    destination: &Destination,
+    layout: &Layout,
+    added: &Added,
+    parts: Option<&Path>,
+    from: Option<&Cut>,
+) -> anyhow::Result<Box<dyn TableWriter>> {
+    let schema = schema(layout, added);
+    Ok(match parts {
+        None => {
+            let file = BatchFile::create(destination, &schema)
+                .with_context(|| format!("the output cannot be {}", destination.format))?;
+            Box::new(ColumnsWriter::new(file, schema, added))
+        }
+        Some(folder) => {
+            let rows = RowBuffer::new(schema, added);
+            Box::new(JoinedWriter::new(destination, rows, folder, from)?)
+        }
+    })
+}
+
+fn schema(layout: &Layout, added: &Added) -> SchemaRef {
+    let passed = layout.columns.iter().map(|column| match &column.kind {
+        // A row of another input may lack what this one always has.
+        PassedKind::Arrow(field) => field.as_ref().clone().with_nullable(true),
+        _ => Field::new(&column.name, column.arrow_type(), true),
+    });
+    let added = added.0.iter();
+    let added = added.map(|column| Field::new(&column.name, column.data_type.arrow_type(), true));
+    Arc::new(Schema::new(passed.chain(added).collect::<Vec<_>>()))
+}
+
+/// Writes record batches straight to their destination.
+struct ColumnsWriter {
+    rows: RowBuffer,
+    file: BatchFile,
+}
+
+impl ColumnsWriter {
+    fn new(file: BatchFile, schema: SchemaRef, added: &Added) -> Self {
+        let rows = RowBuffer::new(schema, added);
+        Self { rows, file }
+    }
+
+    fn write_chunk(&mut self) -> io::Result<()> {
+        match self.rows.take()? {
+            Some(batch) => self.file.write(&batch),
+            None => Ok(()),
+        }
+    }
+}
+
+impl TableWriter for ColumnsWriter {
+    fn write(&mut self, row: &Row, added: &[Value]) -> Result<(), WriteError> {
+        if !self.rows.has_room_for(row) {
+            self.write_chunk()?;
+        }
+        self.rows.push(row, added)?;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.file.is_stream() {
+            self.write_chunk()?;
+        }
+        self.file.flush()
+    }
+
+    fn cut(&mut self) -> io::Result<Cut> {
+        Err(io::Error::other("an output of this format cannot be cut"))
+    }
+
+    fn finish(mut self: Box<Self>) -> io::Result<()> {
+        self.write_chunk()?;
+        self.file.finish()
+    }
+}
+
+/// Rows that will make a record batch.
+pub(super) struct RowBuffer {
+    pub(super) schema: SchemaRef,
+    added: Vec<Column>,
+    added_rows: Vec<Vec<Value>>,
+    passed: Passed,
+}
+
+/// The columns that pass through.
+enum Passed {
+    /// Values, and the types of their columns.
+    Values(Vec<DataType>, Vec<Vec<Value>>),
+    /// Record batches, and for each row the batch it is from and its place there.
+    Batches(Vec<Arc<RecordBatch>>, Vec<(usize, usize)>),
+}
+
+impl RowBuffer {
+    fn new(schema: SchemaRef, added: &Added) -> Self {
+        Self {
+            schema,
+            added: added.0.clone(),
+            added_rows: Vec::new(),
+            passed: Passed::Batches(Vec::new(), Vec::new()),
+        }
+    }
+
+    /// Whether a row can be pushed before the others are taken.
+    pub(super) fn has_room_for(&self, row: &Row) -> bool {
+        let is_batch = matches!(row.original, Original::Batch { .. });
+        let fits = is_batch == matches!(self.passed, Passed::Batches(..));
+        self.added_rows.is_empty() || (fits && self.added_rows.len() < CHUNK_ROWS)
+    }
+
+    pub(super) fn push(&mut self, row: &Row, added: &[Value]) -> Result<(), Fault> {
+        if let Original::Batch { batch, index } = &row.original {
+            if !matches!(self.passed, Passed::Batches(..)) {
+                self.passed = Passed::Batches(Vec::new(), Vec::new());
+            }
+            if let Passed::Batches(batches, rows) = &mut self.passed {
+                if !batches.last().is_some_and(|last| Arc::ptr_eq(last, batch)) {
+                    batches.push(Arc::clone(batch));
+                }
+                rows.push((batches.len() - 1, *index));
+            }
+        } else {
+            let values = values(row)?;
+            if !matches!(self.passed, Passed::Values(..)) {
+                let types = row.layout.columns.iter().map(|column| match &column.kind {
+                    PassedKind::Input(_, data_type) | PassedKind::Other(data_type) => {
+                        data_type.clone()
+                    }
+                    PassedKind::Arrow(_) => DataType::String,
+                });
+                self.passed = Passed::Values(types.collect(), Vec::new());
+            }
+            if let Passed::Values(_, rows) = &mut self.passed {
+                rows.push(values);
+            }
+        }
+        self.added_rows.push(added.to_vec());
+        Ok(())
+    }
+
+    /// The rows as a batch, if there are any.
+    pub(super) fn take(&mut self) -> io::Result<Option<RecordBatch>> {
+        if self.added_rows.is_empty() {
+            return Ok(None);
+        }
+        let batch = self.batch().map_err(io::Error::other)?;
+        self.added_rows.clear();
+        match &mut self.passed {
+            Passed::Values(_, rows) => rows.clear(),
+            Passed::Batches(batches, rows) => {
+                batches.clear();
+                rows.clear();
+            }
+        }
+        Ok(Some(batch))
+    }
+
+    fn batch(&self) -> anyhow::Result<RecordBatch> {
+        let mut columns = match &self.passed {
+            Passed::Batches(batches, rows) => {
+                let batches: Vec<&RecordBatch> = batches.iter().map(AsRef::as_ref).collect();
+                interleave_record_batch(&batches, rows)?.columns().to_vec()
+            }
+            Passed::Values(types, rows) => arrays(types.iter(), rows)?,
+        };
+        let types = self.added.iter().map(|column| &column.data_type);
+        columns.extend(arrays(types, &self.added_rows)?);
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+}
+
+/// Arrays of the columns of rows.
+fn arrays<'a>(
+    types: impl Iterator<Item = &'a DataType>,
+    rows: &[Vec<Value>],
+) -> anyhow::Result<Vec<ArrayRef>> {
+    let columns = types.enumerate().map(|(index, data_type)| {
+        let values: Vec<&Value> = rows.iter().map(|row| &row[index]).collect();
+        Ok(Value::to_arrow(data_type, &values)?)
+    });
+    columns.collect()
+}
+
+/// The passing columns of a row whose input has no types of its own.
+fn values(row: &Row) -> Result<Vec<Value>, Fault> {
+    if let Original::Object(object) = &row.original {
+        object.check_members(&row.layout)?;
+    }
+    let columns = row.layout.columns.iter().enumerate();
+    let values = columns.map(|(position, column)| match (&column.kind, &row.values) {
+        (PassedKind::Input(index, _), Ok(values)) => Ok(values[*index].clone()),
+        (PassedKind::Input(_, data_type) | PassedKind::Other(data_type), _) => {
+            match &row.original {
+                Original::Cells(record) => Ok(Value::String(
+                    record.get(position).unwrap_or_default().to_owned(),
+                )),
+                Original::Object(object) => match object.get(&column.name) {
+                    Some(text) => cell::parse_widened(data_type, text).map_err(|reason| {
+                        let reason = format!("{reason}; the first rows decide on the type");
+                        Fault::of_column(&column.name, reason)
+                    }),
+                    None => Ok(Value::Null),
+                },
+                _ => Err(Fault::of_row("the row has no columns")),
+            }
+        }
+        (PassedKind::Arrow(_), _) => Err(Fault::of_row("the row has no columns")),
+    });
+    values.collect()
+}
+
+/// What Arrow says is wrong with an output.
+pub(super) fn io_error(error: ArrowError) -> io::Error {
+    match error {
+        ArrowError::IoError(_, error) => error,
+        error => io::Error::other(error),
+    }
+}

@@ -1,0 +1,130 @@
+//! Outputs: rows as they were read, with the model's answers behind them.
+
+#[cfg(feature = "arrow")]
+mod batch_file;
+#[cfg(feature = "arrow")]
+mod columns;
+mod csv;
+#[cfg(feature = "arrow")]
+mod joined;
+mod ndjson;
+mod sink;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use serde::{Deserialize, Serialize};
+use triton_model_fn::{Column, DataType, Value};
+
+pub(super) use self::csv::csv_line;
+use self::sink::Sink;
+use super::format::{Compression, Format};
+use super::row::{Fault, Layout, Row};
+
+/// The name of the column that `--with-sequence-id` adds.
+const SEQUENCE_ID_COLUMN: &str = "sequence_id";
+
+/// The columns that an output adds to those of its input.
+#[derive(Debug, Clone)]
+pub(crate) struct Added(Vec<Column>);
+
+impl Added {
+    /// The model's output columns, and the sequence ID where it is wanted.
+    pub(crate) fn new(outputs: &[Column], with_sequence_id: bool) -> Self {
+        let sequence_id =
+            with_sequence_id.then(|| Column::new(SEQUENCE_ID_COLUMN, DataType::String));
+        Self(outputs.iter().cloned().chain(sequence_id).collect())
+    }
+
+    /// Refuses an input that has a column of a name that is added.
+    pub(crate) fn check(&self, layout: &Layout) -> anyhow::Result<()> {
+        for (index, column) in self.0.iter().enumerate() {
+            let earlier = self.0[..index].iter().map(|column| column.name.as_str());
+            if layout
+                .names()
+                .chain(earlier)
+                .any(|taken| taken == column.name)
+            {
+                bail!(
+                    "the output would have two columns named '{0}': rename the input's, or call \
+                     the model's something else with --map NAME={0}",
+                    column.name
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where an output goes to and in which form.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Destination {
+    /// `None` is standard output.
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) format: Format,
+    pub(crate) compression: Option<Compression>,
+}
+
+/// How much of an output is safe on the disk: it can be written on from there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Cut {
+    /// The length of the file.
+    pub(crate) bytes: u64,
+    /// The files beside it that its rows are in until it is complete.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) parts: Vec<PathBuf>,
+}
+
+/// Why a row could not be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// The row does not fit the output; others may.
+    #[error(transparent)]
+    Row(#[from] Fault),
+    /// The output takes no more rows.
+    #[error(transparent)]
+    Output(#[from] std::io::Error),
+}
+
+/// Writes rows to an output.
+pub(crate) trait TableWriter {
+    /// Writes a row and what was added to it.
+    fn write(&mut self, row: &Row, added: &[Value]) -> Result<(), WriteError>;
+
+    /// Hands on what was written so far, as far as the format allows.
+    fn flush(&mut self) -> std::io::Result<()>;
+
+    /// Brings everything written so far to the disk.
+    fn cut(&mut self) -> std::io::Result<Cut>;
+
+    /// Completes the output.
+    fn finish(self: Box<Self>) -> std::io::Result<()>;
+}
+
+/// Begins an output, or goes on with it from where it was cut.
+///
+/// `parts` is the folder for what an output is joined from, if it must survive being killed.
+pub(crate) fn create(
+    destination: &Destination,
+    layout: &Layout,
+    added: &Added,
+    parts: Option<&Path>,
+    from: Option<&Cut>,
+) -> anyhow::Result<Box<dyn TableWriter>> {
+    let format = destination.format;
+    if format.can_be_continued() {
+        let sink = Sink::open(destination, from)?;
+        let is_new = from.is_none_or(|cut| cut.bytes == 0);
+        return Ok(match format {
+            Format::Csv => Box::new(csv::CsvWriter::new(sink, layout, added, is_new)?),
+            _ => Box::new(ndjson::NdjsonWriter::new(sink, added)),
+        });
+    }
+    #[cfg(feature = "arrow")]
+    return columns::create(destination, layout, added, parts, from);
+    #[cfg(not(feature = "arrow"))]
+    {
+        let _ = parts;
+        bail!("this build of the command has no support for {format}")
+    }
+}

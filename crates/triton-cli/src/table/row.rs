@@ -1,0 +1,192 @@
+//! A row on its way from an input through the model to an output.
+
+use std::fmt;
+use std::sync::Arc;
+
+use csv::StringRecord;
+use triton_model_fn::{DataType, Value};
+
+use super::format::Form;
+use super::json_object::JsonObject;
+
+/// A row of an input, or what is there in place of one.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) place: Place,
+    /// The row as the output will hold it.
+    pub(crate) original: Original,
+    pub(crate) layout: Arc<Layout>,
+    /// The values of the model's input columns, or why the row cannot be used.
+    pub(crate) values: Result<Vec<Value>, Fault>,
+}
+
+/// The row as it was read, in the form that suits the output.
+#[derive(Debug)]
+pub(crate) enum Original {
+    /// A text for each column of the layout.
+    Cells(StringRecord),
+    /// A JSON object.
+    Object(JsonObject),
+    /// A row of a record batch.
+    #[cfg(feature = "arrow")]
+    Batch {
+        batch: Arc<arrow_array::RecordBatch>,
+        index: usize,
+    },
+    /// What cannot be read as a row.
+    Text(String),
+}
+
+/// The columns of an input that pass through to the output.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Layout {
+    pub(crate) columns: Vec<PassedColumn>,
+    /// Where each of the model's input columns is; empty where rows find them by name.
+    pub(crate) inputs: Vec<usize>,
+}
+
+/// A column of an input.
+#[derive(Debug, PartialEq)]
+pub(crate) struct PassedColumn {
+    pub(crate) name: String,
+    pub(crate) kind: PassedKind,
+}
+
+/// What is known of a column's values.
+#[derive(Debug, PartialEq)]
+pub(crate) enum PassedKind {
+    /// The model's input column of this index, which has this type.
+    Input(usize, DataType),
+    /// Text, or whatever type was found in the first rows.
+    Other(DataType),
+    /// A typed column of the input.
+    #[cfg(feature = "arrow")]
+    Arrow(arrow_schema::FieldRef),
+}
+
+impl Layout {
+    /// Whether rows of the two can follow each other in one output of a form; or why not.
+    pub(crate) fn check_beside(&self, other: &Self, form: Form) -> Result<(), String> {
+        if form == Form::Objects {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.names().collect();
+        let others: Vec<&str> = other.names().collect();
+        if names != others {
+            let (names, others) = (names.join(", "), others.join(", "));
+            return Err(format!(
+                "its columns are {names}; the first input's are {others}"
+            ));
+        }
+        #[cfg(feature = "arrow")]
+        if form == Form::Columns {
+            for (column, other) in self.columns.iter().zip(&other.columns) {
+                let (found, expected) = (column.arrow_type(), other.arrow_type());
+                if found != expected {
+                    return Err(format!(
+                        "its column '{}' is {found}; the first input's is {expected}",
+                        column.name
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the columns, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_str())
+    }
+}
+
+#[cfg(feature = "arrow")]
+impl PassedColumn {
+    /// The type of the column in an output of typed columns.
+    pub(super) fn arrow_type(&self) -> arrow_schema::DataType {
+        match &self.kind {
+            PassedKind::Input(_, data_type) | PassedKind::Other(data_type) => {
+                data_type.arrow_type()
+            }
+            PassedKind::Arrow(field) => field.data_type().clone(),
+        }
+    }
+}
+
+/// Where a row is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Place {
+    /// The input's name, and whether a message needs it because there are several inputs.
+    pub(crate) input: Arc<str>,
+    pub(crate) among_several: bool,
+    /// Counted from 1, without a header.
+    pub(crate) row: u64,
+    /// The line on which the row begins, where the input has lines.
+    pub(crate) line: Option<u64>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.among_several {
+            write!(formatter, "{}, ", self.input)?;
+        }
+        write!(formatter, "row {}", self.row)?;
+        match self.line {
+            Some(line) => write!(formatter, " (line {line})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is wrong with a row.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(crate) struct Fault {
+    pub(crate) column: Option<String>,
+    pub(crate) reason: String,
+}
+
+impl Fault {
+    pub(crate) fn of_row(reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self {
+            column: None,
+            reason,
+        }
+    }
+
+    pub(crate) fn of_column(column: &str, reason: impl Into<String>) -> Self {
+        Self {
+            column: Some(column.to_owned()),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(column) = &self.column {
+            write!(formatter, "column '{column}': ")?;
+        }
+        formatter.write_str(&self.reason)
+    }
+}
+
+impl Row {
+    /// The name of one of the model's input columns.
+    pub(crate) fn input_name(&self, index: usize) -> Option<&str> {
+        let position = *self.layout.inputs.get(index)?;
+        Some(self.layout.columns.get(position)?.name.as_str())
+    }
+
+    /// The row as text, for whoever has to mend it: as CSV, or as a JSON object.
+    pub(crate) fn raw_text(&self) -> String {
+        match &self.original {
+            Original::Cells(record) => super::output::csv_line(record),
+            Original::Object(object) => object.text().to_owned(),
+            #[cfg(feature = "arrow")]
+            Original::Batch { batch, index } => {
+                super::arrow_cells::object_text(&batch.slice(*index, 1))
+            }
+            Original::Text(text) => text.clone(),
+        }
+    }
+}

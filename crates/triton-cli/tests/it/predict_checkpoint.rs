@@ -1,0 +1,220 @@
+//! Runs that are killed and go on: in the end, the output is as if nothing had happened.
+
+use std::time::Duration;
+
+use triton_test_support::on_both_servers;
+
+use crate::{Files, command, table_file, triton};
+
+/// How often each run is killed; the variable raises it for a long trial.
+const KILLS: usize = 3;
+const KILLS_VARIABLE: &str = "TRITON_TEST_KILLS";
+
+const ROWS: usize = 600;
+
+const ACCUMULATE: &str = "
+    CREATE MODEL running_sum INPUT (`value` INT) OUTPUT (sum INT)
+    WITH ('provider' = 'triton', 'model-name' = 'accumulate',
+          'sequence-id' = 'job', 'sequence-id-auto-increment' = 'true')";
+
+fn kills() -> usize {
+    std::env::var(KILLS_VARIABLE).map_or(KILLS, |kills| kills.parse().unwrap())
+}
+
+/// A random number below `limit`, another one in every run.
+fn random(limit: u64) -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(0) % limit
+}
+
+/// Rows of which some cannot be used.
+fn input() -> String {
+    let rows = (0..ROWS).map(|row| match row % 50 {
+        49 => format!("{row},none\n"),
+        _ => format!("{row},{}\n", row * 3),
+    });
+    format!("id,value\n{}", rows.collect::<String>())
+}
+
+/// Runs to the end, killed every so often on the way; returns how often it was.
+async fn run_killed(arguments: &[&str], kills: usize) -> usize {
+    for killed in 0..kills {
+        let mut child = tokio::process::Command::from(command(arguments))
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let moment = Duration::from_millis(random(600));
+        if let Ok(status) = tokio::time::timeout(moment, child.wait()).await {
+            assert_eq!(status.unwrap().code(), Some(1));
+            return killed;
+        }
+        child.kill().await.unwrap();
+    }
+    let last = triton(arguments);
+    assert_eq!(last.code, Some(1), "{}", last.stderr);
+    assert!(
+        last.stderr.contains("600 rows: 588 answered, 12 rejected"),
+        "{}",
+        last.stderr
+    );
+    kills
+}
+
+async fn a_killed_run_goes_on_where_it_was(endpoint: &str) {
+    let files = Files::new();
+    let model = files.write("model.sql", ACCUMULATE);
+    let input = files.write("input.csv", &input());
+    let endpoint = format!("endpoint={endpoint}");
+    for format in ["csv", "ndjson.gz", "parquet", "arrows"] {
+        let (undisturbed, expected_errors) = (
+            files.path(&format!("undisturbed.{format}")),
+            files.path(&format!("undisturbed.{format}.errors")),
+        );
+        let (killed, errors) = (
+            files.path(&format!("killed.{format}")),
+            files.path(&format!("killed.{format}.errors")),
+        );
+        let checkpoint = files.path(&format!("checkpoint.{format}"));
+        let common = [
+            "predict",
+            &model,
+            &input,
+            "-O",
+            &endpoint,
+            "--parallelism",
+            "2",
+        ];
+        let run = triton(
+            &[
+                &common[..],
+                &["--output", &undisturbed, "--errors", &expected_errors],
+            ]
+            .concat(),
+        );
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        let arguments = [
+            &common[..],
+            &[
+                "--output",
+                &killed,
+                "--errors",
+                &errors,
+                "--checkpoint",
+                &checkpoint,
+            ],
+            &["--checkpoint-every", "25", "--rate", "500"],
+        ]
+        .concat();
+        let kills = run_killed(&arguments, kills()).await;
+        println!("{format}: killed {kills} times");
+        let read = |path: &str| table_file::read_cells(path);
+        assert_eq!(read(&killed), read(&undisturbed), "{format}");
+        let text = |path: &str| std::fs::read_to_string(path).unwrap();
+        assert_eq!(text(&errors), text(&expected_errors), "{format}");
+        // There is nothing more to do, and nothing is done.
+        let again = triton(&arguments);
+        assert_eq!(again.code, Some(0));
+        assert!(
+            again.stderr.starts_with("nothing is left to do: "),
+            "{}",
+            again.stderr
+        );
+        assert_eq!(read(&killed), read(&undisturbed), "{format}");
+    }
+}
+
+on_both_servers!(a_killed_run_goes_on_where_it_was);
+
+#[tokio::test]
+async fn one_output_for_each_input_goes_on_too() {
+    let files = Files::new();
+    let model = files.write("model.sql", ACCUMULATE);
+    for name in ["a", "b", "c"] {
+        files.write(&format!("{name}.csv"), &input());
+    }
+    let pattern = files.path("?.csv");
+    let folder = files.path("scored/");
+    let arguments = [
+        "predict",
+        &model,
+        &pattern,
+        "-O",
+        "endpoint=embedded",
+        "--output",
+        &folder,
+        "--checkpoint",
+        &files.path("checkpoint"),
+        "--checkpoint-every",
+        "20ms",
+        "--rate",
+        "1500",
+    ];
+    for _ in 0..kills() {
+        let mut child = tokio::process::Command::from(command(&arguments))
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let moment = Duration::from_millis(100 + random(500));
+        if tokio::time::timeout(moment, child.wait()).await.is_err() {
+            child.kill().await.unwrap();
+        }
+    }
+    triton(&arguments);
+    let written = |name: &str| std::fs::read_to_string(files.path(name)).unwrap();
+    let lines = |text: &str| text.lines().count();
+    assert_eq!(lines(&written("scored/a.csv")), 1 + 588);
+    assert_eq!(written("scored/a.csv"), written("scored/b.csv"));
+    assert_eq!(written("scored/a.csv"), written("scored/c.csv"));
+}
+
+#[test]
+fn what_cannot_go_on_is_refused() {
+    let files = Files::new();
+    let model = files.write("model.sql", ACCUMULATE);
+    let input = files.write("input.csv", "value\n1\n");
+    let output = files.path("output.csv");
+    let checkpoint = files.path("checkpoint");
+    let run = |more: &[&str]| {
+        let common = [
+            "predict",
+            &model,
+            "-O",
+            "endpoint=embedded",
+            "--checkpoint",
+            &checkpoint,
+        ];
+        let run = triton(&[&common[..], more].concat());
+        format!(
+            "exit code {}\n{}",
+            run.code.unwrap(),
+            files.relative(&run.stderr)
+        )
+    };
+    insta::assert_snapshot!(run(&[&input]), @"
+    exit code 2
+    error: --checkpoint: what was written to standard output cannot be taken back: add --output FILE
+    ");
+    insta::assert_snapshot!(run(&["-", "--output", &output]), @"
+    exit code 2
+    error: --checkpoint: standard input cannot be read a second time: name a file
+    ");
+    assert!(run(&[&input, "--output", &output]).starts_with("exit code 0\n1 rows: 1 answered"));
+    let other = files.path("other.csv");
+    insta::assert_snapshot!(run(&[&input, "--output", &other, "-O", "timeout=7s", "--unordered"]), @"
+    exit code 2
+    error: checkpoint: the checkpoint is of another run, which differs in:
+      - --unordered: was 'false', is 'true'
+      - option timeout: was '30 s', is '7 s'
+      - output 1: was 'output.csv', is 'other.csv'
+    Run the same command as before to go on, or take another folder to begin anew
+    ");
+    files.write("input.csv", "value\n1\n2\n");
+    let changed = run(&[&input, "--output", &output]);
+    let (size, time) = changed.split_once("  - time").unwrap();
+    insta::assert_snapshot!(size, @"
+    exit code 2
+    error: checkpoint: the checkpoint is of another run, which differs in:
+      - size of input.csv: was '8 bytes', is '10 bytes'
+    ");
+    assert!(time.starts_with(" of change of input.csv: was '"), "{time}");
+}

@@ -1,0 +1,168 @@
+//! Runs that end before their input does: by a signal, or because nobody reads on.
+
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::{Files, command};
+
+const ACCUMULATE: &str = "
+    CREATE MODEL running_sum INPUT (`value` INT) OUTPUT (sum INT)
+    WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'accumulate',
+          'sequence-id' = 'job', 'sequence-id-auto-increment' = 'true')";
+
+fn start(arguments: &[&str]) -> Child {
+    Command::from(command(arguments))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let id = i32::try_from(child.id().unwrap()).unwrap();
+    kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+}
+
+/// Runs over a pipe that stays open, sends the signal once two rows are answered, and returns
+/// the exit code and what was said.
+async fn ended_by(by: Signal, more: &[&str]) -> (Option<i32>, String) {
+    let files = Files::new();
+    let model = files.write("model.sql", ACCUMULATE);
+    let mut child = start(&[&["predict", &model, "-"], more].concat());
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"value\n1\n2\n").await.unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    // Answers come while the pipe is still open.
+    for expected in ["value,sum", "1,1", "2,2"] {
+        assert_eq!(output.next_line().await.unwrap().as_deref(), Some(expected));
+    }
+    signal(&child, by);
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .await
+        .unwrap();
+    assert_eq!(output.next_line().await.unwrap(), None);
+    let code = child.wait().await.unwrap().code();
+    drop(input);
+    (code, said)
+}
+
+#[tokio::test]
+async fn a_signal_ends_the_run_in_good_order() {
+    for (by, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let (found, said) = ended_by(by, &[]).await;
+        assert_eq!(found, Some(code), "{said}");
+        assert!(
+            said.starts_with("2 rows: 2 answered, 0 rejected; "),
+            "{said}"
+        );
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said.lines().last().unwrap(), @"interrupted; with --checkpoint DIR, the same command could go on from here");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_run_with_checkpoints_goes_on_after_a_signal() {
+    let files = Files::new();
+    let model = files.write("model.sql", ACCUMULATE);
+    let rows: String = (0..300).map(|value| format!("{value}\n")).collect();
+    let input = files.write("input.csv", &format!("value\n{rows}"));
+    let output = files.path("output.csv");
+    let checkpoint = files.path("checkpoint");
+    let arguments = [
+        "predict",
+        &model,
+        &input,
+        "--output",
+        &output,
+        "--checkpoint",
+        &checkpoint,
+        "--rate",
+        "300",
+    ];
+    let child = start(&arguments);
+    while std::fs::read_to_string(&output)
+        .unwrap_or_default()
+        .lines()
+        .count()
+        < 20
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    signal(&child, Signal::INT);
+    let ended = child.wait_with_output().await.unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{said}");
+    assert!(
+        said.ends_with("interrupted; the same command goes on from here\n"),
+        "{said}"
+    );
+    let first = std::fs::read_to_string(&output).unwrap().lines().count();
+    assert!(first < 300, "{first}");
+    let ended = start(&arguments).wait_with_output().await.unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let resumed = format!(
+        "300 rows: 300 answered, 0 rejected; resumed after {}; ",
+        first - 1
+    );
+    assert!(said.starts_with(&resumed), "{said}");
+    let expected: String = (0..300).map(|value| format!("{value},{value}\n")).collect();
+    let written = std::fs::read_to_string(&output).unwrap();
+    assert_eq!(written, format!("value,sum\n{expected}"));
+}
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_failure() {
+    let files = Files::new();
+    let model = files.write("model.sql", ACCUMULATE);
+    let rows: String = (0..20_000).map(|value| format!("{value}\n")).collect();
+    let input = files.write("input.csv", &format!("value\n{rows}"));
+    let mut child = start(&["predict", &model, &input]);
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(
+        output.next_line().await.unwrap().as_deref(),
+        Some("value,sum")
+    );
+    drop(output);
+    let ended = child.wait_with_output().await.unwrap();
+    assert_eq!(String::from_utf8(ended.stderr).unwrap(), "");
+    assert_eq!(ended.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_run_at_once() {
+    let files = Files::new();
+    let model = files.write(
+        "model.sql",
+        "CREATE MODEL m INPUT (milliseconds INT UNSIGNED) OUTPUT (waited INT UNSIGNED)
+         WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'slow')",
+    );
+    let mut child = start(&["predict", &model, "-"]);
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    input.write_all(b"milliseconds\n0\n20000\n").await.unwrap();
+    for expected in ["milliseconds,waited", "0,0"] {
+        assert_eq!(output.next_line().await.unwrap().as_deref(), Some(expected));
+    }
+    // The second row is under way for longer than any test takes.
+    let ended = async {
+        loop {
+            signal(&child, Signal::INT);
+            let patience = std::time::Duration::from_millis(100);
+            if let Ok(status) = tokio::time::timeout(patience, child.wait()).await {
+                return status.unwrap();
+            }
+        }
+    };
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), ended).await;
+    assert_eq!(ended.unwrap().code(), Some(130));
+}
