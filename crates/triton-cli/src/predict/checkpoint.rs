@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) output: Cut,
     /// How much of the file of rejected rows is.
     pub(super) errors_bytes: u64,
+    /// The open sequences of each subtask.
+    pub(super) sequences: Vec<String>,
     /// Whether all rows are answered and the outputs complete.
     pub(super) finished: bool,
 }
@@ -47,6 +49,7 @@ pub(super) struct Position {
     pub(super) counts: Counts,
     pub(super) output: Cut,
     pub(super) errors_bytes: u64,
+    pub(super) sequences: Vec<String>,
 }
 
 /// The folder of a run.
@@ -113,6 +116,7 @@ impl Checkpoints {
             counts,
             output,
             errors_bytes,
+            sequences,
         } = position;
         let state = State {
             run: self.run.clone(),
@@ -121,6 +125,7 @@ impl Checkpoints {
             counts,
             output,
             errors_bytes,
+            sequences,
             finished,
         };
         let text = serde_json::to_vec_pretty(&state)?;

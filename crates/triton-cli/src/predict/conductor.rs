@@ -1,20 +1,19 @@
 //! Hands rows to the subtasks, and sees to it that something becomes of every one.
 
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
-use triton_model_fn::{ModelFunction as _, Prediction};
+use triton_model_fn::Prediction;
+use triton_options::{SEQUENCE_END_COLUMN, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_MAX_LENGTH};
 
 use super::arguments::OnError;
 use super::checkpoint::{Checkpoints, Position};
 use super::feeder::{Event, Start};
+use super::keys::LastRows;
 use super::order::Order;
 use super::outputs::Outputs;
 use super::pace::Pace;
@@ -31,6 +30,9 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// How many times as many rows may wait for their turn to be written as may be under way.
 const WAITING_SHARE: usize = 4;
+
+/// How long rows with keys are waited for before others follow them, although a checkpoint is due.
+const CUT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a run came to its end.
 #[derive(Debug)]
@@ -51,8 +53,6 @@ struct Done {
     result: Result<Prediction, Reason>,
 }
 
-type Answer = Pin<Box<dyn Future<Output = (u64, Duration, Done)> + Send>>;
-
 /// A run on its way.
 pub(super) struct Conductor<'a> {
     pub(super) subtasks: &'a mut Subtasks,
@@ -71,6 +71,10 @@ pub(super) struct Conductor<'a> {
     tasks: JoinSet<(u64, Duration, Done)>,
     order: Order<Done>,
     ending: Option<Ending>,
+    /// The last row of every key, where it is known.
+    last_rows: Option<LastRows>,
+    /// When a row was last done, or the first of those under way began.
+    last_done: Instant,
 }
 
 /// What a run begins with.
@@ -86,6 +90,7 @@ pub(super) struct Beginning<'a> {
     pub(super) rate: Option<f64>,
     pub(super) counts: Counts,
     pub(super) position: Start,
+    pub(super) last_rows: Option<LastRows>,
 }
 
 impl<'a> Conductor<'a> {
@@ -105,6 +110,8 @@ impl<'a> Conductor<'a> {
             tasks: JoinSet::new(),
             order: Order::new(beginning.in_order),
             ending: None,
+            last_rows: beginning.last_rows,
+            last_done: Instant::now(),
         }
     }
 
@@ -131,7 +138,7 @@ impl<'a> Conductor<'a> {
                     return self.end(ending);
                 }
                 if let Some(event) = held.take() {
-                    self.take(event).await?;
+                    self.take(event)?;
                     continue;
                 }
                 if exhausted {
@@ -162,7 +169,7 @@ impl<'a> Conductor<'a> {
                     Some(event @ Event::Begin { .. }) if self.outputs.has_one_each() => {
                         held = Some(event);
                     }
-                    Some(event) => self.take(event).await?,
+                    Some(event) => self.take(event)?,
                 },
             }
         }
@@ -174,7 +181,7 @@ impl<'a> Conductor<'a> {
     }
 
     /// Takes what comes next from the inputs.
-    async fn take(&mut self, event: Event) -> Result<(), Failure> {
+    fn take(&mut self, event: Event) -> Result<(), Failure> {
         match event {
             Event::Begin { input, layout } => {
                 if input != self.position.input {
@@ -197,7 +204,7 @@ impl<'a> Conductor<'a> {
                 self.position.rows += 1;
                 self.counts.read += 1;
                 let number = self.order.begin();
-                self.begin(number, row).await;
+                self.begin(number, row);
                 self.settle()?;
             }
         }
@@ -205,33 +212,29 @@ impl<'a> Conductor<'a> {
     }
 
     /// Hands a row to a subtask.
-    async fn begin(&mut self, number: u64, mut row: Box<Row>) {
-        if let Err(fault) = &mut row.values {
-            let result = Err(Reason::Fault(fault.clone()));
-            self.order.done(number, Done { row, result });
-            return;
+    fn begin(&mut self, number: u64, row: Box<Row>) {
+        let values = match &row.values {
+            Ok(values) => values,
+            Err(fault) => {
+                let result = Err(Reason::Fault(fault.clone()));
+                self.order.done(number, Done { row, result });
+                return;
+            }
+        };
+        if self.tasks.is_empty() {
+            // Whatever was waited for before was for want of rows.
+            self.last_done = Instant::now();
         }
-        let function = self.subtasks.next();
         let begun = Instant::now();
-        let mut answer: Answer = Box::pin(async move {
-            let result = match &row.values {
-                Ok(values) => function.predict(values).await.map_err(Reason::Function),
-                Err(fault) => Err(Reason::Fault(fault.clone())),
-            };
+        let last_rows = self.last_rows.as_mut();
+        let is_last = last_rows.is_some_and(|rows| rows.take(self.counts.read, values));
+        // The row takes its place among those of its sequence here, one row after the other; a
+        // task of its own then lets it use any core.
+        let answer = self.subtasks.submit(values, is_last);
+        self.tasks.spawn(async move {
+            let result = answer.await.map_err(Reason::Function);
             (number, begun.elapsed(), Done { row, result })
         });
-        // A row takes its place among those of its sequence when the function is called, which
-        // happens here, one row after the other; a task of its own then lets it use any core.
-        let polled = std::future::poll_fn(|context| Poll::Ready(answer.as_mut().poll(context)));
-        match polled.await {
-            Poll::Ready((number, latency, done)) => {
-                self.latencies.record(latency);
-                self.order.done(number, done);
-            }
-            Poll::Pending => {
-                self.tasks.spawn(answer);
-            }
-        }
     }
 
     fn done(&mut self, done: Result<(u64, Duration, Done), JoinError>) -> Result<(), Failure> {
@@ -240,7 +243,33 @@ impl<'a> Conductor<'a> {
             .map_err(Failure::internal)?;
         self.latencies.record(latency);
         self.order.done(number, done);
+        self.last_done = Instant::now();
         Ok(())
+    }
+
+    /// Refuses to wait for what cannot come: sequences take all places of the model, and go on
+    /// only with rows that are behind others which wait for a place.
+    fn check_stalled(&self) -> Result<(), Failure> {
+        let patience = self.subtasks.patience;
+        if self.tasks.is_empty() || self.last_done.elapsed() <= patience {
+            return Ok(());
+        }
+        let mut message = format!(
+            "no row has been answered for {} s, which is longer than any call may take",
+            patience.as_secs()
+        );
+        if self.subtasks.has_keys() {
+            message.push_str(&format!(
+                ": {} sequences are open, and the rows under way wait for one of them to end; \
+                 sort the input by its key, raise the model's number of sequences, or let \
+                 sequences end by the option '{}', '{}' or '{}'",
+                self.subtasks.open_sequences(),
+                SEQUENCE_END_COLUMN.key(),
+                SEQUENCE_MAX_LENGTH.key(),
+                SEQUENCE_IDLE_TIMEOUT.key()
+            ));
+        }
+        Err(Failure::server(anyhow!(message)))
     }
 
     /// Writes every row whose turn it is.
@@ -288,7 +317,14 @@ impl<'a> Conductor<'a> {
         Ok(())
     }
 
+    /// Whether rows are held back so that a checkpoint can be made.
+    ///
+    /// A row with a key may wait for a sequence to end that needs further rows for it, so that
+    /// nothing would ever end if none came.
     fn cut_is_due(&self) -> bool {
+        if self.subtasks.has_keys() && self.last_done.elapsed() > CUT_PATIENCE {
+            return false;
+        }
         let checkpoints = self.checkpoints.as_ref();
         checkpoints.is_some_and(|checkpoints| checkpoints.is_due(self.counts.read))
     }
@@ -307,6 +343,7 @@ impl<'a> Conductor<'a> {
                 false => self.outputs.cut().context("the output cannot be written")?,
             },
             errors_bytes: self.rejections.cut()?,
+            sequences: self.subtasks.snapshots()?,
         };
         let written = checkpoints.write(position, finished);
         written
@@ -342,6 +379,7 @@ impl<'a> Conductor<'a> {
             p50_ms: self.latencies.milliseconds(0.5),
             p99_ms: self.latencies.milliseconds(0.99),
         });
+        self.check_stalled()?;
         match self.outputs.flush() {
             Ok(()) => Ok(()),
             Err(error) => self.output_failed(error),

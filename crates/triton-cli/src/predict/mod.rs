@@ -5,6 +5,7 @@ mod checkpoint;
 mod conductor;
 mod feeder;
 mod identity;
+mod keys;
 mod model;
 mod order;
 mod outputs;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use triton_model_fn::Schema;
 use triton_options::{ENDPOINT, TritonOptions};
 
@@ -28,6 +29,7 @@ pub(crate) use self::arguments::PredictArguments;
 use self::checkpoint::{Checkpoints, State};
 use self::conductor::{Beginning, Conductor, Ending};
 use self::feeder::{Inputs, Start};
+use self::keys::{KeyColumns, LastRows};
 use self::outputs::{Outputs, Plan};
 use self::rejections::Rejections;
 use self::signals::Signals;
@@ -61,7 +63,9 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     model::map_columns(&arguments.map, &mut schema, &mut options)?;
     let options = options.parse()?;
     let rows_in_flight = rows_in_flight(&options, arguments.run.parallelism)?;
-    let job = Job::prepare(arguments, inputs, &schema)?;
+    let model_inputs = schema.inputs.len();
+    model::add_sequence_columns(&mut schema, &options);
+    let job = Job::prepare(arguments, inputs, &schema, model_inputs)?;
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {
             let identity = job.identity(arguments, &options, endpoint.as_deref(), &schema)?;
@@ -85,7 +89,19 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let code = runtime.block_on(async {
         let parallelism = arguments.run.parallelism;
         let mut subtasks = Subtasks::open(&options, &schema, parallelism).await?;
-        let ran = job.run(arguments, &mut subtasks, on_error, rows_in_flight, resumed);
+        if let Some(state) = &resumed.state {
+            let restored = subtasks.restore(&state.sequences);
+            restored.context("the sequences of the checkpoint cannot be gone on with")?;
+        }
+        let last_rows = job.last_rows(&options, &schema)?;
+        let ran = job.run(
+            arguments,
+            &mut subtasks,
+            on_error,
+            rows_in_flight,
+            last_rows,
+            resumed,
+        );
         let ran = ran.await;
         subtasks.close().await?;
         ran
@@ -150,6 +166,7 @@ impl Job {
         arguments: &PredictArguments,
         names: &[String],
         schema: &Schema,
+        model_inputs: usize,
     ) -> Result<Self, Failure> {
         let bytes_read = Arc::new(AtomicU64::new(0));
         let inputs = Input::find(names, arguments.files_options.input_format)?;
@@ -174,6 +191,7 @@ impl Job {
         for (index, input) in inputs.into_iter().enumerate() {
             let wanted = Wanted {
                 inputs: Arc::clone(&columns),
+                model_inputs,
                 form: plan.form(index)?,
             };
             let looked = match piped.take_if(|_| input.path.is_none()) {
@@ -209,6 +227,21 @@ impl Job {
         })
     }
 
+    /// Where each key has its last row, if the options leave it to the input to say so and the
+    /// inputs can be read twice.
+    fn last_rows(
+        &self,
+        options: &TritonOptions,
+        schema: &Schema,
+    ) -> anyhow::Result<Option<LastRows>> {
+        if self.standard_input.is_some() || options.sequence_end_column.is_some() {
+            return Ok(None);
+        }
+        let keys = KeyColumns::find(options, &schema.inputs);
+        let last_rows = keys.map(|keys| LastRows::find(&self.inputs, &keys));
+        last_rows.transpose()
+    }
+
     fn total_bytes(&self) -> Option<u64> {
         self.inputs.iter().map(|(input, _)| input.bytes()).sum()
     }
@@ -232,6 +265,7 @@ impl Job {
         subtasks: &mut Subtasks,
         on_error: OnError,
         rows_in_flight: usize,
+        last_rows: Option<LastRows>,
         resumed: Resumed,
     ) -> Result<ExitCode, Failure> {
         let Resumed { checkpoints, state } = resumed;
@@ -279,6 +313,7 @@ impl Job {
             rate: arguments.run.rate,
             counts,
             position,
+            last_rows,
         });
         let ran = conductor.run(&mut events, &mut signals).await;
         let summary = Summary {

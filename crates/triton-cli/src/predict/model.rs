@@ -4,9 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 use triton_client::ModelId;
-use triton_model_fn::Schema;
+use triton_model_fn::{Column, DataType, Schema};
 use triton_options::{
     DEFAULT_VALUE, INPUT_NAMES, MAX_IN_FLIGHT, MODEL_NAME, NameMap, OUTPUT_NAMES, OptionValue as _,
+    SequenceMode, TritonOptions,
 };
 
 use super::arguments::{OnError, PredictArguments};
@@ -72,6 +73,22 @@ pub(super) fn set_arguments(options: &mut LayeredOptions, arguments: &PredictArg
         true => OnError::Default,
         false => OnError::Skip,
     })
+}
+
+/// Adds the columns that tell sequences from each other and where they end to what is read of a
+/// row; the model itself need not take them.
+pub(super) fn add_sequence_columns(schema: &mut Schema, options: &TritonOptions) {
+    let SequenceMode::PerKey { key, .. } = options.sequence_mode() else {
+        return;
+    };
+    let key = key.iter().map(|name| (name, DataType::String));
+    let end = options.sequence_end_column.as_deref();
+    let end = end.map(|name| (name, DataType::Boolean));
+    for (name, data_type) in key.chain(end) {
+        if schema.inputs.iter().all(|column| column.name != name) {
+            schema.inputs.push(Column::new(name, data_type));
+        }
+    }
 }
 
 /// Sets the names that `--map` gives, and renames the columns that stand for the same tensors.

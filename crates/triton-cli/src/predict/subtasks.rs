@@ -1,18 +1,32 @@
 //! The parallel subtasks of a run, each with a function of its own, and which rows they get.
 
-use std::sync::Arc;
+use std::pin::Pin;
+use std::time::Duration;
 
 use anyhow::anyhow;
-use triton_model_fn::{InferenceFunction, ModelFunction as _, Schema, Subtask};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use triton_model_fn::{
+    Error, InferenceFunction, ModelFunction as _, Prediction, Schema, SequenceSnapshot, Subtask,
+    Value,
+};
 use triton_options::{SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SequenceMode, TritonOptions};
 
+use super::keys::KeyColumns;
 use crate::failure::Failure;
+
+/// The answer to a row, which is on its way.
+pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Prediction, Error>> + Send>>;
 
 /// The functions of a run, one for each subtask.
 pub(super) struct Subtasks {
-    functions: Vec<Arc<InferenceFunction>>,
+    functions: Vec<InferenceFunction>,
     /// Rows that went to a subtask in turn.
     turns: usize,
+    /// What makes the key of a row, where rows have one.
+    keys: Option<KeyColumns>,
+    /// The longest time in which some row must be answered, if any is under way.
+    pub(super) patience: Duration,
 }
 
 impl Subtasks {
@@ -25,30 +39,66 @@ impl Subtasks {
         let mut subtasks = Self {
             functions: Vec::new(),
             turns: 0,
+            keys: KeyColumns::find(options, &schema.inputs),
+            patience: patience(options),
         };
         for index in 0..parallelism {
             let subtask = Subtask::new(index, parallelism, 0).map_err(Failure::usage)?;
             let function = InferenceFunction::new(options.clone(), schema.clone());
-            let function = function.map_err(Failure::usage)?;
+            let function = function.map_err(Failure::usage)?.for_bounded_input();
             if let Err(error) = function.open(subtask).await {
                 subtasks.close().await?;
                 return Err(Failure::server(error));
             }
-            subtasks.functions.push(Arc::new(function));
+            subtasks.functions.push(function);
         }
         Ok(subtasks)
     }
 
-    /// The function for the next row.
-    pub(super) fn next(&mut self) -> Arc<InferenceFunction> {
-        let function = &self.functions[self.turns % self.functions.len()];
+    /// Hands the next row over; `is_last` if it is the last one of its key.
+    ///
+    /// Its place among the rows of its key is settled when this returns.
+    pub(super) fn submit(&mut self, values: &[Value], is_last: bool) -> Answer {
+        let count = self.functions.len();
+        let index = match &self.keys {
+            Some(keys) => keys.subtask(values, count),
+            None => self.turns % count,
+        };
         self.turns = self.turns.wrapping_add(1);
-        Arc::clone(function)
+        let function = &self.functions[index];
+        match is_last {
+            true => Box::pin(function.submit_last(values)),
+            false => Box::pin(function.submit(values)),
+        }
+    }
+
+    /// Whether rows of one key wait for each other.
+    pub(super) fn has_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// The open sequences of every subtask; nothing is under way.
+    pub(super) fn snapshots(&self) -> Result<Vec<String>, Failure> {
+        let snapshots = self.functions.iter().map(|function| {
+            let snapshot = function.snapshot().map_err(Failure::internal)?;
+            Ok(BASE64.encode(snapshot.to_bytes()))
+        });
+        snapshots.collect()
+    }
+
+    /// Takes the sequences that an earlier run left open, before the first row.
+    pub(super) fn restore(&self, snapshots: &[String]) -> anyhow::Result<()> {
+        for (function, snapshot) in self.functions.iter().zip(snapshots) {
+            let bytes = BASE64.decode(snapshot)?;
+            function.restore(SequenceSnapshot::from_bytes(&bytes)?)?;
+        }
+        Ok(())
     }
 
     /// How many sequences are open in all subtasks together.
     pub(super) fn open_sequences(&self) -> usize {
-        0
+        let functions = self.functions.iter();
+        functions.map(|function| function.open_sequences()).sum()
     }
 
     /// Closes every function, also after one that fails to.
@@ -61,6 +111,17 @@ impl Subtasks {
         result
     }
 }
+
+/// Every call ends within its own limits; what takes longer by far waits for something else.
+fn patience(options: &TritonOptions) -> Duration {
+    let calls = options.max_retries.saturating_add(1);
+    let call = options.timeout.get() + options.retry_max_backoff.get();
+    let patience = call.saturating_mul(calls).saturating_mul(2);
+    patience.saturating_add(Duration::from_secs(10))
+}
+
+/// How many times as many rows with keys are under way as requests: most wait for others.
+const ROWS_BEHIND_REQUEST: usize = 16;
 
 /// How many rows may be under way at once.
 ///
@@ -78,6 +139,11 @@ pub(super) fn rows_in_flight(options: &TritonOptions, parallelism: u32) -> Resul
                 SEQUENCE_ID.key(),
                 SEQUENCE_ID_AUTO_INCREMENT.key()
             )))
+        }
+        SequenceMode::PerKey { .. } => {
+            let requests = options.max_in_flight.get() as usize;
+            let rows = requests.saturating_mul(ROWS_BEHIND_REQUEST);
+            Ok(rows.saturating_mul(parallelism as usize))
         }
         _ => {
             let requests = options.max_in_flight.get() as usize;

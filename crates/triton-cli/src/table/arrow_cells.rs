@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use arrow_array::cast::AsArray as _;
-use arrow_array::{Array, ArrayRef, RecordBatch, types};
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, types};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_json::writer::{NullableEncoder, make_encoder};
 use arrow_json::{Encoder, EncoderFactory, EncoderOptions};
@@ -76,6 +76,14 @@ pub(super) fn convert(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Arrow
         return Ok(Arc::clone(array));
     }
     arrow_cast::cast(array, &to)
+}
+
+/// Every element as text.
+pub(super) fn texts(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let field = Arc::new(Field::new("", array.data_type().clone(), true));
+    let cells = cells(&field, array)?.into_iter().enumerate();
+    let texts = cells.map(|(index, text)| array.is_valid(index).then_some(text));
+    Ok(Arc::new(texts.collect::<StringArray>()))
 }
 
 /// A field whose values stand for themselves: dictionaries differ from batch to batch, and a file

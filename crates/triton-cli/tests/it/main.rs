@@ -16,6 +16,7 @@ mod predict;
 mod predict_checkpoint;
 mod predict_failures;
 mod predict_formats;
+mod predict_keys;
 mod predict_signals;
 mod refusals;
 mod secrets;

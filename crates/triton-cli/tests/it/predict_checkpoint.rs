@@ -12,10 +12,12 @@ const KILLS_VARIABLE: &str = "TRITON_TEST_KILLS";
 
 const ROWS: usize = 600;
 
+/// A running sum for each of the keys in the column `user`.
 const ACCUMULATE: &str = "
     CREATE MODEL running_sum INPUT (`value` INT) OUTPUT (sum INT)
     WITH ('provider' = 'triton', 'model-name' = 'accumulate',
-          'sequence-id' = 'job', 'sequence-id-auto-increment' = 'true')";
+          'sequence-id' = 'job', 'sequence-id-auto-increment' = 'true',
+          'sequence-key' = 'user', 'sequence-recovery' = 'replay')";
 
 fn kills() -> usize {
     std::env::var(KILLS_VARIABLE).map_or(KILLS, |kills| kills.parse().unwrap())
@@ -30,10 +32,10 @@ fn random(limit: u64) -> u64 {
 /// Rows of which some cannot be used.
 fn input() -> String {
     let rows = (0..ROWS).map(|row| match row % 50 {
-        49 => format!("{row},none\n"),
-        _ => format!("{row},{}\n", row * 3),
+        49 => format!("{row},{},none\n", row % 7),
+        _ => format!("{row},{},{}\n", row % 7, row * 3),
     });
-    format!("id,value\n{}", rows.collect::<String>())
+    format!("id,user,value\n{}", rows.collect::<String>())
 }
 
 /// Runs to the end, killed every so often on the way; returns how often it was.
@@ -160,18 +162,30 @@ async fn one_output_for_each_input_goes_on_too() {
         }
     }
     triton(&arguments);
+    // The keys of the inputs are the same ones, so their sums go on from file to file.
+    let undisturbed = files.path("undisturbed/");
+    triton(&[
+        "predict",
+        &model,
+        &pattern,
+        "-O",
+        "endpoint=embedded",
+        "--output",
+        &undisturbed,
+    ]);
     let written = |name: &str| std::fs::read_to_string(files.path(name)).unwrap();
-    let lines = |text: &str| text.lines().count();
-    assert_eq!(lines(&written("scored/a.csv")), 1 + 588);
-    assert_eq!(written("scored/a.csv"), written("scored/b.csv"));
-    assert_eq!(written("scored/a.csv"), written("scored/c.csv"));
+    for name in ["a", "b", "c"] {
+        let expected = written(&format!("undisturbed/{name}.csv"));
+        assert_eq!(expected.lines().count(), 1 + 588);
+        assert_eq!(written(&format!("scored/{name}.csv")), expected, "{name}");
+    }
 }
 
 #[test]
 fn what_cannot_go_on_is_refused() {
     let files = Files::new();
     let model = files.write("model.sql", ACCUMULATE);
-    let input = files.write("input.csv", "value\n1\n");
+    let input = files.write("input.csv", "user,value\na,1\n");
     let output = files.path("output.csv");
     let checkpoint = files.path("checkpoint");
     let run = |more: &[&str]| {
@@ -208,13 +222,13 @@ fn what_cannot_go_on_is_refused() {
       - output 1: was 'output.csv', is 'other.csv'
     Run the same command as before to go on, or take another folder to begin anew
     ");
-    files.write("input.csv", "value\n1\n2\n");
+    files.write("input.csv", "user,value\na,1\na,2\n");
     let changed = run(&[&input, "--output", &output]);
     let (size, time) = changed.split_once("  - time").unwrap();
     insta::assert_snapshot!(size, @"
     exit code 2
     error: checkpoint: the checkpoint is of another run, which differs in:
-      - size of input.csv: was '8 bytes', is '10 bytes'
+      - size of input.csv: was '15 bytes', is '19 bytes'
     ");
     assert!(time.starts_with(" of change of input.csv: was '"), "{time}");
 }

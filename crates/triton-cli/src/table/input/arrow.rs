@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use arrow_array::{Array as _, ArrayRef, RecordBatch};
 use arrow_ipc::reader::StreamReader;
 use arrow_schema::SchemaRef;
-use triton_model_fn::{Column, Value};
+use triton_model_fn::Value;
 
 use super::bytes::ByteStream;
 use super::{Input, TableReader, Wanted};
@@ -27,8 +27,7 @@ type Batches = Box<dyn Iterator<Item = anyhow::Result<RecordBatch>> + Send>;
 pub(super) struct ArrowReader {
     input: Input,
     batches: Batches,
-    inputs: Arc<[Column]>,
-    form: Form,
+    wanted: Wanted,
     layout: Arc<Layout>,
     /// Rows of the batch that is being handed out.
     ready: std::vec::IntoIter<Row>,
@@ -98,10 +97,11 @@ impl ArrowReader {
     ) -> anyhow::Result<Self> {
         let fields = schema.fields();
         let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
-        let positions = input.find_columns(&wanted.inputs, &names)?;
-        for (column, position) in wanted.inputs.iter().zip(&positions) {
+        let positions = input.find_columns(wanted, &names)?;
+        for (index, (column, position)) in wanted.inputs.iter().zip(&positions).enumerate() {
             let found = fields[*position].data_type();
-            if !arrow_cells::converts(found, &column.data_type) {
+            let fits = wanted.is_key_text(index) || arrow_cells::converts(found, &column.data_type);
+            if !fits {
                 bail!(
                     "column '{}': expected {}, found {found}, whose values do not all fit",
                     column.name,
@@ -120,8 +120,7 @@ impl ArrowReader {
         Ok(Self {
             input: input.clone(),
             batches,
-            inputs: Arc::clone(&wanted.inputs),
-            form: wanted.form,
+            wanted: wanted.clone(),
             layout: Arc::new(layout),
             ready: Vec::new().into_iter(),
             batch: None,
@@ -154,22 +153,30 @@ impl ArrowReader {
         Some(batch.slice(0, rows))
     }
 
-    fn make_ready(&mut self, batch: RecordBatch) -> anyhow::Result<()> {
-        let columns = self.inputs.iter().zip(&self.layout.inputs);
-        let columns = columns.map(|(column, position)| {
+    fn make_ready(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
+        let columns = self
+            .wanted
+            .inputs
+            .iter()
+            .zip(&self.layout.inputs)
+            .enumerate();
+        let columns = columns.map(|(index, (column, position))| {
             let array = batch.column(*position);
-            let converted = arrow_cells::convert(array, &column.data_type);
+            let converted = match self.wanted.is_key_text(index) {
+                true => arrow_cells::texts(array),
+                false => arrow_cells::convert(array, &column.data_type),
+            };
             converted.with_context(|| format!("column '{}'", column.name))
         });
         let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
         let values: Vec<_> = (0..batch.num_rows())
-            .map(|index| self.values(&batch, &columns, index))
+            .map(|index| self.values(batch, &columns, index))
             .collect();
-        let originals: Vec<Original> = match self.form {
-            Form::Cells => arrow_cells::records(&batch)?,
-            Form::Objects => arrow_cells::objects(&batch)?,
+        let originals: Vec<Original> = match self.wanted.form {
+            Form::Cells => arrow_cells::records(batch)?,
+            Form::Objects => arrow_cells::objects(batch)?,
             Form::Columns => {
-                let batch = Arc::new(arrow_cells::plain(&batch)?);
+                let batch = Arc::new(arrow_cells::plain(batch)?);
                 let rows = (0..batch.num_rows()).map(|index| Original::Batch {
                     batch: Arc::clone(&batch),
                     index,
@@ -196,7 +203,12 @@ impl ArrowReader {
         converted: &[ArrayRef],
         index: usize,
     ) -> Result<Vec<Value>, Fault> {
-        let columns = self.inputs.iter().zip(&self.layout.inputs).zip(converted);
+        let columns = self
+            .wanted
+            .inputs
+            .iter()
+            .zip(&self.layout.inputs)
+            .zip(converted);
         let values = columns.map(|((column, position), converted)| {
             let original = batch.column(*position);
             // What does not fit became NULL.
@@ -224,7 +236,7 @@ impl TableReader for ArrowReader {
         self.fetch()?;
         match self.take(BATCH_ROWS) {
             Some(batch) => {
-                self.make_ready(batch)?;
+                self.make_ready(&batch)?;
                 Ok(self.ready.next())
             }
             None => Ok(None),

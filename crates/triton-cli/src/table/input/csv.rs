@@ -28,9 +28,9 @@ impl CsvReader {
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
         let header = reader.headers().context("the header cannot be read")?;
         let names: Vec<&str> = header.iter().collect();
-        let positions = input.find_columns(&wanted.inputs, &names)?;
+        let positions = input.find_columns(wanted, &names)?;
         let columns = names.iter().enumerate().map(|(position, name)| {
-            let kind = match positions.iter().position(|found| *found == position) {
+            let kind = match wanted.model_input_at(&positions, position) {
                 Some(index) => PassedKind::Input(index, wanted.inputs[index].data_type.clone()),
                 None => PassedKind::Other(DataType::String),
             };

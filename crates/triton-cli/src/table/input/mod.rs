@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, anyhow, bail};
-use triton_model_fn::Column;
+use triton_model_fn::{Column, DataType};
 
 use self::bytes::ByteStream;
 use super::format::{Compression, Form, Format};
@@ -32,10 +32,25 @@ pub(crate) struct Input {
 /// What is wanted of an input.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
-    /// The model's input columns.
+    /// The columns whose values are wanted: first the model's, then those that make keys.
     pub(crate) inputs: Arc<[Column]>,
+    /// How many of them are the model's. Keys are read as text, whatever they are in the input.
+    pub(crate) model_inputs: usize,
     /// The form in which rows go on to the output.
     pub(crate) form: Form,
+}
+
+impl Wanted {
+    /// Whether a column is only wanted as the text of a key.
+    fn is_key_text(&self, index: usize) -> bool {
+        index >= self.model_inputs && self.inputs[index].data_type == DataType::String
+    }
+
+    /// The one of the model's columns that is at a position of the input.
+    fn model_input_at(&self, positions: &[usize], position: usize) -> Option<usize> {
+        let index = positions.iter().position(|found| *found == position)?;
+        (index < self.model_inputs).then_some(index)
+    }
 }
 
 /// An input of which the first bytes are known.
@@ -169,12 +184,16 @@ impl Input {
     }
 
     /// Where each of the model's input columns is among the columns of the input.
-    fn find_columns(&self, inputs: &[Column], names: &[&str]) -> anyhow::Result<Vec<usize>> {
-        let found = inputs.iter().map(|column| {
+    fn find_columns(&self, wanted: &Wanted, names: &[&str]) -> anyhow::Result<Vec<usize>> {
+        let found = wanted.inputs.iter().enumerate().map(|(index, column)| {
             let position = names.iter().position(|name| *name == column.name);
             position.with_context(|| {
+                let whose = match index < wanted.model_inputs {
+                    true => "the model takes",
+                    false => "the options of sequences name",
+                };
                 format!(
-                    "no column is named '{}', which the model takes; there are: {}",
+                    "no column is named '{}', which {whose}; there are: {}",
                     column.name,
                     names.join(", ")
                 )

@@ -27,7 +27,7 @@ pub(super) struct NdjsonReader {
     lines: Lines<Box<dyn BufRead + Send>>,
     /// Lines that were read to find the columns.
     sampled: VecDeque<Line>,
-    inputs: Arc<[Column]>,
+    wanted: Wanted,
     layout: Arc<Layout>,
     rows: u64,
 }
@@ -51,13 +51,13 @@ impl NdjsonReader {
                 bytes += line.bytes.len();
                 sampled.push_back(line);
             }
-            layout.columns = columns(&sampled, &wanted.inputs);
+            layout.columns = columns(&sampled, &wanted.inputs[..wanted.model_inputs]);
         }
         Ok(Self {
             input: input.clone(),
             lines,
             sampled,
-            inputs: Arc::clone(&wanted.inputs),
+            wanted: wanted.clone(),
             layout: Arc::new(layout),
             rows: 0,
         })
@@ -73,10 +73,14 @@ impl NdjsonReader {
     }
 
     fn values(&self, object: &JsonObject) -> Result<Vec<Value>, Fault> {
-        let values = self.inputs.iter().map(|column| {
+        let columns = self.wanted.inputs.iter().enumerate();
+        let values = columns.map(|(index, column)| {
             let value = match object.get(&column.name) {
+                None | Some("null") => Ok(Value::Null),
+                Some(text) if self.wanted.is_key_text(index) => {
+                    Ok(Value::String(cell::cell_of_json(text)))
+                }
                 Some(text) => cell::parse_json(&column.data_type, text),
-                None => Ok(Value::Null),
             };
             value.map_err(|reason| Fault::of_column(&column.name, reason))
         });

@@ -1,0 +1,98 @@
+//! Sequences per key: each row is answered as its key's history says, wherever it goes.
+
+use std::collections::BTreeMap;
+
+use triton_test_support::on_both_servers;
+
+use crate::{Files, triton};
+
+/// The model file, with these options further on.
+fn accumulate(options: &str) -> String {
+    format!(
+        "CREATE MODEL running_sum INPUT (`value` INT) OUTPUT (sum INT)
+         WITH ('provider' = 'triton', 'model-name' = 'accumulate', 'sequence-id' = 'job',
+               'sequence-id-auto-increment' = 'true', 'sequence-key' = 'user'{options})"
+    )
+}
+
+/// Rows of 20 keys without any pattern, as CSV and as NDJSON with numbers for keys, and the
+/// scored CSV.
+fn rows() -> [String; 3] {
+    let mut texts = [
+        "user,value\n".to_owned(),
+        String::new(),
+        "user,value,sum\n".to_owned(),
+    ];
+    let mut sums = BTreeMap::new();
+    for row in 0_u32..500 {
+        let (user, value) = ((row.wrapping_mul(2_654_435_761) >> 7) % 20, row % 13);
+        let sum = sums.entry(user).or_insert(0);
+        *sum += value;
+        texts[0] += &format!("{user},{value}\n");
+        texts[1] += &format!("{{\"user\":{user},\"value\":{value}}}\n");
+        texts[2] += &format!("{user},{value},{sum}\n");
+    }
+    texts
+}
+
+async fn every_key_has_a_history_of_its_own(endpoint: &str) {
+    let files = Files::new();
+    let model = files.write("model.sql", &accumulate(""));
+    let [csv, ndjson, scored] = rows();
+    let endpoint = format!("endpoint={endpoint}");
+    let inputs = [
+        files.write("input.csv", &csv),
+        files.write("input.ndjson", &ndjson),
+    ];
+    for input in inputs {
+        for parallelism in ["1", "3"] {
+            let run = triton(&[
+                "predict",
+                &model,
+                &input,
+                "--parallelism",
+                parallelism,
+                "--output-format",
+                "csv",
+                "-O",
+                &endpoint,
+            ]);
+            assert_eq!(run.code, Some(0), "{}", run.stderr);
+            assert_eq!(run.stdout, scored, "{input} {parallelism}");
+            // Every sequence was ended with the last row of its key.
+            assert!(!run.stderr.contains("WARN"), "{}", run.stderr);
+        }
+    }
+}
+
+on_both_servers!(every_key_has_a_history_of_its_own);
+
+#[test]
+fn a_column_says_where_a_sequence_ends() {
+    let files = Files::new();
+    let model = files.write("model.sql", &accumulate(", 'sequence-end-column' = 'last'"));
+    let input = files.write(
+        "input.csv",
+        "user,value,last\na,1,false\na,2,true\na,3,\nb,4,false\na,5,false\n",
+    );
+    let run = triton(&["predict", &model, &input, "-O", "endpoint=embedded"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    insta::assert_snapshot!(run.stdout, @"
+    user,value,last,sum
+    a,1,false,1
+    a,2,true,3
+    a,3,,3
+    b,4,false,4
+    a,5,false,8
+    ");
+}
+
+#[test]
+fn a_key_column_that_is_not_there_is_named() {
+    let files = Files::new();
+    let model = files.write("model.sql", &accumulate(""));
+    let input = files.write("input.csv", "name,value\na,1\n");
+    let run = triton(&["predict", &model, &input, "-O", "endpoint=embedded"]);
+    assert_eq!(run.code, Some(2));
+    insta::assert_snapshot!(files.relative(&run.stderr), @"error: input.csv: no column is named 'user', which the options of sequences name; there are: name, value");
+}
