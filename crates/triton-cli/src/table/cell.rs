@@ -123,6 +123,7 @@ pub(super) fn widened(known: Option<DataType>, json: &Json) -> Option<DataType> 
 }
 
 /// Reads the text of a JSON value for a column whose type [`widened`] found.
+#[cfg(feature = "arrow")]
 pub(super) fn parse_widened(data_type: &DataType, text: &str) -> Result<Value, String> {
     match data_type {
         DataType::String if !text.starts_with('"') => Ok(match text {
@@ -336,7 +337,15 @@ mod tests {
             let values: Vec<Json> = serde_json::from_str(values).unwrap();
             assert_eq!(values.iter().fold(None, widened), data_type, "{values:?}");
         }
+    }
+
+    #[cfg(feature = "arrow")]
+    #[test]
+    fn what_no_one_type_holds_is_kept_as_its_json() {
         let text = parse_widened(&DataType::String, "[1, 2]");
         assert_eq!(text, Ok(Value::String("[1, 2]".into())));
+        assert_eq!(parse_widened(&DataType::String, "null"), Ok(Value::Null));
+        let text = parse_widened(&DataType::String, "\"a\"");
+        assert_eq!(text, Ok(Value::String("a".into())));
     }
 }

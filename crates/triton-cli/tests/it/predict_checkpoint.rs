@@ -67,6 +67,8 @@ async fn a_killed_run_goes_on_where_it_was(endpoint: &str) {
     let model = files.write("model.sql", ACCUMULATE);
     let input = files.write("input.csv", &input());
     let endpoint = format!("endpoint={endpoint}");
+    // So slow that every kill comes before the end.
+    let rate = (1700 / kills()).to_string();
     for format in ["csv", "ndjson.gz", "parquet", "arrows"] {
         let (undisturbed, expected_errors) = (
             files.path(&format!("undisturbed.{format}")),
@@ -104,7 +106,7 @@ async fn a_killed_run_goes_on_where_it_was(endpoint: &str) {
                 "--checkpoint",
                 &checkpoint,
             ],
-            &["--checkpoint-every", "25", "--rate", "500"],
+            &["--checkpoint-every", "25", "--rate", &rate],
         ]
         .concat();
         let kills = run_killed(&arguments, kills()).await;

@@ -59,6 +59,7 @@ pub(crate) struct LookedAt {
     pub(crate) compression: Option<Compression>,
     input: Input,
     stream: ByteStream,
+    #[cfg(feature = "parquet")]
     progress: Arc<AtomicU64>,
 }
 
@@ -153,6 +154,7 @@ impl Input {
             compression: stream.compression(),
             input: self.clone(),
             stream,
+            #[cfg(feature = "parquet")]
             progress: Arc::clone(progress),
         })
     }
