@@ -53,6 +53,8 @@ impl Description {
     /// The function that is described, not open.
     pub(crate) fn function(&self) -> Result<InferenceFunction, Failure> {
         let function = InferenceFunction::new(self.options.clone(), self.schema.clone())?;
+        // Flink gives the function of a model no part in its checkpoints.
+        let function = function.for_engine_without_state();
         Ok(if self.tells_ends() {
             function.for_bounded_input()
         } else {

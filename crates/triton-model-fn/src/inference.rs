@@ -11,6 +11,7 @@ use triton_options::{SEQUENCE_KEY, TritonOptions};
 use crate::batcher::Batcher;
 use crate::sequences::{
     Answered, KeyedSequences, ModelColumns, ModelTransport, Row, SequenceColumns, SequenceSettings,
+    SourceTraits,
 };
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{
@@ -30,7 +31,7 @@ pub struct InferenceFunction {
     base: FunctionBase<Prepared>,
     schema: Schema,
     sequences: Option<SequenceColumns>,
-    bounded: bool,
+    source: SourceTraits,
 }
 
 /// What `open` agreed with the server.
@@ -80,7 +81,7 @@ impl InferenceFunction {
             base: FunctionBase::new(options),
             schema,
             sequences,
-            bounded: false,
+            source: SourceTraits::default(),
         })
     }
 
@@ -91,7 +92,20 @@ impl InferenceFunction {
     /// knows which row of a key is its last calls [`submit_last`](Self::submit_last) for it.
     #[must_use]
     pub fn for_bounded_input(mut self) -> Self {
-        self.bounded = true;
+        self.source.bounded = true;
+        self
+    }
+
+    /// This function for an engine that goes on after a failover without the function's state.
+    ///
+    /// Such an engine calls neither [`snapshot`](Self::snapshot) nor [`restore`](Self::restore),
+    /// but its source may go on in the middle of a sequence. In an attempt above 0 the first row
+    /// of a key is therefore marked as [`sequence_restarted`](Prediction::sequence_restarted), and
+    /// so is that of each further sequence of the key until one of its sequences has ended by a
+    /// row that says so or by time: only then is the next one certainly whole.
+    #[must_use]
+    pub fn for_engine_without_state(mut self) -> Self {
+        self.source.without_state = true;
         self
     }
 
@@ -221,7 +235,7 @@ impl InferenceFunction {
         let plan = Arc::new(plan);
         let schema = &columns.schema;
         let settings =
-            SequenceSettings::agree(options, schema, &config, open.subtask, self.bounded)?;
+            SequenceSettings::agree(options, schema, &config, open.subtask, self.source)?;
         let sender = match (settings, &open.id_source) {
             (Some(settings), Some(ids)) => {
                 let transport = ModelTransport {

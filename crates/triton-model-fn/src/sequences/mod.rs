@@ -22,6 +22,7 @@ mod test_server;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod whole_keys;
 mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +36,7 @@ use tracing::{debug, warn};
 
 pub(crate) use self::columns::{ModelColumns, SequenceColumns};
 pub(crate) use self::key::SequenceKey;
-pub(crate) use self::settings::SequenceSettings;
+pub(crate) use self::settings::{SequenceSettings, SourceTraits};
 pub use self::snapshot::SequenceSnapshot;
 pub(crate) use self::transport::{ModelTransport, SequenceTransport};
 
@@ -197,6 +198,13 @@ impl<T: SequenceTransport> Shared<T> {
         self.settings.boundary.is_none()
     }
 
+    /// The next sequence of the key has all of its rows.
+    fn begins_whole(&self, key: &SequenceKey) {
+        if self.settings.may_lack_rows {
+            self.lock().whole_keys.insert(key);
+        }
+    }
+
     fn event(&self, event: SequenceEvent) {
         self.count.metrics.event(event);
     }
@@ -229,6 +237,7 @@ impl<T: SequenceTransport> Shared<T> {
             "the sequence is over: its key had no row for too long"
         );
         self.event(SequenceEvent::Expired);
+        self.begins_whole(key);
         self.let_go(sequence);
     }
 

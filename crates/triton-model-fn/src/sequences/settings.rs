@@ -14,6 +14,15 @@ use super::history::HistoryLimits;
 use super::key::KeyDisplay;
 use crate::{Error, ErrorKind, Schema, Subtask};
 
+/// What is known of where rows come from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SourceTraits {
+    /// Whether the input has an end.
+    pub(crate) bounded: bool,
+    /// Whether the engine goes on after a failover without the state of sequences.
+    pub(crate) without_state: bool,
+}
+
 /// How the sequences of keys are kept.
 #[derive(Debug)]
 pub(crate) struct SequenceSettings {
@@ -26,6 +35,8 @@ pub(crate) struct SequenceSettings {
     pub(super) recovery: SequenceRecovery,
     pub(super) overflow: ReplayOverflow,
     pub(super) history: Option<HistoryLimits>,
+    /// Whether a key that is not known here may have had rows in an earlier attempt.
+    pub(super) may_lack_rows: bool,
     pub(super) display: KeyDisplay,
     /// The model's input columns, as a snapshot names them.
     pub(super) columns: Vec<String>,
@@ -41,7 +52,7 @@ impl SequenceSettings {
         schema: &Schema,
         config: &ModelConfig,
         subtask: Subtask,
-        bounded: bool,
+        source: SourceTraits,
     ) -> Result<Option<Self>, Error> {
         if !matches!(options.sequence_mode(), SequenceMode::PerKey { .. }) {
             return Ok(None);
@@ -66,7 +77,7 @@ impl SequenceSettings {
         }
         let boundary = match given {
             Some(given) => Some(given.get()),
-            None if bounded => None,
+            None if source.bounded => None,
             None => server_idle.map(|idle| idle * 3 / 4),
         };
         let replays = options.sequence_recovery == SequenceRecovery::Replay;
@@ -82,6 +93,7 @@ impl SequenceSettings {
                 bytes: options.sequence_replay_max_bytes.get() as usize,
                 digests: options.sequence_replay_compare,
             }),
+            may_lack_rows: source.without_state && subtask.attempt() > 0,
             display: KeyDisplay::new(options.sequence_key_redacted),
             columns: schema
                 .inputs

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::idle_clock::IdleClock;
 use super::key::SequenceKey;
 use super::key_sequence::{KeySequence, Loss, LossCause};
+use super::whole_keys::WholeKeys;
 use super::{Answered, Row};
 use crate::Error;
 
@@ -40,6 +41,7 @@ pub(super) struct Table {
     releasing: BTreeMap<(Instant, u64), OwnedSemaphorePermit>,
     released: u64,
     pub(super) clock: IdleClock,
+    pub(super) whole_keys: WholeKeys,
     busy: usize,
     /// The keys that no worker has taken yet.
     ready: VecDeque<SequenceKey>,
@@ -78,6 +80,7 @@ impl Table {
             releasing: BTreeMap::new(),
             released: 0,
             clock,
+            whole_keys: WholeKeys::default(),
             busy: 0,
             ready: VecDeque::new(),
             resting: 0,

@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use triton_client::{ModelConfig, Sequence};
 use triton_options::TritonOptions;
 
-use super::{Answered, KeyedSequences, Row, SequenceKey, SequenceSettings, SequenceTransport};
+use super::{
+    Answered, KeyedSequences, Row, SequenceKey, SequenceSettings, SequenceTransport, SourceTraits,
+};
 use crate::row_codec::EncodedCell;
 use crate::tensor_plan::EncodedRow;
 use crate::{Column, DataType, Error, ErrorKind, OpenSubtask, Schema, Subtask, Value};
@@ -168,6 +170,19 @@ pub(super) struct Running {
 impl Running {
     /// The sequences of subtask 0 with some options beyond those that must be.
     pub(super) fn start(server: &TestServer, extra: &[(&str, &str)], bounded: bool) -> Self {
+        let source = SourceTraits {
+            bounded,
+            ..SourceTraits::default()
+        };
+        Self::start_attempt(server, extra, 0, source)
+    }
+
+    pub(super) fn start_attempt(
+        server: &TestServer,
+        extra: &[(&str, &str)],
+        attempt: u32,
+        source: SourceTraits,
+    ) -> Self {
         let common = [
             ("endpoint", "http://localhost:8000"),
             ("model-name", "m"),
@@ -176,7 +191,7 @@ impl Running {
             ("sequence-key", "key"),
         ];
         let options = TritonOptions::parse(common.iter().chain(extra).copied()).unwrap();
-        let subtask = Subtask::new(0, 1, 0).unwrap();
+        let subtask = Subtask::new(0, 1, attempt).unwrap();
         // As long as one of them lives, their HTTP client does, which takes long to set up.
         static FIRST: OnceLock<Arc<OpenSubtask>> = OnceLock::new();
         let open = Arc::new(OpenSubtask::new(&options, subtask).unwrap());
@@ -194,7 +209,7 @@ impl Running {
             inputs: vec![Column::new("value", DataType::BigInt)],
             outputs: vec![Column::new("sum", DataType::BigInt)],
         };
-        let settings = SequenceSettings::agree(&options, &schema, &config, subtask, bounded);
+        let settings = SequenceSettings::agree(&options, &schema, &config, subtask, source);
         let settings = settings.unwrap().unwrap();
         Self {
             sequences: KeyedSequences::start(

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::SequenceSnapshot;
 use super::test_server::{Fault, Running, SERVER_IDLE, TestServer, sum, value};
+use super::{SequenceSnapshot, SourceTraits};
 use crate::ErrorKind;
 
 fn start(extra: &[(&str, &str)]) -> Running {
@@ -363,4 +363,41 @@ async fn closing_answers_what_was_handed_over_and_refuses_the_rest() {
     let error = running.sequences.close(deadline).await.unwrap_err();
     assert_eq!((error.kind(), Instant::now()), (ErrorKind::Close, deadline));
     assert!(row.await.is_err());
+}
+
+/// Which of the answers to the rows of a key are marked; rows that end a sequence are `true`.
+async fn marks(attempt: u32, extra: &[(&str, &str)], rows: &[bool]) -> Vec<bool> {
+    let source = SourceTraits {
+        bounded: true,
+        without_state: true,
+    };
+    let running = Running::start_attempt(&TestServer::default(), extra, attempt, source);
+    let mut marks = Vec::new();
+    for (number, last) in rows.iter().enumerate() {
+        let answer = running.submit(1, number as i64, *last).await.unwrap();
+        marks.push(answer.unwrap().restarted);
+    }
+    marks
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failover_without_state_a_key_is_marked_until_it_is_certainly_whole() {
+    let rows = [false, false, true, false, true];
+    assert_eq!(marks(0, &[], &rows).await, [false; 5]);
+    // The row that ends the first sequence says where the second one begins.
+    let marked = [true, false, false, false, false];
+    assert_eq!(marks(1, &[], &rows).await, marked);
+    // Counted from a row in the middle, the end by length is in the middle, too.
+    let length = ("sequence-max-length", "2");
+    let marked = [true, false, true, false, true];
+    assert_eq!(marks(1, &[length], &[false; 5]).await, marked);
+    let idle = ("sequence-idle-timeout", "1 s");
+    let source = SourceTraits {
+        bounded: true,
+        without_state: true,
+    };
+    let running = Running::start_attempt(&TestServer::default(), &[idle], 1, source);
+    assert!(running.answer(1, 0).await.unwrap().restarted);
+    sleep(Duration::from_secs(2)).await;
+    assert!(!running.answer(1, 1).await.unwrap().restarted);
 }

@@ -107,6 +107,9 @@ impl<T: SequenceTransport> Shared<T> {
             Ok(encoded) => self.answer_encoded(key, held, encoded, row.last).await,
             Err(error) => Err(error.clone()),
         };
+        if row.last {
+            self.begins_whole(key);
+        }
         if let Some(sequence) = held.as_mut().filter(|_| row.last && result.is_err()) {
             // The rows that follow belong to another sequence, although this one has no end.
             debug!(
@@ -270,11 +273,16 @@ impl<T: SequenceTransport> Shared<T> {
             place: Some(place),
             loss: None,
             rows: 0,
-            marked: false,
+            marked: self.may_lack_rows(key),
             history: History::new(self.settings.history),
             idle_since: Duration::ZERO,
             last_sent: now,
         })
+    }
+
+    /// Whether earlier rows of a new sequence may have gone to an earlier attempt.
+    fn may_lack_rows(&self, key: &SequenceKey) -> bool {
+        self.settings.may_lack_rows && !self.lock().whole_keys.contains(key)
     }
 
     /// Waits for a place among the open sequences; whoever came first gets the next one.
