@@ -9,7 +9,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     print_while_read(text).map(drop)
 }
 
-/// As [`print`], for a command that goes on writing: says whether somebody still reads.
+/// As [`print()`], for a command that goes on writing: says whether somebody still reads.
 pub(crate) fn print_while_read(text: &str) -> Result<bool, Failure> {
     let mut output = std::io::stdout().lock();
     let written = output
