@@ -206,6 +206,9 @@ pub(super) fn cause(error: &Error) -> Option<LossCause> {
     }
 }
 
+/// How many recoveries follow the first one where the failure is not known to pass, such as a 500.
+const MOST_WITHOUT_HOPE: u32 = 8;
+
 /// How often the sequence of one row was recovered.
 #[derive(Debug, Default)]
 pub(super) struct Recoveries {
@@ -216,8 +219,9 @@ pub(super) struct Recoveries {
 impl Recoveries {
     /// Waits until another recovery may begin, or says that there is to be none.
     ///
-    /// There is always one. Where the failure may pass there are as many more as a call has
-    /// retries, with the same waits, as long as the time of a logical call is not over.
+    /// There is always one. There are as many more as a call has retries, with the same waits, as
+    /// long as the time of a logical call is not over; but only a few where nothing says that the
+    /// failure may pass.
     pub(super) async fn another<T>(&mut self, shared: &Shared<T>, error: &Error) -> bool {
         let open = &shared.open;
         let now = Instant::now();
@@ -230,7 +234,12 @@ impl Recoveries {
             error.is_transient() || error.kind() == ClientErrorKind::SequenceNotStarted
         });
         let retry = self.begun - 1;
-        if !passes || retry > open.retry.max_retries {
+        // A row that the model cannot bear would be sent for ever; a reload passes.
+        let most = match passes {
+            true => open.retry.max_retries,
+            false => open.retry.max_retries.min(MOST_WITHOUT_HOPE),
+        };
+        if retry > most {
             return false;
         }
         let wait = open.retry.wait(retry, None, retry::thread_random());
