@@ -283,8 +283,10 @@ define_options! {
     Advanced RETRY_MAX_BACKOFF = "retry-max-backoff" as retry_max_backoff: PositiveDuration, default "30 s";
 
     /// The answer to a row for which the last attempt failed, in place of an error: a text, a
-    /// number, `true` or `false`, a JSON array, or `null` for SQL NULL. It must fit the type of
-    /// the output column, which is checked at the start. Every use is counted and logged.
+    /// number, `true` or `false`, a JSON array, or `null` for SQL NULL. For several output columns
+    /// it is a JSON object with a value for each of them, such as `{"score": 0, "label": null}`,
+    /// or `null` for all. It must fit the types of the columns, which is checked at the start.
+    /// Every use is counted and logged.
     Advanced DEFAULT_VALUE = "default-value" as default_value: String, optional;
 
     /// The longest time to wait for a connection, within `timeout`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 use triton_client::{ModelId, ModelStatistics, Tally};
 
 use super::figures::{optional_duration, rate};
@@ -166,14 +166,12 @@ async fn watch(
         let error = anyhow::anyhow!("--watch 0: expected a time longer than zero, such as 1s");
         return Err(Failure::usage(error));
     }
-    let mut ticks = interval(period);
-    // After a slow answer, a short period would tell nothing.
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.tick().await;
     let mut before = (Instant::now(), statistics(server).await?);
     let mut lines = 0;
     while arguments.count.is_none_or(|count| lines < count) {
-        ticks.tick().await;
+        // From the last look and not from a clock of its own: a line is never about less than a
+        // period, which would tell nothing.
+        sleep_until(before.0 + period).await;
         let now = (Instant::now(), statistics(server).await?);
         let difference = Difference::between(&before.1, &now.1, now.0 - before.0);
         let heading = !arguments.json && lines % PAGE == 0;

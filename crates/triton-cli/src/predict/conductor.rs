@@ -354,14 +354,19 @@ impl<'a> Conductor<'a> {
     /// Completes what was written, once nothing is under way.
     fn end(&mut self, ending: Ending) -> Result<Ending, Failure> {
         match &ending {
-            Ending::Complete => {
-                self.outputs.finish()?;
-                self.cut(true)?;
-            }
             // The last checkpoint stands, so that the failed row comes up again.
             Ending::Failed(_) if self.checkpoints.is_some() => {}
             Ending::Interrupted(_) if self.checkpoints.is_some() => self.cut(false)?,
-            Ending::Failed(_) | Ending::Interrupted(_) => self.outputs.finish()?,
+            Ending::Complete | Ending::Failed(_) | Ending::Interrupted(_) => {
+                if let Err(error) = self.outputs.finish() {
+                    // The last of the output may be written only now.
+                    self.output_failed(error)?;
+                    return Ok(Ending::ReaderGone);
+                }
+                if matches!(ending, Ending::Complete) {
+                    self.cut(true)?;
+                }
+            }
             Ending::ReaderGone => return Ok(ending),
         }
         self.rejections.cut()?;

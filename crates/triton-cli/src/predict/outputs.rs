@@ -177,7 +177,7 @@ impl Outputs {
         if self.plan.is_one() && self.current.is_some() {
             return Ok(());
         }
-        self.finish()?;
+        self.finish().context("the output cannot be written")?;
         let destination = self.plan.of(input).context("an input has no output")?;
         let from = self.from.take();
         let writer = table::create(
@@ -218,9 +218,9 @@ impl Outputs {
     }
 
     /// Completes the current output.
-    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
+    pub(super) fn finish(&mut self) -> io::Result<()> {
         match self.current.take() {
-            Some(writer) => writer.finish().context("the output cannot be written"),
+            Some(writer) => writer.finish(),
             None => Ok(()),
         }
     }

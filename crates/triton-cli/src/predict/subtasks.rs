@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
     Error, InferenceFunction, ModelFunction as _, Prediction, Schema, SequenceSnapshot, Subtask,
     Value,
@@ -44,7 +45,12 @@ impl Subtasks {
         };
         for index in 0..parallelism {
             let subtask = Subtask::new(index, parallelism, 0).map_err(Failure::usage)?;
-            let function = InferenceFunction::new(options.clone(), schema.clone());
+            let function = || InferenceFunction::new(options.clone(), schema.clone());
+            let function = match index {
+                0 => function(),
+                // What is odd about the options has been logged for the first one.
+                _ => with_default(NoSubscriber::new(), function),
+            };
             let function = function.map_err(Failure::usage)?.for_bounded_input();
             if let Err(error) = function.open(subtask).await {
                 subtasks.close().await?;

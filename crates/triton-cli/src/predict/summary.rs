@@ -110,7 +110,12 @@ impl fmt::Display for Summary {
                 1 => "1 subtask".to_owned(),
                 several => format!("{several} subtasks"),
             }
-        )
+        )?;
+        match self.open_sequences {
+            0 => Ok(()),
+            1 => formatter.write_str("; 1 sequence stayed open"),
+            several => write!(formatter, "; {several} sequences stayed open"),
+        }
     }
 }
 
@@ -120,8 +125,8 @@ pub(crate) struct Latencies(Histogram<u64>);
 
 impl Latencies {
     pub(crate) fn new() -> Self {
-        // Two digits are what anybody reads.
-        let histogram = Histogram::new(2);
+        // Up to an hour, in microseconds; two digits are what anybody reads.
+        let histogram = Histogram::new_with_max(3_600_000_000, 2);
         Self(histogram.expect("two significant digits are possible"))
     }
 
@@ -139,6 +144,16 @@ impl Latencies {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn latencies_are_told_to_two_digits() {
+        let mut latencies = Latencies::new();
+        for milliseconds in 1..=100 {
+            latencies.record(Duration::from_millis(milliseconds));
+        }
+        assert!((49.0..51.0).contains(&latencies.milliseconds(0.5)));
+        assert!((98.0..100.0).contains(&latencies.milliseconds(0.99)));
+    }
 
     #[test]
     fn every_row_must_be_accounted_for() {

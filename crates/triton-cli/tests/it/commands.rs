@@ -218,7 +218,9 @@ async fn statistics_are_watched(endpoint: &str) {
     let text = shown(endpoint, &[&watch[..], &["--json"]].concat());
     let lines: Vec<Value> = text.lines().map(json).collect();
     assert_eq!(lines.len(), 2);
-    assert!(lines[0]["seconds"].as_f64().unwrap() >= 0.04, "{text}");
+    for line in lines {
+        assert!(line["seconds"].as_f64().unwrap() >= 0.05, "{text}");
+    }
 }
 
 async fn a_model_is_loaded_again(endpoint: &str) {

@@ -69,6 +69,39 @@ fn the_example_runs_on_the_embedded_server() {
     );
 }
 
+/// The scores of each storm of the year of `by_storm.csv`, one after the other.
+fn scores(table: &str, year: Option<&str>) -> BTreeMap<String, Vec<f64>> {
+    let mut storms: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut reader = csv::Reader::from_reader(table.as_bytes());
+    let headers = reader.headers().unwrap().clone();
+    let place = |name: &str| headers.iter().position(|header| header == name);
+    let (storm, score) = (place("storm").unwrap(), place("z_score").unwrap());
+    for row in reader.records().map(Result::unwrap) {
+        if year.is_some_and(|year| !row[place("first_observed").unwrap()].starts_with(year)) {
+            continue;
+        }
+        // A list, or one of its elements.
+        let text = row[score].trim_matches(['[', ']']);
+        let all = storms.entry(row[storm].to_owned()).or_default();
+        all.extend(text.split(',').map(|score| score.parse::<f64>().unwrap()));
+    }
+    storms
+}
+
+#[test]
+fn readings_one_by_one_get_the_scores_of_their_storm() {
+    let (model, input) = (
+        example("anomaly/by_storm.sql"),
+        example("anomaly/by_storm.csv"),
+    );
+    let (model, input) = (model.to_str().unwrap(), input.to_str().unwrap());
+    let run = triton(&["predict", model, input, "--parallelism", "3"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let found = scores(&run.stdout, None);
+    assert_eq!(found, scores(&predict_storms(None).stdout, Some("2005")));
+    assert_eq!(found.len(), 21);
+}
+
 #[test]
 fn a_real_triton_gives_the_same_output_as_the_embedded_server() {
     let live = predict_storms(Some(&live_endpoint()));

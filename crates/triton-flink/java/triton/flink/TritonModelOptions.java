@@ -221,7 +221,7 @@ final class TritonModelOptions {
                 option(
                         "default-value",
                         null,
-                        "The answer to a row for which the last attempt failed, in place of an error: a text, a number, true or false, a JSON array, or null for SQL NULL. It must fit the type of the output column, which is checked at the start. Every use is counted and logged."));
+                        "The answer to a row for which the last attempt failed, in place of an error: a text, a number, true or false, a JSON array, or null for SQL NULL. For several output columns it is a JSON object with a value for each of them, such as {\"score\": 0, \"label\": null}, or null for all. It must fit the types of the columns, which is checked at the start. Every use is counted and logged."));
         OPTIONAL.add(
                 option(
                         "connection-timeout",
