@@ -38,7 +38,7 @@ pub struct InferenceFunction {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) plan: Arc<TensorPlan>,
-    pub(crate) columns: ModelColumns,
+    pub(crate) columns: Arc<ModelColumns>,
     default_row: Option<Vec<Value>>,
     sender: Sender,
 }
@@ -253,7 +253,7 @@ impl InferenceFunction {
         };
         Ok(Prepared {
             plan,
-            columns,
+            columns: Arc::new(columns),
             default_row,
             sender,
         })
@@ -281,12 +281,7 @@ impl InferenceFunction {
     }
 
     fn begin(&self, prepared: &Prepared, row: &[Value], last: bool) -> Begun {
-        let encode = |row| {
-            let mut buffer = Vec::new();
-            prepared
-                .plan
-                .encode(prepared.columns.inputs(row, &mut buffer))
-        };
+        let encode = |row: &[Value]| prepared.columns.encode(&prepared.plan, row);
         let (Sender::Keyed(keyed), Some(columns)) = (&prepared.sender, &self.sequences) else {
             return encode(row).map_or_else(Begun::Refused, Begun::Encoded);
         };
@@ -295,14 +290,20 @@ impl InferenceFunction {
             let message = format!("expected {expected} values, found {}", row.len());
             return Begun::Refused(Error::new(ErrorKind::Input, message));
         }
-        let place = columns
-            .key(row)
-            .and_then(|key| Ok((key, columns.ends(row)?)));
+        let encode_later = || {
+            let (columns, plan) = (Arc::clone(&prepared.columns), Arc::clone(&prepared.plan));
+            move |row: &[Value]| columns.encode(&plan, row)
+        };
+        let place = columns.key(row).and_then(|key| {
+            let standing = columns.standing(row, encode_later)?;
+            Ok((key, columns.ends(row)?, standing))
+        });
         match place {
-            Ok((key, ends)) => {
+            Ok((key, ends, standing)) => {
                 let row = Row {
                     encoded: encode(row),
-                    last: last || ends,
+                    last: last || ends || columns.is_longest(standing.as_ref()),
+                    standing,
                 };
                 Begun::Queued(keyed.submit(&key, row))
             }

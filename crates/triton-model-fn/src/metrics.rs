@@ -24,6 +24,7 @@
 //! | `expired` | the key had no row for so long that its next one starts a new sequence |
 //! | `uncertain` | a request failed that the server may have executed |
 //! | `forgotten` | the server does not know the sequence any more |
+//! | `gap` | a row did not follow the last one of its key that was seen |
 //! | `replayed` | the sequence was rebuilt under a new ID |
 //! | `restarted` | the sequence went on under a new ID without its earlier rows |
 //! | `failed` | a row failed because the sequence was lost |
@@ -47,6 +48,7 @@ pub(crate) enum SequenceEvent {
     Expired,
     Uncertain,
     Forgotten,
+    Gap,
     Replayed,
     Restarted,
     Failed,
@@ -55,12 +57,13 @@ pub(crate) enum SequenceEvent {
 
 impl SequenceEvent {
     /// Every event, in the order of the enum.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         SequenceEvent::Started,
         SequenceEvent::Ended,
         SequenceEvent::Expired,
         SequenceEvent::Uncertain,
         SequenceEvent::Forgotten,
+        SequenceEvent::Gap,
         SequenceEvent::Replayed,
         SequenceEvent::Restarted,
         SequenceEvent::Failed,
@@ -74,6 +77,7 @@ impl SequenceEvent {
             SequenceEvent::Expired => "expired",
             SequenceEvent::Uncertain => "uncertain",
             SequenceEvent::Forgotten => "forgotten",
+            SequenceEvent::Gap => "gap",
             SequenceEvent::Replayed => "replayed",
             SequenceEvent::Restarted => "restarted",
             SequenceEvent::Failed => "failed",

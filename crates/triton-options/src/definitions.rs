@@ -162,6 +162,21 @@ define_options! {
     /// it is given.
     Advanced SEQUENCE_IDLE_TIMEOUT = "sequence-idle-timeout" as sequence_idle_timeout: PositiveDuration, optional;
 
+    /// An input column with the number of the row among the rows of its key, from 1 on, as
+    /// `COUNT(*)` over a window of the key gives it. Row 1 starts a sequence; every other one must
+    /// follow the row before it. Where it does not, rows went elsewhere (to an attempt before a
+    /// failover, or to another subtask) or came in another order, and the sequence counts as lost,
+    /// for `sequence-recovery` to deal with. Time then ends no sequence.
+    Advanced SEQUENCE_POSITION_COLUMN = "sequence-position-column" as sequence_position_column: String, optional;
+
+    /// For every input column that is no key the ARRAY column with its values in the rows of the
+    /// key so far, this row's value last, as `ARRAY_AGG` over a window of the key gives them:
+    /// `reading:readings`. A lost sequence is then replayed from the row that comes next, after a
+    /// failover of the whole engine, too, and no rows are kept in memory for it. The arrays must
+    /// reach back to the beginning of the sequence. Unless `sequence-position-column` is given,
+    /// their length is the row's number. Needs `sequence-recovery` to be `replay`.
+    Advanced SEQUENCE_HISTORY_COLUMNS = "sequence-history-columns" as sequence_history_columns: NameMap, optional;
+
     /// The most sequences that a subtask has open at once; further keys wait for one to end.
     /// Where nothing is given, the subtasks share what the model can keep: its
     /// `max_candidate_sequences`, or its number of slots with the direct strategy. The server

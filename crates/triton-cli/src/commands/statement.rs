@@ -242,7 +242,7 @@ mod tests {
         let options = model.options.parse().unwrap();
         assert_eq!(options.model_name.as_str(), "it's");
         let names = options.output_names.as_ref().unwrap();
-        assert_eq!(names.tensor("x:0_output_"), Some("x:0"));
+        assert_eq!(names.get("x:0_output_"), Some("x:0"));
     }
 
     #[test]

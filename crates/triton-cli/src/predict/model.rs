@@ -75,8 +75,8 @@ pub(super) fn set_arguments(options: &mut LayeredOptions, arguments: &PredictArg
     })
 }
 
-/// Adds the columns that tell sequences from each other and where they end to what is read of a
-/// row; the model itself need not take them.
+/// Adds the columns that tell sequences from each other, and where rows stand in them, to what is
+/// read of a row; the model itself need not take them.
 pub(super) fn add_sequence_columns(schema: &mut Schema, options: &TritonOptions) {
     let SequenceMode::PerKey { key, .. } = options.sequence_mode() else {
         return;
@@ -84,7 +84,19 @@ pub(super) fn add_sequence_columns(schema: &mut Schema, options: &TritonOptions)
     let key = key.iter().map(|name| (name, DataType::String));
     let end = options.sequence_end_column.as_deref();
     let end = end.map(|name| (name, DataType::Boolean));
-    for (name, data_type) in key.chain(end) {
+    let position = options.sequence_position_column.as_deref();
+    let position = position.map(|name| (name, DataType::BigInt));
+    let history = options.sequence_history_columns.iter();
+    let history: Vec<_> = history
+        .flat_map(NameMap::iter)
+        .filter_map(|(name, array)| {
+            let mut columns = schema.inputs.iter();
+            let column = columns.find(|column| column.name == name)?;
+            let data_type = DataType::Array(Box::new(column.data_type.clone()));
+            Some((array, data_type))
+        })
+        .collect();
+    for (name, data_type) in key.chain(end).chain(position).chain(history) {
         if schema.inputs.iter().all(|column| column.name != name) {
             schema.inputs.push(Column::new(name, data_type));
         }
@@ -117,7 +129,7 @@ pub(super) fn map_columns(
         for (option, columns) in sides {
             let mut side_names = names(options, option)?;
             let stands_for = |column: &str| {
-                let known = side_names.tensor(column).unwrap_or(column);
+                let known = side_names.get(column).unwrap_or(column);
                 known == tensor
             };
             let position = columns

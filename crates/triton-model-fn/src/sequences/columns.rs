@@ -1,8 +1,11 @@
 //! Which columns of a schema are about sequences, and which of them the model sees.
 
-use triton_options::{SEQUENCE_END_COLUMN, SequenceMode, TritonOptions};
+use triton_options::{SEQUENCE_END_COLUMN, SEQUENCE_POSITION_COLUMN, SequenceMode, TritonOptions};
 
+use super::carried_rows::HistoryColumns;
 use super::key::{KeyColumns, SequenceKey};
+use super::standing::{EarlierRows, Standing, rows_before};
+use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{Column, DataType, Error, ErrorKind, Schema, Value};
 
 /// The output column that is true where a sequence went on without its earlier rows.
@@ -13,6 +16,9 @@ pub(crate) const RESTARTED_COLUMN: &str = "sequence_restarted";
 pub(crate) struct SequenceColumns {
     key: KeyColumns,
     end: Option<usize>,
+    position: Option<usize>,
+    history: Option<HistoryColumns>,
+    max_length: Option<u64>,
 }
 
 impl SequenceColumns {
@@ -36,7 +42,31 @@ impl SequenceColumns {
             }
         });
         let end = end.transpose()?;
-        Ok(Some(Self { key, end }))
+        let position = options.sequence_position_column.as_deref().map(|name| {
+            let index = find(SEQUENCE_POSITION_COLUMN.key(), name, &schema.inputs)?;
+            match &schema.inputs[index].data_type {
+                DataType::SmallInt | DataType::Integer | DataType::BigInt => Ok(index),
+                other => {
+                    let message = format!(
+                        "option '{}': column '{name}' is {other}, expected BIGINT, INT or SMALLINT",
+                        SEQUENCE_POSITION_COLUMN.key()
+                    );
+                    Err(Error::new(ErrorKind::Schema, message))
+                }
+            }
+        });
+        let position = position.transpose()?;
+        let history = options.sequence_history_columns.as_ref().map(|names| {
+            let others: Vec<usize> = key.indices().chain(position).collect();
+            HistoryColumns::find(names, &schema.inputs, &others)
+        });
+        Ok(Some(Self {
+            history: history.transpose()?,
+            max_length: options.sequence_max_length.map(|rows| rows.get().into()),
+            key,
+            end,
+            position,
+        }))
     }
 
     /// The key of a row.
@@ -63,8 +93,69 @@ impl SequenceColumns {
         }
     }
 
+    /// What a row says of its place among the rows of its key; `None` where no column is for that.
+    ///
+    /// `encode` makes what turns a row into tensors; it is asked only where rows are carried.
+    pub(crate) fn standing<Encode>(
+        &self,
+        row: &[Value],
+        encode: impl FnOnce() -> Encode,
+    ) -> Result<Option<Standing>, Error>
+    where
+        Encode: Fn(&[Value]) -> Result<EncodedRow, Error> + Send + Sync + 'static,
+    {
+        let position = self.position.map(|index| position(row.get(index)));
+        let position = position.transpose()?;
+        let Some(history) = &self.history else {
+            return Ok(position.map(|position| Standing {
+                position,
+                before: match self.end {
+                    // Where the sequence began is not to be seen from here.
+                    Some(_) => None,
+                    None => rows_before(position, None, self.max_length),
+                },
+                earlier: None,
+            }));
+        };
+        let carried = history.carried(row, self.key.indices())?;
+        let position = match position {
+            Some(position) if position < carried.count() + 1 => {
+                let message = format!(
+                    "the column of option '{}' says that it is row {position} of its key, and its \
+                     history has {} rows before it: both must be of one window",
+                    SEQUENCE_POSITION_COLUMN.key(),
+                    carried.count()
+                );
+                return Err(Error::new(ErrorKind::Input, message));
+            }
+            Some(position) => position,
+            None => carried.count() + 1,
+        };
+        let ends = self.end.and_then(|end| carried.column(end));
+        let before = rows_before(position, ends, self.max_length);
+        let reaches_back = before.filter(|before| *before <= carried.count());
+        Ok(Some(Standing {
+            position,
+            before,
+            earlier: reaches_back.map(|count| {
+                let (first, encode) = (carried.count() - count, encode());
+                EarlierRows::new(count, move |index| encode(&carried.row(first + index)))
+            }),
+        }))
+    }
+
+    /// Whether a row is the last one that its sequence may have.
+    pub(crate) fn is_longest(&self, standing: Option<&Standing>) -> bool {
+        let before = standing.and_then(|standing| standing.before);
+        before.is_some_and(|before| self.max_length == Some(before + 1))
+    }
+
     fn contains(&self, index: usize) -> bool {
-        self.end == Some(index) || self.key.indices().any(|key| key == index)
+        let is_history = |history: &HistoryColumns| history.contains(index);
+        self.end == Some(index)
+            || self.position == Some(index)
+            || self.history.as_ref().is_some_and(is_history)
+            || self.key.indices().any(|key| key == index)
     }
 }
 
@@ -97,7 +188,7 @@ impl ModelColumns {
         };
         let names = options.input_names.as_ref();
         let is_input = |(index, column): &(usize, &Column)| {
-            let named = names.and_then(|names| names.tensor(&column.name));
+            let named = names.and_then(|names| names.get(&column.name));
             !columns.contains(*index) || named.is_some() || has_input(&column.name)
         };
         let inputs: Vec<usize> = schema
@@ -127,8 +218,14 @@ impl ModelColumns {
         }
     }
 
+    /// The tensors of a row that has all columns of the schema.
+    pub(crate) fn encode(&self, plan: &TensorPlan, row: &[Value]) -> Result<EncodedRow, Error> {
+        let mut buffer = Vec::new();
+        plan.encode(self.inputs(row, &mut buffer))
+    }
+
     /// The values of a row that are sent.
-    pub(crate) fn inputs<'a>(&self, row: &'a [Value], buffer: &'a mut Vec<Value>) -> &'a [Value] {
+    fn inputs<'a>(&self, row: &'a [Value], buffer: &'a mut Vec<Value>) -> &'a [Value] {
         let Some(indices) = &self.inputs else {
             return row;
         };
@@ -143,6 +240,32 @@ impl ModelColumns {
         }
         answer
     }
+}
+
+/// The number that a row has among the rows of its key.
+fn position(value: Option<&Value>) -> Result<u64, Error> {
+    let number = match value {
+        Some(Value::SmallInt(number)) => i64::from(*number),
+        Some(Value::Integer(number)) => i64::from(*number),
+        Some(Value::BigInt(number)) => *number,
+        other => {
+            let found = other.map_or("nothing", Value::kind);
+            return Err(wrong_position(found));
+        }
+    };
+    u64::try_from(number)
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| wrong_position(&number.to_string()))
+}
+
+fn wrong_position(found: &str) -> Error {
+    let message = format!(
+        "the column of option '{}': expected the number of the row in its key, from 1 on, found \
+         {found}",
+        SEQUENCE_POSITION_COLUMN.key()
+    );
+    Error::new(ErrorKind::Input, message)
 }
 
 /// The place of a column that an option names.

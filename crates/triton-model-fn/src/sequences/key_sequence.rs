@@ -22,6 +22,8 @@ pub(super) struct KeySequence {
     pub(super) loss: Option<Loss>,
     /// How many rows the model has answered in it. The next one starts it when there are none.
     pub(super) rows: u64,
+    /// The number that the last row of its key had, answered or not; 0 where rows have none.
+    pub(super) position: u64,
     /// Whether the next answer has to be marked, because earlier rows of the key are not in it.
     pub(super) marked: bool,
     pub(super) history: History,
@@ -37,8 +39,18 @@ pub(super) struct Loss {
     pub(super) cause: LossCause,
     /// Whether a row has failed because of it, so that the next one may start anew.
     pub(super) reported: bool,
-    /// The ID it had in another run.
-    pub(super) restored_id: Option<Box<str>>,
+    pub(super) id: LostId,
+}
+
+/// Which ID a lost sequence had.
+#[derive(Debug)]
+pub(super) enum LostId {
+    /// The one of its counter.
+    Own,
+    /// That of another run.
+    Restored(Box<str>),
+    /// It was begun elsewhere.
+    Unknown,
 }
 
 impl Loss {
@@ -46,7 +58,7 @@ impl Loss {
         Self {
             cause,
             reported: false,
-            restored_id: None,
+            id: LostId::Own,
         }
     }
 }
@@ -62,14 +74,31 @@ pub(super) enum LossCause {
     Idle,
     /// It comes from a snapshot, and so from another run.
     Restored,
+    /// A row failed that those after it carry with them.
+    Unanswered,
+    /// A row came that does not follow the last one of its key that was seen here.
+    Gap { last: u64, found: u64 },
 }
 
 impl fmt::Display for LossCause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
+            LossCause::Gap { last: 0, found } => {
+                return write!(
+                    formatter,
+                    "row {found} of the key came, and those before it are not known here"
+                );
+            }
+            LossCause::Gap { last, found } => {
+                return write!(
+                    formatter,
+                    "row {found} of the key came, and the last one seen here was row {last}"
+                );
+            }
             LossCause::Forgotten => "the server no longer knows it",
             LossCause::Uncertain => "a request failed that the server may have executed",
             LossCause::Idle => "no row was sent for longer than the server keeps an idle sequence",
+            LossCause::Unanswered => "a row of it was not answered",
             LossCause::Restored => "it was restored from a snapshot of an earlier run",
         })
     }

@@ -5,16 +5,21 @@
 //! every row would cost several kilobytes of memory each time. The table of keys is only locked
 //! between rows, never while anything is waited for.
 
+mod carried_rows;
 mod columns;
 mod history;
 mod idle_clock;
 mod key;
 mod key_sequence;
+mod placing;
 #[cfg(test)]
 mod property_tests;
 mod recovery;
 mod settings;
 mod snapshot;
+mod standing;
+#[cfg(test)]
+mod standing_tests;
 mod store;
 mod table;
 #[cfg(test)]
@@ -38,6 +43,7 @@ pub(crate) use self::columns::{ModelColumns, SequenceColumns};
 pub(crate) use self::key::SequenceKey;
 pub(crate) use self::settings::{SequenceSettings, SourceTraits};
 pub use self::snapshot::SequenceSnapshot;
+pub(crate) use self::standing::Standing;
 pub(crate) use self::transport::{ModelTransport, SequenceTransport};
 
 use self::idle_clock::IdleClock;
@@ -55,6 +61,8 @@ pub(crate) struct Row {
     pub(crate) encoded: Result<EncodedRow, Error>,
     /// Whether it is the last row of its sequence.
     pub(crate) last: bool,
+    /// What it says of its place, where columns are there for that.
+    pub(crate) standing: Option<Standing>,
 }
 
 /// The answer to a row.
@@ -194,14 +202,18 @@ impl<T: SequenceTransport> Shared<T> {
     }
 
     /// Whether lost sequences stay known, whatever time goes by.
+    ///
+    /// A row that says which number it has shows by itself that its sequence is lost; only the
+    /// rows kept for a replay are then worth remembering.
     fn parks(&self) -> bool {
-        self.settings.boundary.is_none()
+        let settings = &self.settings;
+        settings.boundary.is_none() && (!settings.positions || settings.history.is_some())
     }
 
     /// The next sequence of the key has all of its rows.
     fn begins_whole(&self, key: &SequenceKey) {
         if self.settings.may_lack_rows {
-            self.lock().whole_keys.insert(key);
+            self.lock().whole_keys.insert(key, 0);
         }
     }
 
@@ -246,7 +258,7 @@ impl<T: SequenceTransport> Shared<T> {
         let now = Instant::now();
         let ticked = self
             .lock()
-            .tick(now, settings.boundary, settings.server_idle);
+            .tick(now, settings.boundary, settings.server_idle, self.parks());
         for (key, mut sequence) in ticked.expired {
             self.expire(&key, &mut sequence);
         }

@@ -7,6 +7,7 @@ use triton_options::{OptionValue as _, ReplayOverflow, SEQUENCE_RECOVERY, Sequen
 
 use super::history::{History, Kept};
 use super::key_sequence::{KeySequence, LossCause};
+use super::standing::EarlierRows;
 use super::{SequenceKey, SequenceTransport, Shared};
 use crate::metrics::SequenceEvent;
 use crate::{Error, ErrorKind, packed_row, retry};
@@ -53,7 +54,7 @@ impl<T: SequenceTransport> Shared<T> {
                 let id = self.id_of(sequence);
                 self.fail(sequence);
                 let error = Error::new(ErrorKind::SequenceLost, message);
-                Err(error.in_sequence(Some(id)).at_row(sequence.rows))
+                Err(error.in_sequence(id).at_row(sequence.rows))
             }
             Recovery::Restart => {
                 warn!(
@@ -79,7 +80,8 @@ impl<T: SequenceTransport> Shared<T> {
         let lost = self.id_of(sequence);
         let history = std::mem::replace(&mut sequence.history, History::Outgrown);
         let replayed = match &history {
-            History::Kept(kept) => self.replay_rows(key, sequence, kept).await,
+            History::Kept(kept) => self.replay_kept(key, sequence, kept).await,
+            History::Carried(earlier) => self.replay_carried(key, sequence, earlier).await,
             History::NotKept | History::Outgrown => Ok(()),
         };
         sequence.history = history;
@@ -106,7 +108,27 @@ impl<T: SequenceTransport> Shared<T> {
         }
     }
 
-    async fn replay_rows(
+    /// Sends the rows that the row to be answered carries.
+    async fn replay_carried(
+        &self,
+        key: &SequenceKey,
+        sequence: &mut KeySequence,
+        earlier: &EarlierRows,
+    ) -> Result<(), ReplayFailure> {
+        sequence.counter = self.take_counter(key);
+        let mut sent_rows = 0;
+        for row in earlier.rows() {
+            let sent = self.send(key, sequence, &row, sent_rows, sent_rows == 0, false);
+            sent.await.map_err(ReplayFailure::NotSent)?;
+            sent_rows += 1;
+            self.count.metrics.replayed_rows.increment(1);
+        }
+        // Not before all of them were answered: a sequence without rows would start anew.
+        sequence.rows = sent_rows;
+        Ok(())
+    }
+
+    async fn replay_kept(
         &self,
         key: &SequenceKey,
         sequence: &mut KeySequence,
@@ -152,7 +174,9 @@ impl<T: SequenceTransport> Shared<T> {
             &sequence.history,
             self.settings.overflow,
         ) {
-            (SequenceRecovery::Replay, History::Kept(_), _) => Recovery::Replay,
+            (SequenceRecovery::Replay, History::Kept(_) | History::Carried(_), _) => {
+                Recovery::Replay
+            }
             (SequenceRecovery::Replay, _, ReplayOverflow::Restart)
             | (SequenceRecovery::Restart, _, _) => Recovery::Restart,
             _ => Recovery::Fail,
@@ -168,9 +192,11 @@ impl<T: SequenceTransport> Shared<T> {
     ) {
         self.event(match cause {
             LossCause::Uncertain => SequenceEvent::Uncertain,
-            LossCause::Forgotten | LossCause::Idle | LossCause::Restored => {
-                SequenceEvent::Forgotten
-            }
+            LossCause::Gap { .. } => SequenceEvent::Gap,
+            LossCause::Forgotten
+            | LossCause::Idle
+            | LossCause::Restored
+            | LossCause::Unanswered => SequenceEvent::Forgotten,
         });
         macro_rules! tell {
             ($level:ident) => {

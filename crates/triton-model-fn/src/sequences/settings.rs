@@ -35,6 +35,8 @@ pub(crate) struct SequenceSettings {
     pub(super) recovery: SequenceRecovery,
     pub(super) overflow: ReplayOverflow,
     pub(super) history: Option<HistoryLimits>,
+    /// Whether each row says which number it has among those of its key.
+    pub(super) positions: bool,
     /// Whether a key that is not known here may have had rows in an earlier attempt.
     pub(super) may_lack_rows: bool,
     pub(super) display: KeyDisplay,
@@ -75,9 +77,11 @@ impl SequenceSettings {
             );
             return Err(Error::new(ErrorKind::Mismatch, message));
         }
+        let carried = options.sequence_history_columns.is_some();
+        let positions = carried || options.sequence_position_column.is_some();
         let boundary = match given {
             Some(given) => Some(given.get()),
-            None if source.bounded => None,
+            None if source.bounded || positions => None,
             None => server_idle.map(|idle| idle * 3 / 4),
         };
         let replays = options.sequence_recovery == SequenceRecovery::Replay;
@@ -88,12 +92,13 @@ impl SequenceSettings {
             max_open: max_open(options, config, subtask),
             recovery: options.sequence_recovery,
             overflow: options.sequence_replay_overflow,
-            history: replays.then(|| HistoryLimits {
+            history: (replays && !carried).then(|| HistoryLimits {
                 rows: options.sequence_replay_limit.get() as usize,
                 bytes: options.sequence_replay_max_bytes.get() as usize,
                 digests: options.sequence_replay_compare,
             }),
-            may_lack_rows: source.without_state && subtask.attempt() > 0,
+            positions,
+            may_lack_rows: source.without_state && subtask.attempt() > 0 && !positions,
             display: KeyDisplay::new(options.sequence_key_redacted),
             columns: schema
                 .inputs

@@ -34,6 +34,9 @@ pub(crate) struct StoredSequence {
     pub(crate) sequence_id: String,
     /// How many of its rows were answered.
     pub(crate) rows: u64,
+    /// The number that the last row of its key had; 0 where rows have none.
+    #[serde(default)]
+    pub(crate) position: u64,
     /// Whether its next answer has to be marked: the sequence goes on without its earlier rows.
     pub(crate) marked: bool,
     pub(crate) history: StoredHistory,
@@ -182,6 +185,7 @@ mod tests {
             key: key.to_owned(),
             sequence_id: "job-0-7".to_owned(),
             rows: 2,
+            position: 3,
             marked: false,
             history,
         };

@@ -4,7 +4,7 @@ use serde_bytes::ByteBuf;
 use tokio::time::Instant;
 
 use super::history::{History, Kept};
-use super::key_sequence::{KeySequence, Loss, LossCause};
+use super::key_sequence::{KeySequence, Loss, LossCause, LostId};
 use super::snapshot::{SequenceSnapshot, StoredHistory, StoredSequence};
 use super::{KeyedSequences, SequenceKey, SequenceTransport, Shared};
 use crate::{Error, ErrorKind, packed_row};
@@ -75,12 +75,14 @@ impl<T: SequenceTransport> Shared<T> {
         let reported = sequence.loss.as_ref().is_some_and(|loss| loss.reported);
         StoredSequence {
             key: key.as_str().to_owned(),
-            sequence_id: self.id_of(sequence),
+            sequence_id: self.id_of(sequence).unwrap_or_default(),
             // A row has failed because of the loss: what comes next starts anew.
             rows: if reported { 0 } else { sequence.rows },
+            position: sequence.position,
             marked: sequence.marked,
             history: match &sequence.history {
-                History::NotKept => StoredHistory::NotKept,
+                // A sequence at rest has no row that could carry others.
+                History::NotKept | History::Carried(_) => StoredHistory::NotKept,
                 History::Outgrown => StoredHistory::Outgrown,
                 History::Kept(kept) => StoredHistory::Rows {
                     rows: kept.rows.iter().map(|row| ByteBuf::from(&**row)).collect(),
@@ -121,10 +123,14 @@ impl<T: SequenceTransport> Shared<T> {
             counter: 0,
             place: None,
             loss: Some(Loss {
-                restored_id: Some(stored.sequence_id.into()),
+                id: match stored.sequence_id.is_empty() {
+                    true => LostId::Unknown,
+                    false => LostId::Restored(stored.sequence_id.into()),
+                },
                 ..Loss::new(LossCause::Restored)
             }),
             rows: stored.rows,
+            position: stored.position,
             marked: stored.marked,
             history,
             idle_since: std::time::Duration::ZERO,

@@ -240,12 +240,14 @@ impl Table {
     /// Ends what has been idle for too long, and gives places back.
     ///
     /// `boundary` is the time after which a key's next row belongs to a new sequence, `server`
-    /// the time after which the server drops a sequence.
+    /// the time after which the server drops a sequence; `parks` says whether the latter stays
+    /// known here.
     pub(super) fn tick(
         &mut self,
         now: Instant,
         boundary: Option<Duration>,
         server: Option<Duration>,
+        parks: bool,
     ) -> Ticked {
         let reading = self.clock.read(now);
         let later = self.releasing.split_off(&(now, u64::MAX));
@@ -272,9 +274,11 @@ impl Table {
                 ticked.expired.push((key, sequence));
             } else {
                 // Its rows may well go on: what they go on with is a question of recovery.
-                sequence.loss = Some(Loss::new(LossCause::Idle));
-                sequence.place = None;
-                self.parked.insert(key.clone(), sequence);
+                if parks {
+                    sequence.loss = Some(Loss::new(LossCause::Idle));
+                    sequence.place = None;
+                    self.parked.insert(key.clone(), sequence);
+                }
                 ticked.forgotten.push(key);
             }
         }

@@ -13,6 +13,7 @@ use triton_options::TritonOptions;
 
 use super::{
     Answered, KeyedSequences, Row, SequenceKey, SequenceSettings, SequenceTransport, SourceTraits,
+    Standing,
 };
 use crate::row_codec::EncodedCell;
 use crate::tensor_plan::EncodedRow;
@@ -229,9 +230,21 @@ impl Running {
         number: i64,
         last: bool,
     ) -> oneshot::Receiver<Result<Answered, Error>> {
+        self.hand_over(key, number, last, None)
+    }
+
+    /// Hands over a row that says something of its place.
+    pub(super) fn hand_over(
+        &self,
+        key: i64,
+        number: i64,
+        last: bool,
+        standing: Option<Standing>,
+    ) -> oneshot::Receiver<Result<Answered, Error>> {
         let row = Row {
             encoded: Ok(row(value(key, number))),
             last,
+            standing,
         };
         self.sequences
             .submit(&SequenceKey::new(&key.to_string()), row)
@@ -247,7 +260,7 @@ pub(super) fn value(key: i64, number: i64) -> i64 {
     key * 1_000_000 + number
 }
 
-fn row(value: i64) -> EncodedRow {
+pub(super) fn row(value: i64) -> EncodedRow {
     let data = BytesMut::from(&value.to_le_bytes()[..]);
     let shape = vec![1];
     EncodedRow::new(vec![EncodedCell { shape, data }])

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, debug, debug_span, warn};
-use triton_client::Sequence;
+use triton_client::{ErrorKind as ClientErrorKind, Sequence};
 use triton_options::SEQUENCE_MAX_OPEN;
 
 use super::history::History;
-use super::key_sequence::{KeySequence, Loss, Place};
+use super::key_sequence::{KeySequence, Loss, LostId, Place};
 use super::recovery::{Recoveries, Recovery, cause};
 use super::{Answered, Row, SequenceKey, SequenceTransport, Shared};
 use crate::metrics::SequenceEvent;
@@ -77,6 +77,11 @@ async fn work<T: SequenceTransport>(shared: &Shared<T>, key: &SequenceKey) {
     std::mem::forget(working);
 }
 
+fn is_refused(error: &Error) -> bool {
+    let kind = error.client_error().map(triton_client::Error::kind);
+    error.kind() == ErrorKind::Call && kind == Some(ClientErrorKind::Rejected)
+}
+
 struct Working<'a, T: SequenceTransport> {
     shared: &'a Shared<T>,
     key: &'a SequenceKey,
@@ -103,6 +108,10 @@ impl<T: SequenceTransport> Shared<T> {
             self.expire(key, sequence);
             *held = None;
         }
+        let position = row.standing.as_ref().map(|standing| standing.position);
+        if let Some(standing) = row.standing {
+            self.take_standing(key, held, standing);
+        }
         let result = match &row.encoded {
             Ok(encoded) => self.answer_encoded(key, held, encoded, row.last).await,
             Err(error) => Err(error.clone()),
@@ -119,6 +128,15 @@ impl<T: SequenceTransport> Shared<T> {
             self.event(SequenceEvent::Abandoned);
             self.let_go(sequence);
             *held = None;
+        }
+        if let Some(position) = position {
+            let unanswered = match (&row.encoded, &result) {
+                // A row that was never sent, or that the server found fault with, is no part of
+                // the sequence.
+                (Ok(_), Err(error)) => !is_refused(error),
+                _ => false,
+            };
+            self.remember_position(key, held, position, unanswered);
         }
         result.map_err(|error| error.of_key(self.settings.display.show(key)))
     }
@@ -242,7 +260,7 @@ impl<T: SequenceTransport> Shared<T> {
         if sequence.rows == 0 {
             self.event(SequenceEvent::Started);
         }
-        let sequence_id = self.id_of(sequence);
+        let sequence_id = self.ids.text(sequence.counter);
         if ends {
             debug!(
                 key = self.settings.display.show(key),
@@ -274,6 +292,7 @@ impl<T: SequenceTransport> Shared<T> {
             loss: None,
             rows: 0,
             marked: self.may_lack_rows(key),
+            position: 0,
             history: History::new(self.settings.history),
             idle_since: Duration::ZERO,
             last_sent: now,
@@ -320,12 +339,12 @@ impl<T: SequenceTransport> Shared<T> {
         self.ids.take(Some(&shown))
     }
 
-    /// The ID the sequence has, or had in the run that it was restored from.
-    pub(super) fn id_of(&self, sequence: &KeySequence) -> String {
-        let restored = sequence
-            .loss
-            .as_ref()
-            .and_then(|loss| loss.restored_id.as_deref());
-        restored.map_or_else(|| self.ids.text(sequence.counter), str::to_owned)
+    /// The ID the sequence has, or had in the run that it was restored from, if it is known.
+    pub(super) fn id_of(&self, sequence: &KeySequence) -> Option<String> {
+        match sequence.loss.as_ref().map_or(&LostId::Own, |loss| &loss.id) {
+            LostId::Own => Some(self.ids.text(sequence.counter)),
+            LostId::Restored(id) => Some(id.to_string()),
+            LostId::Unknown => None,
+        }
     }
 }

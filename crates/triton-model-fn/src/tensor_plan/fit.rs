@@ -20,7 +20,7 @@ pub(super) struct Side<'a> {
 
 impl Side<'_> {
     pub(super) fn tensor_name<'a>(&'a self, column: &'a Column) -> &'a str {
-        let named = self.names.and_then(|names| names.tensor(&column.name));
+        let named = self.names.and_then(|names| names.get(&column.name));
         named.unwrap_or(&column.name)
     }
 

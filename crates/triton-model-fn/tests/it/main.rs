@@ -15,6 +15,7 @@ mod keyed;
 mod monitoring;
 mod predict;
 mod requests;
+mod row_positions;
 mod sequence_recovery;
 mod sequences;
 mod types;

@@ -4,8 +4,10 @@ use super::rule;
 use crate::definitions::ReadValues;
 use crate::{
     ColumnNames, MAX_SEQUENCE_ID_BYTES, OptionError, OptionMap, SEQUENCE_END, SEQUENCE_END_COLUMN,
-    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_KEY, SEQUENCE_START,
-    SequenceBase, SequenceIdScope, SequenceIds, SequenceMode, value,
+    SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE,
+    SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_POSITION_COLUMN, SEQUENCE_RECOVERY,
+    SEQUENCE_REPLAY_COMPARE, SEQUENCE_START, SequenceBase, SequenceIdScope, SequenceIds,
+    SequenceMode, SequenceRecovery, value,
 };
 
 /// Works out the sequence mode; without one, an error was recorded.
@@ -46,7 +48,10 @@ pub(super) fn mode(
             match key {
                 Some(key) => {
                     no_flags_beside_keys(&flags, errors);
-                    errors.extend(end_column_beside_key(read, key));
+                    errors.extend(columns_beside_key(read, key));
+                    errors.extend(position_beside_time(read));
+                    errors.extend(history_without_replay(read));
+                    errors.extend(history_beside_digests(read));
                 }
                 None => no_false_flags(&flags, errors),
             }
@@ -121,16 +126,85 @@ fn no_flags_beside_keys(flags: &[Flag<'_>], errors: &mut Vec<OptionError>) {
     }
 }
 
-fn end_column_beside_key(read: &ReadValues, key: &ColumnNames) -> Option<OptionError> {
-    let end = read.sequence_end_column.as_ref()?.as_deref()?;
-    key.iter().any(|column| column == end).then(|| {
+fn columns_beside_key(read: &ReadValues, key: &ColumnNames) -> Vec<OptionError> {
+    let named = [
+        (
+            SEQUENCE_END_COLUMN.key(),
+            &read.sequence_end_column,
+            "what ends a sequence",
+        ),
+        (
+            SEQUENCE_POSITION_COLUMN.key(),
+            &read.sequence_position_column,
+            "what counts the rows of a sequence",
+        ),
+    ];
+    let named = named
+        .into_iter()
+        .filter_map(|(option, column, what)| Some((option, column.as_ref()?.as_deref()?, what)));
+    named
+        .filter(|(_, column, _)| key.iter().any(|name| name == *column))
+        .map(|(option, column, what)| {
+            rule(
+                &[option, SEQUENCE_KEY.key()],
+                format!(
+                    "option '{option}' names the column '{column}', which '{}' names too: {what} \
+                     cannot be what tells sequences apart",
+                    SEQUENCE_KEY.key()
+                ),
+            )
+        })
+        .collect()
+}
+
+fn position_beside_time(read: &ReadValues) -> Option<OptionError> {
+    read.sequence_idle_timeout.as_ref()?.as_ref()?;
+    let position = read.sequence_position_column.as_ref()?.is_some();
+    let option = match position {
+        true => SEQUENCE_POSITION_COLUMN.key(),
+        false => {
+            read.sequence_history_columns.as_ref()?.as_ref()?;
+            SEQUENCE_HISTORY_COLUMNS.key()
+        }
+    };
+    Some(rule(
+        &[SEQUENCE_IDLE_TIMEOUT.key(), option],
+        format!(
+            "option '{}' is set beside '{option}': a row's number says whether it starts a \
+             sequence, so time cannot say it too; leave '{0}' out",
+            SEQUENCE_IDLE_TIMEOUT.key()
+        ),
+    ))
+}
+
+fn history_without_replay(read: &ReadValues) -> Option<OptionError> {
+    read.sequence_history_columns.as_ref()?.as_ref()?;
+    (read.sequence_recovery? != SequenceRecovery::Replay).then(|| {
         rule(
-            &[SEQUENCE_END_COLUMN.key(), SEQUENCE_KEY.key()],
+            &[SEQUENCE_HISTORY_COLUMNS.key(), SEQUENCE_RECOVERY.key()],
             format!(
-                "option '{}' names the column '{end}', which '{}' names too: what ends a sequence \
-                 cannot be what tells sequences apart",
-                SEQUENCE_END_COLUMN.key(),
-                SEQUENCE_KEY.key()
+                "option '{}' is set but '{}' is not 'replay': nothing else would use the rows; \
+                 set '{1}' to 'replay'",
+                SEQUENCE_HISTORY_COLUMNS.key(),
+                SEQUENCE_RECOVERY.key()
+            ),
+        )
+    })
+}
+
+fn history_beside_digests(read: &ReadValues) -> Option<OptionError> {
+    read.sequence_history_columns.as_ref()?.as_ref()?;
+    read.sequence_replay_compare?.then(|| {
+        rule(
+            &[
+                SEQUENCE_REPLAY_COMPARE.key(),
+                SEQUENCE_HISTORY_COLUMNS.key(),
+            ],
+            format!(
+                "option '{}' is true beside '{}': nothing of earlier rows is kept that answers \
+                 could be compared with; leave '{0}' out",
+                SEQUENCE_REPLAY_COMPARE.key(),
+                SEQUENCE_HISTORY_COLUMNS.key()
             ),
         )
     })
@@ -294,6 +368,26 @@ mod tests {
         insta::assert_snapshot!(message(&[("sequence-id", "job"), AUTO, key, flag]), @"option 'sequence-end' is set beside 'sequence-key': the first row of each key's sequence starts it and its last one ends it, so leave 'sequence-end' out");
         let end = ("sequence-end-column", "sensor");
         insta::assert_snapshot!(message(&[("sequence-id", "job"), AUTO, key, end]), @"option 'sequence-end-column' names the column 'sensor', which 'sequence-key' names too: what ends a sequence cannot be what tells sequences apart");
+    }
+
+    #[test]
+    fn what_a_row_says_of_its_place_must_not_be_contradicted() {
+        let refused = |extra: &[(&str, &str)]| {
+            let key = [("sequence-id", "job"), AUTO, ("sequence-key", "sensor")];
+            message(&[&key, extra].concat())
+        };
+        let (position, history) = (
+            ("sequence-position-column", "n"),
+            ("sequence-history-columns", "x:xs"),
+        );
+        let replay = ("sequence-recovery", "replay");
+        let idle = ("sequence-idle-timeout", "1 s");
+        insta::assert_snapshot!(refused(&[("sequence-position-column", "sensor")]), @"option 'sequence-position-column' names the column 'sensor', which 'sequence-key' names too: what counts the rows of a sequence cannot be what tells sequences apart");
+        insta::assert_snapshot!(refused(&[position, idle]), @"option 'sequence-idle-timeout' is set beside 'sequence-position-column': a row's number says whether it starts a sequence, so time cannot say it too; leave 'sequence-idle-timeout' out");
+        insta::assert_snapshot!(refused(&[history, replay, idle]), @"option 'sequence-idle-timeout' is set beside 'sequence-history-columns': a row's number says whether it starts a sequence, so time cannot say it too; leave 'sequence-idle-timeout' out");
+        insta::assert_snapshot!(refused(&[history]), @"option 'sequence-history-columns' is set but 'sequence-recovery' is not 'replay': nothing else would use the rows; set 'sequence-recovery' to 'replay'");
+        let compare = ("sequence-replay-compare", "true");
+        insta::assert_snapshot!(refused(&[history, replay, compare]), @"option 'sequence-replay-compare' is true beside 'sequence-history-columns': nothing of earlier rows is kept that answers could be compared with; leave 'sequence-replay-compare' out");
     }
 
     #[test]

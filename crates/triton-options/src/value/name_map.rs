@@ -1,37 +1,44 @@
-//! Which tensor a column is, where the two have different names.
+//! Which other name a column has: that of the tensor it is, or of the column with its history.
 
 use super::pairs::{pairs, write_pair};
 use super::{InvalidValue, OptionValue};
 
-/// Columns and the tensors they are, in the order in which they were given.
+/// Columns and a name for each of them, in the order in which they were given.
 ///
 /// ```
 /// use triton_options::{NameMap, OptionValue};
 ///
 /// let names = NameMap::parse("reading:INPUT__0")?;
-/// assert_eq!(names.tensor("reading"), Some("INPUT__0"));
-/// assert_eq!(names.tensor("other"), None);
+/// assert_eq!(names.get("reading"), Some("INPUT__0"));
+/// assert_eq!(names.get("other"), None);
 /// # Ok::<(), triton_options::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NameMap(Vec<(String, String)>);
 
 impl NameMap {
-    /// The tensor named for `column`.
+    /// The name given for `column`.
     #[must_use]
-    pub fn tensor(&self, column: &str) -> Option<&str> {
+    pub fn get(&self, column: &str) -> Option<&str> {
         self.0
             .iter()
             .find(|(other, _)| other == column)
-            .map(|(_, tensor)| tensor.as_str())
+            .map(|(_, name)| name.as_str())
     }
 
-    /// Says which tensor a column is; what was said of either before is forgotten.
-    pub fn set(&mut self, column: impl Into<String>, tensor: impl Into<String>) {
-        let (column, tensor) = (column.into(), tensor.into());
+    /// Gives a column a name; what was said of either before is forgotten.
+    pub fn set(&mut self, column: impl Into<String>, name: impl Into<String>) {
+        let (column, name) = (column.into(), name.into());
         self.0
-            .retain(|(other, name)| *other != column && *name != tensor);
-        self.0.push((column, tensor));
+            .retain(|(other, before)| *other != column && *before != name);
+        self.0.push((column, name));
+    }
+
+    /// Every column and its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(column, name)| (column.as_str(), name.as_str()))
     }
 
     /// The columns that are named.
@@ -43,15 +50,15 @@ impl NameMap {
 impl OptionValue for NameMap {
     const TYPE_NAME: &'static str = "Map";
     const EXPECTED: &'static str =
-        "names such as 'column:TENSOR,other:TENSOR', no column and no tensor twice";
+        "pairs of names such as 'column:NAME,other:NAME', no name twice on either side";
 
     fn parse(text: &str) -> Result<Self, InvalidValue> {
         let pairs = pairs(text).ok_or_else(InvalidValue::of::<Self>)?;
-        for (index, (column, tensor)) in pairs.iter().enumerate() {
+        for (index, (column, name)) in pairs.iter().enumerate() {
             let repeated = pairs[..index]
                 .iter()
-                .any(|(other, name)| other == column || name == tensor);
-            if column.is_empty() || tensor.is_empty() || repeated {
+                .any(|(other, before)| other == column || before == name);
+            if column.is_empty() || name.is_empty() || repeated {
                 return Err(InvalidValue::of::<Self>());
             }
         }
@@ -62,7 +69,7 @@ impl OptionValue for NameMap {
         let pairs: Vec<String> = self
             .0
             .iter()
-            .map(|(column, tensor)| write_pair(column, tensor))
+            .map(|(column, name)| write_pair(column, name))
             .collect();
         pairs.join(",")
     }
@@ -73,12 +80,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_column_has_one_tensor_and_every_tensor_one_column() {
+    fn every_column_has_one_name_and_every_name_one_column() {
         let names = NameMap::parse("a:X, b : 'Y,Z'").unwrap();
-        assert_eq!(
-            (names.tensor("a"), names.tensor("b")),
-            (Some("X"), Some("Y,Z"))
-        );
+        assert_eq!((names.get("a"), names.get("b")), (Some("X"), Some("Y,Z")));
         assert_eq!(NameMap::parse(&names.canonical()), Ok(names));
         let mut names = NameMap::default();
         for (column, tensor) in [("a", "X"), ("b", "Y"), ("a", "Z"), ("c", "Y")] {

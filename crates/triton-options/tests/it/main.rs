@@ -108,6 +108,7 @@ fn every_type_says_what_it_expects() {
     sequence-id-scope: expected 'subtask' or 'run'
     sequence-max-length: expected a whole number from 1 to 4294967295
     sequence-idle-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    sequence-history-columns: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
     sequence-max-open: expected a whole number from 1 to 4294967295
     sequence-recovery: expected 'fail', 'restart' or 'replay'
     sequence-replay-limit: expected a whole number from 1 to 4294967295
@@ -120,8 +121,8 @@ fn every_type_says_what_it_expects() {
     compression: expected 'gzip' or 'deflate'
     auth-token: expected a text of printable ASCII, not empty
     custom-headers: expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes
-    input-names: expected names such as 'column:TENSOR,other:TENSOR', no column and no tensor twice
-    output-names: expected names such as 'column:TENSOR,other:TENSOR', no column and no tensor twice
+    input-names: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
+    output-names: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
     batch-size: expected a whole number from 1 to 4294967295
     batch-timeout: expected a duration such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
     max-in-flight: expected a whole number from 1 to 4294967295

@@ -84,6 +84,16 @@ final class TritonModelOptions {
                         "How long a key may be without a row before its sequence counts as over, so that its next row starts a new one. Time in which the server keeps rows waiting does not count. It must be shorter than the max_sequence_idle_microseconds of the model, of which three quarters are taken where nothing is given. Bounded input, such as a file, knows no such time unless it is given."));
         OPTIONAL.add(
                 option(
+                        "sequence-position-column",
+                        null,
+                        "An input column with the number of the row among the rows of its key, from 1 on, as COUNT(*) over a window of the key gives it. Row 1 starts a sequence; every other one must follow the row before it. Where it does not, rows went elsewhere (to an attempt before a failover, or to another subtask) or came in another order, and the sequence counts as lost, for sequence-recovery to deal with. Time then ends no sequence."));
+        OPTIONAL.add(
+                option(
+                        "sequence-history-columns",
+                        null,
+                        "For every input column that is no key the ARRAY column with its values in the rows of the key so far, this row's value last, as ARRAY_AGG over a window of the key gives them: reading:readings. A lost sequence is then replayed from the row that comes next, after a failover of the whole engine, too, and no rows are kept in memory for it. The arrays must reach back to the beginning of the sequence. Unless sequence-position-column is given, their length is the row's number. Needs sequence-recovery to be replay."));
+        OPTIONAL.add(
+                option(
                         "sequence-max-open",
                         null,
                         "The most sequences that a subtask has open at once; further keys wait for one to end. Where nothing is given, the subtasks share what the model can keep: its max_candidate_sequences, or its number of slots with the direct strategy. The server itself would hold further sequences back without any limit or error."));
