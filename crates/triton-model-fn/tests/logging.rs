@@ -66,6 +66,15 @@ async fn open(
     extra: &[(&str, &str)],
     schema: Schema,
 ) -> InferenceFunction {
+    open_in(Subtask::new(1, 2, 3).unwrap(), server, extra, schema).await
+}
+
+async fn open_in(
+    subtask: Subtask,
+    server: &EmbeddedTriton,
+    extra: &[(&str, &str)],
+    schema: Schema,
+) -> InferenceFunction {
     let endpoint = server.endpoint();
     let common = [
         ("endpoint", endpoint.as_str()),
@@ -74,7 +83,7 @@ async fn open(
     ];
     let options = TritonOptions::parse(common.iter().chain(extra).copied()).unwrap();
     let function = InferenceFunction::new(options, schema).unwrap();
-    function.open(Subtask::new(1, 2, 3).unwrap()).await.unwrap();
+    function.open(subtask).await.unwrap();
     function
 }
 
@@ -141,4 +150,45 @@ async fn a_sequence_is_logged_with_its_key_unless_that_is_redacted() {
             "#),
         }
     }
+}
+
+#[tokio::test]
+async fn rows_of_a_key_that_go_astray_are_told_of() {
+    let log = Log::begin();
+    let server = EmbeddedTriton::start().unwrap();
+    let extra = [
+        ("sequence-id", "astray"),
+        ("sequence-key", "sensor"),
+        ("sequence-position-column", "n"),
+        ("sequence-recovery", "restart"),
+    ];
+    let schema = Schema {
+        inputs: vec![
+            Column::new("sensor", DataType::String),
+            Column::new("value", DataType::Integer),
+            Column::new("n", DataType::BigInt),
+        ],
+        outputs: vec![Column::new("sum", DataType::Integer)],
+    };
+    let mut functions = Vec::new();
+    for index in 0..2 {
+        let subtask = Subtask::new(index, 2, 0).unwrap().in_job("a1").unwrap();
+        functions.push(open_in(subtask, &server, &extra, schema.clone()).await);
+    }
+    for number in 1..=4 {
+        let sensor = Value::String("lost-sheep".into());
+        let row = [sensor, Value::Integer(1), Value::BigInt(number)];
+        let function = &functions[usize::from(number == 3)];
+        function.predict(&row).await.unwrap();
+    }
+    for function in &functions {
+        function.close().await.unwrap();
+    }
+    let lines = log.lines(&server, "lost-sheep");
+    let warnings = lines.lines().filter(|line| line.contains("WARN"));
+    insta::assert_snapshot!(warnings.collect::<Vec<_>>().join("\n"), @r#"
+    WARN triton_model_fn::sequences: rows of one key reach two subtasks, and neither sees those of the other: their answers are wrong; partition the rows by the columns of 'sequence-key' before they come here key="lost-sheep" subtask=1 other=0
+    WARN triton_model_fn::sequences::recovery: the sequence starts again without its earlier rows key="lost-sheep" rows=2 cause=row 3 of the key came, and those before it are not known here subtask=1 attempt=0
+    WARN triton_model_fn::sequences::recovery: the sequence starts again without its earlier rows key="lost-sheep" lost="astray-0-0" rows=3 cause=row 4 of the key came, and the last one seen here was row 2 subtask=0 attempt=0
+    "#);
 }

@@ -88,6 +88,44 @@ fn a_column_says_where_a_sequence_ends() {
 }
 
 #[test]
+fn a_row_that_does_not_follow_is_marked_or_rebuilt_from_its_history() {
+    let files = Files::new();
+    let position = ", 'sequence-position-column' = 'n'";
+    let restart = format!("{position}, 'sequence-recovery' = 'restart'");
+    let replay = format!(
+        "{position}, 'sequence-recovery' = 'replay', 'sequence-history-columns' = 'value:values'"
+    );
+    let input = files.write(
+        "input.csv",
+        "user,value,n,values\na,1,1,[1]\na,2,2,\"[1,2]\"\na,4,4,\"[1,2,3,4]\"\na,5,5,\"[1,2,3,4,5]\"\n",
+    );
+    let scored = |options: &str| {
+        let statement = accumulate(options).replace(
+            "OUTPUT (sum INT)",
+            "OUTPUT (sum INT, sequence_restarted BOOLEAN)",
+        );
+        let model = files.write("model.sql", &statement);
+        let run = triton(&["predict", &model, &input, "-O", "endpoint=embedded"]);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        run.stdout
+    };
+    insta::assert_snapshot!(scored(&restart), @r#"
+    user,value,n,values,sum,sequence_restarted
+    a,1,1,[1],1,false
+    a,2,2,"[1,2]",3,false
+    a,4,4,"[1,2,3,4]",4,true
+    a,5,5,"[1,2,3,4,5]",9,false
+    "#);
+    insta::assert_snapshot!(scored(&replay), @r#"
+    user,value,n,values,sum,sequence_restarted
+    a,1,1,[1],1,false
+    a,2,2,"[1,2]",3,false
+    a,4,4,"[1,2,3,4]",10,false
+    a,5,5,"[1,2,3,4,5]",15,false
+    "#);
+}
+
+#[test]
 fn a_key_column_that_is_not_there_is_named() {
     let files = Files::new();
     let model = files.write("model.sql", &accumulate(""));

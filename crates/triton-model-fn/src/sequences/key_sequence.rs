@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::history::History;
+use super::owners::Owned;
 use crate::metrics::SequenceMetrics;
 
 /// The sequence of a key, from its first row until it ends.
@@ -31,6 +32,8 @@ pub(super) struct KeySequence {
     pub(super) idle_since: Duration,
     /// When the last request was sent.
     pub(super) last_sent: Instant,
+    /// Notes that the key is this subtask's, for as long as the sequence is known here.
+    pub(super) _owned: Option<Owned>,
 }
 
 /// A sequence that the server has lost, or may have spoilt.

@@ -11,6 +11,7 @@ mod history;
 mod idle_clock;
 mod key;
 mod key_sequence;
+mod owners;
 mod placing;
 #[cfg(test)]
 mod property_tests;
@@ -38,6 +39,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, timeout_at};
 use tracing::{debug, warn};
+use triton_options::SEQUENCE_KEY;
 
 pub(crate) use self::columns::{ModelColumns, SequenceColumns};
 pub(crate) use self::key::SequenceKey;
@@ -48,6 +50,7 @@ pub(crate) use self::transport::{ModelTransport, SequenceTransport};
 
 use self::idle_clock::IdleClock;
 use self::key_sequence::{KeySequence, LossCause, OpenCount};
+use self::owners::{Owned, Owners};
 use self::table::{Submitted, Table, Waiting};
 use crate::id_source::IdSource;
 use crate::metrics::SequenceEvent;
@@ -95,6 +98,8 @@ struct Shared<T> {
     /// The places for open sequences.
     places: Arc<Semaphore>,
     count: Arc<OpenCount>,
+    /// Which subtask has which key, where it is known which ones belong together.
+    owners: Option<Arc<Owners>>,
 }
 
 impl<T: SequenceTransport> KeyedSequences<T> {
@@ -113,6 +118,7 @@ impl<T: SequenceTransport> KeyedSequences<T> {
             ready: Semaphore::new(0),
             places: Arc::new(Semaphore::new(settings.max_open)),
             count: Arc::new(count),
+            owners: open.subtask.job().map(Owners::of_job),
             settings,
             ids,
             open,
@@ -215,6 +221,27 @@ impl<T: SequenceTransport> Shared<T> {
         if self.settings.may_lack_rows {
             self.lock().whole_keys.insert(key, 0);
         }
+    }
+
+    /// Notes whose the key is from now on, and warns where it is another subtask's as well.
+    fn own(&self, key: &SequenceKey) -> Option<Owned> {
+        let subtask = self.open.subtask.index();
+        let owned = self.owners.as_ref()?.own(key, subtask);
+        owned
+            .inspect_err(|other| {
+                if self.lock().owners_warned.may_warn(Instant::now()) {
+                    warn!(
+                        key = self.settings.display.show(key),
+                        subtask,
+                        other,
+                        "rows of one key reach two subtasks, and neither sees those of the other: \
+                         their answers are wrong; partition the rows by the columns of '{}' \
+                         before they come here",
+                        SEQUENCE_KEY.key()
+                    );
+                }
+            })
+            .ok()
     }
 
     fn event(&self, event: SequenceEvent) {

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
-use triton_options::{OptionValue as _, SEQUENCE_RECOVERY};
+use tracing::debug;
 
 use super::history::History;
 use super::key_sequence::{KeySequence, Loss, LossCause, LostId};
-use super::recovery::Recovery;
 use super::{SequenceKey, SequenceTransport, Shared, Standing};
 use crate::metrics::SequenceEvent;
 
@@ -67,7 +65,7 @@ impl<T: SequenceTransport> Shared<T> {
             last,
             found: position,
         };
-        let sequence = held.get_or_insert_with(|| Box::new(begun_elsewhere()));
+        let sequence = held.get_or_insert_with(|| Box::new(self.begun_elsewhere(key)));
         let loss = Loss::new(cause);
         let id = sequence.loss.take().map_or(LostId::Own, |known| known.id);
         sequence.loss = Some(Loss { id, ..loss });
@@ -103,46 +101,36 @@ impl<T: SequenceTransport> Shared<T> {
         }
     }
 
-    fn report_gap(&self, key: &SequenceKey, sequence: &KeySequence, cause: LossCause) {
-        self.event(SequenceEvent::Gap);
-        macro_rules! tell {
-            ($level:ident) => {
-                $level!(
-                    key = self.settings.display.show(key),
-                    sequence_id = self.id_of(sequence),
-                    %cause,
-                    subtask = self.open.subtask.index(),
-                    attempt = self.open.subtask.attempt(),
-                    recovery = self.settings.recovery.canonical(),
-                    "a row does not follow the one before it: that is so after a failover, and \
-                     where rows of one key reach several subtasks or come out of order ('{}' says \
-                     what is done)",
-                    SEQUENCE_RECOVERY.key()
-                )
-            };
-        }
-        // What a replay mends shows in no answer.
-        match self.recovery(sequence) {
-            Recovery::Replay => tell!(info),
-            Recovery::Fail | Recovery::Restart => tell!(warn),
+    /// A sequence of which nothing is known here.
+    fn begun_elsewhere(&self, key: &SequenceKey) -> KeySequence {
+        KeySequence {
+            counter: 0,
+            place: None,
+            loss: Some(Loss {
+                id: LostId::Unknown,
+                ..Loss::new(LossCause::Gap { last: 0, found: 0 })
+            }),
+            rows: 0,
+            position: 0,
+            marked: false,
+            history: History::NotKept,
+            idle_since: Duration::ZERO,
+            last_sent: Instant::now(),
+            _owned: self.own(key),
         }
     }
-}
 
-/// A sequence of which nothing is known here.
-fn begun_elsewhere() -> KeySequence {
-    KeySequence {
-        counter: 0,
-        place: None,
-        loss: Some(Loss {
-            id: LostId::Unknown,
-            ..Loss::new(LossCause::Gap { last: 0, found: 0 })
-        }),
-        rows: 0,
-        position: 0,
-        marked: false,
-        history: History::NotKept,
-        idle_since: Duration::ZERO,
-        last_sent: Instant::now(),
+    fn report_gap(&self, key: &SequenceKey, sequence: &KeySequence, cause: LossCause) {
+        self.event(SequenceEvent::Gap);
+        // What is done about it, and how it shows in answers, is told by the recovery.
+        debug!(
+            key = self.settings.display.show(key),
+            sequence_id = self.id_of(sequence),
+            %cause,
+            subtask = self.open.subtask.index(),
+            attempt = self.open.subtask.attempt(),
+            "a row does not follow the one before it: that is so after a failover, and where rows \
+             of one key reach several subtasks or come out of order"
+        );
     }
 }

@@ -135,6 +135,8 @@ impl<T: SequenceTransport> Shared<T> {
             history,
             idle_since: std::time::Duration::ZERO,
             last_sent: Instant::now(),
+            // A key of a snapshot may never have another row here.
+            _owned: None,
         })
     }
 }

@@ -47,8 +47,10 @@ pub(super) struct Table {
     ready: VecDeque<SequenceKey>,
     /// How many workers have no key; never fewer than keys are ready.
     resting: usize,
-    /// When keys that wait for a place were last warned of.
-    warned: Option<Instant>,
+    /// Warnings of keys that wait for a place.
+    pub(super) waits_warned: Throttle,
+    /// Warnings of keys that another subtask has, too.
+    pub(super) owners_warned: Throttle,
     closed: bool,
 }
 
@@ -72,6 +74,24 @@ pub(super) struct Ticked {
     pub(super) forgotten: Vec<SequenceKey>,
 }
 
+/// When something was last warned of: a warning for each key would be a flood.
+#[derive(Debug, Default)]
+pub(super) struct Throttle(Option<Instant>);
+
+impl Throttle {
+    /// Whether it is time for another warning, which then counts as given.
+    pub(super) fn may_warn(&mut self, now: Instant) -> bool {
+        const PAUSE: Duration = Duration::from_secs(10);
+        let may = self
+            .0
+            .is_none_or(|warned| now.saturating_duration_since(warned) >= PAUSE);
+        if may {
+            self.0 = Some(now);
+        }
+        may
+    }
+}
+
 impl Table {
     pub(super) fn new(clock: IdleClock) -> Self {
         Self {
@@ -84,7 +104,8 @@ impl Table {
             busy: 0,
             ready: VecDeque::new(),
             resting: 0,
-            warned: None,
+            waits_warned: Throttle::default(),
+            owners_warned: Throttle::default(),
             closed: false,
         }
     }
@@ -218,18 +239,6 @@ impl Table {
     pub(super) fn release_at(&mut self, at: Instant, permit: OwnedSemaphorePermit) {
         self.released += 1;
         self.releasing.insert((at, self.released), permit);
-    }
-
-    /// Whether it is time for another warning of keys that wait: one for each would be a flood.
-    pub(super) fn may_warn(&mut self, now: Instant) -> bool {
-        const PAUSE: Duration = Duration::from_secs(10);
-        let may = self
-            .warned
-            .is_none_or(|warned| now.saturating_duration_since(warned) >= PAUSE);
-        if may {
-            self.warned = Some(now);
-        }
-        may
     }
 
     /// Refuses further rows; those that wait are still answered.

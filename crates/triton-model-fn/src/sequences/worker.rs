@@ -296,6 +296,7 @@ impl<T: SequenceTransport> Shared<T> {
             history: History::new(self.settings.history),
             idle_since: Duration::ZERO,
             last_sent: now,
+            _owned: self.own(key),
         })
     }
 
@@ -311,7 +312,7 @@ impl<T: SequenceTransport> Shared<T> {
         let permit = match timeout(LONG, &mut place).await {
             Ok(permit) => permit,
             Err(_) => {
-                if self.lock().may_warn(Instant::now()) {
+                if self.lock().waits_warned.may_warn(Instant::now()) {
                     warn!(
                         key = self.settings.display.show(key),
                         open = self.count.get(),
