@@ -68,6 +68,7 @@ public class TritonPredictFunction extends AsyncPredictFunction {
         description.writeInt(task.getAttemptNumber());
         description.writeText(names.get("<job_id>"));
         description.writeText(names.get("<operator_id>"));
+        description.writeText(names.get("<task_attempt_id>"));
         return description.toBytes();
     }
 
