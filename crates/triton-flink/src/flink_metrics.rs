@@ -75,6 +75,7 @@ pub(crate) static SHOWN: &[Shown] = &[
     sequences("sequencesReplayed", "replayed"),
     sequences("sequencesRestarted", "restarted"),
     sequences("sequencesFailed", "failed"),
+    sequences("sequenceGaps", "gap"),
     shown(
         "circuitBreakerState",
         Kind::Gauge,
