@@ -1,5 +1,6 @@
 //! What is written down about a running cluster, so that later commands find it.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -103,6 +104,20 @@ impl Cluster {
 
     pub(super) fn overview(&self) -> Result<Overview> {
         http::get(self.rest_port, "/overview")?.json()
+    }
+
+    /// The TaskManagers that the JobManager knows, each by a name that no other ever has.
+    pub(super) fn task_manager_ids(&self) -> Result<BTreeSet<String>> {
+        #[derive(Deserialize)]
+        struct TaskManagers {
+            taskmanagers: Vec<TaskManager>,
+        }
+        #[derive(Deserialize)]
+        struct TaskManager {
+            id: String,
+        }
+        let known: TaskManagers = http::get(self.rest_port, "/taskmanagers")?.json()?;
+        Ok(known.taskmanagers.into_iter().map(|one| one.id).collect())
     }
 }
 

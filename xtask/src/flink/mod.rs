@@ -5,13 +5,14 @@ mod cluster;
 mod install;
 mod start;
 mod stop;
+mod task_managers;
 mod version;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 
 use crate::command;
@@ -64,6 +65,10 @@ enum Task {
     },
     /// Stop the cluster
     Stop,
+    /// Kill a TaskManager as a crash would: of those that live, the one started first
+    KillTaskManager,
+    /// Start one more TaskManager, in the place of one that was killed
+    AddTaskManager,
     /// Show the running cluster; fail if there is none
     Status,
     /// Run the statements of an SQL file on the cluster
@@ -117,6 +122,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
                 println!("Flink is not running");
             }
         }
+        Task::KillTaskManager => flink.kill_task_manager(&instance)?,
+        Task::AddTaskManager => flink.add_task_manager(&instance)?,
         Task::Status => return flink.status(&instance),
         Task::Run {
             file,
@@ -137,7 +144,7 @@ fn yaml(pairs: &[String]) -> Result<Vec<String>> {
 }
 
 /// The clusters of test runs, which they start themselves.
-const TEST_INSTANCES: [&str; 2] = ["test", "test-older"];
+const TEST_INSTANCES: [&str; 3] = ["test", "test-older", "test-failover"];
 
 /// The folder under the target directory that holds Flink, the jars and the clusters.
 pub(crate) struct Flink {
@@ -193,6 +200,22 @@ impl Flink {
         Ok(())
     }
 
+    fn kill_task_manager(&self, instance: &Instance) -> Result<()> {
+        let _lock = instance.lock()?;
+        let killed = task_managers::kill_oldest(&expect_running(instance)?)?;
+        println!("killed the TaskManager {}", killed.pid);
+        Ok(())
+    }
+
+    fn add_task_manager(&self, instance: &Instance) -> Result<()> {
+        let _lock = instance.lock()?;
+        let mut cluster = expect_running(instance)?;
+        let flink = self.install(cluster.version)?;
+        let added = task_managers::add(&flink, instance, &mut cluster)?;
+        println!("started the TaskManager {}", added.pid);
+        Ok(())
+    }
+
     /// Fails (by its exit code) if the cluster does not run.
     fn status(&self, instance: &Instance) -> Result<ExitCode> {
         let Some(cluster) = running(instance)? else {
@@ -228,9 +251,7 @@ impl Flink {
         keep_going: bool,
         configuration: &[String],
     ) -> Result<ExitCode> {
-        let Some(cluster) = running(instance)? else {
-            bail!("Flink is not running; start it with `cargo xtask flink start`");
-        };
+        let cluster = expect_running(instance)?;
         let flink = self.install(cluster.version)?;
         let mut command = Command::new(flink.script("flink"));
         command.args(["run", "--class", "SqlRunner"]);
@@ -247,6 +268,11 @@ impl Flink {
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
     }
+}
+
+fn expect_running(instance: &Instance) -> Result<Cluster> {
+    let cluster = running(instance)?;
+    cluster.context("Flink is not running; start it with `cargo xtask flink start`")
 }
 
 fn running(instance: &Instance) -> Result<Option<Cluster>> {

@@ -16,10 +16,10 @@ use crate::process::Process;
 use crate::{interrupt, poll, ports};
 
 /// Three Java programs start one after the other, on a machine that may be busy.
-const TIME_TO_START: Duration = Duration::from_secs(120);
+pub(super) const TIME_TO_START: Duration = Duration::from_secs(120);
 
 const JOB_MANAGER: &str = "jobmanager";
-const TASK_MANAGER: &str = "taskmanager";
+pub(super) const TASK_MANAGER: &str = "taskmanager";
 
 /// How much of a log explains a failure.
 const LOG_LINES: usize = 40;
@@ -138,7 +138,7 @@ metrics.fetcher.update-interval: 500 ms
     Ok(())
 }
 
-fn launch(
+pub(super) fn launch(
     flink: &Installation,
     instance: &Instance,
     role: &str,

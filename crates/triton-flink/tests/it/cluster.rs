@@ -1,5 +1,6 @@
 //! A Flink cluster for tests: a JobManager and two TaskManagers with two slots each.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -10,13 +11,21 @@ use tokio::time::timeout;
 /// Starting Java's programs and running a few jobs takes far less, unless the machine is busy.
 const LIMIT: Duration = Duration::from_secs(180);
 
+/// What jobs print then stands in the logs, with the task and attempt that printed it.
+const PRINT_TO_LOGS: [&str; 4] = [
+    "-D",
+    "taskmanager.system-out.mode=LOG",
+    "-D",
+    "taskmanager.system-out.log.thread-name.enabled=true",
+];
+
 /// A cluster that is started when the first test needs it, and stopped by `cargo xtask test`.
 pub(crate) struct Cluster {
     instance: &'static str,
     /// Where its REST API is.
     pub(crate) address: String,
     /// Where its logs are.
-    pub(crate) logs: String,
+    logs: String,
     /// The jar for ADD JAR.
     pub(crate) provider: String,
     /// Each run is a Java program: two at once only take turns.
@@ -32,7 +41,7 @@ impl Cluster {
     }
 
     pub(crate) async fn start(instance: &'static str, arguments: &[&str]) -> Cluster {
-        let start = [&["start"], arguments].concat();
+        let start = [&["start"], &PRINT_TO_LOGS[..], arguments].concat();
         let (started, output) = xtask(instance, &start).await;
         assert!(started, "{output}");
         let (_, status) = xtask(instance, &["status"]).await;
@@ -75,9 +84,24 @@ impl Cluster {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{url}: {error}: {text}"))
     }
 
-    pub(crate) async fn stop(&self) {
-        let (stopped, output) = xtask(self.instance, &["stop"]).await;
-        assert!(stopped, "{output}");
+    /// What is in the logs of all TaskManagers, those included that were killed.
+    pub(crate) fn task_manager_logs(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.logs).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let logs = paths.filter(|path| path.to_string_lossy().contains("taskexecutor"));
+        let read = |path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+        logs.map(read).collect()
+    }
+
+    /// A folder that is gone when the cluster is stopped.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        Path::new(&self.logs).with_file_name("temporary")
+    }
+
+    /// Does something to the cluster, such as `stop`.
+    pub(crate) async fn xtask(&self, task: &str) {
+        let (succeeded, output) = xtask(self.instance, &[task]).await;
+        assert!(succeeded, "{output}");
     }
 }
 
@@ -115,13 +139,15 @@ impl Output {
             .collect()
     }
 
+    /// The jobs of the statements, in their order.
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = &str> {
+        let lines = self.text.lines();
+        lines.filter_map(|line| line.strip_prefix("job "))
+    }
+
     /// The job of the last statement.
     pub(crate) fn job(&self) -> &str {
-        let job = self
-            .text
-            .lines()
-            .rev()
-            .find_map(|line| line.strip_prefix("job "));
+        let job = self.jobs().last();
         job.unwrap_or_else(|| panic!("no job in\n{}", self.text))
     }
 }

@@ -6,32 +6,89 @@ use triton_test_support::live_endpoint;
 
 use crate::cluster::Cluster;
 
-const KEYS: u64 = 200;
-const ROWS_PER_KEY: u64 = 50;
+pub(crate) const KEYS: u64 = 200;
+pub(crate) const ROWS_PER_KEY: u64 = 50;
 
-/// The window brings the rows of a key to one subtask, in the order in which they came.
-pub(crate) fn statements(endpoint: &str, rows_per_second: u64) -> String {
-    let rows = KEYS * ROWS_PER_KEY;
+/// What the window hands over with each row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Carries {
+    Nothing,
+    /// Which row of its key it is.
+    Number,
+    /// The rows of its key so far.
+    History,
+}
+
+impl Carries {
+    /// The columns for that: how the model declares them, and how the view calls them.
+    fn columns(self) -> (&'static str, &'static str) {
+        match self {
+            Carries::Nothing => ("", ""),
+            Carries::Number => (", n BIGINT", ", n"),
+            Carries::History => (", history ARRAY<INT>", ", xs"),
+        }
+    }
+
+    fn option(self) -> &'static str {
+        match self {
+            Carries::Nothing => "",
+            Carries::Number => "'sequence-position-column' = 'n',",
+            Carries::History => "'sequence-history-columns' = 'value:history',",
+        }
+    }
+}
+
+/// Where the rows are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows {
+    pub(crate) per_second: u64,
+    pub(crate) carries: Carries,
+}
+
+/// A sequence for every key. The window brings the rows of a key to one subtask, in the order in
+/// which they came.
+///
+/// The names of what is created end with `suffix`; `options` are further ones of the model.
+pub(crate) fn statements(endpoint: &str, rows: Rows, suffix: &str, options: &str) -> String {
+    let count = KEYS * ROWS_PER_KEY;
+    let Rows {
+        per_second,
+        carries,
+    } = rows;
+    let (column, _) = carries.columns();
+    let option = carries.option();
     format!(
-        "CREATE TABLE source (i BIGINT, arrived AS PROCTIME()) WITH (
-           'connector' = 'datagen', 'number-of-rows' = '{rows}',
-           'rows-per-second' = '{rows_per_second}',
+        "CREATE TABLE source{suffix} (i BIGINT, arrived AS PROCTIME()) WITH (
+           'connector' = 'datagen', 'number-of-rows' = '{count}',
+           'rows-per-second' = '{per_second}',
            'fields.i.kind' = 'sequence', 'fields.i.start' = '0', 'fields.i.end' = '{}');
-         CREATE VIEW readings AS
-           SELECT CAST(i % {KEYS} AS STRING) AS sensor, CAST(i AS INT) AS x, arrived FROM source;
-         CREATE VIEW by_sensor AS
-           SELECT sensor, x, COUNT(*) OVER (
+         CREATE VIEW readings{suffix} AS
+           SELECT CAST(i % {KEYS} AS STRING) AS sensor, CAST(i AS INT) AS x, arrived
+           FROM source{suffix};
+         CREATE VIEW by_sensor{suffix} AS
+           SELECT sensor, x, COUNT(*) OVER so_far AS n, ARRAY_AGG(x) OVER so_far AS xs
+           FROM readings{suffix}
+           WINDOW so_far AS (
              PARTITION BY sensor ORDER BY arrived
-             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS n
-           FROM readings;
-         CREATE MODEL m INPUT (sensor STRING, `value` INT)
+             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);
+         CREATE MODEL m{suffix} INPUT (sensor STRING, `value` INT{column})
          OUTPUT (`sum` INT, correlation_id STRING, sequence_restarted BOOLEAN)
          WITH (
            'provider' = 'triton', 'endpoint' = '{endpoint}', 'model-name' = 'accumulate',
-           'sequence-id' = 'keyed', 'sequence-id-auto-increment' = 'true',
+           'sequence-id' = 'keyed{suffix}', 'sequence-id-auto-increment' = 'true',
            'sequence-key' = 'sensor', 'sequence-max-length' = '{ROWS_PER_KEY}',
-           'sequence-recovery' = 'replay');\n",
-        rows - 1
+           {option} {options});\n",
+        count - 1
+    )
+}
+
+/// The answers to all rows, with as many of them under way as there are keys.
+pub(crate) fn answers(carries: Carries, suffix: &str, output_mode: &str) -> String {
+    let (_, column) = carries.columns();
+    format!(
+        "ML_PREDICT(TABLE by_sensor{suffix}, MODEL m{suffix}, DESCRIPTOR(sensor, x{column}),
+           MAP['async', 'true', 'max-concurrent-operations', '{KEYS}',
+             'output-mode', '{output_mode}'])"
     )
 }
 
@@ -48,10 +105,16 @@ pub(crate) fn reference() -> BTreeMap<u64, u64> {
 
 #[tokio::test]
 async fn every_key_has_a_sequence_of_its_own() {
-    let query = "SELECT x, `sum`, sequence_restarted
-         FROM ML_PREDICT(TABLE by_sensor, MODEL m, DESCRIPTOR(sensor, x), MAP['async', 'true',
-           'max-concurrent-operations', '200', 'output-mode', 'ALLOW_UNORDERED']);";
-    let sql = statements(&live_endpoint(), 100_000) + query;
+    let rows = Rows {
+        per_second: 100_000,
+        carries: Carries::Nothing,
+    };
+    let recovery = "'sequence-recovery' = 'replay'";
+    let sql = format!(
+        "{}SELECT x, `sum`, sequence_restarted FROM {};",
+        statements(&live_endpoint(), rows, "", recovery),
+        answers(rows.carries, "", "ALLOW_UNORDERED")
+    );
     let output = Cluster::shared().await.run(&sql).await;
     assert!(output.succeeded, "{}", output.text);
     let rows = output.rows();

@@ -5,10 +5,15 @@
     reason = "a test ends where something unexpected comes"
 )]
 
+mod chains;
 mod cluster;
+mod failover;
 mod failures;
+mod job;
 mod keyed;
 mod older_flink;
+mod restarts;
 mod running_job;
 mod seed;
+mod triton_crash;
 mod types;

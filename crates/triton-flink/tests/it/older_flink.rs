@@ -13,5 +13,5 @@ async fn the_same_jar_serves_flink_2_2_from_its_lib() {
     let output = cluster.run_as_it_is(&statements).await;
     assert!(output.succeeded, "{}", output.text);
     seed::check(&output.rows());
-    cluster.stop().await;
+    cluster.xtask("stop").await;
 }

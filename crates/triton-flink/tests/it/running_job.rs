@@ -6,6 +6,7 @@ use serde_json::Value;
 use triton_test_support::live_endpoint;
 
 use crate::cluster::Cluster;
+use crate::job::wait_until;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -33,7 +34,7 @@ async fn flink_shows_metrics_and_logs_and_cancelling_ends_everything() {
         let found = cluster.get(&format!("{metrics}?get={prefix}.{name}")).await;
         found[0]["sum"].as_f64()
     };
-    wait_until("rows are counted", async || {
+    wait_until(LIMIT, "rows are counted", async || {
         value("successes").await.is_some_and(|rows| rows > 100.0)
     })
     .await;
@@ -44,18 +45,12 @@ async fn flink_shows_metrics_and_logs_and_cancelling_ends_everything() {
     let url = format!("{}/jobs/{job}?mode=cancel", cluster.address);
     let cancelled = reqwest::Client::new().patch(url).send().await.unwrap();
     assert!(cancelled.status().is_success());
-    wait_until("the job is cancelled", async || {
+    wait_until(LIMIT, "the job is cancelled", async || {
         cluster.get(&format!("/jobs/{job}")).await["state"] == "CANCELED"
     })
     .await;
 
-    let mut log = String::new();
-    for entry in std::fs::read_dir(&cluster.logs).unwrap() {
-        let path = entry.unwrap().path();
-        if path.to_string_lossy().contains("taskexecutor") {
-            log.push_str(&std::fs::read_to_string(path).unwrap());
-        }
-    }
+    let log = cluster.task_manager_logs().concat();
     for subtask in 0..4 {
         let begun = format!("subtask {subtask} of 4, attempt 0 job=\"{job}\"");
         let line = log.lines().find(|line| line.contains(&begun));
@@ -72,14 +67,4 @@ async fn operator(cluster: &Cluster, job: &str) -> String {
     let vertex = vertices.iter().find(asks).unwrap();
     assert_eq!(vertex["parallelism"], 4);
     vertex["id"].as_str().unwrap().to_owned()
-}
-
-async fn wait_until(what: &str, attempt: impl AsyncFn() -> bool) {
-    let waiting = async {
-        while !attempt().await {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    };
-    let in_time = tokio::time::timeout(LIMIT, waiting).await;
-    assert!(in_time.is_ok(), "waited {LIMIT:?} until {what}");
 }
