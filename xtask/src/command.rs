@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -19,15 +20,8 @@ pub(crate) fn cargo() -> Command {
 }
 
 /// Runs a command to its end; on an interrupt ends it and everything it started.
-///
-/// The child leads a process group of its own, because `cargo` does not pass a
-/// SIGTERM on to the test program it is running.
 pub(crate) fn run(command: &mut Command) -> Result<ExitStatus> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .with_context(|| format!("cannot run `{}`", describe(command)))?;
+    let mut child = spawn(command)?;
     let outcome = poll::until(Duration::MAX, || {
         interrupt::check()?;
         Ok(child.try_wait()?)
@@ -35,6 +29,50 @@ pub(crate) fn run(command: &mut Command) -> Result<ExitStatus> {
     match outcome {
         Ok(Some(status)) => Ok(status),
         Ok(None) => bail!("`{}` did not end", describe(command)),
+        Err(error) => {
+            end(&mut child)?;
+            Err(error).with_context(|| format!("while `{}` was running", describe(command)))
+        }
+    }
+}
+
+/// Runs a command and returns what it prints; fails unless it succeeds within the limit.
+///
+/// `watch` is called again and again meanwhile. The output goes through a file, because a command
+/// would wait where nobody empties its pipe.
+pub(crate) fn output_within(
+    command: &mut Command,
+    file: &Path,
+    limit: Duration,
+    mut watch: impl FnMut() -> Result<()>,
+) -> Result<String> {
+    let output = fs_err::File::create(file)?.into_parts().0;
+    command.stdout(output.try_clone()?).stderr(output);
+    let mut child = spawn(command)?;
+    let outcome = poll::until(limit, || {
+        interrupt::check()?;
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        watch()?;
+        Ok(None)
+    });
+    let read = || {
+        let bytes = fs_err::read(file)?;
+        anyhow::Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    match outcome {
+        Ok(Some(status)) if status.success() => read(),
+        Ok(Some(status)) => bail!("`{}` failed: {status}\n{}", describe(command), read()?),
+        Ok(None) => {
+            end(&mut child)?;
+            let seconds = limit.as_secs();
+            let printed = read()?;
+            bail!(
+                "`{}` did not end within {seconds} s\n{printed}",
+                describe(command)
+            )
+        }
         Err(error) => {
             end(&mut child)?;
             Err(error).with_context(|| format!("while `{}` was running", describe(command)))
@@ -56,6 +94,13 @@ pub(crate) fn describe(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
     words.join(" ")
+}
+
+/// The child leads a process group of its own, because `cargo` does not pass a
+/// SIGTERM on to the test program it is running.
+fn spawn(command: &mut Command) -> Result<Child> {
+    let child = command.stdin(Stdio::null()).process_group(0).spawn();
+    child.with_context(|| format!("cannot run `{}`", describe(command)))
 }
 
 fn end(child: &mut Child) -> Result<()> {

@@ -77,6 +77,12 @@ impl Process {
         Ok(())
     }
 
+    /// A file of it below `/proc`; fails if it has ended.
+    pub(crate) fn file(self, name: &str) -> Result<String> {
+        let content = read(self.pid, name)?;
+        content.with_context(|| format!("process {} has ended", self.pid))
+    }
+
     fn number(self) -> Result<Pid> {
         Pid::from_raw(self.pid).with_context(|| format!("{} is no process number", self.pid))
     }

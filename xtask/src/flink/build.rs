@@ -19,7 +19,7 @@ const LIBRARY: &str = "triton/flink/native/linux-x86_64/libtriton_flink.so";
 pub(crate) struct Jars {
     /// The provider, which users put on their cluster.
     pub(crate) provider: PathBuf,
-    /// The program that runs SQL files.
+    /// The program that runs SQL files, with a provider to compare ours with.
     pub(crate) runner: PathBuf,
 }
 
@@ -57,18 +57,26 @@ pub(super) fn build(
         .join(profile)
         .join("libtriton_flink.so");
     fs_err::copy(built, &library)?;
+    add_services(&java, &stage)?;
+    pack(&stage, &jars.provider)?;
+
+    let stage = folder.join("runner");
+    let java = workspace.root.join("xtask/java");
+    compile(flink, &[&java], &stage)?;
+    add_services(&java, &stage)?;
+    pack(&stage, &jars.runner)?;
+    Ok(jars)
+}
+
+/// Adds the files by which Flink finds the providers of a jar.
+fn add_services(java: &Path, stage: &Path) -> Result<()> {
     let services = stage.join("META-INF/services");
     fs_err::create_dir_all(&services)?;
     for entry in fs_err::read_dir(java.join("META-INF/services"))? {
         let entry = entry?;
         fs_err::copy(entry.path(), services.join(entry.file_name()))?;
     }
-    pack(&stage, &jars.provider)?;
-
-    let stage = folder.join("runner");
-    compile(flink, &[&workspace.root.join("xtask/java")], &stage)?;
-    pack(&stage, &jars.runner)?;
-    Ok(jars)
+    Ok(())
 }
 
 /// Compiles every source in the folders to an empty `stage`.

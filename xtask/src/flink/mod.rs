@@ -1,11 +1,18 @@
 //! A real Flink cluster on this machine, so that the provider meets Flink itself.
 
+mod bench;
 mod build;
 mod cluster;
 mod install;
+mod jvm;
+mod model_server;
+mod resources;
+mod soak;
 mod start;
+mod statements;
 mod stop;
 mod task_managers;
+mod testbed;
 mod version;
 
 use std::io::Write as _;
@@ -81,6 +88,27 @@ enum Task {
         #[arg(short = 'D', value_name = "KEY=VALUE")]
         configuration: Vec<String>,
     },
+    /// Measure what Flink and JNI cost: the same rows through Flink and from Rust alone
+    ///
+    /// On a cluster of its own, with the embedded server. Fails if a row is not answered.
+    Bench {
+        #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
+        rows: u64,
+        /// How often everything is measured, one after the other
+        #[arg(long, value_name = "COUNT", default_value_t = 3)]
+        pairs: usize,
+    },
+    /// Run many jobs one after the other, and fail if something of them is left behind
+    ///
+    /// On clusters of its own, with the embedded server: memory, threads, files, class loaders
+    /// and copies of the native library are counted after each job.
+    Soak {
+        #[arg(long, value_name = "COUNT", default_value_t = 20)]
+        jobs: usize,
+        /// How the cluster comes by the provider
+        #[arg(long, value_enum, value_delimiter = ',', default_value = "lib,add-jar")]
+        ways: Vec<soak::Way>,
+    },
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
@@ -130,6 +158,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
             keep_going,
             configuration,
         } => return flink.run_sql(&instance, &file, keep_going, &configuration),
+        Task::Bench { rows, pairs } => bench::run(&flink, rows, pairs)?,
+        Task::Soak { jobs, ways } => soak::run(&flink, jobs, &ways)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -244,14 +274,14 @@ impl Flink {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn run_sql(
+    /// The program that runs the statements of a file on a cluster.
+    fn sql(
         &self,
         instance: &Instance,
+        cluster: &Cluster,
         file: &Path,
-        keep_going: bool,
         configuration: &[String],
-    ) -> Result<ExitCode> {
-        let cluster = expect_running(instance)?;
+    ) -> Result<Command> {
         let flink = self.install(cluster.version)?;
         let mut command = Command::new(flink.script("flink"));
         command.args(["run", "--class", "SqlRunner"]);
@@ -261,10 +291,23 @@ impl Flink {
         command
             .arg(Jars::in_folder(&self.folder).runner)
             .arg(fs_err::canonicalize(file)?);
+        start::environment(instance, &mut command);
+        Ok(command)
+    }
+
+    fn run_sql(
+        &self,
+        instance: &Instance,
+        file: &Path,
+        keep_going: bool,
+        configuration: &[String],
+    ) -> Result<ExitCode> {
+        let cluster = expect_running(instance)?;
+        let mut command = self.sql(instance, &cluster, file, configuration)?;
         if keep_going {
             command.arg("--continue");
         }
-        let status = command::run(start::environment(instance, &mut command))?;
+        let status = command::run(&mut command)?;
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
     }
