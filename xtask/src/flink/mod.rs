@@ -141,6 +141,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
                     slots,
                     provider: (!without_provider).then_some(jars.provider),
                     configuration: yaml(&configuration)?,
+                    variables: &[],
                 },
             )?;
             println!("Flink is ready at {}", cluster.address());

@@ -33,6 +33,8 @@ pub(super) struct Wanted {
     pub(super) provider: Option<PathBuf>,
     /// Further configuration, as `key: value`.
     pub(super) configuration: Vec<String>,
+    /// Variables in the environment of its processes.
+    pub(super) variables: &'static [(&'static str, &'static str)],
 }
 
 /// Starts the instance unless it runs already; the caller holds its lock.
@@ -48,7 +50,7 @@ pub(super) fn start(flink: &Installation, instance: &Instance, wanted: &Wanted) 
     let mark = instance.new_mark()?;
     prepare(flink, instance, wanted, [rest_port, rpc_port])?;
     let mut children = Vec::new();
-    let (job_manager, child) = launch(flink, instance, JOB_MANAGER, &mark)?;
+    let (job_manager, child) = launch(flink, instance, wanted, JOB_MANAGER, &mark)?;
     children.push(child);
     let mut cluster = Cluster {
         version: wanted.version,
@@ -59,7 +61,7 @@ pub(super) fn start(flink: &Installation, instance: &Instance, wanted: &Wanted) 
     };
     instance.write(&cluster)?;
     for _ in 0..wanted.task_managers {
-        let (process, child) = launch(flink, instance, TASK_MANAGER, &cluster.mark)?;
+        let (process, child) = launch(flink, instance, wanted, TASK_MANAGER, &cluster.mark)?;
         children.push(child);
         cluster.task_managers.push(process);
         instance.write(&cluster)?;
@@ -141,12 +143,14 @@ metrics.fetcher.update-interval: 500 ms
 pub(super) fn launch(
     flink: &Installation,
     instance: &Instance,
+    wanted: &Wanted,
     role: &str,
     mark: &str,
 ) -> Result<(Process, Child)> {
     let mut command = Command::new(flink.script(&format!("{role}.sh")));
     command
         .args(["start-foreground", "-D", &format!("xtask.mark={mark}")])
+        .envs(wanted.variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -17,11 +17,22 @@ pub(super) enum Asked<'a> {
     ModelAt(&'a str),
 }
 
+/// Which rows there are.
+pub(super) enum Rows {
+    All,
+    /// Some are NULL, which no tensor can hold: the provider fails the job on its way.
+    SomeWithoutValue,
+}
+
 /// Statements whose last result is the number of rows, and of those that were answered right.
 ///
 /// Streaming queries tell of each change of a result, which would cost more than the model;
 /// with mini-batches it is one a second.
-pub(super) fn statements(rows: u64, asked: &Asked<'_>) -> String {
+pub(super) fn statements(count: u64, rows: &Rows, asked: &Asked<'_>) -> String {
+    let null_rate = match rows {
+        Rows::All => "0",
+        Rows::SomeWithoutValue => "0.001",
+    };
     let (model, table) = match asked {
         Asked::NoModel => (String::new(), "(SELECT x, x + 0 AS echo FROM readings)"),
         Asked::ModelInJava => (create_model(&[("provider", "echo-in-java")]), PREDICT),
@@ -41,8 +52,8 @@ pub(super) fn statements(rows: u64, asked: &Asked<'_>) -> String {
          SET 'table.exec.mini-batch.allow-latency' = '1 s';
          SET 'table.exec.mini-batch.size' = '1000000';
          CREATE TABLE readings (x FLOAT) WITH (
-           'connector' = 'datagen', 'number-of-rows' = '{rows}', 'rows-per-second' = '1000000000',
-           'fields.x.min' = '0', 'fields.x.max' = '1000000');
+           'connector' = 'datagen', 'number-of-rows' = '{count}', 'rows-per-second' = '1000000000',
+           'fields.x.min' = '0', 'fields.x.max' = '1000000', 'fields.x.null-rate' = '{null_rate}');
          {model}
          SELECT COUNT(*) AS answered, COUNT(*) FILTER (WHERE echo = x) AS correct FROM {table};"
     )

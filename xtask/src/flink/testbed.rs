@@ -44,6 +44,7 @@ impl<'a> Testbed<'a> {
         name: &str,
         provider: Option<PathBuf>,
         configuration: &[&str],
+        variables: &'static [(&'static str, &'static str)],
     ) -> Result<Self> {
         let turn = lock::wait(&flink.folder.join("measure.lock"), "measures Flink")?;
         let program = model_server::build_program(&flink.workspace)?;
@@ -56,6 +57,7 @@ impl<'a> Testbed<'a> {
             slots: 2,
             provider,
             configuration: configuration.iter().map(ToString::to_string).collect(),
+            variables,
         };
         let server = ModelServer::start(&program)?;
         let cluster = flink.start(&instance, &wanted)?;
@@ -87,11 +89,7 @@ impl<'a> Testbed<'a> {
 
     /// Runs statements of which one is a query, and waits until its job has ended.
     pub(super) fn run(&self, statements: &str, watch: impl FnMut() -> Result<()>) -> Result<Job> {
-        let file = self.scratch("statements.sql");
-        fs_err::write(&file, statements)?;
-        let mut sql = self.flink.sql(&self.instance, &self.cluster, &file, &[])?;
-        let output = self.scratch("output.txt");
-        let printed = command::output_within(&mut sql, &output, TIME_FOR_A_JOB, watch)?;
+        let printed = self.print(statements, watch)?;
         let id = printed.lines().find_map(|line| line.strip_prefix("job "));
         let id = id.with_context(|| format!("no job was submitted:\n{printed}"))?;
         let path = format!("/jobs/{}", id.trim());
@@ -111,6 +109,24 @@ impl<'a> Testbed<'a> {
             seconds: (end - begin) as f64 / 1000.0,
             result: cells.map(|cell| cell.trim().to_owned()).collect(),
         })
+    }
+
+    /// Runs statements that have to fail, with these words.
+    pub(super) fn run_failing(&self, statements: &str, words: &str) -> Result<()> {
+        match self.print(statements, || Ok(())) {
+            Ok(printed) => bail!("expected a failure with '{words}', found none:\n{printed}"),
+            Err(error) if format!("{error:#}").contains(words) => Ok(()),
+            Err(error) => Err(error.context(format!("expected a failure with '{words}'"))),
+        }
+    }
+
+    /// Runs statements; returns what is printed.
+    fn print(&self, statements: &str, watch: impl FnMut() -> Result<()>) -> Result<String> {
+        let file = self.scratch("statements.sql");
+        fs_err::write(&file, statements)?;
+        let mut sql = self.flink.sql(&self.instance, &self.cluster, &file, &[])?;
+        let output = self.scratch("output.txt");
+        command::output_within(&mut sql, &output, TIME_FOR_A_JOB, watch)
     }
 }
 

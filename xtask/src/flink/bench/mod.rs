@@ -29,7 +29,7 @@ pub(super) fn run(flink: &Flink, rows: u64, pairs: usize) -> Result<()> {
         bail!("'--pairs 0': expected at least 1");
     }
     let jars = flink.build(true)?;
-    let testbed = Testbed::start(flink, "bench", Some(jars.provider), &[])?;
+    let testbed = Testbed::start(flink, "bench", Some(jars.provider), &[], &[])?;
     let options = OPTIONS.map(|(key, value)| format!("'{key}' = '{value}'"));
     println!(
         "{rows} rows to 4 subtasks, each with {UNDER_WAY} under way; {}",

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::command;
 use crate::flink::resources;
-use crate::flink::statements::{Asked, OPTIONS, UNDER_WAY, statements};
+use crate::flink::statements::{Asked, OPTIONS, Rows, UNDER_WAY, statements};
 use crate::flink::testbed::Testbed;
 
 /// Rust alone takes seconds for a million rows.
@@ -94,7 +94,7 @@ impl Work {
                     Work::FlinkAndJava => Asked::ModelInJava,
                     _ => Asked::ModelAt(&endpoint),
                 };
-                let job = testbed.run(&statements(rows, &asked), || watch(testbed))?;
+                let job = testbed.run(&statements(rows, &Rows::All, &asked), || watch(testbed))?;
                 let right = match &job.result[..] {
                     [.., answered, right] if answered == right => right.parse()?,
                     other => bail!("{}: some rows were answered wrong: {other:?}", self.name()),

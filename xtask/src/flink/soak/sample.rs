@@ -33,9 +33,9 @@ pub(super) struct Sample {
     pub(super) files: u64,
 }
 
-/// The columns of a [`Sample`], behind the numbers of job and TaskManager.
+/// The columns of a [`Sample`], behind the job, how it ended, and the TaskManager's number.
 pub(super) const HEAD: &str =
-    " job   TM heap MB  outside MB  threads  ours  classes  loaders  libraries  files";
+    " job     ended  TM heap MB  outside MB  threads  ours  classes  loaders  libraries  files";
 
 impl fmt::Display for Sample {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
