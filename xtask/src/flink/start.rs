@@ -50,7 +50,7 @@ pub(super) fn start(flink: &Installation, instance: &Instance, wanted: &Wanted) 
     let mark = instance.new_mark()?;
     prepare(flink, instance, wanted, [rest_port, rpc_port])?;
     let mut children = Vec::new();
-    let (job_manager, child) = launch(flink, instance, wanted, JOB_MANAGER, &mark)?;
+    let (job_manager, child) = launch(flink, instance, wanted.variables, JOB_MANAGER, &mark)?;
     children.push(child);
     let mut cluster = Cluster {
         version: wanted.version,
@@ -61,7 +61,13 @@ pub(super) fn start(flink: &Installation, instance: &Instance, wanted: &Wanted) 
     };
     instance.write(&cluster)?;
     for _ in 0..wanted.task_managers {
-        let (process, child) = launch(flink, instance, wanted, TASK_MANAGER, &cluster.mark)?;
+        let (process, child) = launch(
+            flink,
+            instance,
+            wanted.variables,
+            TASK_MANAGER,
+            &cluster.mark,
+        )?;
         children.push(child);
         cluster.task_managers.push(process);
         instance.write(&cluster)?;
@@ -143,14 +149,14 @@ metrics.fetcher.update-interval: 500 ms
 pub(super) fn launch(
     flink: &Installation,
     instance: &Instance,
-    wanted: &Wanted,
+    variables: &[(&str, &str)],
     role: &str,
     mark: &str,
 ) -> Result<(Process, Child)> {
     let mut command = Command::new(flink.script(&format!("{role}.sh")));
     command
         .args(["start-foreground", "-D", &format!("xtask.mark={mark}")])
-        .envs(wanted.variables.iter().copied())
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -38,7 +38,7 @@ pub(super) fn add(
 ) -> Result<Process> {
     // Not counted: the JobManager may take a while to miss one that was killed.
     let known = cluster.task_manager_ids()?;
-    let (process, mut child) = start::launch(flink, instance, TASK_MANAGER, &cluster.mark)?;
+    let (process, mut child) = start::launch(flink, instance, &[], TASK_MANAGER, &cluster.mark)?;
     cluster.task_managers.push(process);
     instance.write(cluster)?;
     let registered = poll::until(TIME_TO_START, || {
