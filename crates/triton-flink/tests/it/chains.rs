@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::job::Printed;
-use crate::keyed::{KEYS, ROWS_PER_KEY};
+use crate::keyed::ROWS_PER_KEY;
 
 /// A table that answers are printed to; what reads them knows its columns.
 pub(crate) fn sink(identifier: &str, suffix: &str, answers: &str) -> String {
@@ -15,10 +15,10 @@ pub(crate) fn sink(identifier: &str, suffix: &str, answers: &str) -> String {
 }
 
 /// Whether every key has had answers, and there is more to come: the time to break something.
-pub(crate) fn is_in_the_middle(printed: &[Printed]) -> bool {
-    let keys = printed.iter().map(|row| number(&row.cells[0]) % KEYS);
-    let keys: BTreeSet<u64> = keys.collect();
-    printed.len() as u64 >= KEYS * ROWS_PER_KEY / 3 && keys.len() as u64 == KEYS
+pub(crate) fn is_in_the_middle(printed: &[Printed], keys: u64) -> bool {
+    let answered = printed.iter().map(|row| number(&row.cells[0]) % keys);
+    let answered: BTreeSet<u64> = answered.collect();
+    printed.len() as u64 >= keys * ROWS_PER_KEY / 3 && answered.len() as u64 == keys
 }
 
 /// What the answers of one attempt tell about it.
@@ -55,9 +55,9 @@ impl Answer {
     }
 }
 
-fn check_that_every_row_is_answered(printed: &[Printed]) {
+fn check_that_every_row_is_answered(printed: &[Printed], keys: u64) {
     let answered: BTreeSet<u64> = printed.iter().map(|row| Answer::read(row).x).collect();
-    let rows = KEYS * ROWS_PER_KEY;
+    let rows = keys * ROWS_PER_KEY;
     let missing: Vec<u64> = (0..rows).filter(|x| !answered.contains(x)).collect();
     assert!(missing.is_empty(), "no answers to {missing:?}");
 }
@@ -67,11 +67,11 @@ fn check_that_every_row_is_answered(printed: &[Printed]) {
 /// Every answer must be that of a chain of rows without a gap that ends with its row: from the
 /// key's first row ever, or from one that is marked and was answered before in the same attempt.
 /// Each row must have an answer, in one attempt at least.
-pub(crate) fn check(printed: &[Printed]) -> BTreeMap<u32, Attempt> {
-    check_that_every_row_is_answered(printed);
+pub(crate) fn check(printed: &[Printed], keys: u64) -> BTreeMap<u32, Attempt> {
+    check_that_every_row_is_answered(printed, keys);
     let mut chains = BTreeMap::<(u32, u64), Vec<Answer>>::new();
     for answer in printed.iter().map(Answer::read) {
-        let chain = chains.entry((answer.attempt, answer.x % KEYS)).or_default();
+        let chain = chains.entry((answer.attempt, answer.x % keys)).or_default();
         chain.push(answer);
     }
     let mut attempts = BTreeMap::<u32, Attempt>::new();
@@ -82,20 +82,20 @@ pub(crate) fn check(printed: &[Printed]) -> BTreeMap<u32, Attempt> {
         let mut last = None;
         for Answer { x, sum, marked, .. } in answers {
             let row = format!("row {x} of key {key} in attempt {number}");
-            assert!(last.is_none_or(|last| x == last + KEYS), "{row}: {last:?}");
+            assert!(last.is_none_or(|last| x == last + keys), "{row}: {last:?}");
             if marked {
                 assert!(last.is_none(), "{row} is marked, after {last:?}");
                 begin = x;
             }
             if last.is_none() {
-                let keys = match (marked, x == key) {
+                let count = match (marked, x == key) {
                     (false, _) => &mut attempt.unmarked,
                     (true, true) => &mut attempt.begin_again,
                     (true, false) => &mut attempt.go_on,
                 };
-                *keys += 1;
+                *count += 1;
             }
-            assert_eq!(sum, sum_from(begin, x), "{row} is silently wrong");
+            assert_eq!(sum, sum_from(begin, x, keys), "{row} is silently wrong");
             last = Some(x);
         }
     }
@@ -104,21 +104,26 @@ pub(crate) fn check(printed: &[Printed]) -> BTreeMap<u32, Attempt> {
 
 /// The attempts that gave answers, each of which must be that of all rows of its key so far, in
 /// whatever order they came.
-pub(crate) fn check_whole(printed: &[Printed]) -> BTreeSet<u32> {
-    check_that_every_row_is_answered(printed);
+pub(crate) fn check_whole(printed: &[Printed], keys: u64) -> BTreeSet<u32> {
+    check_that_every_row_is_answered(printed, keys);
     let answers = printed.iter().map(Answer::read);
     let attempts = answers.map(|answer| {
         let Answer { x, sum, marked, .. } = answer;
         assert!(!marked, "row {x} in attempt {}", answer.attempt);
-        assert_eq!(sum, sum_from(x % KEYS, x), "row {x} in {}", answer.attempt);
+        assert_eq!(
+            sum,
+            sum_from(x % keys, x, keys),
+            "row {x} in {}",
+            answer.attempt
+        );
         answer.attempt
     });
     attempts.collect()
 }
 
 /// What the model answers to row `x` in a sequence that begins with another row of its key.
-fn sum_from(begin: u64, x: u64) -> u64 {
-    (begin..=x).step_by(KEYS as usize).sum()
+fn sum_from(begin: u64, x: u64, keys: u64) -> u64 {
+    (begin..=x).step_by(keys as usize).sum()
 }
 
 fn number(cell: &str) -> u64 {

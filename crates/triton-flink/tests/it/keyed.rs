@@ -38,9 +38,11 @@ impl Carries {
     }
 }
 
-/// Where the rows are.
+/// The rows of a job: for each key the same number of them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rows {
+    /// A multiple of four, so that all rows of a key come from the same subtask of the source.
+    pub(crate) keys: u64,
     pub(crate) per_second: u64,
     pub(crate) carries: Carries,
 }
@@ -50,11 +52,12 @@ pub(crate) struct Rows {
 ///
 /// The names of what is created end with `suffix`; `options` are further ones of the model.
 pub(crate) fn statements(endpoint: &str, rows: Rows, suffix: &str, options: &str) -> String {
-    let count = KEYS * ROWS_PER_KEY;
     let Rows {
+        keys,
         per_second,
         carries,
     } = rows;
+    let count = keys * ROWS_PER_KEY;
     let (column, _) = carries.columns();
     let option = carries.option();
     format!(
@@ -63,7 +66,7 @@ pub(crate) fn statements(endpoint: &str, rows: Rows, suffix: &str, options: &str
            'rows-per-second' = '{per_second}',
            'fields.i.kind' = 'sequence', 'fields.i.start' = '0', 'fields.i.end' = '{}');
          CREATE VIEW readings{suffix} AS
-           SELECT CAST(i % {KEYS} AS STRING) AS sensor, CAST(i AS INT) AS x, arrived
+           SELECT CAST(i % {keys} AS STRING) AS sensor, CAST(i AS INT) AS x, arrived
            FROM source{suffix};
          CREATE VIEW by_sensor{suffix} AS
            SELECT sensor, x, COUNT(*) OVER so_far AS n, ARRAY_AGG(x) OVER so_far AS xs
@@ -83,11 +86,12 @@ pub(crate) fn statements(endpoint: &str, rows: Rows, suffix: &str, options: &str
 }
 
 /// The answers to all rows, with as many of them under way as there are keys.
-pub(crate) fn answers(carries: Carries, suffix: &str, output_mode: &str) -> String {
-    let (_, column) = carries.columns();
+pub(crate) fn answers(rows: Rows, suffix: &str, output_mode: &str) -> String {
+    let (_, column) = rows.carries.columns();
+    let keys = rows.keys;
     format!(
         "ML_PREDICT(TABLE by_sensor{suffix}, MODEL m{suffix}, DESCRIPTOR(sensor, x{column}),
-           MAP['async', 'true', 'max-concurrent-operations', '{KEYS}',
+           MAP['async', 'true', 'max-concurrent-operations', '{keys}',
              'output-mode', '{output_mode}'])"
     )
 }
@@ -106,6 +110,7 @@ pub(crate) fn reference() -> BTreeMap<u64, u64> {
 #[tokio::test]
 async fn every_key_has_a_sequence_of_its_own() {
     let rows = Rows {
+        keys: KEYS,
         per_second: 100_000,
         carries: Carries::Nothing,
     };
@@ -113,7 +118,7 @@ async fn every_key_has_a_sequence_of_its_own() {
     let sql = format!(
         "{}SELECT x, `sum`, sequence_restarted FROM {};",
         statements(&live_endpoint(), rows, "", recovery),
-        answers(rows.carries, "", "ALLOW_UNORDERED")
+        answers(rows, "", "ALLOW_UNORDERED")
     );
     let output = Cluster::shared().await.run(&sql).await;
     assert!(output.succeeded, "{}", output.text);

@@ -7,10 +7,12 @@
 
 mod chains;
 mod cluster;
+mod failover;
 mod failures;
 mod job;
 mod keyed;
 mod older_flink;
+mod restarts;
 mod running_job;
 mod seed;
 mod triton_crash;

@@ -20,14 +20,15 @@ async fn with_replay_no_answer_of_a_job_shows_that_triton_was_killed() {
     let triton = tokio::task::spawn_blocking(CrashTriton::start).await;
     let triton = Arc::new(triton.unwrap());
     let rows = Rows {
+        keys: KEYS,
         per_second: 2000,
         carries: Carries::Nothing,
     };
-    let answers = keyed::answers(rows.carries, "", "ORDERED");
+    let answers = keyed::answers(rows, "", "ORDERED");
     let sql = keyed::statements(triton.endpoint(), rows, "", RECOVERY)
         + &chains::sink("triton-crash", "", &answers);
     let job = Job::submit(cluster, "triton-crash", &sql).await;
-    let in_the_middle = async || chains::is_in_the_middle(&job.printed());
+    let in_the_middle = async || chains::is_in_the_middle(&job.printed(), KEYS);
     job.wait_until("a third of the rows is answered", in_the_middle)
         .await;
     let crash = {
@@ -44,7 +45,7 @@ async fn with_replay_no_answer_of_a_job_shows_that_triton_was_killed() {
         ..Attempt::default()
     };
     assert_eq!(
-        chains::check(&job.printed()),
+        chains::check(&job.printed(), KEYS),
         BTreeMap::from([(0, expected)])
     );
 }
