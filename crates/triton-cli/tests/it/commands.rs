@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use triton_client::{Client, InferRequest, LoadModel, ModelId, Tensor};
 use triton_test_support::{EmbeddedTriton, live_endpoint, on_both_servers};
 
-use crate::{Files, Run, example, triton};
+use crate::{Files, READINESS, Run, example, triton};
 
 on_both_servers!(
     models_are_listed,
@@ -224,6 +224,7 @@ async fn statistics_are_watched(endpoint: &str) {
 }
 
 async fn a_model_is_loaded_again(endpoint: &str) {
+    let _turn = READINESS.lock().await;
     assert_eq!(
         shown(endpoint, &["load", "accumulate", "--wait", "1min"]),
         "model 'accumulate' is loaded: version 1\n"
@@ -279,6 +280,7 @@ fn a_model_is_unloaded_and_loaded() {
 /// A model of this test's own, because others need theirs.
 #[tokio::test]
 async fn a_model_of_a_real_server_is_unloaded() {
+    let _turn = READINESS.lock().await;
     let endpoint = live_endpoint();
     let client = Client::builder(endpoint.parse().unwrap()).build().unwrap();
     let tensor = |name: &str| json!([{"name": name, "data_type": "TYPE_FP32", "dims": [-1]}]);

@@ -2,7 +2,7 @@
 
 use triton_test_support::{EmbeddedTriton, live_endpoint};
 
-use crate::triton;
+use crate::{READINESS, triton};
 
 /// What is said about the server at `endpoint`, with its address and version left out.
 fn health(endpoint: &str, arguments: &[&str]) -> String {
@@ -42,8 +42,9 @@ fn of_the_embedded_server() {
     check(EmbeddedTriton::start().unwrap().endpoint().as_str());
 }
 
-#[test]
-fn of_a_real_server() {
+#[tokio::test]
+async fn of_a_real_server() {
+    let _turn = READINESS.lock().await;
     check(&live_endpoint());
 }
 

@@ -27,6 +27,12 @@ mod table_file;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use tokio::sync::Mutex;
+
+/// Whose turn it is to load a model, or to ask whether a server is ready: while a real one loads a
+/// model, it says that it is not.
+static READINESS: Mutex<()> = Mutex::const_new(());
+
 /// What a run of the command left behind.
 struct Run {
     code: Option<i32>,

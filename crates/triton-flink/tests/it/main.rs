@@ -7,6 +7,7 @@
 
 mod chains;
 mod cluster;
+mod example;
 mod failover;
 mod failures;
 mod job;
