@@ -28,34 +28,21 @@ impl SequenceColumns {
             return Ok(None);
         };
         let key = KeyColumns::find(key, &schema.inputs)?;
-        let end = options.sequence_end_column.as_deref().map(|name| {
-            let index = find(SEQUENCE_END_COLUMN.key(), name, &schema.inputs)?;
-            match &schema.inputs[index].data_type {
-                DataType::Boolean => Ok(index),
-                other => {
-                    let message = format!(
-                        "option '{}': column '{name}' is {other}, expected BOOLEAN",
-                        SEQUENCE_END_COLUMN.key()
-                    );
-                    Err(Error::new(ErrorKind::Schema, message))
-                }
-            }
-        });
-        let end = end.transpose()?;
-        let position = options.sequence_position_column.as_deref().map(|name| {
-            let index = find(SEQUENCE_POSITION_COLUMN.key(), name, &schema.inputs)?;
-            match &schema.inputs[index].data_type {
-                DataType::SmallInt | DataType::Integer | DataType::BigInt => Ok(index),
-                other => {
-                    let message = format!(
-                        "option '{}': column '{name}' is {other}, expected BIGINT, INT or SMALLINT",
-                        SEQUENCE_POSITION_COLUMN.key()
-                    );
-                    Err(Error::new(ErrorKind::Schema, message))
-                }
-            }
-        });
-        let position = position.transpose()?;
+        let column = |option: &str, name: &Option<String>, types: &[DataType]| {
+            let name = name.as_deref();
+            let column = name.map(|name| find_of(option, name, &schema.inputs, types));
+            column.transpose()
+        };
+        let end = column(
+            SEQUENCE_END_COLUMN.key(),
+            &options.sequence_end_column,
+            &[DataType::Boolean],
+        )?;
+        let position = column(
+            SEQUENCE_POSITION_COLUMN.key(),
+            &options.sequence_position_column,
+            &[DataType::BigInt, DataType::Integer, DataType::SmallInt],
+        )?;
         let history = options.sequence_history_columns.as_ref().map(|names| {
             let others: Vec<usize> = key.indices().chain(position).collect();
             HistoryColumns::find(names, &schema.inputs, &others)
@@ -266,6 +253,26 @@ fn wrong_position(found: &str) -> Error {
         SEQUENCE_POSITION_COLUMN.key()
     );
     Error::new(ErrorKind::Input, message)
+}
+
+/// The place of a column that an option names, which must have one of some types.
+fn find_of(
+    option: &str,
+    name: &str,
+    columns: &[Column],
+    types: &[DataType],
+) -> Result<usize, Error> {
+    let index = find(option, name, columns)?;
+    let found = &columns[index].data_type;
+    if types.contains(found) {
+        return Ok(index);
+    }
+    let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+    let message = format!(
+        "option '{option}': column '{name}' is {found}, expected {}",
+        types.join(" or ")
+    );
+    Err(Error::new(ErrorKind::Schema, message))
 }
 
 /// The place of a column that an option names.

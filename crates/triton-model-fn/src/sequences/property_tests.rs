@@ -10,7 +10,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::test_server::{Fault, Running, SERVER_IDLE, TestServer, sum, value};
+use super::test_server::{
+    Fault, Running, SERVER_IDLE, TestServer, any_fault, paused_runtime, sum, value,
+};
 use super::{Answered, SequenceSnapshot};
 use crate::Error;
 
@@ -33,17 +35,9 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let fault = prop_oneof![
-        Just(None),
-        Just(Some(Fault::NotSent)),
-        Just(Some(Fault::AnswerLost)),
-        Just(Some(Fault::RequestLost)),
-        Just(Some(Fault::Restart)),
-        Just(Some(Fault::Crash)),
-    ];
     prop_oneof![
         12 => (0..KEYS, prop::bool::weighted(0.15)).prop_map(|(key, last)| Step::Row { key, last }),
-        3 => fault.prop_map(Step::Fault),
+        3 => any_fault().prop_map(Step::Fault),
         1 => Just(Step::Silence),
         1 => Just(Step::Forget),
         2 => Just(Step::Wait),
@@ -236,11 +230,7 @@ async fn check(recovery: &'static str, max_length: Option<u64>, bounded: bool, s
     }
 }
 
-/// One for all cases, because functions of one runtime share their HTTP client.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_time().start_paused(true).build().unwrap()
-});
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(paused_runtime);
 
 proptest! {
     #[test]

@@ -11,7 +11,9 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::standing::{EarlierRows, Standing, rows_before};
-use super::test_server::{Fault, Running, SERVER_IDLE, TestServer, row, sum, value};
+use super::test_server::{
+    Fault, Running, SERVER_IDLE, TestServer, any_fault, paused_runtime, row, sum, value,
+};
 use super::{Answered, SourceTraits};
 use crate::{Error, ErrorKind};
 
@@ -160,21 +162,13 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let fault = prop_oneof![
-        Just(None),
-        Just(Some(Fault::NotSent)),
-        Just(Some(Fault::AnswerLost)),
-        Just(Some(Fault::RequestLost)),
-        Just(Some(Fault::Restart)),
-        Just(Some(Fault::Crash)),
-    ];
     let back = prop_oneof![6 => Just(0_u64), 1 => 1_u64..4];
     let function = prop_oneof![5 => Just(0_usize), 1 => Just(1)];
     prop_oneof![
         14 => (0..KEYS, back, function)
             .prop_map(|(key, back, function)| Step::Row { key, back, function }),
         1 => (0..KEYS, 1_u64..3).prop_map(|(key, rows)| Step::Lost { key, rows }),
-        3 => fault.prop_map(Step::Fault),
+        3 => any_fault().prop_map(Step::Fault),
         1 => Just(Step::Silence),
         1 => (0_usize..2).prop_map(|function| Step::Reopen { function }),
     ]
@@ -288,11 +282,7 @@ fn start_with(server: &TestServer, carries: bool, max_length: Option<u64>) -> Ru
     start(server, &options)
 }
 
-/// One for all cases, because functions of one runtime share their HTTP client.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_time().start_paused(true).build().unwrap()
-});
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(paused_runtime);
 
 proptest! {
     #[test]

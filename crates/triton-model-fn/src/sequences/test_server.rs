@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use proptest::prelude::*;
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use triton_client::{ModelConfig, Sequence};
@@ -37,6 +39,25 @@ pub(super) enum Fault {
     Crash,
     /// The answer comes late.
     Slow,
+}
+
+/// Any fault but slowness, or none.
+pub(super) fn any_fault() -> impl Strategy<Value = Option<Fault>> {
+    prop_oneof![
+        Just(None),
+        Just(Some(Fault::NotSent)),
+        Just(Some(Fault::AnswerLost)),
+        Just(Some(Fault::RequestLost)),
+        Just(Some(Fault::Restart)),
+        Just(Some(Fault::Crash)),
+    ]
+}
+
+/// What a property test runs all its cases in, because functions of one runtime share their HTTP
+/// client. Each test needs its own: those that wait make the time of the others go by.
+pub(super) fn paused_runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true).build().unwrap()
 }
 
 /// A request that the server carried out.

@@ -186,7 +186,7 @@ fn columns_that_cannot_be_what_they_are_to_be_are_refused() {
     let history = |names| ("sequence-history-columns", names);
     let integers = array(DataType::Integer);
     insta::assert_snapshot!(refused(&[position], &[]), @"option 'sequence-position-column' names the column 'n', which is no input column: there are sensor, value");
-    insta::assert_snapshot!(refused(&[position], &[("n", DataType::Double)]), @"option 'sequence-position-column': column 'n' is DOUBLE, expected BIGINT, INT or SMALLINT");
+    insta::assert_snapshot!(refused(&[position], &[("n", DataType::Double)]), @"option 'sequence-position-column': column 'n' is DOUBLE, expected BIGINT or INT or SMALLINT");
     insta::assert_snapshot!(refused(&[replay, history("value:xs")], &[("xs", DataType::Integer)]), @"option 'sequence-history-columns': column 'xs' is INT, expected ARRAY<INT>, because it is to hold values of 'value'");
     insta::assert_snapshot!(refused(&[replay, history("sensor:xs")], &[("xs", array(DataType::String))]), @"option 'sequence-history-columns' names the column 'sensor', which is the same or known in every row of a key and has no history: leave it out");
     insta::assert_snapshot!(refused(&[replay, history("value:xs")], &[("xs", integers), ("y", DataType::Float)]), @"option 'sequence-history-columns' names no history of the column 'y': every input column that is no key needs one, such as 'y:ys' where 'ys' is ARRAY_AGG(y) over a window of the key");
