@@ -103,6 +103,9 @@ impl InferenceFunction {
     /// of a key is therefore marked as [`sequence_restarted`](Prediction::sequence_restarted), and
     /// so is that of each further sequence of the key until one of its sequences has ended by a
     /// row that says so or by time: only then is the next one certainly whole.
+    ///
+    /// Nothing is marked for that reason where rows say which number they have (options
+    /// `sequence-position-column` and `sequence-history-columns`): they show what is missing.
     #[must_use]
     pub fn for_engine_without_state(mut self) -> Self {
         self.source.without_state = true;

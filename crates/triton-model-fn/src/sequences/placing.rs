@@ -29,11 +29,9 @@ impl<T: SequenceTransport> Shared<T> {
             Some(rows) => rows == 0,
             None => position == 1,
         };
-        let carries = earlier.is_some();
         // What was known of the key's last end is of no use once another row has come.
-        let ended_at = self.lock().whole_keys.take(key);
-        let follows_end = held.is_none() && ended_at.is_some_and(|end| end + 1 == position);
-        if begins || (follows_end && !carries) {
+        let follows_end = held.is_none() && self.lock().whole_keys.take(key) == Some(position - 1);
+        if begins || follows_end {
             if let Some(mut sequence) = held.take() {
                 debug!(
                     key = self.settings.display.show(key),
@@ -46,6 +44,7 @@ impl<T: SequenceTransport> Shared<T> {
             }
             return;
         }
+        let carries = earlier.is_some();
         let history = earlier.map(History::Carried);
         if let Some(sequence) = held.as_mut().filter(|_| last + 1 == position) {
             if let Some(history) = history {
@@ -76,27 +75,27 @@ impl<T: SequenceTransport> Shared<T> {
         self.report_gap(key, sequence, cause);
     }
 
-    /// Keeps in mind the number of a row that is done with; `unanswered` where it failed although
-    /// it belongs to the sequence.
+    /// Keeps in mind the number of a row that is done with; `missing` where it failed and those
+    /// after it carry it with them. A replay after a failover would bring it along, and the answers
+    /// are to be the same with and without one.
     pub(super) fn remember_position(
         &self,
         key: &SequenceKey,
         held: &mut Option<Box<KeySequence>>,
         position: u64,
-        unanswered: bool,
+        missing: bool,
     ) {
         match held {
             Some(sequence) => {
                 sequence.position = position;
                 if matches!(sequence.history, History::Carried(_)) {
                     sequence.history = History::NotKept;
-                    // The rows that follow carry this one, and so will a replay after a failover:
-                    // the answers are to be the same with and without one.
-                    if unanswered && sequence.loss.is_none() {
-                        sequence.loss = Some(Loss::new(LossCause::Unanswered));
-                    }
+                }
+                if missing && sequence.loss.is_none() {
+                    sequence.loss = Some(Loss::new(LossCause::Unanswered));
                 }
             }
+            None if missing => {}
             None => self.lock().whole_keys.insert(key, position),
         }
     }

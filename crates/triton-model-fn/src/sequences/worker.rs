@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, debug, debug_span, warn};
-use triton_client::{ErrorKind as ClientErrorKind, Sequence};
+use triton_client::Sequence;
 use triton_options::SEQUENCE_MAX_OPEN;
 
 use super::history::History;
@@ -77,11 +77,6 @@ async fn work<T: SequenceTransport>(shared: &Shared<T>, key: &SequenceKey) {
     std::mem::forget(working);
 }
 
-fn is_refused(error: &Error) -> bool {
-    let kind = error.client_error().map(triton_client::Error::kind);
-    error.kind() == ErrorKind::Call && kind == Some(ClientErrorKind::Rejected)
-}
-
 struct Working<'a, T: SequenceTransport> {
     shared: &'a Shared<T>,
     key: &'a SequenceKey,
@@ -108,7 +103,9 @@ impl<T: SequenceTransport> Shared<T> {
             self.expire(key, sequence);
             *held = None;
         }
-        let position = row.standing.as_ref().map(|standing| standing.position);
+        let standing = row.standing.as_ref();
+        let carries = standing.is_some_and(|standing| standing.earlier.is_some());
+        let position = standing.map(|standing| standing.position);
         if let Some(standing) = row.standing {
             self.take_standing(key, held, standing);
         }
@@ -130,13 +127,9 @@ impl<T: SequenceTransport> Shared<T> {
             *held = None;
         }
         if let Some(position) = position {
-            let unanswered = match (&row.encoded, &result) {
-                // A row that was never sent, or that the server found fault with, is no part of
-                // the sequence.
-                (Ok(_), Err(error)) => !is_refused(error),
-                _ => false,
-            };
-            self.remember_position(key, held, position, unanswered);
+            // The rows that follow carry this one, too, unless it is one that cannot be sent.
+            let missing = carries && row.encoded.is_ok() && result.is_err();
+            self.remember_position(key, held, position, missing);
         }
         result.map_err(|error| error.of_key(self.settings.display.show(key)))
     }

@@ -2,7 +2,7 @@
 //! give them: whatever becomes of functions and orders, each answer is that of the row's history.
 
 use futures_util::future::join_all;
-use triton_embedded::EmbeddedTriton;
+use triton_embedded::{EmbeddedTriton, Fault, FaultScript};
 use triton_model_fn::{
     DataType, Error, ErrorKind, InferenceFunction, ModelFunction as _, Prediction, Schema, Subtask,
     Value,
@@ -164,6 +164,79 @@ async fn ends_are_found_in_the_history() {
     }
     let expected = [1, 1 + 2, 1 + 2 + 3, 4, 4 + 5, 6];
     assert_eq!(sums, expected.map(|sum| vec![Value::Integer(sum)]));
+}
+
+/// Answers the last of some rows of one key, which carries the others.
+async fn sum(function: &InferenceFunction, values: &[Option<i32>]) -> Value {
+    let value = |value: &Option<i32>| value.map_or(Value::Null, Value::Integer);
+    let row = [
+        Value::String("a".to_owned()),
+        values.last().map_or(Value::Null, value),
+        Value::BigInt(values.len() as i64),
+        Value::Array(values.iter().map(value).collect()),
+    ];
+    let mut answered = function.predict(&row).await.unwrap();
+    assert!(!answered.sequence_restarted);
+    answered.row.swap_remove(0)
+}
+
+/// Answers rows of one key, one after the other.
+async fn sums(function: &InferenceFunction, values: &[Option<i32>]) -> Vec<Value> {
+    let mut sums = Vec::new();
+    for count in 1..=values.len() {
+        sums.push(sum(function, &values[..count]).await);
+    }
+    sums
+}
+
+async fn open_with_default(server: &EmbeddedTriton) -> InferenceFunction {
+    let model = Stateful::Accumulate;
+    let mut extra = HISTORY.to_vec();
+    extra.extend([
+        ("sequence-history-columns", "value:history"),
+        ("default-value", "{\"sum\": -1, \"correlation_id\": \"\"}"),
+        ("max-retries", "0"),
+    ]);
+    let options = keyed_options(&server.endpoint(), model, &extra);
+    let function = InferenceFunction::new(options, schema_of(model)).unwrap();
+    function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
+    function
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_sent_is_no_part_of_a_history() {
+    let server = EmbeddedTriton::builder().built_in_models().start().unwrap();
+    let values = [None, Some(5), None, Some(7)];
+    let expected = [-1, 5, -1, 12].map(Value::Integer);
+    let function = open_with_default(&server).await;
+    assert_eq!(sums(&function, &values).await, expected);
+    // None of it was sent twice: rows without a value disturb nothing.
+    let sent = server.requests().len();
+    assert_eq!(sent, 2, "{:?}", server.requests());
+    // Each row anew, as after a failover: what comes before it is replayed.
+    for count in 1..=values.len() {
+        let function = open_with_default(&server).await;
+        assert_eq!(sum(&function, &values[..count]).await, expected[count - 1]);
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_failed_is_in_the_answers_of_those_that_carry_it() {
+    let fault = || Fault::Status {
+        status: 500,
+        text: "out of memory".to_owned(),
+    };
+    // The second row fails, and so does the replay before its second attempt.
+    let script = FaultScript::new(0).request(2, fault()).request(3, fault());
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .faults(script)
+        .start()
+        .unwrap();
+    let function = open_with_default(&server).await;
+    let values = [1, 2, 3, 4].map(Some);
+    let expected = [1, -1, 1 + 2 + 3, 1 + 2 + 3 + 4].map(Value::Integer);
+    assert_eq!(sums(&function, &values).await, expected);
 }
 
 fn refused(extra: &[(&str, &str)], columns: &[(&str, DataType)]) -> String {
