@@ -91,7 +91,7 @@ final class TritonModelOptions {
                 option(
                         "sequence-history-columns",
                         null,
-                        "For every input column that is no key the ARRAY column with its values in the rows of the key so far, this row's value last, as ARRAY_AGG over a window of the key gives them: reading:readings. A lost sequence is then replayed from the row that comes next, after a failover of the whole engine, too, and no rows are kept in memory for it. The arrays must reach back to the beginning of the sequence. Unless sequence-position-column is given, their length is the row's number. Needs sequence-recovery to be replay."));
+                        "For every input column that is no key the ARRAY column with its values in the rows of the key so far, this row's value last, as ARRAY_AGG over a window of the key gives them: reading:readings. A lost sequence is then replayed from the row that comes next, in another attempt or subtask, too, and no rows are kept in memory for it. The arrays must reach back to the beginning of the sequence. Unless sequence-position-column is given, their length is the row's number. Needs sequence-recovery to be replay."));
         OPTIONAL.add(
                 option(
                         "sequence-max-open",
