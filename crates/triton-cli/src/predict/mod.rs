@@ -109,7 +109,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
         );
         let (ending, code) = ran.await?;
         // What a run was told to give up is not waited for.
-        if !matches!(ending, Ending::Abandoned(_)) {
+        if !ending.gave_up() {
             subtasks.close().await?;
         }
         Ok(code)
@@ -263,9 +263,9 @@ impl Job {
                     count => format!(" in subtask {} of {count}", most.subtask),
                 };
                 return Err(Failure::usage(anyhow!(
-                    "up to {} keys{of_subtask} have rows before and behind each other's, and the \
-                     model keeps {limit} sequences there at once, so rows would wait for each \
-                     other for ever; {}",
+                    "up to {} keys are open at once{of_subtask} (past their first row and before \
+                     their last), but only {limit} sequences can be, so rows would wait for each \
+                     other for ever: {}",
                     most.keys,
                     stall::ADVICE
                 )));
@@ -359,7 +359,7 @@ impl Job {
             subtasks: arguments.run.parallelism,
             open_sequences: conductor.subtasks.open_sequences(),
             latencies: conductor.latencies,
-            interrupted: matches!(ran, Ok(Ending::Interrupted(_) | Ending::Abandoned(_))),
+            interrupted: matches!(ran, Ok(Ending::Interrupted { .. })),
         };
         progress.finish();
         drop(events);
@@ -431,17 +431,14 @@ fn conclude(
         None => say(&summary.to_string()),
     }
     Ok(match ending {
-        Ending::Interrupted(signal) => {
-            say(match arguments.checkpoints.checkpoint {
-                Some(_) => "interrupted; the same command goes on from here",
-                None => {
+        Ending::Interrupted { signal, given_up } => {
+            say(match (&arguments.checkpoints.checkpoint, given_up) {
+                (Some(_), false) => "interrupted; the same command goes on from here",
+                (Some(_), true) => "interrupted; the same command goes on from the last checkpoint",
+                (None, _) => {
                     "interrupted; with --checkpoint DIR, the same command could go on from here"
                 }
             });
-            signal.exit_code()
-        }
-        Ending::Abandoned(signal) => {
-            say("interrupted; the same command goes on from the last checkpoint");
             signal.exit_code()
         }
         Ending::Failed { rule, .. } => {
