@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use triton_options::{
     CATALOG, ConfigOption, MODEL_NAME, OptionError, OptionMap, SEQUENCE_KEY, SEQUENCE_RECOVERY,
-    TritonOptions,
+    SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES, TritonOptions,
 };
 
 pub(crate) use self::origin::Origin;
@@ -113,7 +113,12 @@ impl LayeredOptions {
     pub(crate) fn set_predict_defaults(&mut self) {
         let has_keys = self.is_set(SEQUENCE_KEY.key());
         for definition in CATALOG {
-            let applies = has_keys || definition.key != SEQUENCE_RECOVERY.key();
+            let of_keys = [
+                SEQUENCE_RECOVERY.key(),
+                SEQUENCE_REPLAY_LIMIT.key(),
+                SEQUENCE_REPLAY_MAX_BYTES.key(),
+            ];
+            let applies = has_keys || !of_keys.contains(&definition.key);
             if let Some(value) = definition.in_predict.filter(|_| applies) {
                 self.set_below(definition.key, value, Origin::PredictDefault);
             }
