@@ -197,7 +197,9 @@ impl InferenceFunction {
     #[must_use]
     pub fn next_counter(&self) -> u64 {
         let opened = self.base.opened().ok();
-        let ids = opened.as_ref().and_then(|opened| opened.subtask.id_source.as_ref());
+        let ids = opened
+            .as_ref()
+            .and_then(|opened| opened.subtask.id_source.as_ref());
         ids.map_or(0, |ids| ids.peek())
     }
 

@@ -185,9 +185,7 @@ impl ServerWait {
                 return Judgement::Final;
             }
             Sign::Away => self.answered() == answered_before,
-            Sign::Unclear => {
-                self.answered() == answered_before && !is_ready(client, model).await
-            }
+            Sign::Unclear => self.answered() == answered_before && !is_ready(client, model).await,
         };
         if !away {
             return Judgement::Own;

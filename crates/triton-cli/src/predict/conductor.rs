@@ -331,11 +331,11 @@ impl<'a> Conductor<'a> {
             can_read: self.can_read(),
             exhausted: self.exhausted,
         };
-        let is_stalled = self.subtasks.has_keys() && self.stall.is_stalled(&waiting);
+        let places = self.subtasks.places();
+        let is_stalled = self.subtasks.has_keys() && self.stall.is_stalled(&waiting, places);
         if !is_stalled || self.ending.is_some() {
             return Ok(is_stalled);
         }
-        let places = self.subtasks.places();
         if self.stall.will_pass(&waiting, places) {
             return Ok(false);
         }

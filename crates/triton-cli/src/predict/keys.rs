@@ -141,11 +141,7 @@ impl LastRows {
         open.most
     }
 
-    fn most_sequences(
-        &self,
-        inputs: &[(Input, Wanted)],
-        longest: u64,
-    ) -> anyhow::Result<MostOpen> {
+    fn most_sequences(&self, inputs: &[(Input, Wanted)], longest: u64) -> anyhow::Result<MostOpen> {
         let mut lengths: HashMap<Vec<u8>, u64> = HashMap::new();
         let mut open = Open::default();
         each_row(inputs, |number, row| {
@@ -195,10 +191,7 @@ impl Open {
 }
 
 /// Reads all inputs once more, with the number of each row among all.
-fn each_row(
-    inputs: &[(Input, Wanted)],
-    mut each: impl FnMut(u64, &Row),
-) -> anyhow::Result<()> {
+fn each_row(inputs: &[(Input, Wanted)], mut each: impl FnMut(u64, &Row)) -> anyhow::Result<()> {
     let uncounted = Arc::new(AtomicU64::new(0));
     let mut number = 0;
     for (input, wanted) in inputs {
@@ -240,7 +233,10 @@ mod tests {
         let found = |keys, subtask| MostOpen { keys, subtask };
         assert_eq!(most(&[]), found(0, 0));
         assert_eq!(most(&[span(0, 1, 1), span(0, 2, 2)]), found(1, 0));
-        assert_eq!(most(&[span(0, 1, 3), span(0, 2, 4), span(0, 5, 9)]), found(2, 0));
+        assert_eq!(
+            most(&[span(0, 1, 3), span(0, 2, 4), span(0, 5, 9)]),
+            found(2, 0)
+        );
         let two = [span(0, 1, 2), span(1, 3, 9), span(1, 4, 5), span(0, 6, 7)];
         assert_eq!(most(&two), found(2, 1));
     }

@@ -286,8 +286,7 @@ impl Job {
     ) -> Result<checkpoint::RunIdentity, Failure> {
         let inputs = self.inputs.iter().map(|(input, _)| input);
         let destinations = self.plan.destinations();
-        identity::of_run(arguments, options, schema, inputs, destinations)
-            .map_err(Failure::usage)
+        identity::of_run(arguments, options, schema, inputs, destinations).map_err(Failure::usage)
     }
 
     async fn run(

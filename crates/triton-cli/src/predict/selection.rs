@@ -36,9 +36,8 @@ impl Selection {
             if line.trim().is_empty() {
                 continue;
             }
-            let rejected: Rejected = serde_json::from_str(&line).with_context(|| {
-                format!("{}: expected a line as --errors writes it", place())
-            })?;
+            let rejected: Rejected = serde_json::from_str(&line)
+                .with_context(|| format!("{}: expected a line as --errors writes it", place()))?;
             if !names.contains(&rejected.file.as_str()) {
                 bail!(
                     "{}: the row is of the input '{}', which is none of this run's: {}",

@@ -93,7 +93,11 @@ mod tests {
         assert_eq!(in_full.count(), 10);
         assert_eq!(told.due(), None);
         for row in 0..30 {
-            let reason = if row % 3 == 0 { "column 'a'" } else { "status 500" };
+            let reason = if row % 3 == 0 {
+                "column 'a'"
+            } else {
+                "status 500"
+            };
             assert!(!told.in_full(|| reason.to_owned()));
         }
         assert_eq!(told.due(), None);

@@ -95,8 +95,17 @@ async fn nothing_is_lost(go_away: impl AsyncFn(&EmbeddedTriton)) {
         let endpoint = format!("endpoint={}", server.endpoint());
         let output = files.path("output.csv");
         let child = start(&[
-            "predict", &model, &input, "-O", &endpoint, "--output", &output, "--rate", "700",
-            "--parallelism", "2",
+            "predict",
+            &model,
+            &input,
+            "-O",
+            &endpoint,
+            "--output",
+            &output,
+            "--rate",
+            "700",
+            "--parallelism",
+            "2",
         ]);
         go_away(&server).await;
         let run = ended(child).await;
@@ -106,7 +115,11 @@ async fn nothing_is_lost(go_away: impl AsyncFn(&EmbeddedTriton)) {
             "{}",
             run.stderr
         );
-        assert_eq!(std::fs::read_to_string(output).unwrap(), scored, "{options}");
+        assert_eq!(
+            std::fs::read_to_string(output).unwrap(),
+            scored,
+            "{options}"
+        );
         // However many rows wait, it is said once.
         let said = run.stderr.matches("the server is away").count();
         assert!(said <= 1, "{}", run.stderr);
@@ -167,8 +180,19 @@ async fn lost(more: &[&str], files: &Files) -> (Run, Duration) {
     let endpoint = format!("endpoint={}", server.endpoint());
     let output = files.path("output.csv");
     let common = [
-        "predict", &model, &input, "-O", &endpoint, "--output", &output, "--rate", "500",
-        "--give-up-after", "1s", "--checkpoint-every", "50",
+        "predict",
+        &model,
+        &input,
+        "-O",
+        &endpoint,
+        "--output",
+        &output,
+        "--rate",
+        "500",
+        "--give-up-after",
+        "1s",
+        "--checkpoint-every",
+        "50",
     ];
     let child = start(&[&common[..], more].concat());
     until(&server, 300).await;
@@ -252,16 +276,30 @@ async fn a_signal_ends_a_run_that_waits_within_seconds() {
         kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
         let run = ended(child).await;
         assert_eq!(run.code, Some(143), "{}", run.stderr);
-        assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+        assert!(
+            told.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            told.elapsed()
+        );
         let last = run.stderr.lines().last().unwrap();
         if checkpoint {
-            assert_eq!(last, "interrupted; the same command goes on from the last checkpoint");
+            assert_eq!(
+                last,
+                "interrupted; the same command goes on from the last checkpoint"
+            );
             continue;
         }
         // Every row that was read is in the output or in the file of rejected rows.
-        assert!(last.starts_with("interrupted; with --checkpoint DIR"), "{last}");
+        assert!(
+            last.starts_with("interrupted; with --checkpoint DIR"),
+            "{last}"
+        );
         let lines = |path: &str| std::fs::read_to_string(path).unwrap().lines().count();
-        let summary = run.stderr.lines().find(|line| line.contains(" rows: ")).unwrap();
+        let summary = run
+            .stderr
+            .lines()
+            .find(|line| line.contains(" rows: "))
+            .unwrap();
         let read: usize = summary.split(' ').next().unwrap().parse().unwrap();
         assert_eq!(lines(&output) - 1 + lines(&errors), read, "{}", run.stderr);
         assert!(read < ROWS);
@@ -286,8 +324,19 @@ async fn a_resumed_run_takes_no_id_of_the_one_that_was_killed() {
         let endpoint = format!("endpoint={}", server.endpoint());
         let (output, checkpoint) = (files.path("output.csv"), files.path("checkpoint"));
         let arguments = [
-            "predict", &model, &input, "-O", &endpoint, "--output", &output, "--rate", "900",
-            "--checkpoint", &checkpoint, "--checkpoint-every", "200",
+            "predict",
+            &model,
+            &input,
+            "-O",
+            &endpoint,
+            "--output",
+            &output,
+            "--rate",
+            "900",
+            "--checkpoint",
+            &checkpoint,
+            "--checkpoint-every",
+            "200",
         ];
         for killed_after in [0, 150, 400] {
             let mut child = start(&arguments);

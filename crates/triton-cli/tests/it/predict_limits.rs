@@ -32,7 +32,12 @@ fn more_open_keys_than_the_model_keeps_are_refused_before_the_first_row() {
     let input = files.write("input.csv", &interleaved(300, 3));
     let run = |more: &[&str]| {
         let run = triton(&[&["predict", &model, &input], more].concat());
-        assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{}", run.stderr);
+        assert_eq!(
+            (run.code, run.stdout.as_str()),
+            (Some(2), ""),
+            "{}",
+            run.stderr
+        );
         run.stderr
     };
     insta::assert_snapshot!(run(&["-O", "sequence-max-open=2"]), @"error: up to 300 keys are open at once (past their first row and before their last), but only 2 sequences can be, so rows would wait for each other for ever: sort the input by its key (a file: --sort-by-key), raise the model's max_candidate_sequences, or let sequences end sooner by the option 'sequence-end-column', 'sequence-max-length' or 'sequence-idle-timeout'");
@@ -136,7 +141,15 @@ fn too_many_rejected_rows_end_the_run() {
     let last = |most: &str| {
         let output = files.path("o.csv");
         let run = triton(&[
-            "predict", &model, &input, "-o", &output, "--max-errors", most, "--max-in-flight", "1",
+            "predict",
+            &model,
+            &input,
+            "-o",
+            &output,
+            "--max-errors",
+            most,
+            "--max-in-flight",
+            "1",
         ]);
         assert_eq!(run.code, Some(1), "{}", run.stderr);
         run.stderr.lines().last().unwrap().to_owned()
@@ -164,7 +177,12 @@ fn rejected_rows_can_be_run_again() {
     let other = files.write("other.csv", "value,note\n500,e\n6,f\n");
     let errors = files.path("errors.ndjson");
     let run = triton(&["predict", &model, &input, &other, "--errors", &errors]);
-    assert_eq!((run.code, run.stdout.lines().count()), (Some(1), 4), "{}", run.stderr);
+    assert_eq!(
+        (run.code, run.stdout.lines().count()),
+        (Some(1), 4),
+        "{}",
+        run.stderr
+    );
     // What was wrong with the model has been put right, what is wrong with the input has not.
     let model = files.write("model.sql", &KEYED.replace(", 'sequence-key' = 'user'", ""));
     let run = triton(&["predict", &model, &input, &other, "--retry-errors", &errors]);

@@ -27,18 +27,12 @@ async fn function(server: &EmbeddedTriton, wait: &ServerWait) -> InferenceFuncti
     let function = InferenceFunction::new(options.unwrap(), schema)
         .unwrap()
         .waiting_for_server(wait);
-    function
-        .open(Subtask::new(0, 1, 0).unwrap())
-        .await
-        .unwrap();
+    function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
     function
 }
 
 fn server() -> EmbeddedTriton {
-    EmbeddedTriton::builder()
-        .built_in_models()
-        .start()
-        .unwrap()
+    EmbeddedTriton::builder().built_in_models().start().unwrap()
 }
 
 #[tokio::test]
@@ -109,7 +103,11 @@ async fn an_outage_is_told_while_it_lasts_and_calls_are_held_back() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(wait.calls(), 20);
     // 20 rows, and a few rounds of them: not a storm.
-    assert!(server.requests().len() <= 100, "{}", server.requests().len());
+    assert!(
+        server.requests().len() <= 100,
+        "{}",
+        server.requests().len()
+    );
     server.set_faults(FaultScript::new(0));
     for (value, row) in rows.into_iter().enumerate() {
         let answer = row.await.unwrap().unwrap();
