@@ -56,6 +56,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     // The embedded server lives until the run is over.
     let embedded = start_embedded(&mut options)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
+    let is_undeclared = definition.is_none();
     let mut schema = match definition {
         Some(definition) => definition.schema,
         None => runtime.block_on(model::look_up(&mut options))?,
@@ -65,7 +66,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let rows_in_flight = rows_in_flight(&options, arguments.run.parallelism)?;
     let model_inputs = schema.inputs.len();
     model::add_sequence_columns(&mut schema, &options);
-    let job = Job::prepare(arguments, inputs, &schema, model_inputs)?;
+    let job = Job::prepare(arguments, inputs, &mut schema, model_inputs, is_undeclared)?;
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {
             let identity = job.identity(arguments, &options, endpoint.as_deref(), &schema)?;
@@ -165,8 +166,9 @@ impl Job {
     fn prepare(
         arguments: &PredictArguments,
         names: &[String],
-        schema: &Schema,
+        schema: &mut Schema,
         model_inputs: usize,
+        is_undeclared: bool,
     ) -> Result<Self, Failure> {
         let bytes_read = Arc::new(AtomicU64::new(0));
         let inputs = Input::find(names, arguments.files_options.input_format)?;
@@ -184,14 +186,16 @@ impl Job {
         let plan = Plan::new(&arguments.files_options, &inputs, &formats)?;
         let with_sequence_id = arguments.files_options.with_sequence_id;
         let added = Added::new(&schema.outputs, with_sequence_id);
-        let columns: Arc<[_]> = schema.inputs.clone().into();
+        let mut columns: Arc<[_]> = schema.inputs.clone().into();
         let mut first = None;
         let mut standard_input = None;
         let mut wanted_inputs = Vec::new();
         for (index, input) in inputs.into_iter().enumerate() {
-            let wanted = Wanted {
+            let mut wanted = Wanted {
                 inputs: Arc::clone(&columns),
                 model_inputs,
+                // The first input decides for all.
+                is_undeclared: is_undeclared && index == 0,
                 form: plan.form(index)?,
             };
             let looked = match piped.take_if(|_| input.path.is_none()) {
@@ -199,6 +203,11 @@ impl Job {
                 None => input.look(&bytes_read)?,
             };
             let reader = looked.open(&wanted)?;
+            if let Some(decided) = reader.decided() {
+                columns = Arc::clone(decided);
+                wanted.inputs = Arc::clone(decided);
+            }
+            wanted.is_undeclared = false;
             let layout = reader.layout();
             added
                 .check(layout)
@@ -217,6 +226,7 @@ impl Job {
             }
             wanted_inputs.push((input, wanted));
         }
+        schema.inputs = columns.to_vec();
         bytes_read.store(0, std::sync::atomic::Ordering::Relaxed);
         Ok(Self {
             inputs: wanted_inputs,

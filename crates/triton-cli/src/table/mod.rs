@@ -2,6 +2,12 @@
 
 #[cfg(feature = "arrow")]
 mod arrow_cells;
+#[cfg(feature = "arrow")]
+mod arrow_plain;
+#[cfg(feature = "arrow")]
+mod arrow_text;
+#[cfg(feature = "arrow")]
+mod arrow_values;
 mod cell;
 mod format;
 mod input;
