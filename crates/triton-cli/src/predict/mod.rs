@@ -39,7 +39,7 @@ use crate::config::LayeredOptions;
 use crate::failure::Failure;
 use crate::progress::{Progress, say};
 use crate::server::start_embedded;
-use crate::table::{Added, Input, TableReader, Wanted};
+use crate::table::{self, Added, Input, TableReader, Wanted};
 
 /// Runs the command.
 pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
@@ -212,6 +212,11 @@ impl Job {
             added
                 .check(layout)
                 .map_err(|error| input.unusable(&error))?;
+            let destinations = plan.destinations();
+            if let Some(destination) = destinations.get(if plan.is_one() { 0 } else { index }) {
+                let checked = table::check_types(destination.format, layout);
+                checked.map_err(|error| input.unusable(&error))?;
+            }
             let first = first.get_or_insert_with(|| Arc::clone(layout));
             if plan.is_one() {
                 layout.check_beside(first, wanted.form).map_err(|reason| {

@@ -17,5 +17,5 @@ mod row;
 
 pub(crate) use format::{Compression, Form, Format};
 pub(crate) use input::{Input, TableReader, Wanted};
-pub(crate) use output::{Added, Cut, Destination, TableWriter, WriteError, create};
+pub(crate) use output::{Added, Cut, Destination, TableWriter, WriteError, check_types, create};
 pub(crate) use row::{Fault, Layout, Row};
