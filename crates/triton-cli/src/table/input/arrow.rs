@@ -139,10 +139,10 @@ impl ArrowReader {
 
     fn make_ready(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
         let batch = arrow_plain::plain_batch(batch)?;
+        let (batch, faults) = self.settle_times(batch)?;
         let values: Vec<_> = (0..batch.num_rows())
             .map(|index| self.values(&batch, index))
             .collect();
-        let (batch, faults) = self.settle_times(batch)?;
         let written = match self.wanted.form {
             Form::Cells => arrow_cells::records(&batch),
             Form::Objects => arrow_cells::objects(&batch),

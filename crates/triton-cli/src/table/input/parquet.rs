@@ -48,7 +48,7 @@ fn open(path: &Path, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Result<Op
     // The reader asks for the file's length and clones it, which only the plain type can.
     let file = file.into_file();
     let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
-        .context("it is not a whole Parquet file")?;
+        .context("it cannot be read as Parquet")?;
     check_codecs(&metadata)?;
     check_intervals(&metadata)?;
     let times = Int96Columns::find(&metadata);

@@ -5,10 +5,11 @@ use std::fs::File;
 use std::io::Cursor;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float32Array, RecordBatch, new_empty_array};
+use arrow_array::{ArrayRef, Float32Array, RecordBatch};
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
 use arrow_schema::{Field, Schema};
+use arrow_select::concat::concat_batches;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -76,14 +77,5 @@ pub(super) fn read(path: &str) -> RecordBatch {
             (reader.schema(), reader.map(Result::unwrap).collect())
         }
     };
-    match batches.as_slice() {
-        [] => {
-            let columns = schema.fields().iter();
-            let columns = columns.map(|field| new_empty_array(field.data_type()));
-            let columns = columns.collect();
-            RecordBatch::try_new(schema, columns).unwrap()
-        }
-        [batch] => batch.clone(),
-        more => panic!("{path}: {} batches", more.len()),
-    }
+    concat_batches(&schema, &batches).unwrap()
 }

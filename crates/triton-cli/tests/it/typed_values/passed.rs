@@ -1,9 +1,14 @@
 //! What becomes of columns that only pass through, type by type.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow_array::{Array as _, ArrayRef};
-use arrow_schema::DataType;
+use arrow_array::{
+    Array as _, ArrayRef, Date32Array, ListArray, Time32SecondArray, Time64MicrosecondArray,
+    TimestampSecondArray,
+};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::{DataType, Field};
 
 use super::cases::{self, Case, Typed};
 use super::files::{self, ECHO};
@@ -126,77 +131,57 @@ fn compare_arrays(
     }
 }
 
-/// In a row of its own, beside one whose value has a text.
+/// Each in a row of its own, beside values that have one.
 #[test]
 fn what_has_no_text_is_rejected_and_kept_where_it_is_typed() {
-    use std::sync::Arc;
-
-    use arrow_array::{
-        Date32Array, ListArray, Time32SecondArray, Time64MicrosecondArray, TimestampSecondArray,
-        types::Int64Type,
-    };
-
+    const BAD: usize = 5;
     let late = i64::MAX;
-    let lists = ListArray::from_iter_primitive::<Int64Type, _, _>([
-        Some(vec![Some(0)]),
-        Some(vec![Some(0), Some(late)]),
-    ]);
-    let lists = {
-        let values = TimestampSecondArray::from(vec![0, 0, late]);
-        let item = arrow_schema::Field::new("item", values.data_type().clone(), true);
-        ListArray::new(
-            Arc::new(item),
-            lists.offsets().clone(),
-            Arc::new(values),
-            None,
-        )
-    };
+    // The value of the one bad row, among zeros.
+    let only = |bad: usize, value: i64| (0..=BAD).map(move |row| if row == bad { value } else { 0 });
+    let days = only(2, i32::MAX.into()).map(|days| days as i32);
+    let seconds = only(3, 86_400).map(|seconds| seconds as i32);
+    let items: ArrayRef = Arc::new(TimestampSecondArray::from_iter_values(only(BAD, late)));
+    let item = Arc::new(Field::new("item", items.data_type().clone(), true));
+    let lists = ListArray::new(item, OffsetBuffer::from_lengths([1; BAD + 1]), items, None);
+    let zoned = TimestampSecondArray::from_iter_values(only(1, late)).with_timezone("UTC");
     let columns: [(&str, ArrayRef); 6] = [
-        ("Timestamp(s)", Arc::new(TimestampSecondArray::from(vec![0, late]))),
-        (
-            "Timestamp(s, UTC)",
-            Arc::new(TimestampSecondArray::from(vec![0, late]).with_timezone("UTC")),
-        ),
-        ("Date32", Arc::new(Date32Array::from(vec![0, i32::MAX]))),
-        ("Time32(s)", Arc::new(Time32SecondArray::from(vec![0, 86_400]))),
-        ("Time64(µs)", Arc::new(Time64MicrosecondArray::from(vec![0, -1]))),
-        ("List of Timestamp(s)", Arc::new(lists)),
+        ("a", Arc::new(TimestampSecondArray::from_iter_values(only(0, late)))),
+        ("b", Arc::new(zoned)),
+        ("c", Arc::new(Date32Array::from_iter_values(days))),
+        ("d", Arc::new(Time32SecondArray::from_iter_values(seconds))),
+        ("e", Arc::new(Time64MicrosecondArray::from_iter_values(only(4, -1)))),
+        ("f", Arc::new(lists)),
     ];
     let files = Files::new();
     let model = files.write("model.sql", ECHO);
     let mut said = String::new();
-    for (name, array) in columns {
-        for from in TYPED {
-            let input = files.path(&format!("input.{from}"));
-            files::write(&input, &[files::with_values(&[(name, Arc::clone(&array))])]);
-            for to in ["csv", "ndjson"] {
-                // Nor is it written with a default answer.
-                let run = triton(&[
-                    "predict", &model, &input, "--quiet", "--output-format", to, "--on-error",
-                    "default",
-                ]);
-                assert_eq!(run.code, Some(1), "{name}, {from} to {to}: {}", run.stderr);
-                let rows = if to == "csv" { 2 } else { 1 };
-                assert_eq!(run.stdout.lines().count(), rows, "{name}: {}", run.stdout);
-                if (from, to) == ("arrow", "csv") {
-                    said.push_str(&run.stderr);
-                }
-            }
-            for to in TYPED {
-                let output = files.path(&format!("output.{to}"));
-                let run = triton(&["predict", &model, &input, "-o", &output, "--quiet"]);
-                assert_eq!(run.code, Some(0), "{name}, {from} to {to}: {}", run.stderr);
-                let batch = files::read(&output);
-                assert_eq!(batch.column_by_name(name).unwrap(), &array, "{from} to {to}");
+    for from in TYPED {
+        let input = files.path(&format!("input.{from}"));
+        files::write(&input, &[files::with_values(&columns)]);
+        for to in ["csv", "ndjson"] {
+            // Nor is it written with a default answer.
+            let default = ["--quiet", "--on-error", "default", "--output-format", to];
+            let run = triton(&[&["predict", &model, &input], &default[..]].concat());
+            assert_eq!(run.code, Some(1), "{from} to {to}: {}", run.stderr);
+            assert_eq!(run.stdout.lines().count(), usize::from(to == "csv"));
+            said = run.stderr;
+        }
+        for to in TYPED {
+            let output = files.path(&format!("output.{to}"));
+            let run = triton(&["predict", &model, &input, "-o", &output, "--quiet"]);
+            assert_eq!(run.code, Some(0), "{from} to {to}: {}", run.stderr);
+            let batch = files::read(&output);
+            for (name, array) in &columns {
+                assert_eq!(batch.column_by_name(name).unwrap(), array, "{from} to {to}");
             }
         }
     }
     insta::assert_snapshot!(said, @r#"
-    row 2: column 'Timestamp(s)': no calendar or clock has 9223372036854775807 of Timestamp(s), so it has no text: write Parquet or Arrow, which keep the number
-    row 2: column 'Timestamp(s, UTC)': no calendar or clock has 9223372036854775807 of Timestamp(s, "UTC"), so it has no text: write Parquet or Arrow, which keep the number
-    row 2: column 'Date32': no calendar or clock has 2147483647 of Date32, so it has no text: write Parquet or Arrow, which keep the number
-    row 2: column 'Time32(s)': no calendar or clock has 86400 of Time32(s), so it has no text: write Parquet or Arrow, which keep the number
-    row 2: column 'Time64(µs)': no calendar or clock has -1 of Time64(µs), so it has no text: write Parquet or Arrow, which keep the number
-    row 2: column 'List of Timestamp(s)': no calendar or clock has 9223372036854775807 of Timestamp(s), so it has no text: write Parquet or Arrow, which keep the number
+    row 1: column 'a': no calendar or clock has 9223372036854775807 of Timestamp(s), so it has no text: write Parquet or Arrow, which keep the number
+    row 2: column 'b': no calendar or clock has 9223372036854775807 of Timestamp(s, "UTC"), so it has no text: write Parquet or Arrow, which keep the number
+    row 3: column 'c': no calendar or clock has 2147483647 of Date32, so it has no text: write Parquet or Arrow, which keep the number
+    row 4: column 'd': no calendar or clock has 86400 of Time32(s), so it has no text: write Parquet or Arrow, which keep the number
+    row 5: column 'e': no calendar or clock has -1 of Time64(µs), so it has no text: write Parquet or Arrow, which keep the number
+    row 6: column 'f': no calendar or clock has 9223372036854775807 of Timestamp(s), so it has no text: write Parquet or Arrow, which keep the number
     "#);
 }
