@@ -3,7 +3,7 @@
 //! The framing is read here, because a damaged length would make the library ask for whatever
 //! memory it names, and because the library takes the bytes of a big-endian writer for its own.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, ErrorKind, Read};
 
 use anyhow::{Context as _, anyhow, bail};
 use arrow_array::RecordBatch;
@@ -25,7 +25,12 @@ const CONTINUATION: [u8; 4] = [0xff; 4];
 /// The end of a stream.
 const END: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
+/// What the schema of an old stream, which says no more than its length first, never takes.
+const LONGEST_SCHEMA: u32 = 1 << 28;
+
 const BREAKS_OFF: &str = "it breaks off in the middle of a message";
+
+const NEITHER: &str = "it begins as neither an Arrow file nor an Arrow stream does";
 
 /// The record batches of an Arrow stream, or of an Arrow file: a stream lies within it.
 pub(super) struct IpcBatches<R> {
@@ -50,20 +55,20 @@ impl<R: BufRead> IpcBatches<R> {
                  Arrow IPC"
             );
         }
-        let mut length = [0; 4];
-        bytes.read_exact(&mut length).context(BREAKS_OFF)?;
+        let mut length: [u8; 4] = exactly(&mut bytes)?;
         let is_file = length == MAGIC[..4];
         if is_file {
-            let mut rest = [0; 2];
-            bytes.read_exact(&mut rest).context(BREAKS_OFF)?;
+            let rest: [u8; 2] = exactly(&mut bytes)?;
             if rest != MAGIC[4..] {
-                bail!("it begins as neither an Arrow file nor an Arrow stream does");
+                bail!(NEITHER);
             }
             // Writers pad the magic bytes with zeros to whatever alignment they like.
             while bytes.fill_buf()?.first() == Some(&0) {
                 bytes.consume(1);
             }
-            bytes.read_exact(&mut length).context(BREAKS_OFF)?;
+            length = exactly(&mut bytes)?;
+        } else if length != CONTINUATION && u32::from_le_bytes(length) > LONGEST_SCHEMA {
+            bail!(NEITHER);
         }
         let mut batches = Self {
             bytes,
@@ -140,7 +145,7 @@ impl<R: BufRead> IpcBatches<R> {
         let mut head = Vec::new();
         if length == CONTINUATION {
             head.extend(length);
-            self.bytes.read_exact(&mut length).context(BREAKS_OFF)?;
+            length = exactly(&mut self.bytes)?;
         }
         if length == [0; 4] {
             return Ok(None);
@@ -207,6 +212,16 @@ impl<R: BufRead> Iterator for IpcBatches<R> {
 struct Message {
     head: Buffer,
     body: Buffer,
+}
+
+/// The next bytes.
+fn exactly<const N: usize>(bytes: &mut impl Read) -> anyhow::Result<[u8; N]> {
+    let mut read = [0; N];
+    match bytes.read_exact(&mut read) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => bail!(BREAKS_OFF),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(read),
+    }
 }
 
 fn message_of(metadata: &[u8]) -> anyhow::Result<arrow_ipc::Message<'_>> {

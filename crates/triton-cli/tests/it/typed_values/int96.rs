@@ -93,12 +93,19 @@ fn as_text_every_instant_is_exact() {
         "keyed.sql",
         "CREATE MODEL m INPUT (`value` INT) OUTPUT (sum INT)
          WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'accumulate',
-               'sequence-id' = 's', 'sequence-key' = 't')",
+               'sequence-id' = 's', 'sequence-id-auto-increment' = 'true',
+               'sequence-key' = 't')",
     );
     let schema = FLAT.replace("float", "int32");
     write(&input, &schema, &[YEAR_9999, YEAR_1000, YEAR_9999, YEAR_1000], None);
     let run = triton(&["predict", &keyed, &input, "--quiet", "--output-format", "csv"]);
-    insta::assert_snapshot!(run.stdout + &run.stderr, @"error: option 'sequence-key' is set but 'sequence-id-auto-increment' is not true: the sequences of keys take their IDs from its counter; set 'sequence-id-auto-increment' to true (from /tmp/.tmpIr7gpj/keyed.sql, line 3)");
+    insta::assert_snapshot!(run.stdout + &run.stderr, @"
+    value,t,sum
+    0,9999-12-31T23:59:59.999999,0
+    1,1000-01-01T00:00:00,1
+    2,9999-12-31T23:59:59.999999,2
+    3,1000-01-01T00:00:00,4
+    ");
 }
 
 #[test]
