@@ -43,7 +43,7 @@ use crate::config::LayeredOptions;
 use crate::failure::Failure;
 use crate::progress::{Progress, say};
 use crate::server::start_embedded;
-use crate::table::{Added, Input, TableReader, Wanted};
+use crate::table::{self, Added, Input, TableReader, Wanted};
 
 /// Runs the command.
 pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
@@ -60,6 +60,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     // The embedded server lives until the run is over.
     let embedded = start_embedded(&mut options)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
+    let is_undeclared = definition.is_none();
     let mut schema = match definition {
         Some(definition) => definition.schema,
         None => runtime.block_on(model::look_up(&mut options))?,
@@ -69,7 +70,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let rows_in_flight = rows_in_flight(&options, arguments.run.parallelism)?;
     let model_inputs = schema.inputs.len();
     model::add_sequence_columns(&mut schema, &options);
-    let job = Job::prepare(arguments, inputs, &schema, model_inputs)?;
+    let job = Job::prepare(arguments, inputs, &mut schema, model_inputs, is_undeclared)?;
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {
             let identity = job.identity(arguments, &options, &schema)?;
@@ -173,8 +174,9 @@ impl Job {
     fn prepare(
         arguments: &PredictArguments,
         names: &[String],
-        schema: &Schema,
+        schema: &mut Schema,
         model_inputs: usize,
+        is_undeclared: bool,
     ) -> Result<Self, Failure> {
         let bytes_read = Arc::new(AtomicU64::new(0));
         let inputs = Input::find(names, arguments.files_options.input_format)?;
@@ -192,14 +194,16 @@ impl Job {
         let plan = Plan::new(&arguments.files_options, &inputs, &formats)?;
         let with_sequence_id = arguments.files_options.with_sequence_id;
         let added = Added::new(&schema.outputs, with_sequence_id);
-        let columns: Arc<[_]> = schema.inputs.clone().into();
+        let mut columns: Arc<[_]> = schema.inputs.clone().into();
         let mut first = None;
         let mut standard_input = None;
         let mut wanted_inputs = Vec::new();
         for (index, input) in inputs.into_iter().enumerate() {
-            let wanted = Wanted {
+            let mut wanted = Wanted {
                 inputs: Arc::clone(&columns),
                 model_inputs,
+                // The first input decides for all.
+                is_undeclared: is_undeclared && index == 0,
                 form: plan.form(index)?,
             };
             let looked = match piped.take_if(|_| input.path.is_none()) {
@@ -207,10 +211,20 @@ impl Job {
                 None => input.look(&bytes_read)?,
             };
             let reader = looked.open(&wanted)?;
+            if let Some(decided) = reader.decided() {
+                columns = Arc::clone(decided);
+                wanted.inputs = Arc::clone(decided);
+            }
+            wanted.is_undeclared = false;
             let layout = reader.layout();
             added
                 .check(layout)
                 .map_err(|error| input.unusable(&error))?;
+            let destinations = plan.destinations();
+            if let Some(destination) = destinations.get(if plan.is_one() { 0 } else { index }) {
+                let checked = table::check_types(destination.format, layout);
+                checked.map_err(|error| input.unusable(&error))?;
+            }
             let first = first.get_or_insert_with(|| Arc::clone(layout));
             if plan.is_one() {
                 layout.check_beside(first, wanted.form).map_err(|reason| {
@@ -225,6 +239,7 @@ impl Job {
             }
             wanted_inputs.push((input, wanted));
         }
+        schema.inputs = columns.to_vec();
         bytes_read.store(0, std::sync::atomic::Ordering::Relaxed);
         Ok(Self {
             inputs: wanted_inputs,

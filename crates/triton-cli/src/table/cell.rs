@@ -135,7 +135,7 @@ pub(super) fn parse_widened(data_type: &DataType, text: &str) -> Result<Value, S
 }
 
 /// The beginning of a text, without what a terminal would not show.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     const LONGEST: usize = 40;
     let mut characters = text.chars();
     let mut shown = String::new();

@@ -2,6 +2,12 @@
 
 #[cfg(feature = "arrow")]
 mod arrow_cells;
+#[cfg(feature = "arrow")]
+mod arrow_plain;
+#[cfg(feature = "arrow")]
+mod arrow_text;
+#[cfg(feature = "arrow")]
+mod arrow_values;
 mod cell;
 mod format;
 mod input;
@@ -11,5 +17,5 @@ mod row;
 
 pub(crate) use format::{Compression, Form, Format};
 pub(crate) use input::{Input, TableReader, Wanted};
-pub(crate) use output::{Added, Cut, Destination, TableWriter, WriteError, create};
+pub(crate) use output::{Added, Cut, Destination, TableWriter, WriteError, check_types, create};
 pub(crate) use row::{Fault, Layout, Row};

@@ -2,9 +2,17 @@
 
 #[cfg(feature = "arrow")]
 mod arrow;
+#[cfg(feature = "arrow")]
+mod arrow_ipc;
 mod bytes;
 mod csv;
+#[cfg(feature = "arrow")]
+mod damaged;
+#[cfg(feature = "parquet")]
+mod int96;
 mod ndjson;
+#[cfg(feature = "parquet")]
+mod parquet;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +44,9 @@ pub(crate) struct Wanted {
     pub(crate) inputs: Arc<[Column]>,
     /// How many of them are the model's. Keys are read as text, whatever they are in the input.
     pub(crate) model_inputs: usize,
+    /// Whether the server alone says what the model takes. It has one type for text and bytes, so
+    /// an input that knows the two apart decides.
+    pub(crate) is_undeclared: bool,
     /// The form in which rows go on to the output.
     pub(crate) form: Form,
 }
@@ -50,6 +61,24 @@ impl Wanted {
     fn model_input_at(&self, positions: &[usize], position: usize) -> Option<usize> {
         let index = positions.iter().position(|found| *found == position)?;
         (index < self.model_inputs).then_some(index)
+    }
+
+    /// Takes one of the model's columns as bytes from now on, where it was text.
+    #[cfg(feature = "arrow")]
+    fn declare_bytes(&mut self, index: usize) {
+        fn bytes(data_type: &DataType) -> DataType {
+            match data_type {
+                DataType::String => DataType::Bytes,
+                DataType::Array(element) => DataType::Array(Box::new(bytes(element))),
+                other => other.clone(),
+            }
+        }
+        let columns = self.inputs.iter().enumerate();
+        let columns = columns.map(|(other, column)| match other == index {
+            true => Column::new(&column.name, bytes(&column.data_type)),
+            false => column.clone(),
+        });
+        self.inputs = columns.collect();
     }
 }
 
@@ -67,6 +96,11 @@ pub(crate) struct LookedAt {
 pub(crate) trait TableReader: Send {
     /// The columns that pass through.
     fn layout(&self) -> &Arc<Layout>;
+
+    /// The columns that are wanted of it, where it decided on their types.
+    fn decided(&self) -> Option<&Arc<[Column]>> {
+        None
+    }
 
     /// The next row; an error means that the input cannot be read on.
     fn next(&mut self) -> anyhow::Result<Option<Row>>;
@@ -232,7 +266,7 @@ impl LookedAt {
                     );
                 };
                 drop(stream);
-                Box::new(arrow::parquet_reader(&input, path, &self.progress, wanted)?)
+                Box::new(parquet::parquet_reader(&input, path, &self.progress, wanted)?)
             }
             #[cfg(not(all(feature = "arrow", feature = "parquet")))]
             format => bail!("this build of the command has no support for {format}"),

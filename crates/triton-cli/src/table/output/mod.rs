@@ -8,6 +8,8 @@ mod csv;
 #[cfg(feature = "arrow")]
 mod joined;
 mod ndjson;
+#[cfg(feature = "parquet")]
+mod parquet_types;
 mod sink;
 
 use std::path::{Path, PathBuf};
@@ -99,6 +101,22 @@ pub(crate) trait TableWriter {
 
     /// Completes the output.
     fn finish(self: Box<Self>) -> std::io::Result<()>;
+}
+
+/// Refuses columns that the format has no type for, before a row of theirs is sent.
+pub(crate) fn check_types(format: Format, layout: &Layout) -> anyhow::Result<()> {
+    #[cfg(feature = "parquet")]
+    if format == Format::Parquet {
+        let columns = layout.columns.iter();
+        let mut missing =
+            columns.filter_map(|column| parquet_types::missing(&column.name, &column.arrow_type()));
+        if let Some(reason) = missing.next() {
+            bail!("{reason}: write Arrow, as --output-format arrow does, or leave the column out");
+        }
+    }
+    #[cfg(not(feature = "parquet"))]
+    let _ = (format, layout);
+    Ok(())
 }
 
 /// Begins an output, or goes on with it from where it was cut.
