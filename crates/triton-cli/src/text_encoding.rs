@@ -14,8 +14,13 @@ const START: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
     /// UTF-8, or whatever else is one byte a letter where letters are ASCII.
-    Utf8 { mark: usize },
-    Utf16 { mark: usize, big_endian: bool },
+    Utf8 {
+        mark: usize,
+    },
+    Utf16 {
+        mark: usize,
+        big_endian: bool,
+    },
 }
 
 impl Encoding {

@@ -244,7 +244,12 @@ pub(super) fn cell_of_json(text: &str) -> String {
 }
 
 /// Appends the JSON of a cell that was read as a value: its own text, where that is JSON.
-pub(super) fn write_json_of_cell(data_type: &DataType, cell: &str, value: &Value, text: &mut String) {
+pub(super) fn write_json_of_cell(
+    data_type: &DataType,
+    cell: &str,
+    value: &Value,
+    text: &mut String,
+) {
     let cell = cell.trim();
     let keeps_its_text = !matches!(
         data_type,
@@ -361,7 +366,10 @@ mod tests {
             (DataType::BigInt, "9223372036854775807"),
             (array(DataType::Double), "[0.1, -Infinity, null]"),
         ] {
-            assert!(parse_widened(&data_type, text).is_ok(), "{data_type} {text}");
+            assert!(
+                parse_widened(&data_type, text).is_ok(),
+                "{data_type} {text}"
+            );
         }
         for (data_type, text) in [
             (DataType::Double, "9007199254740993"),
@@ -371,7 +379,10 @@ mod tests {
             (DataType::String, r#""\ud800""#),
             (array(DataType::Double), "[0.1, 0.1234567890123456789012]"),
         ] {
-            assert!(parse_widened(&data_type, text).is_err(), "{data_type} {text}");
+            assert!(
+                parse_widened(&data_type, text).is_err(),
+                "{data_type} {text}"
+            );
         }
         let error = parse_widened(&DataType::Double, "9007199254740993").unwrap_err();
         insta::assert_snapshot!(error, @"no DOUBLE is exactly '9007199254740993'");
@@ -397,9 +408,15 @@ mod tests {
     #[test]
     fn cells_are_numbers_in_the_usual_spelling_or_refused() {
         for text in ["5", " 5", "+5", "5 ", "005"] {
-            assert_eq!(parse(&DataType::Integer, text), Ok(Value::Integer(5)), "{text}");
+            assert_eq!(
+                parse(&DataType::Integer, text),
+                Ok(Value::Integer(5)),
+                "{text}"
+            );
         }
-        for text in ["1.0", "1e3", "0x10", "1,000", "1_000", "1 000", "- 5", "٣", "5L", "NaN"] {
+        for text in [
+            "1.0", "1e3", "0x10", "1,000", "1_000", "1 000", "- 5", "٣", "5L", "NaN",
+        ] {
             assert!(parse(&DataType::BigInt, text).is_err(), "{text}");
         }
         for text in ["inf", "Infinity", "+INF", " infinity "] {
@@ -415,7 +432,11 @@ mod tests {
     fn a_cell_keeps_its_text_where_that_is_json() {
         for (data_type, cell, expected) in [
             (DataType::Float, " 16777217 ", "16777217"),
-            (DataType::Double, "0.1234567890123456789012", "0.1234567890123456789012"),
+            (
+                DataType::Double,
+                "0.1234567890123456789012",
+                "0.1234567890123456789012",
+            ),
             (DataType::Double, "+1.50", "1.5"),
             (DataType::Double, "inf", "\"Infinity\""),
             (DataType::Integer, "007", "7"),

@@ -15,12 +15,7 @@ use crate::table::cell;
 use crate::table::row::{Fault, Layout, Original, PassedColumn, PassedKind, Row};
 
 /// What else may separate cells, and how an argument names it.
-const DELIMITERS: [(u8, &str); 4] = [
-    (b';', "';'"),
-    (b'\t', "tab"),
-    (b'|', "'|'"),
-    (b',', "','"),
-];
+const DELIMITERS: [(u8, &str); 4] = [(b';', "';'"), (b'\t', "tab"), (b'|', "'|'"), (b',', "','")];
 
 /// Reads CSV with a header.
 pub(super) struct CsvReader {

@@ -1,10 +1,10 @@
 //! Where each record of CSV ends, and whether its quotes are in order.
 //!
 //! Readers of CSV forgive everything: text behind a closing quote, and a quote that is never closed
-//! and takes the rest of the file with it. Here such a record is at fault, and what follows the line
-//! on which its quote opened is read again, so that no row behind it is lost. Each line is looked at
-//! three times at most: behind a fault, quotes must close on their own line until the line on which
-//! the fault showed.
+//! and takes the rest of the file with it. Here such a record is at fault and ends with a line: the
+//! first on which a quote opened that did not close on it. What follows is read again, so that no
+//! row behind it is lost. Each line is looked at three times at most: behind a fault, quotes must
+//! close on their own line until the line on which the fault showed.
 
 use std::io::{self, Read};
 
@@ -154,8 +154,7 @@ impl<R: Read> Records<R> {
                 read => break read,
             }
         };
-        self.buffer
-            .truncate(length + *read.as_ref().unwrap_or(&0));
+        self.buffer.truncate(length + *read.as_ref().unwrap_or(&0));
         Ok(read? > 0)
     }
 
@@ -194,13 +193,16 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// A record at fault reaches to the end of the line on which the fault opened.
+    /// A record at fault reaches to the end of the line on which the fault may have opened.
     fn fail(&mut self, scan: &Scan, reason: String) -> io::Result<Scanned> {
         self.own_lines_until = self.own_lines_until.max(scan.line_begins);
-        let mut end = scan.opened;
-        let mut lines = scan.opened_lines;
+        // Whatever went over the end of a line before may have been part of the fault.
+        let (opened, mut lines) = scan
+            .first_over_lines
+            .unwrap_or((scan.opened, scan.opened_lines));
+        let mut end = opened;
         self.cuts_line = true;
-        while end < scan.opened + LONGEST_RAW {
+        while end < opened + LONGEST_RAW {
             let Some(byte) = self.byte(end)? else { break };
             end += 1;
             if matches!(byte, b'\n' | b'\r') {
@@ -228,6 +230,8 @@ struct Scan {
     /// Where a fault of this cell opens, and how many line ends of the record are before it.
     opened: usize,
     opened_lines: u64,
+    /// The same of the first cell that goes over the end of a line.
+    first_over_lines: Option<(usize, u64)>,
     /// Where the line begins that was reached.
     line_begins: usize,
     lines: u64,
@@ -247,6 +251,7 @@ impl Scan {
             cell_begins: start,
             opened: start,
             opened_lines: 0,
+            first_over_lines: None,
             line_begins: start,
             lines: 0,
         }
@@ -298,6 +303,8 @@ impl Scan {
                 self.quote_line(records.line)
             ));
         }
+        self.first_over_lines
+            .get_or_insert((self.opened, self.opened_lines));
         // The two bytes of one line end count once.
         let ends_pair = byte == b'\n' && at > 0 && records.buffer[at - 1] == b'\r';
         self.lines += u64::from(!ends_pair);
@@ -346,7 +353,8 @@ mod tests {
         records.cells = 2;
         let mut found = Vec::new();
         while let Some(record) = records.next().unwrap() {
-            let text = String::from_utf8_lossy(record.bytes).trim_end().to_owned();
+            let text = String::from_utf8_lossy(record.bytes);
+            let text = text.trim_end_matches(['\r', '\n']).to_owned();
             let fault = record.fault.map(|fault| fault.reason);
             found.push((record.line, text, fault));
         }
@@ -368,17 +376,48 @@ mod tests {
     #[test]
     fn records_end_where_their_lines_do_outside_of_quotes() {
         let text = "a,b\r\n\r\n\"x\r\ny\",\"\"\"\"\n\nc,\"d\n\"\re,f\"g\rh,";
-        insta::assert_snapshot!(shown(text, 100), @r#""#);
+        insta::assert_snapshot!(shown(text, 100), @r#"
+        1: "a,b"
+        3: "\"x\r\ny\",\"\"\"\""
+        6: "c,\"d\n\""
+        8: "e,f\"g"
+        9: "h,"
+        "#);
     }
 
     #[test]
     fn a_fault_ends_with_the_line_on_which_its_quote_opened() {
-        insta::assert_snapshot!(shown("a,\"b\nc,d\ne,f", 100), @"");
-        insta::assert_snapshot!(shown("a,\"b\"c,\"d\ne,f\n", 100), @"");
-        insta::assert_snapshot!(shown("a,\"x\ny\",\"b\nc,d\ne,\"f\ng\"\n", 100), @"");
-        insta::assert_snapshot!(shown("a,\"b\nc,d\ne,f\ng,h\n", 6), @"");
-        insta::assert_snapshot!(shown("a,bbbbbbbb,c\nd,e\n", 6), @"");
-        insta::assert_snapshot!(shown("a,b,\"\n,\",\"\n,\",\"\nd,e\n", 6), @"");
+        insta::assert_snapshot!(shown("a,\"b\nc,d\ne,f", 100), @r#"
+        1: "a,\"b" the quote opened on line 1 is never closed
+        2: "c,d"
+        3: "e,f"
+        "#);
+        insta::assert_snapshot!(shown("a,\"b\"c,\"d\ne,f\n", 100), @r#"
+        1: "a,\"b\"c,\"d" text follows the closing quote of the cell whose quote opened on line 1: a quote within quotes is doubled
+        2: "e,f"
+        "#);
+        insta::assert_snapshot!(shown("a,\"x\ny\",\"b\nc,d\ne,\"f\ng\"\n", 100), @r#"
+        1: "a,\"x" text follows the closing quote of the cell whose quote opened on line 2: a quote within quotes is doubled
+        2: "y\",\"b" the quote opened on line 2 is not closed on its line, and one shortly before it is never closed
+        3: "c,d"
+        4: "e,\"f\ng\""
+        "#);
+        insta::assert_snapshot!(shown("a,\"b\nc,d\ne,f\ng,h\n", 6), @r#"
+        1: "a,\"b" the quote opened on line 1 is not closed within 6 bytes, the most that --max-field-bytes lets a cell have
+        2: "c,d"
+        3: "e,f"
+        4: "g,h"
+        "#);
+        insta::assert_snapshot!(shown("a,bbbbbbbb,c\nd,e\n", 6), @r#"
+        1: "a,bbbbbbbb,c" the cell has more than 6 bytes, the most that --max-field-bytes lets it have
+        2: "d,e"
+        "#);
+        insta::assert_snapshot!(shown("a,b,\"\n,\",\"\n,\",\"\nd,e\n", 6), @r#"
+        1: "a,b,\"" the quote opened on line 2 is not closed within 6 bytes, the most that --max-field-bytes lets a cell have
+        2: ",\",\""
+        3: ",\",\""
+        4: "d,e"
+        "#);
     }
 
     #[test]
@@ -386,10 +425,10 @@ mod tests {
         // From each of these lines on, all further ones look like one cell after the other, so
         // that each would be read to the limit.
         let mut text = "a,\"\n".to_owned();
-        text.extend(std::iter::repeat_n("x\"\"\",\"\n", 300_000));
-        assert_eq!(records(text.as_bytes(), 1 << 24, usize::MAX).len(), 300_001);
-        let open = "1,\"open\n".repeat(300_000);
-        assert_eq!(records(open.as_bytes(), 1 << 24, usize::MAX).len(), 300_000);
+        text.extend(std::iter::repeat_n("x\"\"\",\"\n", 30_000));
+        assert_eq!(records(text.as_bytes(), 1 << 24, usize::MAX).len(), 30_001);
+        let open = "1,\"open\n".repeat(30_000);
+        assert_eq!(records(open.as_bytes(), 1 << 24, usize::MAX).len(), 30_000);
     }
 
     /// What the crate `csv` reads.

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::table::json_text;
 
 /// The most bytes of an object.
-const LONGEST: usize = 256 * 1024 * 1024;
+pub(super) const LONGEST: usize = 256 * 1024 * 1024;
 
 /// How much is kept of a line that is longer.
 const LONGEST_RAW: usize = 64 * 1024;
@@ -74,19 +74,19 @@ fn is_laid_out(bytes: &mut impl BufRead, start: &mut Vec<u8>) -> anyhow::Result<
         ),
         _ => return Ok(false),
     }
-    for _ in 0..2 {
-        bytes.take(LONGEST as u64).read_until(b'\n', start)?;
+    for line in 0..2 {
+        let mut limited = bytes.take(LONGEST as u64);
+        if limited.read_until(b'\n', start)? == 0 {
+            return Ok(false);
+        }
         match ending(&start[begins..]) {
             Ending::Open => {}
-            Ending::Whole => break,
+            Ending::Whole => return Ok(line > 0),
             // What is damaged is so on its own line.
             Ending::Damaged => return Ok(false),
         }
     }
-    let line = start[begins..].iter().position(|byte| *byte == b'\n');
-    let line = line.map_or(start.len(), |end| begins + end);
-    Ok(matches!(ending(&start[begins..line]), Ending::Open) && first(bytes)?.is_some()
-        || line + 1 < start.len())
+    Ok(true)
 }
 
 enum Ending {
@@ -223,7 +223,10 @@ impl<R: BufRead> Values<R> {
                 "line {}: expected a comma or the end of the array, found '{found}'",
                 self.line
             ),
-            _ => bail!("line {}: expected a JSON object, found '{found}'", self.line),
+            _ => bail!(
+                "line {}: expected a JSON object, found '{found}'",
+                self.line
+            ),
         }
     }
 
@@ -314,9 +317,7 @@ impl Value {
 
     /// Whether brackets or quotes closed what is there.
     fn is_closed(&self) -> bool {
-        self.depth == 0
-            && !self.in_string
-            && matches!(self.bytes.last(), Some(b'}' | b']' | b'"'))
+        self.depth == 0 && !self.in_string && matches!(self.bytes.last(), Some(b'}' | b']' | b'"'))
     }
 
     /// Takes a byte, unless it ends a value that has no brackets.
@@ -386,28 +387,77 @@ mod tests {
 
     #[test]
     fn lines_are_objects_one_by_one() {
-        insta::assert_snapshot!(objects("\n{\"a\":1}\r\n \n[2]\n{\"b\":\n"), @"");
-        insta::assert_snapshot!(objects("{\"a\":1\n{\"a\":2}\n{\"a\":3}"), @"");
-        insta::assert_snapshot!(objects("{\"a\":\"x\n{\"a\":2}\n"), @"");
-        insta::assert_snapshot!(objects("{\"a\":1"), @"");
-        insta::assert_snapshot!(objects("{\"a\":NaN}\n{\"b\":1}"), @"");
-        insta::assert_snapshot!(objects("nonsense\n{\"b\":1}"), @"");
+        insta::assert_snapshot!(objects("\n{\"a\":1}\r\n \n[2]\n{\"b\":\n"), @r#"
+        2: {"a":1}
+        4: [2]
+        5: {"b":
+        "#);
+        insta::assert_snapshot!(objects("{\"a\":1\n{\"a\":2}\n{\"a\":3}"), @r#"
+        1: {"a":1
+        2: {"a":2}
+        3: {"a":3}
+        "#);
+        insta::assert_snapshot!(objects("{\"a\":\"x\n{\"a\":2}\n"), @r#"
+        1: {"a":"x
+        2: {"a":2}
+        "#);
+        insta::assert_snapshot!(objects("{\"a\":1"), @r#"1: {"a":1"#);
+        insta::assert_snapshot!(objects("{\"a\":NaN}\n{\"b\":1}"), @r#"
+        1: {"a":NaN}
+        2: {"b":1}
+        "#);
+        insta::assert_snapshot!(objects("nonsense\n{\"b\":1}"), @r#"
+        1: nonsense
+        2: {"b":1}
+        "#);
     }
 
     #[test]
     fn objects_over_several_lines_and_elements_of_arrays_are_found() {
-        insta::assert_snapshot!(objects("{\n  \"a\": [1,\n  2 ],\r\n\t\"b\": \"} \\\" {\"\n}\n{\n}{\"c\":  1}"), @"");
-        insta::assert_snapshot!(objects("{\"a\": 1,\n\"b\": NaN}\n"), @"");
-        insta::assert_snapshot!(objects(" [ {\"a\":1} ,\n{\"b\":[]},\n 5 , \"x,\", null,[1]]\n[]\n[{\"c\":1}]\n{\"d\":1}"), @"");
+        insta::assert_snapshot!(objects("{\n  \"a\": [1,\n  2 ],\r\n\t\"b\": \"} \\\" {\"\n}\n{\n}{\"c\":  1}"), @r#"
+        1: {"a": [1,2 ],"b": "} \" {"}
+        6: {}
+        7: {"c":  1}
+        "#);
+        insta::assert_snapshot!(objects("{\"a\": 1,\n\"b\": NaN}\n"), @r#"1: {"a": 1,"b": NaN}"#);
+        insta::assert_snapshot!(objects(" [ {\"a\":1} ,\n{\"b\":[]},\n 5 , \"x,\", null,[1]]\n[]\n[{\"c\":1}]\n{\"d\":1}"), @r#"
+        1: {"a":1}
+        2: {"b":[]}
+        3: 5
+        3: "x,"
+        3: null
+        3: [1]
+        5: {"c":1}
+        6: {"d":1}
+        "#);
     }
 
     #[test]
     fn what_is_not_closed_is_named() {
-        insta::assert_snapshot!(objects("[\n{\"a\":1},\n{\"a\":2}\n"), @"");
-        insta::assert_snapshot!(objects("[{\"a\":1}\n{\"a\":2}]"), @"");
-        insta::assert_snapshot!(objects("[{\"a\":1},]"), @"");
-        insta::assert_snapshot!(objects("{\n\"a\":1}\n{\n\"a\":[2}\n"), @"");
-        insta::assert_snapshot!(objects("{\n\"a\":1}\n{\n\"a\":\"2\n}"), @"");
-        insta::assert_snapshot!(objects("[1]]"), @"");
+        insta::assert_snapshot!(objects("[\n{\"a\":1},\n{\"a\":2}\n"), @r#"
+        2: {"a":1}
+        3: {"a":2}
+        the array that begins on line 1 is not closed: the file is not whole
+        "#);
+        insta::assert_snapshot!(objects("[{\"a\":1}\n{\"a\":2}]"), @r#"
+        1: {"a":1}
+        line 2: expected a comma or the end of the array, found '{'
+        "#);
+        insta::assert_snapshot!(objects("[{\"a\":1},]"), @r#"
+        1: {"a":1}
+        line 1: expected a JSON object, found ']'
+        "#);
+        insta::assert_snapshot!(objects("{\n\"a\":1}\n{\n\"a\":[2}\n"), @r#"
+        1: {"a":1}
+        the object that begins on line 3 is not closed: the file is not whole, or a bracket is missing
+        "#);
+        insta::assert_snapshot!(objects("{\n\"a\":1}\n{\n\"a\":\"2\n}"), @r#"
+        1: {"a":1}
+        line 4: a text in quotes is not closed on its line
+        "#);
+        insta::assert_snapshot!(objects("[1]]"), @"
+        1: 1
+        line 1: expected a JSON object, found ']'
+        ");
     }
 }

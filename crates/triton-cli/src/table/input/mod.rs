@@ -243,7 +243,12 @@ impl LookedAt {
     /// Reads as much as tells the columns.
     pub(crate) fn open(self, wanted: &Wanted) -> anyhow::Result<Box<dyn TableReader>> {
         let input = self.input.clone();
-        let opened = self.open_unnamed(wanted);
+        let opened = self.open_unnamed(wanted).and_then(|reader| {
+            if wanted.form == Form::Objects {
+                reader.layout().check_members()?;
+            }
+            Ok(reader)
+        });
         opened.map_err(|error| input.unusable(&error))
     }
 

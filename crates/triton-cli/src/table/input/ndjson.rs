@@ -8,13 +8,13 @@ use anyhow::bail;
 use triton_model_fn::{Column, DataType, Value};
 
 use super::bytes::ByteStream;
-use super::json_lines::{Chained, Line, Objects};
+use super::json_lines::{Chained, LONGEST, Line, Objects};
 use super::{Input, TableReader, Wanted};
-use crate::table::{TWICE, cell};
 use crate::table::format::Form;
 use crate::table::json_object::JsonObject;
 use crate::table::row::{Fault, Layout, Original, PassedColumn, PassedKind, Row};
 use crate::table::widening::Widening;
+use crate::table::{TWICE, cell};
 
 /// How many rows are looked at to find the columns of an output that needs them beforehand.
 pub(super) const SAMPLE_ROWS: usize = 1000;
@@ -127,7 +127,9 @@ impl TableReader for NdjsonReader {
 impl Line {
     fn object(&self) -> Result<JsonObject, Fault> {
         if self.is_too_long {
-            return Err(Fault::of_row("the line is too long for a row"));
+            return Err(Fault::of_row(format!(
+                "the line has more than {LONGEST} bytes, the most that a row may have"
+            )));
         }
         let text = std::str::from_utf8(&self.bytes)
             .map_err(|_| Fault::of_row("expected UTF-8 text, found other bytes"))?;

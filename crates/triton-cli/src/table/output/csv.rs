@@ -100,7 +100,9 @@ impl TableWriter for CsvWriter {
 fn cells_of(object: &JsonObject, layout: &Layout) -> Result<Vec<String>, Fault> {
     object.check_members(layout)?;
     let cells = layout.names().map(|name| {
-        let cell = object.get(name).map_or(Ok(String::new()), cell::try_cell_of_json);
+        let cell = object
+            .get(name)
+            .map_or(Ok(String::new()), cell::try_cell_of_json);
         cell.map_err(|reason| Fault::of_column(name, reason))
     });
     cells.collect()
