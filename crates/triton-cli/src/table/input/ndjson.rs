@@ -133,6 +133,8 @@ impl Line {
         }
         let text = std::str::from_utf8(&self.bytes)
             .map_err(|_| Fault::of_row("expected UTF-8 text, found other bytes"))?;
+        // Files that were put behind each other may each have begun with a byte order mark.
+        let text = text.trim_start_matches('\u{feff}');
         JsonObject::parse(text).map_err(|error| {
             // Its own line number is that within this one line.
             let message = error.to_string();
