@@ -43,7 +43,7 @@ use crate::config::LayeredOptions;
 use crate::failure::Failure;
 use crate::progress::{Progress, say};
 use crate::server::start_embedded;
-use crate::table::{self, Added, Input, TableReader, Wanted};
+use crate::table::{self, Added, Input, TableReader, TextSettings, Wanted};
 
 /// Runs the command.
 pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
@@ -179,7 +179,11 @@ impl Job {
         is_undeclared: bool,
     ) -> Result<Self, Failure> {
         let bytes_read = Arc::new(AtomicU64::new(0));
-        let inputs = Input::find(names, arguments.files_options.input_format)?;
+        let text = TextSettings {
+            delimiter: arguments.files_options.delimiter,
+            longest_cell: arguments.files_options.max_field_bytes.get(),
+        };
+        let inputs = Input::find(names, arguments.files_options.input_format, text)?;
         let looked = inputs.iter().map(|input| input.look(&bytes_read));
         // Each is opened again when its turn comes, except what can be read only once.
         let mut piped = None;

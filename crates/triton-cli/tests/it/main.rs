@@ -25,6 +25,7 @@ mod secrets;
 mod serve;
 mod shell;
 mod table_file;
+mod text_values;
 mod typed_values;
 
 use std::path::{Path, PathBuf};

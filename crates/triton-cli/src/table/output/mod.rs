@@ -65,6 +65,9 @@ pub(crate) struct Destination {
     pub(crate) path: Option<PathBuf>,
     pub(crate) format: Format,
     pub(crate) compression: Option<Compression>,
+    /// What separates cells, where that is not the format's own.
+    #[serde(default)]
+    pub(crate) delimiter: Option<u8>,
 }
 
 /// How much of an output is safe on the disk: it can be written on from there.
@@ -134,7 +137,11 @@ pub(crate) fn create(
         let sink = Sink::open(destination, from)?;
         let is_new = from.is_none_or(|cut| cut.bytes == 0);
         return Ok(match format {
-            Format::Csv => Box::new(csv::CsvWriter::new(sink, layout, added, is_new)?),
+            Format::Csv | Format::Tsv => {
+                let delimiter = destination.delimiter.unwrap_or(format.delimiter());
+                let writer = csv::CsvWriter::new(sink, delimiter, layout, added, is_new)?;
+                Box::new(writer)
+            }
             _ => Box::new(ndjson::NdjsonWriter::new(sink, added)),
         });
     }

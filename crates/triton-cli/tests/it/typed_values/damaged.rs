@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, StringArray, TimestampMicrosecondArray};
-use arrow_ipc::{
-    Endianness, MessageBuilder, MessageHeader, MetadataVersion, SchemaBuilder,
-};
+use arrow_ipc::{Endianness, MessageBuilder, MessageHeader, MetadataVersion, SchemaBuilder};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression};
 use parquet::file::properties::WriterProperties;
