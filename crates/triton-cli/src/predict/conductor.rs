@@ -354,10 +354,11 @@ impl<'a> Conductor<'a> {
     /// Completes what was written, once nothing is under way.
     fn end(&mut self, ending: Ending) -> Result<Ending, Failure> {
         match &ending {
-            // The last checkpoint stands, so that the failed row comes up again.
-            Ending::Failed(_) if self.checkpoints.is_some() => {}
             Ending::Interrupted(_) if self.checkpoints.is_some() => self.cut(false)?,
-            Ending::Complete | Ending::Failed(_) | Ending::Interrupted(_) => {
+            // The last checkpoint stands, so that the failed row comes up again. Without one,
+            // whoever began the run keeps what there is of its output.
+            Ending::Failed(_) => {}
+            Ending::Complete | Ending::Interrupted(_) => {
                 if let Err(error) = self.outputs.finish() {
                     // The last of the output may be written only now.
                     self.output_failed(error)?;

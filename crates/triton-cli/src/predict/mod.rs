@@ -4,6 +4,7 @@ mod arguments;
 mod checkpoint;
 mod conductor;
 mod feeder;
+mod files;
 mod identity;
 mod keys;
 mod model;
@@ -15,6 +16,7 @@ mod signals;
 mod subtasks;
 mod summary;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ pub(crate) use self::arguments::PredictArguments;
 use self::checkpoint::{Checkpoints, State};
 use self::conductor::{Beginning, Conductor, Ending};
 use self::feeder::{Inputs, Start};
+use self::files::RunFiles;
 use self::keys::{KeyColumns, LastRows};
 use self::outputs::{Outputs, Plan};
 use self::rejections::Rejections;
@@ -36,7 +39,9 @@ use self::signals::Signals;
 use self::subtasks::{Subtasks, rows_in_flight};
 use self::summary::{Counts, Summary};
 use crate::config::LayeredOptions;
+use crate::disk;
 use crate::failure::Failure;
+use crate::output::wrapped;
 use crate::progress::{Progress, say};
 use crate::server::start_embedded;
 use crate::table::{Added, Input, TableReader, Wanted};
@@ -44,7 +49,6 @@ use crate::table::{Added, Input, TableReader, Wanted};
 /// Runs the command.
 pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let (model_file, inputs) = files(&arguments.files)?;
-    check_resumable(arguments, inputs)?;
     let definition = model_file.map(model::read_definition).transpose()?;
     let written = model_file.zip(definition.as_ref());
     let mut options = LayeredOptions::collect(written, &arguments.config)?;
@@ -61,16 +65,23 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
         None => runtime.block_on(model::look_up(&mut options))?,
     };
     model::map_columns(&arguments.map, &mut schema, &mut options)?;
-    let options = options.parse()?;
+    let layers = options;
+    let options = layers.parse()?;
     let rows_in_flight = rows_in_flight(&options, arguments.run.parallelism)?;
     let model_inputs = schema.inputs.len();
     model::add_sequence_columns(&mut schema, &options);
-    let job = Job::prepare(arguments, inputs, &schema, model_inputs)?;
+    let files_of = |inputs: &[Input], plan: &Plan| {
+        RunFiles::of_run(arguments, &layers, model_file, inputs, plan)
+    };
+    let job = Job::prepare(arguments, inputs, files_of, &schema, model_inputs)?;
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {
             let identity = job.identity(arguments, &options, endpoint.as_deref(), &schema)?;
             let every = arguments.checkpoints.checkpoint_every;
             let (checkpoints, state) = Checkpoints::open(folder, identity, every)?;
+            if let Some(state) = &state {
+                job.plan.check_complete(state.input, state.finished)?;
+            }
             Resumed {
                 checkpoints: Some(checkpoints),
                 state,
@@ -124,18 +135,19 @@ fn files(files: &[String]) -> Result<(Option<&Path>, &[String]), Failure> {
     Ok((model, inputs))
 }
 
-/// Refuses what cannot be gone on with after the end of the process.
-fn check_resumable(arguments: &PredictArguments, inputs: &[String]) -> Result<(), Failure> {
-    let problem = if arguments.checkpoints.checkpoint.is_none() {
-        return Ok(());
-    } else if inputs.iter().any(|input| input == Input::STANDARD) {
-        "standard input cannot be read a second time: name a file"
-    } else if arguments.files_options.output.is_none() {
-        "what was written to standard output cannot be taken back: add --output FILE"
-    } else {
+/// Refuses to go on after the end of the process with what can be read only once.
+fn check_readable_again(arguments: &PredictArguments, inputs: &[Input]) -> Result<(), Failure> {
+    let stream = inputs.iter().find(|input| input.is_stream());
+    let Some(stream) = stream.filter(|_| arguments.checkpoints.checkpoint.is_some()) else {
         return Ok(());
     };
-    Err(Failure::usage(anyhow!("--checkpoint: {problem}")))
+    Err(Failure::usage(match stream.path {
+        None => anyhow!("--checkpoint: standard input cannot be read a second time: name a file"),
+        Some(_) => anyhow!(
+            "--checkpoint: {} is no regular file, and cannot be read a second time: name a file",
+            stream.name()
+        ),
+    }))
 }
 
 fn is_model(name: &str) -> bool {
@@ -154,7 +166,8 @@ struct Resumed {
 /// Inputs and outputs that were found to fit each other and the model.
 struct Job {
     inputs: Vec<(Input, Wanted)>,
-    standard_input: Option<Box<dyn TableReader>>,
+    /// Those that can be opened only once, by their number.
+    streams: BTreeMap<usize, Box<dyn TableReader>>,
     bytes_read: Arc<AtomicU64>,
     plan: Plan,
     added: Added,
@@ -165,28 +178,32 @@ impl Job {
     fn prepare(
         arguments: &PredictArguments,
         names: &[String],
+        files_of: impl FnOnce(&[Input], &Plan) -> anyhow::Result<RunFiles>,
         schema: &Schema,
         model_inputs: usize,
     ) -> Result<Self, Failure> {
         let bytes_read = Arc::new(AtomicU64::new(0));
         let inputs = Input::find(names, arguments.files_options.input_format)?;
-        let looked = inputs.iter().map(|input| input.look(&bytes_read));
+        check_readable_again(arguments, &inputs)?;
         // Each is opened again when its turn comes, except what can be read only once.
-        let mut piped = None;
+        let mut looked_at = BTreeMap::new();
         let mut formats = Vec::new();
-        for (input, looked) in inputs.iter().zip(looked) {
-            let looked = looked?;
+        for (index, input) in inputs.iter().enumerate() {
+            let looked = input.look(&bytes_read)?;
             formats.push((looked.format, looked.compression));
-            if input.path.is_none() {
-                piped = Some(looked);
+            if input.is_stream() {
+                looked_at.insert(index, looked);
             }
         }
         let plan = Plan::new(&arguments.files_options, &inputs, &formats)?;
+        let files = files_of(&inputs, &plan)?;
+        files.check_resumable()?;
+        files.check()?;
         let with_sequence_id = arguments.files_options.with_sequence_id;
         let added = Added::new(&schema.outputs, with_sequence_id);
         let columns: Arc<[_]> = schema.inputs.clone().into();
         let mut first = None;
-        let mut standard_input = None;
+        let mut streams = BTreeMap::new();
         let mut wanted_inputs = Vec::new();
         for (index, input) in inputs.into_iter().enumerate() {
             let wanted = Wanted {
@@ -194,7 +211,7 @@ impl Job {
                 model_inputs,
                 form: plan.form(index)?,
             };
-            let looked = match piped.take_if(|_| input.path.is_none()) {
+            let looked = match looked_at.remove(&index) {
                 Some(looked) => looked,
                 None => input.look(&bytes_read)?,
             };
@@ -212,15 +229,15 @@ impl Job {
                     ))
                 })?;
             }
-            if input.path.is_none() {
-                standard_input = Some(reader);
+            if input.is_stream() {
+                streams.insert(index, reader);
             }
             wanted_inputs.push((input, wanted));
         }
         bytes_read.store(0, std::sync::atomic::Ordering::Relaxed);
         Ok(Self {
             inputs: wanted_inputs,
-            standard_input,
+            streams,
             bytes_read,
             plan,
             added,
@@ -234,7 +251,7 @@ impl Job {
         options: &TritonOptions,
         schema: &Schema,
     ) -> anyhow::Result<Option<LastRows>> {
-        if self.standard_input.is_some() || options.sequence_end_column.is_some() {
+        if !self.streams.is_empty() || options.sequence_end_column.is_some() {
             return Ok(None);
         }
         let keys = KeyColumns::find(options, &schema.inputs);
@@ -282,6 +299,7 @@ impl Job {
             }
             None => (Start::default(), Counts::default(), None, None),
         };
+        self.plan.create_folder().map_err(Failure::usage)?;
         let rejections = Rejections::open(arguments.failures.errors.as_deref(), errors_bytes)?;
         let mut outputs = Outputs::new(
             self.plan,
@@ -289,7 +307,7 @@ impl Job {
             arguments.files_options.with_sequence_id,
             checkpoints
                 .as_ref()
-                .map(|checkpoints| checkpoints.folder().to_owned()),
+                .map(|checkpoints| checkpoints.parts().clone()),
             cut,
         );
         outputs.written = counts.answered + counts.defaulted;
@@ -297,7 +315,7 @@ impl Job {
         let mut signals = Signals::listen()?;
         let inputs = Inputs {
             inputs: self.inputs,
-            standard_input: self.standard_input,
+            streams: self.streams,
             bytes_read: self.bytes_read,
         };
         let (mut events, reader) = feeder::start(inputs, position).map_err(Failure::usage)?;
@@ -316,6 +334,11 @@ impl Job {
             last_rows,
         });
         let ran = conductor.run(&mut events, &mut signals).await;
+        // Whatever a run ended by, what was answered is not thrown away.
+        let kept = match ran {
+            Ok(Ending::Failed(_)) | Err(_) => conductor.outputs.abandon(),
+            Ok(_) => None,
+        };
         let summary = Summary {
             counts: conductor.counts,
             resumed_after: counts.settled(),
@@ -326,6 +349,9 @@ impl Job {
             interrupted: matches!(ran, Ok(Ending::Interrupted(_))),
         };
         progress.finish();
+        if let Some(kept) = kept {
+            say(&wrapped(&kept));
+        }
         drop(events);
         let ending = ran?;
         // After the last row the thread has nothing more to do; before, it may wait for a pipe.
@@ -352,7 +378,8 @@ fn conclude(
     }
     match &arguments.reports.json_summary {
         Some(path) if path.as_os_str() != "-" => {
-            fs_err::write(path, summary.to_json() + "\n").map_err(Failure::usage)?;
+            let text = summary.to_json() + "\n";
+            disk::write_whole(path, text.as_bytes()).map_err(Failure::usage)?;
             if !arguments.reports.quiet {
                 say(&summary.to_string());
             }

@@ -11,5 +11,5 @@ mod row;
 
 pub(crate) use format::{Compression, Form, Format};
 pub(crate) use input::{Input, TableReader, Wanted};
-pub(crate) use output::{Added, Cut, Destination, TableWriter, WriteError, create};
+pub(crate) use output::{Added, Cut, Destination, Kept, Output, Parts, WriteError};
 pub(crate) use row::{Fault, Layout, Row};
