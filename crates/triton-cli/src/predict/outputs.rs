@@ -276,18 +276,19 @@ impl Outputs {
             Ok(Some(Kept {
                 path,
                 rows,
-                is_whole: true,
+                has_end,
             })) => {
-                let rows = match rows {
-                    1 => "1 row".to_owned(),
-                    rows => format!("{rows} rows"),
+                let what = match rows {
+                    Some(1) => "the row answered so far is".to_owned(),
+                    Some(rows) => format!("the {rows} rows answered so far are"),
+                    None => "what could be written of the output is".to_owned(),
                 };
-                format!("the {rows} answered so far are kept in {}", path.display())
+                let flaw = match has_end {
+                    true => "",
+                    false => ", which breaks off",
+                };
+                format!("{what} kept in {}{flaw}", path.display())
             }
-            Ok(Some(kept)) => format!(
-                "what could be written of the output is kept in {}",
-                kept.path.display()
-            ),
             Err(error) => format!("what was answered so far cannot be kept: {error}"),
         };
         Some(described)

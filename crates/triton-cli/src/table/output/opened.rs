@@ -48,11 +48,14 @@ enum RowEnds {
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) path: PathBuf,
-    /// How many rows were written to it.
-    pub(crate) rows: u64,
-    /// Whether all of them are there, and what belongs behind them.
-    pub(crate) is_whole: bool,
+    /// How many rows it has, where all that were written are there.
+    pub(crate) rows: Option<u64>,
+    /// Whether the file has what belongs behind its last row.
+    pub(crate) has_end: bool,
 }
+
+/// What is shorter holds no row in any format: at most its first bytes, which are always the same.
+const LEAST_BYTES: u64 = 9;
 
 impl Output {
     /// Begins an output, or goes on with it from where it was cut.
@@ -154,10 +157,14 @@ impl Output {
         if let Some(row_ends) = self.row_ends.filter(|_| !is_whole) {
             cut_to_last_row(file.unfinished(), row_ends)?;
         }
+        let bytes = fs_err::metadata(file.unfinished())?.len();
+        if !is_whole && bytes < LEAST_BYTES {
+            return Ok(None);
+        }
         Ok(Some(Kept {
             path: file.set_aside()?,
-            rows: self.rows,
-            is_whole,
+            rows: is_whole.then_some(self.rows),
+            has_end: is_whole || self.row_ends.is_some(),
         }))
     }
 
