@@ -1,71 +1,10 @@
-//! The files of a run: none is written over by another, and none is left half written.
+//! Every pair of files of a run: what must not be written over is found before anything is written.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-use crate::{Files, Run, command, table_file, triton};
-
-const MODEL: &str = "
-    CREATE MODEL running_sum INPUT (`value` INT) OUTPUT (sum INT)
-    WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'accumulate',
-          'sequence-id' = 'job', 'sequence-id-auto-increment' = 'true')";
-
-const INPUT: &str = "value,note\n1,a\n2,b\n3,c\n";
-
-const ANSWERED: &str = "value,note,sum\n1,a,1\n2,b,2\n3,c,3\n";
-
-/// Everything below a folder, with what it holds.
-fn everything(files: &Files) -> BTreeMap<String, String> {
-    fn add(folder: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path
-                .strip_prefix(root)
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .to_owned();
-            let kind = path.symlink_metadata().unwrap().file_type();
-            if kind.is_dir() {
-                found.insert(name, "a folder".to_owned());
-                add(&path, root, found);
-            } else if kind.is_symlink() {
-                let target = std::fs::read_link(&path).unwrap();
-                found.insert(name, format!("-> {}", target.display()));
-            } else if kind.is_file() {
-                let bytes = std::fs::read(&path).unwrap();
-                found.insert(name, String::from_utf8_lossy(&bytes).into_owned());
-            }
-        }
-    }
-    let mut found = BTreeMap::new();
-    add(files.0.path(), files.0.path(), &mut found);
-    found
-}
-
-/// The names in a folder, without those of the model and the input.
-fn names(files: &Files) -> String {
-    let names = everything(files).into_keys();
-    let names = names.filter(|name| !["model.sql", "in.csv"].contains(&name.as_str()));
-    names.collect::<Vec<_>>().join(" ")
-}
-
-fn said(files: &Files, run: &Run) -> String {
-    format!(
-        "exit code {}\n{}",
-        run.code.unwrap(),
-        files.relative(&run.stderr)
-    )
-}
-
-/// A model file and an input in a folder of their own.
-fn prepared() -> (Files, String, String) {
-    let files = Files::new();
-    let model = files.write("model.sql", MODEL);
-    let input = files.write("in.csv", INPUT);
-    (files, model, input)
-}
+use super::{ANSWERED, INPUT, MODEL, everything, names, prepared, said};
+use crate::{Files, Run, command, triton};
 
 /// What a run can be given a file for, with the name it has where it is a file of its own.
 const ROLES: [(&str, &str); 10] = [
@@ -221,7 +160,45 @@ fn no_file_is_written_over_by_another() {
             found.push_str(&message);
         }
     }
-    insta::assert_snapshot!(found, @"");
+    insta::assert_snapshot!(found, @"
+    --output model.sql is the model file model.sql: the run would write over what it reads; name another file
+    --errors model.sql is the model file model.sql: the run would write over what it reads; name another file
+    --json-summary=model.sql is the model file model.sql: the run would write over what it reads; name another file
+    --checkpoint model.sql is the model file model.sql: checkpoints are kept in a folder that is for them alone; name another one
+    standard output is the model file model.sql: the run would write over what it reads; name another file
+    standard error is the model file model.sql: the run would write over what it reads; name another file
+    --output in.csv is the input in.csv: the run would write over what it reads; name another file
+    --errors in.csv is the input in.csv: the run would write over what it reads; name another file
+    --json-summary=in.csv is the input in.csv: the run would write over what it reads; name another file
+    --checkpoint in.csv is the input in.csv: checkpoints are kept in a folder that is for them alone; name another one
+    standard output is the input in.csv: the run would write over what it reads; name another file
+    standard error is the input in.csv: the run would write over what it reads; name another file
+    --output config.toml is --config config.toml: the run would write over what it reads; name another file
+    --errors config.toml is --config config.toml: the run would write over what it reads; name another file
+    --json-summary=config.toml is --config config.toml: the run would write over what it reads; name another file
+    --checkpoint config.toml is --config config.toml: checkpoints are kept in a folder that is for them alone; name another one
+    standard output is --config config.toml: the run would write over what it reads; name another file
+    standard error is --config config.toml: the run would write over what it reads; name another file
+    --output token.txt is the file token.txt, which holds a secret option: the run would write over what it reads; name another file
+    --errors token.txt is the file token.txt, which holds a secret option: the run would write over what it reads; name another file
+    --json-summary=token.txt is the file token.txt, which holds a secret option: the run would write over what it reads; name another file
+    --checkpoint token.txt is the file token.txt, which holds a secret option: checkpoints are kept in a folder that is for them alone; name another one
+    standard output is the file token.txt, which holds a secret option: the run would write over what it reads; name another file
+    standard error is the file token.txt, which holds a secret option: the run would write over what it reads; name another file
+    --output out.csv is --errors out.csv: each would destroy what the other is to hold; name another file
+    --output out.csv is --json-summary=out.csv: each would destroy what the other is to hold; name another file
+    --checkpoint out.csv is --output out.csv: checkpoints are kept in a folder that is for them alone; name another one
+    each would destroy what the other is to hold; name another file
+    --errors errors.ndjson is --json-summary=errors.ndjson: each would destroy what the other is to hold; name another file
+    --checkpoint errors.ndjson is --errors errors.ndjson: checkpoints are kept in a folder that is for them alone; name another one
+    standard output is --errors errors.ndjson: each would destroy what the other is to hold; name another file
+    standard error is --errors errors.ndjson: each would destroy what the other is to hold; name another file
+    --checkpoint summary.json is --json-summary=summary.json: checkpoints are kept in a folder that is for them alone; name another one
+    standard output is --json-summary=summary.json: each would destroy what the other is to hold; name another file
+    standard error is --json-summary=summary.json: each would destroy what the other is to hold; name another file
+    --checkpoint: what was written to standard output cannot be taken back: add --output FILE
+    --checkpoint state: expected a folder, found something else; name another one
+    ");
 }
 
 #[test]
@@ -410,81 +387,4 @@ fn files_that_could_not_be_written_in_the_end() {
     let run = triton(&["predict", &model, &input, "-o", &kept]);
     assert_eq!(run.code, Some(if may { 0 } else { 2 }), "{}", run.stderr);
     assert_eq!(std::fs::read_to_string(&kept).unwrap() == "kept\n", !may);
-}
-
-/// A run that ends at the 1101st of its rows, with an output of this format.
-fn failing(files: &Files, name: &str, more: &[&str]) -> (Run, String) {
-    let model = files.write("model.sql", MODEL);
-    let rows: String = (0..1200)
-        .map(|row| match row {
-            1100 => "none,\"two\nlines\"\n".to_owned(),
-            row => format!("{row},\"two\nlines\"\n"),
-        })
-        .collect();
-    let input = files.write("in.csv", &format!("value,note\n{rows}"));
-    let output = files.path(name);
-    let arguments = [
-        "predict",
-        &model,
-        &input,
-        "-o",
-        &output,
-        "--on-error",
-        "fail",
-        "--max-in-flight",
-        "1",
-        "--quiet",
-    ];
-    let run = triton(&[&arguments[..], more].concat());
-    (run, output)
-}
-
-#[test]
-fn a_failed_run_keeps_its_answers_apart() {
-    for format in [
-        "csv",
-        "csv.gz",
-        "ndjson",
-        "ndjson.zst",
-        "parquet",
-        "arrow",
-        "arrows",
-    ] {
-        let files = Files::new();
-        let name = format!("out.{format}");
-        std::fs::write(files.path(&name), "earlier").unwrap();
-        let (run, output) = failing(&files, &name, &[]);
-        let rows = 1100;
-        assert_eq!(run.code, Some(1), "{}", run.stderr);
-        assert!(
-            files.relative(&run.stderr).contains(&format!(
-                "the {rows} rows answered so far are kept in {name}.partial\n"
-            )),
-            "{}",
-            run.stderr
-        );
-        assert_eq!(names(&files), format!("{name} {name}.partial"));
-        assert_eq!(std::fs::read_to_string(&output).unwrap(), "earlier");
-        // What is there can be read, by programs that go by the name, too.
-        let partial = files.path(&format!("partial.{format}"));
-        std::fs::rename(format!("{output}.partial"), &partial).unwrap();
-        let cells = table_file::read_cells(&partial);
-        let lines = match format.split('.').next().unwrap() {
-            // Each of the rows takes two lines.
-            "csv" => 1 + 2 * rows,
-            _ => rows,
-        };
-        assert_eq!(cells.len(), lines, "{format}");
-    }
-}
-
-#[test]
-fn a_second_failure_keeps_the_answers_of_the_first() {
-    let files = Files::new();
-    for names_kept in ["out.csv.partial", "out.csv.partial out.csv.partial.2"] {
-        let (run, output) = failing(&files, "out.csv", &[]);
-        assert_eq!(run.code, Some(1), "{}", run.stderr);
-        assert_eq!(names(&files), names_kept);
-        assert!(!Path::new(&output).exists());
-    }
 }
