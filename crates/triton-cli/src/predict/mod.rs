@@ -11,6 +11,8 @@ mod model;
 mod order;
 mod outputs;
 mod pace;
+#[cfg(test)]
+mod power_failure;
 mod rejections;
 mod signals;
 mod subtasks;
