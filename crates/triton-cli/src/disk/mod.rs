@@ -11,7 +11,7 @@ mod sync;
 
 pub(crate) use self::identity::Identity;
 pub(crate) use self::place::Place;
-pub(crate) use self::staged::{StagedFile, unfinished_name, write_whole};
+pub(crate) use self::staged::{StagedFile, hold, lock, unfinished_name, write_whole};
 #[cfg(test)]
 pub(crate) use self::sync::recorded;
 pub(crate) use self::sync::{create_folder, rename, sync_file, sync_folder_of};

@@ -75,9 +75,15 @@ impl StagedFile {
                     remove_left_behind(target, &unfinished)?;
                     continue;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let message = format!(
+                        "{}: it cannot be written beside its name until it is complete: {error}",
+                        target.display()
+                    );
+                    return Err(io::Error::new(error.kind(), message));
+                }
             };
-            if !lock(&file)? || !is_at(&file, &unfinished) {
+            if !lock(&file) || !is_at(&file, &unfinished) {
                 // Another run of the command took it for left behind.
                 continue;
             }
@@ -170,7 +176,10 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// The file that will be replaced. One that may not be written is not replaced either.
 fn before(target: &Path) -> io::Result<Option<std::fs::Metadata>> {
     match OpenOptions::new().write(true).open(target) {
-        Ok(file) => file.metadata().map(Some),
+        Ok(file) => {
+            hold(&file)?;
+            file.metadata().map(Some)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let folder = folder_of(target);
             if folder.is_dir() {
@@ -210,9 +219,7 @@ fn remove_left_behind(target: &Path, unfinished: &Path) -> io::Result<()> {
         // What may not be read may still be replaced.
         Err(_) => None,
     };
-    if let Some(file) = &held
-        && !lock(file)?
-    {
+    if held.as_ref().is_some_and(|file| !lock(file)) {
         return Err(is_in_use(target));
     }
     if held.as_ref().is_some_and(|file| !is_at(file, unfinished)) {
@@ -231,12 +238,19 @@ fn is_in_use(target: &Path) -> io::Error {
     ))
 }
 
-/// Whether the file is now locked by this process; some file systems have no locks.
-fn lock(file: &File) -> io::Result<bool> {
-    match file.file().try_lock() {
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(true),
+/// Holds a file that is written in place, for as long as it is open; refuses one that another run
+/// of the command is writing.
+pub(crate) fn hold(file: &File) -> io::Result<()> {
+    match lock(file) {
+        true => Ok(()),
+        false => Err(is_in_use(file.path())),
     }
+}
+
+/// Whether the file is now locked by this process. Some file systems have no locks, which keeps
+/// nobody from writing.
+pub(crate) fn lock(file: &File) -> bool {
+    !matches!(file.file().try_lock(), Err(TryLockError::WouldBlock))
 }
 
 /// Whether an open file still has a name.

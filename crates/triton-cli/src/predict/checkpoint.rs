@@ -5,7 +5,6 @@
 //! known length, and only then the new state takes the place of the old one, at once.
 
 use std::collections::BTreeMap;
-use std::fs::TryLockError;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -221,8 +220,8 @@ fn take_hold(folder: &Path) -> anyhow::Result<(File, String)> {
     let mut options = OpenOptions::new();
     let options = options.write(true).create(true).truncate(false);
     let mut lock = options.open(&path)?;
-    // The lock ends with the process that has it. Some file systems have none at all.
-    if let Err(TryLockError::WouldBlock) = lock.file().try_lock() {
+    // The lock ends with the process that has it.
+    if !disk::lock(&lock) {
         bail!(
             "{}: another run of the command is using this folder of checkpoints",
             folder.display()

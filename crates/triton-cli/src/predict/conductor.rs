@@ -357,7 +357,12 @@ impl<'a> Conductor<'a> {
             Ending::Interrupted(_) if self.checkpoints.is_some() => self.cut(false)?,
             // The last checkpoint stands, so that the failed row comes up again. Without one,
             // whoever began the run keeps what there is of its output.
-            Ending::Failed(_) => {}
+            Ending::Failed(_) => {
+                if let Err(error) = self.outputs.flush() {
+                    self.output_failed(error)?;
+                    return Ok(Ending::ReaderGone);
+                }
+            }
             Ending::Complete | Ending::Interrupted(_) => {
                 if let Err(error) = self.outputs.finish() {
                     // The last of the output may be written only now.

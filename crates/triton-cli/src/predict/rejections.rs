@@ -153,6 +153,9 @@ impl RejectionsFile {
             }
             opened => opened?,
         };
+        if is_regular {
+            disk::hold(&file)?;
+        }
         if is_regular && bytes > 0 {
             let found = file.metadata()?.len();
             if found < bytes {

@@ -25,6 +25,8 @@ pub(crate) struct Output {
     /// Whether a checkpoint keeps its rows.
     has_checkpoints: bool,
     rows: u64,
+    /// Whether nothing is left to do: it is complete, or what there is of it is kept.
+    is_over: bool,
 }
 
 /// How a file gets its name.
@@ -93,6 +95,7 @@ impl Output {
             row_ends,
             has_checkpoints: parts.is_some(),
             rows: 0,
+            is_over: false,
         })
     }
 
@@ -124,22 +127,22 @@ impl Output {
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.end()?;
         match &mut self.naming {
-            Naming::None => Ok(()),
-            Naming::Staged(file) => file.complete(),
-            Naming::InPlace { path, .. } => disk::sync_folder_of(path),
+            Naming::None => {}
+            Naming::Staged(file) => file.complete()?,
+            Naming::InPlace { path, .. } => disk::sync_folder_of(path)?,
         }
+        self.is_over = true;
+        Ok(())
     }
 
     /// Ends an output that will not be complete: its rows stay, under a name that says so, unless
     /// a checkpoint keeps them.
     pub(crate) fn abandon(mut self) -> io::Result<Option<Kept>> {
+        self.is_over = self.has_checkpoints;
         if self.has_checkpoints {
             return Ok(None);
         }
         let ended = self.end();
-        if self.rows == 0 {
-            return Ok(None);
-        }
         self.set_aside(ended.is_ok())
     }
 
@@ -151,9 +154,13 @@ impl Output {
     }
 
     fn set_aside(&mut self, is_whole: bool) -> io::Result<Option<Kept>> {
+        self.is_over = true;
         let Naming::Staged(file) = &mut self.naming else {
             return Ok(None);
         };
+        if self.rows == 0 {
+            return Ok(None);
+        }
         if let Some(row_ends) = self.row_ends.filter(|_| !is_whole) {
             cut_to_last_row(file.unfinished(), row_ends)?;
         }
@@ -179,11 +186,9 @@ impl Output {
 impl Drop for Output {
     /// After a panic: what is there is kept as it is.
     fn drop(&mut self) {
-        if let Some(writer) = self.writer.take()
-            && !self.has_checkpoints
-            && self.rows > 0
-        {
-            drop(writer);
+        drop(self.writer.take());
+        if !self.is_over && !self.has_checkpoints {
+            // There is nobody left to tell.
             let _ = self.set_aside(false);
         }
     }
@@ -239,6 +244,7 @@ fn go_on(path: &Path, from: Option<&Cut>) -> io::Result<TailedFile> {
         }
         opened => opened?,
     };
+    disk::hold(&file)?;
     let found = file.metadata()?.len();
     if found < cut.bytes {
         return Err(io::Error::other(format!(

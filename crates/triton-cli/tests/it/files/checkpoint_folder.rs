@@ -267,3 +267,42 @@ fn a_completed_output_that_is_gone_is_missed() {
     error: out/a.csv is gone, which was completed before: put it back, or take another folder for --checkpoint to begin anew
     ");
 }
+
+#[test]
+fn a_file_that_another_run_is_writing_is_refused() {
+    let (files, _, _) = prepared();
+    let (output, errors) = (
+        files.write("out.csv", "its rows\n"),
+        files.write("errors", "its rows\n"),
+    );
+    let hold = |path: &str| {
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.try_lock().unwrap();
+        file
+    };
+    let before = everything(&files);
+    let held = hold(&output);
+    insta::assert_snapshot!(said(&files, &run(&files, "out.csv", &[])), @"
+    exit code 2
+    error: the output cannot be written
+      caused by: out.csv: another run of the command is writing this file
+    ");
+    std::fs::remove_dir_all(files.path("state")).unwrap();
+    let arguments = [
+        "predict",
+        &files.path("model.sql"),
+        &files.path("in.csv"),
+        "-o",
+        &output,
+    ];
+    assert_eq!(triton(&arguments).code, Some(2));
+    drop(held);
+    let _held = hold(&errors);
+    let refused = triton(&[&arguments[..], &["--errors", &errors]].concat());
+    insta::assert_snapshot!(said(&files, &refused), @"
+    exit code 2
+    error: the file of --errors cannot be written
+      caused by: errors: another run of the command is writing this file
+    ");
+    assert_eq!(everything(&files), before);
+}
