@@ -1,6 +1,5 @@
 //! Which file it is, whatever name it goes by.
 
-#[cfg(unix)]
 use std::fs::Metadata;
 use std::io;
 use std::path::Path;
@@ -25,38 +24,35 @@ impl Identity {
 
     /// The identity of what standard input is, of whatever kind.
     pub(crate) fn of_standard_input() -> Option<Self> {
-        Handle::stdin().ok().and_then(Self::of_handle)
+        Self::of_stream(Handle::stdin(), |_| true)
     }
 
     /// The identity of standard input where it is a regular file.
     pub(crate) fn of_redirected_input() -> Option<Self> {
-        Self::of_redirected(Handle::stdin().ok()?)
+        Self::of_stream(Handle::stdin(), Metadata::is_file)
     }
 
     /// The identity of standard output where it is a regular file.
     pub(crate) fn of_redirected_output() -> Option<Self> {
-        Self::of_redirected(Handle::stdout().ok()?)
+        Self::of_stream(Handle::stdout(), Metadata::is_file)
     }
 
     /// The identity of standard error where it is a regular file.
     pub(crate) fn of_redirected_messages() -> Option<Self> {
-        Self::of_redirected(Handle::stderr().ok()?)
+        Self::of_stream(Handle::stderr(), Metadata::is_file)
     }
 
-    fn of_redirected(handle: Handle) -> Option<Self> {
-        let is_file = handle.as_file().metadata().ok()?.is_file();
-        is_file.then(|| Self::of_handle(handle)).flatten()
-    }
-
-    #[cfg(unix)]
-    fn of_handle(handle: Handle) -> Option<Self> {
+    /// The identity of a stream that the process began with, if it is open and of the right kind.
+    fn of_stream(stream: io::Result<Handle>, is_meant: fn(&Metadata) -> bool) -> Option<Self> {
+        let handle = stream.ok()?;
         let metadata = handle.as_file().metadata().ok()?;
-        Some(Self::of_metadata(&metadata))
-    }
-
-    #[cfg(not(unix))]
-    fn of_handle(handle: Handle) -> Option<Self> {
-        Some(Self(handle))
+        if !is_meant(&metadata) {
+            return None;
+        }
+        #[cfg(unix)]
+        return Some(Self::of_metadata(&metadata));
+        #[cfg(not(unix))]
+        return Some(Self(handle));
     }
 
     #[cfg(unix)]

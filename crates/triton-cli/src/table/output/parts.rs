@@ -1,13 +1,19 @@
 //! The files that an output is joined from, if it must survive that the process is killed.
 
+#[cfg(feature = "arrow")]
 use std::io;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "arrow")]
 use fs_err::File;
 
 /// Where parts are kept, and how they are told from the files of others.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
+    #[cfg_attr(
+        not(feature = "arrow"),
+        expect(dead_code, reason = "no output has parts")
+    )]
     folder: PathBuf,
     /// What the names of all parts end in.
     ending: String,
