@@ -493,10 +493,16 @@ impl<'a> Conductor<'a> {
     /// Completes what was written, once nothing is in flight.
     fn end(&mut self, ending: Ending) -> Result<Ending, Failure> {
         match &ending {
-            // The last checkpoint stands, so that the failed row comes up again.
-            Ending::Failed { .. } if self.checkpoints.is_some() => {}
             Ending::Interrupted { .. } if self.checkpoints.is_some() => self.cut(false)?,
-            Ending::Complete | Ending::Failed { .. } | Ending::Interrupted { .. } => {
+            // The last checkpoint stands, so that the failed row comes up again. Without one,
+            // whoever began the run keeps what there is of its output.
+            Ending::Failed { .. } => {
+                if let Err(error) = self.outputs.flush() {
+                    self.output_failed(error)?;
+                    return Ok(Ending::ReaderGone);
+                }
+            }
+            Ending::Complete | Ending::Interrupted { .. } => {
                 if let Err(error) = self.outputs.finish() {
                     // The last of the output may be written only now.
                     self.output_failed(error)?;
