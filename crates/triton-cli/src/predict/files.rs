@@ -29,6 +29,7 @@ enum Role {
     StandardOutput,
     StandardError,
     Errors,
+    RetryErrors,
     JsonSummary,
 }
 
@@ -51,7 +52,12 @@ pub(super) struct RunFiles {
 impl Role {
     fn is_written(self) -> bool {
         match self {
-            Role::Model | Role::Config | Role::Secret | Role::Input | Role::StandardInput => false,
+            Role::Model
+            | Role::Config
+            | Role::Secret
+            | Role::Input
+            | Role::StandardInput
+            | Role::RetryErrors => false,
             Role::Output
             | Role::OutputOfInput
             | Role::Unfinished
@@ -88,6 +94,7 @@ impl fmt::Display for RunFile {
             Role::StandardOutput => formatter.write_str("standard output"),
             Role::StandardError => formatter.write_str("standard error"),
             Role::Errors => write!(formatter, "--errors {path}"),
+            Role::RetryErrors => write!(formatter, "--retry-errors {path}"),
             Role::JsonSummary => write!(formatter, "--json-summary={path}"),
         }
     }
@@ -106,6 +113,10 @@ impl RunFiles {
         for (role, path) in [
             (Role::Model, model),
             (Role::Config, arguments.config.config.as_deref()),
+            (
+                Role::RetryErrors,
+                arguments.failures.retry_errors.as_deref(),
+            ),
         ] {
             files.add(role, path)?;
         }

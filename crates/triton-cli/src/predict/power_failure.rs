@@ -69,6 +69,10 @@ fn every_output_and_its_folder_are_on_the_disk_before_a_checkpoint_is() {
     sync folder ROOT
     sync lock
     sync folder ROOT
+    sync errors
+    sync checkpoint.json.new
+    rename checkpoint.json.new -> checkpoint.json
+    sync folder state
     sync a.csv
     sync folder out
     sync b.csv
@@ -88,6 +92,9 @@ fn every_output_and_its_folder_are_on_the_disk_before_a_checkpoint_is() {
     insta::assert_snapshot!(calls(&["-o", "/out.ndjson.gz"]), @"
     sync folder ROOT
     sync lock
+    sync checkpoint.json.new
+    rename checkpoint.json.new -> checkpoint.json
+    sync folder state
     sync out.ndjson.gz
     sync folder ROOT
     sync checkpoint.json.new
@@ -102,6 +109,9 @@ fn every_output_and_its_folder_are_on_the_disk_before_a_checkpoint_is() {
     insta::assert_snapshot!(calls(&["-o", "/out", "--output-format", "parquet"]), @"
     sync folder ROOT
     sync lock
+    sync checkpoint.json.new
+    rename checkpoint.json.new -> checkpoint.json
+    sync folder state
     sync a.parquet.0.MARK.part
     sync folder state
     sync .a.parquet.triton-unfinished
@@ -125,6 +135,9 @@ fn every_output_and_its_folder_are_on_the_disk_before_a_checkpoint_is() {
     sync folder ROOT
     sync lock
     sync folder ROOT
+    sync checkpoint.json.new
+    rename checkpoint.json.new -> checkpoint.json
+    sync folder state
     sync a.arrows.0.MARK.part
     sync folder state
     sync .a.arrows.triton-unfinished

@@ -413,7 +413,7 @@ fn a_column_of_bytes_is_scored_without_a_model_file() {
     // What the model gives is text, because nobody declared it.
     let bytes = [&b"\x00\x7f"[..], b""];
     let lists = {
-        let mut builder = ListBuilder::new(arrow_array::builder::BinaryBuilder::new());
+        let mut builder = ListBuilder::new(builder::BinaryBuilder::new());
         bytes
             .iter()
             .for_each(|value| builder.append_value([Some(value)]));
