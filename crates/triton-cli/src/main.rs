@@ -14,6 +14,7 @@ mod progress;
 mod serve;
 mod server;
 mod table;
+mod text_encoding;
 
 use std::process::ExitCode;
 

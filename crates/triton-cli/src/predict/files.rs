@@ -28,6 +28,7 @@ enum Role {
     Unfinished,
     StandardOutput,
     StandardError,
+    RetryErrors,
     Errors,
     JsonSummary,
 }
@@ -51,7 +52,12 @@ pub(super) struct RunFiles {
 impl Role {
     fn is_written(self) -> bool {
         match self {
-            Role::Model | Role::Config | Role::Secret | Role::Input | Role::StandardInput => false,
+            Role::Model
+            | Role::Config
+            | Role::Secret
+            | Role::Input
+            | Role::StandardInput
+            | Role::RetryErrors => false,
             Role::Output
             | Role::OutputOfInput
             | Role::Unfinished
@@ -87,6 +93,7 @@ impl fmt::Display for RunFile {
             }
             Role::StandardOutput => formatter.write_str("standard output"),
             Role::StandardError => formatter.write_str("standard error"),
+            Role::RetryErrors => write!(formatter, "--retry-errors {path}"),
             Role::Errors => write!(formatter, "--errors {path}"),
             Role::JsonSummary => write!(formatter, "--json-summary={path}"),
         }
@@ -129,7 +136,9 @@ impl RunFiles {
             }
         }
         files.add_stream(Role::StandardError, Identity::of_redirected_messages());
-        files.add(Role::Errors, arguments.failures.errors.as_deref())?;
+        let failures = &arguments.failures;
+        files.add(Role::RetryErrors, failures.retry_errors.as_deref())?;
+        files.add(Role::Errors, failures.errors.as_deref())?;
         let summary = arguments.reports.json_summary.as_deref();
         files.add(
             Role::JsonSummary,

@@ -14,9 +14,12 @@ mod pace;
 #[cfg(test)]
 mod power_failure;
 mod rejections;
+mod selection;
 mod signals;
+mod stall;
 mod subtasks;
 mod summary;
+mod told;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,8 +28,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context as _, anyhow};
-use triton_model_fn::Schema;
-use triton_options::{ENDPOINT, TritonOptions};
+use triton_model_fn::{Schema, ServerWait};
+use triton_options::{SEQUENCE_KEY, TritonOptions};
 
 use self::arguments::OnError;
 pub(crate) use self::arguments::PredictArguments;
@@ -37,6 +40,7 @@ use self::files::RunFiles;
 use self::keys::{KeyColumns, LastRows};
 use self::outputs::{Outputs, Plan};
 use self::rejections::Rejections;
+use self::selection::Selection;
 use self::signals::Signals;
 use self::subtasks::{Subtasks, rows_in_flight};
 use self::summary::{Counts, Summary};
@@ -46,7 +50,7 @@ use crate::failure::Failure;
 use crate::output::wrapped;
 use crate::progress::{Progress, say};
 use crate::server::start_embedded;
-use crate::table::{Added, Input, TableReader, Wanted};
+use crate::table::{self, Added, Input, TableReader, TextSettings, Wanted};
 
 /// Runs the command.
 pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
@@ -55,13 +59,14 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let written = model_file.zip(definition.as_ref());
     let mut options = LayeredOptions::collect(written, &arguments.config)?;
     let on_error = model::set_arguments(&mut options, arguments);
+    options.set_predict_defaults();
     if arguments.config.print_config {
         return options.print().map(|()| ExitCode::SUCCESS);
     }
-    let endpoint = options.get(&ENDPOINT).map(str::to_owned);
     // The embedded server lives until the run is over.
     let embedded = start_embedded(&mut options)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
+    let is_undeclared = definition.is_none();
     let mut schema = match definition {
         Some(definition) => definition.schema,
         None => runtime.block_on(model::look_up(&mut options))?,
@@ -75,10 +80,17 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let files_of = |inputs: &[Input], plan: &Plan| {
         RunFiles::of_run(arguments, &layers, model_file, inputs, plan)
     };
-    let job = Job::prepare(arguments, inputs, files_of, &schema, model_inputs)?;
+    let job = Job::prepare(
+        arguments,
+        inputs,
+        files_of,
+        &mut schema,
+        model_inputs,
+        is_undeclared,
+    )?;
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {
-            let identity = job.identity(arguments, &options, endpoint.as_deref(), &schema)?;
+            let identity = job.identity(arguments, &options, &schema)?;
             let every = arguments.checkpoints.checkpoint_every;
             let (checkpoints, state) = Checkpoints::open(folder, identity, every)?;
             if let Some(state) = &state {
@@ -97,16 +109,17 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
              of checkpoints to begin anew",
             state.counts.read
         ));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(code_of(&state.counts));
     }
     let code = runtime.block_on(async {
         let parallelism = arguments.run.parallelism;
-        let mut subtasks = Subtasks::open(&options, &schema, parallelism).await?;
+        let wait = ServerWait::new(arguments.failures.give_up_after);
+        let mut subtasks = Subtasks::open(&options, &schema, parallelism, wait).await?;
         if let Some(state) = &resumed.state {
-            let restored = subtasks.restore(&state.sequences);
+            let restored = subtasks.restore(&state.sequences, state.first_free_counter);
             restored.context("the sequences of the checkpoint cannot be gone on with")?;
         }
-        let last_rows = job.last_rows(&options, &schema)?;
+        let last_rows = job.last_rows(&options, &schema, &subtasks)?;
         let ran = job.run(
             arguments,
             &mut subtasks,
@@ -115,9 +128,12 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
             last_rows,
             resumed,
         );
-        let ran = ran.await;
-        subtasks.close().await?;
-        ran
+        let (ending, code) = ran.await?;
+        // What a run was told to give up is not waited for.
+        if !ending.gave_up() {
+            subtasks.close().await?;
+        }
+        Ok(code)
     });
     drop(embedded);
     code
@@ -181,11 +197,16 @@ impl Job {
         arguments: &PredictArguments,
         names: &[String],
         files_of: impl FnOnce(&[Input], &Plan) -> anyhow::Result<RunFiles>,
-        schema: &Schema,
+        schema: &mut Schema,
         model_inputs: usize,
+        is_undeclared: bool,
     ) -> Result<Self, Failure> {
         let bytes_read = Arc::new(AtomicU64::new(0));
-        let inputs = Input::find(names, arguments.files_options.input_format)?;
+        let text = TextSettings {
+            delimiter: arguments.files_options.delimiter,
+            longest_cell: arguments.files_options.max_field_bytes.get(),
+        };
+        let inputs = Input::find(names, arguments.files_options.input_format, text)?;
         check_readable_again(arguments, &inputs)?;
         // Each is opened again when its turn comes, except what can be read only once.
         let mut looked_at = BTreeMap::new();
@@ -203,14 +224,16 @@ impl Job {
         files.check()?;
         let with_sequence_id = arguments.files_options.with_sequence_id;
         let added = Added::new(&schema.outputs, with_sequence_id);
-        let columns: Arc<[_]> = schema.inputs.clone().into();
+        let mut columns: Arc<[_]> = schema.inputs.clone().into();
         let mut first = None;
         let mut streams = BTreeMap::new();
         let mut wanted_inputs = Vec::new();
         for (index, input) in inputs.into_iter().enumerate() {
-            let wanted = Wanted {
+            let mut wanted = Wanted {
                 inputs: Arc::clone(&columns),
                 model_inputs,
+                // The first input decides for all.
+                is_undeclared: is_undeclared && index == 0,
                 form: plan.form(index)?,
             };
             let looked = match looked_at.remove(&index) {
@@ -218,10 +241,20 @@ impl Job {
                 None => input.look(&bytes_read)?,
             };
             let reader = looked.open(&wanted)?;
+            if let Some(decided) = reader.decided() {
+                columns = Arc::clone(decided);
+                wanted.inputs = Arc::clone(decided);
+            }
+            wanted.is_undeclared = false;
             let layout = reader.layout();
             added
                 .check(layout)
                 .map_err(|error| input.unusable(&error))?;
+            let destinations = plan.destinations();
+            if let Some(destination) = destinations.get(if plan.is_one() { 0 } else { index }) {
+                let checked = table::check_types(destination.format, layout);
+                checked.map_err(|error| input.unusable(&error))?;
+            }
             let first = first.get_or_insert_with(|| Arc::clone(layout));
             if plan.is_one() {
                 layout.check_beside(first, wanted.form).map_err(|reason| {
@@ -236,6 +269,7 @@ impl Job {
             }
             wanted_inputs.push((input, wanted));
         }
+        schema.inputs = columns.to_vec();
         bytes_read.store(0, std::sync::atomic::Ordering::Relaxed);
         Ok(Self {
             inputs: wanted_inputs,
@@ -248,17 +282,41 @@ impl Job {
 
     /// Where each key has its last row, if the options leave it to the input to say so and the
     /// inputs can be read twice.
+    ///
+    /// Refused are inputs with more open keys at once than the model keeps sequences.
     fn last_rows(
         &self,
         options: &TritonOptions,
         schema: &Schema,
-    ) -> anyhow::Result<Option<LastRows>> {
+        subtasks: &Subtasks,
+    ) -> Result<Option<LastRows>, Failure> {
         if !self.streams.is_empty() || options.sequence_end_column.is_some() {
             return Ok(None);
         }
-        let keys = KeyColumns::find(options, &schema.inputs);
-        let last_rows = keys.map(|keys| LastRows::find(&self.inputs, &keys));
-        last_rows.transpose()
+        let Some(keys) = KeyColumns::find(options, &schema.inputs) else {
+            return Ok(None);
+        };
+        let last_rows = LastRows::find(&self.inputs, &keys, subtasks)?;
+        let limit = subtasks.places().and_then(|places| places.limit);
+        // Time may end sequences as well, which no input tells.
+        if let Some(limit) = limit.filter(|_| options.sequence_idle_timeout.is_none()) {
+            let longest = options.sequence_max_length.map(|rows| rows.get().into());
+            let most = last_rows.most_open(&self.inputs, longest, limit)?;
+            if most.keys > limit {
+                let of_subtask = match subtasks.count() {
+                    1 => String::new(),
+                    count => format!(" in subtask {} of {count}", most.subtask),
+                };
+                return Err(Failure::usage(anyhow!(
+                    "up to {} keys are open at once{of_subtask} (past their first row and before \
+                     their last), but only {limit} sequences can be, so rows would wait for each \
+                     other for ever: {}",
+                    most.keys,
+                    stall::ADVICE
+                )));
+            }
+        }
+        Ok(Some(last_rows))
     }
 
     fn total_bytes(&self) -> Option<u64> {
@@ -269,13 +327,11 @@ impl Job {
         &self,
         arguments: &PredictArguments,
         options: &TritonOptions,
-        endpoint: Option<&str>,
         schema: &Schema,
     ) -> Result<checkpoint::RunIdentity, Failure> {
         let inputs = self.inputs.iter().map(|(input, _)| input);
         let destinations = self.plan.destinations();
-        identity::of_run(arguments, options, endpoint, schema, inputs, destinations)
-            .map_err(Failure::usage)
+        identity::of_run(arguments, options, schema, inputs, destinations).map_err(Failure::usage)
     }
 
     async fn run(
@@ -286,8 +342,10 @@ impl Job {
         rows_in_flight: usize,
         last_rows: Option<LastRows>,
         resumed: Resumed,
-    ) -> Result<ExitCode, Failure> {
+    ) -> Result<(Ending, ExitCode), Failure> {
         let Resumed { checkpoints, state } = resumed;
+        let selection = self.selection(arguments, subtasks)?;
+        let selected = selection.as_ref().map(Selection::rows);
         let total_bytes = self.total_bytes();
         let quiet = arguments.reports.quiet;
         let (position, counts, errors_bytes, cut) = match state {
@@ -319,6 +377,7 @@ impl Job {
             inputs: self.inputs,
             streams: self.streams,
             bytes_read: self.bytes_read,
+            selection,
         };
         let (mut events, reader) = feeder::start(inputs, position).map_err(Failure::usage)?;
         let mut conductor = Conductor::new(Beginning {
@@ -334,11 +393,13 @@ impl Job {
             counts,
             position,
             last_rows,
+            max_errors: arguments.failures.max_errors,
         });
         let ran = conductor.run(&mut events, &mut signals).await;
+        conductor.rejections.conclude(conductor.progress);
         // Whatever a run ended by, what was answered is not thrown away.
         let kept = match ran {
-            Ok(Ending::Failed(_)) | Err(_) => conductor.outputs.abandon(),
+            Ok(Ending::Failed { .. }) | Err(_) => conductor.outputs.abandon(),
             Ok(_) => None,
         };
         let summary = Summary {
@@ -348,7 +409,7 @@ impl Job {
             subtasks: arguments.run.parallelism,
             open_sequences: conductor.subtasks.open_sequences(),
             latencies: conductor.latencies,
-            interrupted: matches!(ran, Ok(Ending::Interrupted(_))),
+            interrupted: matches!(ran, Ok(Ending::Interrupted { .. })),
         };
         progress.finish();
         if let Some(kept) = kept {
@@ -357,13 +418,46 @@ impl Job {
         drop(events);
         let ending = ran?;
         // After the last row the thread has nothing more to do; before, it may wait for a pipe.
-        if matches!(ending, Ending::Complete) && reader.join().is_err() {
+        if ending.is_complete() && reader.join().is_err() {
             return Err(Failure::internal(anyhow!(
                 "the thread that reads has failed"
             )));
         }
-        conclude(arguments, &ending, &summary)
+        let found = summary.counts.read;
+        if let Some(selected) = selected.filter(|rows| ending.is_complete() && *rows > found) {
+            return Err(Failure::usage(anyhow!(
+                "--retry-errors names {selected} rows, of which the inputs have only {found}: they \
+                 are not the inputs of that run; the rows found are in the output"
+            )));
+        }
+        let code = conclude(arguments, &ending, &summary)?;
+        Ok((ending, code))
     }
+
+    /// The rows that are wanted, if not all of them are.
+    fn selection(
+        &self,
+        arguments: &PredictArguments,
+        subtasks: &Subtasks,
+    ) -> Result<Option<Selection>, Failure> {
+        let Some(path) = &arguments.failures.retry_errors else {
+            return Ok(None);
+        };
+        if subtasks.has_keys() {
+            return Err(Failure::usage(anyhow!(
+                "--retry-errors: with '{}' a row means nothing without the rows of its key before \
+                 it; run the whole input again",
+                SEQUENCE_KEY.key()
+            )));
+        }
+        let inputs = self.inputs.iter().map(|(input, _)| input);
+        Ok(Some(Selection::read(path, inputs)?))
+    }
+}
+
+/// The exit code of a run that is complete.
+fn code_of(counts: &Counts) -> ExitCode {
+    ExitCode::from(u8::from(counts.rejected > 0))
 }
 
 /// Says what was done, and what could be done now.
@@ -375,8 +469,8 @@ fn conclude(
     if matches!(ending, Ending::ReaderGone) {
         return Ok(ExitCode::SUCCESS);
     }
-    if let (Ending::Failed(described), Some(_)) = (ending, &arguments.failures.errors) {
-        say(described);
+    if let (Ending::Failed { row: Some(row), .. }, Some(_)) = (ending, &arguments.failures.errors) {
+        say(row);
     }
     match &arguments.reports.json_summary {
         Some(path) if path.as_os_str() != "-" => {
@@ -391,24 +485,25 @@ fn conclude(
         None => say(&summary.to_string()),
     }
     Ok(match ending {
-        Ending::Interrupted(signal) => {
-            say(match arguments.checkpoints.checkpoint {
-                Some(_) => "interrupted; the same command goes on from here",
-                None => {
+        Ending::Interrupted { signal, given_up } => {
+            say(match (&arguments.checkpoints.checkpoint, given_up) {
+                (Some(_), false) => "interrupted; the same command goes on from here",
+                (Some(_), true) => "interrupted; the same command goes on from the last checkpoint",
+                (None, _) => {
                     "interrupted; with --checkpoint DIR, the same command could go on from here"
                 }
             });
             signal.exit_code()
         }
-        Ending::Failed(_) => {
-            say(match arguments.checkpoints.checkpoint {
+        Ending::Failed { rule, .. } => {
+            say(&match arguments.checkpoints.checkpoint {
                 Some(_) => {
-                    "ended by --on-error fail; the same command goes on from the last checkpoint"
+                    format!("ended by {rule}; the same command goes on from the last checkpoint")
                 }
-                None => "ended by --on-error fail",
+                None => format!("ended by {rule}"),
             });
             ExitCode::FAILURE
         }
-        _ => ExitCode::from(u8::from(summary.counts.rejected > 0)),
+        _ => code_of(&summary.counts),
     })
 }

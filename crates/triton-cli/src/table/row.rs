@@ -1,8 +1,10 @@
 //! A row on its way from an input through the model to an output.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use anyhow::bail;
 use csv::StringRecord;
 use triton_model_fn::{DataType, Value};
 
@@ -91,6 +93,18 @@ impl Layout {
             }
         }
         Ok(())
+    }
+
+    /// Refuses two columns of one name, of which whoever reads an object finds only one.
+    pub(super) fn check_members(&self) -> anyhow::Result<()> {
+        let mut names = HashSet::new();
+        match self.names().find(|name| !names.insert(*name)) {
+            None => Ok(()),
+            Some(name) => bail!(
+                "two columns are named '{name}', and a JSON object holds only one of them: rename \
+                 one, or write another format"
+            ),
+        }
     }
 
     /// The names of the columns, in order.

@@ -9,6 +9,8 @@ mod csv;
 mod joined;
 mod ndjson;
 mod opened;
+#[cfg(feature = "parquet")]
+mod parquet_types;
 mod parts;
 mod sink;
 
@@ -66,6 +68,9 @@ pub(crate) struct Destination {
     pub(crate) path: Option<PathBuf>,
     pub(crate) format: Format,
     pub(crate) compression: Option<Compression>,
+    /// What separates cells, where that is not the format's own.
+    #[serde(default)]
+    pub(crate) delimiter: Option<u8>,
 }
 
 /// How much of an output is safe on the disk: it can be written on from there.
@@ -105,4 +110,20 @@ pub(crate) trait TableWriter {
 
     /// Completes the output, and brings it to the disk.
     fn finish(self: Box<Self>) -> std::io::Result<()>;
+}
+
+/// Refuses columns that the format has no type for, before a row of theirs is sent.
+pub(crate) fn check_types(format: Format, layout: &Layout) -> anyhow::Result<()> {
+    #[cfg(feature = "parquet")]
+    if format == Format::Parquet {
+        let columns = layout.columns.iter();
+        let mut missing =
+            columns.filter_map(|column| parquet_types::missing(&column.name, &column.arrow_type()));
+        if let Some(reason) = missing.next() {
+            bail!("{reason}: write Arrow, as --output-format arrow does, or leave the column out");
+        }
+    }
+    #[cfg(not(feature = "parquet"))]
+    let _ = (format, layout);
+    Ok(())
 }

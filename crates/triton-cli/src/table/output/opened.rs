@@ -75,14 +75,18 @@ impl Output {
         let (target, naming) = open(destination, in_place, from)?;
         let row_ends = match format {
             _ if destination.compression.is_some() => None,
-            Format::Csv => Some(RowEnds::LineOutsideQuotes),
+            Format::Csv | Format::Tsv => Some(RowEnds::LineOutsideQuotes),
             Format::Ndjson => Some(RowEnds::Line),
             _ => None,
         };
         let sink = |target| Sink::new(target, destination.compression);
         let is_new = from.is_none_or(|cut| cut.bytes == 0);
         let writer: Box<dyn TableWriter> = match format {
-            Format::Csv => Box::new(CsvWriter::new(sink(target)?, layout, added, is_new)?),
+            Format::Csv | Format::Tsv => {
+                let delimiter = destination.delimiter.unwrap_or(format.delimiter());
+                let sink = sink(target)?;
+                Box::new(CsvWriter::new(sink, delimiter, layout, added, is_new)?)
+            }
             Format::Ndjson => Box::new(NdjsonWriter::new(sink(target)?, added)),
             #[cfg(feature = "arrow")]
             _ => super::columns::create(target, destination, layout, added, parts, from)?,
