@@ -26,7 +26,7 @@ use super::subtasks::Subtasks;
 use super::summary::{Counts, Latencies};
 use crate::failure::Failure;
 use crate::progress::{Moment, Progress};
-use crate::table::{Row, WriteError};
+use crate::table::{Row, Unusable, WriteError};
 
 /// The time between two looks at the clock, the bar and the output.
 const TICK: Duration = Duration::from_millis(200);
@@ -263,9 +263,9 @@ impl<'a> Conductor<'a> {
     fn begin(&mut self, number: u64, row: Box<Row>) {
         let values = match &row.values {
             Ok(values) => values,
-            Err(fault) => {
-                let result = Err(Reason::Fault(fault.clone()));
-                self.order.done(number, Done { row, result });
+            Err(unusable) => {
+                let unusable = unusable.clone();
+                self.pass_over(number, row, unusable);
                 return;
             }
         };
@@ -287,6 +287,26 @@ impl<'a> Conductor<'a> {
                 // Whoever could say so is gone only together with this task.
                 Ok(_) = given_up.wait_for(|given_up| *given_up) => Err(Reason::GivenUp),
             };
+            (number, begun.elapsed(), Done { row, result })
+        });
+    }
+
+    /// Rejects a row that cannot be used; its sequence learns of it, which may end with it.
+    fn pass_over(&mut self, number: u64, row: Box<Row>, unusable: Unusable) {
+        let result = Err(Reason::Fault(unusable.fault));
+        let readable = unusable.readable.filter(|_| self.subtasks.has_keys());
+        let Some(values) = readable else {
+            self.order.done(number, Done { row, result });
+            return;
+        };
+        let told = self.subtasks.submit_unusable(&values);
+        let mut given_up = self.given_up.subscribe();
+        let begun = Instant::now();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = told => {}
+                _ = given_up.wait_for(|given_up| *given_up) => {}
+            }
             (number, begun.elapsed(), Done { row, result })
         });
     }

@@ -221,6 +221,40 @@ pub(super) fn write_json_text(value: &str, text: &mut String) {
     text.push_str(&serde_json::to_string(value).unwrap_or_default());
 }
 
+/// The text of a JSON value in a cell: of a string what it says, of null nothing.
+///
+/// A string with half of a surrogate pair in it says nothing that could be written down.
+pub(super) fn try_cell_of_json(text: &str) -> Result<String, String> {
+    if text.starts_with('"') {
+        return json_text::string(text).ok_or_else(|| {
+            let text = shortened(text);
+            format!("expected text, found {text} with half of a surrogate pair in it")
+        });
+    }
+    Ok(match text {
+        "null" => String::new(),
+        text => text.to_owned(),
+    })
+}
+
+/// Appends the JSON of a cell that was read as a value: its own text, where that is JSON.
+pub(super) fn write_json_of_cell(
+    data_type: &DataType,
+    cell: &str,
+    value: &Value,
+    text: &mut String,
+) {
+    let cell = cell.trim();
+    let keeps_its_text = !matches!(
+        data_type,
+        DataType::String | DataType::Bytes | DataType::Boolean
+    );
+    match keeps_its_text && json_text::is_json_on_a_line(cell) {
+        true => text.push_str(cell),
+        false => write_json(value, text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
