@@ -68,6 +68,9 @@ fn every_output_and_its_folder_are_on_the_disk_before_a_checkpoint_is() {
     insta::assert_snapshot!(calls(&["-o", "/out", "--errors", "/errors"]), @"
     sync folder ROOT
     sync lock
+    sync checkpoint.json.new
+    rename checkpoint.json.new -> checkpoint.json
+    sync folder state
     sync folder ROOT
     sync a.csv
     sync folder out
@@ -88,6 +91,9 @@ fn every_output_and_its_folder_are_on_the_disk_before_a_checkpoint_is() {
     insta::assert_snapshot!(calls(&["-o", "/out.ndjson.gz"]), @"
     sync folder ROOT
     sync lock
+    sync checkpoint.json.new
+    rename checkpoint.json.new -> checkpoint.json
+    sync folder state
     sync out.ndjson.gz
     sync folder ROOT
     sync checkpoint.json.new
@@ -102,6 +108,9 @@ fn every_output_and_its_folder_are_on_the_disk_before_a_checkpoint_is() {
     insta::assert_snapshot!(calls(&["-o", "/out", "--output-format", "parquet"]), @"
     sync folder ROOT
     sync lock
+    sync checkpoint.json.new
+    rename checkpoint.json.new -> checkpoint.json
+    sync folder state
     sync a.parquet.0.MARK.part
     sync folder state
     sync .a.parquet.triton-unfinished
@@ -125,6 +134,9 @@ fn every_output_and_its_folder_are_on_the_disk_before_a_checkpoint_is() {
     sync folder ROOT
     sync lock
     sync folder ROOT
+    sync checkpoint.json.new
+    rename checkpoint.json.new -> checkpoint.json
+    sync folder state
     sync a.arrows.0.MARK.part
     sync folder state
     sync .a.arrows.triton-unfinished
