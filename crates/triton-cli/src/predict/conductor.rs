@@ -510,12 +510,14 @@ impl<'a> Conductor<'a> {
                     self.output_failed(error)?;
                     return Ok(Ending::ReaderGone);
                 }
+                self.rejections.begin()?;
                 if matches!(ending, Ending::Complete) {
                     self.cut(true)?;
                 }
             }
             Ending::ReaderGone => return Ok(ending),
         }
+        self.rejections.begin()?;
         self.rejections.cut()?;
         let written = self.counts.check(self.outputs.written);
         written.map_err(|message| Failure::internal(anyhow!(message)))?;

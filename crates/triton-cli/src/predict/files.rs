@@ -28,8 +28,8 @@ enum Role {
     Unfinished,
     StandardOutput,
     StandardError,
-    Errors,
     RetryErrors,
+    Errors,
     JsonSummary,
 }
 
@@ -93,8 +93,8 @@ impl fmt::Display for RunFile {
             }
             Role::StandardOutput => formatter.write_str("standard output"),
             Role::StandardError => formatter.write_str("standard error"),
-            Role::Errors => write!(formatter, "--errors {path}"),
             Role::RetryErrors => write!(formatter, "--retry-errors {path}"),
+            Role::Errors => write!(formatter, "--errors {path}"),
             Role::JsonSummary => write!(formatter, "--json-summary={path}"),
         }
     }
@@ -113,10 +113,6 @@ impl RunFiles {
         for (role, path) in [
             (Role::Model, model),
             (Role::Config, arguments.config.config.as_deref()),
-            (
-                Role::RetryErrors,
-                arguments.failures.retry_errors.as_deref(),
-            ),
         ] {
             files.add(role, path)?;
         }
@@ -140,7 +136,9 @@ impl RunFiles {
             }
         }
         files.add_stream(Role::StandardError, Identity::of_redirected_messages());
-        files.add(Role::Errors, arguments.failures.errors.as_deref())?;
+        let failures = &arguments.failures;
+        files.add(Role::RetryErrors, failures.retry_errors.as_deref())?;
+        files.add(Role::Errors, failures.errors.as_deref())?;
         let summary = arguments.reports.json_summary.as_deref();
         files.add(
             Role::JsonSummary,

@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
             let every = arguments.checkpoints.checkpoint_every;
             let (checkpoints, state) = Checkpoints::open(folder, identity, every)?;
             if let Some(state) = &state {
-                job.plan.check_complete(state.input, state.finished)?;
+                job.plan.check_left(state, checkpoints.parts())?;
             }
             Resumed {
                 checkpoints: Some(checkpoints),

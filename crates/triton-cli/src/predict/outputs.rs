@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use triton_model_fn::{Prediction, Value};
 
 use super::arguments::FileArguments;
+use super::checkpoint::State;
 use crate::disk;
 use crate::table::{
     self, Added, Cut, Destination, Form, Format, Input, Kept, Layout, Output, Parts, Row,
@@ -103,15 +104,14 @@ impl Plan {
         Ok(Plan::Each(destinations))
     }
 
-    /// Refuses to go on where outputs are gone that were completed before: those of the inputs
-    /// before `input`, or all where the run is finished.
-    pub(super) fn check_complete(&self, input: usize, is_finished: bool) -> anyhow::Result<()> {
+    /// Refuses to go on with outputs that are not what they were at a checkpoint, before anything
+    /// is written.
+    pub(super) fn check_left(&self, state: &State, parts: &Parts) -> anyhow::Result<()> {
+        let all = self.destinations();
         let complete = match self {
-            Plan::One(_) if !is_finished => return Ok(()),
-            Plan::Each(destinations) if !is_finished => {
-                destinations.get(..input).unwrap_or(destinations)
-            }
-            all => all.destinations(),
+            _ if state.finished => all,
+            Plan::One(_) => &[],
+            Plan::Each(_) => all.get(..state.input).unwrap_or(all),
         };
         let paths = complete
             .iter()
@@ -125,7 +125,10 @@ impl Plan {
                 );
             }
         }
-        Ok(())
+        match self.of(state.input).filter(|_| !state.finished) {
+            Some(destination) => table::check_left(destination, parts, &state.output),
+            None => Ok(()),
+        }
     }
 
     /// Creates the folder that outputs go to.

@@ -68,6 +68,9 @@ fn every_output_and_its_folder_are_on_the_disk_before_a_checkpoint_is() {
     insta::assert_snapshot!(calls(&["-o", "/out", "--errors", "/errors"]), @"
     sync folder ROOT
     sync lock
+    sync checkpoint.json.new
+    rename checkpoint.json.new -> checkpoint.json
+    sync folder state
     sync folder ROOT
     sync errors
     sync checkpoint.json.new

@@ -148,9 +148,8 @@ impl Rejections {
     /// Opens the file, to be begun or gone on with after its first `bytes`.
     pub(super) fn open(path: Option<&Path>, bytes: Option<u64>) -> anyhow::Result<Self> {
         let file = path.map(|path| RejectionsFile::open(path, bytes.unwrap_or_default()));
-        let file = file.transpose().context(CANNOT_BE_WRITTEN)?;
         Ok(Self {
-            file,
+            file: file.transpose().context(CANNOT_BE_WRITTEN)?,
             told: Told::new(),
         })
     }
@@ -192,6 +191,14 @@ impl Rejections {
     pub(super) fn conclude(&mut self, progress: &Progress) {
         if let Some(count) = self.told.count() {
             progress.say(&count);
+        }
+    }
+
+    /// Begins the file, if no row was rejected so far: a run that is over has one of its own.
+    pub(super) fn begin(&mut self) -> anyhow::Result<()> {
+        match &mut self.file {
+            Some(file) => file.begin().context(CANNOT_BE_WRITTEN),
+            None => Ok(()),
         }
     }
 
@@ -274,7 +281,9 @@ impl RejectionsFile {
     }
 
     fn cut(&mut self) -> io::Result<u64> {
-        self.begin()?;
+        if let Some(bytes) = self.begins_at {
+            return Ok(bytes);
+        }
         self.file.flush()?;
         if !self.is_regular {
             return Ok(0);

@@ -40,10 +40,10 @@ pub(crate) struct Input {
     /// The input's name, as the user gave it.
     name: Arc<str>,
     among_several: bool,
-    text: TextSettings,
     /// Whether it is a pipe or a device, by whatever name: it can be opened and read only once,
     /// and nobody knows how long it is.
     is_stream: bool,
+    text: TextSettings,
 }
 
 /// How text is read that its name and bytes say nothing about.

@@ -4,7 +4,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use fs_err::File;
@@ -43,17 +42,6 @@ impl JoinedWriter {
         batch_file::check(destination.format, &rows.schema)?;
         let name = destination.path.as_deref().and_then(Path::file_name);
         let complete = from.map(|cut| cut.parts.clone()).unwrap_or_default();
-        for part in &complete {
-            let path = parts.path(part);
-            if !path.is_file() {
-                bail!(
-                    "{} is gone, in which the checkpoint keeps rows of {}: put it back, or take \
-                     another folder for --checkpoint to begin anew",
-                    path.display(),
-                    name.unwrap_or_default().display()
-                );
-            }
-        }
         Ok(Self {
             target,
             format: destination.format,

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use triton_model_fn::{Column, DataType, Value};
 
 pub(super) use self::csv::csv_line;
-pub(crate) use self::opened::{Kept, Output};
+pub(crate) use self::opened::{Kept, Output, check_left};
 pub(crate) use self::parts::Parts;
 use super::format::{Compression, Format};
 use super::row::{Fault, Layout, Row};

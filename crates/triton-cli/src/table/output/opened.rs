@@ -6,7 +6,7 @@
 use std::io::{self, BufRead as _, BufReader, Seek as _};
 use std::path::{Path, PathBuf};
 
-use fs_err::OpenOptions;
+use fs_err::{File, OpenOptions};
 use triton_model_fn::Value;
 
 use super::sink::{Sink, TailedFile, Target};
@@ -229,35 +229,51 @@ fn open(
     Ok((target, Naming::Staged(staged)))
 }
 
+/// Refuses to go on with an output that is not what it was at the checkpoint; nothing is changed.
+pub(crate) fn check_left(
+    destination: &Destination,
+    parts: &Parts,
+    cut: &Cut,
+) -> anyhow::Result<()> {
+    match &destination.path {
+        Some(path) if cut.bytes > 0 => {
+            let file = open_left(path, OpenOptions::new().read(true))?;
+            TailedFile::at_cut(file, cut)?;
+        }
+        _ => {}
+    }
+    parts.check_left(&cut.parts)
+}
+
 /// Opens a file that has its name from the start, and cuts it off where it is gone on with.
 fn go_on(path: &Path, from: Option<&Cut>) -> io::Result<TailedFile> {
     let cut = from.cloned().unwrap_or_default();
-    let opened = OpenOptions::new()
-        .read(cut.bytes > 0)
-        .write(true)
-        .create(cut.bytes == 0)
-        .truncate(false)
-        .open(path);
-    let advice = "put it back, or take another folder for --checkpoint to begin anew";
-    let file = match opened {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && cut.bytes > 0 => {
-            return Err(io::Error::other(format!(
-                "{} is gone, which the checkpoint goes on with: {advice}",
-                path.display()
-            )));
-        }
-        opened => opened?,
+    let is_new = cut.bytes == 0;
+    let mut options = OpenOptions::new();
+    let options = options.read(!is_new).write(true).truncate(false);
+    let file = match is_new {
+        true => options.create(true).open(path)?,
+        false => open_left(path, options)?,
     };
     disk::hold(&file)?;
-    let found = file.metadata()?.len();
-    if found < cut.bytes {
-        return Err(io::Error::other(format!(
-            "{} has {found} bytes, fewer than the {} that the checkpoint speaks of: {advice}",
-            path.display(),
-            cut.bytes
-        )));
-    }
-    TailedFile::cut_back(file, &cut)
+    let mut file = match is_new {
+        true => TailedFile::new(file),
+        false => TailedFile::at_cut(file, &cut)?,
+    };
+    file.cut_off(&cut)?;
+    Ok(file)
+}
+
+/// Opens a file that must be there.
+fn open_left(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::other(format!(
+            "{} is gone, which the checkpoint goes on with: put it back, or take another folder \
+             for --checkpoint to begin anew",
+            path.display()
+        )),
+        _ => error,
+    })
 }
 
 /// Cuts off what is no whole row: half a number could be taken for another one.

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 #[cfg(feature = "arrow")]
 use fs_err::File;
 
@@ -38,7 +39,21 @@ impl Parts {
         format!("{output}.{number}{}", self.ending).into()
     }
 
-    #[cfg(feature = "arrow")]
+    /// Refuses to go on where parts are gone that a checkpoint speaks of.
+    pub(super) fn check_left(&self, parts: &[PathBuf]) -> anyhow::Result<()> {
+        for part in parts {
+            let path = self.path(part);
+            if !path.is_file() {
+                bail!(
+                    "{} is gone, in which the checkpoint keeps rows of an output: put it back, or \
+                     take another folder for --checkpoint to begin anew",
+                    path.display()
+                );
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn path(&self, name: &Path) -> PathBuf {
         self.folder.join(name)
     }

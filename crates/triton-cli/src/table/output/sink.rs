@@ -68,7 +68,18 @@ impl TailedFile {
     }
 
     /// A file that is gone on with where it was cut; it must be the one that was cut.
-    pub(super) fn cut_back(mut file: File, cut: &Cut) -> io::Result<Self> {
+    ///
+    /// Nothing is cut off yet.
+    pub(super) fn at_cut(mut file: File, cut: &Cut) -> io::Result<Self> {
+        let found = file.metadata()?.len();
+        if found < cut.bytes {
+            return Err(io::Error::other(format!(
+                "{} has {found} bytes, fewer than the {} that the checkpoint speaks of: put it \
+                 back, or take another folder for --checkpoint to begin anew",
+                file.path().display(),
+                cut.bytes
+            )));
+        }
         let start = cut.bytes.saturating_sub(TAIL as u64);
         file.seek(SeekFrom::Start(start))?;
         let mut last = Vec::new();
@@ -83,8 +94,12 @@ impl TailedFile {
                 cut.bytes
             )));
         }
-        tailed.file.set_len(cut.bytes)?;
         Ok(tailed)
+    }
+
+    /// Cuts off what is behind the place where the file is gone on with.
+    pub(super) fn cut_off(&mut self, cut: &Cut) -> io::Result<()> {
+        self.file.set_len(cut.bytes)
     }
 
     /// A checksum of the last bytes.

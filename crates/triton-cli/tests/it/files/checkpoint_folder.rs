@@ -191,28 +191,23 @@ fn refusal(output: &str, changed: &str, text: Option<&str>) -> String {
 fn an_output_that_is_not_what_it_was_is_not_written_on() {
     insta::assert_snapshot!(refusal("out.csv", "out.csv", None), @"
     exit code 2
-    error: the output cannot be written
-      caused by: out.csv is gone, which the checkpoint goes on with: put it back, or take another folder for --checkpoint to begin anew
+    error: out.csv is gone, which the checkpoint goes on with: put it back, or take another folder for --checkpoint to begin anew
     ");
     insta::assert_snapshot!(refusal("out.csv", "out.csv", Some("value,sum\n1,1\n")), @"
     exit code 2
-    error: the output cannot be written
-      caused by: out.csv has 14 bytes, fewer than the 38 that the checkpoint speaks of: put it back, or take another folder for --checkpoint to begin anew
+    error: out.csv has 14 bytes, fewer than the 38 that the checkpoint speaks of: put it back, or take another folder for --checkpoint to begin anew
     ");
     insta::assert_snapshot!(refusal("out.csv", "out.csv", Some(&"another,file\n".repeat(10))), @"
     exit code 2
-    error: the output cannot be written
-      caused by: out.csv is not the file that the checkpoint speaks of: it holds something else before byte 38; put that file back, or take another folder for --checkpoint to begin anew
+    error: out.csv is not the file that the checkpoint speaks of: it holds something else before byte 38; put that file back, or take another folder for --checkpoint to begin anew
     ");
     insta::assert_snapshot!(refusal("out.ndjson.gz", "out.ndjson.gz", None), @"
     exit code 2
-    error: the output cannot be written
-      caused by: out.ndjson.gz is gone, which the checkpoint goes on with: put it back, or take another folder for --checkpoint to begin anew
+    error: out.ndjson.gz is gone, which the checkpoint goes on with: put it back, or take another folder for --checkpoint to begin anew
     ");
     insta::assert_snapshot!(refusal("out.parquet", "*.part", None), @"
     exit code 2
-    error: the output cannot be written
-      caused by: state/PART is gone, in which the checkpoint keeps rows of out.parquet: put it back, or take another folder for --checkpoint to begin anew
+    error: state/PART is gone, in which the checkpoint keeps rows of an output: put it back, or take another folder for --checkpoint to begin anew
     ");
     insta::assert_snapshot!(refusal("out.csv", "errors.ndjson", None), @"
     exit code 2

@@ -7,11 +7,12 @@ use super::{ANSWERED, INPUT, MODEL, everything, names, prepared, said};
 use crate::{Files, Run, command, triton};
 
 /// What a run can be given a file for, with the name it has where it is a file of its own.
-const ROLES: [(&str, &str); 10] = [
+const ROLES: [(&str, &str); 11] = [
     ("model file", "model.sql"),
     ("input", "in.csv"),
     ("--config", "config.toml"),
     ("secret file", "token.txt"),
+    ("--retry-errors", "retry.ndjson"),
     ("--output", "out.csv"),
     ("--errors", "errors.ndjson"),
     ("--json-summary", "summary.json"),
@@ -21,12 +22,13 @@ const ROLES: [(&str, &str); 10] = [
 ];
 
 /// How many of them are only read.
-const READ: usize = 4;
+const READ: usize = 5;
 
-const OUTPUT: usize = 4;
-const CHECKPOINT: usize = 7;
-const STANDARD_OUTPUT: usize = 8;
-const STANDARD_ERROR: usize = 9;
+const RETRY_ERRORS: usize = 4;
+const OUTPUT: usize = 5;
+const CHECKPOINT: usize = 8;
+const STANDARD_OUTPUT: usize = 9;
+const STANDARD_ERROR: usize = 10;
 
 /// How a second name leads to a file.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,6 +59,7 @@ fn run_with_one_file_for_two(files: &Files, first: usize, second: usize, by: By)
         input,
         config,
         secret,
+        retry,
         output,
         errors,
         summary,
@@ -69,6 +72,9 @@ fn run_with_one_file_for_two(files: &Files, first: usize, second: usize, by: By)
     let mut arguments = vec!["predict", model, input, "--config", config, "-O", &secret];
     arguments.extend(["--errors", errors, &summary]);
     let is_used = |role| first == role || second == role;
+    if is_used(RETRY_ERRORS) {
+        arguments.extend(["--retry-errors", retry]);
+    }
     if !is_used(STANDARD_OUTPUT) {
         arguments.extend(["--output", output]);
     }
@@ -100,6 +106,7 @@ fn files_for_roles(files: &Files) {
     files.write("in.csv", INPUT);
     files.write("config.toml", "timeout = \"7 s\"\n");
     files.write("token.txt", "secret");
+    files.write("retry.ndjson", "");
 }
 
 /// What becomes of a pair; everything in the folder must be as it was before.
@@ -185,6 +192,16 @@ fn no_file_is_written_over_by_another() {
     --checkpoint token.txt is the file token.txt, which holds a secret option: checkpoints are kept in a folder that is for them alone; name another one
     standard output is the file token.txt, which holds a secret option: the run would write over what it reads; name another file
     standard error is the file token.txt, which holds a secret option: the run would write over what it reads; name another file
+    --output retry.ndjson is --retry-errors retry.ndjson: the run would write over what it reads; name another file
+    --errors retry.ndjson is --retry-errors retry.ndjson: the run would write over what it reads; name another file
+    --json-summary=retry.ndjson is --retry-errors retry.ndjson: the run would write over what it reads; name another file
+    the argument '--retry-errors <FILE>' cannot be used with '--checkpoint <DIR>'
+
+    Usage: triton predict [OPTIONS] [MODEL.sql] <INPUT>...
+
+    For more information, try '--help'.
+    standard output is --retry-errors retry.ndjson: the run would write over what it reads; name another file
+    standard error is --retry-errors retry.ndjson: the run would write over what it reads; name another file
     --output out.csv is --errors out.csv: each would destroy what the other is to hold; name another file
     --output out.csv is --json-summary=out.csv: each would destroy what the other is to hold; name another file
     --checkpoint out.csv is --output out.csv: checkpoints are kept in a folder that is for them alone; name another one
