@@ -8,7 +8,9 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int16Type, Int32Type, RunEndIndexType};
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, RunArray, make_array, types};
-use arrow_schema::{ArrowError, DataType as ArrowType, Field, FieldRef, Fields, Schema, UnionFields};
+use arrow_schema::{
+    ArrowError, DataType as ArrowType, Field, FieldRef, Fields, Schema, UnionFields,
+};
 use arrow_select::take::take;
 
 /// A field all of whose values stand for themselves.

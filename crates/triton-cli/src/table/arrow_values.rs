@@ -120,7 +120,11 @@ fn element(to: &DataType, array: &dyn Array, index: usize) -> Result<Value, Misf
             let number = integer(array, index);
             if is_float(to) {
                 return exact_float(to, number).ok_or_else(|| {
-                    unfit(array, index, ", a whole number that the type does not hold exactly")
+                    unfit(
+                        array,
+                        index,
+                        ", a whole number that the type does not hold exactly",
+                    )
                 });
             }
             whole(to, number)

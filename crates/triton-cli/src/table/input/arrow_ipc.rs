@@ -3,7 +3,8 @@
 //! The framing is read here, because a damaged length would make the library ask for whatever
 //! memory it names, and because the library takes the bytes of a big-endian writer for its own.
 
-use std::io::{BufRead, ErrorKind, Read};
+use std::io::{BufRead, ErrorKind, Read, Seek as _, SeekFrom};
+use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 use arrow_array::RecordBatch;
@@ -12,6 +13,7 @@ use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::{Endianness, root_as_message};
 use arrow_schema::Schema;
+use fs_err::File;
 
 /// What Arrow files begin and end with.
 const MAGIC: &[u8] = b"ARROW1";
@@ -29,6 +31,8 @@ const END: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 const LONGEST_SCHEMA: u32 = 1 << 28;
 
 const BREAKS_OFF: &str = "it breaks off in the middle of a message";
+
+const NO_END: &str = "its end is missing: an Arrow file ends with ARROW1";
 
 const NEITHER: &str = "it begins as neither an Arrow file nor an Arrow stream does";
 
@@ -84,6 +88,21 @@ impl<R: BufRead> IpcBatches<R> {
         batches.decode(head)?;
         batches.decode(body)?;
         Ok((batches, schema))
+    }
+
+    /// Refuses a file of which the end is missing, before anything is made of its beginning.
+    pub(super) fn check_file(&self, path: &Path) -> anyhow::Result<()> {
+        if !self.is_file {
+            return Ok(());
+        }
+        let mut file = File::open(path)?;
+        let mut end = [0; MAGIC.len()];
+        file.seek(SeekFrom::End(-(MAGIC.len() as i64)))?;
+        file.read_exact(&mut end)?;
+        match end == MAGIC {
+            true => Ok(()),
+            false => bail!(NO_END),
+        }
     }
 
     /// The next batch.
@@ -195,7 +214,7 @@ impl<R: BufRead> IpcBatches<R> {
         }
         match end == MAGIC {
             true => Ok(()),
-            false => bail!("its end is missing: an Arrow file ends with ARROW1"),
+            false => bail!(NO_END),
         }
     }
 }

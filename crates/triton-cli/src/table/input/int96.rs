@@ -224,7 +224,10 @@ impl Companions {
             let fields: Vec<FieldRef> = fields.map(Arc::clone).collect();
             let columns = batch.columns().iter().chain(companions.columns());
             let columns: Vec<ArrayRef> = columns.map(Arc::clone).collect();
-            Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+            Ok(RecordBatch::try_new(
+                Arc::new(Schema::new(fields)),
+                columns,
+            )?)
         })
     }
 }

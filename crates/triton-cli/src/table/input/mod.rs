@@ -266,7 +266,12 @@ impl LookedAt {
                     );
                 };
                 drop(stream);
-                Box::new(parquet::parquet_reader(&input, path, &self.progress, wanted)?)
+                Box::new(parquet::parquet_reader(
+                    &input,
+                    path,
+                    &self.progress,
+                    wanted,
+                )?)
             }
             #[cfg(not(all(feature = "arrow", feature = "parquet")))]
             format => bail!("this build of the command has no support for {format}"),

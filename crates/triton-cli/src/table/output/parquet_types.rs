@@ -9,9 +9,9 @@ pub(super) fn missing(name: &str, data_type: &ArrowType) -> Option<String> {
     if let Some(inner) = unwritable(data_type) {
         return Some(match inner == data_type {
             true => format!("column '{name}' is {data_type}, for which Parquet has no type"),
-            false => format!(
-                "column '{name}' is {data_type}, in which Parquet has no type for {inner}"
-            ),
+            false => {
+                format!("column '{name}' is {data_type}, in which Parquet has no type for {inner}")
+            }
         });
     }
     let schema = Schema::new(vec![Field::new(name, data_type.clone(), true)]);

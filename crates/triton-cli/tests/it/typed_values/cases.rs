@@ -129,12 +129,19 @@ fn simple() -> Vec<Case> {
     booleans.append_option(Some(true));
     booleans.append_option(Some(false));
     booleans.append_null();
-    let texts = some(["ümläut ✓, \"quoted\"", "longer than twelve bytes\nin two lines"]);
+    let texts = some([
+        "ümläut ✓, \"quoted\"",
+        "longer than twelve bytes\nin two lines",
+    ]);
     let halves = [f16::from_f32(65504.0), f16::from_f32(-0.5)];
     vec![
         Case::of("Null", NullArray::new(3), [null(), null(), null()]),
         Case::raw("Boolean", booleans.finish(), ["true", "false"]),
-        Case::raw("Int8", Int8Array::from(some([i8::MIN, 127])), ["-128", "127"]),
+        Case::raw(
+            "Int8",
+            Int8Array::from(some([i8::MIN, 127])),
+            ["-128", "127"],
+        ),
         Case::raw(
             "Int16",
             Int16Array::from(some([i16::MIN, i16::MAX])),
@@ -151,7 +158,11 @@ fn simple() -> Vec<Case> {
             ["-9223372036854775808", "9223372036854775807"],
         ),
         Case::raw("UInt8", UInt8Array::from(some([0, u8::MAX])), ["0", "255"]),
-        Case::raw("UInt16", UInt16Array::from(some([0, u16::MAX])), ["0", "65535"]),
+        Case::raw(
+            "UInt16",
+            UInt16Array::from(some([0, u16::MAX])),
+            ["0", "65535"],
+        ),
         Case::raw(
             "UInt32",
             UInt32Array::from(some([0, u32::MAX])),
@@ -162,7 +173,11 @@ fn simple() -> Vec<Case> {
             UInt64Array::from(some([1 << 63, u64::MAX])),
             ["9223372036854775808", "18446744073709551615"],
         ),
-        Case::raw("Float16", Float16Array::from(some(halves)), ["65504", "-0.5"]),
+        Case::raw(
+            "Float16",
+            Float16Array::from(some(halves)),
+            ["65504", "-0.5"],
+        ),
         Case::raw(
             "Float32",
             Float32Array::from(some([0.1, 1e-45])),
@@ -218,22 +233,37 @@ fn simple() -> Vec<Case> {
             ["1234500", "0"],
         )
         .no_parquet(),
-        Case::text("Utf8", StringArray::from(texts.clone()), [
-            texts[0].unwrap(),
-            texts[1].unwrap(),
-        ]),
-        Case::text("LargeUtf8", LargeStringArray::from(texts.clone()), [
-            texts[0].unwrap(),
-            texts[1].unwrap(),
-        ]),
-        Case::text("Utf8View", StringViewArray::from(texts.clone()), [
-            texts[0].unwrap(),
-            texts[1].unwrap(),
-        ]),
+        Case::text(
+            "Utf8",
+            StringArray::from(texts.clone()),
+            [texts[0].unwrap(), texts[1].unwrap()],
+        ),
+        Case::text(
+            "LargeUtf8",
+            LargeStringArray::from(texts.clone()),
+            [texts[0].unwrap(), texts[1].unwrap()],
+        ),
+        Case::text(
+            "Utf8View",
+            StringViewArray::from(texts.clone()),
+            [texts[0].unwrap(), texts[1].unwrap()],
+        ),
         Case::text("Binary", BinaryArray::from(some(binary)), ["AP8=", ""]),
-        Case::text("LargeBinary", LargeBinaryArray::from(some(binary)), ["AP8=", ""]),
-        Case::text("BinaryView", BinaryViewArray::from(some(binary)), ["AP8=", ""]),
-        Case::text("FixedSizeBinary(2)", fixed([b"\x00\xff", b"ab"]), ["AP8=", "YWI="]),
+        Case::text(
+            "LargeBinary",
+            LargeBinaryArray::from(some(binary)),
+            ["AP8=", ""],
+        ),
+        Case::text(
+            "BinaryView",
+            BinaryViewArray::from(some(binary)),
+            ["AP8=", ""],
+        ),
+        Case::text(
+            "FixedSizeBinary(2)",
+            fixed([b"\x00\xff", b"ab"]),
+            ["AP8=", "YWI="],
+        ),
     ]
 }
 
@@ -291,7 +321,10 @@ fn times() -> Vec<Case> {
         Case::text(
             "Timestamp(ns)",
             TimestampNanosecondArray::from(some([i64::MIN, i64::MAX])),
-            ["1677-09-21T00:12:43.145224192", "2262-04-11T23:47:16.854775807"],
+            [
+                "1677-09-21T00:12:43.145224192",
+                "2262-04-11T23:47:16.854775807",
+            ],
         ),
         Case::text(
             "Timestamp(s, UTC)",
@@ -301,16 +334,16 @@ fn times() -> Vec<Case> {
         Case::text(
             "Timestamp(ms, +05:30)",
             TimestampMillisecondArray::from(some([-1, 1])).with_timezone("+05:30"),
-            ["1970-01-01T05:29:59.999+05:30", "1970-01-01T05:30:00.001+05:30"],
+            [
+                "1970-01-01T05:29:59.999+05:30",
+                "1970-01-01T05:30:00.001+05:30",
+            ],
         ),
         // Local time was off by 53 minutes and 28 seconds in Berlin before 1893.
         Case::text(
             "Timestamp(µs, Europe/Berlin)",
-            TimestampMicrosecondArray::from(some([
-                1_593_604_800_000_000,
-                -3_000_000_000_000_000,
-            ]))
-            .with_timezone("Europe/Berlin"),
+            TimestampMicrosecondArray::from(some([1_593_604_800_000_000, -3_000_000_000_000_000]))
+                .with_timezone("Europe/Berlin"),
             ["2020-07-01T14:00:00+02:00", "1874-12-07T18:40:00Z"],
         ),
         Case::text(
@@ -391,8 +424,12 @@ fn nested() -> Vec<Case> {
     lists.values().append_value([]);
     lists.append(true);
     lists.append_null();
-    let large_list =
-        LargeListArray::new(item(DataType::Int64), large, Arc::new(numbers()), Some(nulls));
+    let large_list = LargeListArray::new(
+        item(DataType::Int64),
+        large,
+        Arc::new(numbers()),
+        Some(nulls),
+    );
     let deep = struct_of(vec![
         (
             "n",
@@ -416,28 +453,60 @@ fn nested() -> Vec<Case> {
         ),
     ]);
     vec![
-        Case::raw("List", list_of(numbers()), ["[9223372036854775807,null]", "[]"]),
-        Case::raw("LargeList", large_list, ["[9223372036854775807,null]", "[]"]),
+        Case::raw(
+            "List",
+            list_of(numbers()),
+            ["[9223372036854775807,null]", "[]"],
+        ),
+        Case::raw(
+            "LargeList",
+            large_list,
+            ["[9223372036854775807,null]", "[]"],
+        ),
         Case::raw("FixedSizeList", pairs, ["[1,2]", "[3,4]"]),
         Case::raw("ListView", view, ["[9223372036854775807,null]", "[]"]),
-        Case::raw("LargeListView", large_view, ["[9223372036854775807,null]", "[]"]),
+        Case::raw(
+            "LargeListView",
+            large_view,
+            ["[9223372036854775807,null]", "[]"],
+        ),
         Case::raw("List of List", lists.finish(), ["[[1,null],null]", "[[]]"]),
-        Case::raw("List of Null", list_of(NullArray::new(2)), ["[null,null]", "[]"]),
+        Case::raw(
+            "List of Null",
+            list_of(NullArray::new(2)),
+            ["[null,null]", "[]"],
+        ),
         Case::raw(
             "List of Timestamp(µs, UTC)",
             list_of(TimestampMicrosecondArray::from(vec![Some(1), None]).with_timezone("UTC")),
             ["[\"1970-01-01T00:00:00.000001Z\",null]", "[]"],
         ),
-        Case::raw("Struct", deep, [
-            "{\"n\":\"NaN\",\"b\":\"AP8=\",\"t\":\"1970-01-01T00:00:00Z\",\"d\":-0.05}",
-            "{\"n\":null,\"b\":\"\",\"t\":\"1969-12-31T23:59:59.999Z\",\"d\":1.00}",
-        ]),
-        Case::raw("Map of Utf8", text_map(), ["{\"a\":1,\"b \\\"c\\\"\":null}", "{}"]),
-        Case::raw("Map of Int32", number_map(), ["{\"1\":\"x\",\"-2\":null}", "{}"]),
-        Case::raw("Map of Timestamp(s)", time_map(offsets), [
-            "{\"1970-01-01T00:00:00\":1,\"1969-12-31T23:59:59\":2}",
-            "{}",
-        ]),
+        Case::raw(
+            "Struct",
+            deep,
+            [
+                "{\"n\":\"NaN\",\"b\":\"AP8=\",\"t\":\"1970-01-01T00:00:00Z\",\"d\":-0.05}",
+                "{\"n\":null,\"b\":\"\",\"t\":\"1969-12-31T23:59:59.999Z\",\"d\":1.00}",
+            ],
+        ),
+        Case::raw(
+            "Map of Utf8",
+            text_map(),
+            ["{\"a\":1,\"b \\\"c\\\"\":null}", "{}"],
+        ),
+        Case::raw(
+            "Map of Int32",
+            number_map(),
+            ["{\"1\":\"x\",\"-2\":null}", "{}"],
+        ),
+        Case::raw(
+            "Map of Timestamp(s)",
+            time_map(offsets),
+            [
+                "{\"1970-01-01T00:00:00\":1,\"1969-12-31T23:59:59\":2}",
+                "{}",
+            ],
+        ),
         Case::of("Union, sparse", sparse_union(), union_texts()).no_parquet(),
         Case::of("Union, dense", dense_union(), union_texts()).no_parquet(),
     ]
@@ -509,8 +578,7 @@ fn dense_union() -> UnionArray {
 fn encoded() -> Vec<Case> {
     let plain = "values, not encoded";
     let words = || StringArray::from(some(["x", "y"]));
-    let dictionary: DictionaryArray<Int8Type> =
-        [Some("x"), Some("y"), None].into_iter().collect();
+    let dictionary: DictionaryArray<Int8Type> = [Some("x"), Some("y"), None].into_iter().collect();
     let times = DictionaryArray::<UInt64Type>::new(
         vec![Some(1), Some(0), None].into(),
         Arc::new(TimestampMillisecondArray::from(vec![0, 1]).with_timezone("UTC")),
@@ -543,10 +611,11 @@ fn encoded() -> Vec<Case> {
     .unwrap();
     vec![
         Case::text("Dictionary of Utf8", dictionary.clone(), ["x", "y"]).plain(plain, words()),
-        Case::text("Dictionary of Timestamp(ms, UTC)", times, [
-            "1970-01-01T00:00:00.001Z",
-            "1970-01-01T00:00:00Z",
-        ])
+        Case::text(
+            "Dictionary of Timestamp(ms, UTC)",
+            times,
+            ["1970-01-01T00:00:00.001Z", "1970-01-01T00:00:00Z"],
+        )
         .plain(
             plain,
             TimestampMillisecondArray::from(some([1, 0])).with_timezone("UTC"),
@@ -557,10 +626,8 @@ fn encoded() -> Vec<Case> {
             .plain(plain, words()),
         Case::raw("Dictionary of List", lists, ["[1,2]", "[]"])
             .plain(plain, list_of(Int32Array::from(vec![1, 2]))),
-        Case::raw("List of Dictionary", list_of(two), ["[\"x\",null]", "[]"]).plain(
-            plain,
-            list_of(StringArray::from(vec![Some("x"), None])),
-        ),
+        Case::raw("List of Dictionary", list_of(two), ["[\"x\",null]", "[]"])
+            .plain(plain, list_of(StringArray::from(vec![Some("x"), None]))),
         Case::raw(
             "Struct of Dictionary",
             struct_of(vec![("a", Arc::new(dictionary))]),
@@ -568,8 +635,12 @@ fn encoded() -> Vec<Case> {
         )
         .plain(plain, struct_of(vec![("a", Arc::new(words()))])),
         Case::text("RunEndEncoded", runs(), ["x", "y"]).plain(plain, words()),
-        Case::raw("List of RunEndEncoded", list_of(two_runs), ["[5,null]", "[]"])
-            .plain(plain, list_of(Int64Array::from(vec![Some(5), None]))),
+        Case::raw(
+            "List of RunEndEncoded",
+            list_of(two_runs),
+            ["[5,null]", "[]"],
+        )
+        .plain(plain, list_of(Int64Array::from(vec![Some(5), None]))),
         Case::raw(
             "Struct of RunEndEncoded",
             struct_of(vec![("a", Arc::new(runs()))]),

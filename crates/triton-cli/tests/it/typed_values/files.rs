@@ -41,17 +41,23 @@ pub(super) fn write(path: &str, batches: &[RecordBatch]) {
     match path.rsplit_once('.').unwrap().1 {
         "parquet" => {
             let mut writer = ArrowWriter::try_new(file, schema, None).unwrap();
-            batches.iter().for_each(|batch| writer.write(batch).unwrap());
+            batches
+                .iter()
+                .for_each(|batch| writer.write(batch).unwrap());
             writer.close().unwrap();
         }
         "arrow" => {
             let mut writer = FileWriter::try_new(file, &schema).unwrap();
-            batches.iter().for_each(|batch| writer.write(batch).unwrap());
+            batches
+                .iter()
+                .for_each(|batch| writer.write(batch).unwrap());
             writer.finish().unwrap();
         }
         _ => {
             let mut writer = StreamWriter::try_new(file, &schema).unwrap();
-            batches.iter().for_each(|batch| writer.write(batch).unwrap());
+            batches
+                .iter()
+                .for_each(|batch| writer.write(batch).unwrap());
             writer.finish().unwrap();
         }
     }

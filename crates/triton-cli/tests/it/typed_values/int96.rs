@@ -43,10 +43,16 @@ fn write(path: &str, schema_text: &str, times: &[Time], writer: Option<&str>) {
     let values = 0..times.len() as i32;
     if schema_text.contains("int32 value") {
         let values: Vec<i32> = values.collect();
-        column.typed::<Int32Type>().write_batch(&values, None, None).unwrap();
+        column
+            .typed::<Int32Type>()
+            .write_batch(&values, None, None)
+            .unwrap();
     } else {
         let values: Vec<f32> = values.map(|value| value as f32).collect();
-        column.typed::<FloatType>().write_batch(&values, None, None).unwrap();
+        column
+            .typed::<FloatType>()
+            .write_batch(&values, None, None)
+            .unwrap();
     }
     column.close().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
@@ -59,7 +65,10 @@ fn write(path: &str, schema_text: &str, times: &[Time], writer: Option<&str>) {
             value
         })
         .collect();
-    column.typed::<Int96Type>().write_batch(&values, None, None).unwrap();
+    column
+        .typed::<Int96Type>()
+        .write_batch(&values, None, None)
+        .unwrap();
     column.close().unwrap();
     if let Some(mut column) = group.next_column().unwrap() {
         let values = vec![i64::MAX; times.len()];
@@ -76,8 +85,20 @@ fn as_text_every_instant_is_exact() {
     let files = Files::new();
     let model = files.write("model.sql", ECHO);
     let input = files.path("input.parquet");
-    write(&input, FLAT, &[YEAR_1000, YEAR_9999, WITH_NANOSECONDS, NO_YEAR], None);
-    let run = triton(&["predict", &model, &input, "--quiet", "--output-format", "csv"]);
+    write(
+        &input,
+        FLAT,
+        &[YEAR_1000, YEAR_9999, WITH_NANOSECONDS, NO_YEAR],
+        None,
+    );
+    let run = triton(&[
+        "predict",
+        &model,
+        &input,
+        "--quiet",
+        "--output-format",
+        "csv",
+    ]);
     assert_eq!(run.code, Some(1));
     insta::assert_snapshot!(run.stdout + &run.stderr, @"
     value,t,echo
@@ -87,7 +108,11 @@ fn as_text_every_instant_is_exact() {
     row 4: column 't': no calendar has the timestamp 86400000000000 seconds after 1970, so it has no text
     ");
     let run = triton(&["predict", &model, &input, "--quiet"]);
-    assert!(run.stdout.contains("\"t\":\"9999-12-31T23:59:59.999999\""), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("\"t\":\"9999-12-31T23:59:59.999999\""),
+        "{}",
+        run.stdout
+    );
     // A key is text as well.
     let keyed = files.write(
         "keyed.sql",
@@ -97,8 +122,20 @@ fn as_text_every_instant_is_exact() {
                'sequence-key' = 't')",
     );
     let schema = FLAT.replace("float", "int32");
-    write(&input, &schema, &[YEAR_9999, YEAR_1000, YEAR_9999, YEAR_1000], None);
-    let run = triton(&["predict", &keyed, &input, "--quiet", "--output-format", "csv"]);
+    write(
+        &input,
+        &schema,
+        &[YEAR_9999, YEAR_1000, YEAR_9999, YEAR_1000],
+        None,
+    );
+    let run = triton(&[
+        "predict",
+        &keyed,
+        &input,
+        "--quiet",
+        "--output-format",
+        "csv",
+    ]);
     insta::assert_snapshot!(run.stdout + &run.stderr, @"
     value,t,sum
     0,9999-12-31T23:59:59.999999,0
@@ -145,10 +182,22 @@ fn what_no_unit_holds_beside_the_others_is_rejected() {
     let input = files.path("input.parquet");
     let mut said = String::new();
     for (schema, format) in [(FLAT, "parquet"), (IN_GROUP, "parquet"), (IN_GROUP, "csv")] {
-        write(&input, schema, &[YEAR_9999, WITH_NANOSECONDS, NO_YEAR], None);
+        write(
+            &input,
+            schema,
+            &[YEAR_9999, WITH_NANOSECONDS, NO_YEAR],
+            None,
+        );
         let output = files.path("output");
         let run = triton(&[
-            "predict", &model, &input, "-o", &output, "--output-format", format, "--quiet",
+            "predict",
+            &model,
+            &input,
+            "-o",
+            &output,
+            "--output-format",
+            format,
+            "--quiet",
         ]);
         assert_eq!(run.code, Some(1), "{}", run.stderr);
         said.push_str(&run.stderr);

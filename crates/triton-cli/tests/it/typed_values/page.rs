@@ -9,7 +9,10 @@ use super::cases::{self, Case, Typed};
 const PAGE: &str = "../../docs/guide/column-types.md";
 
 /// Where the table begins and ends in it.
-const MARKS: [&str; 2] = ["<!-- The tests write this table. -->\n", "<!-- Its end. -->\n"];
+const MARKS: [&str; 2] = [
+    "<!-- The tests write this table. -->\n",
+    "<!-- Its end. -->\n",
+];
 
 /// Set, it makes the test write the table.
 const WRITE: &str = "TRITON_TEST_WRITE_PAGES";

@@ -34,12 +34,7 @@ fn a_type_that_parquet_lacks_is_named_before_a_row_is_sent() {
         )]);
         let dictionary =
             DictionaryArray::<Int32Type>::new(vec![0, 1, 2].into(), Arc::clone(&array));
-        let wrapped: [ArrayRef; 4] = [
-            array,
-            Arc::new(list),
-            Arc::new(group),
-            Arc::new(dictionary),
-        ];
+        let wrapped: [ArrayRef; 4] = [array, Arc::new(list), Arc::new(group), Arc::new(dictionary)];
         for (index, array) in wrapped.into_iter().enumerate() {
             let input = files.path("input.arrow");
             // The library writes no dictionary of unions either.
@@ -81,12 +76,24 @@ fn no_row_of_another_input_is_sent_before() {
     for more in [&[][..], &["--checkpoint", &files.path("state")]] {
         let folder = files.path("scored/");
         let arguments = [
-            "predict", &model, &good, &odd, "-o", &folder, "--output-format", "parquet", "-O",
+            "predict",
+            &model,
+            &good,
+            &odd,
+            "-o",
+            &folder,
+            "--output-format",
+            "parquet",
+            "-O",
             &endpoint,
         ];
         let run = triton(&[&arguments[..], more].concat());
         assert_eq!(run.code, Some(2), "{}", run.stderr);
-        assert!(run.stderr.contains("b.arrow: column 'odd' is Union"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("b.arrow: column 'odd' is Union"),
+            "{}",
+            run.stderr
+        );
         let sent = server.requests();
         let mut paths = sent.iter().map(|request| request.path.as_str());
         assert!(!paths.any(|path| path.ends_with("/infer")));

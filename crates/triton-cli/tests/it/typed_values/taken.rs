@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{Float64Builder, ListBuilder};
+use arrow_array::builder::{BinaryBuilder, Float64Builder, ListBuilder};
 use arrow_array::types::{Float64Type, Int8Type, Int32Type, Int64Type};
 use arrow_array::*;
 use arrow_buffer::i256;
@@ -100,7 +100,14 @@ fn numbers() -> Vec<Case> {
     vec![
         case(
             FLOAT,
-            Float64Array::from(vec![0.1, 1e300, f64::NAN, f64::NEG_INFINITY, 1e-300, 3.5e38]),
+            Float64Array::from(vec![
+                0.1,
+                1e300,
+                f64::NAN,
+                f64::NEG_INFINITY,
+                1e-300,
+                3.5e38,
+            ]),
             [
                 Ok("0.1"),
                 Err("'1e300'"),
@@ -113,7 +120,12 @@ fn numbers() -> Vec<Case> {
         case(
             FLOAT16,
             Float64Array::from(vec![0.1, 65519.9, 65520.0, -1e300]),
-            [Ok("0.099975586"), Ok("65504"), Err("'65520.0'"), Err("'-1e300'")],
+            [
+                Ok("0.099975586"),
+                Ok("65504"),
+                Err("'65520.0'"),
+                Err("'-1e300'"),
+            ],
         ),
         case(
             FLOAT16,
@@ -225,7 +237,10 @@ fn arrays() -> Vec<Case> {
         Some(vec![Some(1), Some(1 << 40)]),
     ]);
     let fixed = FixedSizeListArray::from_iter_primitive::<Int32Type, _, _>(
-        [Some(vec![Some(1), Some(1 << 24)]), Some(vec![Some((1 << 24) + 1), Some(2)])],
+        [
+            Some(vec![Some(1), Some(1 << 24)]),
+            Some(vec![Some((1 << 24) + 1), Some(2)]),
+        ],
         2,
     );
     let mut deep = ListBuilder::new(ListBuilder::new(Float64Builder::new()));
@@ -398,8 +413,10 @@ fn a_column_of_bytes_is_scored_without_a_model_file() {
     // What the model gives is text, because nobody declared it.
     let bytes = [&b"\x00\x7f"[..], b""];
     let lists = {
-        let mut builder = ListBuilder::new(arrow_array::builder::BinaryBuilder::new());
-        bytes.iter().for_each(|value| builder.append_value([Some(value)]));
+        let mut builder = ListBuilder::new(BinaryBuilder::new());
+        bytes
+            .iter()
+            .for_each(|value| builder.append_value([Some(value)]));
         builder.finish()
     };
     let columns: [ArrayRef; 4] = [
