@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, StringArray, TimestampMicrosecondArray};
-use arrow_ipc::{Endianness, MessageBuilder, MessageHeader, MetadataVersion, SchemaBuilder};
+use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow_ipc::{
+    CompressionType, Endianness, MessageBuilder, MessageHeader, MetadataVersion, SchemaBuilder,
+};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression};
 use parquet::file::properties::WriterProperties;
@@ -13,6 +16,45 @@ use super::files::{self, ECHO};
 use crate::{Files, Run, triton};
 
 const FORMATS: [&str; 3] = ["parquet", "arrow", "arrows"];
+
+/// A stream whose second column is compressed.
+fn compressed() -> Vec<u8> {
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["many times the same"; 200]));
+    let batch = files::with_values(&[("s", texts)]);
+    let options = IpcWriteOptions::default();
+    let options = options.try_with_compression(Some(CompressionType::LZ4_FRAME));
+    let mut bytes = Vec::new();
+    let mut writer =
+        StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options.unwrap()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    drop(writer);
+    bytes
+}
+
+/// A length that is damaged must not become the memory that is asked for.
+#[test]
+fn a_compressed_buffer_cannot_promise_more_than_it_holds() {
+    let files = Files::new();
+    let bytes = compressed();
+    // The frames of LZ4 begin with this, behind the length that they have without compression.
+    let magic = [0x04, 0x22, 0x4d, 0x18];
+    let frames = bytes.windows(4).enumerate();
+    let frames = frames.filter(|(_, bytes)| *bytes == magic);
+    let places: Vec<usize> = frames.map(|(place, _)| place).collect();
+    assert!(!places.is_empty());
+    for place in places {
+        let mut bytes = bytes.clone();
+        bytes[place - 2] = 0x7f;
+        let refused = run(&files, "promise.arrows", &bytes);
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("a buffer of it promises"),
+            "{}",
+            refused.stderr
+        );
+    }
+}
 
 fn whole(files: &Files, format: &str) -> Vec<u8> {
     let path = files.path(&format!("whole.{format}"));
