@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod config;
+mod disk;
 mod failure;
 mod model_sql;
 mod observability;
@@ -13,6 +14,7 @@ mod progress;
 mod serve;
 mod server;
 mod table;
+mod text_encoding;
 
 use std::process::ExitCode;
 

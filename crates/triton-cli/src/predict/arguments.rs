@@ -1,5 +1,6 @@
 //! The arguments of `triton predict`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -70,17 +71,33 @@ pub(crate) struct FileArguments {
     #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
     pub(crate) input_format: Option<Format>,
 
-    /// The format of the output: csv, ndjson, parquet, arrow or arrow-stream.
+    /// The format of the output: csv, tsv, ndjson, parquet, arrow or arrow-stream.
     ///
     /// Without it the name of the output tells, then the format of the first input; on standard
     /// output Parquet and Arrow are only written if they are asked for.
     #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
     pub(crate) output_format: Option<Format>,
 
+    /// What separates the cells of CSV, in and out: a character such as ';', or tab.
+    ///
+    /// Without it that is a comma, and a tab in files named .tsv. An output that is named .tsv has
+    /// tabs all the same.
+    #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
+    pub(crate) delimiter: Option<u8>,
+
+    /// The most bytes of a cell of CSV; a row with a longer one is rejected.
+    ///
+    /// So a quote that is never closed ends after as many bytes, and the rows behind it are read.
+    #[arg(long, value_name = "BYTES", default_value_t = LONGEST_CELL)]
+    pub(crate) max_field_bytes: NonZeroUsize,
+
     /// Add a column `sequence_id` with the sequence ID that each row took.
     #[arg(long)]
     pub(crate) with_sequence_id: bool,
 }
+
+/// Large enough for the pixels of an image in text.
+const LONGEST_CELL: NonZeroUsize = NonZeroUsize::new(16 * 1024 * 1024).expect("it is not zero");
 
 /// How fast rows go.
 #[derive(Debug, Args)]
@@ -118,6 +135,55 @@ pub(crate) struct FailureArguments {
     /// error.
     #[arg(long, value_name = "FILE")]
     pub(crate) errors: Option<PathBuf>,
+
+    /// End the run once more rows than this are rejected: a number, or a share of the rows such as
+    /// 1% (of at least 100).
+    #[arg(long, value_name = "N|P%", value_parser = max_errors)]
+    pub(crate) max_errors: Option<MaxErrors>,
+
+    /// Run only the rows again that an earlier run rejected, as its file of --errors names them.
+    ///
+    /// The inputs must be those of that run. Not for a model with sequence-key, where a row means
+    /// nothing without those before it.
+    #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
+    pub(crate) retry_errors: Option<PathBuf>,
+
+    /// How long the server may be away (no connection, 502 to 504, a model that is being reloaded)
+    /// before the run ends with exit code 3; until then it waits.
+    #[arg(long, value_name = "TIME", default_value = "10min", value_parser = time)]
+    pub(crate) give_up_after: Duration,
+}
+
+/// How many rows may be rejected.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum MaxErrors {
+    Rows(u64),
+    /// Of the rows that something became of, in percent.
+    Percent(f64),
+}
+
+impl MaxErrors {
+    /// The rows of which a share is first taken: of a few rows it says little.
+    const LEAST_ROWS: u64 = 100;
+
+    /// Whether so many rejected rows, of so many in all, are too many.
+    pub(crate) fn exceeded(self, rejected: u64, settled: u64) -> bool {
+        match self {
+            Self::Rows(most) => rejected > most,
+            Self::Percent(most) => {
+                settled >= Self::LEAST_ROWS && rejected as f64 * 100.0 > most * settled as f64
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for MaxErrors {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rows(most) => write!(formatter, "{most}"),
+            Self::Percent(most) => write!(formatter, "{most}%"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -195,10 +261,40 @@ fn column_and_tensor(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        _ if text == "tab" || text == "\\t" => Ok(b'\t'),
+        [b'"' | b'\r' | b'\n'] => Err("quotes and line ends mean something else in CSV".to_owned()),
+        [byte] if byte.is_ascii() => Ok(*byte),
+        _ => Err("expected one ASCII character, for example ';' or '|', or tab".to_owned()),
+    }
+}
+
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
         _ => Err("expected a number of rows a second above 0, for example 500".to_owned()),
+    }
+}
+
+fn max_errors(text: &str) -> Result<MaxErrors, String> {
+    let parsed = match text.strip_suffix('%') {
+        Some(share) => share.trim().parse().ok().map(MaxErrors::Percent),
+        None => text.parse().ok().map(MaxErrors::Rows),
+    };
+    match parsed {
+        Some(MaxErrors::Percent(share)) if !(0.0..=100.0).contains(&share) => None,
+        parsed => parsed,
+    }
+    .ok_or_else(|| "expected a number of rows, or a share such as 1%".to_owned())
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let duration = PositiveDuration::parse(text);
+    // A bare number is milliseconds in an option, and seconds to whoever types it here.
+    match duration.ok().filter(|_| text.parse::<f64>().is_err()) {
+        Some(duration) => Ok(duration.get()),
+        None => Err("expected a time with its unit, such as 30s or 10min".to_owned()),
     }
 }
 

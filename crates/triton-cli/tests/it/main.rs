@@ -8,21 +8,25 @@
 mod bench;
 mod commands;
 mod config;
+mod files;
 mod health;
 mod help;
 mod observability;
 mod options;
+mod outages;
 mod predict;
 mod predict_checkpoint;
 mod predict_failures;
 mod predict_formats;
 mod predict_keys;
+mod predict_limits;
 mod predict_signals;
 mod refusals;
 mod secrets;
 mod serve;
 mod shell;
 mod table_file;
+mod text_values;
 mod typed_values;
 
 use std::path::{Path, PathBuf};

@@ -14,7 +14,9 @@ use super::damaged::caught;
 use super::int96::Int96Columns;
 use super::{Input, TableReader, Wanted};
 use crate::table::format::Form;
-use crate::table::row::{Fault, Layout, Original, PassedColumn, PassedKind, Row};
+use crate::table::row::{
+    Fault, Layout, Original, PassedColumn, PassedKind, Row, Unusable, all_values,
+};
 use crate::table::{arrow_cells, arrow_decimals, arrow_plain, arrow_text, arrow_values};
 
 /// The most rows of a batch that are held as a whole.
@@ -170,7 +172,10 @@ impl ArrowReader {
             layout: Arc::clone(&self.layout),
             // What cannot be written is not asked of the model either.
             values: values.and_then(|values| match fault.or(unwritable) {
-                Some(fault) => Err(fault),
+                Some(fault) => Err(Unusable {
+                    fault,
+                    readable: Some(values),
+                }),
                 None => Ok(values),
             }),
         });
@@ -193,7 +198,7 @@ impl ArrowReader {
         Ok((batch, faults))
     }
 
-    fn values(&self, batch: &RecordBatch, index: usize) -> Result<Vec<Value>, Fault> {
+    fn values(&self, batch: &RecordBatch, index: usize) -> Result<Vec<Value>, Unusable> {
         let columns = self.wanted.inputs.iter().zip(&self.layout.inputs);
         let values = columns.enumerate().map(|(input, (column, position))| {
             let array = batch.column(*position);
@@ -204,7 +209,7 @@ impl ArrowReader {
             };
             value.map_err(|reason| Fault::of_column(&column.name, reason))
         });
-        values.collect()
+        all_values(values)
     }
 }
 

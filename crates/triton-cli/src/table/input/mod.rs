@@ -5,11 +5,14 @@ mod arrow;
 #[cfg(feature = "arrow")]
 mod arrow_ipc;
 mod bytes;
+mod compressed;
 mod csv;
+mod csv_records;
 #[cfg(feature = "arrow")]
 mod damaged;
 #[cfg(feature = "parquet")]
 mod int96;
+mod json_lines;
 mod ndjson;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -22,8 +25,10 @@ use anyhow::{Context as _, anyhow, bail};
 use triton_model_fn::{Column, DataType};
 
 use self::bytes::ByteStream;
+use super::foreign;
 use super::format::{Compression, Form, Format};
 use super::row::{Layout, Place, Row};
+use crate::disk::Identity;
 
 /// An input before it is opened.
 #[derive(Debug, Clone)]
@@ -35,6 +40,19 @@ pub(crate) struct Input {
     /// The input's name, as the user gave it.
     name: Arc<str>,
     among_several: bool,
+    text: TextSettings,
+    /// Whether it is a pipe or a device, by whatever name: it can be opened and read only once,
+    /// and nobody knows how long it is.
+    is_stream: bool,
+}
+
+/// How text is read that its name and bytes say nothing about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TextSettings {
+    /// What separates cells, where that is not the format's own.
+    pub(crate) delimiter: Option<u8>,
+    /// The most bytes of a cell.
+    pub(crate) longest_cell: usize,
 }
 
 /// What is wanted of an input.
@@ -118,7 +136,11 @@ impl Input {
     pub(crate) const STANDARD: &str = "-";
 
     /// The inputs that the arguments of a command name: files, patterns, or `-`.
-    pub(crate) fn find(names: &[String], format: Option<Format>) -> anyhow::Result<Vec<Self>> {
+    pub(crate) fn find(
+        names: &[String],
+        format: Option<Format>,
+        text: TextSettings,
+    ) -> anyhow::Result<Vec<Self>> {
         let mut paths = Vec::new();
         for name in names {
             if name == Self::STANDARD {
@@ -129,7 +151,12 @@ impl Input {
             } else if Path::new(name).exists() || !name.contains(['*', '?', '[']) {
                 paths.push(Some(PathBuf::from(name)));
             } else {
-                let pattern = glob::glob(name)
+                // As in a shell, what is hidden is not meant.
+                let options = glob::MatchOptions {
+                    require_literal_leading_dot: true,
+                    ..glob::MatchOptions::default()
+                };
+                let pattern = glob::glob_with(name, options)
                     .with_context(|| format!("the pattern '{name}' cannot be read"))?;
                 let found = pattern.collect::<Result<Vec<_>, _>>()?;
                 if found.is_empty() {
@@ -139,16 +166,42 @@ impl Input {
             }
         }
         let among_several = paths.len() > 1;
-        let inputs = paths.into_iter().map(|path| Self {
-            name: match &path {
-                Some(path) => path.display().to_string().into(),
-                None => Self::STANDARD.into(),
-            },
-            format: format.or_else(|| Format::of_path(path.as_ref()?).0),
-            path,
-            among_several,
+        let mut pipes = Vec::new();
+        let inputs = paths.into_iter().map(|path| {
+            let input = Self {
+                name: match &path {
+                    Some(path) => path.display().to_string().into(),
+                    None => Self::STANDARD.into(),
+                },
+                format: format.or_else(|| Format::of_path(path.as_ref()?).0),
+                is_stream: is_stream(path.as_deref())?,
+                path,
+                among_several,
+                text,
+            };
+            if let Some(pipe) = input.pipe() {
+                if pipes.contains(&pipe) {
+                    bail!("{}: a pipe can be read only once", input.described());
+                }
+                pipes.push(pipe);
+            }
+            Ok(input)
         });
-        Ok(inputs.collect())
+        inputs.collect()
+    }
+
+    /// Whether it can be read only once, from its beginning to its end.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// Which pipe it is, if it is one.
+    fn pipe(&self) -> Option<Identity> {
+        match &self.path {
+            None => Identity::of_standard_input(),
+            Some(path) if self.is_stream && is_pipe(path) => Identity::of(path).ok(),
+            Some(_) => None,
+        }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -173,7 +226,7 @@ impl Input {
 
     /// The number of bytes to be read, where it is known.
     pub(crate) fn bytes(&self) -> Option<u64> {
-        let path = self.path.as_ref()?;
+        let path = self.path.as_ref().filter(|_| !self.is_stream)?;
         fs_err::metadata(path).ok().map(|metadata| metadata.len())
     }
 
@@ -181,10 +234,14 @@ impl Input {
     pub(crate) fn look(&self, progress: &Arc<AtomicU64>) -> anyhow::Result<LookedAt> {
         let stream = ByteStream::open(self.path.as_deref(), Arc::clone(progress));
         let stream = stream.map_err(|error| self.unusable(&error.into()))?;
+        let named = self.path.as_deref().and_then(foreign::told_by_name);
+        if let Some(what) = named.filter(|_| self.format.is_none()) {
+            return Err(self.unusable(&anyhow!(what)));
+        }
         Ok(LookedAt {
             format: self
                 .format
-                .unwrap_or_else(|| Format::of_bytes(stream.start())),
+                .unwrap_or_else(|| Format::of_bytes(&stream.text_start())),
             compression: stream.compression(),
             input: self.clone(),
             stream,
@@ -222,18 +279,29 @@ impl Input {
     /// Where each of the model's input columns is among the columns of the input.
     fn find_columns(&self, wanted: &Wanted, names: &[&str]) -> anyhow::Result<Vec<usize>> {
         let found = wanted.inputs.iter().enumerate().map(|(index, column)| {
-            let position = names.iter().position(|name| *name == column.name);
-            position.with_context(|| {
-                let whose = match index < wanted.model_inputs {
-                    true => "the model takes",
-                    false => "the options of sequences name",
-                };
-                format!(
+            let whose = match index < wanted.model_inputs {
+                true => "the model takes",
+                false => "the options of sequences name",
+            };
+            let mut named = names
+                .iter()
+                .enumerate()
+                .filter(|(_, name)| **name == column.name);
+            let Some((position, _)) = named.next() else {
+                bail!(
                     "no column is named '{}', which {whose}; there are: {}",
                     column.name,
                     names.join(", ")
-                )
-            })
+                );
+            };
+            if named.next().is_some() {
+                bail!(
+                    "two columns are named '{}', which {whose}, and nothing tells which of them is \
+                     meant: rename one",
+                    column.name
+                );
+            }
+            Ok(position)
         });
         found.collect()
     }
@@ -243,14 +311,28 @@ impl LookedAt {
     /// Reads as much as tells the columns.
     pub(crate) fn open(self, wanted: &Wanted) -> anyhow::Result<Box<dyn TableReader>> {
         let input = self.input.clone();
-        let opened = self.open_unnamed(wanted);
+        let opened = self.open_unnamed(wanted).and_then(|reader| {
+            if wanted.form == Form::Objects {
+                reader.layout().check_members()?;
+            }
+            Ok(reader)
+        });
         opened.map_err(|error| input.unusable(&error))
     }
 
     fn open_unnamed(self, wanted: &Wanted) -> anyhow::Result<Box<dyn TableReader>> {
         let Self { input, stream, .. } = self;
+        if stream.start().is_empty() && self.format != Format::Ndjson {
+            bail!("it is empty; expected {}", self.format);
+        }
+        if let Some(problem) = foreign::contradiction(self.format, &stream.text_start()) {
+            bail!(problem);
+        }
         Ok(match self.format {
-            Format::Csv => Box::new(csv::CsvReader::new(&input, stream, wanted)?),
+            Format::Csv | Format::Tsv => {
+                let delimiter = input.text.delimiter.unwrap_or(self.format.delimiter());
+                Box::new(csv::CsvReader::new(&input, stream, delimiter, wanted)?)
+            }
             Format::Ndjson => Box::new(ndjson::NdjsonReader::new(&input, stream, wanted)?),
             #[cfg(feature = "arrow")]
             Format::Arrow | Format::ArrowStream => {
@@ -258,7 +340,7 @@ impl LookedAt {
             }
             #[cfg(feature = "parquet")]
             Format::Parquet => {
-                let path = input.path.as_deref();
+                let path = input.path.as_deref().filter(|_| !input.is_stream);
                 let Some(path) = path.filter(|_| self.compression.is_none()) else {
                     bail!(
                         "Parquet is read from its end, so it must be a file, and compressed only \
@@ -277,6 +359,33 @@ impl LookedAt {
             format => bail!("this build of the command has no support for {format}"),
         })
     }
+}
+
+/// Whether an input is anything but a regular file. What is not there is found out when it is
+/// opened.
+fn is_stream(path: Option<&Path>) -> anyhow::Result<bool> {
+    let Some(path) = path else { return Ok(true) };
+    match path.metadata() {
+        Ok(found) if found.is_dir() => bail!(
+            "{}: this is a folder; name the files in it, with a pattern such as '{}'",
+            path.display(),
+            path.join("*.csv").display()
+        ),
+        Ok(found) => Ok(!found.is_file()),
+        Err(_) => Ok(false),
+    }
+}
+
+#[cfg(unix)]
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    path.metadata()
+        .is_ok_and(|found| found.file_type().is_fifo() || found.file_type().is_socket())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Path) -> bool {
+    false
 }
 
 /// Counts what is done with; relaxed, because only a bar on the screen depends on it.

@@ -91,17 +91,17 @@ fn a_file_that_breaks_off_is_named_with_what_is_missing() {
         }
     }
     insta::assert_snapshot!(said, @"
-    0 of 1096: error: cut.parquet: it is empty: a Parquet file has at least a schema
+    0 of 1096: error: cut.parquet: it is empty; expected Parquet
     4 of 1096: error: cut.parquet: it is too short for a Parquet file: it has 4 bytes
     10 of 1096: error: cut.parquet: its end is missing: a Parquet file ends with PAR1
     548 of 1096: error: cut.parquet: its end is missing: a Parquet file ends with PAR1
     1092 of 1096: error: cut.parquet: its end is missing: a Parquet file ends with PAR1
-    0 of 1666: error: cut.arrow: it is empty: an Arrow file or stream has at least a schema
-    4 of 1666: error: cut.arrow: it breaks off in the middle of a message
+    0 of 1666: error: cut.arrow: it is empty; expected Arrow
+    4 of 1666: error: cut.arrow: it should be Arrow, but begins like CSV: say --input-format csv, or give it another name
     10 of 1666: error: cut.arrow: it breaks off in the middle of a message
     833 of 1666: error: cut.arrow: its end is missing: an Arrow file ends with ARROW1
     1662 of 1666: error: cut.arrow: its end is missing: an Arrow file ends with ARROW1
-    0 of 1288: error: cut.arrows: it is empty: an Arrow file or stream has at least a schema
+    0 of 1288: error: cut.arrows: it is empty; expected Arrow stream
     4 of 1288: error: cut.arrows: it breaks off in the middle of a message
     10 of 1288: error: cut.arrows: it breaks off in the middle of a message
     644 of 1288: error: cut.arrows: reading stopped
@@ -149,12 +149,12 @@ fn what_a_file_is_instead_is_said() {
         said.push_str(&run.stderr);
     }
     insta::assert_snapshot!(said, @"
-    error: a.parquet: it does not begin as a Parquet file does, with PAR1
-    error: encrypted.parquet: its footer is encrypted, and encrypted Parquet is not read: write it in the clear
+    error: a.parquet: it should be Parquet, but begins like CSV: say --input-format csv, or give it another name
+    error: encrypted.parquet: it is a Parquet file whose footer is encrypted, which is not read: write it in the clear
     error: footer.parquet: its footer is encrypted, and encrypted Parquet is not read: write it in the clear
-    error: a.arrow: it begins as neither an Arrow file nor an Arrow stream does
-    error: old.feather: it is a file of Feather version 1, which is not read: write version 2, which is Arrow IPC
-    error: a.arrows: it begins as neither an Arrow file nor an Arrow stream does
+    error: a.arrow: it should be Arrow, but begins like CSV: say --input-format csv, or give it another name
+    error: old.feather: it is a Feather file of the first version, which is not read: write it as version 2 or Parquet
+    error: a.arrows: it should be Arrow stream, but begins like CSV: say --input-format csv, or give it another name
     ");
 }
 
