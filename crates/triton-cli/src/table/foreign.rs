@@ -60,6 +60,9 @@ pub(super) fn told(start: &[u8]) -> Option<String> {
         "it is an Avro file, which is not read: write it as Parquet or NDJSON".to_owned()
     } else if matches!(start, [b'O', b'R', b'C', 0..=8, ..]) {
         "it is an ORC file, which is not read: write it as Parquet or NDJSON".to_owned()
+    } else if start.starts_with(b"PARE") {
+        "it is a Parquet file whose footer is encrypted, which is not read: write it in the clear"
+            .to_owned()
     } else if start.starts_with(b"FEA1") {
         "it is a Feather file of the first version, which is not read: write it as version 2 or \
          Parquet"
