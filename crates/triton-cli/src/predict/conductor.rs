@@ -18,11 +18,12 @@ use super::order::Order;
 use super::outputs::Outputs;
 use super::pace::Pace;
 use super::rejections::{Reason, Rejections};
-use super::signals::{Signal, Signals};
 use super::subtasks::Subtasks;
 use super::summary::{Counts, Latencies};
 use crate::failure::Failure;
+use crate::output::is_reader_gone;
 use crate::progress::{Moment, Progress};
+use crate::signals::{Signal, Signals};
 use crate::table::{Row, WriteError};
 
 /// The time between two looks at the clock, the bar and the output.
@@ -75,6 +76,8 @@ pub(super) struct Conductor<'a> {
     last_rows: Option<LastRows>,
     /// When a row was last done, or the first of those under way began.
     last_done: Instant,
+    /// The bytes of the inputs up to the end of the rows that something became of.
+    settled_bytes: u64,
 }
 
 /// What a run begins with.
@@ -112,6 +115,7 @@ impl<'a> Conductor<'a> {
             ending: None,
             last_rows: beginning.last_rows,
             last_done: Instant::now(),
+            settled_bytes: 0,
         }
     }
 
@@ -187,7 +191,10 @@ impl<'a> Conductor<'a> {
                 if input != self.position.input {
                     self.position = Start { input, rows: 0 };
                 }
-                self.outputs.begin(input, &layout)?;
+                if let Err(error) = self.outputs.begin(input, &layout) {
+                    // The header is written, and the output before it completed.
+                    self.output_failed(error)?;
+                }
             }
             Event::End { input, rows } => {
                 let taken = self.position.rows;
@@ -275,6 +282,8 @@ impl<'a> Conductor<'a> {
     /// Writes every row whose turn it is.
     fn settle(&mut self) -> Result<(), Failure> {
         while let Some(Done { row, result }) = self.order.next() {
+            // Without an order it may be a later row than the next one.
+            self.settled_bytes = self.settled_bytes.max(row.place.bytes);
             let rejected = match result {
                 Ok(prediction) => {
                     let is_default = prediction.is_default;
@@ -288,7 +297,9 @@ impl<'a> Conductor<'a> {
                             None
                         }
                         Err(WriteError::Row(fault)) => Some(Reason::Fault(fault)),
-                        Err(WriteError::Output(error)) => return self.output_failed(error),
+                        Err(WriteError::Output(error)) => {
+                            return self.output_failed(not_written(error));
+                        }
                     }
                 }
                 Err(reason) => Some(reason),
@@ -305,9 +316,8 @@ impl<'a> Conductor<'a> {
     }
 
     /// Nobody who reads the output any more is no failure; everything else is.
-    fn output_failed(&mut self, error: io::Error) -> Result<(), Failure> {
-        if error.kind() != io::ErrorKind::BrokenPipe {
-            let error = anyhow::Error::new(error).context("the output cannot be written");
+    fn output_failed(&mut self, error: anyhow::Error) -> Result<(), Failure> {
+        if !is_reader_gone(error.as_ref()) {
             return Err(Failure::usage(error));
         }
         self.tasks.abort_all();
@@ -360,7 +370,7 @@ impl<'a> Conductor<'a> {
             Ending::Complete | Ending::Failed(_) | Ending::Interrupted(_) => {
                 if let Err(error) = self.outputs.finish() {
                     // The last of the output may be written only now.
-                    self.output_failed(error)?;
+                    self.output_failed(not_written(error))?;
                     return Ok(Ending::ReaderGone);
                 }
                 if matches!(ending, Ending::Complete) {
@@ -378,6 +388,7 @@ impl<'a> Conductor<'a> {
     fn tick(&mut self) -> Result<(), Failure> {
         self.progress.tick(&Moment {
             rows: self.counts.settled(),
+            bytes: self.settled_bytes,
             rejected: self.counts.rejected,
             in_flight: self.tasks.len(),
             open_sequences: self.subtasks.open_sequences(),
@@ -387,7 +398,11 @@ impl<'a> Conductor<'a> {
         self.check_stalled()?;
         match self.outputs.flush() {
             Ok(()) => Ok(()),
-            Err(error) => self.output_failed(error),
+            Err(error) => self.output_failed(not_written(error)),
         }
     }
+}
+
+fn not_written(error: io::Error) -> anyhow::Error {
+    anyhow::Error::new(error).context("the output cannot be written")
 }

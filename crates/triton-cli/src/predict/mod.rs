@@ -11,7 +11,6 @@ mod order;
 mod outputs;
 mod pace;
 mod rejections;
-mod signals;
 mod subtasks;
 mod summary;
 
@@ -32,13 +31,14 @@ use self::feeder::{Inputs, Start};
 use self::keys::{KeyColumns, LastRows};
 use self::outputs::{Outputs, Plan};
 use self::rejections::Rejections;
-use self::signals::Signals;
 use self::subtasks::{Subtasks, rows_in_flight};
 use self::summary::{Counts, Summary};
 use crate::config::LayeredOptions;
+use crate::exit_codes::Exit;
 use crate::failure::Failure;
-use crate::progress::{Progress, say};
+use crate::progress::{Expected, Progress, say, say_as_is};
 use crate::server::start_embedded;
+use crate::signals::Signals;
 use crate::table::{Added, Input, TableReader, Wanted};
 
 /// Runs the command.
@@ -270,7 +270,6 @@ impl Job {
     ) -> Result<ExitCode, Failure> {
         let Resumed { checkpoints, state } = resumed;
         let total_bytes = self.total_bytes();
-        let quiet = arguments.reports.quiet;
         let (position, counts, errors_bytes, cut) = match state {
             Some(state) => {
                 let position = Start {
@@ -293,7 +292,12 @@ impl Job {
             cut,
         );
         outputs.written = counts.answered + counts.defaulted;
-        let mut progress = Progress::start(total_bytes, Arc::clone(&self.bytes_read), quiet);
+        let mut progress = Progress::start(&Expected {
+            bytes: total_bytes,
+            resumed: counts.settled() > 0,
+            rows_to_standard_output: arguments.files_options.output.is_none(),
+            quiet: arguments.reports.quiet,
+        });
         let mut signals = Signals::listen()?;
         let inputs = Inputs {
             inputs: self.inputs,
@@ -357,7 +361,7 @@ fn conclude(
                 say(&summary.to_string());
             }
         }
-        Some(_) => say(&summary.to_json()),
+        Some(_) => say_as_is(&summary.to_json()),
         None if arguments.reports.quiet => {}
         None => say(&summary.to_string()),
     }
@@ -369,7 +373,7 @@ fn conclude(
                     "interrupted; with --checkpoint DIR, the same command could go on from here"
                 }
             });
-            signal.exit_code()
+            signal.exit().into()
         }
         Ending::Failed(_) => {
             say(match arguments.checkpoints.checkpoint {
@@ -378,8 +382,9 @@ fn conclude(
                 }
                 None => "ended by --on-error fail",
             });
-            ExitCode::FAILURE
+            Exit::Partial.into()
         }
-        _ => ExitCode::from(u8::from(summary.counts.rejected > 0)),
+        _ if summary.counts.rejected > 0 => Exit::Partial.into(),
+        _ => Exit::Done.into(),
     })
 }

@@ -11,6 +11,7 @@ use triton_options::OptionValue as _;
 use super::load::Measured;
 use crate::commands::figures;
 use crate::commands::text_table::TextTable;
+use crate::exit_codes::Exit;
 use crate::output::{width, wrapped};
 
 /// The percentiles that are shown, and their names.
@@ -89,8 +90,9 @@ impl Report {
     pub(super) fn exit_code(&self) -> ExitCode {
         let recorder = &self.measured.recorder;
         match self.measured.interrupted {
-            true => ExitCode::from(130),
-            false => ExitCode::from(u8::from(recorder.failed + recorder.unanswered() > 0)),
+            true => Exit::Interrupted.into(),
+            false if recorder.failed + recorder.unanswered() > 0 => Exit::Partial.into(),
+            false => Exit::Done.into(),
         }
     }
 
@@ -98,6 +100,26 @@ impl Report {
     pub(super) fn throughput(&self) -> f64 {
         let recorder = &self.measured.recorder;
         recorder.arrived() as f64 / recorder.time().as_secs_f64().max(f64::EPSILON)
+    }
+
+    /// Requests that ended in a second, answered or not.
+    fn ended_rate(&self) -> f64 {
+        let recorder = &self.measured.recorder;
+        recorder.ended() as f64 / recorder.time().as_secs_f64().max(f64::EPSILON)
+    }
+
+    /// How many requests failed in each way, the commonest first.
+    fn failures(&self) -> Vec<String> {
+        let mut kinds: Vec<_> = self.measured.recorder.kinds.iter().collect();
+        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let kinds = kinds.into_iter().map(|((kind, status), count)| {
+            let kind = kind.replace('_', " ");
+            match status {
+                Some(status) => format!("{count} {kind} (status {status})"),
+                None => format!("{count} {kind}"),
+            }
+        });
+        kinds.collect()
     }
 
     /// Where the time of a request goes on average, from the whole to its parts.
@@ -150,8 +172,18 @@ impl Report {
                 recorder.unanswered()
             ));
         }
+        if recorder.failed > 0 {
+            let share = 100.0 * recorder.failed as f64 / recorder.due().max(1) as f64;
+            remarks.push(format!(
+                "{} of {} requests ({share:.0}%) failed, of these {}: throughput and latencies are \
+                 those of the others",
+                recorder.failed,
+                recorder.due(),
+                self.failures().join(", ")
+            ));
+        }
         if let Some(rate) = self.mode.rate
-            && self.throughput() < 0.98 * rate
+            && self.ended_rate() < 0.98 * rate
         {
             remarks.push(format!(
                 "the server did not keep up with {rate} requests a second, so that latencies grow \
@@ -171,8 +203,9 @@ impl Report {
         if let Some(difference) = &self.measured.server {
             let ours = recorder.arrived() * u64::from(self.mode.batch_size);
             let all = difference.inferences();
+            let at_once = u64::from(self.mode.workers) * u64::from(self.mode.batch_size);
             // A little more is what warm-up leaves behind.
-            if all > ours + ours / 10 + 2 * u64::from(self.mode.workers * self.mode.batch_size) {
+            if all > ours + ours / 10 + 2 * at_once {
                 remarks.push(format!(
                     "the server counted {all} inferences and this command {ours}: others use the \
                      model at the same time"
@@ -221,7 +254,12 @@ impl Report {
             text.push('\n');
         }
         for (error, count) in &recorder.errors {
-            text.push_str(&wrapped(&format!("failed {count} times: {error}")));
+            let times = if *count == 1 {
+                "once"
+            } else {
+                &format!("{count} times")
+            };
+            text.push_str(&wrapped(&format!("failed {times}: {error}")));
             text.push('\n');
         }
         for remark in self.remarks() {
@@ -277,6 +315,9 @@ impl Report {
             "client_cpu": self.client_cpu().map(|(each, cores)| {
                 json!({ "ns_per_request": each.as_nanos() as u64, "cores": cores })
             }),
+            "failures": recorder.kinds.iter().map(|((kind, status), count)| {
+                json!({ "kind": kind, "status": status, "count": count })
+            }).collect::<Value>(),
             "errors": recorder.errors,
             "notes": self.remarks(),
             "step_seconds": recorder.step.as_secs_f64(),

@@ -2,6 +2,7 @@
 
 use std::io::{Cursor, Read as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, bail};
 use arrow_array::{Array as _, ArrayRef, RecordBatch};
@@ -34,12 +35,49 @@ pub(super) struct ArrowReader {
     /// A batch of which rows are still to be made ready.
     batch: Option<RecordBatch>,
     rows: u64,
+    extent: BatchExtent,
+}
+
+/// Where among the bytes of the input the rows of a batch are, which all come at once.
+struct BatchExtent {
+    /// Counts the bytes that are taken, of other inputs, too.
+    counter: Arc<AtomicU64>,
+    counted_before: u64,
+    from: u64,
+    to: u64,
+    rows: u64,
+    handed_out: u64,
+}
+
+impl BatchExtent {
+    fn begin(counter: &Arc<AtomicU64>) -> Self {
+        Self {
+            counter: Arc::clone(counter),
+            counted_before: counter.load(Ordering::Relaxed),
+            from: 0,
+            to: 0,
+            rows: 0,
+            handed_out: 0,
+        }
+    }
+
+    fn next_batch(&mut self, rows: usize) {
+        self.from = self.to;
+        self.to = self.counter.load(Ordering::Relaxed) - self.counted_before;
+        (self.rows, self.handed_out) = (rows as u64, 0);
+    }
+
+    fn done(&self) -> u64 {
+        let share = self.handed_out as f64 / self.rows.max(1) as f64;
+        self.from + ((self.to - self.from) as f64 * share) as u64
+    }
 }
 
 /// Reads an Arrow stream, or an Arrow file as the stream that lies within it.
 pub(super) fn ipc_reader(
     input: &Input,
     stream: ByteStream,
+    progress: &Arc<AtomicU64>,
     wanted: &Wanted,
 ) -> anyhow::Result<ArrowReader> {
     let is_file = stream.start().starts_with(b"ARROW1");
@@ -57,7 +95,7 @@ pub(super) fn ipc_reader(
     let reader = StreamReader::try_new(bytes, None)?;
     let schema = reader.schema();
     let batches = reader.map(|batch| Ok(batch?));
-    ArrowReader::new(input, &schema, Box::new(batches), wanted)
+    ArrowReader::new(input, &schema, Box::new(batches), progress, wanted)
 }
 
 /// Reads a Parquet file.
@@ -65,7 +103,7 @@ pub(super) fn ipc_reader(
 pub(super) fn parquet_reader(
     input: &Input,
     path: &std::path::Path,
-    progress: &Arc<std::sync::atomic::AtomicU64>,
+    progress: &Arc<AtomicU64>,
     wanted: &Wanted,
 ) -> anyhow::Result<ArrowReader> {
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -77,15 +115,15 @@ pub(super) fn parquet_reader(
     let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
     let schema = Arc::clone(builder.schema());
     let reader = builder.with_batch_size(BATCH_ROWS).build()?;
-    let progress = Arc::clone(progress);
+    let counter = Arc::clone(progress);
     let batches = reader.map(move |batch| {
         let batch = batch?;
         // Pages are read as they lie, so the rows tell better how far it is.
         let done = bytes as f64 * batch.num_rows() as f64 / rows.max(1) as f64;
-        super::count(&progress, done as usize);
+        super::count(&counter, done as usize);
         Ok(batch)
     });
-    ArrowReader::new(input, &schema, Box::new(batches), wanted)
+    ArrowReader::new(input, &schema, Box::new(batches), progress, wanted)
 }
 
 impl ArrowReader {
@@ -93,6 +131,7 @@ impl ArrowReader {
         input: &Input,
         schema: &SchemaRef,
         batches: Batches,
+        progress: &Arc<AtomicU64>,
         wanted: &Wanted,
     ) -> anyhow::Result<Self> {
         let fields = schema.fields();
@@ -125,6 +164,7 @@ impl ArrowReader {
             ready: Vec::new().into_iter(),
             batch: None,
             rows: 0,
+            extent: BatchExtent::begin(progress),
         })
     }
 
@@ -136,7 +176,11 @@ impl ArrowReader {
             .is_none_or(|batch| batch.num_rows() == 0)
         {
             match self.batches.next() {
-                Some(batch) => self.batch = Some(batch?),
+                Some(batch) => {
+                    let batch = batch?;
+                    self.extent.next_batch(batch.num_rows());
+                    self.batch = Some(batch);
+                }
                 None => return Ok(false),
             }
         }
@@ -230,17 +274,20 @@ impl TableReader for ArrowReader {
     }
 
     fn next(&mut self) -> anyhow::Result<Option<Row>> {
-        if let Some(row) = self.ready.next() {
-            return Ok(Some(row));
-        }
-        self.fetch()?;
-        match self.take(BATCH_ROWS) {
-            Some(batch) => {
+        let mut row = self.ready.next();
+        if row.is_none() {
+            self.fetch()?;
+            if let Some(batch) = self.take(BATCH_ROWS) {
                 self.make_ready(&batch)?;
-                Ok(self.ready.next())
+                row = self.ready.next();
             }
-            None => Ok(None),
         }
+        self.extent.handed_out += u64::from(row.is_some());
+        Ok(row)
+    }
+
+    fn bytes_done(&self) -> Option<u64> {
+        Some(self.extent.done())
     }
 
     fn skip(&mut self, rows: u64) -> anyhow::Result<()> {
@@ -250,7 +297,9 @@ impl TableReader for ArrowReader {
             }
             let left = usize::try_from(rows - self.rows).unwrap_or(usize::MAX);
             let skipped = self.take(left);
-            self.rows += skipped.map_or(0, |batch| batch.num_rows() as u64);
+            let skipped = skipped.map_or(0, |batch| batch.num_rows() as u64);
+            self.rows += skipped;
+            self.extent.handed_out += skipped;
         }
         Ok(())
     }

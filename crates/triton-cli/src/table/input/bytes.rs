@@ -30,8 +30,8 @@ impl ByteStream {
             Some(path) => Box::new(File::open(path)?),
             None => Box::new(io::stdin()),
         };
-        let counted = Counted { raw, progress };
-        let (start, rest) = peek(BufReader::with_capacity(CHUNK, counted))?;
+        let raw = BufReader::with_capacity(CHUNK, raw);
+        let (start, rest) = peek(Counted { raw, progress })?;
         let compression = Compression::of_bytes(&start);
         let Some(compression) = compression else {
             return Ok(Self {
@@ -75,16 +75,27 @@ fn peek<R: BufRead>(mut reader: R) -> io::Result<(Vec<u8>, R)> {
     Ok((start, reader))
 }
 
-/// Counts the bytes that are read.
+/// Counts the bytes that are taken, and not those that a buffer only holds.
 struct Counted<R> {
     raw: R,
     progress: Arc<AtomicU64>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: BufRead> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.raw.read(buffer)?;
         super::count(&self.progress, read);
         Ok(read)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.raw.fill_buf()
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        super::count(&self.progress, bytes);
+        self.raw.consume(bytes);
     }
 }

@@ -19,10 +19,13 @@ pub(super) struct CsvReader {
     inputs: Arc<[Column]>,
     layout: Arc<Layout>,
     rows: u64,
+    /// Whether the bytes that are read here are those of the file.
+    plain: bool,
 }
 
 impl CsvReader {
     pub(super) fn new(input: &Input, stream: ByteStream, wanted: &Wanted) -> anyhow::Result<Self> {
+        let plain = stream.compression().is_none();
         let bytes: Box<dyn Read + Send> = Box::new(stream.into_reader());
         // Rows of another length are found here, where they can be named.
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
@@ -49,6 +52,7 @@ impl CsvReader {
             inputs: Arc::clone(&wanted.inputs),
             reader,
             rows: 0,
+            plain,
         })
     }
 
@@ -102,6 +106,10 @@ impl TableReader for CsvReader {
             layout: Arc::clone(&self.layout),
             values,
         }))
+    }
+
+    fn bytes_done(&self) -> Option<u64> {
+        self.plain.then(|| self.reader.position().byte())
     }
 
     fn skip(&mut self, rows: u64) -> anyhow::Result<()> {

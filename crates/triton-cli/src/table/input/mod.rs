@@ -59,7 +59,7 @@ pub(crate) struct LookedAt {
     pub(crate) compression: Option<Compression>,
     input: Input,
     stream: ByteStream,
-    #[cfg(feature = "parquet")]
+    #[cfg(feature = "arrow")]
     progress: Arc<AtomicU64>,
 }
 
@@ -70,6 +70,12 @@ pub(crate) trait TableReader: Send {
 
     /// The next row; an error means that the input cannot be read on.
     fn next(&mut self) -> anyhow::Result<Option<Row>>;
+
+    /// The bytes of the input up to the end of the row that came last, where the reader knows them
+    /// better than whoever counts what it takes.
+    fn bytes_done(&self) -> Option<u64> {
+        None
+    }
 
     /// Goes past rows that were answered already.
     fn skip(&mut self, rows: u64) -> anyhow::Result<()>;
@@ -154,7 +160,7 @@ impl Input {
             compression: stream.compression(),
             input: self.clone(),
             stream,
-            #[cfg(feature = "parquet")]
+            #[cfg(feature = "arrow")]
             progress: Arc::clone(progress),
         })
     }
@@ -182,6 +188,7 @@ impl Input {
             among_several: self.among_several,
             row,
             line,
+            bytes: 0,
         }
     }
 
@@ -220,7 +227,7 @@ impl LookedAt {
             Format::Ndjson => Box::new(ndjson::NdjsonReader::new(&input, stream, wanted)?),
             #[cfg(feature = "arrow")]
             Format::Arrow | Format::ArrowStream => {
-                Box::new(arrow::ipc_reader(&input, stream, wanted)?)
+                Box::new(arrow::ipc_reader(&input, stream, &self.progress, wanted)?)
             }
             #[cfg(feature = "parquet")]
             Format::Parquet => {
