@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
     let mut schema = match definition {
         Some(definition) => definition.schema,
-        None => runtime.block_on(model::look_up(&mut options))?,
+        None => runtime.block_on(model::look_up(&mut options, arguments.reports.quiet))?,
     };
     model::map_columns(&arguments.map, &mut schema, &mut options)?;
     let options = options.parse()?;

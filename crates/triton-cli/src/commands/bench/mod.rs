@@ -235,7 +235,7 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
     let options = &server.options;
     let model = ModelId::new(options.model_name.clone(), options.model_version);
     let metadata = server.client.model_metadata(&model).await?;
-    let config = server.client.model_config(&model).await?;
+    let config = server.client.model_config_with_steps(&model).await?;
     check_batch_size(&config, arguments.batch_size)?;
     let samples = match &arguments.input {
         Some(path) => Samples::read(path, &metadata, &config)?,
