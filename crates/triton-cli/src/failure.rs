@@ -61,8 +61,12 @@ pub(crate) fn exit_codes(meaning: impl Fn(Exit) -> &'static str) -> String {
 pub(crate) fn describe(label: &str, error: &anyhow::Error) -> String {
     let mut text = format!("{label}: {error}");
     for cause in error.chain().skip(1) {
-        text.push_str("\n  caused by: ");
-        text.push_str(&cause.to_string());
+        let cause = cause.to_string();
+        // Some errors of libraries say themselves what caused them.
+        if !text.ends_with(&cause) {
+            text.push_str("\n  caused by: ");
+            text.push_str(&cause);
+        }
     }
     text
 }

@@ -17,13 +17,22 @@ const RATE_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Progress {
     /// Hidden where it would not be seen, or would be in the way.
     bar: ProgressBar,
-    /// Whether lines take the place of the bar.
-    lines: bool,
+    /// Which lines take the place of the bar.
+    lines: Lines,
     extent: Option<Extent>,
     started: Instant,
     last_line: Instant,
     measured: (Instant, u64),
     rate: f64,
+}
+
+/// The lines that are written where there is no bar.
+#[derive(PartialEq)]
+enum Lines {
+    All,
+    /// Those that come while there are no rows to be seen, because the server is away.
+    OfWaiting,
+    None,
 }
 
 /// What is known of a run before it begins.
@@ -48,6 +57,8 @@ pub(crate) struct Moment {
     pub(crate) open_sequences: usize,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
+    /// For how long the server has been away, and why it counts as such.
+    pub(crate) away: Option<(Duration, String)>,
 }
 
 impl Progress {
@@ -74,7 +85,12 @@ impl Progress {
         let now = Instant::now();
         Self {
             bar,
-            lines: shown && !terminal,
+            lines: match in_the_way {
+                _ if expected.quiet => Lines::None,
+                true => Lines::OfWaiting,
+                false if terminal => Lines::None,
+                false => Lines::All,
+            },
             extent: expected.bytes.map(|total| Extent {
                 total,
                 from: (!expected.resumed).then_some((now, 0)),
@@ -112,7 +128,13 @@ impl Progress {
             self.bar
                 .set_message(textwrap::fill(&message, textwrap::termwidth()));
             self.bar.tick();
-        } else if self.lines && now - self.last_line >= LINE_INTERVAL {
+        } else if now - self.last_line >= LINE_INTERVAL
+            && match self.lines {
+                Lines::All => true,
+                Lines::OfWaiting => moment.away.is_some(),
+                Lines::None => false,
+            }
+        {
             self.last_line = now;
             say(&described(moment, self.rate, share.as_ref()));
         }
@@ -168,6 +190,10 @@ impl Share {
 }
 
 fn described(moment: &Moment, rate: f64, share: Option<&Share>) -> String {
+    if let Some((time, reason)) = &moment.away {
+        let (rows, seconds) = (moment.rows, time.as_secs());
+        return format!("{rows} rows, waiting for the server for {seconds} s: {reason}");
+    }
     let mut parts = vec![
         match share {
             Some(share) => format!("{} rows ({}%)", moment.rows, share.percent()),
@@ -211,6 +237,7 @@ mod tests {
         open_sequences: 7,
         p50_ms: 1.26,
         p99_ms: 12.0,
+        away: None,
     };
 
     #[test]

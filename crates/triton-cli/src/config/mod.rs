@@ -14,7 +14,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use triton_options::{ConfigOption, MODEL_NAME, OptionError, OptionMap, TritonOptions};
+use triton_options::{
+    CATALOG, ConfigOption, MODEL_NAME, OptionError, OptionMap, SEQUENCE_KEY, SEQUENCE_RECOVERY,
+    TritonOptions,
+};
 
 pub(crate) use self::origin::Origin;
 use crate::failure::Failure;
@@ -102,6 +105,19 @@ impl LayeredOptions {
         self.0
             .entry(key.to_owned())
             .or_insert(Layered { value, origin });
+    }
+
+    /// Sets what the catalog has as defaults for `triton predict`, where no layer says otherwise.
+    ///
+    /// What is about sequences of keys is left out where there are none.
+    pub(crate) fn set_predict_defaults(&mut self) {
+        let has_keys = self.is_set(SEQUENCE_KEY.key());
+        for definition in CATALOG {
+            let applies = has_keys || definition.key != SEQUENCE_RECOVERY.key();
+            if let Some(value) = definition.in_predict.filter(|_| applies) {
+                self.set_below(definition.key, value, Origin::PredictDefault);
+            }
+        }
     }
 
     /// Forgets what every layer says of an option.

@@ -37,6 +37,9 @@ pub(super) struct State {
     pub(super) errors_bytes: u64,
     /// The open sequences of each subtask.
     pub(super) sequences: Vec<String>,
+    /// Sequence IDs with numbers from here on were certainly not taken before the next checkpoint.
+    #[serde(default)]
+    pub(super) first_free_counter: u64,
     /// Whether all rows are answered and the outputs complete.
     pub(super) finished: bool,
 }
@@ -50,6 +53,7 @@ pub(super) struct Position {
     pub(super) output: Cut,
     pub(super) errors_bytes: u64,
     pub(super) sequences: Vec<String>,
+    pub(super) first_free_counter: u64,
 }
 
 /// The folder of a run.
@@ -117,6 +121,7 @@ impl Checkpoints {
             output,
             errors_bytes,
             sequences,
+            first_free_counter,
         } = position;
         let state = State {
             run: self.run.clone(),
@@ -126,6 +131,7 @@ impl Checkpoints {
             output,
             errors_bytes,
             sequences,
+            first_free_counter,
             finished,
         };
         let text = serde_json::to_vec_pretty(&state)?;

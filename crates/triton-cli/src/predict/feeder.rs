@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
+use super::selection::Selection;
 use crate::table::{Input, Layout, Row, TableReader, Wanted};
 
 /// How many rows may wait to be taken; they can be large.
@@ -36,6 +37,8 @@ pub(super) struct Inputs {
     pub(super) standard_input: Option<Box<dyn TableReader>>,
     /// Counts the bytes that are done with.
     pub(super) bytes_read: Arc<AtomicU64>,
+    /// The rows that are wanted, if not all of them are.
+    pub(super) selection: Option<Selection>,
 }
 
 /// Where reading begins.
@@ -86,6 +89,10 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
         }
         while let Some(mut row) = reader.next().map_err(|error| input.blame(error))? {
             rows += 1;
+            let selection = all.selection.as_ref();
+            if selection.is_some_and(|selection| !selection.contains(&row)) {
+                continue;
+            }
             row.place.bytes = bytes_before
                 + reader.bytes_done().unwrap_or_else(|| {
                     let counted = all.bytes_read.load(Ordering::Relaxed);

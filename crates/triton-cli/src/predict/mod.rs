@@ -11,8 +11,11 @@ mod order;
 mod outputs;
 mod pace;
 mod rejections;
+mod selection;
+mod stall;
 mod subtasks;
 mod summary;
+mod told;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,8 +23,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context as _, anyhow};
-use triton_model_fn::Schema;
-use triton_options::{ENDPOINT, TritonOptions};
+use triton_model_fn::{Schema, ServerWait};
+use triton_options::{SEQUENCE_KEY, TritonOptions};
 
 use self::arguments::OnError;
 pub(crate) use self::arguments::PredictArguments;
@@ -31,6 +34,7 @@ use self::feeder::{Inputs, Start};
 use self::keys::{KeyColumns, LastRows};
 use self::outputs::{Outputs, Plan};
 use self::rejections::Rejections;
+use self::selection::Selection;
 use self::subtasks::{Subtasks, rows_in_flight};
 use self::summary::{Counts, Summary};
 use crate::config::LayeredOptions;
@@ -49,10 +53,10 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let written = model_file.zip(definition.as_ref());
     let mut options = LayeredOptions::collect(written, &arguments.config)?;
     let on_error = model::set_arguments(&mut options, arguments);
+    options.set_predict_defaults();
     if arguments.config.print_config {
         return options.print().map(|()| ExitCode::SUCCESS);
     }
-    let endpoint = options.get(&ENDPOINT).map(str::to_owned);
     // The embedded server lives until the run is over.
     let embedded = start_embedded(&mut options)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
@@ -68,7 +72,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let job = Job::prepare(arguments, inputs, &schema, model_inputs)?;
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {
-            let identity = job.identity(arguments, &options, endpoint.as_deref(), &schema)?;
+            let identity = job.identity(arguments, &options, &schema)?;
             let every = arguments.checkpoints.checkpoint_every;
             let (checkpoints, state) = Checkpoints::open(folder, identity, every)?;
             Resumed {
@@ -84,16 +88,17 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
              of checkpoints to begin anew",
             state.counts.read
         ));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(code_of(&state.counts));
     }
     let code = runtime.block_on(async {
         let parallelism = arguments.run.parallelism;
-        let mut subtasks = Subtasks::open(&options, &schema, parallelism).await?;
+        let wait = ServerWait::new(arguments.failures.give_up_after);
+        let mut subtasks = Subtasks::open(&options, &schema, parallelism, wait).await?;
         if let Some(state) = &resumed.state {
-            let restored = subtasks.restore(&state.sequences);
+            let restored = subtasks.restore(&state.sequences, state.first_free_counter);
             restored.context("the sequences of the checkpoint cannot be gone on with")?;
         }
-        let last_rows = job.last_rows(&options, &schema)?;
+        let last_rows = job.last_rows(&options, &schema, &subtasks)?;
         let ran = job.run(
             arguments,
             &mut subtasks,
@@ -102,9 +107,12 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
             last_rows,
             resumed,
         );
-        let ran = ran.await;
-        subtasks.close().await?;
-        ran
+        let (ending, code) = ran.await?;
+        // What a run was told to give up is not waited for.
+        if !matches!(ending, Ending::Abandoned(_)) {
+            subtasks.close().await?;
+        }
+        Ok(code)
     });
     drop(embedded);
     code
@@ -229,17 +237,41 @@ impl Job {
 
     /// Where each key has its last row, if the options leave it to the input to say so and the
     /// inputs can be read twice.
+    ///
+    /// Refused are inputs with more open keys at once than the model keeps sequences.
     fn last_rows(
         &self,
         options: &TritonOptions,
         schema: &Schema,
-    ) -> anyhow::Result<Option<LastRows>> {
+        subtasks: &Subtasks,
+    ) -> Result<Option<LastRows>, Failure> {
         if self.standard_input.is_some() || options.sequence_end_column.is_some() {
             return Ok(None);
         }
-        let keys = KeyColumns::find(options, &schema.inputs);
-        let last_rows = keys.map(|keys| LastRows::find(&self.inputs, &keys));
-        last_rows.transpose()
+        let Some(keys) = KeyColumns::find(options, &schema.inputs) else {
+            return Ok(None);
+        };
+        let last_rows = LastRows::find(&self.inputs, &keys, subtasks)?;
+        let limit = subtasks.places().and_then(|places| places.limit);
+        // Time may end sequences as well, which no input tells.
+        if let Some(limit) = limit.filter(|_| options.sequence_idle_timeout.is_none()) {
+            let longest = options.sequence_max_length.map(|rows| rows.get().into());
+            let most = last_rows.most_open(&self.inputs, longest, limit)?;
+            if most.keys > limit {
+                let of_subtask = match subtasks.count() {
+                    1 => String::new(),
+                    count => format!(" in subtask {} of {count}", most.subtask),
+                };
+                return Err(Failure::usage(anyhow!(
+                    "up to {} keys{of_subtask} have rows before and behind each other's, and the \
+                     model keeps {limit} sequences there at once, so rows would wait for each \
+                     other for ever; {}",
+                    most.keys,
+                    stall::ADVICE
+                )));
+            }
+        }
+        Ok(Some(last_rows))
     }
 
     fn total_bytes(&self) -> Option<u64> {
@@ -250,13 +282,11 @@ impl Job {
         &self,
         arguments: &PredictArguments,
         options: &TritonOptions,
-        endpoint: Option<&str>,
         schema: &Schema,
     ) -> Result<checkpoint::RunIdentity, Failure> {
         let inputs = self.inputs.iter().map(|(input, _)| input);
         let destinations = self.plan.destinations();
-        identity::of_run(arguments, options, endpoint, schema, inputs, destinations)
-            .map_err(Failure::usage)
+        identity::of_run(arguments, options, schema, inputs, destinations).map_err(Failure::usage)
     }
 
     async fn run(
@@ -267,8 +297,10 @@ impl Job {
         rows_in_flight: usize,
         last_rows: Option<LastRows>,
         resumed: Resumed,
-    ) -> Result<ExitCode, Failure> {
+    ) -> Result<(Ending, ExitCode), Failure> {
         let Resumed { checkpoints, state } = resumed;
+        let selection = self.selection(arguments, subtasks)?;
+        let selected = selection.as_ref().map(Selection::rows);
         let total_bytes = self.total_bytes();
         let (position, counts, errors_bytes, cut) = match state {
             Some(state) => {
@@ -303,6 +335,7 @@ impl Job {
             inputs: self.inputs,
             standard_input: self.standard_input,
             bytes_read: self.bytes_read,
+            selection,
         };
         let (mut events, reader) = feeder::start(inputs, position).map_err(Failure::usage)?;
         let mut conductor = Conductor::new(Beginning {
@@ -318,8 +351,10 @@ impl Job {
             counts,
             position,
             last_rows,
+            max_errors: arguments.failures.max_errors,
         });
         let ran = conductor.run(&mut events, &mut signals).await;
+        conductor.rejections.conclude(conductor.progress);
         let summary = Summary {
             counts: conductor.counts,
             resumed_after: counts.settled(),
@@ -327,18 +362,54 @@ impl Job {
             subtasks: arguments.run.parallelism,
             open_sequences: conductor.subtasks.open_sequences(),
             latencies: conductor.latencies,
-            interrupted: matches!(ran, Ok(Ending::Interrupted(_))),
+            interrupted: matches!(ran, Ok(Ending::Interrupted(_) | Ending::Abandoned(_))),
         };
         progress.finish();
         drop(events);
         let ending = ran?;
         // After the last row the thread has nothing more to do; before, it may wait for a pipe.
-        if matches!(ending, Ending::Complete) && reader.join().is_err() {
+        if ending.is_complete() && reader.join().is_err() {
             return Err(Failure::internal(anyhow!(
                 "the thread that reads has failed"
             )));
         }
-        conclude(arguments, &ending, &summary)
+        let found = summary.counts.read;
+        if let Some(selected) = selected.filter(|rows| ending.is_complete() && *rows > found) {
+            return Err(Failure::usage(anyhow!(
+                "--retry-errors names {selected} rows, of which the inputs have only {found}: they \
+                 are not the inputs of that run; the rows found are in the output"
+            )));
+        }
+        let code = conclude(arguments, &ending, &summary)?;
+        Ok((ending, code))
+    }
+
+    /// The rows that are wanted, if not all of them are.
+    fn selection(
+        &self,
+        arguments: &PredictArguments,
+        subtasks: &Subtasks,
+    ) -> Result<Option<Selection>, Failure> {
+        let Some(path) = &arguments.failures.retry_errors else {
+            return Ok(None);
+        };
+        if subtasks.has_keys() {
+            return Err(Failure::usage(anyhow!(
+                "--retry-errors: with '{}' a row means nothing without the rows of its key before \
+                 it; run the whole input again",
+                SEQUENCE_KEY.key()
+            )));
+        }
+        let inputs = self.inputs.iter().map(|(input, _)| input);
+        Ok(Some(Selection::read(path, inputs)?))
+    }
+}
+
+/// The exit code of a run that is complete.
+fn code_of(counts: &Counts) -> ExitCode {
+    match counts.rejected {
+        0 => Exit::Done.into(),
+        _ => Exit::Partial.into(),
     }
 }
 
@@ -351,8 +422,8 @@ fn conclude(
     if matches!(ending, Ending::ReaderGone) {
         return Ok(ExitCode::SUCCESS);
     }
-    if let (Ending::Failed(described), Some(_)) = (ending, &arguments.failures.errors) {
-        say(described);
+    if let (Ending::Failed { row: Some(row), .. }, Some(_)) = (ending, &arguments.failures.errors) {
+        say(row);
     }
     match &arguments.reports.json_summary {
         Some(path) if path.as_os_str() != "-" => {
@@ -375,16 +446,19 @@ fn conclude(
             });
             signal.exit().into()
         }
-        Ending::Failed(_) => {
-            say(match arguments.checkpoints.checkpoint {
+        Ending::Abandoned(signal) => {
+            say("interrupted; the same command goes on from the last checkpoint");
+            signal.exit().into()
+        }
+        Ending::Failed { rule, .. } => {
+            say(&match arguments.checkpoints.checkpoint {
                 Some(_) => {
-                    "ended by --on-error fail; the same command goes on from the last checkpoint"
+                    format!("ended by {rule}; the same command goes on from the last checkpoint")
                 }
-                None => "ended by --on-error fail",
+                None => format!("ended by {rule}"),
             });
             Exit::Partial.into()
         }
-        _ if summary.counts.rejected > 0 => Exit::Partial.into(),
-        _ => Exit::Done.into(),
+        _ => code_of(&summary.counts),
     })
 }

@@ -8,6 +8,7 @@ use fs_err::{File, OpenOptions};
 use serde::Serialize;
 use triton_model_fn::{ErrorKind, Value};
 
+use super::told::Told;
 use crate::progress::Progress;
 use crate::table::{Fault, Row};
 
@@ -17,28 +18,45 @@ pub(super) enum Reason {
     Fault(Fault),
     /// The model gave no answer.
     Function(triton_model_fn::Error),
+    /// The run was told to end, and the row could not be finished.
+    GivenUp,
 }
 
 impl Reason {
-    /// The reason and its causes in one line each.
-    fn lines(&self) -> Vec<String> {
+    /// The reason and its causes, in one line.
+    fn line(&self) -> String {
         match self {
-            Reason::Fault(fault) => vec![fault.to_string()],
-            Reason::Function(error) => {
-                let mut lines = vec![error.to_string()];
-                let mut source = std::error::Error::source(error);
-                while let Some(cause) = source {
-                    lines.push(cause.to_string());
-                    source = cause.source();
-                }
-                lines
-            }
+            Reason::Fault(fault) => one_line(&fault.reason),
+            Reason::Function(error) => described(error),
+            Reason::GivenUp => "the run was told to end before it was answered".to_owned(),
         }
     }
 
     /// The reason in a place, for people.
     pub(super) fn described(&self, row: &Row) -> String {
-        format!("{}: {}", row.place, self.lines().join("\n  caused by: "))
+        match self {
+            Reason::Fault(fault) => format!("{}: {}", row.place, one_line(&fault.to_string())),
+            _ => format!("{}: {}", row.place, self.line()),
+        }
+    }
+
+    /// What rows that are rejected for the same reason have in common.
+    fn group(&self) -> String {
+        match self {
+            Reason::Fault(Fault {
+                column: Some(column),
+                ..
+            }) => format!("what is in column '{column}'"),
+            Reason::Fault(_) => "rows that cannot be read".to_owned(),
+            Reason::GivenUp => "the end of the run".to_owned(),
+            Reason::Function(error) => match error.client_error() {
+                Some(cause) => match cause.status() {
+                    Some(status) => format!("status {status}"),
+                    None => cause.kind().name().replace('_', " "),
+                },
+                None => error.kind().name().replace('_', " "),
+            },
+        }
     }
 
     fn column<'a>(&'a self, row: &'a Row) -> Option<&'a str> {
@@ -49,7 +67,7 @@ impl Reason {
                 let null = values.iter().position(|value| *value == Value::Null)?;
                 row.input_name(null)
             }
-            Reason::Function(_) => None,
+            Reason::Function(_) | Reason::GivenUp => None,
         }
     }
 
@@ -57,8 +75,45 @@ impl Reason {
         match self {
             Reason::Fault(_) => "row",
             Reason::Function(error) => error.kind().name(),
+            Reason::GivenUp => "given_up",
         }
     }
+}
+
+/// An error of the model function and its causes, in one line; the subtask only where there are
+/// several.
+fn described(error: &triton_model_fn::Error) -> String {
+    let mut parts = Vec::new();
+    if let Some(subtask) = error.subtask().filter(|subtask| subtask.parallelism() > 1) {
+        parts.push(format!("subtask {}", subtask.index()));
+    }
+    if let Some(key) = error.sequence_key() {
+        parts.push(format!("key '{key}'"));
+    }
+    if let Some(id) = error.sequence_id() {
+        parts.push(format!("sequence '{id}'"));
+    }
+    let place = parts.join(", ");
+    let mut lines: Vec<String> = (!place.is_empty()).then_some(place).into_iter().collect();
+    lines.push(error.message().to_owned());
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        lines.push(cause.to_string());
+        source = cause.source();
+    }
+    one_line(&lines.join(": "))
+}
+
+/// A text without line ends and whatever else a terminal would obey.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    let mut words = text.split(|character: char| character.is_control() || character == ' ');
+    line.push_str(words.next().unwrap_or_default());
+    for word in words.filter(|word| !word.is_empty()) {
+        line.push(' ');
+        line.push_str(word);
+    }
+    line
 }
 
 /// A line of the file of rejected rows.
@@ -73,15 +128,21 @@ struct Rejected<'a> {
     raw: &'a str,
 }
 
-/// Where rejected rows are kept.
-pub(super) struct Rejections(Option<BufWriter<File>>);
+/// Where rejected rows are kept, or told of.
+pub(super) struct Rejections {
+    file: Option<BufWriter<File>>,
+    told: Told,
+}
 
 impl Rejections {
     /// Begins the file, or goes on with it after its first `bytes`; without one, rows are named
     /// on standard error.
     pub(super) fn open(path: Option<&Path>, bytes: Option<u64>) -> anyhow::Result<Self> {
         let Some(path) = path else {
-            return Ok(Self(None));
+            return Ok(Self {
+                file: None,
+                told: Told::new(),
+            });
         };
         let open = || -> io::Result<File> {
             let bytes = bytes.unwrap_or_default();
@@ -99,7 +160,10 @@ impl Rejections {
             Ok(file)
         };
         let file = open().context("the file of --errors cannot be written")?;
-        Ok(Self(Some(BufWriter::new(file))))
+        Ok(Self {
+            file: Some(BufWriter::new(file)),
+            told: Told::new(),
+        })
     }
 
     pub(super) fn add(
@@ -108,14 +172,13 @@ impl Rejections {
         reason: &Reason,
         progress: &Progress,
     ) -> anyhow::Result<()> {
-        let Some(file) = &mut self.0 else {
-            progress.say(&reason.described(row));
+        let Some(file) = &mut self.file else {
+            if self.told.in_full(|| reason.group()) {
+                progress.say(&reason.described(row));
+            }
             return Ok(());
         };
-        let text = match reason {
-            Reason::Fault(fault) => fault.reason.clone(),
-            Reason::Function(_) => reason.lines().join(": "),
-        };
+        let text = reason.line();
         let rejected = Rejected {
             file: &row.place.input,
             row: row.place.row,
@@ -129,9 +192,23 @@ impl Rejections {
         writeln!(file, "{line}").context("the file of --errors cannot be written")
     }
 
+    /// Says how many rows were rejected lately, if it is time to say so.
+    pub(super) fn tick(&mut self, progress: &Progress) {
+        if let Some(count) = self.told.due() {
+            progress.say(&count);
+        }
+    }
+
+    /// Says what has not been said of rejected rows.
+    pub(super) fn conclude(&mut self, progress: &Progress) {
+        if let Some(count) = self.told.count() {
+            progress.say(&count);
+        }
+    }
+
     /// Brings everything to the disk; what comes back is the length of the file.
     pub(super) fn cut(&mut self) -> anyhow::Result<u64> {
-        let Some(file) = &mut self.0 else {
+        let Some(file) = &mut self.file else {
             return Ok(0);
         };
         let mut cut = || -> io::Result<u64> {
