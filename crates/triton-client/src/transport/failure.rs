@@ -40,6 +40,17 @@ fn connection_failure(context: &Context<'_>, error: &reqwest::Error) -> Error {
                        certificates?";
         return context.error(ErrorKind::Connect, message);
     }
+    let closed = [
+        io::ErrorKind::UnexpectedEof,
+        io::ErrorKind::ConnectionReset,
+        io::ErrorKind::BrokenPipe,
+    ];
+    let is_tls = context.endpoint.url().scheme() == "https";
+    if is_tls && io_kinds(error).any(|kind| closed.contains(&kind)) {
+        let message = "the connection was closed before TLS was agreed on; does the port speak plain \
+                       HTTP, so that http:// is right?";
+        return context.error(ErrorKind::Connect, message).transient(true);
+    }
     let message = match error.is_timeout() {
         true => "no connection could be made in time; is the server reachable there?",
         false => "no connection could be made; is the server running there?",

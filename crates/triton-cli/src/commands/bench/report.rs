@@ -102,10 +102,13 @@ impl Report {
         recorder.arrived() as f64 / recorder.time().as_secs_f64().max(f64::EPSILON)
     }
 
-    /// Requests that ended in a second, answered or not.
-    fn ended_rate(&self) -> f64 {
+    /// Whether so many requests a second did not end, answered or not, as fast as they were due.
+    fn is_behind(&self, rate: f64) -> bool {
+        // The last ones were in flight when the time was over.
+        const IN_FLIGHT: u64 = 2;
         let recorder = &self.measured.recorder;
-        recorder.ended() as f64 / recorder.time().as_secs_f64().max(f64::EPSILON)
+        let due = rate * recorder.time().as_secs_f64();
+        ((recorder.ended() + IN_FLIGHT) as f64) < 0.98 * due
     }
 
     /// How many requests failed in each way, the commonest first.
@@ -183,7 +186,7 @@ impl Report {
             ));
         }
         if let Some(rate) = self.mode.rate
-            && self.ended_rate() < 0.98 * rate
+            && self.is_behind(rate)
         {
             remarks.push(format!(
                 "the server did not keep up with {rate} requests a second, so that latencies grow \
@@ -192,7 +195,9 @@ impl Report {
         }
         let late = Duration::from_nanos(recorder.delay.value_at_quantile(0.5));
         let typical = Duration::from_nanos(recorder.latency.value_at_quantile(0.5));
-        if self.mode.rate.is_some() && late > typical / 4 {
+        // Of refusals that come at once nothing is typical.
+        let answered = !recorder.latency.is_empty();
+        if self.mode.rate.is_some() && answered && late > typical / 4 {
             remarks.push(format!(
                 "half of the requests were sent {} or more after they were due: this machine, or \
                  the limit of {} at once, holds them back",
