@@ -15,6 +15,7 @@ mod serve;
 mod server;
 mod signals;
 mod table;
+mod text_encoding;
 
 use std::process::ExitCode;
 

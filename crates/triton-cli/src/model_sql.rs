@@ -15,6 +15,12 @@ use triton_options::OptionMap;
 /// The value of the option `provider` that names this project.
 const PROVIDER: &str = "triton";
 
+/// The length of a VARCHAR or VARBINARY that has none.
+const UNLIMITED: &str = "2147483647";
+
+/// What Flink prints in place of a secret.
+const HIDDEN: &str = "******";
+
 /// A model as its statement defines it.
 #[derive(Debug, PartialEq)]
 pub(crate) struct ModelDefinition {
@@ -116,9 +122,7 @@ impl Parser {
         loop {
             let name = self.identifier("a column's name")?;
             let data_type = self.data_type()?;
-            if self.optional_keyword("NOT") {
-                self.keyword("NULL")?;
-            }
+            self.nullability()?;
             if self.optional_keyword("COMMENT") {
                 self.string("the comment")?;
             }
@@ -146,14 +150,24 @@ impl Parser {
             "INT" | "INTEGER" => DataType::Integer,
             "BIGINT" => DataType::BigInt,
             "FLOAT16" => DataType::Float16,
-            "FLOAT" => DataType::Float,
+            "FLOAT" | "REAL" => DataType::Float,
             "DOUBLE" => DataType::Double,
             "STRING" => DataType::String,
             "BYTES" => DataType::Bytes,
+            // What Flink prints for the two types above.
+            "VARCHAR" | "VARBINARY" => {
+                self.position += 1;
+                self.unlimited_length(&name)?;
+                return Ok(match name.as_str() {
+                    "VARCHAR" => DataType::String,
+                    _ => DataType::Bytes,
+                });
+            }
             "ARRAY" => {
                 self.position += 1;
                 self.expect(&Token::Lt)?;
                 let element = self.data_type()?;
+                self.nullability()?;
                 self.closing_angle()?;
                 return Ok(DataType::Array(Box::new(element)));
             }
@@ -172,6 +186,33 @@ impl Parser {
             return Ok(unsigned);
         }
         Ok(data_type)
+    }
+
+    /// The length of a text, which must be the one that stands for any.
+    fn unlimited_length(&mut self, name: &str) -> Result<(), SqlError> {
+        let location = self.location();
+        let is_unlimited = self.optional(&Token::LParen)
+            && self.optional(&Token::Number(UNLIMITED.to_owned(), false))
+            && self.optional(&Token::RParen);
+        if is_unlimited {
+            return Ok(());
+        }
+        let message = format!(
+            "{name} needs the length {UNLIMITED}, as Flink prints STRING and BYTES: texts are not \
+             cut to another one, so write STRING or BYTES"
+        );
+        Err(SqlError::new(location, message))
+    }
+
+    /// `NULL` or `NOT NULL`; a NULL is refused where the model takes none, whatever stands here.
+    fn nullability(&mut self) -> Result<(), SqlError> {
+        match self.optional_keyword("NOT") {
+            true => self.keyword("NULL"),
+            false => {
+                self.optional_keyword("NULL");
+                Ok(())
+            }
+        }
     }
 
     /// A `>`, which may be half of a `>>`.
@@ -200,6 +241,13 @@ impl Parser {
             self.expect(&Token::Eq)?;
             let value_location = self.location();
             let value = self.string("the option's value")?;
+            if value == HIDDEN {
+                let message = format!(
+                    "option '{key}' is '{HIDDEN}', as Flink hides secrets in what it prints: write \
+                     the secret, or take the option out and set it elsewhere"
+                );
+                return Err(SqlError::new(value_location, message));
+            }
             let repeated = if key == "provider" {
                 provider.replace((value, value_location)).is_some()
             } else {
@@ -386,6 +434,35 @@ mod tests {
             let array = DataType::Array(Box::new(data_type.clone()));
             assert_eq!(schema.outputs[0].data_type, array);
         }
+    }
+
+    #[test]
+    fn what_flink_prints_of_a_model_is_read() {
+        let sql = "CREATE TEMPORARY MODEL `default_catalog`.`default_database`.`st``x`
+            INPUT (`a` VARCHAR(2147483647) NOT NULL COMMENT 'it''s', `b` REAL NULL,
+                   `c` ARRAY<ARRAY<INTEGER NOT NULL> NOT NULL>)
+            OUTPUT (`d` VARBINARY(2147483647), `e` ARRAY<VARCHAR(2147483647)>)
+            COMMENT 'a model' /* of
+            mine */
+            WITH ('provider' = 'triton')";
+        let schema = parse(sql).unwrap().schema;
+        let array = |element| DataType::Array(Box::new(element));
+        let columns = [
+            ("a", DataType::String),
+            ("b", DataType::Float),
+            ("c", array(array(DataType::Integer))),
+        ];
+        assert_eq!(
+            schema.inputs,
+            columns.map(|(name, data_type)| Column::new(name, data_type))
+        );
+        let columns = [("d", DataType::Bytes), ("e", array(DataType::String))];
+        assert_eq!(
+            schema.outputs,
+            columns.map(|(name, data_type)| Column::new(name, data_type))
+        );
+        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x VARCHAR(10))"), @"line 1, column 32: VARCHAR needs the length 2147483647, as Flink prints STRING and BYTES: texts are not cut to another one, so write STRING or BYTES");
+        insta::assert_snapshot!(message(&SEED.replace("'flink-job-123'", "'******'")), @"line 9, column 27: option 'sequence-id' is '******', as Flink hides secrets in what it prints: write the secret, or take the option out and set it elsewhere");
     }
 
     fn message(sql: &str) -> String {

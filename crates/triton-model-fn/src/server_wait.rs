@@ -24,6 +24,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// How long one such question may take.
 const LONGEST_QUESTION: Duration = Duration::from_secs(5);
 
+/// The least time between two warnings that the server is away.
+const WARNING_PAUSE: Duration = Duration::from_secs(10);
+
 /// The patience of the functions of one run with their server, and what they know of it.
 ///
 /// Clones are one and the same: hand a clone to each function of the run, with
@@ -60,6 +63,8 @@ struct State {
     /// How often the server was found to be away since it last answered.
     times: u32,
     last_found_away: Option<Instant>,
+    /// When the log last spoke of it: answers that were on their way end it for a moment.
+    warned: Option<Instant>,
     gave_up: bool,
 }
 
@@ -206,8 +211,14 @@ impl ServerWait {
                 since: now,
                 reason: reason.clone(),
             });
-            drop(state);
-            warn!(%model, reason, "the server is away: waiting for it");
+            let is_new = state
+                .warned
+                .is_none_or(|warned| now.duration_since(warned) >= WARNING_PAUSE);
+            if is_new {
+                state.warned = Some(now);
+                drop(state);
+                warn!(%model, reason, "the server is away: waiting for it");
+            }
         }
     }
 

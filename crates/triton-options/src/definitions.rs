@@ -194,10 +194,10 @@ define_options! {
     Advanced SEQUENCE_RECOVERY = "sequence-recovery" as sequence_recovery: SequenceRecovery, default "fail", in predict "replay";
 
     /// The most rows of a sequence that are kept for a replay.
-    Advanced SEQUENCE_REPLAY_LIMIT = "sequence-replay-limit" as sequence_replay_limit: NonZeroU32, default "1000";
+    Advanced SEQUENCE_REPLAY_LIMIT = "sequence-replay-limit" as sequence_replay_limit: NonZeroU32, default "1000", in predict "100000";
 
     /// The most bytes of tensors of a sequence that are kept for a replay.
-    Advanced SEQUENCE_REPLAY_MAX_BYTES = "sequence-replay-max-bytes" as sequence_replay_max_bytes: NonZeroU32, default "1048576";
+    Advanced SEQUENCE_REPLAY_MAX_BYTES = "sequence-replay-max-bytes" as sequence_replay_max_bytes: NonZeroU32, default "1048576", in predict "8388608";
 
     /// What is done with a sequence that would have to be replayed and has more rows or bytes than
     /// are kept: `fail` or `restart`, as `sequence-recovery` describes them.

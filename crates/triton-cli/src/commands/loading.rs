@@ -82,7 +82,7 @@ Examples:
 pub(crate) fn load(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
     let mut model = LoadModel::new();
     if let Some(path) = &arguments.model_config {
-        let text = fs_err::read_to_string(path).map_err(Failure::usage)?;
+        let text = crate::text_encoding::read_file(path).map_err(Failure::usage)?;
         let config = serde_json::from_str(&text)
             .with_context(|| format!("{} is no JSON document", path.display()))?;
         model = model.config(&config);

@@ -8,10 +8,11 @@ use toml::{Spanned, Value};
 
 use super::Origin;
 use crate::failure::Failure;
+use crate::text_encoding;
 
 /// The options in a file.
 pub(super) fn read(path: &Path) -> Result<Vec<(String, String, Origin)>, Failure> {
-    let text = fs_err::read_to_string(path).map_err(Failure::usage)?;
+    let text = text_encoding::read_file(path).map_err(Failure::usage)?;
     let at = |offset: usize| {
         let line = text[..offset].matches('\n').count() as u64 + 1;
         Origin::File {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use triton_options::{
     CATALOG, ConfigOption, MODEL_NAME, OptionError, OptionMap, SEQUENCE_KEY, SEQUENCE_RECOVERY,
-    TritonOptions,
+    SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES, TritonOptions,
 };
 
 pub(crate) use self::origin::Origin;
@@ -109,11 +109,21 @@ impl LayeredOptions {
 
     /// Sets what the catalog has as defaults for `triton predict`, where no layer says otherwise.
     ///
-    /// What is about sequences of keys is left out where there are none.
+    /// What would have no effect, and be warned of, is left out.
     pub(crate) fn set_predict_defaults(&mut self) {
         let has_keys = self.is_set(SEQUENCE_KEY.key());
         for definition in CATALOG {
-            let applies = has_keys || definition.key != SEQUENCE_RECOVERY.key();
+            let applies = match definition.key {
+                key if key == SEQUENCE_RECOVERY.key() => has_keys,
+                key if key == SEQUENCE_REPLAY_LIMIT.key()
+                    || key == SEQUENCE_REPLAY_MAX_BYTES.key() =>
+                {
+                    // It comes before them in the catalog.
+                    let recovery = self.get(&SEQUENCE_RECOVERY);
+                    recovery.is_some_and(|recovery| recovery.trim().eq_ignore_ascii_case("replay"))
+                }
+                _ => true,
+            };
             if let Some(value) = definition.in_predict.filter(|_| applies) {
                 self.set_below(definition.key, value, Origin::PredictDefault);
             }

@@ -7,6 +7,7 @@ use triton_options::CATALOG;
 
 use super::Origin;
 use crate::failure::Failure;
+use crate::text_encoding;
 
 /// The value itself: where a secret option's value is `@FILE`, what that file holds.
 ///
@@ -28,7 +29,7 @@ pub(super) fn follow(
         )));
     }
     let file = relative_to.unwrap_or(Path::new("")).join(file);
-    let text = fs_err::read_to_string(&file)
+    let text = text_encoding::read_file(&file)
         .with_context(|| format!("option '{key}' from {origin} cannot be read from its file"))?;
     let by = Box::new(origin);
     // Editors end a file with a line break, which is no part of the value.

@@ -1,5 +1,6 @@
 //! The arguments of `triton predict`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,17 +73,33 @@ pub(crate) struct FileArguments {
     #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
     pub(crate) input_format: Option<Format>,
 
-    /// The format of the output: csv, ndjson, parquet, arrow or arrow-stream.
+    /// The format of the output: csv, tsv, ndjson, parquet, arrow or arrow-stream.
     ///
     /// Without it the name of the output tells, then the format of the first input; on standard
     /// output Parquet and Arrow are only written if they are asked for.
     #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
     pub(crate) output_format: Option<Format>,
 
+    /// What separates the cells of CSV, in and out: a character such as ';', or tab.
+    ///
+    /// Without it that is a comma, and a tab in files named .tsv. An output that is named .tsv has
+    /// tabs all the same.
+    #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
+    pub(crate) delimiter: Option<u8>,
+
+    /// The most bytes of a cell of CSV; a row with a longer one is rejected.
+    ///
+    /// So a quote that is never closed ends after as many bytes, and the rows behind it are read.
+    #[arg(long, value_name = "BYTES", default_value_t = LONGEST_CELL)]
+    pub(crate) max_field_bytes: NonZeroUsize,
+
     /// Add a column `sequence_id` with the sequence ID that each row took.
     #[arg(long)]
     pub(crate) with_sequence_id: bool,
 }
+
+/// Large enough for the pixels of an image in text.
+const LONGEST_CELL: NonZeroUsize = NonZeroUsize::new(16 * 1024 * 1024).expect("it is not zero");
 
 /// How fast rows go.
 #[derive(Debug, Args)]
@@ -234,6 +251,15 @@ fn column_and_tensor(text: &str) -> Result<(String, String), String> {
             Ok((column.to_owned(), tensor.to_owned()))
         }
         _ => Err("expected COLUMN=TENSOR, for example reading=INPUT__0".to_owned()),
+    }
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        _ if text == "tab" || text == "\\t" => Ok(b'\t'),
+        [b'"' | b'\r' | b'\n'] => Err("quotes and line ends mean something else in CSV".to_owned()),
+        [byte] if byte.is_ascii() => Ok(*byte),
+        _ => Err("expected one ASCII character, for example ';' or '|', or tab".to_owned()),
     }
 }
 

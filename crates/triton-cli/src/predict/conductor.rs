@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::output::is_reader_gone;
 use crate::progress::{Moment, Progress};
 use crate::signals::{Signal, Signals};
-use crate::table::{Row, WriteError};
+use crate::table::{Row, Unusable, WriteError};
 
 /// The time between two looks at the clock, the bar and the output.
 const TICK: Duration = Duration::from_millis(200);
@@ -48,20 +48,23 @@ const RESERVED_IDS: u64 = 1 << 20;
 pub(super) enum Ending {
     /// Every row of every input was read.
     Complete,
-    /// A signal said so.
-    Interrupted(Signal),
+    /// A signal said so. Rows that could not be finished then are given up: without checkpoints
+    /// they are rejected, with them they come up again after the last one.
+    Interrupted { signal: Signal, given_up: bool },
     /// Rows failed, and that is the end by an argument; `row` is one that is to be named.
     Failed { row: Option<String>, rule: String },
     /// Nobody reads the output any more.
     ReaderGone,
-    /// A signal said so, and rows that cannot be finished now come up again after the last
-    /// checkpoint.
-    Abandoned(Signal),
 }
 
 impl Ending {
     pub(super) fn is_complete(&self) -> bool {
         matches!(self, Self::Complete)
+    }
+
+    /// Whether calls may still be waiting for the server, and are not to be waited for.
+    pub(super) fn gave_up(&self) -> bool {
+        matches!(self, Self::Interrupted { given_up: true, .. })
     }
 }
 
@@ -188,7 +191,7 @@ impl<'a> Conductor<'a> {
             tokio::select! {
                 biased;
                 signal = signals.first(), if self.ending.is_none() => {
-                    self.ending = Some(Ending::Interrupted(signal));
+                    self.ending = Some(Ending::Interrupted { signal, given_up: false });
                 }
                 Some(done) = self.tasks.join_next() => {
                     self.done(done)?;
@@ -267,9 +270,9 @@ impl<'a> Conductor<'a> {
     fn begin(&mut self, number: u64, row: Box<Row>) {
         let values = match &row.values {
             Ok(values) => values,
-            Err(fault) => {
-                let result = Err(Reason::Fault(fault.clone()));
-                self.order.done(number, Done { row, result });
+            Err(unusable) => {
+                let unusable = unusable.clone();
+                self.pass_over(number, row, unusable);
                 return;
             }
         };
@@ -291,6 +294,26 @@ impl<'a> Conductor<'a> {
                 // Whoever could say so is gone only together with this task.
                 Ok(_) = given_up.wait_for(|given_up| *given_up) => Err(Reason::GivenUp),
             };
+            (number, begun.elapsed(), Done { row, result })
+        });
+    }
+
+    /// Rejects a row that cannot be used; its sequence learns of it, which may end with it.
+    fn pass_over(&mut self, number: u64, row: Box<Row>, unusable: Unusable) {
+        let result = Err(Reason::Fault(unusable.fault));
+        let readable = unusable.readable.filter(|_| self.subtasks.has_keys());
+        let Some(values) = readable else {
+            self.order.done(number, Done { row, result });
+            return;
+        };
+        let told = self.subtasks.submit_unusable(&values);
+        let mut given_up = self.given_up.subscribe();
+        let begun = Instant::now();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = told => {}
+                _ = given_up.wait_for(|given_up| *given_up) => {}
+            }
             (number, begun.elapsed(), Done { row, result })
         });
     }
@@ -335,18 +358,18 @@ impl<'a> Conductor<'a> {
             can_read: self.can_read(),
             exhausted: self.exhausted,
         };
-        let is_stalled = self.subtasks.has_keys() && self.stall.is_stalled(&waiting);
+        let places = self.subtasks.places();
+        let is_stalled = self.subtasks.has_keys() && self.stall.is_stalled(&waiting, places);
         if !is_stalled || self.ending.is_some() {
             return Ok(is_stalled);
         }
-        let places = self.subtasks.places();
         if self.stall.will_pass(&waiting, places) {
             return Ok(false);
         }
         let open = self.subtasks.open_sequences();
         Err(Failure::usage(anyhow!(
             "no row can go on: {open} sequences are open, which is all that the model keeps, and \
-             the {} rows that were read ahead belong to other keys; {}",
+             the {} rows that were read ahead belong to other keys: {}",
             waiting.rows,
             super::stall::ADVICE
         )))
@@ -355,17 +378,20 @@ impl<'a> Conductor<'a> {
     /// Ends what was told to end and waits for what may never come: a server that is away, or
     /// sequences whose rows are not read any more.
     fn end_waiting(&mut self, stalled: bool) -> Option<Ending> {
-        let Some(Ending::Interrupted(signal)) = self.ending else {
+        let away = self.server_is_away();
+        let Some(Ending::Interrupted { signal, given_up }) = &mut self.ending else {
             return None;
         };
-        if self.tasks.is_empty() || !(stalled || self.server_is_away()) {
+        if self.tasks.is_empty() || !(stalled || away) {
             return None;
         }
-        if self.checkpoints.is_some() {
-            return Some(Ending::Abandoned(signal));
-        }
+        *given_up = true;
+        let signal = *signal;
         self.given_up.send_replace(true);
-        None
+        self.checkpoints.is_some().then_some(Ending::Interrupted {
+            signal,
+            given_up: true,
+        })
     }
 
     /// Writes every row whose turn it is.
@@ -479,8 +505,8 @@ impl<'a> Conductor<'a> {
         match &ending {
             // The last checkpoint stands, so that the failed row comes up again.
             Ending::Failed { .. } if self.checkpoints.is_some() => {}
-            Ending::Interrupted(_) if self.checkpoints.is_some() => self.cut(false)?,
-            Ending::Complete | Ending::Failed { .. } | Ending::Interrupted(_) => {
+            Ending::Interrupted { .. } if self.checkpoints.is_some() => self.cut(false)?,
+            Ending::Complete | Ending::Failed { .. } | Ending::Interrupted { .. } => {
                 if let Err(error) = self.outputs.finish() {
                     // The last of the output may be written only now.
                     self.output_failed(not_written(error))?;
@@ -490,7 +516,7 @@ impl<'a> Conductor<'a> {
                     self.cut(true)?;
                 }
             }
-            Ending::ReaderGone | Ending::Abandoned(_) => return Ok(ending),
+            Ending::ReaderGone => return Ok(ending),
         }
         self.rejections.cut()?;
         let written = self.counts.check(self.outputs.written);

@@ -100,6 +100,12 @@ pub(super) fn of_run<'a>(
         "--input-format".to_owned(),
         format!("{:?}", files.input_format),
     );
+    // These decide on what is a row, or on how one is written.
+    set("--delimiter".to_owned(), format!("{:?}", files.delimiter));
+    set(
+        "--max-field-bytes".to_owned(),
+        files.max_field_bytes.to_string(),
+    );
     Ok(run)
 }
 

@@ -43,7 +43,7 @@ use crate::failure::Failure;
 use crate::progress::{Expected, Progress, say, say_as_is};
 use crate::server::start_embedded;
 use crate::signals::Signals;
-use crate::table::{Added, Input, TableReader, Wanted};
+use crate::table::{self, Added, Input, TableReader, TextSettings, Wanted};
 
 /// Runs the command.
 pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
@@ -60,6 +60,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     // The embedded server lives until the run is over.
     let embedded = start_embedded(&mut options)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
+    let is_undeclared = definition.is_none();
     let mut schema = match definition {
         Some(definition) => definition.schema,
         None => runtime.block_on(model::look_up(&mut options, arguments.reports.quiet))?,
@@ -69,7 +70,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let rows_in_flight = rows_in_flight(&options, arguments.run.parallelism)?;
     let model_inputs = schema.inputs.len();
     model::add_sequence_columns(&mut schema, &options);
-    let job = Job::prepare(arguments, inputs, &schema, model_inputs)?;
+    let job = Job::prepare(arguments, inputs, &mut schema, model_inputs, is_undeclared)?;
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {
             let identity = job.identity(arguments, &options, &schema)?;
@@ -109,7 +110,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
         );
         let (ending, code) = ran.await?;
         // What a run was told to give up is not waited for.
-        if !matches!(ending, Ending::Abandoned(_)) {
+        if !ending.gave_up() {
             subtasks.close().await?;
         }
         Ok(code)
@@ -173,11 +174,16 @@ impl Job {
     fn prepare(
         arguments: &PredictArguments,
         names: &[String],
-        schema: &Schema,
+        schema: &mut Schema,
         model_inputs: usize,
+        is_undeclared: bool,
     ) -> Result<Self, Failure> {
         let bytes_read = Arc::new(AtomicU64::new(0));
-        let inputs = Input::find(names, arguments.files_options.input_format)?;
+        let text = TextSettings {
+            delimiter: arguments.files_options.delimiter,
+            longest_cell: arguments.files_options.max_field_bytes.get(),
+        };
+        let inputs = Input::find(names, arguments.files_options.input_format, text)?;
         let looked = inputs.iter().map(|input| input.look(&bytes_read));
         // Each is opened again when its turn comes, except what can be read only once.
         let mut piped = None;
@@ -192,14 +198,16 @@ impl Job {
         let plan = Plan::new(&arguments.files_options, &inputs, &formats)?;
         let with_sequence_id = arguments.files_options.with_sequence_id;
         let added = Added::new(&schema.outputs, with_sequence_id);
-        let columns: Arc<[_]> = schema.inputs.clone().into();
+        let mut columns: Arc<[_]> = schema.inputs.clone().into();
         let mut first = None;
         let mut standard_input = None;
         let mut wanted_inputs = Vec::new();
         for (index, input) in inputs.into_iter().enumerate() {
-            let wanted = Wanted {
+            let mut wanted = Wanted {
                 inputs: Arc::clone(&columns),
                 model_inputs,
+                // The first input decides for all.
+                is_undeclared: is_undeclared && index == 0,
                 form: plan.form(index)?,
             };
             let looked = match piped.take_if(|_| input.path.is_none()) {
@@ -207,10 +215,20 @@ impl Job {
                 None => input.look(&bytes_read)?,
             };
             let reader = looked.open(&wanted)?;
+            if let Some(decided) = reader.decided() {
+                columns = Arc::clone(decided);
+                wanted.inputs = Arc::clone(decided);
+            }
+            wanted.is_undeclared = false;
             let layout = reader.layout();
             added
                 .check(layout)
                 .map_err(|error| input.unusable(&error))?;
+            let destinations = plan.destinations();
+            if let Some(destination) = destinations.get(if plan.is_one() { 0 } else { index }) {
+                let checked = table::check_types(destination.format, layout);
+                checked.map_err(|error| input.unusable(&error))?;
+            }
             let first = first.get_or_insert_with(|| Arc::clone(layout));
             if plan.is_one() {
                 layout.check_beside(first, wanted.form).map_err(|reason| {
@@ -225,6 +243,7 @@ impl Job {
             }
             wanted_inputs.push((input, wanted));
         }
+        schema.inputs = columns.to_vec();
         bytes_read.store(0, std::sync::atomic::Ordering::Relaxed);
         Ok(Self {
             inputs: wanted_inputs,
@@ -263,9 +282,9 @@ impl Job {
                     count => format!(" in subtask {} of {count}", most.subtask),
                 };
                 return Err(Failure::usage(anyhow!(
-                    "up to {} keys{of_subtask} have rows before and behind each other's, and the \
-                     model keeps {limit} sequences there at once, so rows would wait for each \
-                     other for ever; {}",
+                    "up to {} keys are open at once{of_subtask} (past their first row and before \
+                     their last), but only {limit} sequences can be, so rows would wait for each \
+                     other for ever: {}",
                     most.keys,
                     stall::ADVICE
                 )));
@@ -362,7 +381,7 @@ impl Job {
             subtasks: arguments.run.parallelism,
             open_sequences: conductor.subtasks.open_sequences(),
             latencies: conductor.latencies,
-            interrupted: matches!(ran, Ok(Ending::Interrupted(_) | Ending::Abandoned(_))),
+            interrupted: matches!(ran, Ok(Ending::Interrupted { .. })),
         };
         progress.finish();
         drop(events);
@@ -437,17 +456,14 @@ fn conclude(
         None => say(&summary.to_string()),
     }
     Ok(match ending {
-        Ending::Interrupted(signal) => {
-            say(match arguments.checkpoints.checkpoint {
-                Some(_) => "interrupted; the same command goes on from here",
-                None => {
+        Ending::Interrupted { signal, given_up } => {
+            say(match (&arguments.checkpoints.checkpoint, given_up) {
+                (Some(_), false) => "interrupted; the same command goes on from here",
+                (Some(_), true) => "interrupted; the same command goes on from the last checkpoint",
+                (None, _) => {
                     "interrupted; with --checkpoint DIR, the same command could go on from here"
                 }
             });
-            signal.exit().into()
-        }
-        Ending::Abandoned(signal) => {
-            say("interrupted; the same command goes on from the last checkpoint");
             signal.exit().into()
         }
         Ending::Failed { rule, .. } => {

@@ -17,13 +17,14 @@ use crate::config::{LayeredOptions, Origin};
 use crate::failure::Failure;
 use crate::model_sql::{self, ModelDefinition};
 use crate::progress::say;
+use crate::text_encoding;
 
 /// What a row gets by `--on-error default` where no default is set.
 const NULL_DEFAULT: &str = "null";
 
 /// Reads MODEL.sql.
 pub(super) fn read_definition(path: &Path) -> Result<ModelDefinition, Failure> {
-    let sql = fs_err::read_to_string(path).map_err(Failure::usage)?;
+    let sql = text_encoding::read_file(path).map_err(Failure::usage)?;
     model_sql::parse(&sql).map_err(|error| Failure::usage(anyhow!("{}: {error}", path.display())))
 }
 

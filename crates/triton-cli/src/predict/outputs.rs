@@ -37,11 +37,13 @@ impl Plan {
                 // Nobody wants to see the bytes of a binary format who has not asked for them.
                 format: asked.unwrap_or(match first {
                     Format::Csv => Format::Csv,
+                    Format::Tsv => Format::Tsv,
                     _ => Format::Ndjson,
                 }),
                 compression: None,
+                delimiter: delimiter(arguments, None),
             })),
-            Some(folder) if is_folder(folder) => Self::each(folder, asked, inputs, formats),
+            Some(folder) if is_folder(folder) => Self::each(folder, arguments, inputs, formats),
             Some(path) => {
                 let (named, compression) = Format::of_path(path);
                 let format = asked.or(named).unwrap_or(first);
@@ -56,6 +58,7 @@ impl Plan {
                     path: Some(path.clone()),
                     format,
                     compression,
+                    delimiter: delimiter(arguments, named),
                 }))
             }
         }
@@ -63,14 +66,14 @@ impl Plan {
 
     fn each(
         folder: &Path,
-        asked: Option<Format>,
+        arguments: &FileArguments,
         inputs: &[Input],
         formats: &[(Format, Option<table::Compression>)],
     ) -> anyhow::Result<Self> {
         let mut taken: BTreeMap<PathBuf, &str> = BTreeMap::new();
         let mut destinations = Vec::new();
         for (input, (format, compression)) in inputs.iter().zip(formats) {
-            let format = asked.unwrap_or(*format);
+            let format = arguments.output_format.unwrap_or(*format);
             let compression = compression.filter(|_| format.can_be_continued());
             let mut name = input.stem();
             name.push('.');
@@ -92,6 +95,7 @@ impl Plan {
                 path: Some(path),
                 format,
                 compression,
+                delimiter: delimiter(arguments, None),
             });
         }
         fs_err::create_dir_all(folder)?;
@@ -128,6 +132,12 @@ impl Plan {
             )
         })
     }
+}
+
+/// What `--delimiter` says, unless the output is to be TSV by its name or `--output-format`.
+fn delimiter(arguments: &FileArguments, named: Option<Format>) -> Option<u8> {
+    let told = arguments.output_format.or(named);
+    arguments.delimiter.filter(|_| told != Some(Format::Tsv))
 }
 
 fn is_folder(path: &Path) -> bool {

@@ -6,8 +6,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use triton_model_fn::SequencePlaces;
 
-/// How long nothing may move before rows count as stalled; a call is noticed at once.
+/// How long nothing may move before rows count as stalled, at most.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often that must be seen: after the process was held up, a look alone says nothing.
+const LOOKS: u32 = 3;
 
 /// How long the last sequences may take to idle out on the server, once all rows were read.
 const LONGEST_IDLING: Duration = Duration::from_secs(30);
@@ -32,21 +35,38 @@ pub(super) struct Waiting {
 
 /// Since when nothing has moved.
 #[derive(Debug, Default)]
-pub(super) struct Stall(Option<(Instant, u64)>);
+pub(super) struct Stall(Option<Still>);
+
+#[derive(Debug)]
+struct Still {
+    since: Instant,
+    answered: u64,
+    looks: u32,
+}
 
 impl Stall {
-    /// Whether nothing has moved for a while, and nothing is being waited for that moves by itself.
-    pub(super) fn is_stalled(&mut self, waiting: &Waiting) -> bool {
+    /// Looks whether nothing has moved for a while, and nothing is waited for that moves by itself.
+    ///
+    /// It is noticed before the server drops the first sequence, whose key may have further rows.
+    pub(super) fn is_stalled(&mut self, waiting: &Waiting, places: Option<SequencePlaces>) -> bool {
         let still = waiting.rows > 0 && waiting.calls == 0 && !waiting.can_read;
-        let same = self.0.filter(|(_, answered)| *answered == waiting.answered);
+        let same = self.0.take().filter(|_| still);
         if !still {
-            self.0 = None;
             return false;
         }
-        let (since, _) = *self
-            .0
-            .insert(same.unwrap_or((Instant::now(), waiting.answered)));
-        since.elapsed() >= PATIENCE
+        let mut same = same
+            .filter(|same| same.answered == waiting.answered)
+            .unwrap_or(Still {
+                since: Instant::now(),
+                answered: waiting.answered,
+                looks: 0,
+            });
+        same.looks += 1;
+        let idle = places.and_then(|places| places.server_idle);
+        let patience = idle.map_or(PATIENCE, |idle| PATIENCE.min(idle / 2));
+        let stalled = same.looks >= LOOKS && same.since.elapsed() >= patience;
+        self.0 = Some(same);
+        stalled
     }
 
     /// Whether it is worth waiting until the server drops sequences that have no more rows: no
@@ -77,13 +97,19 @@ mod tests {
         exhausted: false,
     };
 
+    /// What so many looks, 200 ms apart, come to.
+    async fn looks(stall: &mut Stall, waiting: Waiting, looks: u32) -> bool {
+        let mut stalled = false;
+        for _ in 0..looks {
+            stalled = stall.is_stalled(&waiting, None);
+            tokio::time::advance(Duration::from_millis(200)).await;
+        }
+        stalled
+    }
+
     #[tokio::test(start_paused = true)]
     async fn rows_are_stalled_once_nothing_has_moved_for_a_while() {
         let mut stall = Stall::default();
-        let mut after_two_seconds = |stall: &mut Stall, waiting: Waiting| {
-            let before = stall.is_stalled(&waiting);
-            assert!(!before);
-        };
         for moving in [
             Waiting {
                 calls: 1,
@@ -95,18 +121,23 @@ mod tests {
             },
             Waiting { rows: 0, ..WAITING },
         ] {
-            after_two_seconds(&mut stall, moving);
-            tokio::time::advance(PATIENCE).await;
-            assert!(!stall.is_stalled(&moving), "{moving:?}");
+            assert!(!looks(&mut stall, moving, 50).await, "{moving:?}");
         }
-        after_two_seconds(&mut stall, WAITING);
-        tokio::time::advance(PATIENCE).await;
+        assert!(!looks(&mut stall, WAITING, 10).await);
         let answered = Waiting {
             answered: 8,
             ..WAITING
         };
-        assert!(!stall.is_stalled(&answered));
-        tokio::time::advance(PATIENCE).await;
-        assert!(stall.is_stalled(&answered));
+        assert!(!looks(&mut stall, answered, 10).await);
+        assert!(looks(&mut stall, answered, 1).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_was_held_up_looks_again() {
+        let mut stall = Stall::default();
+        assert!(!stall.is_stalled(&WAITING, None));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(!stall.is_stalled(&WAITING, None));
+        assert!(stall.is_stalled(&WAITING, None));
     }
 }

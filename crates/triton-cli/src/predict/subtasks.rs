@@ -78,6 +78,14 @@ impl Subtasks {
         }
     }
 
+    /// Tells the sequence of its key of a row that cannot be used: it may be the last one.
+    pub(super) fn submit_unusable(
+        &self,
+        values: &[Value],
+    ) -> impl Future<Output = ()> + Send + use<> {
+        self.functions[self.subtask_of(values)].submit_unusable(values)
+    }
+
     /// The subtask that the rows of a key go to: the same one in every run of as many.
     pub(super) fn subtask_of(&self, values: &[Value]) -> usize {
         let key = self.functions[0].sequence_key(values).unwrap_or_default();

@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use half::f16;
-use serde_json::Value as Json;
 use triton_model_fn::{DataType, Value};
+
+use super::{json_text, widening};
 
 /// Reads a cell; the error says what was expected and what is there.
 ///
@@ -34,9 +35,7 @@ pub(super) fn parse(data_type: &DataType, text: &str) -> Result<Value, String> {
         DataType::Float16 => float(trimmed, exceeds_float16).map(Value::Float16),
         DataType::Float => float(trimmed, f32::is_infinite).map(Value::Float),
         DataType::Double => float(trimmed, f64::is_infinite).map(Value::Double),
-        DataType::Array(_) => serde_json::from_str(trimmed)
-            .ok()
-            .and_then(|json| from_json(data_type, &json)),
+        DataType::Array(_) => from_json(data_type, trimmed, Keep::Nearest),
         _ => None,
     };
     value.ok_or_else(|| unfit(data_type, trimmed))
@@ -44,10 +43,17 @@ pub(super) fn parse(data_type: &DataType, text: &str) -> Result<Value, String> {
 
 /// Reads the text of a JSON value.
 pub(super) fn parse_json(data_type: &DataType, text: &str) -> Result<Value, String> {
-    let value = serde_json::from_str(text)
-        .ok()
-        .and_then(|json| from_json(data_type, &json));
-    value.ok_or_else(|| unfit(data_type, text))
+    from_json(data_type, text, Keep::Nearest).ok_or_else(|| unfit(data_type, text))
+}
+
+/// What becomes of a number that the type has not.
+#[derive(Clone, Copy, PartialEq)]
+enum Keep {
+    /// The nearest one is taken, as decimal fractions are always read.
+    Nearest,
+    /// It is refused.
+    #[cfg(feature = "arrow")]
+    Exact,
 }
 
 fn unfit(data_type: &DataType, text: &str) -> String {
@@ -65,64 +71,49 @@ fn exceeds_float16(value: f32) -> bool {
     f16::from_f32(value).is_infinite()
 }
 
-fn from_json(data_type: &DataType, json: &Json) -> Option<Value> {
-    match (data_type, json) {
-        (_, Json::Null) => Some(Value::Null),
-        (DataType::Array(element), Json::Array(values)) => values
-            .iter()
-            .map(|value| from_json(element, value))
+/// Reads a value from its text: a number that was parsed before would have lost digits.
+fn from_json(data_type: &DataType, text: &str, keep: Keep) -> Option<Value> {
+    match (data_type, text.as_bytes().first()?) {
+        _ if text == "null" => Some(Value::Null),
+        (DataType::Array(element), b'[') => json_text::elements(text)?
+            .into_iter()
+            .map(|text| from_json(element, text, keep))
             .collect::<Option<_>>()
             .map(Value::Array),
-        (DataType::String, Json::String(text)) => Some(Value::String(text.clone())),
-        (DataType::Bytes, Json::String(text)) => parse(data_type, text).ok(),
-        (DataType::Boolean, Json::Bool(value)) => Some(Value::Boolean(*value)),
-        // The number's own text keeps every digit of a 64-bit integer.
+        (DataType::String, b'"') => json_text::string(text).map(Value::String),
+        (DataType::Bytes, b'"') => parse(data_type, &json_text::string(text)?).ok(),
+        (DataType::Boolean, _) if text == "true" => Some(Value::Boolean(true)),
+        (DataType::Boolean, _) if text == "false" => Some(Value::Boolean(false)),
         (DataType::Array(_) | DataType::String | DataType::Bytes | DataType::Boolean, _) => None,
-        (_, Json::Number(number)) => parse(data_type, &number.to_string()).ok(),
-        (DataType::Float16 | DataType::Float | DataType::Double, Json::String(text))
-            if matches!(text.as_str(), "NaN" | "Infinity" | "-Infinity") =>
-        {
+        (DataType::Float16 | DataType::Float | DataType::Double, b'"') => {
+            let text = json_text::string(text)?;
+            from_literal(data_type, &text)
+        }
+        (DataType::Float16 | DataType::Float | DataType::Double, b'N' | b'I') => {
+            from_literal(data_type, text)
+        }
+        (_, b'-' | b'0'..=b'9') if keep == Keep::Nearest || is_kept(data_type, text) => {
             parse(data_type, text).ok()
         }
         _ => None,
     }
 }
 
-/// The narrowest type that holds a JSON value, and whatever type was found before it.
-///
-/// Objects, and values that no one type holds, are `STRING`: their JSON text.
-pub(super) fn widened(known: Option<DataType>, json: &Json) -> Option<DataType> {
-    let found = match json {
-        Json::Null => return known,
-        Json::Bool(_) => DataType::Boolean,
-        Json::Number(number) if number.is_i64() => DataType::BigInt,
-        Json::Number(number) if number.is_u64() => DataType::UnsignedBigInt,
-        Json::Number(_) => DataType::Double,
-        Json::String(_) | Json::Object(_) => DataType::String,
-        Json::Array(values) => {
-            let element = match &known {
-                None => None,
-                Some(DataType::Array(element)) => Some((**element).clone()),
-                Some(_) => return Some(DataType::String),
-            };
-            let element = values.iter().fold(element, widened);
-            // An array in which nothing was found yet takes any type, and text takes all.
-            return element.map(|element| DataType::Array(Box::new(element)));
-        }
-    };
-    Some(match (known, found) {
-        (None, found) => found,
-        (Some(known), found) if known == found => known,
-        (Some(DataType::Double), DataType::BigInt | DataType::UnsignedBigInt)
-        | (
-            Some(DataType::BigInt | DataType::UnsignedBigInt),
-            DataType::Double | DataType::BigInt | DataType::UnsignedBigInt,
-        ) => DataType::Double,
-        _ => DataType::String,
-    })
+/// What JSON has no number for.
+fn from_literal(data_type: &DataType, text: &str) -> Option<Value> {
+    let parsed = json_text::is_literal(text).then(|| parse(data_type, text));
+    parsed?.ok()
 }
 
-/// Reads the text of a JSON value for a column whose type [`widened`] found.
+/// Whether a number is one that the type has.
+fn is_kept(data_type: &DataType, number: &str) -> bool {
+    match data_type {
+        DataType::Double => json_text::is_literal(number) || widening::is_kept_by_double(number),
+        _ => !widening::is_negative_zero(number),
+    }
+}
+
+/// Reads the text of a JSON value for a column whose type the first rows told: as it is, or not.
 #[cfg(feature = "arrow")]
 pub(super) fn parse_widened(data_type: &DataType, text: &str) -> Result<Value, String> {
     match data_type {
@@ -130,12 +121,18 @@ pub(super) fn parse_widened(data_type: &DataType, text: &str) -> Result<Value, S
             "null" => Value::Null,
             text => Value::String(text.to_owned()),
         }),
-        _ => parse_json(data_type, text),
+        _ => {
+            let value = from_json(data_type, text, Keep::Exact);
+            value.ok_or_else(|| match from_json(data_type, text, Keep::Nearest) {
+                Some(_) => format!("no {data_type} is exactly '{}'", shortened(text)),
+                None => unfit(data_type, text),
+            })
+        }
     }
 }
 
 /// The beginning of a text, without what a terminal would not show.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     const LONGEST: usize = 40;
     let mut characters = text.chars();
     let mut shown = String::new();
@@ -225,13 +222,36 @@ pub(super) fn write_json_text(value: &str, text: &mut String) {
 }
 
 /// The text of a JSON value in a cell: of a string what it says, of null nothing.
-pub(super) fn cell_of_json(text: &str) -> String {
+///
+/// A string with half of a surrogate pair in it says nothing that could be written down.
+pub(super) fn try_cell_of_json(text: &str) -> Result<String, String> {
     if text.starts_with('"') {
-        return serde_json::from_str(text).unwrap_or_else(|_| text.to_owned());
+        return json_text::string(text).ok_or_else(|| {
+            let text = shortened(text);
+            format!("expected text, found {text} with half of a surrogate pair in it")
+        });
     }
-    match text {
+    Ok(match text {
         "null" => String::new(),
         text => text.to_owned(),
+    })
+}
+
+/// Appends the JSON of a cell that was read as a value: its own text, where that is JSON.
+pub(super) fn write_json_of_cell(
+    data_type: &DataType,
+    cell: &str,
+    value: &Value,
+    text: &mut String,
+) {
+    let cell = cell.trim();
+    let keeps_its_text = !matches!(
+        data_type,
+        DataType::String | DataType::Bytes | DataType::Boolean
+    );
+    match keeps_its_text && json_text::is_json_on_a_line(cell) {
+        true => text.push_str(cell),
+        false => write_json(value, text),
     }
 }
 
@@ -321,24 +341,6 @@ mod tests {
         assert!(parse_json(&DataType::String, "1").is_err());
     }
 
-    #[test]
-    fn the_type_of_a_column_is_wide_enough_for_all_its_values() {
-        for (values, data_type) in [
-            ("[null, true]", Some(DataType::Boolean)),
-            ("[1, 18446744073709551615]", Some(DataType::Double)),
-            ("[1, 2.5, null]", Some(DataType::Double)),
-            ("[1, \"a\"]", Some(DataType::String)),
-            ("[{\"a\": 1}]", Some(DataType::String)),
-            ("[[], [1], [2.5]]", Some(array(DataType::Double))),
-            ("[[1], 2]", Some(DataType::String)),
-            ("[1, [2]]", Some(DataType::String)),
-            ("[null]", None),
-        ] {
-            let values: Vec<Json> = serde_json::from_str(values).unwrap();
-            assert_eq!(values.iter().fold(None, widened), data_type, "{values:?}");
-        }
-    }
-
     #[cfg(feature = "arrow")]
     #[test]
     fn what_no_one_type_holds_is_kept_as_its_json() {
@@ -347,5 +349,101 @@ mod tests {
         assert_eq!(parse_widened(&DataType::String, "null"), Ok(Value::Null));
         let text = parse_widened(&DataType::String, "\"a\"");
         assert_eq!(text, Ok(Value::String("a".into())));
+    }
+
+    #[cfg(feature = "arrow")]
+    #[test]
+    fn what_the_type_of_the_first_rows_does_not_hold_exactly_is_refused() {
+        for (data_type, text) in [
+            (DataType::Double, "9007199254740992"),
+            (DataType::Double, "NaN"),
+            (DataType::BigInt, "9223372036854775807"),
+            (array(DataType::Double), "[0.1, -Infinity, null]"),
+        ] {
+            assert!(
+                parse_widened(&data_type, text).is_ok(),
+                "{data_type} {text}"
+            );
+        }
+        for (data_type, text) in [
+            (DataType::Double, "9007199254740993"),
+            (DataType::Double, "1E400"),
+            (DataType::BigInt, "9223372036854775808"),
+            (DataType::BigInt, "-0"),
+            (DataType::String, r#""\ud800""#),
+            (array(DataType::Double), "[0.1, 0.1234567890123456789012]"),
+        ] {
+            assert!(
+                parse_widened(&data_type, text).is_err(),
+                "{data_type} {text}"
+            );
+        }
+        let error = parse_widened(&DataType::Double, "9007199254740993").unwrap_err();
+        insta::assert_snapshot!(error, @"no DOUBLE is exactly '9007199254740993'");
+    }
+
+    #[test]
+    fn numbers_are_read_from_all_of_their_digits() {
+        // By way of a double it would be rounded twice, to 1.
+        let nearest = parse_json(&DataType::Float, "1.00000005960464477540").unwrap();
+        assert_eq!(nearest, Value::Float(1.000_000_1));
+        assert_eq!(parse_json(&DataType::Integer, "-0"), Ok(Value::Integer(0)));
+        let literals = Value::Array(vec![Value::Float(1.0), Value::Float(f32::NEG_INFINITY)]);
+        let list = array(DataType::Float);
+        assert_eq!(parse_json(&list, "[1, -Infinity]"), Ok(literals));
+        for text in ["1.0", "1e3", "NaN", "18446744073709551616"] {
+            assert!(parse_json(&DataType::BigInt, text).is_err(), "{text}");
+        }
+        for text in ["nan", "inf", "1E400", "\"1\"", "\"nan\""] {
+            assert!(parse_json(&DataType::Double, text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn cells_are_numbers_in_the_usual_spelling_or_refused() {
+        for text in ["5", " 5", "+5", "5 ", "005"] {
+            assert_eq!(
+                parse(&DataType::Integer, text),
+                Ok(Value::Integer(5)),
+                "{text}"
+            );
+        }
+        for text in [
+            "1.0", "1e3", "0x10", "1,000", "1_000", "1 000", "- 5", "٣", "5L", "NaN",
+        ] {
+            assert!(parse(&DataType::BigInt, text).is_err(), "{text}");
+        }
+        for text in ["inf", "Infinity", "+INF", " infinity "] {
+            let infinity = Ok(Value::Double(f64::INFINITY));
+            assert_eq!(parse(&DataType::Double, text), infinity, "{text}");
+        }
+        for text in ["1,5", "0x1p3", "1_0.5", "1d", "--1", "infinite", "5%"] {
+            assert!(parse(&DataType::Double, text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_cell_keeps_its_text_where_that_is_json() {
+        for (data_type, cell, expected) in [
+            (DataType::Float, " 16777217 ", "16777217"),
+            (
+                DataType::Double,
+                "0.1234567890123456789012",
+                "0.1234567890123456789012",
+            ),
+            (DataType::Double, "+1.50", "1.5"),
+            (DataType::Double, "inf", "\"Infinity\""),
+            (DataType::Integer, "007", "7"),
+            (DataType::Boolean, "TRUE", "true"),
+            (DataType::Float, "", "null"),
+            (array(DataType::Float), "[1.50, 2]", "[1.50, 2]"),
+            (array(DataType::Float), "[1.50,\n2]", "[1.5,2]"),
+            (array(DataType::Float), "[NaN]", "[\"NaN\"]"),
+        ] {
+            let value = parse(&data_type, cell).unwrap();
+            let mut text = String::new();
+            write_json_of_cell(&data_type, cell, &value, &mut text);
+            assert_eq!(text, expected, "{data_type} {cell}");
+        }
     }
 }

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Format {
     /// Comma-separated values with a header
     Csv,
+    /// Tab-separated values with a header: CSV with another delimiter
+    Tsv,
     /// One JSON object a line
     Ndjson,
     /// Apache Parquet
@@ -54,6 +56,7 @@ impl Format {
         };
         let format = match extension(&inner).as_deref() {
             Some("csv") => Some(Format::Csv),
+            Some("tsv" | "tab") => Some(Format::Tsv),
             Some("ndjson" | "jsonl" | "json") => Some(Format::Ndjson),
             Some("parquet" | "pq") => Some(Format::Parquet),
             Some("arrow" | "feather" | "ipc") => Some(Format::Arrow),
@@ -66,13 +69,14 @@ impl Format {
     /// The format that the first bytes of a file tell.
     pub(crate) fn of_bytes(start: &[u8]) -> Self {
         let text = start.trim_ascii_start();
+        let elements = text.strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
         if start.starts_with(b"PAR1") {
             Format::Parquet
         } else if start.starts_with(b"ARROW1") {
             Format::Arrow
         } else if start.starts_with(&[0xff; 4]) {
             Format::ArrowStream
-        } else if text.starts_with(b"{") {
+        } else if text.starts_with(b"{") || elements.is_some_and(|rest| rest.starts_with(b"{")) {
             Format::Ndjson
         } else {
             Format::Csv
@@ -83,6 +87,7 @@ impl Format {
     pub(crate) fn extension(self) -> &'static str {
         match self {
             Format::Csv => "csv",
+            Format::Tsv => "tsv",
             Format::Ndjson => "ndjson",
             Format::Parquet => "parquet",
             Format::Arrow => "arrow",
@@ -92,13 +97,21 @@ impl Format {
 
     /// Whether a file can be cut off anywhere between two rows and written on from there.
     pub(crate) fn can_be_continued(self) -> bool {
-        matches!(self, Format::Csv | Format::Ndjson)
+        matches!(self, Format::Csv | Format::Tsv | Format::Ndjson)
+    }
+
+    /// What separates the cells of a row, where the user says nothing else.
+    pub(crate) fn delimiter(self) -> u8 {
+        match self {
+            Format::Tsv => b'\t',
+            _ => b',',
+        }
     }
 
     /// How rows on their way to the format are held; `None` where this build lacks the format.
     pub(crate) fn form(self) -> Option<Form> {
         match self {
-            Format::Csv => Some(Form::Cells),
+            Format::Csv | Format::Tsv => Some(Form::Cells),
             Format::Ndjson => Some(Form::Objects),
             #[cfg(feature = "parquet")]
             Format::Parquet => Some(Form::Columns),
@@ -114,6 +127,7 @@ impl fmt::Display for Format {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Format::Csv => "CSV",
+            Format::Tsv => "TSV",
             Format::Ndjson => "NDJSON",
             Format::Parquet => "Parquet",
             Format::Arrow => "Arrow",
@@ -127,10 +141,21 @@ impl Compression {
     pub(crate) fn of_bytes(start: &[u8]) -> Option<Self> {
         if start.starts_with(&[0x1f, 0x8b]) {
             Some(Compression::Gzip)
-        } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+            // A frame that readers skip, as parallel and seekable writers put in front.
+            || matches!(start, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+        {
             Some(Compression::Zstd)
         } else {
             None
+        }
+    }
+
+    /// What it is called.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Compression::Gzip => "gzip",
+            Compression::Zstd => "zstd",
         }
     }
 
@@ -156,6 +181,7 @@ mod tests {
             ("a.parquet", Some(Format::Parquet), None),
             ("a.feather", Some(Format::Arrow), None),
             ("a.arrows", Some(Format::ArrowStream), None),
+            ("a.tsv.gz", Some(Format::Tsv), Some(Compression::Gzip)),
             ("a.gz", None, Some(Compression::Gzip)),
             ("a", None, None),
         ] {
@@ -172,6 +198,8 @@ mod tests {
         assert_eq!(Format::of_bytes(b"a,b\n"), Format::Csv);
         assert_eq!(Format::of_bytes(b""), Format::Csv);
         assert_eq!(Format::of_bytes(b"\n {\"a\":1}"), Format::Ndjson);
+        assert_eq!(Format::of_bytes(b"[\n {\"a\":1}]"), Format::Ndjson);
+        assert_eq!(Format::of_bytes(b"[a],b\n"), Format::Csv);
         assert_eq!(Format::of_bytes(b"ARROW1\0\0"), Format::Arrow);
     }
 }

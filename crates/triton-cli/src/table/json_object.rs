@@ -1,4 +1,4 @@
-//! A line of NDJSON: its text stays as it is, and its members are found in it.
+//! A JSON object that is a row: its text stays as it is, and its members are found in it.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::json_text;
 use super::row::{Fault, Layout};
 
 /// A JSON object, and where the values of its members are in its text.
@@ -20,8 +21,10 @@ impl JsonObject {
     /// Reads an object; nothing but white space may stand around it.
     pub(crate) fn parse(text: &str) -> serde_json::Result<Self> {
         let text = text.trim();
-        let Members(members) = serde_json::from_str(text)?;
-        let start = text.as_ptr() as usize;
+        let copy = json_text::without_literals(text);
+        let json = copy.as_deref().unwrap_or(text);
+        let Members(members) = serde_json::from_str(json)?;
+        let start = json.as_ptr() as usize;
         let members = members.into_iter().map(|(name, value)| {
             // The value borrows from the text, so it begins within it.
             let value_start = value.get().as_ptr() as usize - start;
@@ -46,8 +49,19 @@ impl JsonObject {
         &self.text
     }
 
-    /// Refuses a member that none of an output's columns is.
+    /// Whether more than one member has a name.
+    pub(crate) fn repeats(&self, name: &str) -> bool {
+        let named = self.members.iter().filter(|(other, _)| other == name);
+        named.count() > 1
+    }
+
+    /// Refuses a member that none of an output's columns is, and one that is not the only one of
+    /// its name.
     pub(crate) fn check_members(&self, layout: &Layout) -> Result<(), Fault> {
+        let repeated = self.members.iter().find(|(name, _)| self.repeats(name));
+        if let Some((name, _)) = repeated {
+            return Err(Fault::of_column(name, super::TWICE));
+        }
         let unknown = self
             .members
             .iter()
@@ -117,6 +131,16 @@ mod tests {
             object.text(),
             "{\"b\" : 1.50, \"a\\n\":[1, 2], \"b\": null}"
         );
+    }
+
+    #[test]
+    fn literals_that_json_lacks_pass_as_they_are() {
+        let text = "{\"a\": NaN, \"b\":[1,-Infinity],\"c\":\"NaN\"}";
+        let object = JsonObject::parse(text).unwrap();
+        let members: Vec<_> = object.members().collect();
+        let expected = [("a", "NaN"), ("b", "[1,-Infinity]"), ("c", "\"NaN\"")];
+        assert_eq!(members, expected);
+        assert_eq!(object.text(), text);
     }
 
     #[test]

@@ -84,10 +84,23 @@ fn help_of_predict() {
               The format of every input, whatever the names say
 
           --output-format <FORMAT>
-              The format of the output: csv, ndjson, parquet, arrow or arrow-stream.
+              The format of the output: csv, tsv, ndjson, parquet, arrow or arrow-stream.
               
               Without it the name of the output tells, then the format of the first input; on standard
               output Parquet and Arrow are only written if they are asked for.
+
+          --delimiter <CHARACTER>
+              What separates the cells of CSV, in and out: a character such as ';', or tab.
+              
+              Without it that is a comma, and a tab in files named .tsv. An output that is named .tsv
+              has tabs all the same.
+
+          --max-field-bytes <BYTES>
+              The most bytes of a cell of CSV; a row with a longer one is rejected.
+              
+              So a quote that is never closed ends after as many bytes, and the rows behind it are read.
+              
+              [default: 16777216]
 
           --with-sequence-id
               Add a column `sequence_id` with the sequence ID that each row took

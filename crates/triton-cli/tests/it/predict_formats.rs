@@ -91,7 +91,7 @@ fn cells_pass_as_they_are() {
     "#);
     insta::assert_snapshot!(echo("input.csv", input, &["--output-format", "ndjson"]).stdout, @r#"
     {"code":"007","value":[1],"note":"say \"hi\"","echo":[1]}
-    {"code":"1e3","value":[2.5],"note":"","echo":[2.5]}
+    {"code":"1e3","value":[2.50],"note":"","echo":[2.5]}
     "#);
 }
 
@@ -123,7 +123,7 @@ fn objects_become_the_columns_that_the_first_rows_have() {
 fn numbers_that_json_lacks_are_text_in_it() {
     let input = "value\n\"[\"\"NaN\"\", \"\"-Infinity\"\"]\"\n";
     let run = echo("input.csv", input, &["--output-format", "ndjson"]);
-    insta::assert_snapshot!(run.stdout, @r#"{"value":["NaN","-Infinity"],"echo":["NaN","-Infinity"]}"#);
+    insta::assert_snapshot!(run.stdout, @r#"{"value":["NaN", "-Infinity"],"echo":["NaN","-Infinity"]}"#);
 }
 
 #[test]

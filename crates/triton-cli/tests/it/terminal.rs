@@ -1,9 +1,14 @@
 //! Whoever reads: pipes that are closed too early, disks that are full, and terminals.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use parquet::arrow::ArrowWriter;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -243,15 +248,39 @@ fn a_bar_shows_what_was_answered_and_not_what_was_read() {
     let csv = files.write("in.csv", &(header.to_owned() + &"60\n".repeat(25)));
     let object = "{\"milliseconds\": 60}\n";
     let objects = files.write("in.ndjson", &object.repeat(25));
-    for (input, before, row) in [(&csv, header.len(), 3), (&objects, 0, object.len())] {
+    let shown = |input: &str| {
         let arguments = ["predict", &model, input, "-O", "max-in-flight=1"];
         let (code, said) = on_terminal(&arguments, false);
         assert_eq!(code, Some(0), "{said}");
         let states = states(&said);
         assert!(states.len() > 3, "{input}: {said}");
-        for (rows, percents) in states {
+        states
+    };
+    for (input, before, row) in [(&csv, header.len(), 3), (&objects, 0, object.len())] {
+        for (rows, percents) in shown(input) {
             let done = (before + rows * row) * 100 / (before + 25 * row);
             assert_eq!(percents, done, "{input}: {rows} rows");
+        }
+    }
+    // Where a few bytes become many rows at once.
+    let zipped = files.path("zipped.ndjson.gz");
+    let mut encoder = GzEncoder::new(File::create(&zipped).unwrap(), Compression::default());
+    encoder.write_all(object.repeat(25).as_bytes()).unwrap();
+    encoder.finish().unwrap();
+    let parquet = files.path("in.parquet");
+    let column: ArrayRef = Arc::new(UInt32Array::from(vec![60; 25]));
+    let batch = RecordBatch::try_from_iter([("milliseconds", column)]).unwrap();
+    let file = File::create(&parquet).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    for input in [&zipped, &parquet] {
+        for (rows, percents) in shown(input) {
+            let done = rows * 100 / 25;
+            assert!(
+                percents.abs_diff(done) <= 3,
+                "{input}: {rows} rows, {percents}%"
+            );
         }
     }
 }

@@ -11,6 +11,7 @@ use triton_client::{Datatype, InferRequest, ModelConfig, ModelId, ModelMetadata,
 use super::json_input::{Part, part};
 use super::random_input::{element_bytes, random_data};
 use crate::failure::Failure;
+use crate::text_encoding;
 
 /// Different random requests, so that no cache answers in place of the model.
 const RANDOM_REQUESTS: usize = 32;
@@ -60,7 +61,7 @@ impl Samples {
         metadata: &ModelMetadata,
         config: &ModelConfig,
     ) -> Result<Self, Failure> {
-        let text = fs_err::read_to_string(path).map_err(Failure::usage)?;
+        let text = text_encoding::read_file(path).map_err(Failure::usage)?;
         let mut samples = Vec::new();
         for (place, object) in objects(&text).with_context(|| path.display().to_string())? {
             let sample = sample(&object, metadata, config);

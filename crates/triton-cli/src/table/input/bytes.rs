@@ -5,15 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use flate2::bufread::MultiGzDecoder;
 use fs_err::File;
 
-use super::super::format::Compression;
+use super::compressed::Decompressed;
+use super::extent::TextExtent;
+use crate::table::foreign;
+use crate::table::format::Compression;
+use crate::text_encoding::Encoding;
 
 /// How much is read from the system at once.
 const CHUNK: usize = 64 * 1024;
 
-/// How many bytes are looked at to tell what an input is: a pipe may be slow to give more.
+/// How many bytes are waited for to tell what an input is: a pipe may be slow to give more. Those
+/// that came with them are looked at, too.
 const START: usize = 6;
 
 /// The bytes of an input, of which the first can be looked at.
@@ -21,6 +25,10 @@ pub(super) struct ByteStream {
     start: Vec<u8>,
     rest: Box<dyn BufRead + Send>,
     compression: Option<Compression>,
+    /// Counts the bytes of the file that are done with.
+    taken: Arc<AtomicU64>,
+    /// Counts what they became, where that is something else.
+    unpacked: Option<Arc<AtomicU64>>,
 }
 
 impl ByteStream {
@@ -30,26 +38,40 @@ impl ByteStream {
             Some(path) => Box::new(File::open(path)?),
             None => Box::new(io::stdin()),
         };
-        let raw = BufReader::with_capacity(CHUNK, raw);
-        let (start, rest) = peek(Counted { raw, progress })?;
+        let (start, rest) = peek(BufReader::with_capacity(CHUNK, raw))?;
+        refuse_foreign(&start)?;
         let compression = Compression::of_bytes(&start);
         let Some(compression) = compression else {
             return Ok(Self {
                 start,
                 rest: Box::new(rest),
                 compression,
+                taken: progress,
+                unpacked: None,
             });
         };
-        let compressed = Cursor::new(start).chain(rest);
-        let bytes: Box<dyn Read + Send> = match compression {
-            Compression::Gzip => Box::new(MultiGzDecoder::new(compressed)),
-            Compression::Zstd => Box::new(zstd::Decoder::with_buffer(compressed)?),
+        let compressed = Counted {
+            raw: Cursor::new(start).chain(rest),
+            progress: Arc::clone(&progress),
         };
+        let bytes = Decompressed::new(compression, compressed);
         let (start, rest) = peek(BufReader::with_capacity(CHUNK, bytes))?;
+        refuse_foreign(&start)?;
+        if let Some(inner) = Compression::of_bytes(&start) {
+            let inner = inner.name();
+            let message = format!(
+                "what was compressed with {} is compressed once more, with {inner}: decompress it \
+                 once before",
+                compression.name()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
         Ok(Self {
             start,
             rest: Box::new(rest),
             compression: Some(compression),
+            taken: progress,
+            unpacked: Some(Arc::default()),
         })
     }
 
@@ -62,26 +84,66 @@ impl ByteStream {
         self.compression
     }
 
+    /// The first bytes of a text, in UTF-8 and without a byte order mark.
+    pub(super) fn text_start(&self) -> Vec<u8> {
+        match Encoding::of_start(&self.start) {
+            Ok(encoding) => encoding.decoded_start(&self.start),
+            Err(_) => self.start.clone(),
+        }
+    }
+
+    /// All bytes of a text, in UTF-8 and without a byte order mark.
+    pub(super) fn into_text(self) -> anyhow::Result<(Box<dyn Read + Send>, TextExtent)> {
+        let encoding = Encoding::of_start(&self.start)?;
+        let progress = Arc::default();
+        let extent = TextExtent::begin(&self.taken, &progress);
+        let raw = encoding.decoded(self.into_reader())?;
+        Ok((Box::new(Counted { raw, progress }), extent))
+    }
+
     /// All bytes, from the first one.
     pub(super) fn into_reader(self) -> impl BufRead + Send {
-        Cursor::new(self.start).chain(self.rest)
+        Counted {
+            raw: Cursor::new(self.start).chain(self.rest),
+            // What was compressed has been counted as it was.
+            progress: self.unpacked.unwrap_or(self.taken),
+        }
     }
 }
 
 /// The first bytes, and a reader of the others. A pipe may give them a few at a time.
 fn peek<R: BufRead>(mut reader: R) -> io::Result<(Vec<u8>, R)> {
     let mut start = Vec::with_capacity(START);
-    reader.by_ref().take(START as u64).read_to_end(&mut start)?;
+    while start.len() < START {
+        let there = match reader.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            there => there?,
+        };
+        if there.is_empty() {
+            break;
+        }
+        let length = there.len();
+        start.extend_from_slice(there);
+        reader.consume(length);
+    }
     Ok((start, reader))
 }
 
-/// Counts the bytes that are taken, and not those that a buffer only holds.
-struct Counted<R> {
-    raw: R,
-    progress: Arc<AtomicU64>,
+/// Says what the bytes are, if they are nothing that is read.
+fn refuse_foreign(start: &[u8]) -> io::Result<()> {
+    match foreign::told(start) {
+        Some(what) => Err(io::Error::new(io::ErrorKind::InvalidData, what)),
+        None => Ok(()),
+    }
 }
 
-impl<R: BufRead> Read for Counted<R> {
+/// Counts the bytes that are taken, and not those that a buffer only holds.
+pub(super) struct Counted<R> {
+    pub(super) raw: R,
+    pub(super) progress: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.raw.read(buffer)?;
         super::count(&self.progress, read);

@@ -2,9 +2,21 @@
 
 #[cfg(feature = "arrow")]
 mod arrow;
+#[cfg(feature = "arrow")]
+mod arrow_ipc;
 mod bytes;
+mod compressed;
 mod csv;
+mod csv_records;
+#[cfg(feature = "arrow")]
+mod damaged;
+mod extent;
+#[cfg(feature = "parquet")]
+mod int96;
+mod json_lines;
 mod ndjson;
+#[cfg(feature = "parquet")]
+mod parquet;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +26,7 @@ use anyhow::{Context as _, anyhow, bail};
 use triton_model_fn::{Column, DataType};
 
 use self::bytes::ByteStream;
+use super::foreign;
 use super::format::{Compression, Form, Format};
 use super::row::{Layout, Place, Row};
 
@@ -27,6 +40,16 @@ pub(crate) struct Input {
     /// The input's name, as the user gave it.
     name: Arc<str>,
     among_several: bool,
+    text: TextSettings,
+}
+
+/// How text is read that its name and bytes say nothing about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TextSettings {
+    /// What separates cells, where that is not the format's own.
+    pub(crate) delimiter: Option<u8>,
+    /// The most bytes of a cell.
+    pub(crate) longest_cell: usize,
 }
 
 /// What is wanted of an input.
@@ -36,6 +59,9 @@ pub(crate) struct Wanted {
     pub(crate) inputs: Arc<[Column]>,
     /// How many of them are the model's. Keys are read as text, whatever they are in the input.
     pub(crate) model_inputs: usize,
+    /// Whether the server alone says what the model takes. It has one type for text and bytes, so
+    /// an input that knows the two apart decides.
+    pub(crate) is_undeclared: bool,
     /// The form in which rows go on to the output.
     pub(crate) form: Form,
 }
@@ -50,6 +76,24 @@ impl Wanted {
     fn model_input_at(&self, positions: &[usize], position: usize) -> Option<usize> {
         let index = positions.iter().position(|found| *found == position)?;
         (index < self.model_inputs).then_some(index)
+    }
+
+    /// Takes one of the model's columns as bytes from now on, where it was text.
+    #[cfg(feature = "arrow")]
+    fn declare_bytes(&mut self, index: usize) {
+        fn bytes(data_type: &DataType) -> DataType {
+            match data_type {
+                DataType::String => DataType::Bytes,
+                DataType::Array(element) => DataType::Array(Box::new(bytes(element))),
+                other => other.clone(),
+            }
+        }
+        let columns = self.inputs.iter().enumerate();
+        let columns = columns.map(|(other, column)| match other == index {
+            true => Column::new(&column.name, bytes(&column.data_type)),
+            false => column.clone(),
+        });
+        self.inputs = columns.collect();
     }
 }
 
@@ -67,6 +111,11 @@ pub(crate) struct LookedAt {
 pub(crate) trait TableReader: Send {
     /// The columns that pass through.
     fn layout(&self) -> &Arc<Layout>;
+
+    /// The columns that are wanted of it, where it decided on their types.
+    fn decided(&self) -> Option<&Arc<[Column]>> {
+        None
+    }
 
     /// The next row; an error means that the input cannot be read on.
     fn next(&mut self) -> anyhow::Result<Option<Row>>;
@@ -90,7 +139,11 @@ impl Input {
     pub(crate) const STANDARD: &str = "-";
 
     /// The inputs that the arguments of a command name: files, patterns, or `-`.
-    pub(crate) fn find(names: &[String], format: Option<Format>) -> anyhow::Result<Vec<Self>> {
+    pub(crate) fn find(
+        names: &[String],
+        format: Option<Format>,
+        text: TextSettings,
+    ) -> anyhow::Result<Vec<Self>> {
         let mut paths = Vec::new();
         for name in names {
             if name == Self::STANDARD {
@@ -119,6 +172,7 @@ impl Input {
             format: format.or_else(|| Format::of_path(path.as_ref()?).0),
             path,
             among_several,
+            text,
         });
         Ok(inputs.collect())
     }
@@ -153,10 +207,14 @@ impl Input {
     pub(crate) fn look(&self, progress: &Arc<AtomicU64>) -> anyhow::Result<LookedAt> {
         let stream = ByteStream::open(self.path.as_deref(), Arc::clone(progress));
         let stream = stream.map_err(|error| self.unusable(&error.into()))?;
+        let named = self.path.as_deref().and_then(foreign::told_by_name);
+        if let Some(what) = named.filter(|_| self.format.is_none()) {
+            return Err(self.unusable(&anyhow!(what)));
+        }
         Ok(LookedAt {
             format: self
                 .format
-                .unwrap_or_else(|| Format::of_bytes(stream.start())),
+                .unwrap_or_else(|| Format::of_bytes(&stream.text_start())),
             compression: stream.compression(),
             input: self.clone(),
             stream,
@@ -195,18 +253,29 @@ impl Input {
     /// Where each of the model's input columns is among the columns of the input.
     fn find_columns(&self, wanted: &Wanted, names: &[&str]) -> anyhow::Result<Vec<usize>> {
         let found = wanted.inputs.iter().enumerate().map(|(index, column)| {
-            let position = names.iter().position(|name| *name == column.name);
-            position.with_context(|| {
-                let whose = match index < wanted.model_inputs {
-                    true => "the model takes",
-                    false => "the options of sequences name",
-                };
-                format!(
+            let whose = match index < wanted.model_inputs {
+                true => "the model takes",
+                false => "the options of sequences name",
+            };
+            let mut named = names
+                .iter()
+                .enumerate()
+                .filter(|(_, name)| **name == column.name);
+            let Some((position, _)) = named.next() else {
+                bail!(
                     "no column is named '{}', which {whose}; there are: {}",
                     column.name,
                     names.join(", ")
-                )
-            })
+                );
+            };
+            if named.next().is_some() {
+                bail!(
+                    "two columns are named '{}', which {whose}, and nothing tells which of them is \
+                     meant: rename one",
+                    column.name
+                );
+            }
+            Ok(position)
         });
         found.collect()
     }
@@ -216,14 +285,28 @@ impl LookedAt {
     /// Reads as much as tells the columns.
     pub(crate) fn open(self, wanted: &Wanted) -> anyhow::Result<Box<dyn TableReader>> {
         let input = self.input.clone();
-        let opened = self.open_unnamed(wanted);
+        let opened = self.open_unnamed(wanted).and_then(|reader| {
+            if wanted.form == Form::Objects {
+                reader.layout().check_members()?;
+            }
+            Ok(reader)
+        });
         opened.map_err(|error| input.unusable(&error))
     }
 
     fn open_unnamed(self, wanted: &Wanted) -> anyhow::Result<Box<dyn TableReader>> {
         let Self { input, stream, .. } = self;
+        if stream.start().is_empty() && self.format != Format::Ndjson {
+            bail!("it is empty; expected {}", self.format);
+        }
+        if let Some(problem) = foreign::contradiction(self.format, &stream.text_start()) {
+            bail!(problem);
+        }
         Ok(match self.format {
-            Format::Csv => Box::new(csv::CsvReader::new(&input, stream, wanted)?),
+            Format::Csv | Format::Tsv => {
+                let delimiter = input.text.delimiter.unwrap_or(self.format.delimiter());
+                Box::new(csv::CsvReader::new(&input, stream, delimiter, wanted)?)
+            }
             Format::Ndjson => Box::new(ndjson::NdjsonReader::new(&input, stream, wanted)?),
             #[cfg(feature = "arrow")]
             Format::Arrow | Format::ArrowStream => {
@@ -239,7 +322,12 @@ impl LookedAt {
                     );
                 };
                 drop(stream);
-                Box::new(arrow::parquet_reader(&input, path, &self.progress, wanted)?)
+                Box::new(parquet::parquet_reader(
+                    &input,
+                    path,
+                    &self.progress,
+                    wanted,
+                )?)
             }
             #[cfg(not(all(feature = "arrow", feature = "parquet")))]
             format => bail!("this build of the command has no support for {format}"),

@@ -1,19 +1,24 @@
-//! NDJSON as rows: one object a line; values of the model's columns are found by their names.
+//! JSON objects as rows; values of the model's columns are found by their names.
 
 use std::collections::VecDeque;
-use std::io::BufRead;
+use std::io::{BufReader, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::bail;
-use serde_json::Value as Json;
 use triton_model_fn::{Column, DataType, Value};
 
 use super::bytes::ByteStream;
+use super::extent::TextExtent;
+use super::json_lines::{Chained, LONGEST, Line, Objects};
 use super::{Input, TableReader, Wanted};
-use crate::table::cell;
 use crate::table::format::Form;
 use crate::table::json_object::JsonObject;
-use crate::table::row::{Fault, Layout, Original, PassedColumn, PassedKind, Row};
+use crate::table::row::{
+    Fault, Layout, Original, PassedColumn, PassedKind, Row, Unusable, all_values,
+};
+use crate::table::widening::Widening;
+use crate::table::{TWICE, cell};
 
 /// How many rows are looked at to find the columns of an output that needs them beforehand.
 pub(super) const SAMPLE_ROWS: usize = 1000;
@@ -21,24 +26,31 @@ pub(super) const SAMPLE_ROWS: usize = 1000;
 /// How many bytes are looked at at most.
 const SAMPLE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Reads NDJSON.
+/// Reads JSON objects.
 pub(super) struct NdjsonReader {
     input: Input,
-    lines: Lines<Box<dyn BufRead + Send>>,
+    lines: Objects<Chained<BufReader<Box<dyn Read + Send>>>>,
     /// Lines that were read to find the columns.
     sampled: VecDeque<Line>,
+    /// Where in the text each of these ends.
+    ends: VecDeque<u64>,
     wanted: Wanted,
     layout: Arc<Layout>,
     rows: u64,
+    extent: TextExtent,
+    /// Counts the bytes of text that were read.
+    read: Arc<AtomicU64>,
+    /// Where in the text the last row ends.
+    end: u64,
 }
 
 impl NdjsonReader {
     pub(super) fn new(input: &Input, stream: ByteStream, wanted: &Wanted) -> anyhow::Result<Self> {
-        let mut lines = Lines {
-            reader: Box::new(stream.into_reader()) as Box<dyn BufRead + Send>,
-            number: 0,
-        };
+        let (text, extent) = stream.into_text()?;
+        let read = Arc::default();
+        let mut lines = Objects::new(BufReader::new(text), Arc::clone(&read))?;
         let mut sampled = VecDeque::new();
+        let mut ends = VecDeque::new();
         let mut layout = Layout {
             columns: Vec::new(),
             inputs: Vec::new(),
@@ -50,6 +62,7 @@ impl NdjsonReader {
                 let Some(line) = lines.next()? else { break };
                 bytes += line.bytes.len();
                 sampled.push_back(line);
+                ends.push_back(read.load(Ordering::Relaxed));
             }
             layout.columns = columns(&sampled, &wanted.inputs[..wanted.model_inputs]);
         }
@@ -57,9 +70,13 @@ impl NdjsonReader {
             input: input.clone(),
             lines,
             sampled,
+            ends,
             wanted: wanted.clone(),
             layout: Arc::new(layout),
             rows: 0,
+            extent,
+            read,
+            end: 0,
         })
     }
 
@@ -69,22 +86,25 @@ impl NdjsonReader {
             None => self.lines.next()?,
         };
         self.rows += u64::from(line.is_some());
+        let end = self.ends.pop_front();
+        self.end = end.unwrap_or_else(|| self.read.load(Ordering::Relaxed));
         Ok(line)
     }
 
-    fn values(&self, object: &JsonObject) -> Result<Vec<Value>, Fault> {
+    fn values(&self, object: &JsonObject) -> Result<Vec<Value>, Unusable> {
         let columns = self.wanted.inputs.iter().enumerate();
         let values = columns.map(|(index, column)| {
             let value = match object.get(&column.name) {
+                _ if object.repeats(&column.name) => Err(TWICE.to_owned()),
                 None | Some("null") => Ok(Value::Null),
                 Some(text) if self.wanted.is_key_text(index) => {
-                    Ok(Value::String(cell::cell_of_json(text)))
+                    cell::try_cell_of_json(text).map(Value::String)
                 }
                 Some(text) => cell::parse_json(&column.data_type, text),
             };
             value.map_err(|reason| Fault::of_column(&column.name, reason))
         });
-        values.collect()
+        all_values(values)
     }
 }
 
@@ -104,7 +124,7 @@ impl TableReader for NdjsonReader {
             }
             Err(fault) => {
                 let text = String::from_utf8_lossy(&line.bytes).into_owned();
-                (Original::Text(text), Err(fault))
+                (Original::Text(text), Err(fault.into()))
             }
         };
         Ok(Some(Row {
@@ -113,6 +133,10 @@ impl TableReader for NdjsonReader {
             layout: Arc::clone(&self.layout),
             values,
         }))
+    }
+
+    fn bytes_done(&self) -> Option<u64> {
+        Some(self.extent.done(self.end))
     }
 
     fn skip(&mut self, rows: u64) -> anyhow::Result<()> {
@@ -125,16 +149,17 @@ impl TableReader for NdjsonReader {
     }
 }
 
-/// A line that is not blank, without its end.
-struct Line {
-    number: u64,
-    bytes: Vec<u8>,
-}
-
 impl Line {
     fn object(&self) -> Result<JsonObject, Fault> {
+        if self.is_too_long {
+            return Err(Fault::of_row(format!(
+                "the line has more than {LONGEST} bytes, the most that a row may have"
+            )));
+        }
         let text = std::str::from_utf8(&self.bytes)
             .map_err(|_| Fault::of_row("expected UTF-8 text, found other bytes"))?;
+        // Files that were put behind each other may each have begun with a byte order mark.
+        let text = text.trim_start_matches('\u{feff}');
         JsonObject::parse(text).map_err(|error| {
             // Its own line number is that within this one line.
             let message = error.to_string();
@@ -147,49 +172,24 @@ impl Line {
     }
 }
 
-struct Lines<R> {
-    reader: R,
-    number: u64,
-}
-
-impl<R: BufRead> Lines<R> {
-    fn next(&mut self) -> anyhow::Result<Option<Line>> {
-        loop {
-            let mut bytes = Vec::new();
-            if self.reader.read_until(b'\n', &mut bytes)? == 0 {
-                return Ok(None);
-            }
-            self.number += 1;
-            let end = bytes.trim_ascii_end().len();
-            bytes.truncate(end);
-            if !bytes.is_empty() {
-                let number = self.number;
-                return Ok(Some(Line { number, bytes }));
-            }
-        }
-    }
-}
-
 /// The columns of the rows, in the order in which they come up, and their types.
 fn columns(lines: &VecDeque<Line>, inputs: &[Column]) -> Vec<PassedColumn> {
-    let mut found: Vec<(String, Option<DataType>)> = Vec::new();
+    let mut found: Vec<(String, Widening)> = Vec::new();
     for object in lines.iter().filter_map(|line| line.object().ok()) {
         for (name, text) in object.members() {
             let position = found.iter().position(|(other, _)| other == name);
             let position = position.unwrap_or_else(|| {
-                found.push((name.to_owned(), None));
+                found.push((name.to_owned(), Widening::default()));
                 found.len() - 1
             });
-            let json = serde_json::from_str(text).unwrap_or(Json::Null);
-            let known = &mut found[position].1;
-            *known = cell::widened(known.take(), &json);
+            found[position].1.add(text);
         }
     }
-    let columns = found.into_iter().map(|(name, data_type)| {
+    let columns = found.into_iter().map(|(name, widening)| {
         let input = inputs.iter().position(|column| column.name == name);
         let kind = match input {
             Some(index) => PassedKind::Input(index, inputs[index].data_type.clone()),
-            None => PassedKind::Other(data_type.unwrap_or(DataType::String)),
+            None => PassedKind::Other(widening.data_type().unwrap_or(DataType::String)),
         };
         PassedColumn { name, kind }
     });

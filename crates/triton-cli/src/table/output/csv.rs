@@ -15,22 +15,31 @@ use crate::table::row::{Fault, Layout, Original, Row};
 pub(super) struct CsvWriter {
     /// Only missing while it changes.
     writer: Option<csv::Writer<Sink>>,
+    delimiter: u8,
+}
+
+fn writer(sink: Sink, delimiter: u8) -> csv::Writer<Sink> {
+    csv::WriterBuilder::new()
+        .delimiter(delimiter)
+        .from_writer(sink)
 }
 
 impl CsvWriter {
     pub(super) fn new(
         sink: Sink,
+        delimiter: u8,
         layout: &Layout,
         added: &Added,
         is_new: bool,
     ) -> io::Result<Self> {
-        let mut writer = csv::Writer::from_writer(sink);
+        let mut writer = writer(sink, delimiter);
         if is_new {
             let added = added.0.iter().map(|column| column.name.as_str());
             writer.write_record(layout.names().chain(added))?;
         }
         Ok(Self {
             writer: Some(writer),
+            delimiter,
         })
     }
 
@@ -78,7 +87,7 @@ impl TableWriter for CsvWriter {
     fn cut(&mut self) -> io::Result<Cut> {
         let mut sink = self.sink()?;
         let cut = sink.cut()?;
-        self.writer = Some(csv::Writer::from_writer(sink));
+        self.writer = Some(writer(sink, self.delimiter));
         Ok(cut)
     }
 
@@ -90,10 +99,13 @@ impl TableWriter for CsvWriter {
 /// The values of an object as the cells of a layout.
 fn cells_of(object: &JsonObject, layout: &Layout) -> Result<Vec<String>, Fault> {
     object.check_members(layout)?;
-    let cells = layout
-        .names()
-        .map(|name| object.get(name).map(cell::cell_of_json).unwrap_or_default());
-    Ok(cells.collect())
+    let cells = layout.names().map(|name| {
+        let cell = object
+            .get(name)
+            .map_or(Ok(String::new()), cell::try_cell_of_json);
+        cell.map_err(|reason| Fault::of_column(name, reason))
+    });
+    cells.collect()
 }
 
 /// A record as a line of CSV, without the line's end.

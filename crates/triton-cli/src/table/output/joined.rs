@@ -64,6 +64,7 @@ impl JoinedWriter {
             path: Some(self.folder.join(&name)),
             format: Format::ArrowStream,
             compression: None,
+            delimiter: None,
         };
         let file = BatchFile::create(&destination, &self.rows.schema).map_err(io::Error::other)?;
         Ok((PathBuf::from(name), file))

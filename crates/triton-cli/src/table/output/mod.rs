@@ -8,6 +8,8 @@ mod csv;
 #[cfg(feature = "arrow")]
 mod joined;
 mod ndjson;
+#[cfg(feature = "parquet")]
+mod parquet_types;
 mod sink;
 
 use std::path::{Path, PathBuf};
@@ -63,6 +65,9 @@ pub(crate) struct Destination {
     pub(crate) path: Option<PathBuf>,
     pub(crate) format: Format,
     pub(crate) compression: Option<Compression>,
+    /// What separates cells, where that is not the format's own.
+    #[serde(default)]
+    pub(crate) delimiter: Option<u8>,
 }
 
 /// How much of an output is safe on the disk: it can be written on from there.
@@ -101,6 +106,22 @@ pub(crate) trait TableWriter {
     fn finish(self: Box<Self>) -> std::io::Result<()>;
 }
 
+/// Refuses columns that the format has no type for, before a row of theirs is sent.
+pub(crate) fn check_types(format: Format, layout: &Layout) -> anyhow::Result<()> {
+    #[cfg(feature = "parquet")]
+    if format == Format::Parquet {
+        let columns = layout.columns.iter();
+        let mut missing =
+            columns.filter_map(|column| parquet_types::missing(&column.name, &column.arrow_type()));
+        if let Some(reason) = missing.next() {
+            bail!("{reason}: write Arrow, as --output-format arrow does, or leave the column out");
+        }
+    }
+    #[cfg(not(feature = "parquet"))]
+    let _ = (format, layout);
+    Ok(())
+}
+
 /// Begins an output, or goes on with it from where it was cut.
 ///
 /// `parts` is the folder for what an output is joined from, if it must survive being killed.
@@ -116,7 +137,11 @@ pub(crate) fn create(
         let sink = Sink::open(destination, from)?;
         let is_new = from.is_none_or(|cut| cut.bytes == 0);
         return Ok(match format {
-            Format::Csv => Box::new(csv::CsvWriter::new(sink, layout, added, is_new)?),
+            Format::Csv | Format::Tsv => {
+                let delimiter = destination.delimiter.unwrap_or(format.delimiter());
+                let writer = csv::CsvWriter::new(sink, delimiter, layout, added, is_new)?;
+                Box::new(writer)
+            }
             _ => Box::new(ndjson::NdjsonWriter::new(sink, added)),
         });
     }

@@ -53,8 +53,9 @@ impl NdjsonWriter {
                     cell::write_json_text(&column.name, &mut self.line);
                     self.line.push(':');
                     match (&column.kind, &row.values) {
-                        (PassedKind::Input(index, _), Ok(values)) => {
-                            cell::write_json(&values[*index], &mut self.line);
+                        (PassedKind::Input(index, data_type), Ok(values)) => {
+                            let value = &values[*index];
+                            cell::write_json_of_cell(data_type, text, value, &mut self.line);
                         }
                         _ => cell::write_json_text(text, &mut self.line),
                     }

@@ -1,0 +1,481 @@
+//! Where each record of CSV ends, and whether its quotes are in order.
+//!
+//! Readers of CSV forgive everything: text behind a closing quote, and a quote that is never closed
+//! and takes the rest of the file with it. Here such a record is at fault and ends with a line: the
+//! first on which a quote opened that did not close on it. What follows is read again, so that no
+//! row behind it is lost. Each line is looked at three times at most: behind a fault, quotes must
+//! close on their own line until the line on which the fault showed.
+
+use std::io::{self, Read};
+
+/// How much is read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// How much of a line is kept that cannot be a record anyway.
+const LONGEST_RAW: usize = 64 * 1024;
+
+/// The records of CSV.
+pub(super) struct Records<R> {
+    bytes: R,
+    delimiter: u8,
+    /// The most bytes of a cell.
+    longest: usize,
+    /// How many cells a record should have; those beyond share the length of one.
+    pub(super) cells: usize,
+    buffer: Vec<u8>,
+    /// Where in the buffer the next record begins, and on which line.
+    start: usize,
+    line: u64,
+    /// Whether the last line ended with a carriage return, to which a line feed may belong.
+    after_return: bool,
+    /// Whether the rest of a line is still to be left out, because it was too long.
+    cuts_line: bool,
+    /// Before this place in the buffer, quotes must close on their own line.
+    own_lines_until: usize,
+}
+
+/// A record, with the end of its last line.
+#[derive(Debug)]
+pub(super) struct Record<'a> {
+    /// The line on which it begins.
+    pub(super) line: u64,
+    pub(super) bytes: &'a [u8],
+    pub(super) fault: Option<RecordFault>,
+}
+
+/// What is wrong with a record.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RecordFault {
+    /// The cell, counted from 0.
+    pub(super) cell: usize,
+    pub(super) reason: String,
+}
+
+/// What a record turned out to be.
+struct Scanned {
+    /// Behind the last byte of the record, or of the line where a fault opened.
+    end: usize,
+    /// How many line ends are within that.
+    lines: u64,
+    fault: Option<RecordFault>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    CellBegins,
+    Plain,
+    Quoted,
+    /// Behind a quote within quotes: the first of two, or the closing one.
+    AfterQuote,
+}
+
+impl<R: Read> Records<R> {
+    pub(super) fn new(bytes: R, delimiter: u8, longest: usize) -> Self {
+        Self {
+            bytes,
+            delimiter,
+            longest,
+            cells: 0,
+            buffer: Vec::new(),
+            start: 0,
+            line: 1,
+            after_return: false,
+            cuts_line: false,
+            own_lines_until: 0,
+        }
+    }
+
+    /// The next record; lines without a byte are none.
+    pub(super) fn next(&mut self) -> io::Result<Option<Record<'_>>> {
+        self.compact();
+        if !self.find_start()? {
+            return Ok(None);
+        }
+        let scanned = self.scan()?;
+        let line = self.line;
+        let record = self.start..scanned.end;
+        self.start = record.end;
+        self.line += scanned.lines;
+        self.after_return = self.buffer[record.clone()].ends_with(b"\r");
+        let mut bytes = &self.buffer[record];
+        if scanned.fault.is_some() && self.cuts_line {
+            bytes = &bytes[..bytes.len().min(LONGEST_RAW)];
+        }
+        Ok(Some(Record {
+            line,
+            bytes,
+            fault: scanned.fault,
+        }))
+    }
+
+    /// How many bytes were read beyond the last record.
+    pub(super) fn unread(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
+    /// Forgets what was read, once that is worth the copying.
+    fn compact(&mut self) {
+        if self.start > self.buffer.len() / 2 {
+            self.buffer.drain(..self.start);
+            self.own_lines_until = self.own_lines_until.saturating_sub(self.start);
+            self.start = 0;
+        }
+    }
+
+    /// Goes past ends of lines, and what is left of a line that was too long.
+    fn find_start(&mut self) -> io::Result<bool> {
+        while let Some(byte) = self.byte(self.start)? {
+            match byte {
+                b'\n' if self.after_return => {}
+                b'\n' | b'\r' => {
+                    self.line += 1;
+                    self.cuts_line = false;
+                }
+                _ if self.cuts_line => {}
+                _ => return Ok(true),
+            }
+            self.after_return = byte == b'\r';
+            self.start += 1;
+            if self.cuts_line {
+                self.compact();
+            }
+        }
+        Ok(false)
+    }
+
+    /// The byte at a place of the buffer, or none at the end.
+    fn byte(&mut self, position: usize) -> io::Result<Option<u8>> {
+        while position >= self.buffer.len() && self.fill()? {}
+        Ok(self.buffer.get(position).copied())
+    }
+
+    /// Reads what is there, and waits for no more than that.
+    fn fill(&mut self) -> io::Result<bool> {
+        let length = self.buffer.len();
+        self.buffer.resize(length + CHUNK, 0);
+        let read = loop {
+            match self.bytes.read(&mut self.buffer[length..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.buffer.truncate(length + *read.as_ref().unwrap_or(&0));
+        Ok(read? > 0)
+    }
+
+    /// Goes through a record that begins at `start`, to its end or to a fault.
+    fn scan(&mut self) -> io::Result<Scanned> {
+        let mut scan = Scan::new(self.start);
+        let mut at = self.start;
+        loop {
+            while let Some(byte) = self.buffer.get(at) {
+                let step = scan.step(*byte, at, self);
+                at += 1;
+                match step {
+                    Step::On => {}
+                    Step::End => {
+                        return Ok(Scanned {
+                            end: at,
+                            lines: scan.lines + 1,
+                            fault: None,
+                        });
+                    }
+                    Step::Fault(reason) => return self.fail(&scan, reason),
+                }
+            }
+            if self.fill()? {
+                continue;
+            }
+            if scan.state == State::Quoted {
+                let reason = format!(
+                    "the quote opened on line {} is never closed",
+                    scan.quote_line(self.line)
+                );
+                return self.fail(&scan, reason);
+            }
+            // A record has the end of its line, even where the file lacks it.
+            self.buffer.push(b'\n');
+        }
+    }
+
+    /// A record at fault reaches to the end of the line on which the fault may have opened.
+    fn fail(&mut self, scan: &Scan, reason: String) -> io::Result<Scanned> {
+        self.own_lines_until = self.own_lines_until.max(scan.line_begins);
+        // Whatever went over the end of a line before may have been part of the fault.
+        let (opened, mut lines) = scan
+            .first_over_lines
+            .unwrap_or((scan.opened, scan.opened_lines));
+        let mut end = opened;
+        self.cuts_line = true;
+        while end < opened + LONGEST_RAW {
+            let Some(byte) = self.byte(end)? else { break };
+            end += 1;
+            if matches!(byte, b'\n' | b'\r') {
+                lines += 1;
+                self.cuts_line = false;
+                break;
+            }
+        }
+        Ok(Scanned {
+            end,
+            lines,
+            fault: Some(RecordFault {
+                cell: scan.cell,
+                reason,
+            }),
+        })
+    }
+}
+
+/// A record that is being gone through.
+struct Scan {
+    state: State,
+    cell: usize,
+    cell_begins: usize,
+    /// Where a fault of this cell opens, and how many line ends of the record are before it.
+    opened: usize,
+    opened_lines: u64,
+    /// The same of the first cell that goes over the end of a line.
+    first_over_lines: Option<(usize, u64)>,
+    /// Where the line begins that was reached.
+    line_begins: usize,
+    lines: u64,
+}
+
+enum Step {
+    On,
+    End,
+    Fault(String),
+}
+
+impl Scan {
+    fn new(start: usize) -> Self {
+        Self {
+            state: State::CellBegins,
+            cell: 0,
+            cell_begins: start,
+            opened: start,
+            opened_lines: 0,
+            first_over_lines: None,
+            line_begins: start,
+            lines: 0,
+        }
+    }
+
+    fn quote_line(&self, line: u64) -> u64 {
+        line + self.opened_lines
+    }
+
+    fn step<R>(&mut self, byte: u8, at: usize, records: &Records<R>) -> Step {
+        if at - self.cell_begins >= records.longest && byte != b'\n' && byte != b'\r' {
+            return self.too_long(at, records);
+        }
+        match (self.state, byte) {
+            (State::CellBegins, b'"') => {
+                self.state = State::Quoted;
+                self.opened = at;
+                self.opened_lines = self.lines;
+            }
+            (State::Quoted, b'"') => self.state = State::AfterQuote,
+            (State::AfterQuote, b'"') => self.state = State::Quoted,
+            (State::Quoted, b'\n' | b'\r') => return self.line_within_quotes(byte, at, records),
+            (State::Quoted, _) => {}
+            (_, b'\n' | b'\r') => return Step::End,
+            (_, byte) if byte == records.delimiter => {
+                self.state = State::CellBegins;
+                self.cell += 1;
+                if self.cell <= records.cells {
+                    self.cell_begins = at + 1;
+                }
+            }
+            (State::AfterQuote, _) => {
+                return Step::Fault(format!(
+                    "text follows the closing quote of the cell whose quote opened on line {}: a \
+                     quote within quotes is doubled",
+                    self.quote_line(records.line)
+                ));
+            }
+            (State::CellBegins | State::Plain, _) => self.state = State::Plain,
+        }
+        Step::On
+    }
+
+    fn line_within_quotes<R>(&mut self, byte: u8, at: usize, records: &Records<R>) -> Step {
+        if self.opened < records.own_lines_until {
+            return Step::Fault(format!(
+                "the quote opened on line {} is not closed on its line, and one shortly before it \
+                 is never closed",
+                self.quote_line(records.line)
+            ));
+        }
+        self.first_over_lines
+            .get_or_insert((self.opened, self.opened_lines));
+        // The two bytes of one line end count once.
+        let ends_pair = byte == b'\n' && at > 0 && records.buffer[at - 1] == b'\r';
+        self.lines += u64::from(!ends_pair);
+        self.line_begins = at + 1;
+        Step::On
+    }
+
+    fn too_long<R>(&mut self, at: usize, records: &Records<R>) -> Step {
+        let longest = records.longest;
+        if matches!(self.state, State::Quoted | State::AfterQuote) {
+            return Step::Fault(format!(
+                "the quote opened on line {} is not closed within {longest} bytes, the most that \
+                 --max-field-bytes lets a cell have",
+                self.quote_line(records.line)
+            ));
+        }
+        self.opened = at;
+        self.opened_lines = self.lines;
+        Step::Fault(format!(
+            "the cell has more than {longest} bytes, the most that --max-field-bytes lets it have"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A reader that gives a few bytes at a time.
+    struct Slow<'a>(&'a [u8], usize);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.1.min(buffer.len());
+            let read = (&self.0[..length.min(self.0.len())]).read(buffer)?;
+            self.0 = &self.0[read..];
+            Ok(read)
+        }
+    }
+
+    /// Line, bytes and fault of each record.
+    fn records(text: &[u8], longest: usize, step: usize) -> Vec<(u64, String, Option<String>)> {
+        let mut records = Records::new(Slow(text, step), b',', longest);
+        records.cells = 2;
+        let mut found = Vec::new();
+        while let Some(record) = records.next().unwrap() {
+            let text = String::from_utf8_lossy(record.bytes);
+            let text = text.trim_end_matches(['\r', '\n']).to_owned();
+            let fault = record.fault.map(|fault| fault.reason);
+            found.push((record.line, text, fault));
+        }
+        found
+    }
+
+    fn shown(text: &str, longest: usize) -> String {
+        let expected = records(text.as_bytes(), longest, usize::MAX);
+        for step in 1..4 {
+            assert_eq!(records(text.as_bytes(), longest, step), expected, "{step}");
+        }
+        let lines = expected.iter().map(|(line, text, fault)| match fault {
+            None => format!("{line}: {text:?}\n"),
+            Some(reason) => format!("{line}: {text:?} {reason}\n"),
+        });
+        lines.collect()
+    }
+
+    #[test]
+    fn records_end_where_their_lines_do_outside_of_quotes() {
+        let text = "a,b\r\n\r\n\"x\r\ny\",\"\"\"\"\n\nc,\"d\n\"\re,f\"g\rh,";
+        insta::assert_snapshot!(shown(text, 100), @r#"
+        1: "a,b"
+        3: "\"x\r\ny\",\"\"\"\""
+        6: "c,\"d\n\""
+        8: "e,f\"g"
+        9: "h,"
+        "#);
+    }
+
+    #[test]
+    fn a_fault_ends_with_the_line_on_which_its_quote_opened() {
+        insta::assert_snapshot!(shown("a,\"b\nc,d\ne,f", 100), @r#"
+        1: "a,\"b" the quote opened on line 1 is never closed
+        2: "c,d"
+        3: "e,f"
+        "#);
+        insta::assert_snapshot!(shown("a,\"b\"c,\"d\ne,f\n", 100), @r#"
+        1: "a,\"b\"c,\"d" text follows the closing quote of the cell whose quote opened on line 1: a quote within quotes is doubled
+        2: "e,f"
+        "#);
+        insta::assert_snapshot!(shown("a,\"x\ny\",\"b\nc,d\ne,\"f\ng\"\n", 100), @r#"
+        1: "a,\"x" text follows the closing quote of the cell whose quote opened on line 2: a quote within quotes is doubled
+        2: "y\",\"b" the quote opened on line 2 is not closed on its line, and one shortly before it is never closed
+        3: "c,d"
+        4: "e,\"f\ng\""
+        "#);
+        insta::assert_snapshot!(shown("a,\"b\nc,d\ne,f\ng,h\n", 6), @r#"
+        1: "a,\"b" the quote opened on line 1 is not closed within 6 bytes, the most that --max-field-bytes lets a cell have
+        2: "c,d"
+        3: "e,f"
+        4: "g,h"
+        "#);
+        insta::assert_snapshot!(shown("a,bbbbbbbb,c\nd,e\n", 6), @r#"
+        1: "a,bbbbbbbb,c" the cell has more than 6 bytes, the most that --max-field-bytes lets it have
+        2: "d,e"
+        "#);
+        insta::assert_snapshot!(shown("a,b,\"\n,\",\"\n,\",\"\nd,e\n", 6), @r#"
+        1: "a,b,\"" the quote opened on line 2 is not closed within 6 bytes, the most that --max-field-bytes lets a cell have
+        2: ",\",\""
+        3: ",\",\""
+        4: "d,e"
+        "#);
+    }
+
+    #[test]
+    fn a_line_is_not_looked_at_again_and_again() {
+        // From each of these lines on, all further ones look like one cell after the other, so
+        // that each would be read to the limit.
+        let mut text = "a,\"\n".to_owned();
+        text.extend(std::iter::repeat_n("x\"\"\",\"\n", 30_000));
+        assert_eq!(records(text.as_bytes(), 1 << 24, usize::MAX).len(), 30_001);
+        let open = "1,\"open\n".repeat(30_000);
+        assert_eq!(records(open.as_bytes(), 1 << 24, usize::MAX).len(), 30_000);
+    }
+
+    /// What the crate `csv` reads.
+    fn by_the_crate(text: &[u8]) -> Vec<Vec<Vec<u8>>> {
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(text);
+        let records = reader.byte_records().map(|record| {
+            let record = record.unwrap();
+            record.iter().map(<[u8]>::to_vec).collect()
+        });
+        records.collect()
+    }
+
+    proptest! {
+        #[test]
+        fn where_no_quote_is_at_fault_the_crate_finds_the_same_records(
+            text in "[ab\",\n\r]{0,40}",
+            step in 1_usize..8,
+        ) {
+            let found = records(text.as_bytes(), 1000, step);
+            if found.iter().all(|(_, _, fault)| fault.is_none()) {
+                let expected = by_the_crate(text.as_bytes());
+                prop_assert_eq!(found.len(), expected.len());
+            }
+        }
+
+        #[test]
+        fn what_the_crate_writes_has_no_fault(
+            rows in prop::collection::vec(prop::collection::vec("[ab\",\n\r ]{0,5}", 2..4), 0..6),
+        ) {
+            let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+            rows.iter().for_each(|row| writer.write_record(row).unwrap());
+            let text = writer.into_inner().unwrap();
+            let found = records(&text, 1000, 3);
+            prop_assert_eq!(found.len(), rows.len());
+            for ((line, text, fault), row) in found.iter().zip(&rows) {
+                prop_assert_eq!(fault, &None, "{} {}", line, text);
+                let expected: Vec<_> = row.iter().map(|cell| cell.as_bytes().to_vec()).collect();
+                prop_assert_eq!(by_the_crate(text.as_bytes()), [expected]);
+            }
+        }
+    }
+}

@@ -1,0 +1,588 @@
+//! Text that comes in as other programs write it: nothing in it changes silently, and what cannot be
+//! read is named.
+
+use std::io::Write as _;
+
+use crate::{Files, Run, command, triton};
+
+const ECHO: &str = "CREATE MODEL echo INPUT (`value` FLOAT) OUTPUT (echo FLOAT)
+    WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'echo')";
+
+/// Runs over an input of this name and content, with the output on standard output.
+fn echo(name: &str, content: impl AsRef<[u8]>, more: &[&str]) -> Run {
+    let files = Files::new();
+    let model = files.write("model.sql", ECHO);
+    let input = files.path(name);
+    std::fs::write(&input, content).unwrap();
+    let run = triton(&[&["predict", &model, &input, "--quiet"], more].concat());
+    Run {
+        stderr: files.relative(&run.stderr),
+        ..run
+    }
+}
+
+/// What standard error says of an input that is refused as a whole.
+fn refused(name: &str, content: impl AsRef<[u8]>) -> String {
+    let run = echo(name, content, &[]);
+    assert_eq!(
+        (run.code, run.stdout.as_str()),
+        (Some(2), ""),
+        "{name}: {}",
+        run.stderr
+    );
+    run.stderr.replace("\n ", "")
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn rows_behind_a_quote_that_is_never_closed_are_answered() {
+    let run = echo(
+        "in.csv",
+        "value,note\n1.5,a\n2.5,\"open\n3.5,c\n4.5,d\n",
+        &[],
+    );
+    assert_eq!(run.code, Some(1));
+    insta::assert_snapshot!(run.stdout, @"
+    value,note,echo
+    1.5,a,1.5
+    3.5,c,3.5
+    4.5,d,4.5
+    ");
+    insta::assert_snapshot!(run.stderr, @"row 2 (line 3): column 'note': the quote opened on line 3 is never closed");
+}
+
+#[test]
+fn a_cell_that_is_too_long_ends_its_row() {
+    let mut text = "value,note\n1,\"open\n".to_owned();
+    text.extend((2..2000).map(|row| format!("{row},note {row}\n")));
+    let run = echo("in.csv", &text, &["--max-field-bytes", "1000"]);
+    assert_eq!((run.code, run.stdout.lines().count()), (Some(1), 1999));
+    insta::assert_snapshot!(run.stderr, @"row 1 (line 2): column 'note': the quote opened on line 2 is not closed within 1000 bytes, the most that --max-field-bytes lets a cell have");
+    let long = format!("value,note\n1,{}\n2,b\n", "x".repeat(2000));
+    let run = echo("in.csv", long, &["--max-field-bytes", "1000"]);
+    assert_eq!(run.stdout, "value,note,echo\n2,b,2\n");
+    insta::assert_snapshot!(run.stderr, @"row 1 (line 2): column 'note': the cell has more than 1000 bytes, the most that --max-field-bytes lets it have");
+}
+
+#[test]
+fn text_behind_a_closing_quote_is_not_taken_for_a_part_of_the_cell() {
+    let run = echo(
+        "in.csv",
+        "value,note\n1,\"a\"b\n2,\"a \"\"b\"\"\"\n\"3\"4,c\n5,a\"b\n",
+        &[],
+    );
+    assert_eq!(run.code, Some(1));
+    insta::assert_snapshot!(run.stdout, @r#"
+    value,note,echo
+    2,"a ""b""",2
+    5,"a""b",5
+    "#);
+    insta::assert_snapshot!(run.stderr, @"
+    row 1 (line 2): column 'note': text follows the closing quote of the cell whose quote opened on line 2: a quote within quotes is doubled
+    row 3 (line 4): column 'value': text follows the closing quote of the cell whose quote opened on line 4: a quote within quotes is doubled
+    ");
+}
+
+#[test]
+fn a_resumed_run_counts_rows_as_they_were_read() {
+    let files = Files::new();
+    let model = files.write("model.sql", ECHO);
+    // Rows over several lines, behind blank ones, and at last one at fault.
+    let text = "value,note\n1,\"a\nb\"\n\n2,c\r\n3,\"d\"\"\n\"\n4,\"open\n5,e\n";
+    let input = files.write("in.csv", text);
+    let array = "[{\"value\":1},\n{\n\"value\":2},{\"value\":3},\n{\"value\":\"x\"},{\"value\":5}]";
+    let array = files.write("in.json", array);
+    for (input, place) in [(input, "row 4 (line 8)"), (array, "row 4 (line 4)")] {
+        let (output, state) = (files.path("out.csv"), files.path("state"));
+        let arguments = [
+            "predict",
+            &model,
+            &input,
+            "-o",
+            &output,
+            "--checkpoint",
+            &state,
+            "--checkpoint-every",
+            "1",
+            "--on-error",
+            "fail",
+        ];
+        for _ in 0..2 {
+            let run = triton(&arguments);
+            assert_eq!(run.code, Some(1), "{}", run.stderr);
+            assert!(run.stderr.contains(place), "{}", run.stderr);
+        }
+        std::fs::remove_dir_all(&state).unwrap();
+    }
+}
+
+#[test]
+fn many_open_quotes_are_read_in_one_go() {
+    let mut text = "value,note\n".to_owned();
+    text.extend((0..100_000).map(|_| "1,\"open\n"));
+    let files = Files::new();
+    let errors = files.path("errors.ndjson");
+    let run = echo("in.csv", text, &["--errors", &errors]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let errors = std::fs::read_to_string(errors).unwrap();
+    assert_eq!(errors.lines().count(), 100_000);
+}
+
+/// The columns of a Parquet file: name, type and values.
+fn columns(path: &str) -> String {
+    use arrow_array::Array as _;
+    use arrow_cast::display::array_value_to_string;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    let file = std::fs::File::open(path).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let mut shown = String::new();
+    for batch in reader.build().unwrap() {
+        let batch = batch.unwrap();
+        let fields = batch.schema();
+        for (field, column) in fields.fields().iter().zip(batch.columns()) {
+            let values: Vec<String> = (0..column.len())
+                .map(|row| match column.is_null(row) {
+                    true => "NULL".to_owned(),
+                    false => array_value_to_string(column, row).unwrap(),
+                })
+                .collect();
+            let (name, data_type) = (field.name(), field.data_type());
+            shown.push_str(&format!("{name} {data_type}: {}\n", values.join(" | ")));
+        }
+    }
+    shown
+}
+
+/// Runs over lines of JSON with the output in a Parquet file, and shows that and the messages.
+fn to_parquet(lines: &str) -> String {
+    let files = Files::new();
+    let output = files.path("out.parquet");
+    let run = echo("in.ndjson", lines, &["-o", &output]);
+    columns(&output) + &run.stderr
+}
+
+#[test]
+fn a_typed_column_holds_what_the_objects_say_exactly_or_is_text() {
+    let rows = "{\"value\":1,\"id\":9007199254740993,\"mixed\":9007199254740993,\"u\":18446744073709551615,\"huge\":18446744073709551616,\"long\":0.1234567890123456789012,\"e\":1E400,\"z\":-0,\"l\":[1],\"n\":NaN}\n\
+                {\"value\":2,\"id\":-1,\"mixed\":0.5,\"u\":0,\"huge\":1,\"long\":1,\"e\":1,\"z\":1.50,\"l\":[0.5],\"n\":1}\n";
+    insta::assert_snapshot!(to_parquet(rows), @"
+    value Float32: 1.0 | 2.0
+    id Int64: 9007199254740993 | -1
+    mixed Utf8: 9007199254740993 | 0.5
+    u UInt64: 18446744073709551615 | 0
+    huge Utf8: 18446744073709551616 | 1
+    long Utf8: 0.1234567890123456789012 | 1
+    e Utf8: 1E400 | 1
+    z Float64: -0.0 | 1.5
+    l List(Float64): [1.0] | [0.5]
+    n Float64: NaN | 1.0
+    echo Float32: 1.0 | 2.0
+    ");
+}
+
+#[test]
+fn a_later_value_that_the_type_does_not_hold_exactly_rejects_its_row() {
+    let mut rows: String = (0..1000)
+        .map(|_| "{\"value\":1,\"d\":0.5,\"i\":1,\"l\":[0.5]}\n")
+        .collect();
+    for late in [
+        "\"d\":9007199254740993",
+        "\"d\":0.1234567890123456789012",
+        "\"d\":1E400",
+        "\"i\":9223372036854775808",
+        "\"i\":-0",
+        "\"i\":1.5",
+        "\"l\":[9007199254740993]",
+        "\"d\":9007199254740992",
+    ] {
+        rows.push_str(&format!("{{\"value\":2,{late}}}\n"));
+    }
+    let files = Files::new();
+    let output = files.path("out.parquet");
+    let run = echo("in.ndjson", &rows, &["-o", &output]);
+    insta::assert_snapshot!(run.stderr, @"
+    row 1001 (line 1001): column 'd': no DOUBLE is exactly '9007199254740993'; the first rows decide on the type
+    row 1002 (line 1002): column 'd': no DOUBLE is exactly '0.1234567890123456789012'; the first rows decide on the type
+    row 1003 (line 1003): column 'd': expected DOUBLE, found '1E400'; the first rows decide on the type
+    row 1004 (line 1004): column 'i': expected BIGINT, found '9223372036854775808'; the first rows decide on the type
+    row 1005 (line 1005): column 'i': no BIGINT is exactly '-0'; the first rows decide on the type
+    row 1006 (line 1006): column 'i': expected BIGINT, found '1.5'; the first rows decide on the type
+    row 1007 (line 1007): column 'l': no ARRAY<DOUBLE> is exactly '[9007199254740993]'; the first rows decide on the type
+    ");
+    let run = echo("in.csv", "value,id\n1,9007199254740993\n", &["-o", &output]);
+    insta::assert_snapshot!(columns(&output) + &run.stderr, @"
+    value Float32: 1.0
+    id Utf8: 9007199254740993
+    echo Float32: 1.0
+    ");
+}
+
+#[test]
+fn two_columns_of_a_name_that_is_taken_are_refused() {
+    insta::assert_snapshot!(refused("in.csv", "value,value\n1,2\n"), @"error: in.csv: two columns are named 'value', which the model takes, and nothing tells which of them is meant: rename one");
+    let run = echo("in.csv", "value,note,note\n1,a,b\n", &[]);
+    assert_eq!(run.stdout, "value,note,note,echo\n1,a,b,1\n");
+    // Readers of JSON would see only one of them.
+    let run = echo(
+        "in.csv",
+        "value,note,note\n1,a,b\n",
+        &["--output-format", "ndjson"],
+    );
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
+    insta::assert_snapshot!(run.stderr, @"error: in.csv: two columns are named 'note', and a JSON object holds only one of them: rename one, or write another format");
+}
+
+#[test]
+fn two_members_of_a_name_pass_through_but_are_not_chosen_from() {
+    let text = "{\"value\":1,\"a\":1,\"a\":2}\n{\"value\":1,\"value\":2}\n";
+    let run = echo("in.ndjson", text, &[]);
+    assert_eq!(run.stdout, "{\"value\":1,\"a\":1,\"a\":2,\"echo\":1}\n");
+    insta::assert_snapshot!(run.stderr, @"row 2 (line 2): column 'value': the object has two members of this name");
+    let run = echo("in.ndjson", text, &["--output-format", "csv"]);
+    assert_eq!(run.stdout, "value,a,echo\n");
+    insta::assert_snapshot!(run.stderr, @"
+    row 1 (line 1): column 'a': the object has two members of this name
+    row 2 (line 2): column 'value': the object has two members of this name
+    ");
+}
+
+#[test]
+fn files_are_read_in_utf_16_and_behind_marks() {
+    for text in [
+        "value,note\r\n1.5,ü 😀\r\n",
+        "\u{feff}value,note\r\n1.5,ü 😀\r\n",
+    ] {
+        let be: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for bytes in [utf16(text), be, text.as_bytes().to_vec()] {
+            let run = echo("in.csv", &bytes, &[]);
+            assert_eq!(
+                run.stdout, "value,note,echo\n1.5,ü 😀,1.5\n",
+                "{}",
+                run.stderr
+            );
+            let run = echo("in", &bytes, &[]);
+            assert_eq!(
+                run.stdout, "value,note,echo\n1.5,ü 😀,1.5\n",
+                "{}",
+                run.stderr
+            );
+        }
+    }
+    let object = "\u{feff}{\"value\":1.5,\"n\":\"ü\"}\n";
+    for bytes in [utf16(object), object.as_bytes().to_vec()] {
+        for name in ["in.ndjson", "in"] {
+            let run = echo(name, &bytes, &[]);
+            assert_eq!(
+                run.stdout, "{\"value\":1.5,\"n\":\"ü\",\"echo\":1.5}\n",
+                "{}",
+                run.stderr
+            );
+        }
+    }
+    insta::assert_snapshot!(refused("in.csv", b"\xff\xfe\0\0v\0\0\0"), @"error: in.csv: it is text in UTF-32, which is not read: save it as UTF-8, for example with iconv -f UTF-32 -t UTF-8");
+    // Half of a pair is no text: its row is at fault, and no other.
+    let mut bytes = utf16("\u{feff}value,note\n1,a\n2,");
+    bytes.extend([0x3d, 0xd8]);
+    bytes.extend(utf16("\n3,c\n"));
+    let run = echo("in.csv", bytes, &[]);
+    assert_eq!(run.stdout, "value,note,echo\n1,a,1\n3,c,3\n");
+    insta::assert_snapshot!(run.stderr, @"row 2 (line 3): column 'note': expected UTF-8 text, found other bytes");
+}
+
+#[test]
+fn small_files_of_text_may_have_marks_and_utf_16_too() {
+    let files = Files::new();
+    let input = files.write("in.csv", "value\n1\n");
+    let bench = "{\"value\": [1.5]}\n";
+    for encoded in [
+        |text: &str| utf16(&format!("\u{feff}{text}")),
+        |text: &str| format!("\u{feff}{text}").into_bytes(),
+    ] {
+        let write = |name: &str, text: &str| {
+            let path = files.path(name);
+            std::fs::write(&path, encoded(text)).unwrap();
+            path
+        };
+        let model = write("model.sql", ECHO);
+        write("token.txt", "secret\n");
+        let config = write(
+            "config.toml",
+            "auth-token = \"@token.txt\"\nendpoint = \"embedded\"\n",
+        );
+        let run = triton(&["predict", &model, &input, "--config", &config]);
+        assert_eq!(run.stdout, "value,echo\n1,1\n", "{}", run.stderr);
+        let samples = write("samples.ndjson", bench);
+        let run = triton(&[
+            "bench",
+            "echo",
+            "-O",
+            "endpoint=embedded",
+            "--input",
+            &samples,
+            "--duration",
+            "100ms",
+            "--warm-up",
+            "10ms",
+        ]);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn what_a_file_is_that_is_not_read_is_said() {
+    for (name, start) in [
+        ("bzip2", &b"BZh91AY&SY...."[..]),
+        ("xz", b"\xfd7zXZ\0\0\x04"),
+        ("lz4", b"\x04\x22\x4d\x18dd"),
+        ("compress", b"\x1f\x9d\x90vv."),
+        ("zip", b"PK\x03\x04\x14\0"),
+        ("7z", b"7z\xbc\xaf\x27\x1c"),
+        ("RAR", b"Rar!\x1a\x07\x01\0"),
+        ("Avro", b"Obj\x01\x04\x14"),
+    ] {
+        for file in ["in.csv", "in.ndjson", "in"] {
+            let stderr = refused(file, start);
+            let expected = format!("error: {file}: it is ");
+            assert!(
+                stderr.starts_with(&expected) && stderr.contains(name),
+                "{stderr}"
+            );
+        }
+    }
+    insta::assert_snapshot!(refused("in.csv.xz", b"\xfd7zXZ\0\0\x04"), @"error: in.csv.xz: it is compressed with xz, which is not read: decompress it on the way, as in xz -dc FILE | triton predict … -");
+    insta::assert_snapshot!(refused("in.csv.br", b"\x1b\x0b\0\xf8\x8d\x94"), @"error: in.csv.br: it is compressed with Brotli, says its name, which is not read: decompress it on the way, as in brotli -dc FILE | triton predict … -");
+    let mut tar = vec![b'a'; 257];
+    tar.extend(b"ustar\0");
+    insta::assert_snapshot!(refused("in.csv", &tar), @"error: in.csv: it is a tar archive: pass a file of it as in tar -xOf FILE NAME | triton predict … -");
+    let tar = gzip(std::str::from_utf8(&tar).unwrap());
+    assert!(refused("in.tar.gz", tar).contains("tar archive"));
+    insta::assert_snapshot!(refused("in.csv", "PAR1\x15\x04\x15\x08"), @"error: in.csv: it should be CSV, but begins like Parquet: say --input-format parquet, or give it another name");
+    insta::assert_snapshot!(refused("in.parquet", "value,note\n1,a\n"), @"error: in.parquet: it should be Parquet, but begins like CSV: say --input-format csv, or give it another name");
+    insta::assert_snapshot!(refused("in.csv", "<!doctype html>\n<html>\n"), @"error: in.csv: no column is named 'value', which the model takes; there are: <!doctype html>; it begins like HTML or XML");
+    insta::assert_snapshot!(refused("in.json", "<!doctype html>\n<html>\n"), @"error: in.json: expected JSON objects, one a line or in an array; it begins with '<', like HTML or XML");
+    insta::assert_snapshot!(refused("in.csv", "[{\"value\":1}]"), @r#"error: in.csv: no column is named 'value', which the model takes; there are: [{"value":1}]; it begins like JSON: see --input-format ndjson"#);
+    let run = echo("in.txt", gzip("value\n1\n"), &[]);
+    assert_eq!(run.stdout, "value,echo\n1,1\n");
+}
+
+#[test]
+fn compressed_files_that_are_damaged_say_so() {
+    let whole = gzip("value\n1\n2\n");
+    let padded = [&whole[..], &[0; 512]].concat();
+    assert_eq!(
+        echo("in.csv.gz", padded, &[]).stdout,
+        "value,echo\n1,1\n2,2\n"
+    );
+    let run = echo("in.csv.gz", [&whole[..], b"more"].concat(), &[]);
+    assert_eq!(run.code, Some(2));
+    insta::assert_snapshot!(run.stderr, @"
+    error: in.csv.gz: reading stopped
+      caused by: behind the end of the gzip data come bytes that are not gzip: the file is damaged, or something was appended to it
+    ");
+    let run = echo("in.csv.gz", &whole[..whole.len() - 4], &[]);
+    assert_eq!(run.code, Some(2));
+    insta::assert_snapshot!(run.stderr, @"
+    error: in.csv.gz: reading stopped
+      caused by: the gzip data break off: the file is not whole
+    ");
+    let zstd = zstd::encode_all(&b"value\n1\n2\n"[..], 1).unwrap();
+    let run = echo("in.csv.zst", &zstd[..zstd.len() - 4], &[]);
+    assert_eq!(run.code, Some(2));
+    insta::assert_snapshot!(run.stderr, @"
+    error: in.csv.zst: reading stopped
+      caused by: the zstd data break off: the file is not whole
+    ");
+    let twice = zstd::encode_all(&whole[..], 1).unwrap();
+    insta::assert_snapshot!(refused("in.csv.gz.zst", twice), @"error: in.csv.gz.zst: what was compressed with zstd is compressed once more, with gzip: decompress it once before");
+}
+
+#[test]
+fn other_delimiters_are_read_and_written() {
+    let run = echo("in.tsv", "value\tnote\n1\ta,b\n", &[]);
+    assert_eq!(run.stdout, "value\tnote\techo\n1\ta,b\t1\n");
+    let run = echo(
+        "in.tsv",
+        "value\tnote\n1\ta,b\n",
+        &["--output-format", "csv"],
+    );
+    assert_eq!(run.stdout, "value,note,echo\n1,\"a,b\",1\n");
+    let run = echo(
+        "in.csv",
+        "value,note\n1,a\tb\n",
+        &["--output-format", "tsv"],
+    );
+    assert_eq!(run.stdout, "value\tnote\techo\n1\t\"a\tb\"\t1\n");
+    let run = echo("in.csv", "value;note\n1;\"a;b\"\n", &["--delimiter", ";"]);
+    assert_eq!(run.stdout, "value;note;echo\n1;\"a;b\";1\n");
+    for tab in ["tab", "\\t", "\t"] {
+        let run = echo("in.csv", "value\tnote\n1\ta\n", &["--delimiter", tab]);
+        assert_eq!(run.stdout, "value\tnote\techo\n1\ta\t1\n");
+    }
+    insta::assert_snapshot!(refused("in.csv", "value;note\n1;a\n"), @"error: in.csv: no column is named 'value', which the model takes; there are: value;note; its cells seem to be separated otherwise: say --delimiter ';'");
+    insta::assert_snapshot!(refused("in.csv", "note\tvalue\n1\ta\n"), @"error: in.csv: no column is named 'value', which the model takes; there are: note	value; its cells seem to be separated otherwise: say --delimiter tab");
+    insta::assert_snapshot!(refused("in.tsv", "value,note\n1,a\n"), @"error: in.tsv: no column is named 'value', which the model takes; there are: value,note; its cells seem to be separated otherwise: say --delimiter ','");
+    insta::assert_snapshot!(refused("in.csv", "sep=;\nvalue;note\n1;a\n"), @"error: in.csv: no column is named 'value', which the model takes; there are: sep=;; its first line, 'sep=;', is one of Excel's: take it out and say --delimiter");
+    for wrong in ["ab", "\"", "é", ""] {
+        let run = echo("in.csv", "value\n1\n", &["--delimiter", wrong]);
+        assert_eq!(run.code, Some(2), "{wrong}");
+    }
+}
+
+#[test]
+fn tab_separated_files_have_outputs_of_their_kind() {
+    let files = Files::new();
+    let model = files.write("model.sql", ECHO);
+    let input = files.path("in.tsv.gz");
+    std::fs::write(&input, gzip("value\tnote\n1\ta\n")).unwrap();
+    let folder = files.path("scored/");
+    let run = triton(&["predict", &model, &input, "-o", &folder]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(std::fs::exists(files.path("scored/in.tsv.gz")).unwrap());
+    let csv = files.write("in.csv", "value;note\n1;a\n");
+    let output = files.path("out.tsv");
+    let run = triton(&["predict", &model, &csv, "-o", &output, "--delimiter", ";"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(
+        std::fs::read_to_string(output).unwrap(),
+        "value\tnote\techo\n1\ta\t1\n"
+    );
+}
+
+#[test]
+fn objects_may_be_elements_of_an_array_or_stand_on_several_lines() {
+    let expected = "{\"value\":1,\"echo\":1}\n{\"value\": 2,\"echo\":2}\n";
+    for text in [
+        "[{\"value\":1},{\"value\": 2}]",
+        "[\n{\"value\":1},\n{\"value\": 2}\n]\n",
+        "{\n\"value\":1\n}\n{\n  \"value\": 2\n}\n",
+        "\u{feff} [ {\"value\":1},\r\n  {\r\n    \"value\": 2\r\n  }\r\n ]\r\n",
+    ] {
+        for name in ["in.json", "in"] {
+            let run = echo(name, text, &[]);
+            assert_eq!(run.stdout, expected, "{text}: {}", run.stderr);
+        }
+    }
+    // As when files are put behind each other that each have a mark.
+    let run = echo("in.ndjson", "{\"value\":1}\n\u{feff}{\"value\": 2}\n", &[]);
+    assert_eq!(run.stdout, expected, "{}", run.stderr);
+    let run = echo("in.json", "[{\"value\":1},\n5,\n{\"value\":\"x\"}]", &[]);
+    assert_eq!(
+        (run.code, run.stdout.as_str()),
+        (Some(1), "{\"value\":1,\"echo\":1}\n")
+    );
+    insta::assert_snapshot!(run.stderr, @r#"
+    row 2 (line 2): expected a JSON object: invalid type: integer `5`, expected a JSON object at column 1
+    row 3 (line 3): column 'value': expected FLOAT, found '"x"'
+    "#);
+    let run = echo("in.json", "[{\"value\":1},\n{\"value\":2}\n", &[]);
+    assert_eq!(run.code, Some(2));
+    insta::assert_snapshot!(run.stderr, @"
+    error: in.json: reading stopped
+      caused by: the array that begins on line 1 is not closed: the file is not whole
+    ");
+}
+
+#[test]
+fn numbers_that_json_lacks_are_taken_bare_and_pass_as_they_are() {
+    let text = "{\"value\":NaN,\"a\":[1,NaN]}\n{\"value\":-Infinity, \"b\":\"NaN\"}\n{\"value\":\"Infinity\"}\n";
+    let run = echo("in.ndjson", text, &[]);
+    insta::assert_snapshot!(run.stdout, @r#"
+    {"value":NaN,"a":[1,NaN],"echo":"NaN"}
+    {"value":-Infinity, "b":"NaN","echo":"-Infinity"}
+    {"value":"Infinity","echo":"Infinity"}
+    "#);
+    let run = echo("in.ndjson", text, &["--output-format", "csv"]);
+    insta::assert_snapshot!(run.stdout, @r#"
+    value,a,b,echo
+    NaN,"[1,NaN]",,NaN
+    -Infinity,,NaN,-inf
+    Infinity,,,inf
+    "#);
+}
+
+#[test]
+fn values_of_json_keep_their_digits_on_the_way_to_csv() {
+    let text = "{\"value\":1,\"id\":123456789012345678901234567890,\"e\":1E400,\"z\":-0,\"s\":\"\\ud83d\\ude00 \\u0001\",\"o\":{\"a\": 1.50}}\n\
+                {\"value\":2,\"s\":\"\\ud83d\"}\n";
+    let run = echo("in.ndjson", text, &["--output-format", "csv"]);
+    insta::assert_snapshot!(run.stdout, @r#"
+    value,id,e,z,s,o,echo
+    1,123456789012345678901234567890,1E400,-0,😀 ,"{""a"": 1.50}",1
+    "#);
+    insta::assert_snapshot!(run.stderr, @r#"row 2 (line 2): column 's': expected text, found "\ud83d" with half of a surrogate pair in it"#);
+    let run = echo(
+        "in.csv",
+        "value,id\n16777217,123456789012345678901234567890\n1.50,x\n",
+        &["--output-format", "ndjson"],
+    );
+    insta::assert_snapshot!(run.stdout, @r#"
+    {"value":16777217,"id":"123456789012345678901234567890","echo":16777216}
+    {"value":1.50,"id":"x","echo":1.5}
+    "#);
+}
+
+#[test]
+fn a_file_without_a_byte_says_so() {
+    for name in [
+        "in.csv",
+        "in.tsv",
+        "in.parquet",
+        "in.arrow",
+        "in",
+        "in.csv.gz",
+    ] {
+        let content = if name.ends_with("gz") {
+            gzip("")
+        } else {
+            Vec::new()
+        };
+        let stderr = refused(name, content);
+        assert!(
+            stderr.starts_with(&format!("error: {name}: it is empty")),
+            "{stderr}"
+        );
+    }
+    insta::assert_snapshot!(refused("in.csv", ""), @"error: in.csv: it is empty; expected CSV");
+    insta::assert_snapshot!(refused("in.csv", "\u{feff}\n\n"), @"error: in.csv: it has no header: nothing but ends of lines is in it");
+    let run = echo("in.ndjson", "", &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""));
+    let run = echo("in.csv", "value,note\n", &[]);
+    assert_eq!(
+        (run.code, run.stdout.as_str()),
+        (Some(0), "value,note,echo\n")
+    );
+}
+
+#[test]
+fn pipes_are_read_like_files() {
+    for (input, expected) in [
+        (
+            &b"value,note\n1,\"a\nb\n2,c\n"[..],
+            "value,note,echo\n2,c,2\n",
+        ),
+        (b"[{\"value\":1}]", "{\"value\":1,\"echo\":1}\n"),
+        (b"\xff\xfev\0a\0l\0u\0e\0\n\x001\0\n\0", "value,echo\n1,1\n"),
+    ] {
+        let files = Files::new();
+        let model = files.write("model.sql", ECHO);
+        let mut child = command(&["predict", &model, "-", "--quiet"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let run = Run::of(child.wait_with_output().unwrap());
+        assert_eq!(run.stdout, expected, "{}", run.stderr);
+    }
+}
