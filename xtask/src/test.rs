@@ -1,5 +1,6 @@
 //! Runs every test of the workspace, with a real Triton and a real Flink for those that need one.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -7,6 +8,7 @@ use anyhow::Result;
 use crate::command;
 use crate::flink::Flink;
 use crate::triton::Triton;
+use crate::workspace::Workspace;
 
 /// How `triton-test-support` learns of the server; a dependency on it would make this command
 /// build half of the workspace before it could run.
@@ -17,6 +19,13 @@ const XTASK: &str = "TRITON_TEST_XTASK";
 
 /// Tests that find this in their environment run NVIDIA's client with the Python it names.
 const PYTHON_CLIENT: &str = "TRITON_TEST_PYTHON_CLIENT";
+
+/// Tests of pipes and signals find here the command as users build it: with optimizations it is in
+/// other places when a pipe breaks.
+const RELEASE: &str = "TRITON_TEST_RELEASE";
+
+/// Its tests run the command.
+const COMMAND_PACKAGE: &str = "triton-cli";
 
 /// Its tests run SQL on a cluster, which takes the provider from its jar.
 const FLINK_PACKAGE: &str = "triton-flink";
@@ -39,6 +48,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     if is_tested(FLINK_PACKAGE, arguments) {
         flink.build(false)?;
     }
+    let release = match is_tested(COMMAND_PACKAGE, arguments) {
+        true => Some(build_release(&triton.workspace)?),
+        false => None,
+    };
     let server = triton.start(&instance, &triton.example_models(), None)?;
     let version = server.version()?;
 
@@ -52,6 +65,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         .env(ENDPOINT, server.endpoint())
         .env(PYTHON_CLIENT, python_client)
         .env(XTASK, std::env::current_exe()?);
+    if let Some(release) = release {
+        test.env(RELEASE, release);
+    }
     let status = command::run(&mut test)?;
 
     flink.stop_test_clusters()?;
@@ -64,6 +80,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     }
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// Builds the command with optimizations, as the first example of the README does; returns the
+/// program.
+fn build_release(workspace: &Workspace) -> Result<PathBuf> {
+    let mut cargo = command::cargo();
+    cargo.args(["build", "--locked", "--release"]);
+    cargo.args(["--package", COMMAND_PACKAGE, "--bin", "triton"]);
+    command::run_successfully(cargo.current_dir(&workspace.root))?;
+    Ok(workspace.target_directory.join("release/triton"))
 }
 
 /// Stops the servers where the run ends early: by an error, an interrupt or a panic.

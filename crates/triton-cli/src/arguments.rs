@@ -11,13 +11,14 @@ use crate::commands::loading::{LoadArguments, UnloadArguments};
 use crate::commands::models::ModelsArguments;
 use crate::commands::shell::{CompletionsArguments, ManArguments};
 use crate::commands::stats::StatsArguments;
+use crate::exit_codes::Exit;
 use crate::failure;
 use crate::observability::ObservabilityArguments;
 use crate::predict::PredictArguments;
 
 /// Run models of a Triton Inference Server over files.
 #[derive(Debug, Parser)]
-#[command(name = "triton", version, max_term_width = 100, after_help = failure::EXIT_CODES)]
+#[command(name = "triton", version, max_term_width = 100, after_help = failure::exit_codes(Exit::meaning))]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,

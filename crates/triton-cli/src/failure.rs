@@ -1,23 +1,14 @@
-//! A command that could not do its work: what is said about it, and the exit code.
+//! A command that could not do its work: what is said about it, and how it ends.
 
 use std::process::ExitCode;
 
-use crate::output::wrapped;
+use crate::exit_codes::Exit;
 use crate::progress::say;
-
-/// What the exit codes of all commands mean; a command's own help may say more of them.
-pub(crate) const EXIT_CODES: &str = "\
-Exit codes:
-  0    it was done
-  1    part of it was not: rows or requests failed, or the server is not ready
-  2    the command line, a file or an option cannot be used
-  3    the server could not be reached, refused, or its model does not fit
-  130  Ctrl-C ended it before it was done";
 
 /// Why a command stopped.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    code: u8,
+    exit: Exit,
     error: anyhow::Error,
     hint: Option<&'static str>,
 }
@@ -25,23 +16,23 @@ pub(crate) struct Failure {
 impl Failure {
     /// The command line, a file or an option is at fault.
     pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Self {
-        Self::new(2, error.into())
+        Self::new(Exit::Usage, error.into())
     }
 
     /// The server could not be used.
     pub(crate) fn server(error: impl Into<anyhow::Error>) -> Self {
-        Self::new(3, error.into())
+        Self::new(Exit::Server, error.into())
     }
 
     /// The command itself is at fault.
     pub(crate) fn internal(error: impl Into<anyhow::Error>) -> Self {
         let hint = "this is a mistake in the command: please report it with the command line";
-        Self::new(4, error.into()).with_hint(hint)
+        Self::new(Exit::Mistake, error.into()).with_hint(hint)
     }
 
-    fn new(code: u8, error: anyhow::Error) -> Self {
+    fn new(exit: Exit, error: anyhow::Error) -> Self {
         let hint = None;
-        Self { code, error, hint }
+        Self { exit, error, hint }
     }
 
     /// Adds what the user could try.
@@ -52,20 +43,30 @@ impl Failure {
 
     /// Says what happened on standard error.
     pub(crate) fn report(&self) -> ExitCode {
-        say(&wrapped(&describe("error", &self.error)));
+        say(&describe("error", &self.error));
         if let Some(hint) = self.hint {
-            say(&wrapped(&format!("  try: {hint}")));
+            say(&format!("  try: {hint}"));
         }
-        ExitCode::from(self.code)
+        self.exit.into()
     }
+}
+
+/// The list of exit codes that a command's help ends with, in the words of `meaning`.
+pub(crate) fn exit_codes(meaning: impl Fn(Exit) -> &'static str) -> String {
+    let codes = Exit::ALL.map(|exit| format!("\n  {:<4} {}", exit.code(), meaning(exit)));
+    format!("Exit codes:{}", codes.concat())
 }
 
 /// An error and its causes, each on a line of its own.
 pub(crate) fn describe(label: &str, error: &anyhow::Error) -> String {
     let mut text = format!("{label}: {error}");
     for cause in error.chain().skip(1) {
-        text.push_str("\n  caused by: ");
-        text.push_str(&cause.to_string());
+        let cause = cause.to_string();
+        // Some errors of libraries say themselves what caused them.
+        if !text.ends_with(&cause) {
+            text.push_str("\n  caused by: ");
+            text.push_str(&cause);
+        }
     }
     text
 }

@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod config;
 mod disk;
+mod exit_codes;
 mod failure;
 mod model_sql;
 mod observability;
@@ -13,24 +14,45 @@ mod predict;
 mod progress;
 mod serve;
 mod server;
+mod signals;
 mod table;
 mod text_encoding;
 
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::Parser as _;
 
 use crate::arguments::{Arguments, Command};
 use crate::commands::{bench, describe, health, loading, models, shell, stats};
+use crate::exit_codes::Exit;
 use crate::failure::Failure;
+use crate::output::print;
+use crate::progress::say_as_is;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = observability::start(&arguments.observability).and_then(|_metrics| {
-        // Metrics are served until the command is over.
-        run(&arguments.command)
+    let ended = std::panic::catch_unwind(|| match Arguments::try_parse() {
+        Ok(arguments) => {
+            // Metrics are served until the command is over.
+            let metrics = observability::start(&arguments.observability);
+            metrics.and_then(|_metrics| run(&arguments.command))
+        }
+        Err(refused) => show(&refused),
     });
-    result.unwrap_or_else(|failure| failure.report())
+    // What panicked has been said when it did.
+    let ended = ended.unwrap_or_else(|_| Err(Failure::internal(anyhow!("the command panicked"))));
+    ended.unwrap_or_else(|failure| failure.report())
+}
+
+/// Shows what was asked for in place of a command, such as help, or why there is no command.
+fn show(refused: &clap::Error) -> Result<ExitCode, Failure> {
+    let text = refused.render().to_string();
+    if refused.use_stderr() {
+        say_as_is(text.trim_end());
+        return Ok(Exit::Usage.into());
+    }
+    print(&text)?;
+    Ok(Exit::Done.into())
 }
 
 fn run(command: &Command) -> Result<ExitCode, Failure> {
@@ -44,7 +66,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Load(arguments) => loading::load(arguments),
         Command::Unload(arguments) => loading::unload(arguments),
         Command::Options(arguments) => options::run(arguments).map(|()| ExitCode::SUCCESS),
-        Command::Serve(arguments) => serve::run(arguments).map(|()| ExitCode::SUCCESS),
+        Command::Serve(arguments) => serve::run(arguments),
         Command::Completions(arguments) => shell::completions(arguments),
         Command::Man(arguments) => shell::man(arguments),
     }

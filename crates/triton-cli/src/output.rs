@@ -1,6 +1,7 @@
-//! Standard output, for the commands that show something, and the width of the terminal.
+//! Standard output, for the commands that show something, and the widths of terminals.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::error::Error;
+use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::failure::Failure;
 
@@ -11,13 +12,13 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 
 /// As [`print()`], for a command that goes on writing: says whether somebody still reads.
 pub(crate) fn print_while_read(text: &str) -> Result<bool, Failure> {
-    let mut output = std::io::stdout().lock();
+    let mut output = io::stdout().lock();
     let written = output
         .write_all(text.as_bytes())
         .and_then(|()| output.flush());
     match written {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) if is_reader_gone(&error) => Ok(false),
         Err(error) => {
             let error = anyhow::Error::new(error).context("the output cannot be written");
             Err(Failure::usage(error))
@@ -25,23 +26,113 @@ pub(crate) fn print_while_read(text: &str) -> Result<bool, Failure> {
     }
 }
 
-/// The width of the terminal; what goes to a file or another program is never broken.
+/// Whether an error of writing says that nobody reads the output any more.
+///
+/// Libraries put what the system said into errors of their own, which seldom tell its kind; so
+/// the whole chain of causes is looked at.
+pub(crate) fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let of_system = error.downcast_ref::<io::Error>();
+        if of_system.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            return true;
+        }
+        let wrapped = of_system.and_then(io::Error::get_ref);
+        cause = match (wrapped, error.downcast_ref::<csv::Error>()) {
+            // The source of an I/O error is that of what it wraps, which would be left out.
+            (Some(wrapped), _) => Some(wrapped),
+            // This one names no source at all.
+            (None, Some(error)) => match error.kind() {
+                csv::ErrorKind::Io(error) => Some(error),
+                _ => None,
+            },
+            (None, None) => error.source(),
+        };
+    }
+    false
+}
+
+/// What goes to a file or another program is never broken: wide enough for any text, and far from
+/// overflowing any sum.
+const ENDLESS: usize = u16::MAX as usize;
+
+/// The width of the terminal that standard output is, if it is one.
 pub(crate) fn width() -> usize {
-    match std::io::stdout().is_terminal() {
+    match io::stdout().is_terminal() {
         true => textwrap::termwidth(),
-        // Wide enough for any text, and far from overflowing any sum.
-        false => usize::from(u16::MAX),
+        false => ENDLESS,
     }
 }
 
-/// A text whose lines are broken at their words where the terminal is narrower.
+/// A text for standard output, whose lines are broken at their words where the terminal is
+/// narrower.
 pub(crate) fn wrapped(text: &str) -> String {
+    broken(text, width())
+}
+
+/// A text for standard error, whose lines are broken at their words where the terminal is
+/// narrower.
+pub(crate) fn wrapped_message(text: &str) -> String {
+    match io::stderr().is_terminal() {
+        true => broken(text, textwrap::termwidth()),
+        false => text.to_owned(),
+    }
+}
+
+fn broken(text: &str, width: usize) -> String {
     let lines = text.lines().map(|line| {
         let indent = " ".repeat(line.len() - line.trim_start().len() + 2);
         textwrap::fill(
             line,
-            textwrap::Options::new(width()).subsequent_indent(&indent),
+            textwrap::Options::new(width).subsequent_indent(&indent),
         )
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    /// A writer whose reader is gone.
+    struct Closed;
+
+    impl io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn of_csv() -> io::Error {
+        let mut writer = csv::WriterBuilder::new()
+            .buffer_capacity(1)
+            .from_writer(Closed);
+        writer.write_record(["a long record"]).unwrap_err().into()
+    }
+
+    #[test]
+    fn a_broken_pipe_is_found_however_deep_it_lies() {
+        assert!(is_reader_gone(&of_csv()));
+        assert!(is_reader_gone(&io::Error::other(of_csv())));
+        let in_context = Err::<(), _>(of_csv()).context("the output cannot be written");
+        assert!(is_reader_gone(in_context.unwrap_err().as_ref()));
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        assert!(!is_reader_gone(&io::Error::other(full)));
+    }
+
+    #[cfg(feature = "parquet")]
+    #[test]
+    fn a_broken_pipe_is_found_in_the_errors_of_column_formats() {
+        let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let arrow = arrow_schema::ArrowError::IoError("write".to_owned(), gone());
+        assert!(is_reader_gone(&io::Error::other(arrow)));
+        let parquet = parquet::errors::ParquetError::from(gone());
+        assert!(is_reader_gone(&io::Error::other(parquet)));
+    }
 }

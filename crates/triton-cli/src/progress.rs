@@ -1,11 +1,11 @@
 //! What a run says on standard error while it goes on: a bar on a terminal, lines elsewhere.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::output::wrapped_message;
 
 /// The time between two lines where standard error is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -15,21 +15,43 @@ const RATE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Says how far a run is.
 pub(crate) struct Progress {
-    /// Hidden where standard error is no terminal.
+    /// Hidden where it would not be seen, or would be in the way.
     bar: ProgressBar,
-    quiet: bool,
-    total_bytes: Option<u64>,
-    bytes_read: Arc<AtomicU64>,
+    /// Which lines take the place of the bar.
+    lines: Lines,
+    extent: Option<Extent>,
     started: Instant,
     last_line: Instant,
     measured: (Instant, u64),
     rate: f64,
 }
 
+/// The lines that are written where there is no bar.
+#[derive(PartialEq)]
+enum Lines {
+    All,
+    /// Those that come while there are no rows to be seen, because the server is away.
+    OfWaiting,
+    None,
+}
+
+/// What is known of a run before it begins.
+pub(crate) struct Expected {
+    /// The bytes of all inputs, where they are known.
+    pub(crate) bytes: Option<u64>,
+    /// Whether it goes on from an earlier run.
+    pub(crate) resumed: bool,
+    /// Whether the rows themselves are written to standard output.
+    pub(crate) rows_to_standard_output: bool,
+    pub(crate) quiet: bool,
+}
+
 /// The state of a run at a moment.
 pub(crate) struct Moment {
     /// Rows that something became of.
     pub(crate) rows: u64,
+    /// The bytes of the inputs that these rows take; those that were only read do not count.
+    pub(crate) bytes: u64,
     pub(crate) rejected: u64,
     pub(crate) in_flight: usize,
     pub(crate) open_sequences: usize,
@@ -40,15 +62,21 @@ pub(crate) struct Moment {
 }
 
 impl Progress {
-    /// Begins a run over so many bytes of input, where it is known how many.
-    pub(crate) fn start(total_bytes: Option<u64>, bytes_read: Arc<AtomicU64>, quiet: bool) -> Self {
-        let target = match quiet {
-            true => ProgressDrawTarget::hidden(),
-            false => ProgressDrawTarget::stderr(),
+    /// Begins a run.
+    pub(crate) fn start(expected: &Expected) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        // On the terminal that shows the rows a bar would be drawn over them, and a line between
+        // two of them; the rows themselves show how far the run is.
+        let in_the_way =
+            terminal && expected.rows_to_standard_output && std::io::stdout().is_terminal();
+        let shown = !expected.quiet && !in_the_way;
+        let target = match shown && terminal {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
         };
-        let bar = ProgressBar::with_draw_target(total_bytes, target);
-        let template = match total_bytes {
-            Some(_) => "{wide_bar} {percent:>3}%  ETA {eta}\n{msg}",
+        let bar = ProgressBar::with_draw_target(expected.bytes, target);
+        let template = match expected.bytes {
+            Some(_) => "{wide_bar} {prefix}\n{msg}",
             None => "{spinner} {elapsed}\n{msg}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -57,9 +85,16 @@ impl Progress {
         let now = Instant::now();
         Self {
             bar,
-            quiet,
-            total_bytes,
-            bytes_read,
+            lines: match in_the_way {
+                _ if expected.quiet => Lines::None,
+                true => Lines::OfWaiting,
+                false if terminal => Lines::None,
+                false => Lines::All,
+            },
+            extent: expected.bytes.map(|total| Extent {
+                total,
+                from: (!expected.resumed).then_some((now, 0)),
+            }),
             started: now,
             last_line: now,
             measured: (now, 0),
@@ -69,15 +104,7 @@ impl Progress {
 
     /// Writes a line to standard error, above the bar.
     pub(crate) fn say(&self, line: &str) {
-        // The terminal would break the line anywhere, a file should not have it broken at all.
-        let wrapped = match std::io::stderr().is_terminal() {
-            true => textwrap::fill(
-                line,
-                textwrap::Options::new(textwrap::termwidth()).subsequent_indent("  "),
-            ),
-            false => line.to_owned(),
-        };
-        self.bar.suspend(|| say(&wrapped));
+        self.bar.suspend(|| say(line));
     }
 
     /// Shows how far the run is.
@@ -89,30 +116,28 @@ impl Progress {
             self.rate = moment.rows.saturating_sub(rows) as f64 / time.as_secs_f64();
             self.measured = (now, moment.rows);
         }
+        let extent = self.extent.as_mut();
+        let share = extent.and_then(|extent| extent.share(now, moment.bytes));
         if !self.bar.is_hidden() {
-            let read = self.bytes_read.load(Ordering::Relaxed);
-            self.bar
-                .set_position(read.min(self.total_bytes.unwrap_or(read)));
-            let message = described(moment, self.rate, None);
+            if let Some(share) = &share {
+                self.bar.set_prefix(format!("{:>3}%", share.percent()));
+                self.bar.set_position(moment.bytes);
+            }
+            let message = described(moment, self.rate, share.as_ref());
             // A line that is too long would be cut off, and what it says with it.
             self.bar
                 .set_message(textwrap::fill(&message, textwrap::termwidth()));
             self.bar.tick();
-        } else if !self.quiet && now - self.last_line >= LINE_INTERVAL {
+        } else if now - self.last_line >= LINE_INTERVAL
+            && match self.lines {
+                Lines::All => true,
+                Lines::OfWaiting => moment.away.is_some(),
+                Lines::None => false,
+            }
+        {
             self.last_line = now;
-            say(&described(moment, self.rate, self.share()));
+            say(&described(moment, self.rate, share.as_ref()));
         }
-    }
-
-    /// How much of the input has been read, and how long the rest may take.
-    fn share(&self) -> Option<(f64, Duration)> {
-        let total = self.total_bytes.filter(|total| *total > 0)? as f64;
-        let share = (self.bytes_read.load(Ordering::Relaxed) as f64 / total).min(1.0);
-        if share == 0.0 {
-            return None;
-        }
-        let left = self.started.elapsed().as_secs_f64() * (1.0 - share) / share;
-        Some((share, Duration::try_from_secs_f64(left).ok()?))
     }
 
     /// How long the run has taken so far.
@@ -126,14 +151,52 @@ impl Progress {
     }
 }
 
-fn described(moment: &Moment, rate: f64, share: Option<(f64, Duration)>) -> String {
+/// How many bytes the inputs have, and when this run began among them.
+struct Extent {
+    total: u64,
+    /// A run that goes on from another one begins where its first row is.
+    from: Option<(Instant, u64)>,
+}
+
+/// The share of the inputs of which something became, and the time that the rest may take.
+struct Share {
+    done: f64,
+    left: Option<Duration>,
+}
+
+impl Extent {
+    fn share(&mut self, now: Instant, bytes: u64) -> Option<Share> {
+        if self.total == 0 || bytes == 0 {
+            return None;
+        }
+        let (began, from) = *self.from.get_or_insert((now, bytes));
+        let share = |bytes: u64| (bytes as f64 / self.total as f64).min(1.0);
+        let (done, run) = (share(bytes), share(bytes) - share(from));
+        let left = (now - began).as_secs_f64() * (1.0 - done) / run;
+        Some(Share {
+            done,
+            left: Duration::try_from_secs_f64(left)
+                .ok()
+                .filter(|_| done < 1.0),
+        })
+    }
+}
+
+impl Share {
+    /// Rounded down: 100 is what nothing is left of.
+    fn percent(&self) -> u32 {
+        (self.done * 100.0) as u32
+    }
+}
+
+fn described(moment: &Moment, rate: f64, share: Option<&Share>) -> String {
     if let Some((time, reason)) = &moment.away {
         let (rows, seconds) = (moment.rows, time.as_secs());
         return format!("{rows} rows, waiting for the server for {seconds} s: {reason}");
     }
     let mut parts = vec![
         match share {
-            Some((share, _)) => format!("{} rows ({:.0}%)", moment.rows, share * 100.0),
+            Some(share) => format!("{} rows ({}%)", moment.rows, share.percent()),
             None => format!("{} rows", moment.rows),
         },
         format!("{rate:.0} rows/s"),
@@ -145,38 +208,75 @@ fn described(moment: &Moment, rate: f64, share: Option<(f64, Duration)>) -> Stri
     }
     parts.push(format!("p50 {:.1} ms", moment.p50_ms));
     parts.push(format!("p99 {:.1} ms", moment.p99_ms));
-    if let Some((_, left)) = share {
+    if let Some(left) = share.and_then(|share| share.left) {
         parts.push(format!("ETA {}", indicatif::HumanDuration(left)));
     }
     parts.join(", ")
 }
 
-/// Writes a line to standard error; if nobody reads there any more, the run goes on.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+/// Writes a message to standard error, broken at its words where a terminal is narrower; if
+/// nobody reads there any more, the run goes on.
+pub(crate) fn say(message: &str) {
+    say_as_is(&wrapped_message(message));
+}
+
+/// As [`say`], for what programs read: each line stays one.
+pub(crate) fn say_as_is(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const MOMENT: Moment = Moment {
+        rows: 1200,
+        bytes: 0,
+        rejected: 3,
+        in_flight: 32,
+        open_sequences: 7,
+        p50_ms: 1.26,
+        p99_ms: 12.0,
+        away: None,
+    };
+
     #[test]
     fn a_line_says_how_far_the_run_is() {
-        let moment = Moment {
-            rows: 1200,
-            rejected: 3,
-            in_flight: 32,
-            open_sequences: 7,
-            p50_ms: 1.26,
-            p99_ms: 12.0,
-            away: None,
+        let share = Share {
+            done: 0.2599,
+            left: Some(Duration::from_secs(90)),
         };
-        let share = Some((0.25, Duration::from_secs(90)));
-        insta::assert_snapshot!(described(&moment, 400.4, share), @"1200 rows (25%), 400 rows/s, 3 rejected, 32 in flight, 7 sequences, p50 1.3 ms, p99 12.0 ms, ETA 2 minutes");
+        insta::assert_snapshot!(described(&MOMENT, 400.4, Some(&share)), @"1200 rows (25%), 400 rows/s, 3 rejected, 32 in flight, 7 sequences, p50 1.3 ms, p99 12.0 ms, ETA 2 minutes");
         let moment = Moment {
             open_sequences: 0,
-            ..moment
+            ..MOMENT
         };
         insta::assert_snapshot!(described(&moment, 400.4, None), @"1200 rows, 400 rows/s, 3 rejected, 32 in flight, p50 1.3 ms, p99 12.0 ms");
+    }
+
+    #[test]
+    fn the_time_left_is_judged_by_what_this_run_has_done() {
+        let began = Instant::now();
+        let after = |seconds| began + Duration::from_secs(seconds);
+        let mut anew = Extent {
+            total: 1000,
+            from: Some((began, 0)),
+        };
+        assert!(anew.share(after(1), 0).is_none());
+        let share = anew.share(after(10), 250).unwrap();
+        assert_eq!(share.percent(), 25);
+        assert_eq!(share.left.unwrap().as_secs(), 30);
+        let share = anew.share(after(40), 999).unwrap();
+        assert_eq!(share.percent(), 99);
+        assert!(anew.share(after(40), 1000).unwrap().left.is_none());
+        // Nine tenths were done by an earlier run, so that ten seconds have brought one percent.
+        let mut resumed = Extent {
+            total: 1000,
+            from: None,
+        };
+        assert!(resumed.share(began, 900).unwrap().left.is_none());
+        let share = resumed.share(after(10), 910).unwrap();
+        assert_eq!(share.percent(), 91);
+        assert_eq!(share.left.unwrap().as_secs(), 90);
     }
 }

@@ -1,7 +1,7 @@
 //! `triton serve`: the embedded server, for as long as the command runs.
 
-use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
 use triton_embedded::models::{Accumulate, Anomaly, Echo, Fails, Slow};
@@ -9,6 +9,8 @@ use triton_embedded::{EmbeddedTriton, EmbeddedTritonBuilder, FaultScript};
 
 use crate::arguments::ServeArguments;
 use crate::failure::Failure;
+use crate::output::print;
+use crate::signals::Signals;
 
 /// How a built-in model is added to a server.
 type Add = fn(EmbeddedTritonBuilder) -> EmbeddedTritonBuilder;
@@ -22,18 +24,35 @@ const MODELS: &[(&str, Add)] = &[
 ];
 
 /// Serves until the process is told to end, by Ctrl-C for instance.
-pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::usage)?;
     let server = start(arguments)?;
-    // Whoever started the command may read the address from here, so it must not be held back.
-    let mut output = std::io::stdout().lock();
-    let written = writeln!(output, "triton-embedded is ready at {}", server.endpoint());
-    written
-        .and_then(|()| output.flush())
-        .context("the output cannot be written")?;
-    drop(output);
-    loop {
-        std::thread::park();
-    }
+    runtime.block_on(async {
+        // Before anybody is told that it is ready, and may end it.
+        let mut signals = Signals::listen()?;
+        // Whoever started the command may read the address from here.
+        print(&format!(
+            "triton-embedded is ready at {}\n",
+            server.endpoint()
+        ))?;
+        tokio::select! {
+            signal = signals.first() => {
+                // At once: nothing is lost, and a model may be at work for long.
+                std::process::exit(signal.exit().code().into())
+            }
+            () = server.ended() => {
+                let reason = server.failure();
+                let reason = reason.unwrap_or_else(|| "nobody told it to".to_owned());
+                Err(Failure::server(anyhow!(
+                    "the server at {} has ended by itself: {reason}",
+                    server.endpoint()
+                )))
+            }
+        }
+    })
 }
 
 fn start(arguments: &ServeArguments) -> Result<EmbeddedTriton, Failure> {

@@ -1,5 +1,6 @@
 //! What can go wrong with a call: a small kind for code, and one line for the person who reads it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -40,7 +41,8 @@ pub enum ErrorKind {
     SequenceNotStarted,
     /// The server cannot do this at all (501).
     Unsupported,
-    /// The server, or a gateway before it, is not able to answer now (429, 502, 503 or 504).
+    /// The server, or a gateway before it, is not able to answer now (408, 425, 429, 502, 503 or
+    /// 504).
     Unavailable,
     /// The server failed (any other 5xx). Triton also answers 500 where the request is at fault:
     /// malformed JSON, a missing field, a wrong number of elements.
@@ -71,8 +73,8 @@ impl ErrorKind {
 
 /// The failure of one call.
 ///
-/// Its `Display` is one line: the operation, the endpoint without credentials, the status and
-/// the server's own text. The cause, if there is one below, is its [`source`](std::error::Error::source).
+/// Its `Display` is one line without control characters: the operation, the endpoint without
+/// credentials, the status and the server's own text. The cause, if there is one below, is its [`source`](std::error::Error::source).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -208,8 +210,9 @@ impl Error {
     }
 
     /// How long the server, or a gateway before it, asks to wait before another attempt
-    /// (`Retry-After` in seconds, [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3);
-    /// a date is not read).
+    /// (`Retry-After`, in seconds or as a date,
+    /// [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)). A date is compared with
+    /// the `Date` of the same answer, so that the two clocks need not agree.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -245,8 +248,22 @@ impl fmt::Display for Error {
         if let Some(status) = details.status {
             write!(formatter, "status {status}: ")?;
         }
-        formatter.write_str(&details.message)
+        formatter.write_str(&one_line(&details.message))
     }
+}
+
+/// A text on one line, without what a terminal would take as a command: a server's text may be a
+/// stack trace.
+fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let words = text.split(|character: char| character.is_control());
+    let words: Vec<_> = words
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+        .collect();
+    Cow::Owned(words.join(" "))
 }
 
 impl std::error::Error for Error {

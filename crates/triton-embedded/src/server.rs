@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::{Clock, SystemClock, Timekeeper};
 use crate::faults::{FaultScript, Faults};
@@ -45,6 +45,8 @@ pub struct EmbeddedTriton {
     panic: Arc<PanicSlot>,
     faults: Arc<Faults>,
     stopping: Arc<AtomicBool>,
+    /// Closed when the server's thread ends, for whatever reason.
+    alive: watch::Receiver<()>,
     running: Mutex<Option<Running>>,
 }
 
@@ -114,6 +116,24 @@ impl EmbeddedTriton {
     /// Puts another script of faults in the place of the one so far; it counts requests from here.
     pub fn set_faults(&self, script: FaultScript) {
         self.faults.replace(script);
+    }
+
+    /// Waits until the server has ended, by [`stop`](Self::stop) or by itself.
+    ///
+    /// By itself it ends where it cannot take its port again after it went away as a fault asked,
+    /// or where it panics: [`failure`](Self::failure) tells. Dropping the future changes nothing.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut alive = self.alive.clone();
+        async move { while alive.changed().await.is_ok() {} }
+    }
+
+    /// Ends the server as [`stop`](Self::stop) does, and says what went wrong with it, if anything
+    /// did.
+    pub fn failure(&self) -> Option<String> {
+        let panic = self.end_threads()?;
+        let text = panic.downcast::<String>().map(|text| *text);
+        let text = text.or_else(|panic| panic.downcast::<&str>().map(|text| (*text).to_owned()));
+        Some(text.unwrap_or_else(|_| "the server panicked".to_owned()))
     }
 
     /// Closes all connections and ends all threads; a second call does nothing. Waits for the
@@ -279,11 +299,17 @@ impl EmbeddedTritonBuilder {
             timekeeper,
             control,
         };
+        let (serving, alive) = watch::channel(());
         // The end of the runtime is the end of every connection.
         let thread = std::thread::Builder::new()
             .name("triton-embedded".to_owned())
-            .spawn(move || runtime.block_on(listener.serve(stopped)))?;
+            .spawn(move || {
+                // Dropped also where a panic ends the thread.
+                let _serving = serving;
+                runtime.block_on(listener.serve(stopped))
+            })?;
         Ok(EmbeddedTriton {
+            alive,
             address,
             recorder: Arc::clone(&server.recorder),
             panic: Arc::clone(&server.panic),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
+use triton_client::ModelConfig;
 use triton_options::{SEQUENCE_KEY, TritonOptions};
 
 use crate::batcher::Batcher;
@@ -303,6 +304,9 @@ impl InferenceFunction {
     async fn prepare(&self, open: &Arc<OpenSubtask>) -> Result<Prepared, Error> {
         let options = self.base.options();
         let (metadata, config) = open.look_up_model(options.open_wait).await?;
+        if config.is_decoupled {
+            return Err(decoupled(&config));
+        }
         let columns = ModelColumns::new(
             options,
             &self.schema,
@@ -493,6 +497,23 @@ impl Prepared {
         );
         Some(default.clone())
     }
+}
+
+/// Such a model has no one answer to a request, and the server refuses each of them.
+fn decoupled(config: &ModelConfig) -> Error {
+    let name = &config.name;
+    let step = config.steps.iter().find(|step| step.is_decoupled);
+    let whose = match step {
+        Some(step) => format!("of its step '{}' ", step.name),
+        None => String::new(),
+    };
+    let message = format!(
+        "model '{name}' is decoupled: a request {whose}may have any number of responses, which \
+         only a stream can carry; ask it with generate_stream (POST \
+         v2/models/{name}/generate_stream, `Client::generate_stream`) or with a client of gRPC \
+         (ModelStreamInfer)"
+    );
+    Error::new(ErrorKind::Mismatch, message)
 }
 
 #[async_trait]

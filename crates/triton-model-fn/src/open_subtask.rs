@@ -218,7 +218,7 @@ impl OpenSubtask {
         loop {
             let look_up = async {
                 let metadata = self.client().model_metadata(&self.model).await?;
-                let config = self.client().model_config(&self.model).await?;
+                let config = self.client().model_config_with_steps(&self.model).await?;
                 Ok((metadata, config))
             };
             let error: triton_client::Error = match look_up.await {

@@ -1,7 +1,8 @@
-//! Generated pages and sources: written from the option catalog, or compared with what is
-//! committed.
+//! Generated pages and sources: written from the option catalog and the definition of exit codes, or
+//! compared with what is committed.
 
 mod compare;
+mod exit_codes;
 mod java_options;
 mod table;
 
@@ -25,6 +26,9 @@ pub(crate) fn run(check: bool) -> Result<()> {
     let folder = root.join(FOLDER);
     let pages = render::pages();
     let java = java_options::render();
+    let guide_path = root.join(exit_codes::PATH);
+    let found_guide = fs_err::read_to_string(&guide_path)?;
+    let guide = exit_codes::render(&found_guide)?;
     if check {
         let problems = compare::problems(&pages, &read_folder(&folder)?);
         let mut problems: Vec<_> = problems
@@ -33,6 +37,12 @@ pub(crate) fn run(check: bool) -> Result<()> {
             .collect();
         let found = fs_err::read(root.join(java_options::PATH)).unwrap_or_default();
         problems.extend(java_options::problem(&java, &found));
+        if found_guide != guide {
+            problems.push(format!(
+                "{}: the table of exit codes is not that of the command",
+                exit_codes::PATH
+            ));
+        }
         if !problems.is_empty() {
             for problem in &problems {
                 eprintln!("{problem}");
@@ -43,9 +53,10 @@ pub(crate) fn run(check: bool) -> Result<()> {
             );
         }
         println!(
-            "{} pages in {FOLDER} and {} are complete and current",
+            "{} pages in {FOLDER}, {} and {} are complete and current",
             pages.len(),
-            java_options::PATH
+            java_options::PATH,
+            exit_codes::PATH
         );
         return Ok(());
     }
@@ -62,6 +73,8 @@ pub(crate) fn run(check: bool) -> Result<()> {
     }
     fs_err::write(root.join(java_options::PATH), java)?;
     println!("wrote {}", java_options::PATH);
+    fs_err::write(guide_path, guide)?;
+    println!("wrote {}", exit_codes::PATH);
     Ok(())
 }
 

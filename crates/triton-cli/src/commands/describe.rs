@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &DescribeArguments) -> Result<ExitCode, Failure> {
         let options = &server.options;
         let model = ModelId::new(options.model_name.clone(), options.model_version);
         let metadata = server.client.model_metadata(&model).await?;
-        let config = server.client.model_config(&model).await?;
+        let config = server.client.model_config_with_steps(&model).await?;
         let statement = Statement {
             endpoint: &server.endpoint,
             version: options.model_version,
@@ -107,6 +107,7 @@ fn to_json(metadata: &ModelMetadata, config: &ModelConfig, sql: Option<&str>) ->
         "outputs": tensors(&metadata.outputs),
         "stateful": config.sequence_batching.is_some(),
         "decoupled": config.is_decoupled,
+        "steps": config.steps.iter().map(|step| step.name.as_str()).collect::<Value>(),
         "sql": sql,
         "config": config.document(),
     });
@@ -130,6 +131,12 @@ fn to_text(metadata: &ModelMetadata, config: &ModelConfig, sql: anyhow::Result<S
             table.row([tensor.name.clone(), tensor.datatype.to_string(), shape]);
         }
         let _ = writeln!(text, "{}", table.lines(width()));
+    }
+    if !config.steps.is_empty() {
+        let steps = config.steps.iter().map(|step| step.name.as_str());
+        let steps = steps.collect::<Vec<_>>().join(", ");
+        let steps = format!("steps: {steps} (the model is an ensemble)");
+        let _ = writeln!(text, "{}", wrapped(&steps));
     }
     let _ = writeln!(
         text,
@@ -174,9 +181,20 @@ fn batching(config: &ModelConfig) -> String {
 
 fn sequences(config: &ModelConfig) -> String {
     let Some(sequences) = &config.sequence_batching else {
-        return "none; the model is stateless".to_owned();
+        return match config.steps.as_slice() {
+            [] => "none; the model is stateless".to_owned(),
+            _ => "none; the model and its steps are stateless".to_owned(),
+        };
     };
-    let strategy = match config.document()["sequence_batching"]["oldest"].is_object() {
+    let step = config
+        .steps
+        .iter()
+        .find(|step| step.sequence_batching.as_ref() == Some(sequences));
+    let (whose, stateful) = match step {
+        Some(step) => (format!("its step '{}'", step.name), step),
+        None => ("the model".to_owned(), config),
+    };
+    let strategy = match stateful.document()["sequence_batching"]["oldest"].is_object() {
         true => "oldest",
         false => "direct",
     };
@@ -186,7 +204,7 @@ fn sequences(config: &ModelConfig) -> String {
     };
     let idle = sequences.max_sequence_idle().canonical();
     format!(
-        "the model keeps a state for each ({strategy} strategy{most}), which it forgets after {idle} \
+        "{whose} keeps a state for each ({strategy} strategy{most}), which it forgets after {idle} \
          without a request"
     )
 }

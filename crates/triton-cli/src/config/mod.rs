@@ -164,7 +164,17 @@ impl LayeredOptions {
 
     /// Checks the options together.
     pub(crate) fn parse(&self) -> Result<TritonOptions, Failure> {
-        let values = self.0.iter();
+        self.parse_those(|_| true)
+    }
+
+    /// Checks what a question about the model needs: options of sequences may want others beside
+    /// them, which only the answer brings.
+    pub(crate) fn parse_without_sequences(&self) -> Result<TritonOptions, Failure> {
+        self.parse_those(|key| !key.starts_with("sequence-"))
+    }
+
+    fn parse_those(&self, wanted: impl Fn(&str) -> bool) -> Result<TritonOptions, Failure> {
+        let values = self.0.iter().filter(|(key, _)| wanted(key));
         let map: OptionMap = values
             .map(|(key, layered)| (key.as_str(), layered.value.as_str()))
             .collect();

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use triton_options::{OptionValue as _, PositiveDuration};
 
 use crate::config::ConfigArguments;
+use crate::exit_codes::Exit;
+use crate::failure::exit_codes;
 use crate::table::Format;
 
 /// Score every row of files with a model.
@@ -18,8 +20,8 @@ use crate::table::Format;
 /// compressed with gzip or zstd, which is seen by itself.
 #[derive(Debug, Args)]
 #[command(
-    after_help = EXIT_CODES,
-    after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"),
+    after_help = exit_codes(Exit::of_rows),
+    after_long_help = format!("{EXAMPLES}\n\n{}", exit_codes(Exit::of_rows)),
     override_usage = "triton predict [OPTIONS] [MODEL.sql] <INPUT>..."
 )]
 pub(crate) struct PredictArguments {
@@ -242,15 +244,6 @@ Examples:
     zcat rows.ndjson.gz | triton predict --model echo -O endpoint=host:8000 - > scored.ndjson
   Lose nothing: keep what fails apart, and be able to go on after a crash
     triton predict model.sql in.csv.zst -o out.parquet --errors bad.ndjson --checkpoint state/";
-
-const EXIT_CODES: &str = "\
-Exit codes:
-  0    every row was answered, or got the default
-  1    some rows were rejected; each is named on standard error or in the file of --errors
-  2    the command line, the model file, its options, the input or the output cannot be used
-  3    the server could not be reached, or its model does not fit
-  4    the command lost count of its rows, which is a mistake in it
-  130  interrupted by Ctrl-C (143: by SIGTERM); what was under way has been finished";
 
 fn column_and_tensor(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

@@ -20,12 +20,13 @@ use super::order::Order;
 use super::outputs::Outputs;
 use super::pace::Pace;
 use super::rejections::{Reason, Rejections};
-use super::signals::{Signal, Signals};
 use super::stall::{Stall, Waiting};
 use super::subtasks::Subtasks;
 use super::summary::{Counts, Latencies};
 use crate::failure::Failure;
+use crate::output::is_reader_gone;
 use crate::progress::{Moment, Progress};
+use crate::signals::{Signal, Signals};
 use crate::table::{Row, Unusable, WriteError};
 
 /// The time between two looks at the clock, the bar and the output.
@@ -96,6 +97,8 @@ pub(super) struct Conductor<'a> {
     max_errors: Option<MaxErrors>,
     /// When a row was last done, or the first of those in flight began.
     last_done: Instant,
+    /// The bytes of the inputs up to the end of the rows that something became of.
+    settled_bytes: u64,
     /// Whether all rows of all inputs were taken.
     exhausted: bool,
     /// An input that has an output of its own waits until the one before is written.
@@ -144,6 +147,7 @@ impl<'a> Conductor<'a> {
             last_rows: beginning.last_rows,
             max_errors: beginning.max_errors,
             last_done: Instant::now(),
+            settled_bytes: 0,
             exhausted: false,
             held: None,
             stall: Stall::default(),
@@ -231,7 +235,10 @@ impl<'a> Conductor<'a> {
                 if input != self.position.input {
                     self.position = Start { input, rows: 0 };
                 }
-                self.outputs.begin(input, &layout)?;
+                if let Err(error) = self.outputs.begin(input, &layout) {
+                    // The header is written, and the output before it completed.
+                    self.output_failed(error)?;
+                }
             }
             Event::End { input, rows } => {
                 let taken = self.position.rows;
@@ -392,6 +399,8 @@ impl<'a> Conductor<'a> {
     /// Writes every row whose turn it is.
     fn settle(&mut self) -> Result<(), Failure> {
         while let Some(Done { row, result }) = self.order.next() {
+            // Without an order it may be a later row than the next one.
+            self.settled_bytes = self.settled_bytes.max(row.place.bytes);
             let rejected = match result {
                 Ok(prediction) => {
                     let is_default = prediction.is_default;
@@ -405,7 +414,9 @@ impl<'a> Conductor<'a> {
                             None
                         }
                         Err(WriteError::Row(fault)) => Some(Reason::Fault(fault)),
-                        Err(WriteError::Output(error)) => return self.output_failed(error),
+                        Err(WriteError::Output(error)) => {
+                            return self.output_failed(not_written(error));
+                        }
                     }
                 }
                 Err(reason) => Some(reason),
@@ -440,9 +451,8 @@ impl<'a> Conductor<'a> {
     }
 
     /// Nobody who reads the output any more is no failure; everything else is.
-    fn output_failed(&mut self, error: io::Error) -> Result<(), Failure> {
-        if error.kind() != io::ErrorKind::BrokenPipe {
-            let error = anyhow::Error::new(error).context("the output cannot be written");
+    fn output_failed(&mut self, error: anyhow::Error) -> Result<(), Failure> {
+        if !is_reader_gone(error.as_ref()) {
             return Err(Failure::usage(error));
         }
         self.tasks.abort_all();
@@ -500,14 +510,14 @@ impl<'a> Conductor<'a> {
             // whoever began the run keeps what there is of its output.
             Ending::Failed { .. } => {
                 if let Err(error) = self.outputs.flush() {
-                    self.output_failed(error)?;
+                    self.output_failed(not_written(error))?;
                     return Ok(Ending::ReaderGone);
                 }
             }
             Ending::Complete | Ending::Interrupted { .. } => {
                 if let Err(error) = self.outputs.finish() {
                     // The last of the output may be written only now.
-                    self.output_failed(error)?;
+                    self.output_failed(not_written(error))?;
                     return Ok(Ending::ReaderGone);
                 }
                 self.rejections.begin()?;
@@ -529,6 +539,7 @@ impl<'a> Conductor<'a> {
         self.progress.tick(&Moment {
             away: self.subtasks.wait.away(),
             rows: self.counts.settled(),
+            bytes: self.settled_bytes,
             rejected: self.counts.rejected,
             in_flight: self.tasks.len(),
             open_sequences: self.subtasks.open_sequences(),
@@ -541,8 +552,12 @@ impl<'a> Conductor<'a> {
             return Ok(Some(ending));
         }
         if let Err(error) = self.outputs.flush() {
-            self.output_failed(error)?;
+            self.output_failed(not_written(error))?;
         }
         Ok(None)
     }
+}
+
+fn not_written(error: io::Error) -> anyhow::Error {
+    anyhow::Error::new(error).context("the output cannot be written")
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -68,7 +68,10 @@ pub(super) fn start(
 
 fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<()> {
     let inputs = all.inputs.iter().enumerate();
+    let before = all.inputs.iter().take(from.input);
+    let mut bytes_before: u64 = before.filter_map(|(input, _)| input.bytes()).sum();
     for (index, (input, wanted)) in inputs.skip(from.input) {
+        let counted_before = all.bytes_read.load(Ordering::Relaxed);
         let mut reader = match all.streams.remove(&index) {
             Some(reader) => reader,
             None => input.look(&all.bytes_read)?.open(wanted)?,
@@ -86,16 +89,22 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
         if events.blocking_send(begin).is_err() {
             return Ok(());
         }
-        while let Some(row) = reader.next().map_err(|error| input.blame(error))? {
+        while let Some(mut row) = reader.next().map_err(|error| input.blame(error))? {
             rows += 1;
             let selection = all.selection.as_ref();
             if selection.is_some_and(|selection| !selection.contains(&row)) {
                 continue;
             }
+            row.place.bytes = bytes_before
+                + reader.bytes_done().unwrap_or_else(|| {
+                    let counted = all.bytes_read.load(Ordering::Relaxed);
+                    counted.saturating_sub(counted_before)
+                });
             if events.blocking_send(Event::Row(Box::new(row))).is_err() {
                 return Ok(());
             }
         }
+        bytes_before += input.bytes().unwrap_or_default();
         let end = Event::End { input: index, rows };
         if events.blocking_send(end).is_err() {
             return Ok(());

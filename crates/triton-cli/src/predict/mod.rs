@@ -15,7 +15,6 @@ mod pace;
 mod power_failure;
 mod rejections;
 mod selection;
-mod signals;
 mod stall;
 mod subtasks;
 mod summary;
@@ -41,15 +40,16 @@ use self::keys::{KeyColumns, LastRows};
 use self::outputs::{Outputs, Plan};
 use self::rejections::Rejections;
 use self::selection::Selection;
-use self::signals::Signals;
 use self::subtasks::{Subtasks, rows_in_flight};
 use self::summary::{Counts, Summary};
 use crate::config::LayeredOptions;
 use crate::disk;
+use crate::exit_codes::Exit;
 use crate::failure::Failure;
 use crate::output::wrapped;
-use crate::progress::{Progress, say};
+use crate::progress::{Expected, Progress, say, say_as_is};
 use crate::server::start_embedded;
+use crate::signals::Signals;
 use crate::table::{self, Added, Input, TableReader, TextSettings, Wanted};
 
 /// Runs the command.
@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let is_undeclared = definition.is_none();
     let mut schema = match definition {
         Some(definition) => definition.schema,
-        None => runtime.block_on(model::look_up(&mut options))?,
+        None => runtime.block_on(model::look_up(&mut options, arguments.reports.quiet))?,
     };
     model::map_columns(&arguments.map, &mut schema, &mut options)?;
     let layers = options;
@@ -347,7 +347,6 @@ impl Job {
         let selection = self.selection(arguments, subtasks)?;
         let selected = selection.as_ref().map(Selection::rows);
         let total_bytes = self.total_bytes();
-        let quiet = arguments.reports.quiet;
         let (position, counts, errors_bytes, cut) = match state {
             Some(state) => {
                 let position = Start {
@@ -371,7 +370,12 @@ impl Job {
             cut,
         );
         outputs.written = counts.answered + counts.defaulted;
-        let mut progress = Progress::start(total_bytes, Arc::clone(&self.bytes_read), quiet);
+        let mut progress = Progress::start(&Expected {
+            bytes: total_bytes,
+            resumed: counts.settled() > 0,
+            rows_to_standard_output: arguments.files_options.output.is_none(),
+            quiet: arguments.reports.quiet,
+        });
         let mut signals = Signals::listen()?;
         let inputs = Inputs {
             inputs: self.inputs,
@@ -457,7 +461,10 @@ impl Job {
 
 /// The exit code of a run that is complete.
 fn code_of(counts: &Counts) -> ExitCode {
-    ExitCode::from(u8::from(counts.rejected > 0))
+    match counts.rejected {
+        0 => Exit::Done.into(),
+        _ => Exit::Partial.into(),
+    }
 }
 
 /// Says what was done, and what could be done now.
@@ -480,7 +487,7 @@ fn conclude(
                 say(&summary.to_string());
             }
         }
-        Some(_) => say(&summary.to_json()),
+        Some(_) => say_as_is(&summary.to_json()),
         None if arguments.reports.quiet => {}
         None => say(&summary.to_string()),
     }
@@ -493,7 +500,7 @@ fn conclude(
                     "interrupted; with --checkpoint DIR, the same command could go on from here"
                 }
             });
-            signal.exit_code()
+            signal.exit().into()
         }
         Ending::Failed { rule, .. } => {
             say(&match arguments.checkpoints.checkpoint {
@@ -502,7 +509,7 @@ fn conclude(
                 }
                 None => format!("ended by {rule}"),
             });
-            ExitCode::FAILURE
+            Exit::Partial.into()
         }
         _ => code_of(&summary.counts),
     })

@@ -7,6 +7,7 @@ use triton_client::ModelId;
 use triton_model_fn::{Column, DataType, Schema};
 use triton_options::{
     DEFAULT_VALUE, INPUT_NAMES, MAX_IN_FLIGHT, MODEL_NAME, NameMap, OUTPUT_NAMES, OptionValue as _,
+    SEQUENCE_END, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_KEY, SEQUENCE_START,
     SequenceMode, TritonOptions,
 };
 
@@ -15,6 +16,7 @@ use crate::commands::statement::Statement;
 use crate::config::{LayeredOptions, Origin};
 use crate::failure::Failure;
 use crate::model_sql::{self, ModelDefinition};
+use crate::progress::say;
 use crate::text_encoding;
 
 /// What a row gets by `--on-error default` where no default is set.
@@ -28,13 +30,14 @@ pub(super) fn read_definition(path: &Path) -> Result<ModelDefinition, Failure> {
 
 /// Asks the server for the columns and options that `triton describe` would write to MODEL.sql.
 ///
-/// The options are put below every layer.
-pub(super) async fn look_up(options: &mut LayeredOptions) -> Result<Schema, Failure> {
-    let parsed = options.parse()?;
+/// The options are put below every layer. What they make of a stateful model that nobody has named
+/// a key for is said, unless `quiet`.
+pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result<Schema, Failure> {
+    let parsed = options.parse_without_sequences()?;
     let client = triton_model_fn::client(&parsed).map_err(Failure::usage)?;
     let model = ModelId::new(parsed.model_name.clone(), parsed.model_version);
     let metadata = client.model_metadata(&model).await?;
-    let config = client.model_config(&model).await?;
+    let config = client.model_config_with_steps(&model).await?;
     let statement = Statement {
         endpoint: &parsed.endpoint.canonical(),
         version: parsed.model_version,
@@ -46,8 +49,33 @@ pub(super) async fn look_up(options: &mut LayeredOptions) -> Result<Schema, Fail
         .and_then(|sql: String| Ok(model_sql::parse(&sql)?))
         .context("the model needs a MODEL.sql that says which columns it takes and gives")
         .map_err(Failure::server)?;
+    let is_stateful = config.sequence_batching.is_some();
+    let has_key = options.get(&SEQUENCE_KEY).is_some();
+    if has_key && !is_stateful {
+        return Err(Failure::usage(anyhow!(
+            "option '{}' gives each key a sequence, but model '{}' keeps no state: leave it out",
+            SEQUENCE_KEY.key(),
+            parsed.model_name
+        )));
+    }
+    // Whoever says where a sequence starts or ends has one sequence in mind, and not one for each
+    // row.
+    let is_false = |text: Option<&str>| text.is_some_and(|text| text.eq_ignore_ascii_case("false"));
+    let is_one = is_false(options.get(&SEQUENCE_START)) || is_false(options.get(&SEQUENCE_END));
+    let of_each_row = [SEQUENCE_ID_AUTO_INCREMENT.key(), SEQUENCE_ID_SCOPE.key()];
+    let chosen = options.is_set(SEQUENCE_ID_AUTO_INCREMENT.key());
     for (key, value) in definition.options.iter() {
-        options.set_below(key, value, Origin::Description);
+        if !(is_one && of_each_row.contains(&key)) {
+            options.set_below(key, value, Origin::Description);
+        }
+    }
+    if is_stateful && !(has_key || is_one || chosen || quiet) {
+        say(&format!(
+            "model '{}' keeps a state for each sequence, and every row is a sequence of its own: \
+             with -O {}=COLUMN the rows of each value of a column share one",
+            parsed.model_name,
+            SEQUENCE_KEY.key()
+        ));
     }
     Ok(definition.schema)
 }

@@ -176,6 +176,8 @@ pub(crate) struct Place {
     pub(crate) row: u64,
     /// The line on which the row begins, where the input has lines.
     pub(crate) line: Option<u64>,
+    /// The bytes of all inputs up to the end of the row, as far as they are known.
+    pub(crate) bytes: u64,
 }
 
 impl fmt::Display for Place {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use triton_embedded::FaultScript;
 use triton_test_support::{EmbeddedTriton, on_both_servers};
 
@@ -146,6 +146,18 @@ async fn what_does_not_fit_is_refused_before_the_load(endpoint: &str) {
         exit code 2
         error: --shape other: the model has no such input; it has: value
         ");
+        insta::assert_snapshot!(refused(&["echo", "--batch-size", "4294967295"]), @"
+        exit code 2
+        error: --batch-size 4294967295: the model takes at most 64
+        ");
+        insta::assert_snapshot!(refused(&["echo", "--shape", "value:18446744073709551615"]), @"
+        exit code 2
+        error: a request would be larger than 1 GiB, the most that is made up: 1 × ('value' FP32 [18446744073709551615]); give smaller dimensions with --shape, or a smaller --batch-size
+        ");
+        insta::assert_snapshot!(refused(&["echo", "--shape", "value:20000000", "--batch-size", "64"]), @"
+        exit code 2
+        error: a request would be larger than 1 GiB, the most that is made up: 64 × ('value' FP32 [20000000]); give smaller dimensions with --shape, or a smaller --batch-size
+        ");
         insta::assert_snapshot!(refused(&["accumulate", "--shape", "value:2"]), @"
         exit code 2
         error: --shape value: [2] does not fit [1], the model's own without the batch dimension
@@ -254,6 +266,36 @@ fn failures_are_counted_and_told_apart() {
     assert_eq!(number(&errors[&error]), failed, "{report}");
 }
 
+/// Answers that come at once and say no are no sign of a server that is too slow.
+#[test]
+fn instant_refusals_are_told_and_not_taken_for_a_slow_server() {
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .recorded_requests(10)
+        .start()
+        .unwrap();
+    let endpoint = server.endpoint();
+    let load = std::thread::spawn(move || bench(&endpoint, &["echo", "--json", "--rate", "100"]));
+    // The one that it begins with, whose failure would be the end.
+    while server.requests().is_empty() {
+        std::thread::yield_now();
+    }
+    let refuse = br#"{"seed": 7, "faults": [
+        {"fault": "status", "status": 503, "text": "later", "rate": 1.0}]}"#;
+    server.set_faults(FaultScript::from_json(refuse).unwrap());
+    let run = load.join().unwrap();
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let failed = &report["failed"];
+    let failures = json!([{"kind": "unavailable", "status": 503, "count": failed}]);
+    assert_eq!(report["failures"], failures, "{report}");
+    let note = format!(
+        "{failed} of {failed} requests (100%) failed, of these {failed} unavailable (status 503): \
+         throughput and latencies are those of the others"
+    );
+    assert_eq!(report["notes"], json!([note]), "{report}");
+}
+
 #[test]
 fn the_report_is_one_page_that_needs_nothing_else() {
     let files = Files::new();
@@ -332,5 +374,32 @@ fn arguments_that_cannot_be_used() {
 
     For more information, try '--help'.
     ");
+    for rate in ["nan", "inf", "-1", "1e300", "-0"] {
+        let said = refused(&["echo", &format!("--rate={rate}")]);
+        assert!(said.contains("more than 0 and at most 1000000"), "{said}");
+    }
+    for rate in ["1e-20", "5e-324", "2"] {
+        let said = refused(&["echo", "--rate", rate]);
+        assert!(
+            said.contains("not one request would be due within the 400 ms"),
+            "{said}"
+        );
+    }
+    for number in ["0", "65536", "4294967295", "99999999999"] {
+        let said = refused(&["echo", "--concurrency", number]);
+        assert!(
+            said.contains("expected a whole number from 1 to 65535"),
+            "{said}"
+        );
+        let said = refused(&["echo", "--sequences", number]);
+        assert!(
+            said.contains("expected a whole number from 1 to 65535"),
+            "{said}"
+        );
+    }
+    for duration in ["36501d", "99999999999999999999999d"] {
+        let said = refused(&["echo", "--duration", duration]);
+        assert!(said.contains("no longer than 36500 d"), "{said}");
+    }
     insta::assert_snapshot!(refused(&["echo", "--duration", "0"]), @"error: --duration 0: expected a time longer than zero, such as 10s");
 }

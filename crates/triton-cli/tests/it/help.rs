@@ -36,11 +36,13 @@ fn help_of_the_command() {
                                       127.0.0.1:9464
 
     Exit codes:
-      0    it was done
+      0    it was done, or whoever read the output had seen enough
       1    part of it was not: rows or requests failed, or the server is not ready
-      2    the command line, a file or an option cannot be used
-      3    the server could not be reached, refused, or its model does not fit
+      2    the command line, a file, an option or the output cannot be used
+      3    the server could not be reached, refused, went away, or its model does not fit
+      4    the command has made a mistake: please report it
       130  Ctrl-C ended it before it was done
+      143  SIGTERM ended it before it was done
     ");
 }
 
@@ -208,7 +210,8 @@ fn help_of_predict() {
       2    the command line, the model file, its options, the input or the output cannot be used
       3    the server could not be reached, or its model does not fit
       4    the command lost count of its rows, which is a mistake in it
-      130  interrupted by Ctrl-C (143: by SIGTERM); what was under way has been finished
+      130  Ctrl-C ended the run; what was in flight has been finished
+      143  SIGTERM ended the run; what was in flight has been finished
     "#);
 }
 

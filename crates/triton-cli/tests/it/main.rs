@@ -9,8 +9,10 @@ mod bench;
 mod commands;
 mod config;
 mod files;
+mod gateways;
 mod health;
 mod help;
+mod model_kinds;
 mod observability;
 mod options;
 mod outages;
@@ -25,7 +27,9 @@ mod refusals;
 mod secrets;
 mod serve;
 mod shell;
+mod small_server;
 mod table_file;
+mod terminal;
 mod text_values;
 mod typed_values;
 
@@ -37,6 +41,26 @@ use tokio::sync::Mutex;
 /// Whose turn it is to load a model, or to ask whether a server is ready: while a real one loads a
 /// model, it says that it is not.
 static READINESS: Mutex<()> = Mutex::const_new(());
+
+/// Makes two tests of each function: against the build of the tests, and against a release build.
+macro_rules! on_both_builds {
+    ($($name:ident),+ $(,)?) => {
+        mod debug {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(env!("CARGO_BIN_EXE_triton")).await;
+            })+
+        }
+
+        mod release {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&crate::release()).await;
+            })+
+        }
+    };
+}
+use on_both_builds;
 
 /// What a run of the command left behind.
 struct Run {
@@ -61,16 +85,33 @@ fn triton_in(environment: &[(&str, &str)], arguments: &[&str]) -> Run {
 
 /// The command with `arguments`, to be run in whatever way a test needs.
 fn command(arguments: &[&str]) -> Command {
+    let mut command = own(env!("CARGO_BIN_EXE_triton"));
+    command.args(arguments);
+    command
+}
+
+/// The command as users build it: with optimizations, it is elsewhere when a pipe breaks or a
+/// signal comes.
+fn release() -> String {
+    std::env::var("TRITON_TEST_RELEASE").unwrap_or_else(|_| {
+        panic!(
+            "this test needs the command of a release build, and TRITON_TEST_RELEASE names none: \
+             run the tests with `cargo xtask test`, which builds it"
+        )
+    })
+}
+
+/// A program, without what whoever runs the tests has set for the command.
+fn own(program: &str) -> Command {
     // Options of whoever runs the tests are none of theirs.
     let foreign = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let foreign = foreign
         .filter(|name| name.starts_with("TRITON_") && !name.starts_with("TRITON_TEST_"))
         .chain(["RUST_LOG".to_owned(), "RUST_BACKTRACE".to_owned()]);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_triton"));
+    let mut command = Command::new(program);
     for name in foreign {
         command.env_remove(name);
     }
-    command.args(arguments);
     command
 }
 

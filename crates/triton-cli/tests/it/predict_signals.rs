@@ -6,15 +6,23 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::{Files, command};
+use crate::{Files, on_both_builds, own};
+
+on_both_builds!(
+    a_signal_ends_the_run_in_good_order,
+    a_run_with_checkpoints_goes_on_after_a_signal,
+    a_reader_that_has_seen_enough_is_no_failure,
+    a_second_signal_ends_the_run_at_once,
+);
 
 const ACCUMULATE: &str = "
     CREATE MODEL running_sum INPUT (`value` INT) OUTPUT (sum INT)
     WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'accumulate',
           'sequence-id' = 'job', 'sequence-id-auto-increment' = 'true')";
 
-fn start(arguments: &[&str]) -> Child {
-    Command::from(command(arguments))
+fn start(program: &str, arguments: &[&str]) -> Child {
+    Command::from(own(program))
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -29,10 +37,10 @@ fn signal(child: &Child, signal: Signal) {
 
 /// Runs over a pipe that stays open, sends the signal once two rows are answered, and returns
 /// the exit code and what was said.
-async fn ended_by(by: Signal, more: &[&str]) -> (Option<i32>, String) {
+async fn ended_by(program: &str, by: Signal, more: &[&str]) -> (Option<i32>, String) {
     let files = Files::new();
     let model = files.write("model.sql", ACCUMULATE);
-    let mut child = start(&[&["predict", &model, "-"], more].concat());
+    let mut child = start(program, &[&["predict", &model, "-"], more].concat());
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"value\n1\n2\n").await.unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -55,10 +63,9 @@ async fn ended_by(by: Signal, more: &[&str]) -> (Option<i32>, String) {
     (code, said)
 }
 
-#[tokio::test]
-async fn a_signal_ends_the_run_in_good_order() {
+async fn a_signal_ends_the_run_in_good_order(program: &str) {
     for (by, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let (found, said) = ended_by(by, &[]).await;
+        let (found, said) = ended_by(program, by, &[]).await;
         assert_eq!(found, Some(code), "{said}");
         assert!(
             said.starts_with("2 rows: 2 answered, 0 rejected; "),
@@ -70,8 +77,7 @@ async fn a_signal_ends_the_run_in_good_order() {
     }
 }
 
-#[tokio::test]
-async fn a_run_with_checkpoints_goes_on_after_a_signal() {
+async fn a_run_with_checkpoints_goes_on_after_a_signal(program: &str) {
     let files = Files::new();
     let model = files.write("model.sql", ACCUMULATE);
     let rows: String = (0..300).map(|value| format!("{value}\n")).collect();
@@ -89,7 +95,7 @@ async fn a_run_with_checkpoints_goes_on_after_a_signal() {
         "--rate",
         "300",
     ];
-    let child = start(&arguments);
+    let child = start(program, &arguments);
     while std::fs::read_to_string(&output)
         .unwrap_or_default()
         .lines()
@@ -108,7 +114,7 @@ async fn a_run_with_checkpoints_goes_on_after_a_signal() {
     );
     let first = std::fs::read_to_string(&output).unwrap().lines().count();
     assert!(first < 300, "{first}");
-    let ended = start(&arguments).wait_with_output().await.unwrap();
+    let ended = start(program, &arguments).wait_with_output().await.unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
     let resumed = format!(
         "300 rows: 300 answered, 0 rejected; resumed after {}; ",
@@ -120,13 +126,12 @@ async fn a_run_with_checkpoints_goes_on_after_a_signal() {
     assert_eq!(written, format!("value,sum\n{expected}"));
 }
 
-#[tokio::test]
-async fn a_reader_that_has_seen_enough_is_no_failure() {
+async fn a_reader_that_has_seen_enough_is_no_failure(program: &str) {
     let files = Files::new();
     let model = files.write("model.sql", ACCUMULATE);
     let rows: String = (0..20_000).map(|value| format!("{value}\n")).collect();
     let input = files.write("input.csv", &format!("value\n{rows}"));
-    let mut child = start(&["predict", &model, &input]);
+    let mut child = start(program, &["predict", &model, &input]);
     let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
     assert_eq!(
         output.next_line().await.unwrap().as_deref(),
@@ -138,15 +143,14 @@ async fn a_reader_that_has_seen_enough_is_no_failure() {
     assert_eq!(ended.status.code(), Some(0));
 }
 
-#[tokio::test]
-async fn a_second_signal_ends_the_run_at_once() {
+async fn a_second_signal_ends_the_run_at_once(program: &str) {
     let files = Files::new();
     let model = files.write(
         "model.sql",
         "CREATE MODEL m INPUT (milliseconds INT UNSIGNED) OUTPUT (waited INT UNSIGNED)
          WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'slow')",
     );
-    let mut child = start(&["predict", &model, "-"]);
+    let mut child = start(program, &["predict", &model, "-"]);
     let mut input = child.stdin.take().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
     input.write_all(b"milliseconds\n0\n20000\n").await.unwrap();

@@ -1,8 +1,10 @@
 //! `triton serve`: the embedded server as a process of its own.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use triton_client::{Client, InferRequest, ModelId, Tensor};
 
 use crate::{Files, triton};
@@ -19,6 +21,7 @@ impl Serving {
             .args(["serve", "--port", "0"])
             .args(arguments)
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -68,6 +71,48 @@ async fn it_answers_and_goes_wrong_where_the_script_says() {
 async fn it_serves_only_the_models_that_are_named() {
     let serving = Serving::start(&["--models", "slow,accumulate"]);
     assert_eq!(serving.statuses(1).await, [Some(404)]);
+}
+
+#[test]
+fn it_serves_until_a_signal_comes() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut serving = Serving::start(&[]);
+        kill_process(Pid::from_child(&serving.process), signal).unwrap();
+        assert_eq!(serving.process.wait().unwrap().code(), Some(code));
+    }
+}
+
+#[test]
+fn it_says_that_its_server_has_ended() {
+    let files = Files::new();
+    let script = files.write(
+        "faults.json",
+        r#"{"faults": [{"fault": "crash", "milliseconds": 500, "request": 1}]}"#,
+    );
+    let mut serving = Serving::start(&["--faults", &script]);
+    let address = serving.endpoint.strip_prefix("http://").unwrap().to_owned();
+    let body =
+        r#"{"inputs": [{"name": "value", "datatype": "FP32", "shape": [1, 1], "data": [1]}]}"#;
+    let length = body.len();
+    let request = format!(
+        "POST /v2/models/echo/infer HTTP/1.1\r\nHost: triton\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    let mut connection = TcpStream::connect(&address).unwrap();
+    connection.write_all(request.as_bytes()).unwrap();
+    // The server is gone for a while, in which another program takes its port.
+    let _ = connection.read(&mut [0; 1]);
+    let taken = loop {
+        if let Ok(listener) = TcpListener::bind(&address) {
+            break listener;
+        }
+    };
+    let status = serving.process.wait().unwrap();
+    drop(taken);
+    assert_eq!(status.code(), Some(3));
+    let mut said = String::new();
+    let mut stderr = serving.process.stderr.take().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    insta::assert_snapshot!(said.replace(&address, "ADDRESS"), @"error: the server at http://ADDRESS has ended by itself: the server: Address already in use (os error 98)");
 }
 
 #[test]

@@ -123,6 +123,9 @@ pub struct ModelConfig {
     /// Whether a request may have any number of responses: such a model cannot be called by
     /// [`Client::infer`], only by [`Client::generate_stream`].
     pub is_decoupled: bool,
+    /// The models that an ensemble runs; only
+    /// [`model_config_with_steps`](Client::model_config_with_steps) asks for them.
+    pub steps: Vec<ModelConfig>,
     document: serde_json::Value,
 }
 
@@ -140,10 +143,15 @@ impl ModelConfig {
     /// With the strategy `oldest` it is `max_candidate_sequences`. With `direct` it is the number
     /// of slots: the batch size times the number of instances
     /// ([sequence batcher](https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/batcher.html#sequence-batcher)).
-    /// `None` for a stateless model.
+    /// `None` for a stateless model. An ensemble whose steps are known keeps as many as that step
+    /// which can keep the fewest.
     #[must_use]
     pub fn concurrent_sequences(&self) -> Option<u64> {
         self.sequence_batching.as_ref()?;
+        let steps = self.steps.iter();
+        if let Some(fewest) = steps.filter_map(Self::concurrent_sequences).min() {
+            return Some(fewest);
+        }
         let oldest = &self.document["sequence_batching"]["oldest"];
         if oldest.is_object() {
             return oldest["max_candidate_sequences"].as_u64();
@@ -206,6 +214,7 @@ impl<'de> Deserialize<'de> for ModelConfig {
             max_batch_size: known.max_batch_size,
             sequence_batching: known.sequence_batching,
             is_decoupled: known.model_transaction_policy.decoupled,
+            steps: Vec::new(),
             document,
         })
     }

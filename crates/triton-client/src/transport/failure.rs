@@ -15,7 +15,8 @@ impl Context<'_> {
         let failure = if error.is_connect() {
             connection_failure(self, &error)
         } else if is_malformed(&error) {
-            let message = "the answer is not valid HTTP";
+            let message = "the answer is not valid HTTP/1.1; does the port speak gRPC, as Triton's \
+                           8001 does (HTTP/2), or want https://?";
             self.error(ErrorKind::Protocol, message).executed(sent)
         } else {
             self.interrupted(sent)
@@ -27,9 +28,28 @@ impl Context<'_> {
 fn connection_failure(context: &Context<'_>, error: &reqwest::Error) -> Error {
     // The TLS library reports what it refuses as invalid data; time does not change that.
     if io_kinds(error).any(|kind| kind == io::ErrorKind::InvalidData) {
+        // The TLS library names what it got in place of the first record of TLS only as text.
+        let answers_otherwise =
+            causes(error).any(|cause| cause.to_string().contains("InvalidContentType"));
+        if answers_otherwise {
+            let message = "the port answers, but does not speak TLS; does it speak plain HTTP, so \
+                           that http:// is right?";
+            return context.error(ErrorKind::Connect, message);
+        }
         let message = "no TLS connection could be made; do both sides trust each other's \
                        certificates?";
         return context.error(ErrorKind::Connect, message);
+    }
+    let closed = [
+        io::ErrorKind::UnexpectedEof,
+        io::ErrorKind::ConnectionReset,
+        io::ErrorKind::BrokenPipe,
+    ];
+    let is_tls = context.endpoint.url().scheme() == "https";
+    if is_tls && io_kinds(error).any(|kind| closed.contains(&kind)) {
+        let message = "the connection was closed before TLS was agreed on; does the port speak plain \
+                       HTTP, so that http:// is right?";
+        return context.error(ErrorKind::Connect, message).transient(true);
     }
     let message = match error.is_timeout() {
         true => "no connection could be made in time; is the server reachable there?",

@@ -8,6 +8,7 @@ mod failure;
 mod observation;
 mod receive;
 mod refusal;
+mod retry_after;
 
 use std::fmt;
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub(crate) struct Answer {
     pub(crate) json_length: Option<usize>,
     /// The least wait before another attempt, where the answer names one.
     pub(crate) retry_after: Option<Duration>,
+    /// Where the answer leads to, if it is a redirect.
+    pub(crate) location: Option<String>,
     pub(crate) body: Bytes,
 }
 

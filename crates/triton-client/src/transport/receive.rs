@@ -1,12 +1,12 @@
 //! Reads the body of an answer, up to a limit and to where its tensors are aligned.
 
-use std::time::Duration;
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::HeaderValue;
-use http::header::{CONTENT_ENCODING, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, LOCATION};
 
 use super::compression::{Undecompressable, decompress};
+use super::retry_after::retry_after;
 use super::{Answer, Compression, Context, JSON_LENGTH, Progress};
 use crate::Error;
 
@@ -48,7 +48,10 @@ pub(super) async fn whole(
             context.protocol(message)
         })?),
     };
-    let retry_after = headers.get(RETRY_AFTER).and_then(seconds);
+    let retry_after = retry_after(headers, SystemTime::now());
+    let location = status.is_redirection().then(|| headers.get(LOCATION));
+    let location = location.flatten();
+    let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let promised = response.content_length().unwrap_or(0);
     let promised = usize::try_from(promised).unwrap_or(usize::MAX);
     if promised > limit {
@@ -83,19 +86,9 @@ pub(super) async fn whole(
         status,
         json_length,
         retry_after,
+        location,
         body: body.freeze(),
     })
-}
-
-/// A `Retry-After` in seconds; a date, which RFC 9110 allows too, would need both clocks to agree.
-fn seconds(value: &HeaderValue) -> Option<Duration> {
-    value
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-        .map(Duration::from_secs)
 }
 
 /// A growing body, placed so that what follows its JSON is aligned for every datatype.

@@ -1,6 +1,7 @@
 //! Answers that refuse: what kind of refusal it is, and whether the model ran before it.
 
 use reqwest::StatusCode;
+use url::Url;
 
 use super::{Answer, Context};
 use crate::{Error, ErrorKind};
@@ -53,7 +54,11 @@ impl Text {
 impl Context<'_> {
     /// The error for an answer whose status is not 200.
     pub(crate) fn refusal(&self, answer: &Answer) -> Error {
-        self.refused(answer.status, server_message(&answer.body))
+        let message = match &answer.location {
+            Some(location) => redirect_message(location),
+            None => server_message(&answer.body),
+        };
+        self.refused(answer.status, message)
             .with_retry_after(answer.retry_after)
     }
 
@@ -65,7 +70,8 @@ impl Context<'_> {
             401 | 403 | 407 => ErrorKind::Denied,
             404 => ErrorKind::NotFound,
             501 => ErrorKind::Unsupported,
-            429 | 502..=504 => ErrorKind::Unavailable,
+            // The first two are a gateway's: it had waited too long, or it is too early.
+            408 | 425 | 429 | 502..=504 => ErrorKind::Unavailable,
             400..=499 => ErrorKind::Rejected,
             500..=599 => ErrorKind::Server,
             _ => ErrorKind::Protocol,
@@ -79,7 +85,79 @@ impl Context<'_> {
     }
 }
 
-/// The server's own words: the `error` member of a JSON body, or the body itself as text.
+/// Where a redirect leads to, without the secrets that an address can hold.
+fn redirect_message(location: &str) -> String {
+    let shown = match Url::parse(location) {
+        Ok(mut url) => {
+            // An address that takes no user info has none.
+            let _ = url.set_username("").and_then(|()| url.set_password(None));
+            url.set_query(None);
+            url.set_fragment(None);
+            url.to_string()
+        }
+        // Relative to what was called, where the query may hold a token just as well.
+        Err(_) => location
+            .split(['?', '#'])
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+    };
+    let cut = shown.floor_char_boundary(LONGEST_MESSAGE);
+    format!(
+        "the answer leads to {}, and redirects are not followed: set the endpoint to the address \
+         where the server itself answers",
+        &shown[..cut]
+    )
+}
+
+/// The text of a page in HTML on one line: its tags, its scripts and its styles are left out.
+fn page_text(page: &str) -> String {
+    let mut text = String::new();
+    let mut rest = page;
+    while let Some((before, tag)) = rest.split_once('<') {
+        text.push_str(before);
+        text.push(' ');
+        let (name, after) = tag.split_once('>').unwrap_or((tag, ""));
+        let is = |wanted: &str| {
+            let start = name.get(..wanted.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(wanted))
+        };
+        rest = match ["script", "style", "!--"]
+            .into_iter()
+            .find(|wanted| is(wanted))
+        {
+            Some("!--") => tag.split_once("-->").map_or("", |(_, after)| after),
+            Some(element) => after
+                .split_once(&format!("</{element}"))
+                .map_or("", |(_, after)| {
+                    after.split_once('>').map_or("", |(_, after)| after)
+                }),
+            None => after,
+        };
+    }
+    text.push_str(rest);
+    let text = text.replace("&nbsp;", " ").replace("&#160;", " ");
+    // The heading of a page mostly repeats its title.
+    let mut words: Vec<&str> = text.split_whitespace().collect();
+    for length in (1..=words.len() / 2).rev() {
+        if words[..length] == words[length..2 * length] {
+            words.drain(..length);
+            break;
+        }
+    }
+    words.join(" ")
+}
+
+/// Whether a body is a page and not a text.
+fn is_page(text: &str) -> bool {
+    let start = text.get(..64).unwrap_or(text).to_ascii_lowercase();
+    ["<!doctype html", "<html", "<head", "<body", "<?xml"]
+        .iter()
+        .any(|page| start.starts_with(page))
+}
+
+/// The server's own words: the `error` member of a JSON body, or the body itself as text; of the
+/// page that a gateway answers in place of a server, only what it says.
 pub(crate) fn server_message(body: &[u8]) -> String {
     #[derive(serde::Deserialize)]
     struct Body {
@@ -92,6 +170,10 @@ pub(crate) fn server_message(body: &[u8]) -> String {
             let shown = &body[..body.len().min(2 * LONGEST_MESSAGE)];
             String::from_utf8_lossy(shown).into_owned()
         }
+    };
+    let text = match is_page(text.trim_start()) {
+        true => page_text(&text),
+        false => text,
     };
     let text = text.trim();
     if text.is_empty() {
@@ -154,6 +236,8 @@ mod tests {
             (403, "", ErrorKind::Denied, false, false),
             (429, "", ErrorKind::Unavailable, true, false),
             (302, "", ErrorKind::Protocol, false, true),
+            (408, "", ErrorKind::Unavailable, true, true),
+            (425, "", ErrorKind::Unavailable, true, true),
         ] {
             let error = refused(status, message);
             let found = (
@@ -163,6 +247,29 @@ mod tests {
             );
             assert_eq!(found, (kind, transient, executed), "{status} {message}");
         }
+    }
+
+    #[test]
+    fn a_page_is_shown_as_the_text_that_it_holds() {
+        let shown = |page: &str| server_message(page.as_bytes());
+        insta::assert_snapshot!(shown("<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"), @"502 Bad Gateway nginx");
+        insta::assert_snapshot!(shown("<!DOCTYPE html><html><head><style>p { a: b }</style><script>if (a < b) {}</script><!-- <p>no</p> --></head><body><p>Access&nbsp;denied</p></body>"), @"Access denied");
+        insta::assert_snapshot!(shown("<html><script>endless"), @"(the server gave no reason)");
+        insta::assert_snapshot!(shown("x < 3 and y > 2"), @"x < 3 and y > 2");
+    }
+
+    #[test]
+    fn a_redirect_says_where_it_leads_and_no_secret() {
+        insta::assert_snapshot!(redirect_message("https://user:canary@secure.example/v2/models/m?token=canary#x"), @"the answer leads to https://secure.example/v2/models/m, and redirects are not followed: set the endpoint to the address where the server itself answers");
+        insta::assert_snapshot!(redirect_message("/login?next=canary"), @"the answer leads to /login, and redirects are not followed: set the endpoint to the address where the server itself answers");
+    }
+
+    #[test]
+    fn a_stack_trace_is_one_line() {
+        let trace = "model failed\n  File \"model.py\", line 3\r\n\u{1b}[31mValueError";
+        let error = refused(500, trace);
+        assert_eq!(error.message(), trace);
+        insta::assert_snapshot!(error, @r#"test at http://localhost:8000/: status 500: model failed File "model.py", line 3 [31mValueError"#);
     }
 
     #[test]

@@ -98,16 +98,20 @@ pub(super) fn correlation_id_mismatch(
     if *options.sequence_mode() == SequenceMode::None {
         return None;
     }
-    let inputs = config.document()["sequence_batching"]["control_input"].as_array();
-    let controls = inputs
-        .into_iter()
-        .flatten()
-        .filter_map(|input| input["control"].as_array());
-    let correlation_id = controls
-        .flatten()
-        .find(|control| control["kind"] == "CONTROL_SEQUENCE_CORRID")?;
-    let data_type = correlation_id["data_type"].as_str().unwrap_or_default();
-    (data_type != "TYPE_STRING").then(|| {
+    let models = std::iter::once(config).chain(&config.steps);
+    let data_types = models.filter_map(|model| {
+        let inputs = model.document()["sequence_batching"]["control_input"].as_array();
+        let controls = inputs
+            .into_iter()
+            .flatten()
+            .filter_map(|input| input["control"].as_array());
+        let correlation_id = controls
+            .flatten()
+            .find(|control| control["kind"] == "CONTROL_SEQUENCE_CORRID")?;
+        Some(correlation_id["data_type"].as_str().unwrap_or_default())
+    });
+    let mut wrong = data_types.filter(|data_type| *data_type != "TYPE_STRING");
+    wrong.next().map(|data_type| {
         format!(
             "the model wants its correlation ID (CONTROL_SEQUENCE_CORRID) as {data_type}, but \
              sequence IDs are sent as text: make the control TYPE_STRING, or leave it out where \

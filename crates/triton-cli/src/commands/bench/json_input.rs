@@ -37,7 +37,7 @@ pub(super) fn part(value: &Value, datatype: Datatype, dimensions: &[i64]) -> Res
             "expected the shape {dimensions:?}, found {shape:?}"
         ));
     }
-    if shape.iter().product::<usize>() != elements.len() {
+    if size_of(&shape) != Some(elements.len()) {
         let count = elements.len();
         return Err(format!(
             "the shape {shape:?} does not hold {count} elements"
@@ -48,6 +48,12 @@ pub(super) fn part(value: &Value, datatype: Datatype, dimensions: &[i64]) -> Res
         write(&mut data, element, datatype)?;
     }
     Ok(Part { shape, data })
+}
+
+/// How many elements a shape holds, if memory could.
+fn size_of(shape: &[usize]) -> Option<usize> {
+    let mut lengths = shape.iter();
+    lengths.try_fold(1_usize, |size, length| size.checked_mul(*length))
 }
 
 fn read_shape(value: &Value) -> Result<Vec<usize>, String> {
@@ -67,7 +73,7 @@ fn shape_of(nested: Vec<usize>, count: usize, dimensions: &[i64]) -> Vec<usize> 
         .map(|dimension| usize::try_from(*dimension).ok())
         .collect();
     match known {
-        Some(known) if nested.len() <= 1 && known.iter().product::<usize>() == count => known,
+        Some(known) if nested.len() <= 1 && size_of(&known) == Some(count) => known,
         // A single value for the one element of a list.
         _ if nested.is_empty() && dimensions.len() == 1 => vec![1],
         _ => nested,
@@ -181,5 +187,7 @@ mod tests {
         insta::assert_snapshot!(error(json!([1, 2, 3]), Datatype::Int8, &[2]), @"expected the shape [2], found [3]");
         insta::assert_snapshot!(error(json!([[1], [1, 2]]), Datatype::Int8, &[-1, -1]), @"lists within a list must have one length");
         insta::assert_snapshot!(error(json!({"content": [1], "shape": [3]}), Datatype::Int8, &[-1]), @"the shape [3] does not hold 1 elements");
+        let huge = json!({"content": [1], "shape": [1_u64 << 33, 1_u64 << 33]});
+        insta::assert_snapshot!(error(huge, Datatype::Int8, &[-1, -1]), @"the shape [8589934592, 8589934592] does not hold 1 elements");
     }
 }

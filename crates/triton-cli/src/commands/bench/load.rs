@@ -11,7 +11,7 @@ use tracing::debug;
 use triton_client::{Client, ErrorKind, InferRequest, ModelStatistics};
 
 use super::pacer::Pacer;
-use super::recorder::{Recorder, Request};
+use super::recorder::{Failed, Recorder, Request};
 use super::sequences::Sequences;
 use crate::commands::statistics_difference::Difference;
 use crate::commands::stats::statistics;
@@ -194,7 +194,11 @@ impl Shared {
                 }
             };
             let ended = Instant::now();
-            let error = result.as_ref().err().map(ToString::to_string);
+            let error = result.as_ref().err().map(|error| Failed {
+                kind: error.kind().name(),
+                status: error.status(),
+                text: error.to_string(),
+            });
             self.recorder().record(Request {
                 due,
                 started,

@@ -24,21 +24,25 @@ use tracing::warn;
 use triton_client::{ModelConfig, ModelId};
 use triton_options::{
     CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, EMBEDDED_ENDPOINT, MODEL_NAME,
+    OptionValue as _,
 };
 
 use self::load::{Load, Pace};
 use self::report::{Mode, Report};
-use self::sample::{FixedShape, Samples};
+use self::sample::{FixedShape, Samples, check_batch_size};
 use self::sequences::Sequences;
 use super::health::duration;
 use crate::config::{ConfigArguments, LayeredOptions, Origin};
 use crate::failure::Failure;
-use crate::output::{print, wrapped};
+use crate::output::print;
 use crate::progress::say;
 use crate::server::{Server, with_prepared_server};
 
 /// The most requests under way at once where only a rate is given.
 const RATE_CONCURRENCY: u32 = 256;
+
+/// The most requests in flight at once that can be asked for.
+const MOST_AT_ONCE: u32 = 65_535;
 
 /// The length of sequences where none is given.
 const SEQUENCE_LENGTH: u32 = 20;
@@ -57,7 +61,7 @@ pub(crate) struct BenchArguments {
     model: String,
 
     /// The requests under way at once [default: 1]; with --rate the most of them [default: 256].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_once)]
     concurrency: Option<NonZeroU32>,
 
     /// Send so many requests a second, whether or not earlier ones are answered.
@@ -91,7 +95,7 @@ pub(crate) struct BenchArguments {
     shape: Vec<FixedShape>,
 
     /// For a stateful model, the sequences open at once, each with one request under way.
-    #[arg(long, value_name = "N", conflicts_with = "concurrency")]
+    #[arg(long, value_name = "N", conflicts_with = "concurrency", value_parser = at_once)]
     sequences: Option<NonZeroU32>,
 
     /// For a stateful model, the requests of a sequence [default: 20].
@@ -128,6 +132,14 @@ enum Arrivals {
     Random,
 }
 
+/// Each of them has a task and a connection, of which a machine has no more than it has ports.
+fn at_once(text: &str) -> Result<NonZeroU32, String> {
+    let number = text.parse::<NonZeroU32>().ok();
+    number
+        .filter(|number| number.get() <= MOST_AT_ONCE)
+        .ok_or_else(|| format!("expected a whole number from 1 to {MOST_AT_ONCE}"))
+}
+
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 && rate <= 1e6 => Ok(rate),
@@ -139,6 +151,16 @@ fn positive(text: &str) -> Result<f64, String> {
 pub(crate) fn run(arguments: &BenchArguments) -> Result<ExitCode, Failure> {
     if arguments.duration.is_zero() {
         let error = anyhow!("--duration 0: expected a time longer than zero, such as 10s");
+        return Err(Failure::usage(error));
+    }
+    if let Some(rate) = arguments.rate
+        && rate * arguments.duration.as_secs_f64() < 1.0
+    {
+        let error = anyhow!(
+            "--rate {rate:e}: not one request would be due within the {} of --duration; raise one of the \
+             two",
+            arguments.duration.canonical()
+        );
         return Err(Failure::usage(error));
     }
     let prepare = |options: &mut LayeredOptions| {
@@ -213,7 +235,8 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
     let options = &server.options;
     let model = ModelId::new(options.model_name.clone(), options.model_version);
     let metadata = server.client.model_metadata(&model).await?;
-    let config = server.client.model_config(&model).await?;
+    let config = server.client.model_config_with_steps(&model).await?;
+    check_batch_size(&config, arguments.batch_size)?;
     let samples = match &arguments.input {
         Some(path) => Samples::read(path, &metadata, &config)?,
         None => Samples::random(&metadata, &config, &arguments.shape, arguments.batch_size)?,
@@ -254,10 +277,10 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
     if interrupt.as_mut().now_or_never().is_some() {
         return Err(Failure::usage(anyhow!("Ctrl-C cannot be listened for")));
     }
-    say(&wrapped(&format!(
+    say(&format!(
         "model {} at {}: {mode}",
         options.model_name, server.endpoint
-    )));
+    ));
     let mut measured = load.run(server, interrupt).await?;
     if server.endpoint == EMBEDDED_ENDPOINT {
         // The server is in this process, and its work cannot be told from the client's.

@@ -96,7 +96,9 @@ impl Iterator for Schedule {
     type Item = Instant;
 
     fn next(&mut self) -> Option<Instant> {
-        let due = self.start + Duration::from_secs_f64(self.next);
+        // The rate may be so low that no clock ever shows the time.
+        let after = Duration::try_from_secs_f64(self.next).ok()?;
+        let due = self.start.checked_add(after)?;
         self.count += 1;
         self.next = match self.pace.random {
             true => self.next - (1.0 - self.random.f64()).ln() / self.pace.rate,
@@ -143,6 +145,16 @@ mod tests {
         let deviation = (variance / gaps.len() as f64).sqrt();
         // Gaps of an exponential distribution deviate by their mean.
         assert!((deviation / mean - 1.0).abs() < 0.05, "{deviation}");
+    }
+
+    #[test]
+    fn a_rate_that_no_clock_can_follow_is_due_once() {
+        for rate in [f64::MIN_POSITIVE, 1e-20, 1e-300] {
+            for random in [false, true] {
+                let schedule = Schedule::new(Pace { rate, random }, Instant::now());
+                assert_eq!(schedule.take(3).count(), 1, "{rate}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -24,7 +24,16 @@ pub(super) struct Request {
     pub(super) started: Instant,
     pub(super) ended: Instant,
     /// What went wrong.
-    pub(super) error: Option<String>,
+    pub(super) error: Option<Failed>,
+}
+
+/// A request that failed.
+pub(super) struct Failed {
+    /// The kind of the failure, as metrics name it.
+    pub(super) kind: &'static str,
+    /// The HTTP status, where there was an answer.
+    pub(super) status: Option<u16>,
+    pub(super) text: String,
 }
 
 /// Collects the requests of a load.
@@ -41,7 +50,10 @@ pub(super) struct Recorder {
     /// Requests that were due; each is answered or failed in the end, if it was waited for.
     due: u64,
     pub(super) failed: u64,
+    /// By what they say, as far as there are not too many.
     pub(super) errors: BTreeMap<String, u64>,
+    /// All of them, by their kind and status.
+    pub(super) kinds: BTreeMap<(&'static str, Option<u16>), u64>,
     pub(super) step: Duration,
     pub(super) timeline: Vec<Step>,
 }
@@ -70,6 +82,7 @@ impl Recorder {
             due: 0,
             failed: 0,
             errors: BTreeMap::new(),
+            kinds: BTreeMap::new(),
             step,
             timeline: timeline.take(steps).collect(),
         }
@@ -89,6 +102,17 @@ impl Recorder {
     /// How many answers arrived in the measured time.
     pub(super) fn arrived(&self) -> u64 {
         self.timeline.iter().map(|step| step.latency.len()).sum()
+    }
+
+    /// How many requests ended in the measured time, answered or not.
+    pub(super) fn ended(&self) -> u64 {
+        let failed: u64 = self.timeline.iter().map(|step| step.failed).sum();
+        self.arrived() + failed
+    }
+
+    /// Requests that were due in the measured time.
+    pub(super) fn due(&self) -> u64 {
+        self.due
     }
 
     /// Requests that were due and neither answered nor failed while they were waited for.
@@ -123,10 +147,12 @@ impl Recorder {
         }
     }
 
-    fn fail(&mut self, error: String) {
+    fn fail(&mut self, error: Failed) {
         self.failed += 1;
-        if self.errors.len() < ERRORS || self.errors.contains_key(&error) {
-            *self.errors.entry(error).or_default() += 1;
+        let kind = (error.kind, error.status);
+        *self.kinds.entry(kind).or_default() += 1;
+        if self.errors.len() < ERRORS || self.errors.contains_key(&error.text) {
+            *self.errors.entry(error.text).or_default() += 1;
         }
     }
 }
@@ -203,13 +229,19 @@ mod tests {
         recorder.record(request(start, start + 250 * MS));
         for index in 0..30 {
             let mut failed = request(start, start + 999 * MS);
-            failed.error = Some(format!("error {}", index % 15));
+            failed.error = Some(Failed {
+                kind: "server",
+                status: (index % 2 == 0).then_some(500),
+                text: format!("error {}", index % 15),
+            });
             recorder.record(failed);
         }
         assert_eq!(recorder.timeline[2].latency.len(), 1);
         assert_eq!(recorder.timeline[9].failed, 30);
         assert_eq!((recorder.failed, recorder.errors.len()), (30, ERRORS));
         assert_eq!(recorder.errors["error 3"], 2);
+        assert_eq!(recorder.kinds[&("server", Some(500))], 15);
+        assert_eq!((recorder.arrived(), recorder.ended()), (1, 31));
         recorder.end_at(start + 300 * MS);
         assert_eq!((recorder.time(), recorder.timeline.len()), (300 * MS, 3));
     }

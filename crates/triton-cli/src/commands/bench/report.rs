@@ -11,6 +11,7 @@ use triton_options::OptionValue as _;
 use super::load::Measured;
 use crate::commands::figures;
 use crate::commands::text_table::TextTable;
+use crate::exit_codes::Exit;
 use crate::output::{width, wrapped};
 
 /// The percentiles that are shown, and their names.
@@ -89,8 +90,9 @@ impl Report {
     pub(super) fn exit_code(&self) -> ExitCode {
         let recorder = &self.measured.recorder;
         match self.measured.interrupted {
-            true => ExitCode::from(130),
-            false => ExitCode::from(u8::from(recorder.failed + recorder.unanswered() > 0)),
+            true => Exit::Interrupted.into(),
+            false if recorder.failed + recorder.unanswered() > 0 => Exit::Partial.into(),
+            false => Exit::Done.into(),
         }
     }
 
@@ -98,6 +100,29 @@ impl Report {
     pub(super) fn throughput(&self) -> f64 {
         let recorder = &self.measured.recorder;
         recorder.arrived() as f64 / recorder.time().as_secs_f64().max(f64::EPSILON)
+    }
+
+    /// Whether so many requests a second did not end, answered or not, as fast as they were due.
+    fn is_behind(&self, rate: f64) -> bool {
+        // The last ones were in flight when the time was over.
+        const IN_FLIGHT: u64 = 2;
+        let recorder = &self.measured.recorder;
+        let due = rate * recorder.time().as_secs_f64();
+        ((recorder.ended() + IN_FLIGHT) as f64) < 0.98 * due
+    }
+
+    /// How many requests failed in each way, the commonest first.
+    fn failures(&self) -> Vec<String> {
+        let mut kinds: Vec<_> = self.measured.recorder.kinds.iter().collect();
+        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let kinds = kinds.into_iter().map(|((kind, status), count)| {
+            let kind = kind.replace('_', " ");
+            match status {
+                Some(status) => format!("{count} {kind} (status {status})"),
+                None => format!("{count} {kind}"),
+            }
+        });
+        kinds.collect()
     }
 
     /// Where the time of a request goes on average, from the whole to its parts.
@@ -150,8 +175,18 @@ impl Report {
                 recorder.unanswered()
             ));
         }
+        if recorder.failed > 0 {
+            let share = 100.0 * recorder.failed as f64 / recorder.due().max(1) as f64;
+            remarks.push(format!(
+                "{} of {} requests ({share:.0}%) failed, of these {}: throughput and latencies are \
+                 those of the others",
+                recorder.failed,
+                recorder.due(),
+                self.failures().join(", ")
+            ));
+        }
         if let Some(rate) = self.mode.rate
-            && self.throughput() < 0.98 * rate
+            && self.is_behind(rate)
         {
             remarks.push(format!(
                 "the server did not keep up with {rate} requests a second, so that latencies grow \
@@ -160,7 +195,9 @@ impl Report {
         }
         let late = Duration::from_nanos(recorder.delay.value_at_quantile(0.5));
         let typical = Duration::from_nanos(recorder.latency.value_at_quantile(0.5));
-        if self.mode.rate.is_some() && late > typical / 4 {
+        // Of refusals that come at once nothing is typical.
+        let answered = !recorder.latency.is_empty();
+        if self.mode.rate.is_some() && answered && late > typical / 4 {
             remarks.push(format!(
                 "half of the requests were sent {} or more after they were due: this machine, or \
                  the limit of {} at once, holds them back",
@@ -171,8 +208,9 @@ impl Report {
         if let Some(difference) = &self.measured.server {
             let ours = recorder.arrived() * u64::from(self.mode.batch_size);
             let all = difference.inferences();
+            let at_once = u64::from(self.mode.workers) * u64::from(self.mode.batch_size);
             // A little more is what warm-up leaves behind.
-            if all > ours + ours / 10 + 2 * u64::from(self.mode.workers * self.mode.batch_size) {
+            if all > ours + ours / 10 + 2 * at_once {
                 remarks.push(format!(
                     "the server counted {all} inferences and this command {ours}: others use the \
                      model at the same time"
@@ -221,7 +259,12 @@ impl Report {
             text.push('\n');
         }
         for (error, count) in &recorder.errors {
-            text.push_str(&wrapped(&format!("failed {count} times: {error}")));
+            let times = if *count == 1 {
+                "once"
+            } else {
+                &format!("{count} times")
+            };
+            text.push_str(&wrapped(&format!("failed {times}: {error}")));
             text.push('\n');
         }
         for remark in self.remarks() {
@@ -277,6 +320,9 @@ impl Report {
             "client_cpu": self.client_cpu().map(|(each, cores)| {
                 json!({ "ns_per_request": each.as_nanos() as u64, "cores": cores })
             }),
+            "failures": recorder.kinds.iter().map(|((kind, status), count)| {
+                json!({ "kind": kind, "status": status, "count": count })
+            }).collect::<Value>(),
             "errors": recorder.errors,
             "notes": self.remarks(),
             "step_seconds": recorder.step.as_secs_f64(),

@@ -19,7 +19,8 @@ const RANDOM_REQUESTS: usize = 32;
 /// Random inputs take no more memory than this, where a single one does not.
 const RANDOM_BYTES: usize = 64 << 20;
 
-/// The largest tensor that is made up, in bytes; the server itself takes requests of 2 GiB at most.
+/// The most bytes of the tensors that are made up for a request; the server itself takes requests
+/// of 2 GiB at most.
 const LARGEST: usize = 1 << 30;
 
 /// The inputs of single inferences, without a batch dimension.
@@ -119,22 +120,27 @@ impl Samples {
             };
             let bytes = shape
                 .iter()
-                .try_fold(element_bytes(input.datatype), |bytes, size| {
-                    bytes.checked_mul(*size)
-                })
-                .filter(|bytes| *bytes <= LARGEST);
-            let bytes = bytes.ok_or_else(|| {
-                Failure::usage(anyhow!(
-                    "input '{}' of the shape {shape:?} is too large",
-                    input.name
-                ))
-            })?;
+                .fold(element_bytes(input.datatype), |bytes, size| {
+                    bytes.saturating_mul(*size)
+                });
             chosen.insert(input.name.clone(), (input.datatype, shape, bytes));
         }
-        let bytes: usize = chosen.values().map(|(_, _, bytes)| *bytes).sum();
         let batch = batch_size.get() as usize;
-        let requests =
-            (RANDOM_BYTES / bytes.saturating_mul(batch).max(1)).clamp(1, RANDOM_REQUESTS);
+        let bytes = chosen.values().fold(0_usize, |sum, (_, _, bytes)| {
+            sum.saturating_add(bytes.saturating_mul(batch))
+        });
+        if bytes > LARGEST {
+            let shapes = chosen.iter();
+            let shapes: Vec<_> = shapes
+                .map(|(name, (datatype, shape, _))| format!("'{name}' {datatype} {shape:?}"))
+                .collect();
+            return Err(Failure::usage(anyhow!(
+                "a request would be larger than 1 GiB, the most that is made up: {batch} × ({}); \
+                 give smaller dimensions with --shape, or a smaller --batch-size",
+                shapes.join(", ")
+            )));
+        }
+        let requests = (RANDOM_BYTES / bytes.max(1)).clamp(1, RANDOM_REQUESTS);
         let mut random = fastrand::Rng::with_seed(0);
         let samples = (0..requests * batch).map(|_| {
             let parts = chosen.iter().map(|(name, (datatype, shape, _))| {
@@ -173,17 +179,6 @@ impl Samples {
     ) -> Result<Vec<InferRequest>, Failure> {
         let batch = batch_size.get();
         let batched = config.max_batch_size > 0;
-        if batch > config.max_batch_size.max(1) {
-            let most = config.max_batch_size.max(1);
-            return Err(Failure::usage(anyhow!(
-                "--batch-size {batch}: the model takes at most {most}"
-            )));
-        }
-        if batch > 1 && config.sequence_batching.is_some() {
-            return Err(Failure::usage(anyhow!(
-                "--batch-size {batch}: requests of a stateful model carry one inference each"
-            )));
-        }
         // A last batch that is not full begins again with the first samples.
         let count = self.samples.len().div_ceil(batch as usize);
         let mut samples = self.samples.iter().cycle();
@@ -222,6 +217,26 @@ impl Samples {
         }
         Ok(request)
     }
+}
+
+/// Refuses more inferences in a request than the model takes.
+pub(super) fn check_batch_size(
+    config: &ModelConfig,
+    batch_size: NonZeroU32,
+) -> Result<(), Failure> {
+    let batch = batch_size.get();
+    let most = config.max_batch_size.max(1);
+    if batch > most {
+        return Err(Failure::usage(anyhow!(
+            "--batch-size {batch}: the model takes at most {most}"
+        )));
+    }
+    if batch > 1 && config.sequence_batching.is_some() {
+        return Err(Failure::usage(anyhow!(
+            "--batch-size {batch}: requests of a stateful model carry one inference each"
+        )));
+    }
+    Ok(())
 }
 
 fn datatypes(metadata: &ModelMetadata) -> BTreeMap<String, Datatype> {

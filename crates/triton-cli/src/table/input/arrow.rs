@@ -1,6 +1,7 @@
 //! Arrow record batches as rows, from Arrow IPC and from Parquet.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use anyhow::bail;
 use arrow_array::RecordBatch;
@@ -10,6 +11,7 @@ use triton_model_fn::{Column, Value};
 use super::arrow_ipc::IpcBatches;
 use super::bytes::ByteStream;
 use super::damaged::caught;
+use super::extent::BatchExtent;
 #[cfg(feature = "parquet")]
 use super::int96::Int96Columns;
 use super::{Input, TableReader, Wanted};
@@ -47,17 +49,20 @@ pub(super) struct ArrowReader {
     /// A batch of which rows are still to be made ready.
     batch: Option<RecordBatch>,
     rows: u64,
+    extent: BatchExtent,
 }
 
 /// Reads an Arrow stream, or an Arrow file as the stream that lies within it.
 pub(super) fn ipc_reader(
     input: &Input,
     stream: ByteStream,
+    progress: &Arc<AtomicU64>,
     wanted: &Wanted,
 ) -> anyhow::Result<ArrowReader> {
     // A file shows at once whether it is whole, a pipe at its end.
     let whole_file = input.path.as_deref();
     let whole_file = whole_file.filter(|path| stream.compression().is_none() && path.is_file());
+    let extent = BatchExtent::begin(progress);
     let (batches, schema) = caught(|| IpcBatches::open(stream.into_reader()))?;
     if let Some(path) = whole_file {
         batches.check_file(path)?;
@@ -68,11 +73,16 @@ pub(super) fn ipc_reader(
         #[cfg(feature = "parquet")]
         times: None,
     };
-    ArrowReader::new(input, opened, wanted)
+    ArrowReader::new(input, opened, extent, wanted)
 }
 
 impl ArrowReader {
-    pub(super) fn new(input: &Input, opened: Opened, wanted: &Wanted) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        input: &Input,
+        opened: Opened,
+        extent: BatchExtent,
+        wanted: &Wanted,
+    ) -> anyhow::Result<Self> {
         let fields = opened.schema.fields();
         let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
         let positions = input.find_columns(wanted, &names)?;
@@ -117,6 +127,7 @@ impl ArrowReader {
             ready: Vec::new().into_iter(),
             batch: None,
             rows: 0,
+            extent,
         })
     }
 
@@ -128,7 +139,10 @@ impl ArrowReader {
             .is_none_or(|batch| batch.num_rows() == 0)
         {
             match caught(|| self.batches.next().transpose())? {
-                Some(batch) => self.batch = Some(batch),
+                Some(batch) => {
+                    self.extent.next_batch(batch.num_rows());
+                    self.batch = Some(batch);
+                }
                 None => return Ok(false),
             }
         }
@@ -223,17 +237,20 @@ impl TableReader for ArrowReader {
     }
 
     fn next(&mut self) -> anyhow::Result<Option<Row>> {
-        if let Some(row) = self.ready.next() {
-            return Ok(Some(row));
-        }
-        self.fetch()?;
-        match self.take(BATCH_ROWS) {
-            Some(batch) => {
+        let mut row = self.ready.next();
+        if row.is_none() {
+            self.fetch()?;
+            if let Some(batch) = self.take(BATCH_ROWS) {
                 caught(|| self.make_ready(&batch))?;
-                Ok(self.ready.next())
+                row = self.ready.next();
             }
-            None => Ok(None),
         }
+        self.extent.hand_out(u64::from(row.is_some()));
+        Ok(row)
+    }
+
+    fn bytes_done(&self) -> Option<u64> {
+        Some(self.extent.done())
     }
 
     fn skip(&mut self, rows: u64) -> anyhow::Result<()> {
@@ -243,7 +260,9 @@ impl TableReader for ArrowReader {
             }
             let left = usize::try_from(rows - self.rows).unwrap_or(usize::MAX);
             let skipped = self.take(left);
-            self.rows += skipped.map_or(0, |batch| batch.num_rows() as u64);
+            let skipped = skipped.map_or(0, |batch| batch.num_rows() as u64);
+            self.rows += skipped;
+            self.extent.hand_out(skipped);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use fs_err::File;
 
 use super::compressed::Decompressed;
+use super::extent::TextExtent;
 use crate::table::foreign;
 use crate::table::format::Compression;
 use crate::text_encoding::Encoding;
@@ -24,6 +25,10 @@ pub(super) struct ByteStream {
     start: Vec<u8>,
     rest: Box<dyn BufRead + Send>,
     compression: Option<Compression>,
+    /// Counts the bytes of the file that are done with.
+    taken: Arc<AtomicU64>,
+    /// Counts what they became, where that is something else.
+    unpacked: Option<Arc<AtomicU64>>,
 }
 
 impl ByteStream {
@@ -33,8 +38,7 @@ impl ByteStream {
             Some(path) => Box::new(File::open(path)?),
             None => Box::new(io::stdin()),
         };
-        let counted = Counted { raw, progress };
-        let (start, rest) = peek(BufReader::with_capacity(CHUNK, counted))?;
+        let (start, rest) = peek(BufReader::with_capacity(CHUNK, raw))?;
         refuse_foreign(&start)?;
         let compression = Compression::of_bytes(&start);
         let Some(compression) = compression else {
@@ -42,9 +46,14 @@ impl ByteStream {
                 start,
                 rest: Box::new(rest),
                 compression,
+                taken: progress,
+                unpacked: None,
             });
         };
-        let compressed = Cursor::new(start).chain(rest);
+        let compressed = Counted {
+            raw: Cursor::new(start).chain(rest),
+            progress: Arc::clone(&progress),
+        };
         let bytes = Decompressed::new(compression, compressed);
         let (start, rest) = peek(BufReader::with_capacity(CHUNK, bytes))?;
         refuse_foreign(&start)?;
@@ -61,6 +70,8 @@ impl ByteStream {
             start,
             rest: Box::new(rest),
             compression: Some(compression),
+            taken: progress,
+            unpacked: Some(Arc::default()),
         })
     }
 
@@ -82,14 +93,21 @@ impl ByteStream {
     }
 
     /// All bytes of a text, in UTF-8 and without a byte order mark.
-    pub(super) fn into_text(self) -> anyhow::Result<Box<dyn Read + Send>> {
+    pub(super) fn into_text(self) -> anyhow::Result<(Box<dyn Read + Send>, TextExtent)> {
         let encoding = Encoding::of_start(&self.start)?;
-        Ok(encoding.decoded(self.into_reader())?)
+        let progress = Arc::default();
+        let extent = TextExtent::begin(&self.taken, &progress);
+        let raw = encoding.decoded(self.into_reader())?;
+        Ok((Box::new(Counted { raw, progress }), extent))
     }
 
     /// All bytes, from the first one.
     pub(super) fn into_reader(self) -> impl BufRead + Send {
-        Cursor::new(self.start).chain(self.rest)
+        Counted {
+            raw: Cursor::new(self.start).chain(self.rest),
+            // What was compressed has been counted as it was.
+            progress: self.unpacked.unwrap_or(self.taken),
+        }
     }
 }
 
@@ -119,10 +137,10 @@ fn refuse_foreign(start: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Counts the bytes that are read.
-struct Counted<R> {
-    raw: R,
-    progress: Arc<AtomicU64>,
+/// Counts the bytes that are taken, and not those that a buffer only holds.
+pub(super) struct Counted<R> {
+    pub(super) raw: R,
+    pub(super) progress: Arc<AtomicU64>,
 }
 
 impl<R: Read> Read for Counted<R> {
@@ -130,5 +148,16 @@ impl<R: Read> Read for Counted<R> {
         let read = self.raw.read(buffer)?;
         super::count(&self.progress, read);
         Ok(read)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.raw.fill_buf()
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        super::count(&self.progress, bytes);
+        self.raw.consume(bytes);
     }
 }

@@ -10,6 +10,7 @@ use triton_model_fn::{Column, DataType, Value};
 
 use super::bytes::ByteStream;
 use super::csv_records::Records;
+use super::extent::TextExtent;
 use super::{Input, TableReader, Wanted};
 use crate::table::cell;
 use crate::table::row::{
@@ -27,6 +28,7 @@ pub(super) struct CsvReader {
     inputs: Arc<[Column]>,
     layout: Arc<Layout>,
     rows: u64,
+    extent: TextExtent,
 }
 
 impl CsvReader {
@@ -36,7 +38,8 @@ impl CsvReader {
         delimiter: u8,
         wanted: &Wanted,
     ) -> anyhow::Result<Self> {
-        let mut records = Records::new(stream.into_text()?, delimiter, input.text.longest_cell);
+        let (text, extent) = stream.into_text()?;
+        let mut records = Records::new(text, delimiter, input.text.longest_cell);
         let mut cells = Cells::new(delimiter);
         let header = header(&mut records, &mut cells)?;
         let names: Vec<&str> = header.iter().collect();
@@ -65,6 +68,7 @@ impl CsvReader {
             records,
             cells,
             rows: 0,
+            extent,
         })
     }
 
@@ -131,6 +135,11 @@ impl TableReader for CsvReader {
             layout: Arc::clone(&self.layout),
             values,
         }))
+    }
+
+    fn bytes_done(&self) -> Option<u64> {
+        let read = self.extent.text();
+        Some(self.extent.done(read - self.records.unread() as u64))
     }
 
     fn skip(&mut self, rows: u64) -> anyhow::Result<()> {

@@ -108,6 +108,11 @@ impl<R: Read> Records<R> {
         }))
     }
 
+    /// How many bytes were read beyond the last record.
+    pub(super) fn unread(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
     /// Forgets what was read, once that is worth the copying.
     fn compact(&mut self) {
         if self.start > self.buffer.len() / 2 {

@@ -2,11 +2,14 @@
 //! over several lines, or as the elements of an array.
 
 use std::io::{self, BufRead, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use anyhow::bail;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use super::bytes::Counted;
 use crate::table::json_text;
 
 /// The most bytes of an object.
@@ -31,11 +34,13 @@ pub(super) enum Objects<R> {
 }
 
 impl<R: BufRead> Objects<Chained<R>> {
-    /// Looks at as much as tells how the objects are laid out.
-    pub(super) fn new(mut bytes: R) -> anyhow::Result<Self> {
+    /// Looks at as much as tells how the objects are laid out; `progress` counts the bytes up to the
+    /// end of the last one.
+    pub(super) fn new(mut bytes: R, progress: Arc<AtomicU64>) -> anyhow::Result<Self> {
         let mut start = Vec::new();
         let is_laid_out = is_laid_out(&mut bytes, &mut start)?;
-        let reader = Cursor::new(start).chain(bytes);
+        let raw = Cursor::new(start).chain(bytes);
+        let reader = Counted { raw, progress };
         Ok(match is_laid_out {
             false => Objects::Lines(Lines { reader, number: 0 }),
             true => Objects::Values(Values::new(reader)),
@@ -44,7 +49,7 @@ impl<R: BufRead> Objects<Chained<R>> {
 }
 
 /// The bytes that were looked at, and those behind them.
-pub(super) type Chained<R> = io::Chain<Cursor<Vec<u8>>, R>;
+pub(super) type Chained<R> = Counted<io::Chain<Cursor<Vec<u8>>, R>>;
 
 impl<R: BufRead> Objects<R> {
     pub(super) fn next(&mut self) -> anyhow::Result<Option<Line>> {
@@ -365,7 +370,10 @@ mod tests {
     /// The line and the text of each object, and how it ends.
     fn objects(text: &str) -> String {
         let read = |capacity| {
-            let mut objects = Objects::new(BufReader::with_capacity(capacity, text.as_bytes()))?;
+            let mut objects = Objects::new(
+                BufReader::with_capacity(capacity, text.as_bytes()),
+                Arc::default(),
+            )?;
             let mut found = String::new();
             loop {
                 match objects.next() {

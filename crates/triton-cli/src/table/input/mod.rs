@@ -10,6 +10,7 @@ mod csv;
 mod csv_records;
 #[cfg(feature = "arrow")]
 mod damaged;
+mod extent;
 #[cfg(feature = "parquet")]
 mod int96;
 mod json_lines;
@@ -106,7 +107,7 @@ pub(crate) struct LookedAt {
     pub(crate) compression: Option<Compression>,
     input: Input,
     stream: ByteStream,
-    #[cfg(feature = "parquet")]
+    #[cfg(feature = "arrow")]
     progress: Arc<AtomicU64>,
 }
 
@@ -122,6 +123,12 @@ pub(crate) trait TableReader: Send {
 
     /// The next row; an error means that the input cannot be read on.
     fn next(&mut self) -> anyhow::Result<Option<Row>>;
+
+    /// The bytes of the input up to the end of the row that came last, where the reader knows them
+    /// better than whoever counts what it takes.
+    fn bytes_done(&self) -> Option<u64> {
+        None
+    }
 
     /// Goes past rows that were answered already.
     fn skip(&mut self, rows: u64) -> anyhow::Result<()>;
@@ -245,7 +252,7 @@ impl Input {
             compression: stream.compression(),
             input: self.clone(),
             stream,
-            #[cfg(feature = "parquet")]
+            #[cfg(feature = "arrow")]
             progress: Arc::clone(progress),
         })
     }
@@ -273,6 +280,7 @@ impl Input {
             among_several: self.among_several,
             row,
             line,
+            bytes: 0,
         }
     }
 
@@ -336,7 +344,7 @@ impl LookedAt {
             Format::Ndjson => Box::new(ndjson::NdjsonReader::new(&input, stream, wanted)?),
             #[cfg(feature = "arrow")]
             Format::Arrow | Format::ArrowStream => {
-                Box::new(arrow::ipc_reader(&input, stream, wanted)?)
+                Box::new(arrow::ipc_reader(&input, stream, &self.progress, wanted)?)
             }
             #[cfg(feature = "parquet")]
             Format::Parquet => {

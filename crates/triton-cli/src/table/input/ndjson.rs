@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::io::{BufReader, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::bail;
 use triton_model_fn::{Column, DataType, Value};
 
 use super::bytes::ByteStream;
+use super::extent::TextExtent;
 use super::json_lines::{Chained, LONGEST, Line, Objects};
 use super::{Input, TableReader, Wanted};
 use crate::table::format::Form;
@@ -30,15 +32,25 @@ pub(super) struct NdjsonReader {
     lines: Objects<Chained<BufReader<Box<dyn Read + Send>>>>,
     /// Lines that were read to find the columns.
     sampled: VecDeque<Line>,
+    /// Where in the text each of these ends.
+    ends: VecDeque<u64>,
     wanted: Wanted,
     layout: Arc<Layout>,
     rows: u64,
+    extent: TextExtent,
+    /// Counts the bytes of text that were read.
+    read: Arc<AtomicU64>,
+    /// Where in the text the last row ends.
+    end: u64,
 }
 
 impl NdjsonReader {
     pub(super) fn new(input: &Input, stream: ByteStream, wanted: &Wanted) -> anyhow::Result<Self> {
-        let mut lines = Objects::new(BufReader::new(stream.into_text()?))?;
+        let (text, extent) = stream.into_text()?;
+        let read = Arc::default();
+        let mut lines = Objects::new(BufReader::new(text), Arc::clone(&read))?;
         let mut sampled = VecDeque::new();
+        let mut ends = VecDeque::new();
         let mut layout = Layout {
             columns: Vec::new(),
             inputs: Vec::new(),
@@ -50,6 +62,7 @@ impl NdjsonReader {
                 let Some(line) = lines.next()? else { break };
                 bytes += line.bytes.len();
                 sampled.push_back(line);
+                ends.push_back(read.load(Ordering::Relaxed));
             }
             layout.columns = columns(&sampled, &wanted.inputs[..wanted.model_inputs]);
         }
@@ -57,9 +70,13 @@ impl NdjsonReader {
             input: input.clone(),
             lines,
             sampled,
+            ends,
             wanted: wanted.clone(),
             layout: Arc::new(layout),
             rows: 0,
+            extent,
+            read,
+            end: 0,
         })
     }
 
@@ -69,6 +86,8 @@ impl NdjsonReader {
             None => self.lines.next()?,
         };
         self.rows += u64::from(line.is_some());
+        let end = self.ends.pop_front();
+        self.end = end.unwrap_or_else(|| self.read.load(Ordering::Relaxed));
         Ok(line)
     }
 
@@ -114,6 +133,10 @@ impl TableReader for NdjsonReader {
             layout: Arc::clone(&self.layout),
             values,
         }))
+    }
+
+    fn bytes_done(&self) -> Option<u64> {
+        Some(self.extent.done(self.end))
     }
 
     fn skip(&mut self, rows: u64) -> anyhow::Result<()> {

@@ -16,6 +16,7 @@ use parquet::schema::types::SchemaDescriptor;
 
 use super::arrow::{ArrowReader, BATCH_ROWS, Opened};
 use super::damaged::caught;
+use super::extent::BatchExtent;
 use super::int96::Int96Columns;
 use super::{Input, Wanted};
 use crate::table::format::Form;
@@ -36,8 +37,9 @@ pub(super) fn parquet_reader(
     progress: &Arc<AtomicU64>,
     wanted: &Wanted,
 ) -> anyhow::Result<ArrowReader> {
+    let extent = BatchExtent::begin(progress);
     let opened = caught(|| open(path, progress, wanted.form))?;
-    ArrowReader::new(input, opened, wanted)
+    ArrowReader::new(input, opened, extent, wanted)
 }
 
 fn open(path: &Path, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Result<Opened> {

@@ -114,5 +114,6 @@ impl BatchFile {
 
 #[cfg(feature = "parquet")]
 fn parquet_error(error: parquet::errors::ParquetError) -> io::Error {
-    io_error(error.into())
+    // As an error of Arrow it would keep no more than its text.
+    io::Error::other(error)
 }

@@ -1,41 +1,37 @@
 //! Ctrl-C and SIGTERM: the first one ends the run in good order, the second one at once.
 
-use std::process::ExitCode;
-
 use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::exit_codes::Exit;
+
 /// What told the run to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signal {
+pub(crate) enum Signal {
     Interrupt,
     Terminate,
 }
 
 impl Signal {
-    /// The code that a shell gives to a process which the signal ended.
-    pub(super) fn code(self) -> u8 {
+    /// How a command ends that the signal ended.
+    pub(crate) fn exit(self) -> Exit {
         match self {
-            Signal::Interrupt => 130,
-            Signal::Terminate => 143,
+            Signal::Interrupt => Exit::Interrupted,
+            Signal::Terminate => Exit::Terminated,
         }
-    }
-
-    pub(super) fn exit_code(self) -> ExitCode {
-        ExitCode::from(self.code())
     }
 }
 
 /// Listens for signals for as long as it lives.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     received: watch::Receiver<Option<Signal>>,
     _listener: JoinSet<()>,
 }
 
 impl Signals {
     /// Begins to listen, within a tokio runtime.
-    pub(super) fn listen() -> anyhow::Result<Self> {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
         let mut source = Source::new().context("signals cannot be listened for")?;
         let (send, received) = watch::channel(None);
         let mut listener = JoinSet::new();
@@ -43,7 +39,7 @@ impl Signals {
             send.send_replace(Some(source.next().await));
             let second = source.next().await;
             // Whoever asks twice does not want to wait for anything.
-            std::process::exit(second.code().into());
+            std::process::exit(second.exit().code().into());
         });
         Ok(Self {
             received,
@@ -52,7 +48,7 @@ impl Signals {
     }
 
     /// Waits for the first signal.
-    pub(super) async fn first(&mut self) -> Signal {
+    pub(crate) async fn first(&mut self) -> Signal {
         loop {
             if let Some(signal) = *self.received.borrow_and_update() {
                 return signal;

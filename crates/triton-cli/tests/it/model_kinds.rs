@@ -1,0 +1,204 @@
+//! Models that must not be taken for what they are not: decoupled ones, ensembles whose steps keep a
+//! state, and stateful ones whose rows have no key.
+
+use serde_json::{Value, json};
+
+use crate::small_server::{Answer, SmallServer, described, inferred};
+use crate::{Files, Run, triton};
+
+/// A server of these models, each with its own additions to a configuration.
+fn server(models: Vec<(&'static str, Value)>) -> SmallServer {
+    SmallServer::start(move |path, request| {
+        let mut models = models.iter();
+        let description = models.find_map(|(name, more)| described(name, more.clone(), path));
+        match description {
+            Some(description) => description,
+            None if path.ends_with("/infer") => inferred(request),
+            None => Answer::new(404, json!({"error": format!("no {path}")}).to_string()),
+        }
+    })
+}
+
+fn steps(names: &[&str]) -> Value {
+    let steps = names
+        .iter()
+        .map(|name| json!({"model_name": name, "model_version": -1}));
+    json!({"ensemble_scheduling": {"step": steps.collect::<Value>()}})
+}
+
+fn stateful() -> Value {
+    json!({"sequence_batching": {"direct": {}, "max_sequence_idle_microseconds": 5_000_000}})
+}
+
+fn predict(server: &SmallServer, model: &str, more: &[&str]) -> Run {
+    let files = Files::new();
+    let input = files.write("in.csv", "x,sensor\n1,a\n2,b\n3,a\n");
+    let endpoint = format!("endpoint={}", server.endpoint);
+    let arguments = ["predict", "--model", model, &input, "-O", &endpoint];
+    triton(&[&arguments[..], more].concat())
+}
+
+fn describe(server: &SmallServer, model: &str, more: &[&str]) -> Run {
+    let endpoint = format!("endpoint={}", server.endpoint);
+    triton(&[&["describe", model, "-O", &endpoint], more].concat())
+}
+
+#[test]
+fn a_decoupled_model_is_refused_before_the_first_row() {
+    let decoupled = json!({"model_transaction_policy": {"decoupled": true}});
+    let server = server(vec![
+        ("stream", decoupled),
+        ("pipeline", steps(&["inner", "m"])),
+        ("inner", steps(&["stream"])),
+        ("m", json!({})),
+    ]);
+    let run = predict(&server, "stream", &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(3), ""));
+    insta::assert_snapshot!(run.stderr, @"error: subtask 0 of 1, attempt 0: model 'stream' is decoupled: a request may have any number of responses, which only a stream can carry; ask it with generate_stream (POST v2/models/stream/generate_stream, `Client::generate_stream`) or with a client of gRPC (ModelStreamInfer)");
+    let run = predict(&server, "pipeline", &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(3), ""));
+    insta::assert_snapshot!(run.stderr, @"error: subtask 0 of 1, attempt 0: model 'pipeline' is decoupled: a request of its step 'stream' may have any number of responses, which only a stream can carry; ask it with generate_stream (POST v2/models/pipeline/generate_stream, `Client::generate_stream`) or with a client of gRPC (ModelStreamInfer)");
+    assert_eq!(server.inferences(), 0);
+    for model in ["stream", "pipeline"] {
+        let run = describe(&server, model, &["--sql"]);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(3), ""));
+        assert!(run.stderr.contains("is decoupled"), "{}", run.stderr);
+        let run = describe(&server, model, &[]);
+        assert_eq!(run.code, Some(0));
+        let said = "responses: any number to a request (decoupled)";
+        assert!(run.stdout.contains(said), "{}", run.stdout);
+        assert!(
+            run.stdout.contains("predict cannot call it: "),
+            "{}",
+            run.stdout
+        );
+        let run = describe(&server, model, &["--json"]);
+        let described: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(described["decoupled"], true);
+        assert_eq!(described["sql"], Value::Null);
+    }
+}
+
+/// The ensembles name each other in a circle, too.
+fn ensembles() -> SmallServer {
+    server(vec![
+        ("outer", steps(&["scale", "inner", "outer"])),
+        ("inner", steps(&["scale", "outer", "memory"])),
+        ("memory", stateful()),
+        ("scale", json!({})),
+        ("circle", steps(&["circle", "scale"])),
+        ("broken", steps(&["nobody"])),
+    ])
+}
+
+#[test]
+fn an_ensemble_is_stateful_if_a_step_is() {
+    let server = ensembles();
+    let files = Files::new();
+    let model = files.write(
+        "model.sql",
+        "CREATE MODEL m INPUT (x FLOAT) OUTPUT (y FLOAT)
+         WITH ('provider' = 'triton', 'endpoint' = 'http://localhost', 'model-name' = 'outer')",
+    );
+    let input = files.write("in.csv", "x\n1\n");
+    let endpoint = format!("endpoint={}", server.endpoint);
+    let run = triton(&["predict", &model, &input, "-O", &endpoint]);
+    assert_eq!(run.code, Some(3));
+    insta::assert_snapshot!(run.stderr, @"error: subtask 0 of 1, attempt 0: model 'outer' does not fit the schema and options: the model is stateful, so every request needs a sequence: set the option 'sequence-id'");
+    assert_eq!(server.inferences(), 0);
+    // With a sequence nobody is told that the model keeps no state.
+    let sequence = [
+        "-O",
+        "sequence-id=s",
+        "-O",
+        "sequence-id-auto-increment=true",
+    ];
+    let run = triton(
+        &[
+            &["predict", &model, &input, "-O", &endpoint, "-q"],
+            &sequence[..],
+        ]
+        .concat(),
+    );
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let run = describe(&server, "outer", &[]);
+    let about: Vec<&str> = run.stdout.lines().skip(8).take(3).collect();
+    insta::assert_snapshot!(about.join("\n"), @"
+    steps: scale, inner, memory (the model is an ensemble)
+    batching: at most 8 rows in a request
+    sequences: its step 'memory' keeps a state for each (direct strategy, at most 8 at once), which it forgets after 5 s without a request
+    ");
+    let run = describe(&server, "outer", &["--json"]);
+    let described: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(described["stateful"], true);
+    assert_eq!(described["steps"], json!(["scale", "inner", "memory"]));
+    let run = describe(&server, "circle", &[]);
+    let said = "sequences: none; the model and its steps are stateless";
+    assert!(run.stdout.contains(said), "{}", run.stdout);
+}
+
+#[test]
+fn a_step_that_cannot_be_looked_at_is_no_stateless_one() {
+    let server = ensembles();
+    let run = predict(&server, "broken", &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(3), ""));
+    insta::assert_snapshot!(server.named(&run.stderr), @"
+    error: read configuration of model 'nobody' at http://server/: status 404: no /v2/models/nobody/config
+      try: `triton models` lists the models that the server has
+    ");
+}
+
+#[test]
+fn a_key_is_enough_for_a_model_that_the_server_describes() {
+    let server = server(vec![("memory", stateful()), ("scale", json!({}))]);
+    let run = predict(&server, "memory", &["-O", "sequence-key=sensor", "-q"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert_eq!(run.stdout, "x,sensor,y\n1,a,1\n2,b,2\n3,a,3\n");
+    let run = predict(
+        &server,
+        "memory",
+        &["-O", "sequence-key=sensor", "--with-sequence-id", "-q"],
+    );
+    let ids = run
+        .stdout
+        .lines()
+        .skip(1)
+        .map(|line| line.rsplit(',').next().unwrap());
+    let ids: Vec<&str> = ids.collect();
+    assert!(ids[0] == ids[2] && ids[0] != ids[1], "{ids:?}");
+    let run = predict(&server, "scale", &["-O", "sequence-key=sensor"]);
+    assert_eq!(run.code, Some(2));
+    insta::assert_snapshot!(run.stderr, @"error: option 'sequence-key' gives each key a sequence, but model 'scale' keeps no state: leave it out");
+}
+
+#[test]
+fn rows_that_are_sequences_of_their_own_are_mentioned() {
+    let server = server(vec![("memory", stateful()), ("scale", json!({}))]);
+    let first = |run: &Run| run.stderr.lines().next().unwrap_or_default().to_owned();
+    let run = predict(&server, "memory", &[]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    insta::assert_snapshot!(first(&run), @"model 'memory' keeps a state for each sequence, and every row is a sequence of its own: with -O sequence-key=COLUMN the rows of each value of a column share one");
+    for (model, more) in [
+        ("scale", &[][..]),
+        ("memory", &["-O", "sequence-key=sensor"]),
+        // Whoever asks for it need not be told.
+        ("memory", &["-O", "sequence-id-auto-increment=true"]),
+        (
+            "memory",
+            &[
+                "-O",
+                "sequence-id=one",
+                "-O",
+                "sequence-start=false",
+                "-O",
+                "sequence-end=false",
+            ],
+        ),
+    ] {
+        let run = predict(&server, model, more);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        assert!(first(&run).starts_with("3 rows: "), "{}", run.stderr);
+    }
+    let run = predict(&server, "memory", &["--quiet"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+}
