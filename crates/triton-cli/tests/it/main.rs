@@ -23,6 +23,7 @@ mod secrets;
 mod serve;
 mod shell;
 mod table_file;
+mod text_files;
 mod text_values;
 
 use std::path::{Path, PathBuf};

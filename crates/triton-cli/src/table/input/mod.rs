@@ -6,7 +6,9 @@ mod bytes;
 mod compressed;
 mod csv;
 mod csv_records;
+mod csv_scan;
 mod json_lines;
+mod json_values;
 mod ndjson;
 
 use std::path::{Path, PathBuf};
