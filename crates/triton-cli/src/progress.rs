@@ -1,6 +1,6 @@
 //! What a run says on standard error while it goes on: a bar on a terminal, lines elsewhere.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -35,6 +35,8 @@ pub(crate) struct Moment {
     pub(crate) open_sequences: usize,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
+    /// For how long the server has been away, and why it counts as such.
+    pub(crate) away: Option<(Duration, String)>,
 }
 
 impl Progress {
@@ -67,7 +69,15 @@ impl Progress {
 
     /// Writes a line to standard error, above the bar.
     pub(crate) fn say(&self, line: &str) {
-        self.bar.suspend(|| say(line));
+        // The terminal would break the line anywhere, a file should not have it broken at all.
+        let wrapped = match std::io::stderr().is_terminal() {
+            true => textwrap::fill(
+                line,
+                textwrap::Options::new(textwrap::termwidth()).subsequent_indent("  "),
+            ),
+            false => line.to_owned(),
+        };
+        self.bar.suspend(|| say(&wrapped));
     }
 
     /// Shows how far the run is.
@@ -117,6 +127,10 @@ impl Progress {
 }
 
 fn described(moment: &Moment, rate: f64, share: Option<(f64, Duration)>) -> String {
+    if let Some((time, reason)) = &moment.away {
+        let (rows, seconds) = (moment.rows, time.as_secs());
+        return format!("{rows} rows, waiting for the server for {seconds} s: {reason}");
+    }
     let mut parts = vec![
         match share {
             Some((share, _)) => format!("{} rows ({:.0}%)", moment.rows, share * 100.0),
@@ -155,6 +169,7 @@ mod tests {
             open_sequences: 7,
             p50_ms: 1.26,
             p99_ms: 12.0,
+            away: None,
         };
         let share = Some((0.25, Duration::from_secs(90)));
         insta::assert_snapshot!(described(&moment, 400.4, share), @"1200 rows (25%), 400 rows/s, 3 rejected, 32 in flight, 7 sequences, p50 1.3 ms, p99 12.0 ms, ETA 2 minutes");

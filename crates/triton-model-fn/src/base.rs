@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 use triton_options::TritonOptions;
 
-use crate::{Error, ErrorKind, OpenSubtask, Subtask};
+use crate::{Error, ErrorKind, OpenSubtask, ServerWait, Subtask};
 
 /// The part of a model function that does not depend on what it does with a row.
 ///
@@ -18,6 +18,7 @@ use crate::{Error, ErrorKind, OpenSubtask, Subtask};
 #[derive(Debug)]
 pub struct FunctionBase<P> {
     options: TritonOptions,
+    server_wait: Option<ServerWait>,
     state: Mutex<State<P>>,
 }
 
@@ -43,7 +44,17 @@ impl<P> FunctionBase<P> {
     pub fn new(options: TritonOptions) -> Self {
         Self {
             options,
+            server_wait: None,
             state: Mutex::new(State::Closed),
+        }
+    }
+
+    /// This base for input that can wait while the server is away.
+    #[must_use]
+    pub fn waiting_for_server(self, wait: ServerWait) -> Self {
+        Self {
+            server_wait: Some(wait),
+            ..self
         }
     }
 
@@ -72,7 +83,7 @@ impl<P> FunctionBase<P> {
         if let Some(message) = message {
             return Err(Error::new(ErrorKind::State, message).in_subtask(subtask));
         }
-        let open = OpenSubtask::new(&self.options, subtask);
+        let open = OpenSubtask::new(&self.options, subtask, self.server_wait.clone());
         let open = open.map_err(|error| error.in_subtask(subtask))?;
         *state = State::Opening(subtask);
         Ok(Opening {

@@ -8,6 +8,7 @@ use triton_client::{Client, ErrorKind as ClientErrorKind, Sequence};
 
 use crate::circuit_breaker::{CircuitState, Permit};
 use crate::retry::{self, Failed, StopReason, Verdict};
+use crate::server_wait::Judgement;
 use crate::{Error, ErrorKind, OpenSubtask};
 
 /// Whether a request that the server may have executed can be sent again.
@@ -90,7 +91,63 @@ impl OpenSubtask {
 
     /// As [`call`](Self::call), with judgements of its own: whether the request can be sent again
     /// and whom a failure is to blame on.
+    ///
+    /// Where rows can wait, the call outlasts a server that is away.
     pub(crate) async fn call_with<T, F>(
+        &self,
+        sequence: Option<&Sequence>,
+        resend: Resend,
+        blame: impl Fn(&triton_client::Error) -> Blame,
+        operation: impl Fn(Client) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, triton_client::Error>>,
+    {
+        let Some(wait) = &self.server_wait else {
+            return self.call_once(sequence, resend, blame, operation).await;
+        };
+        let _calling = wait.calling();
+        // Failures while the server answered others: only those count as retries.
+        let mut own_failures = 0;
+        loop {
+            wait.until_back(self.client(), &self.model).await?;
+            let answered = wait.answered();
+            let called = self.call_once(sequence, resend, &blame, &operation).await;
+            let error = match called {
+                Ok(answer) => {
+                    wait.answers(&self.model);
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            let judgement = wait
+                .judge(self.client(), &self.model, &error, answered)
+                .await;
+            let after = error
+                .client_error()
+                .and_then(triton_client::Error::retry_after);
+            let again = match judgement {
+                Judgement::Final => false,
+                Judgement::Own => {
+                    own_failures += 1;
+                    own_failures <= self.retry.max_retries
+                }
+                Judgement::Away => true,
+            };
+            // Within a sequence only what was certainly not executed can be sent again.
+            if !again || error.kind() == ErrorKind::SequenceUncertain {
+                return Err(error);
+            }
+            let pause = match judgement {
+                Judgement::Own => self.retry.wait(own_failures, after, retry::thread_random()),
+                _ => after.unwrap_or_default(),
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// A logical call with its retries.
+    async fn call_once<T, F>(
         &self,
         sequence: Option<&Sequence>,
         resend: Resend,
@@ -121,7 +178,11 @@ impl OpenSubtask {
                 }
                 self.with_client(&operation)
             },
-            |error| resend.verdict(error),
+            |error| match self.server_wait {
+                // Whether and when it is sent again depends on what others meet.
+                Some(_) => Verdict::Stop,
+                None => resend.verdict(error),
+            },
         )
         .await;
         let attempts = attempts.into_inner();

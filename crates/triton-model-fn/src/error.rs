@@ -33,6 +33,9 @@ pub enum ErrorKind {
     Snapshot,
     /// The circuit breaker is open: the server is known to be failing, and nothing was sent.
     CircuitOpen,
+    /// The server was away for as long as it was to be waited for: see
+    /// [`ServerWait`](crate::ServerWait). It says nothing of the row.
+    ServerAway,
     /// The model's answer does not fit the schema.
     Output,
     /// Closing did not go as it should; the function is closed all the same.
@@ -55,6 +58,7 @@ impl ErrorKind {
             ErrorKind::SequenceLost => "sequence_lost",
             ErrorKind::Snapshot => "snapshot",
             ErrorKind::CircuitOpen => "circuit_open",
+            ErrorKind::ServerAway => "server_away",
             ErrorKind::Output => "output",
             ErrorKind::Close => "close",
         }
@@ -130,6 +134,12 @@ impl Error {
         self.0.kind = kind;
         message.clone_into(&mut self.0.message);
         self
+    }
+
+    /// What happened, without the subtask, the key and the sequence that `Display` begins with.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
     }
 
     /// What kind of failure it was.

@@ -16,7 +16,7 @@ use crate::sequences::{
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{
     Error, ErrorKind, FunctionBase, ModelFunction, OpenSubtask, Opened, Prediction, Schema,
-    SequenceSnapshot, Subtask, Value, default_value, row_batch,
+    SequencePlaces, SequenceSnapshot, ServerWait, Subtask, Value, default_value, row_batch,
 };
 
 /// Runs a model's inference on each row.
@@ -96,6 +96,17 @@ impl InferenceFunction {
         self
     }
 
+    /// This function for input that can wait: a call that meets a server which is away waits for
+    /// it, and further ones are not sent meanwhile.
+    ///
+    /// Calls then fail with [`ErrorKind::ServerAway`] once the server was away for as long as
+    /// `wait` says. Hand a clone of one `wait` to every function of a run.
+    #[must_use]
+    pub fn waiting_for_server(mut self, wait: &ServerWait) -> Self {
+        self.base = self.base.waiting_for_server(wait.clone());
+        self
+    }
+
     /// This function for an engine that goes on after a failover without the function's state.
     ///
     /// Such an engine calls neither [`snapshot`](Self::snapshot) nor [`restore`](Self::restore),
@@ -139,6 +150,72 @@ impl InferenceFunction {
         row: &[Value],
     ) -> impl Future<Output = Result<Prediction, Error>> + Send + use<> {
         self.start(row, true)
+    }
+
+    /// Tells the sequence of its key of a row that cannot be used: one that has no values for the
+    /// model, only those of its key, its end and its position.
+    ///
+    /// It takes its place among the rows of its key without being sent: a last row ends the
+    /// sequence, and a position counts as seen. Where the option `sequence-key` is not set it does
+    /// nothing.
+    pub fn submit_unusable(&self, row: &[Value]) -> impl Future<Output = ()> + Send + use<> {
+        let begun = self.base.opened().ok().map(|opened| {
+            let unusable = || {
+                let message = "the row cannot be used";
+                Err(Error::new(ErrorKind::Input, message))
+            };
+            self.begin_keyed(&opened.prepared, row, false, unusable)
+        });
+        async move {
+            if let Some(Some(Begun::Queued(answer))) = begun {
+                // Whatever comes back says that it is done, and nothing else.
+                let _ = answer.await;
+            }
+        }
+    }
+
+    /// The text that stands for the key of a row, as [`SequenceSnapshot::keys`] has it; `None`
+    /// where the option `sequence-key` is not set, or the row has no key.
+    #[must_use]
+    pub fn sequence_key(&self, row: &[Value]) -> Option<String> {
+        let columns = self.sequences.as_ref()?;
+        let key = columns.key(row).ok()?;
+        Some(key.as_str().to_owned())
+    }
+
+    /// How many sequences of keys may be open at once; `None` where the option `sequence-key` is
+    /// not set, or while the function is not open.
+    #[must_use]
+    pub fn sequence_places(&self) -> Option<SequencePlaces> {
+        match &self.base.opened().ok()?.prepared.sender {
+            Sender::Keyed(sequences) => Some(sequences.places()),
+            Sender::Single | Sender::Batched(_) => None,
+        }
+    }
+
+    /// The number that the next sequence ID would take; 0 where no IDs are numbered.
+    #[must_use]
+    pub fn next_counter(&self) -> u64 {
+        let opened = self.base.opened().ok();
+        let ids = opened
+            .as_ref()
+            .and_then(|opened| opened.subtask.id_source.as_ref());
+        ids.map_or(0, |ids| ids.peek())
+    }
+
+    /// Goes on counting sequence IDs from `counter`, unless the counter is further already.
+    ///
+    /// For a run that goes on after another one, whose last IDs no snapshot has seen.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::State`] when the function is not open.
+    pub fn advance_counter(&self, counter: u64) -> Result<(), Error> {
+        let opened = self.base.opened()?;
+        if let Some(ids) = &opened.subtask.id_source {
+            ids.advance(counter);
+        }
+        Ok(())
     }
 
     /// How many sequences of keys are open: each takes one of the model's slots.
@@ -284,14 +361,26 @@ impl InferenceFunction {
     }
 
     fn begin(&self, prepared: &Prepared, row: &[Value], last: bool) -> Begun {
-        let encode = |row: &[Value]| prepared.columns.encode(&prepared.plan, row);
+        let encode = || prepared.columns.encode(&prepared.plan, row);
+        self.begin_keyed(prepared, row, last, encode)
+            .unwrap_or_else(|| encode().map_or_else(Begun::Refused, Begun::Encoded))
+    }
+
+    /// Puts a row behind those of its key; `None` where rows have no keys.
+    fn begin_keyed(
+        &self,
+        prepared: &Prepared,
+        row: &[Value],
+        last: bool,
+        encode: impl Fn() -> Result<EncodedRow, Error>,
+    ) -> Option<Begun> {
         let (Sender::Keyed(keyed), Some(columns)) = (&prepared.sender, &self.sequences) else {
-            return encode(row).map_or_else(Begun::Refused, Begun::Encoded);
+            return None;
         };
         let expected = self.schema.inputs.len();
         if row.len() != expected {
             let message = format!("expected {expected} values, found {}", row.len());
-            return Begun::Refused(Error::new(ErrorKind::Input, message));
+            return Some(Begun::Refused(Error::new(ErrorKind::Input, message)));
         }
         let encode_later = || {
             let (columns, plan) = (Arc::clone(&prepared.columns), Arc::clone(&prepared.plan));
@@ -301,17 +390,17 @@ impl InferenceFunction {
             let standing = columns.standing(row, encode_later)?;
             Ok((key, columns.ends(row)?, standing))
         });
-        match place {
+        Some(match place {
             Ok((key, ends, standing)) => {
                 let row = Row {
-                    encoded: encode(row),
+                    encoded: encode(),
                     last: last || ends || columns.is_longest(standing.as_ref()),
                     standing,
                 };
                 Begun::Queued(keyed.submit(&key, row))
             }
             Err(error) => Begun::Refused(error),
-        }
+        })
     }
 }
 

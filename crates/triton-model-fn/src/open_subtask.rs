@@ -18,7 +18,7 @@ use crate::id_source::IdSource;
 use crate::metrics::FunctionMetrics;
 use crate::retry::RetryPolicy;
 use crate::shared_client::SharedClient;
-use crate::{Error, ErrorKind, Subtask};
+use crate::{Error, ErrorKind, ServerWait, Subtask};
 
 /// Everything that exists only while a function is open, and that calls go through.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub struct OpenSubtask {
     pub(crate) breaker: Option<CircuitBreaker>,
     health_monitor: Mutex<Option<HealthMonitor>>,
     metrics: FunctionMetrics,
+    /// How calls wait for a server that is away, where rows can wait.
+    pub(crate) server_wait: Option<ServerWait>,
 }
 
 /// The right to have one request under way; dropping it gives the right back.
@@ -47,7 +49,11 @@ pub struct OpenSubtask {
 pub struct Slot(#[expect(dead_code, reason = "it is held for its drop")] OwnedSemaphorePermit);
 
 impl OpenSubtask {
-    pub(crate) fn new(options: &TritonOptions, subtask: Subtask) -> Result<Self, Error> {
+    pub(crate) fn new(
+        options: &TritonOptions,
+        subtask: Subtask,
+        server_wait: Option<ServerWait>,
+    ) -> Result<Self, Error> {
         let sequence_mode = options.sequence_mode().clone();
         let id_source = sequence_mode
             .ids()
@@ -86,6 +92,7 @@ impl OpenSubtask {
             max_in_flight,
             slots: Arc::new(Semaphore::new(max_in_flight as usize)),
             metrics: FunctionMetrics::new(&options.model_name, subtask),
+            server_wait,
         })
     }
 
@@ -284,7 +291,7 @@ mod tests {
     fn open(extra: &[(&str, &str)], subtask: Subtask) -> OpenSubtask {
         let common = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
         let options = TritonOptions::parse(common.iter().chain(extra).copied()).unwrap();
-        OpenSubtask::new(&options, subtask).unwrap()
+        OpenSubtask::new(&options, subtask, None).unwrap()
     }
 
     fn next_id(open: &OpenSubtask) -> String {

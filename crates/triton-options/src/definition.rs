@@ -52,6 +52,9 @@ pub struct OptionDefinition {
     pub section: Section,
     /// Whether the option must be given.
     pub presence: Presence,
+    /// What `triton predict` takes where the option is left out, if that is something else: files
+    /// can wait and be read again, which a stream of rows cannot.
+    pub in_predict: Option<&'static str>,
     /// The type as the documentation names it, for example `Duration`.
     pub type_name: &'static str,
     /// The name of the option's field in [`OptionValues`](crate::OptionValues).
@@ -68,15 +71,21 @@ impl OptionDefinition {
         Description::parse(self.text)
     }
 
-    /// The text of a default as documentation shows it: `(none)` without one, strings quoted.
+    /// The text of a default as documentation shows it: `(none)` without one, strings quoted,
+    /// and behind it the default in `triton predict` where that is another one.
     #[must_use]
     pub fn default_text(&self) -> String {
-        match self.presence {
+        let shown = |text: &str| match self.type_name == String::TYPE_NAME {
+            true => format!("\"{text}\""),
+            false => text.to_owned(),
+        };
+        let default = match self.presence {
             Presence::Required | Presence::Optional => "(none)".to_owned(),
-            Presence::Default(text) if self.type_name == String::TYPE_NAME => {
-                format!("\"{text}\"")
-            }
-            Presence::Default(text) => text.to_owned(),
+            Presence::Default(text) => shown(text),
+        };
+        match self.in_predict {
+            Some(text) => format!("{default} ({} in triton predict)", shown(text)),
+            None => default,
         }
     }
 

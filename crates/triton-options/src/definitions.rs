@@ -18,7 +18,7 @@ macro_rules! define_options {
     ($(
         $(#[doc = $text:literal])+
         $section:ident $constant:ident = $key:literal as $field:ident: $type:ty,
-        $presence:ident $($default:literal)?;
+        $presence:ident $($default:literal)? $(, in predict $in_predict:literal)?;
     )+) => {
         $(
             $(#[doc = $text])+
@@ -26,6 +26,7 @@ macro_rules! define_options {
                 key: $key,
                 section: Section::$section,
                 presence: define_options!(@presence $presence $($default)?),
+                in_predict: define_options!(@in_predict $($in_predict)?),
                 type_name: <$type as OptionValue>::TYPE_NAME,
                 field: stringify!($field),
                 text: concat!($($text, "\n"),+),
@@ -68,6 +69,8 @@ macro_rules! define_options {
             }
         }
     };
+    (@in_predict) => { None };
+    (@in_predict $text:literal) => { Some($text) };
     (@presence required) => { Presence::Required };
     (@presence optional) => { Presence::Optional };
     (@presence default $text:literal) => { Presence::Default($text) };
@@ -188,13 +191,13 @@ define_options! {
     /// been executed. `fail` fails the row that met it. `restart` starts a new sequence with that
     /// row. `replay` sends the rows of the sequence so far again, in a new sequence, drops their
     /// answers and goes on as if nothing had happened. The old sequence ID is never used again.
-    Advanced SEQUENCE_RECOVERY = "sequence-recovery" as sequence_recovery: SequenceRecovery, default "fail";
+    Advanced SEQUENCE_RECOVERY = "sequence-recovery" as sequence_recovery: SequenceRecovery, default "fail", in predict "replay";
 
     /// The most rows of a sequence that are kept for a replay.
-    Advanced SEQUENCE_REPLAY_LIMIT = "sequence-replay-limit" as sequence_replay_limit: NonZeroU32, default "1000";
+    Advanced SEQUENCE_REPLAY_LIMIT = "sequence-replay-limit" as sequence_replay_limit: NonZeroU32, default "1000", in predict "100000";
 
     /// The most bytes of tensors of a sequence that are kept for a replay.
-    Advanced SEQUENCE_REPLAY_MAX_BYTES = "sequence-replay-max-bytes" as sequence_replay_max_bytes: NonZeroU32, default "1048576";
+    Advanced SEQUENCE_REPLAY_MAX_BYTES = "sequence-replay-max-bytes" as sequence_replay_max_bytes: NonZeroU32, default "1048576", in predict "8388608";
 
     /// What is done with a sequence that would have to be replayed and has more rows or bytes than
     /// are kept: `fail` or `restart`, as `sequence-recovery` describes them.
@@ -288,7 +291,7 @@ define_options! {
     /// How often a call that failed for a passing reason is sent again: an unreachable or
     /// overloaded server. Never sent again are calls that the server refused, and calls within a
     /// sequence that it may have executed already, because it would count them twice.
-    Advanced MAX_RETRIES = "max-retries" as max_retries: u32, default "0";
+    Advanced MAX_RETRIES = "max-retries" as max_retries: u32, default "0", in predict "10";
 
     /// The wait before the first retry; it doubles from one retry to the next, and a random half
     /// of it keeps subtasks from returning in step.
@@ -351,7 +354,11 @@ mod tests {
     #[test]
     fn defaults_parse_back_to_themselves() {
         for definition in CATALOG {
-            if let Presence::Default(text) = definition.presence {
+            let default = match definition.presence {
+                Presence::Default(text) => Some(text),
+                _ => None,
+            };
+            for text in default.into_iter().chain(definition.in_predict) {
                 assert_eq!(
                     definition.canonical(text).as_deref(),
                     Ok(text),

@@ -126,6 +126,9 @@ impl Serialize for OptionDefinition {
             _ => None,
         };
         map.serialize_entry("default", &default)?;
+        if let Some(text) = self.in_predict {
+            map.serialize_entry("default_in_predict", text)?;
+        }
         map.serialize_entry("type", self.type_name)?;
         map.serialize_entry("description", &self.description())?;
         map.end()

@@ -14,7 +14,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use triton_options::{ConfigOption, MODEL_NAME, OptionError, OptionMap, TritonOptions};
+use triton_options::{
+    CATALOG, ConfigOption, MODEL_NAME, OptionError, OptionMap, SEQUENCE_KEY, SEQUENCE_RECOVERY,
+    SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES, TritonOptions,
+};
 
 pub(crate) use self::origin::Origin;
 use crate::failure::Failure;
@@ -104,6 +107,29 @@ impl LayeredOptions {
             .or_insert(Layered { value, origin });
     }
 
+    /// Sets what the catalog has as defaults for `triton predict`, where no layer says otherwise.
+    ///
+    /// What would have no effect, and be warned of, is left out.
+    pub(crate) fn set_predict_defaults(&mut self) {
+        let has_keys = self.is_set(SEQUENCE_KEY.key());
+        for definition in CATALOG {
+            let applies = match definition.key {
+                key if key == SEQUENCE_RECOVERY.key() => has_keys,
+                key if key == SEQUENCE_REPLAY_LIMIT.key()
+                    || key == SEQUENCE_REPLAY_MAX_BYTES.key() =>
+                {
+                    // It comes before them in the catalog.
+                    let recovery = self.get(&SEQUENCE_RECOVERY);
+                    recovery.is_some_and(|recovery| recovery.trim().eq_ignore_ascii_case("replay"))
+                }
+                _ => true,
+            };
+            if let Some(value) = definition.in_predict.filter(|_| applies) {
+                self.set_below(definition.key, value, Origin::PredictDefault);
+            }
+        }
+    }
+
     /// Forgets what every layer says of an option.
     pub(crate) fn unset<T>(&mut self, option: &ConfigOption<T>) {
         self.0.remove(option.key());
@@ -118,6 +144,14 @@ impl LayeredOptions {
     /// Whether a layer gives the option of this key.
     pub(crate) fn is_set(&self, key: &str) -> bool {
         self.0.contains_key(key)
+    }
+
+    /// The files that hold values of secret options.
+    pub(crate) fn files_of_secrets(&self) -> impl Iterator<Item = &Path> {
+        self.0.values().filter_map(|layered| match &layered.origin {
+            Origin::Referenced { file, .. } => Some(file.as_path()),
+            _ => None,
+        })
     }
 
     /// Lets a command that calls no model do without the model's name.

@@ -16,6 +16,8 @@ pub(crate) enum Origin {
     Argument(&'static str),
     /// The embedded server that the command started.
     Embedded,
+    /// The catalog's default for `triton predict`.
+    PredictDefault,
     /// What the server says of the model.
     Description,
     /// Nobody wrote it: the command has no use for it.
@@ -35,6 +37,7 @@ impl fmt::Display for Origin {
             Self::Environment(variable) => write!(formatter, "{variable} in the environment"),
             Self::Option => formatter.write_str("-O"),
             Self::Argument(name) => formatter.write_str(name),
+            Self::PredictDefault => formatter.write_str("the default in triton predict"),
             Self::Description => formatter.write_str("the server's description of the model"),
             Self::Embedded => formatter.write_str("the embedded server"),
             Self::NotNeeded => formatter.write_str("nowhere: it is not needed"),

@@ -135,6 +135,55 @@ pub(crate) struct FailureArguments {
     /// error.
     #[arg(long, value_name = "FILE")]
     pub(crate) errors: Option<PathBuf>,
+
+    /// End the run once more rows than this are rejected: a number, or a share of the rows such as
+    /// 1% (of at least 100).
+    #[arg(long, value_name = "N|P%", value_parser = max_errors)]
+    pub(crate) max_errors: Option<MaxErrors>,
+
+    /// Run only the rows again that an earlier run rejected, as its file of --errors names them.
+    ///
+    /// The inputs must be those of that run. Not for a model with sequence-key, where a row means
+    /// nothing without those before it.
+    #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
+    pub(crate) retry_errors: Option<PathBuf>,
+
+    /// How long the server may be away (no connection, 502 to 504, a model that is being reloaded)
+    /// before the run ends with exit code 3; until then it waits.
+    #[arg(long, value_name = "TIME", default_value = "10min", value_parser = time)]
+    pub(crate) give_up_after: Duration,
+}
+
+/// How many rows may be rejected.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum MaxErrors {
+    Rows(u64),
+    /// Of the rows that something became of, in percent.
+    Percent(f64),
+}
+
+impl MaxErrors {
+    /// The rows of which a share is first taken: of a few rows it says little.
+    const LEAST_ROWS: u64 = 100;
+
+    /// Whether so many rejected rows, of so many in all, are too many.
+    pub(crate) fn exceeded(self, rejected: u64, settled: u64) -> bool {
+        match self {
+            Self::Rows(most) => rejected > most,
+            Self::Percent(most) => {
+                settled >= Self::LEAST_ROWS && rejected as f64 * 100.0 > most * settled as f64
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for MaxErrors {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rows(most) => write!(formatter, "{most}"),
+            Self::Percent(most) => write!(formatter, "{most}%"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -225,6 +274,27 @@ fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
         _ => Err("expected a number of rows a second above 0, for example 500".to_owned()),
+    }
+}
+
+fn max_errors(text: &str) -> Result<MaxErrors, String> {
+    let parsed = match text.strip_suffix('%') {
+        Some(share) => share.trim().parse().ok().map(MaxErrors::Percent),
+        None => text.parse().ok().map(MaxErrors::Rows),
+    };
+    match parsed {
+        Some(MaxErrors::Percent(share)) if !(0.0..=100.0).contains(&share) => None,
+        parsed => parsed,
+    }
+    .ok_or_else(|| "expected a number of rows, or a share such as 1%".to_owned())
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let duration = PositiveDuration::parse(text);
+    // A bare number is milliseconds in an option, and seconds to whoever types it here.
+    match duration.ok().filter(|_| text.parse::<f64>().is_err()) {
+        Some(duration) => Ok(duration.get()),
+        None => Err("expected a time with its unit, such as 30s or 10min".to_owned()),
     }
 }
 

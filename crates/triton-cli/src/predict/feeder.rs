@@ -1,11 +1,13 @@
 //! Reads the inputs in a thread of its own, one row after the other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
+use super::selection::Selection;
 use crate::table::{Input, Layout, Row, TableReader, Wanted};
 
 /// How many rows may wait to be taken; they can be large.
@@ -32,10 +34,13 @@ pub(super) enum Event {
 pub(super) struct Inputs {
     /// Each with what is wanted of it.
     pub(super) inputs: Vec<(Input, Wanted)>,
-    /// Standard input was opened when it was looked at, and can be opened only once.
-    pub(super) standard_input: Option<Box<dyn TableReader>>,
+    /// Standard input and other pipes, by their number among the inputs: they were opened when
+    /// they were looked at, and can be opened only once.
+    pub(super) streams: BTreeMap<usize, Box<dyn TableReader>>,
     /// Counts the bytes that are done with.
     pub(super) bytes_read: Arc<AtomicU64>,
+    /// The rows that are wanted, if not all of them are.
+    pub(super) selection: Option<Selection>,
 }
 
 /// Where reading begins.
@@ -64,7 +69,7 @@ pub(super) fn start(
 fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<()> {
     let inputs = all.inputs.iter().enumerate();
     for (index, (input, wanted)) in inputs.skip(from.input) {
-        let mut reader = match all.standard_input.take_if(|_| input.path.is_none()) {
+        let mut reader = match all.streams.remove(&index) {
             Some(reader) => reader,
             None => input.look(&all.bytes_read)?.open(wanted)?,
         };
@@ -83,6 +88,10 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
         }
         while let Some(row) = reader.next().map_err(|error| input.blame(error))? {
             rows += 1;
+            let selection = all.selection.as_ref();
+            if selection.is_some_and(|selection| !selection.contains(&row)) {
+                continue;
+            }
             if events.blocking_send(Event::Row(Box::new(row))).is_err() {
                 return Ok(());
             }

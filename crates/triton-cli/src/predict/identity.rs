@@ -4,19 +4,52 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use triton_model_fn::{Column, Schema};
-use triton_options::{ENDPOINT, TritonOptions};
+use triton_options::{
+    BATCH_SIZE, BATCH_TIMEOUT, CIRCUIT_BREAKER_ENABLED, CIRCUIT_BREAKER_FAILURE_THRESHOLD,
+    CIRCUIT_BREAKER_HALF_OPEN_REQUESTS, CIRCUIT_BREAKER_TIMEOUT, COMPRESSION,
+    CONNECTION_POOL_KEEP_ALIVE, CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL,
+    CONNECTION_REUSE_ENABLED, CONNECTION_TIMEOUT, ENDPOINT, HEALTH_CHECK_ENABLED,
+    HEALTH_CHECK_INTERVAL, MAX_IN_FLIGHT, MAX_RETRIES, OPEN_WAIT, PRIORITY, RETRY_INITIAL_BACKOFF,
+    RETRY_MAX_BACKOFF, SEQUENCE_KEY_REDACTED, SEQUENCE_MAX_OPEN, TIMEOUT, TritonOptions,
+};
 
 use super::arguments::PredictArguments;
 use super::checkpoint::RunIdentity;
 use crate::table::{Destination, Input};
 
+/// What decides on how and where rows are sent, and not on their answers or their form: it may
+/// be another one when a run goes on.
+const WITHOUT_EFFECT: &[&str] = &[
+    ENDPOINT.key(),
+    TIMEOUT.key(),
+    PRIORITY.key(),
+    COMPRESSION.key(),
+    BATCH_SIZE.key(),
+    BATCH_TIMEOUT.key(),
+    MAX_IN_FLIGHT.key(),
+    OPEN_WAIT.key(),
+    HEALTH_CHECK_ENABLED.key(),
+    HEALTH_CHECK_INTERVAL.key(),
+    CIRCUIT_BREAKER_ENABLED.key(),
+    CIRCUIT_BREAKER_FAILURE_THRESHOLD.key(),
+    CIRCUIT_BREAKER_TIMEOUT.key(),
+    CIRCUIT_BREAKER_HALF_OPEN_REQUESTS.key(),
+    MAX_RETRIES.key(),
+    RETRY_INITIAL_BACKOFF.key(),
+    RETRY_MAX_BACKOFF.key(),
+    CONNECTION_TIMEOUT.key(),
+    CONNECTION_POOL_MAX_IDLE.key(),
+    CONNECTION_POOL_KEEP_ALIVE.key(),
+    CONNECTION_POOL_MAX_TOTAL.key(),
+    CONNECTION_REUSE_ENABLED.key(),
+    SEQUENCE_MAX_OPEN.key(),
+    SEQUENCE_KEY_REDACTED.key(),
+];
+
 /// Everything that decides on the rows of the outputs; no secret is among it.
-///
-/// `endpoint` is the one the user gave: that of the embedded server is another one every time.
 pub(super) fn of_run<'a>(
     arguments: &PredictArguments,
     options: &TritonOptions,
-    endpoint: Option<&str>,
     schema: &Schema,
     inputs: impl Iterator<Item = &'a Input>,
     destinations: &[Destination],
@@ -27,11 +60,8 @@ pub(super) fn of_run<'a>(
     };
     set("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     for (definition, value) in options.entries() {
-        if let Some(value) = value.filter(|_| !definition.is_secret()) {
-            let value = match definition.key == ENDPOINT.key() {
-                true => definition.loggable(endpoint.unwrap_or(&value)),
-                false => value,
-            };
+        let decides = !definition.is_secret() && !WITHOUT_EFFECT.contains(&definition.key);
+        if let Some(value) = value.filter(|_| decides) {
             set(format!("option {}", definition.key), value);
         }
     }
@@ -59,7 +89,6 @@ pub(super) fn of_run<'a>(
         files_options: files,
         ..
     } = arguments;
-    set("--parallelism".to_owned(), speed.parallelism.to_string());
     set("--unordered".to_owned(), speed.unordered.to_string());
     set("--on-error".to_owned(), format!("{:?}", failures.on_error));
     set("--errors".to_owned(), format!("{:?}", failures.errors));

@@ -1,4 +1,5 @@
-//! The keys of rows: which subtask a key goes to, and which row of a key is its last.
+//! The keys of an input that can be read twice: which row of a key is its last, and how many keys
+//! are open at once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +8,8 @@ use std::sync::atomic::AtomicU64;
 use triton_model_fn::{Column, Value};
 use triton_options::{SequenceMode, TritonOptions};
 
-use crate::table::{Form, Input, Wanted};
+use super::subtasks::Subtasks;
+use crate::table::{Form, Input, Row, Wanted};
 
 /// Where the columns of the key are among the values of a row.
 #[derive(Debug, Clone)]
@@ -37,11 +39,6 @@ impl KeyColumns {
         }
         key
     }
-
-    /// The subtask, of so many, that the rows of a key go to.
-    pub(super) fn subtask(&self, values: &[Value], subtasks: usize) -> usize {
-        crc32fast::hash(&self.of(values)) as usize % subtasks
-    }
 }
 
 /// The last row of every key, by its number among all rows.
@@ -50,31 +47,44 @@ impl KeyColumns {
 #[derive(Debug)]
 pub(super) struct LastRows {
     columns: KeyColumns,
-    rows: HashMap<Vec<u8>, u64>,
+    rows: HashMap<Vec<u8>, Span>,
+}
+
+/// From the first to the last row of a key.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    subtask: usize,
+    first: u64,
+    last: u64,
+}
+
+/// The most keys that are open at once, in the subtask that has most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct MostOpen {
+    pub(super) keys: usize,
+    pub(super) subtask: usize,
 }
 
 impl LastRows {
     /// Reads all inputs.
-    pub(super) fn find(inputs: &[(Input, Wanted)], columns: &KeyColumns) -> anyhow::Result<Self> {
-        let uncounted = Arc::new(AtomicU64::new(0));
+    pub(super) fn find(
+        inputs: &[(Input, Wanted)],
+        columns: &KeyColumns,
+        subtasks: &Subtasks,
+    ) -> anyhow::Result<Self> {
         let mut rows = HashMap::new();
-        let mut number = 0;
-        for (input, wanted) in inputs {
-            let looked = input.look(&uncounted)?;
-            let wanted = Wanted {
-                // The one that costs least.
-                form: looked.format.form().unwrap_or(Form::Objects),
-                ..wanted.clone()
-            };
-            let mut reader = looked.open(&wanted)?;
-            while let Some(row) = reader.next().map_err(|error| input.blame(error))? {
-                number += 1;
-                // A row that cannot be read is never sent, so it cannot be the last one.
-                if let Ok(values) = &row.values {
-                    rows.insert(columns.of(values), number);
-                }
+        each_row(inputs, |number, row| {
+            // A row that cannot be read is never sent, so it cannot be the last one.
+            if let Ok(values) = &row.values {
+                let key = columns.of(values);
+                let span = rows.entry(key).or_insert_with(|| Span {
+                    subtask: subtasks.subtask_of(values),
+                    first: number,
+                    last: number,
+                });
+                span.last = number;
             }
-        }
+        })?;
         let columns = columns.clone();
         Ok(Self { columns, rows })
     }
@@ -82,10 +92,152 @@ impl LastRows {
     /// Whether the row of this number is the last of its key, which is then forgotten.
     pub(super) fn take(&mut self, number: u64, values: &[Value]) -> bool {
         let key = self.columns.of(values);
-        let is_last = self.rows.get(&key) == Some(&number);
+        let is_last = self.rows.get(&key).is_some_and(|span| span.last == number);
         if is_last {
             self.rows.remove(&key);
         }
         is_last
+    }
+
+    /// The most keys that have had their first row and not their last one, at any row.
+    ///
+    /// Sequences of at most `longest` rows end sooner, which takes another look at the inputs, but
+    /// only if there are more than `limit` keys at all.
+    pub(super) fn most_open(
+        &self,
+        inputs: &[(Input, Wanted)],
+        longest: Option<u64>,
+        limit: usize,
+    ) -> anyhow::Result<MostOpen> {
+        let most = self.most_spans();
+        match longest {
+            Some(longest) if most.keys > limit => self.most_sequences(inputs, longest),
+            _ => Ok(most),
+        }
+    }
+
+    fn most_spans(&self) -> MostOpen {
+        // A row that is both first and last opens its sequence before it closes it.
+        let mut changes: Vec<(u64, bool, usize)> = self
+            .rows
+            .values()
+            .flat_map(|span| {
+                let Span {
+                    subtask,
+                    first,
+                    last,
+                } = *span;
+                [(first, false, subtask), (last, true, subtask)]
+            })
+            .collect();
+        changes.sort_unstable();
+        let mut open = Open::default();
+        for (_, closes, subtask) in changes {
+            match closes {
+                true => open.close(subtask),
+                false => open.open(subtask),
+            }
+        }
+        open.most
+    }
+
+    fn most_sequences(&self, inputs: &[(Input, Wanted)], longest: u64) -> anyhow::Result<MostOpen> {
+        let mut lengths: HashMap<Vec<u8>, u64> = HashMap::new();
+        let mut open = Open::default();
+        each_row(inputs, |number, row| {
+            let Ok(values) = &row.values else { return };
+            let key = self.columns.of(values);
+            let Some(span) = self.rows.get(&key) else {
+                return;
+            };
+            let length = lengths.entry(key.clone()).or_default();
+            if *length == 0 {
+                open.open(span.subtask);
+            }
+            *length += 1;
+            if *length >= longest || span.last == number {
+                lengths.remove(&key);
+                open.close(span.subtask);
+            }
+        })?;
+        Ok(open.most)
+    }
+}
+
+/// How many sequences each subtask has open.
+#[derive(Debug, Default)]
+struct Open {
+    now: Vec<usize>,
+    most: MostOpen,
+}
+
+impl Open {
+    fn open(&mut self, subtask: usize) {
+        if self.now.len() <= subtask {
+            self.now.resize(subtask + 1, 0);
+        }
+        self.now[subtask] += 1;
+        if self.now[subtask] > self.most.keys {
+            let keys = self.now[subtask];
+            self.most = MostOpen { keys, subtask };
+        }
+    }
+
+    fn close(&mut self, subtask: usize) {
+        if let Some(open) = self.now.get_mut(subtask) {
+            *open = open.saturating_sub(1);
+        }
+    }
+}
+
+/// Reads all inputs once more, with the number of each row among all.
+fn each_row(inputs: &[(Input, Wanted)], mut each: impl FnMut(u64, &Row)) -> anyhow::Result<()> {
+    let uncounted = Arc::new(AtomicU64::new(0));
+    let mut number = 0;
+    for (input, wanted) in inputs {
+        let looked = input.look(&uncounted)?;
+        let wanted = Wanted {
+            // The one that costs least.
+            form: looked.format.form().unwrap_or(Form::Objects),
+            ..wanted.clone()
+        };
+        let mut reader = looked.open(&wanted)?;
+        while let Some(row) = reader.next().map_err(|error| input.blame(error))? {
+            number += 1;
+            each(number, &row);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_keys_open_at_once_are_counted_in_each_subtask() {
+        let span = |subtask, first, last| Span {
+            subtask,
+            first,
+            last,
+        };
+        let most = |spans: &[Span]| {
+            let rows = spans.iter().enumerate();
+            let rows = rows.map(|(index, span)| (vec![index as u8], *span));
+            LastRows {
+                columns: KeyColumns(Vec::new()),
+                rows: rows.collect(),
+            }
+            .most_spans()
+        };
+        let found = |keys, subtask| MostOpen { keys, subtask };
+        assert_eq!(most(&[]), found(0, 0));
+        assert_eq!(most(&[span(0, 1, 1), span(0, 2, 2)]), found(1, 0));
+        assert_eq!(
+            most(&[span(0, 1, 3), span(0, 2, 4), span(0, 5, 9)]),
+            found(2, 0)
+        );
+        let two = [span(0, 1, 2), span(1, 3, 9), span(1, 4, 5), span(0, 6, 7)];
+        assert_eq!(most(&two), found(2, 1));
     }
 }

@@ -4,73 +4,98 @@ mod arguments;
 mod checkpoint;
 mod conductor;
 mod feeder;
+mod files;
 mod identity;
 mod keys;
 mod model;
 mod order;
 mod outputs;
 mod pace;
+#[cfg(test)]
+mod power_failure;
 mod rejections;
+mod selection;
 mod signals;
+mod stall;
 mod subtasks;
 mod summary;
+mod told;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context as _, anyhow};
-use triton_model_fn::Schema;
-use triton_options::{ENDPOINT, TritonOptions};
+use triton_model_fn::{Schema, ServerWait};
+use triton_options::{SEQUENCE_KEY, TritonOptions};
 
 use self::arguments::OnError;
 pub(crate) use self::arguments::PredictArguments;
 use self::checkpoint::{Checkpoints, State};
 use self::conductor::{Beginning, Conductor, Ending};
 use self::feeder::{Inputs, Start};
+use self::files::RunFiles;
 use self::keys::{KeyColumns, LastRows};
 use self::outputs::{Outputs, Plan};
 use self::rejections::Rejections;
+use self::selection::Selection;
 use self::signals::Signals;
 use self::subtasks::{Subtasks, rows_in_flight};
 use self::summary::{Counts, Summary};
 use crate::config::LayeredOptions;
+use crate::disk;
 use crate::failure::Failure;
+use crate::output::wrapped;
 use crate::progress::{Progress, say};
 use crate::server::start_embedded;
-use crate::table::{Added, Input, TableReader, TextSettings, Wanted};
+use crate::table::{self, Added, Input, TableReader, TextSettings, Wanted};
 
 /// Runs the command.
 pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let (model_file, inputs) = files(&arguments.files)?;
-    check_resumable(arguments, inputs)?;
     let definition = model_file.map(model::read_definition).transpose()?;
     let written = model_file.zip(definition.as_ref());
     let mut options = LayeredOptions::collect(written, &arguments.config)?;
     let on_error = model::set_arguments(&mut options, arguments);
+    options.set_predict_defaults();
     if arguments.config.print_config {
         return options.print().map(|()| ExitCode::SUCCESS);
     }
-    let endpoint = options.get(&ENDPOINT).map(str::to_owned);
     // The embedded server lives until the run is over.
     let embedded = start_embedded(&mut options)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
+    let is_undeclared = definition.is_none();
     let mut schema = match definition {
         Some(definition) => definition.schema,
         None => runtime.block_on(model::look_up(&mut options))?,
     };
     model::map_columns(&arguments.map, &mut schema, &mut options)?;
-    let options = options.parse()?;
+    let layers = options;
+    let options = layers.parse()?;
     let rows_in_flight = rows_in_flight(&options, arguments.run.parallelism)?;
     let model_inputs = schema.inputs.len();
     model::add_sequence_columns(&mut schema, &options);
-    let job = Job::prepare(arguments, inputs, &schema, model_inputs)?;
+    let files_of = |inputs: &[Input], plan: &Plan| {
+        RunFiles::of_run(arguments, &layers, model_file, inputs, plan)
+    };
+    let job = Job::prepare(
+        arguments,
+        inputs,
+        files_of,
+        &mut schema,
+        model_inputs,
+        is_undeclared,
+    )?;
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {
-            let identity = job.identity(arguments, &options, endpoint.as_deref(), &schema)?;
+            let identity = job.identity(arguments, &options, &schema)?;
             let every = arguments.checkpoints.checkpoint_every;
             let (checkpoints, state) = Checkpoints::open(folder, identity, every)?;
+            if let Some(state) = &state {
+                job.plan.check_complete(state.input, state.finished)?;
+            }
             Resumed {
                 checkpoints: Some(checkpoints),
                 state,
@@ -84,16 +109,17 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
              of checkpoints to begin anew",
             state.counts.read
         ));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(code_of(&state.counts));
     }
     let code = runtime.block_on(async {
         let parallelism = arguments.run.parallelism;
-        let mut subtasks = Subtasks::open(&options, &schema, parallelism).await?;
+        let wait = ServerWait::new(arguments.failures.give_up_after);
+        let mut subtasks = Subtasks::open(&options, &schema, parallelism, wait).await?;
         if let Some(state) = &resumed.state {
-            let restored = subtasks.restore(&state.sequences);
+            let restored = subtasks.restore(&state.sequences, state.first_free_counter);
             restored.context("the sequences of the checkpoint cannot be gone on with")?;
         }
-        let last_rows = job.last_rows(&options, &schema)?;
+        let last_rows = job.last_rows(&options, &schema, &subtasks)?;
         let ran = job.run(
             arguments,
             &mut subtasks,
@@ -102,9 +128,12 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
             last_rows,
             resumed,
         );
-        let ran = ran.await;
-        subtasks.close().await?;
-        ran
+        let (ending, code) = ran.await?;
+        // What a run was told to give up is not waited for.
+        if !ending.gave_up() {
+            subtasks.close().await?;
+        }
+        Ok(code)
     });
     drop(embedded);
     code
@@ -124,18 +153,19 @@ fn files(files: &[String]) -> Result<(Option<&Path>, &[String]), Failure> {
     Ok((model, inputs))
 }
 
-/// Refuses what cannot be gone on with after the end of the process.
-fn check_resumable(arguments: &PredictArguments, inputs: &[String]) -> Result<(), Failure> {
-    let problem = if arguments.checkpoints.checkpoint.is_none() {
-        return Ok(());
-    } else if inputs.iter().any(|input| input == Input::STANDARD) {
-        "standard input cannot be read a second time: name a file"
-    } else if arguments.files_options.output.is_none() {
-        "what was written to standard output cannot be taken back: add --output FILE"
-    } else {
+/// Refuses to go on after the end of the process with what can be read only once.
+fn check_readable_again(arguments: &PredictArguments, inputs: &[Input]) -> Result<(), Failure> {
+    let stream = inputs.iter().find(|input| input.is_stream());
+    let Some(stream) = stream.filter(|_| arguments.checkpoints.checkpoint.is_some()) else {
         return Ok(());
     };
-    Err(Failure::usage(anyhow!("--checkpoint: {problem}")))
+    Err(Failure::usage(match stream.path {
+        None => anyhow!("--checkpoint: standard input cannot be read a second time: name a file"),
+        Some(_) => anyhow!(
+            "--checkpoint: {} is no regular file, and cannot be read a second time: name a file",
+            stream.name()
+        ),
+    }))
 }
 
 fn is_model(name: &str) -> bool {
@@ -154,7 +184,8 @@ struct Resumed {
 /// Inputs and outputs that were found to fit each other and the model.
 struct Job {
     inputs: Vec<(Input, Wanted)>,
-    standard_input: Option<Box<dyn TableReader>>,
+    /// Those that can be opened only once, by their number.
+    streams: BTreeMap<usize, Box<dyn TableReader>>,
     bytes_read: Arc<AtomicU64>,
     plan: Plan,
     added: Added,
@@ -165,8 +196,10 @@ impl Job {
     fn prepare(
         arguments: &PredictArguments,
         names: &[String],
-        schema: &Schema,
+        files_of: impl FnOnce(&[Input], &Plan) -> anyhow::Result<RunFiles>,
+        schema: &mut Schema,
         model_inputs: usize,
+        is_undeclared: bool,
     ) -> Result<Self, Failure> {
         let bytes_read = Arc::new(AtomicU64::new(0));
         let text = TextSettings {
@@ -174,39 +207,54 @@ impl Job {
             longest_cell: arguments.files_options.max_field_bytes.get(),
         };
         let inputs = Input::find(names, arguments.files_options.input_format, text)?;
-        let looked = inputs.iter().map(|input| input.look(&bytes_read));
+        check_readable_again(arguments, &inputs)?;
         // Each is opened again when its turn comes, except what can be read only once.
-        let mut piped = None;
+        let mut looked_at = BTreeMap::new();
         let mut formats = Vec::new();
-        for (input, looked) in inputs.iter().zip(looked) {
-            let looked = looked?;
+        for (index, input) in inputs.iter().enumerate() {
+            let looked = input.look(&bytes_read)?;
             formats.push((looked.format, looked.compression));
-            if input.path.is_none() {
-                piped = Some(looked);
+            if input.is_stream() {
+                looked_at.insert(index, looked);
             }
         }
         let plan = Plan::new(&arguments.files_options, &inputs, &formats)?;
+        let files = files_of(&inputs, &plan)?;
+        files.check_resumable()?;
+        files.check()?;
         let with_sequence_id = arguments.files_options.with_sequence_id;
         let added = Added::new(&schema.outputs, with_sequence_id);
-        let columns: Arc<[_]> = schema.inputs.clone().into();
+        let mut columns: Arc<[_]> = schema.inputs.clone().into();
         let mut first = None;
-        let mut standard_input = None;
+        let mut streams = BTreeMap::new();
         let mut wanted_inputs = Vec::new();
         for (index, input) in inputs.into_iter().enumerate() {
-            let wanted = Wanted {
+            let mut wanted = Wanted {
                 inputs: Arc::clone(&columns),
                 model_inputs,
+                // The first input decides for all.
+                is_undeclared: is_undeclared && index == 0,
                 form: plan.form(index)?,
             };
-            let looked = match piped.take_if(|_| input.path.is_none()) {
+            let looked = match looked_at.remove(&index) {
                 Some(looked) => looked,
                 None => input.look(&bytes_read)?,
             };
             let reader = looked.open(&wanted)?;
+            if let Some(decided) = reader.decided() {
+                columns = Arc::clone(decided);
+                wanted.inputs = Arc::clone(decided);
+            }
+            wanted.is_undeclared = false;
             let layout = reader.layout();
             added
                 .check(layout)
                 .map_err(|error| input.unusable(&error))?;
+            let destinations = plan.destinations();
+            if let Some(destination) = destinations.get(if plan.is_one() { 0 } else { index }) {
+                let checked = table::check_types(destination.format, layout);
+                checked.map_err(|error| input.unusable(&error))?;
+            }
             let first = first.get_or_insert_with(|| Arc::clone(layout));
             if plan.is_one() {
                 layout.check_beside(first, wanted.form).map_err(|reason| {
@@ -216,15 +264,16 @@ impl Job {
                     ))
                 })?;
             }
-            if input.path.is_none() {
-                standard_input = Some(reader);
+            if input.is_stream() {
+                streams.insert(index, reader);
             }
             wanted_inputs.push((input, wanted));
         }
+        schema.inputs = columns.to_vec();
         bytes_read.store(0, std::sync::atomic::Ordering::Relaxed);
         Ok(Self {
             inputs: wanted_inputs,
-            standard_input,
+            streams,
             bytes_read,
             plan,
             added,
@@ -233,17 +282,41 @@ impl Job {
 
     /// Where each key has its last row, if the options leave it to the input to say so and the
     /// inputs can be read twice.
+    ///
+    /// Refused are inputs with more open keys at once than the model keeps sequences.
     fn last_rows(
         &self,
         options: &TritonOptions,
         schema: &Schema,
-    ) -> anyhow::Result<Option<LastRows>> {
-        if self.standard_input.is_some() || options.sequence_end_column.is_some() {
+        subtasks: &Subtasks,
+    ) -> Result<Option<LastRows>, Failure> {
+        if !self.streams.is_empty() || options.sequence_end_column.is_some() {
             return Ok(None);
         }
-        let keys = KeyColumns::find(options, &schema.inputs);
-        let last_rows = keys.map(|keys| LastRows::find(&self.inputs, &keys));
-        last_rows.transpose()
+        let Some(keys) = KeyColumns::find(options, &schema.inputs) else {
+            return Ok(None);
+        };
+        let last_rows = LastRows::find(&self.inputs, &keys, subtasks)?;
+        let limit = subtasks.places().and_then(|places| places.limit);
+        // Time may end sequences as well, which no input tells.
+        if let Some(limit) = limit.filter(|_| options.sequence_idle_timeout.is_none()) {
+            let longest = options.sequence_max_length.map(|rows| rows.get().into());
+            let most = last_rows.most_open(&self.inputs, longest, limit)?;
+            if most.keys > limit {
+                let of_subtask = match subtasks.count() {
+                    1 => String::new(),
+                    count => format!(" in subtask {} of {count}", most.subtask),
+                };
+                return Err(Failure::usage(anyhow!(
+                    "up to {} keys are open at once{of_subtask} (past their first row and before \
+                     their last), but only {limit} sequences can be, so rows would wait for each \
+                     other for ever: {}",
+                    most.keys,
+                    stall::ADVICE
+                )));
+            }
+        }
+        Ok(Some(last_rows))
     }
 
     fn total_bytes(&self) -> Option<u64> {
@@ -254,13 +327,11 @@ impl Job {
         &self,
         arguments: &PredictArguments,
         options: &TritonOptions,
-        endpoint: Option<&str>,
         schema: &Schema,
     ) -> Result<checkpoint::RunIdentity, Failure> {
         let inputs = self.inputs.iter().map(|(input, _)| input);
         let destinations = self.plan.destinations();
-        identity::of_run(arguments, options, endpoint, schema, inputs, destinations)
-            .map_err(Failure::usage)
+        identity::of_run(arguments, options, schema, inputs, destinations).map_err(Failure::usage)
     }
 
     async fn run(
@@ -271,8 +342,10 @@ impl Job {
         rows_in_flight: usize,
         last_rows: Option<LastRows>,
         resumed: Resumed,
-    ) -> Result<ExitCode, Failure> {
+    ) -> Result<(Ending, ExitCode), Failure> {
         let Resumed { checkpoints, state } = resumed;
+        let selection = self.selection(arguments, subtasks)?;
+        let selected = selection.as_ref().map(Selection::rows);
         let total_bytes = self.total_bytes();
         let quiet = arguments.reports.quiet;
         let (position, counts, errors_bytes, cut) = match state {
@@ -286,6 +359,7 @@ impl Job {
             }
             None => (Start::default(), Counts::default(), None, None),
         };
+        self.plan.create_folder().map_err(Failure::usage)?;
         let rejections = Rejections::open(arguments.failures.errors.as_deref(), errors_bytes)?;
         let mut outputs = Outputs::new(
             self.plan,
@@ -293,7 +367,7 @@ impl Job {
             arguments.files_options.with_sequence_id,
             checkpoints
                 .as_ref()
-                .map(|checkpoints| checkpoints.folder().to_owned()),
+                .map(|checkpoints| checkpoints.parts().clone()),
             cut,
         );
         outputs.written = counts.answered + counts.defaulted;
@@ -301,8 +375,9 @@ impl Job {
         let mut signals = Signals::listen()?;
         let inputs = Inputs {
             inputs: self.inputs,
-            standard_input: self.standard_input,
+            streams: self.streams,
             bytes_read: self.bytes_read,
+            selection,
         };
         let (mut events, reader) = feeder::start(inputs, position).map_err(Failure::usage)?;
         let mut conductor = Conductor::new(Beginning {
@@ -318,8 +393,15 @@ impl Job {
             counts,
             position,
             last_rows,
+            max_errors: arguments.failures.max_errors,
         });
         let ran = conductor.run(&mut events, &mut signals).await;
+        conductor.rejections.conclude(conductor.progress);
+        // Whatever a run ended by, what was answered is not thrown away.
+        let kept = match ran {
+            Ok(Ending::Failed { .. }) | Err(_) => conductor.outputs.abandon(),
+            Ok(_) => None,
+        };
         let summary = Summary {
             counts: conductor.counts,
             resumed_after: counts.settled(),
@@ -327,19 +409,55 @@ impl Job {
             subtasks: arguments.run.parallelism,
             open_sequences: conductor.subtasks.open_sequences(),
             latencies: conductor.latencies,
-            interrupted: matches!(ran, Ok(Ending::Interrupted(_))),
+            interrupted: matches!(ran, Ok(Ending::Interrupted { .. })),
         };
         progress.finish();
+        if let Some(kept) = kept {
+            say(&wrapped(&kept));
+        }
         drop(events);
         let ending = ran?;
         // After the last row the thread has nothing more to do; before, it may wait for a pipe.
-        if matches!(ending, Ending::Complete) && reader.join().is_err() {
+        if ending.is_complete() && reader.join().is_err() {
             return Err(Failure::internal(anyhow!(
                 "the thread that reads has failed"
             )));
         }
-        conclude(arguments, &ending, &summary)
+        let found = summary.counts.read;
+        if let Some(selected) = selected.filter(|rows| ending.is_complete() && *rows > found) {
+            return Err(Failure::usage(anyhow!(
+                "--retry-errors names {selected} rows, of which the inputs have only {found}: they \
+                 are not the inputs of that run; the rows found are in the output"
+            )));
+        }
+        let code = conclude(arguments, &ending, &summary)?;
+        Ok((ending, code))
     }
+
+    /// The rows that are wanted, if not all of them are.
+    fn selection(
+        &self,
+        arguments: &PredictArguments,
+        subtasks: &Subtasks,
+    ) -> Result<Option<Selection>, Failure> {
+        let Some(path) = &arguments.failures.retry_errors else {
+            return Ok(None);
+        };
+        if subtasks.has_keys() {
+            return Err(Failure::usage(anyhow!(
+                "--retry-errors: with '{}' a row means nothing without the rows of its key before \
+                 it; run the whole input again",
+                SEQUENCE_KEY.key()
+            )));
+        }
+        let inputs = self.inputs.iter().map(|(input, _)| input);
+        Ok(Some(Selection::read(path, inputs)?))
+    }
+}
+
+/// The exit code of a run that is complete.
+fn code_of(counts: &Counts) -> ExitCode {
+    ExitCode::from(u8::from(counts.rejected > 0))
 }
 
 /// Says what was done, and what could be done now.
@@ -351,12 +469,13 @@ fn conclude(
     if matches!(ending, Ending::ReaderGone) {
         return Ok(ExitCode::SUCCESS);
     }
-    if let (Ending::Failed(described), Some(_)) = (ending, &arguments.failures.errors) {
-        say(described);
+    if let (Ending::Failed { row: Some(row), .. }, Some(_)) = (ending, &arguments.failures.errors) {
+        say(row);
     }
     match &arguments.reports.json_summary {
         Some(path) if path.as_os_str() != "-" => {
-            fs_err::write(path, summary.to_json() + "\n").map_err(Failure::usage)?;
+            let text = summary.to_json() + "\n";
+            disk::write_whole(path, text.as_bytes()).map_err(Failure::usage)?;
             if !arguments.reports.quiet {
                 say(&summary.to_string());
             }
@@ -366,24 +485,25 @@ fn conclude(
         None => say(&summary.to_string()),
     }
     Ok(match ending {
-        Ending::Interrupted(signal) => {
-            say(match arguments.checkpoints.checkpoint {
-                Some(_) => "interrupted; the same command goes on from here",
-                None => {
+        Ending::Interrupted { signal, given_up } => {
+            say(match (&arguments.checkpoints.checkpoint, given_up) {
+                (Some(_), false) => "interrupted; the same command goes on from here",
+                (Some(_), true) => "interrupted; the same command goes on from the last checkpoint",
+                (None, _) => {
                     "interrupted; with --checkpoint DIR, the same command could go on from here"
                 }
             });
             signal.exit_code()
         }
-        Ending::Failed(_) => {
-            say(match arguments.checkpoints.checkpoint {
+        Ending::Failed { rule, .. } => {
+            say(&match arguments.checkpoints.checkpoint {
                 Some(_) => {
-                    "ended by --on-error fail; the same command goes on from the last checkpoint"
+                    format!("ended by {rule}; the same command goes on from the last checkpoint")
                 }
-                None => "ended by --on-error fail",
+                None => format!("ended by {rule}"),
             });
             ExitCode::FAILURE
         }
-        _ => ExitCode::from(u8::from(summary.counts.rejected > 0)),
+        _ => code_of(&summary.counts),
     })
 }

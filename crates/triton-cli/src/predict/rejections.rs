@@ -1,6 +1,6 @@
 //! Rows that are not answered: named on standard error, or kept in a file with their reason.
 
-use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -8,6 +8,8 @@ use fs_err::{File, OpenOptions};
 use serde::Serialize;
 use triton_model_fn::{ErrorKind, Value};
 
+use super::told::Told;
+use crate::disk::{self, Place};
 use crate::progress::Progress;
 use crate::table::{Fault, Row};
 
@@ -17,28 +19,45 @@ pub(super) enum Reason {
     Fault(Fault),
     /// The model gave no answer.
     Function(triton_model_fn::Error),
+    /// The run was told to end, and the row could not be finished.
+    GivenUp,
 }
 
 impl Reason {
-    /// The reason and its causes in one line each.
-    fn lines(&self) -> Vec<String> {
+    /// The reason and its causes, in one line.
+    fn line(&self) -> String {
         match self {
-            Reason::Fault(fault) => vec![fault.to_string()],
-            Reason::Function(error) => {
-                let mut lines = vec![error.to_string()];
-                let mut source = std::error::Error::source(error);
-                while let Some(cause) = source {
-                    lines.push(cause.to_string());
-                    source = cause.source();
-                }
-                lines
-            }
+            Reason::Fault(fault) => one_line(&fault.reason),
+            Reason::Function(error) => described(error),
+            Reason::GivenUp => "the run was told to end before it was answered".to_owned(),
         }
     }
 
     /// The reason in a place, for people.
     pub(super) fn described(&self, row: &Row) -> String {
-        format!("{}: {}", row.place, self.lines().join("\n  caused by: "))
+        match self {
+            Reason::Fault(fault) => format!("{}: {}", row.place, one_line(&fault.to_string())),
+            _ => format!("{}: {}", row.place, self.line()),
+        }
+    }
+
+    /// What rows that are rejected for the same reason have in common.
+    fn group(&self) -> String {
+        match self {
+            Reason::Fault(Fault {
+                column: Some(column),
+                ..
+            }) => format!("what is in column '{column}'"),
+            Reason::Fault(_) => "rows that cannot be read".to_owned(),
+            Reason::GivenUp => "the end of the run".to_owned(),
+            Reason::Function(error) => match error.client_error() {
+                Some(cause) => match cause.status() {
+                    Some(status) => format!("status {status}"),
+                    None => cause.kind().name().replace('_', " "),
+                },
+                None => error.kind().name().replace('_', " "),
+            },
+        }
     }
 
     fn column<'a>(&'a self, row: &'a Row) -> Option<&'a str> {
@@ -49,7 +68,7 @@ impl Reason {
                 let null = values.iter().position(|value| *value == Value::Null)?;
                 row.input_name(null)
             }
-            Reason::Function(_) => None,
+            Reason::Function(_) | Reason::GivenUp => None,
         }
     }
 
@@ -57,8 +76,45 @@ impl Reason {
         match self {
             Reason::Fault(_) => "row",
             Reason::Function(error) => error.kind().name(),
+            Reason::GivenUp => "given_up",
         }
     }
+}
+
+/// An error of the model function and its causes, in one line; the subtask only where there are
+/// several.
+fn described(error: &triton_model_fn::Error) -> String {
+    let mut parts = Vec::new();
+    if let Some(subtask) = error.subtask().filter(|subtask| subtask.parallelism() > 1) {
+        parts.push(format!("subtask {}", subtask.index()));
+    }
+    if let Some(key) = error.sequence_key() {
+        parts.push(format!("key '{key}'"));
+    }
+    if let Some(id) = error.sequence_id() {
+        parts.push(format!("sequence '{id}'"));
+    }
+    let place = parts.join(", ");
+    let mut lines: Vec<String> = (!place.is_empty()).then_some(place).into_iter().collect();
+    lines.push(error.message().to_owned());
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        lines.push(cause.to_string());
+        source = cause.source();
+    }
+    one_line(&lines.join(": "))
+}
+
+/// A text without line ends and whatever else a terminal would obey.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    let mut words = text.split(|character: char| character.is_control() || character == ' ');
+    line.push_str(words.next().unwrap_or_default());
+    for word in words.filter(|word| !word.is_empty()) {
+        line.push(' ');
+        line.push_str(word);
+    }
+    line
 }
 
 /// A line of the file of rejected rows.
@@ -73,33 +129,30 @@ struct Rejected<'a> {
     raw: &'a str,
 }
 
-/// Where rejected rows are kept.
-pub(super) struct Rejections(Option<BufWriter<File>>);
+/// Where rejected rows are kept, or told of.
+pub(super) struct Rejections {
+    file: Option<RejectionsFile>,
+    told: Told,
+}
+
+struct RejectionsFile {
+    file: BufWriter<File>,
+    /// Where writing begins, until something is written: a run that ends before leaves the file
+    /// of an earlier one alone.
+    begins_at: Option<u64>,
+    /// A pipe or a device keeps nothing that could be cut off or brought to a disk.
+    is_regular: bool,
+}
 
 impl Rejections {
-    /// Begins the file, or goes on with it after its first `bytes`; without one, rows are named
-    /// on standard error.
+    /// Opens the file, to be begun or gone on with after its first `bytes`.
     pub(super) fn open(path: Option<&Path>, bytes: Option<u64>) -> anyhow::Result<Self> {
-        let Some(path) = path else {
-            return Ok(Self(None));
-        };
-        let open = || -> io::Result<File> {
-            let bytes = bytes.unwrap_or_default();
-            let mut file = OpenOptions::new()
-                .create(bytes == 0)
-                .truncate(false)
-                .write(true)
-                .open(path)?;
-            if file.metadata()?.len() < bytes {
-                let message = "it is shorter than the checkpoint says";
-                return Err(io::Error::other(message));
-            }
-            file.set_len(bytes)?;
-            file.seek(SeekFrom::End(0))?;
-            Ok(file)
-        };
-        let file = open().context("the file of --errors cannot be written")?;
-        Ok(Self(Some(BufWriter::new(file))))
+        let file = path.map(|path| RejectionsFile::open(path, bytes.unwrap_or_default()));
+        let file = file.transpose().context(CANNOT_BE_WRITTEN)?;
+        Ok(Self {
+            file,
+            told: Told::new(),
+        })
     }
 
     pub(super) fn add(
@@ -108,14 +161,13 @@ impl Rejections {
         reason: &Reason,
         progress: &Progress,
     ) -> anyhow::Result<()> {
-        let Some(file) = &mut self.0 else {
-            progress.say(&reason.described(row));
+        let Some(file) = &mut self.file else {
+            if self.told.in_full(|| reason.group()) {
+                progress.say(&reason.described(row));
+            }
             return Ok(());
         };
-        let text = match reason {
-            Reason::Fault(fault) => fault.reason.clone(),
-            Reason::Function(_) => reason.lines().join(": "),
-        };
+        let text = reason.line();
         let rejected = Rejected {
             file: &row.place.input,
             row: row.place.row,
@@ -126,19 +178,109 @@ impl Rejections {
             raw: &row.raw_text(),
         };
         let line = serde_json::to_string(&rejected)?;
-        writeln!(file, "{line}").context("the file of --errors cannot be written")
+        file.add(&line).context(CANNOT_BE_WRITTEN)
+    }
+
+    /// Says how many rows were rejected lately, if it is time to say so.
+    pub(super) fn tick(&mut self, progress: &Progress) {
+        if let Some(count) = self.told.due() {
+            progress.say(&count);
+        }
+    }
+
+    /// Says what has not been said of rejected rows.
+    pub(super) fn conclude(&mut self, progress: &Progress) {
+        if let Some(count) = self.told.count() {
+            progress.say(&count);
+        }
     }
 
     /// Brings everything to the disk; what comes back is the length of the file.
     pub(super) fn cut(&mut self) -> anyhow::Result<u64> {
-        let Some(file) = &mut self.0 else {
+        let Some(file) = &mut self.file else {
             return Ok(0);
         };
-        let mut cut = || -> io::Result<u64> {
-            file.flush()?;
-            file.get_mut().sync_all()?;
-            file.get_mut().stream_position()
+        file.cut().context(CANNOT_BE_WRITTEN)
+    }
+}
+
+const CANNOT_BE_WRITTEN: &str = "the file of --errors cannot be written";
+
+impl RejectionsFile {
+    fn open(path: &Path, bytes: u64) -> io::Result<Self> {
+        let place = Place::of(path)?;
+        let is_regular = !matches!(place, Place::Special { .. });
+        let mut options = OpenOptions::new();
+        options.write(true).truncate(false);
+        match place {
+            // What a shell has opened keeps what is in it.
+            Place::Special { file } => options.append(file.is_some()),
+            _ => options.read(bytes > 0).create(bytes == 0),
         };
-        cut().context("the file of --errors cannot be written")
+        let advice = "put it back, or take another folder for --checkpoint to begin anew";
+        let mut file = match options.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && bytes > 0 => {
+                return Err(io::Error::other(format!(
+                    "{} is gone, which the checkpoint goes on with: {advice}",
+                    path.display()
+                )));
+            }
+            opened => opened?,
+        };
+        if is_regular {
+            disk::hold(&file)?;
+        }
+        if is_regular && bytes > 0 {
+            let found = file.metadata()?.len();
+            if found < bytes {
+                return Err(io::Error::other(format!(
+                    "{} has {found} bytes, fewer than the {bytes} that the checkpoint speaks of: \
+                     {advice}",
+                    path.display()
+                )));
+            }
+            let mut last = [0];
+            file.seek(SeekFrom::Start(bytes - 1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                return Err(io::Error::other(format!(
+                    "{} is not the file that the checkpoint speaks of: no line ends at byte \
+                     {bytes}; {advice}",
+                    path.display()
+                )));
+            }
+        }
+        Ok(Self {
+            file: BufWriter::new(file),
+            begins_at: Some(bytes),
+            is_regular,
+        })
+    }
+
+    /// Cuts off what an earlier run wrote, before the first use.
+    fn begin(&mut self) -> io::Result<()> {
+        let Some(bytes) = self.begins_at.take().filter(|_| self.is_regular) else {
+            return Ok(());
+        };
+        let file = self.file.get_mut();
+        file.set_len(bytes)?;
+        file.seek(SeekFrom::End(0))?;
+        disk::sync_folder_of(file.path())
+    }
+
+    fn add(&mut self, line: &str) -> io::Result<()> {
+        self.begin()?;
+        writeln!(self.file, "{line}")
+    }
+
+    fn cut(&mut self) -> io::Result<u64> {
+        self.begin()?;
+        self.file.flush()?;
+        if !self.is_regular {
+            return Ok(0);
+        }
+        let file = self.file.get_mut();
+        disk::sync_file(file)?;
+        file.stream_position()
     }
 }

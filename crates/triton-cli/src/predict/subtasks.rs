@@ -1,19 +1,17 @@
 //! The parallel subtasks of a run, each with a function of its own, and which rows they get.
 
 use std::pin::Pin;
-use std::time::Duration;
 
 use anyhow::anyhow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
-    Error, InferenceFunction, ModelFunction as _, Prediction, Schema, SequenceSnapshot, Subtask,
-    Value,
+    Error, InferenceFunction, ModelFunction as _, Prediction, Schema, SequencePlaces,
+    SequenceSnapshot, ServerWait, Subtask, Value,
 };
 use triton_options::{SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SequenceMode, TritonOptions};
 
-use super::keys::KeyColumns;
 use crate::failure::Failure;
 
 /// The answer to a row, which is on its way.
@@ -24,24 +22,24 @@ pub(super) struct Subtasks {
     functions: Vec<InferenceFunction>,
     /// Rows that went to a subtask in turn.
     turns: usize,
-    /// What makes the key of a row, where rows have one.
-    keys: Option<KeyColumns>,
-    /// The longest time in which some row must be answered, if any is under way.
-    pub(super) patience: Duration,
+    has_keys: bool,
+    /// What the functions know of the server together.
+    pub(super) wait: ServerWait,
 }
 
 impl Subtasks {
-    /// Opens a function in each of `parallelism` subtasks.
+    /// Opens a function in each of `parallelism` subtasks; they wait for the server as `wait` says.
     pub(super) async fn open(
         options: &TritonOptions,
         schema: &Schema,
         parallelism: u32,
+        wait: ServerWait,
     ) -> Result<Self, Failure> {
         let mut subtasks = Self {
             functions: Vec::new(),
             turns: 0,
-            keys: KeyColumns::find(options, &schema.inputs),
-            patience: patience(options),
+            has_keys: matches!(options.sequence_mode(), SequenceMode::PerKey { .. }),
+            wait,
         };
         for index in 0..parallelism {
             let subtask = Subtask::new(index, parallelism, 0).map_err(Failure::usage)?;
@@ -51,7 +49,10 @@ impl Subtasks {
                 // What is odd about the options has been logged for the first one.
                 _ => with_default(NoSubscriber::new(), function),
             };
-            let function = function.map_err(Failure::usage)?.for_bounded_input();
+            let function = function.map_err(Failure::usage)?;
+            let function = function
+                .for_bounded_input()
+                .waiting_for_server(&subtasks.wait);
             if let Err(error) = function.open(subtask).await {
                 subtasks.close().await?;
                 return Err(Failure::server(error));
@@ -65,10 +66,9 @@ impl Subtasks {
     ///
     /// Its place among the rows of its key is settled when this returns.
     pub(super) fn submit(&mut self, values: &[Value], is_last: bool) -> Answer {
-        let count = self.functions.len();
-        let index = match &self.keys {
-            Some(keys) => keys.subtask(values, count),
-            None => self.turns % count,
+        let index = match self.has_keys {
+            true => self.subtask_of(values),
+            false => self.turns % self.functions.len(),
         };
         self.turns = self.turns.wrapping_add(1);
         let function = &self.functions[index];
@@ -78,12 +78,41 @@ impl Subtasks {
         }
     }
 
-    /// Whether rows of one key wait for each other.
-    pub(super) fn has_keys(&self) -> bool {
-        self.keys.is_some()
+    /// Tells the sequence of its key of a row that cannot be used: it may be the last one.
+    pub(super) fn submit_unusable(
+        &self,
+        values: &[Value],
+    ) -> impl Future<Output = ()> + Send + use<> {
+        self.functions[self.subtask_of(values)].submit_unusable(values)
     }
 
-    /// The open sequences of every subtask; nothing is under way.
+    /// The subtask that the rows of a key go to: the same one in every run of as many.
+    pub(super) fn subtask_of(&self, values: &[Value]) -> usize {
+        let key = self.functions[0].sequence_key(values).unwrap_or_default();
+        subtask_of_key(&key, self.functions.len())
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.functions.len()
+    }
+
+    /// Whether rows of one key wait for each other.
+    pub(super) fn has_keys(&self) -> bool {
+        self.has_keys
+    }
+
+    /// How many sequences each subtask may have open, where rows have keys.
+    pub(super) fn places(&self) -> Option<SequencePlaces> {
+        self.functions.first()?.sequence_places()
+    }
+
+    /// The number that no sequence ID of any subtask has taken yet, nor any above it.
+    pub(super) fn next_counter(&self) -> u64 {
+        let counters = self.functions.iter().map(InferenceFunction::next_counter);
+        counters.max().unwrap_or_default()
+    }
+
+    /// The open sequences of every subtask; nothing is in flight.
     pub(super) fn snapshots(&self) -> Result<Vec<String>, Failure> {
         let snapshots = self.functions.iter().map(|function| {
             let snapshot = function.snapshot().map_err(Failure::internal)?;
@@ -92,11 +121,19 @@ impl Subtasks {
         snapshots.collect()
     }
 
-    /// Takes the sequences that an earlier run left open, before the first row.
-    pub(super) fn restore(&self, snapshots: &[String]) -> anyhow::Result<()> {
-        for (function, snapshot) in self.functions.iter().zip(snapshots) {
-            let bytes = BASE64.decode(snapshot)?;
-            function.restore(SequenceSnapshot::from_bytes(&bytes)?)?;
+    /// Takes the sequences that an earlier run left open, before the first row; that run may have
+    /// had another number of subtasks. Its IDs, all below `first_counter`, are not taken again.
+    pub(super) fn restore(&self, snapshots: &[String], first_counter: u64) -> anyhow::Result<()> {
+        for snapshot in snapshots {
+            let snapshot = SequenceSnapshot::from_bytes(&BASE64.decode(snapshot)?)?;
+            for (index, function) in self.functions.iter().enumerate() {
+                let mut own = snapshot.clone();
+                own.retain(|key| subtask_of_key(key, self.functions.len()) == index);
+                function.restore(own)?;
+            }
+        }
+        for function in &self.functions {
+            function.advance_counter(first_counter)?;
         }
         Ok(())
     }
@@ -118,12 +155,8 @@ impl Subtasks {
     }
 }
 
-/// Every call ends within its own limits; what takes longer by far waits for something else.
-fn patience(options: &TritonOptions) -> Duration {
-    let calls = options.max_retries.saturating_add(1);
-    let call = options.timeout.get() + options.retry_max_backoff.get();
-    let patience = call.saturating_mul(calls).saturating_mul(2);
-    patience.saturating_add(Duration::from_secs(10))
+fn subtask_of_key(key: &str, subtasks: usize) -> usize {
+    crc32fast::hash(key.as_bytes()) as usize % subtasks
 }
 
 /// How many times as many rows with keys are under way as requests: most wait for others.

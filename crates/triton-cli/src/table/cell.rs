@@ -132,7 +132,7 @@ pub(super) fn parse_widened(data_type: &DataType, text: &str) -> Result<Value, S
 }
 
 /// The beginning of a text, without what a terminal would not show.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     const LONGEST: usize = 40;
     let mut characters = text.chars();
     let mut shown = String::new();
@@ -235,12 +235,6 @@ pub(super) fn try_cell_of_json(text: &str) -> Result<String, String> {
         "null" => String::new(),
         text => text.to_owned(),
     })
-}
-
-/// The same of JSON that was written from text.
-#[cfg(feature = "arrow")]
-pub(super) fn cell_of_json(text: &str) -> String {
-    try_cell_of_json(text).unwrap_or_else(|_| text.to_owned())
 }
 
 /// Appends the JSON of a cell that was read as a value: its own text, where that is JSON.

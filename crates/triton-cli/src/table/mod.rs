@@ -2,6 +2,12 @@
 
 #[cfg(feature = "arrow")]
 mod arrow_cells;
+#[cfg(feature = "arrow")]
+mod arrow_plain;
+#[cfg(feature = "arrow")]
+mod arrow_text;
+#[cfg(feature = "arrow")]
+mod arrow_values;
 mod cell;
 mod foreign;
 mod format;
@@ -14,8 +20,8 @@ mod widening;
 
 pub(crate) use format::{Compression, Form, Format};
 pub(crate) use input::{Input, TableReader, TextSettings, Wanted};
-pub(crate) use output::{Added, Cut, Destination, TableWriter, WriteError, create};
-pub(crate) use row::{Fault, Layout, Row};
+pub(crate) use output::{Added, Cut, Destination, Kept, Output, Parts, WriteError, check_types};
+pub(crate) use row::{Fault, Layout, Row, Unusable};
 
 /// Why a member of an object cannot be used of which there are two.
 const TWICE: &str = "the object has two members of this name";

@@ -19,7 +19,47 @@ pub(crate) struct Row {
     pub(crate) original: Original,
     pub(crate) layout: Arc<Layout>,
     /// The values of the model's input columns, or why the row cannot be used.
-    pub(crate) values: Result<Vec<Value>, Fault>,
+    pub(crate) values: Result<Vec<Value>, Unusable>,
+}
+
+/// Why a row cannot be used, and what of it can be read all the same.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Unusable {
+    pub(crate) fault: Fault,
+    /// The values, NULL in place of those that cannot be read: they may still tell the row's key
+    /// and that its sequence ends with it.
+    pub(crate) readable: Option<Vec<Value>>,
+}
+
+impl From<Fault> for Unusable {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            readable: None,
+        }
+    }
+}
+
+/// The values of a row of which each can be read or not.
+pub(super) fn all_values(
+    values: impl Iterator<Item = Result<Value, Fault>>,
+) -> Result<Vec<Value>, Unusable> {
+    let mut first = None;
+    let readable: Vec<Value> = values
+        .map(|value| {
+            value.unwrap_or_else(|fault| {
+                first.get_or_insert(fault);
+                Value::Null
+            })
+        })
+        .collect();
+    match first {
+        None => Ok(readable),
+        Some(fault) => Err(Unusable {
+            fault,
+            readable: Some(readable),
+        }),
+    }
 }
 
 /// The row as it was read, in the form that suits the output.

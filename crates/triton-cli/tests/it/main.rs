@@ -8,15 +8,18 @@
 mod bench;
 mod commands;
 mod config;
+mod files;
 mod health;
 mod help;
 mod observability;
 mod options;
+mod outages;
 mod predict;
 mod predict_checkpoint;
 mod predict_failures;
 mod predict_formats;
 mod predict_keys;
+mod predict_limits;
 mod predict_signals;
 mod refusals;
 mod secrets;
@@ -25,6 +28,7 @@ mod shell;
 mod table_file;
 mod text_files;
 mod text_values;
+mod typed_values;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

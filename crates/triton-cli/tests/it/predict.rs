@@ -190,7 +190,7 @@ fn rows_that_cannot_be_used_are_named_and_the_others_answered() {
     let (failures, summary) = run.stderr.trim_end().rsplit_once('\n').unwrap();
     insta::assert_snapshot!(failures, @"
     row 2 (line 3): column 'value': expected INT, found 'two'
-    row 4 (line 5): subtask 0 of 1, attempt 0: column 'value': expected INT, found NULL
+    row 4 (line 5): column 'value': expected INT, found NULL
     row 5 (line 6): expected 1 cells, found 2
     ");
     assert!(

@@ -88,6 +88,68 @@ fn a_column_says_where_a_sequence_ends() {
 }
 
 #[test]
+fn a_row_that_cannot_be_read_still_ends_its_sequence() {
+    let files = Files::new();
+    let model = files.write("model.sql", &accumulate(", 'sequence-end-column' = 'last'"));
+    let inputs = [
+        // No number, no number that an INT holds, and none at all.
+        files.write(
+            "input.csv",
+            "user,value,last\na,1,false\na,two,true\na,3,false\na,99999999999,true\na,5,false\na,,true\na,7,false\n",
+        ),
+        files.write(
+            "input.ndjson",
+            r#"{"user":"a","value":1,"last":false}
+{"user":"a","value":"two","last":true}
+{"user":"a","value":3,"last":false}
+{"user":"a","value":99999999999,"last":true}
+{"user":"a","value":5,"last":false}
+{"user":"a","value":null,"last":true}
+{"user":"a","value":7,"last":false}
+"#,
+        ),
+    ];
+    for input in inputs {
+        let run = triton(&[
+            "predict",
+            &model,
+            &input,
+            "-O",
+            "endpoint=embedded",
+            "--output-format",
+            "csv",
+        ]);
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(run.stdout, @"
+            user,value,last,sum
+            a,1,false,1
+            a,3,false,3
+            a,5,false,5
+            a,7,false,7
+            ");
+        }
+    }
+}
+
+#[test]
+fn a_row_that_cannot_be_read_has_its_place_among_the_positions() {
+    let files = Files::new();
+    let model = files.write(
+        "model.sql",
+        &accumulate(", 'sequence-position-column' = 'n', 'sequence-recovery' = 'fail'"),
+    );
+    let input = files.write("input.csv", "user,value,n\na,1,1\na,two,2\na,3,3\n");
+    let run = triton(&["predict", &model, &input, "-O", "endpoint=embedded"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    insta::assert_snapshot!(run.stdout, @"
+    user,value,n,sum
+    a,1,1,1
+    a,3,3,4
+    ");
+}
+
+#[test]
 fn a_row_that_does_not_follow_is_marked_or_rebuilt_from_its_history() {
     let files = Files::new();
     let position = ", 'sequence-position-column' = 'n'";

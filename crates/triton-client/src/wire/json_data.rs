@@ -15,7 +15,9 @@ use crate::{Datatype, Tensor, TensorError};
 pub(super) enum Unwritable {
     #[error("datatype {0} cannot be sent as JSON; it needs the binary form")]
     Datatype(Datatype),
-    #[error("element {0} is not UTF-8, which JSON text must be; it needs the binary form")]
+    #[error(
+        "element {0} of the BYTES is not UTF-8, which JSON text must be; it needs the binary form"
+    )]
     NotText(usize),
     #[error(transparent)]
     Tensor(#[from] TensorError),

@@ -77,6 +77,16 @@ pub(crate) struct Answered {
     pub(crate) restarted: bool,
 }
 
+/// How many sequences of keys a subtask may have open at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SequencePlaces {
+    /// The most sequences; `None` where neither the model nor the options know a limit.
+    pub limit: Option<usize>,
+    /// How long the server keeps a sequence without a request, where that is known.
+    pub server_idle: Option<Duration>,
+}
+
 /// The sequences of all keys of a subtask.
 #[derive(Debug)]
 pub(crate) struct KeyedSequences<T> {
@@ -160,6 +170,15 @@ impl<T: SequenceTransport> KeyedSequences<T> {
             workers.spawn_on(worker, &self.runtime);
         }
         answered
+    }
+
+    /// How many sequences may be open at once.
+    pub(crate) fn places(&self) -> SequencePlaces {
+        let settings = &self.shared.settings;
+        SequencePlaces {
+            limit: (settings.max_open < Semaphore::MAX_PERMITS).then_some(settings.max_open),
+            server_idle: settings.server_idle,
+        }
     }
 
     /// How many sequences are open.

@@ -10,7 +10,7 @@ use super::key_sequence::{KeySequence, LossCause};
 use super::standing::EarlierRows;
 use super::{SequenceKey, SequenceTransport, Shared};
 use crate::metrics::SequenceEvent;
-use crate::{Error, ErrorKind, packed_row, retry};
+use crate::{Error, ErrorKind, ServerWait, packed_row, retry};
 
 /// What is to be done about a lost sequence.
 #[derive(PartialEq, Eq)]
@@ -240,6 +240,7 @@ const MOST_WITHOUT_HOPE: u32 = 8;
 pub(super) struct Recoveries {
     begun: u32,
     first_failure: Option<Instant>,
+    last_failure: Option<Instant>,
 }
 
 impl Recoveries {
@@ -251,6 +252,12 @@ impl Recoveries {
     pub(super) async fn another<T>(&mut self, shared: &Shared<T>, error: &Error) -> bool {
         let open = &shared.open;
         let now = Instant::now();
+        // What a server that is away does to a row says nothing of the row.
+        if let (Some(wait), Some(last)) = (&open.server_wait, self.last_failure.replace(now))
+            && wait.was_away_since(last)
+        {
+            (self.begun, self.first_failure) = (0, None);
+        }
         let begun = *self.first_failure.get_or_insert(now);
         self.begun += 1;
         if self.begun == 1 {
@@ -272,6 +279,7 @@ impl Recoveries {
         if now.saturating_duration_since(begun).saturating_add(wait) > open.call_budget {
             return false;
         }
+        let _calling = open.server_wait.as_ref().map(ServerWait::calling);
         tokio::time::sleep(wait).await;
         true
     }

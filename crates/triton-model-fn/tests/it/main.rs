@@ -18,6 +18,7 @@ mod requests;
 mod row_positions;
 mod sequence_recovery;
 mod sequences;
+mod server_wait;
 mod types;
 
 use triton_model_fn::{Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask};

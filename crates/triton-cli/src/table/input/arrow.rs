@@ -1,32 +1,45 @@
 //! Arrow record batches as rows, from Arrow IPC and from Parquet.
 
-use std::io::{Cursor, Read as _};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
-use arrow_array::{Array as _, ArrayRef, RecordBatch};
-use arrow_ipc::reader::StreamReader;
+use anyhow::bail;
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use triton_model_fn::Value;
+use triton_model_fn::{Column, Value};
 
+use super::arrow_ipc::IpcBatches;
 use super::bytes::ByteStream;
+use super::damaged::caught;
+#[cfg(feature = "parquet")]
+use super::int96::Int96Columns;
 use super::{Input, TableReader, Wanted};
-use crate::table::arrow_cells;
 use crate::table::format::Form;
-use crate::table::row::{Fault, Layout, Original, PassedColumn, PassedKind, Row};
+use crate::table::row::{
+    Fault, Layout, Original, PassedColumn, PassedKind, Row, Unusable, all_values,
+};
+use crate::table::{arrow_cells, arrow_plain, arrow_text, arrow_values};
 
 /// The most rows of a batch that are held as a whole.
-const BATCH_ROWS: usize = 1024;
+pub(super) const BATCH_ROWS: usize = 1024;
 
-/// The magic bytes of an Arrow file are padded to a multiple of this.
-const PADDING: usize = 8;
+pub(super) type Batches = Box<dyn Iterator<Item = anyhow::Result<RecordBatch>> + Send>;
 
-type Batches = Box<dyn Iterator<Item = anyhow::Result<RecordBatch>> + Send>;
+/// A file of which the schema is known.
+pub(super) struct Opened {
+    pub(super) schema: SchemaRef,
+    /// Each may have more columns than the schema.
+    pub(super) batches: Batches,
+    /// What those columns are for.
+    #[cfg(feature = "parquet")]
+    pub(super) times: Option<Int96Columns>,
+}
 
 /// Reads the rows of record batches.
 pub(super) struct ArrowReader {
     input: Input,
     batches: Batches,
+    #[cfg(feature = "parquet")]
+    times: Option<Int96Columns>,
     wanted: Wanted,
     layout: Arc<Layout>,
     /// Rows of the batch that is being handed out.
@@ -42,68 +55,39 @@ pub(super) fn ipc_reader(
     stream: ByteStream,
     wanted: &Wanted,
 ) -> anyhow::Result<ArrowReader> {
-    let is_file = stream.start().starts_with(b"ARROW1");
-    let mut bytes = stream.into_reader();
-    // Writers pad the magic bytes with zeros to whatever alignment they like.
-    let mut start = [0; PADDING];
-    if is_file {
-        bytes.read_exact(&mut start)?;
-        while start.starts_with(b"ARROW1") || start == [0; PADDING] {
-            bytes.read_exact(&mut start)?;
-        }
-    }
-    let start = if is_file { &start[..] } else { &[] };
-    let bytes = Cursor::new(start.to_vec()).chain(bytes);
-    let reader = StreamReader::try_new(bytes, None)?;
-    let schema = reader.schema();
-    let batches = reader.map(|batch| Ok(batch?));
-    ArrowReader::new(input, &schema, Box::new(batches), wanted)
-}
-
-/// Reads a Parquet file.
-#[cfg(feature = "parquet")]
-pub(super) fn parquet_reader(
-    input: &Input,
-    path: &std::path::Path,
-    progress: &Arc<std::sync::atomic::AtomicU64>,
-    wanted: &Wanted,
-) -> anyhow::Result<ArrowReader> {
-    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-
-    // The reader asks for the file's length and clones it, which only the plain type can.
-    let file = fs_err::File::open(path)?;
-    let bytes = file.metadata()?.len();
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file.into_file())?;
-    let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
-    let schema = Arc::clone(builder.schema());
-    let reader = builder.with_batch_size(BATCH_ROWS).build()?;
-    let progress = Arc::clone(progress);
-    let batches = reader.map(move |batch| {
-        let batch = batch?;
-        // Pages are read as they lie, so the rows tell better how far it is.
-        let done = bytes as f64 * batch.num_rows() as f64 / rows.max(1) as f64;
-        super::count(&progress, done as usize);
-        Ok(batch)
-    });
-    ArrowReader::new(input, &schema, Box::new(batches), wanted)
+    let (batches, schema) = caught(|| IpcBatches::open(stream.into_reader()))?;
+    let opened = Opened {
+        schema: Arc::new(schema),
+        batches: Box::new(batches),
+        #[cfg(feature = "parquet")]
+        times: None,
+    };
+    ArrowReader::new(input, opened, wanted)
 }
 
 impl ArrowReader {
-    fn new(
-        input: &Input,
-        schema: &SchemaRef,
-        batches: Batches,
-        wanted: &Wanted,
-    ) -> anyhow::Result<Self> {
-        let fields = schema.fields();
+    pub(super) fn new(input: &Input, opened: Opened, wanted: &Wanted) -> anyhow::Result<Self> {
+        let fields = opened.schema.fields();
         let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
         let positions = input.find_columns(wanted, &names)?;
-        for (index, (column, position)) in wanted.inputs.iter().zip(&positions).enumerate() {
+        let mut wanted = wanted.clone();
+        for (index, position) in positions.iter().enumerate() {
+            if wanted.is_key_text(index) {
+                continue;
+            }
             let found = fields[*position].data_type();
-            let fits = wanted.is_key_text(index) || arrow_cells::converts(found, &column.data_type);
-            if !fits {
+            let is_model_input = index < wanted.model_inputs;
+            if wanted.is_undeclared && is_model_input && arrow_values::holds_binary(found) {
+                wanted.declare_bytes(index);
+            }
+            let column = &wanted.inputs[index];
+            if !arrow_values::converts(found, &column.data_type) {
+                let advice = match arrow_values::holds_binary(found) {
+                    true => "; declare it BYTES in a MODEL.sql if the model takes bytes",
+                    false => "",
+                };
                 bail!(
-                    "column '{}': expected {}, found {found}, whose values do not all fit",
+                    "column '{}': expected {}, found {found}, whose values do not all fit{advice}",
                     column.name,
                     column.data_type
                 );
@@ -111,7 +95,7 @@ impl ArrowReader {
         }
         let columns = fields.iter().map(|field| PassedColumn {
             name: field.name().clone(),
-            kind: PassedKind::Arrow(arrow_cells::plain_field(field)),
+            kind: PassedKind::Arrow(arrow_plain::plain_field(field)),
         });
         let layout = Layout {
             columns: columns.collect(),
@@ -119,8 +103,10 @@ impl ArrowReader {
         };
         Ok(Self {
             input: input.clone(),
-            batches,
-            wanted: wanted.clone(),
+            batches: opened.batches,
+            #[cfg(feature = "parquet")]
+            times: opened.times,
+            wanted,
             layout: Arc::new(layout),
             ready: Vec::new().into_iter(),
             batch: None,
@@ -135,8 +121,8 @@ impl ArrowReader {
             .as_ref()
             .is_none_or(|batch| batch.num_rows() == 0)
         {
-            match self.batches.next() {
-                Some(batch) => self.batch = Some(batch?),
+            match caught(|| self.batches.next().transpose())? {
+                Some(batch) => self.batch = Some(batch),
                 None => return Ok(false),
             }
         }
@@ -154,42 +140,37 @@ impl ArrowReader {
     }
 
     fn make_ready(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
-        let columns = self
-            .wanted
-            .inputs
-            .iter()
-            .zip(&self.layout.inputs)
-            .enumerate();
-        let columns = columns.map(|(index, (column, position))| {
-            let array = batch.column(*position);
-            let converted = match self.wanted.is_key_text(index) {
-                true => arrow_cells::texts(array),
-                false => arrow_cells::convert(array, &column.data_type),
-            };
-            converted.with_context(|| format!("column '{}'", column.name))
-        });
-        let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
+        let batch = arrow_plain::plain_batch(batch)?;
+        let (batch, faults) = self.settle_times(batch)?;
         let values: Vec<_> = (0..batch.num_rows())
-            .map(|index| self.values(batch, &columns, index))
+            .map(|index| self.values(&batch, index))
             .collect();
-        let originals: Vec<Original> = match self.wanted.form {
-            Form::Cells => arrow_cells::records(batch)?,
-            Form::Objects => arrow_cells::objects(batch)?,
+        let written = match self.wanted.form {
+            Form::Cells => arrow_cells::records(&batch),
+            Form::Objects => arrow_cells::objects(&batch),
             Form::Columns => {
-                let batch = Arc::new(arrow_cells::plain(batch)?);
-                let rows = (0..batch.num_rows()).map(|index| Original::Batch {
-                    batch: Arc::clone(&batch),
-                    index,
+                let batch = Arc::new(batch);
+                let rows = (0..batch.num_rows()).map(|index| {
+                    let batch = Arc::clone(&batch);
+                    (Original::Batch { batch, index }, None)
                 });
                 rows.collect()
             }
         };
-        let rows = originals.into_iter().zip(values).zip(self.rows + 1..);
-        let rows = rows.map(|((original, values), row)| Row {
+        let rows = written.into_iter().zip(faults).zip(values);
+        let rows = rows.zip(self.rows + 1..);
+        let rows = rows.map(|((((original, unwritable), fault), values), row)| Row {
             place: self.input.place(row, None),
             original,
             layout: Arc::clone(&self.layout),
-            values,
+            // What cannot be written is not asked of the model either.
+            values: values.and_then(|values| match fault.or(unwritable) {
+                Some(fault) => Err(Unusable {
+                    fault,
+                    readable: Some(values),
+                }),
+                None => Ok(values),
+            }),
         });
         let rows: Vec<Row> = rows.collect();
         self.rows += rows.len() as u64;
@@ -197,36 +178,41 @@ impl ArrowReader {
         Ok(())
     }
 
-    fn values(
+    /// The columns of the file alone, and which rows hold a time that their column cannot.
+    fn settle_times(
         &self,
-        batch: &RecordBatch,
-        converted: &[ArrayRef],
-        index: usize,
-    ) -> Result<Vec<Value>, Fault> {
-        let columns = self
-            .wanted
-            .inputs
-            .iter()
-            .zip(&self.layout.inputs)
-            .zip(converted);
-        let values = columns.map(|((column, position), converted)| {
-            let original = batch.column(*position);
-            // What does not fit became NULL.
-            if converted.is_null(index) && original.is_valid(index) {
-                let found = arrow_cells::cell_text(original, index);
-                let reason = format!("expected {}, found '{found}'", column.data_type);
-                return Err(Fault::of_column(&column.name, reason));
-            }
-            Value::from_arrow(&column.data_type, converted, index)
-                .map_err(|error| Fault::of_column(&column.name, error.to_string()))
+        batch: RecordBatch,
+    ) -> anyhow::Result<(RecordBatch, Vec<Option<Fault>>)> {
+        #[cfg(feature = "parquet")]
+        if let Some(times) = &self.times {
+            return times.settle(&batch, self.wanted.form);
+        }
+        let faults = vec![None; batch.num_rows()];
+        Ok((batch, faults))
+    }
+
+    fn values(&self, batch: &RecordBatch, index: usize) -> Result<Vec<Value>, Unusable> {
+        let columns = self.wanted.inputs.iter().zip(&self.layout.inputs);
+        let values = columns.enumerate().map(|(input, (column, position))| {
+            let array = batch.column(*position);
+            let value = match self.wanted.is_key_text(input) {
+                true if arrow_text::is_null(array, index) => Ok(Value::Null),
+                true => arrow_text::cell(array, index).map(Value::String),
+                false => arrow_values::value(&column.data_type, array, index),
+            };
+            value.map_err(|reason| Fault::of_column(&column.name, reason))
         });
-        values.collect()
+        all_values(values)
     }
 }
 
 impl TableReader for ArrowReader {
     fn layout(&self) -> &Arc<Layout> {
         &self.layout
+    }
+
+    fn decided(&self) -> Option<&Arc<[Column]>> {
+        Some(&self.wanted.inputs)
     }
 
     fn next(&mut self) -> anyhow::Result<Option<Row>> {
@@ -236,7 +222,7 @@ impl TableReader for ArrowReader {
         self.fetch()?;
         match self.take(BATCH_ROWS) {
             Some(batch) => {
-                self.make_ready(&batch)?;
+                caught(|| self.make_ready(&batch))?;
                 Ok(self.ready.next())
             }
             None => Ok(None),

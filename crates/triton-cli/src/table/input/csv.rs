@@ -12,7 +12,9 @@ use super::bytes::ByteStream;
 use super::csv_records::Records;
 use super::{Input, TableReader, Wanted};
 use crate::table::cell;
-use crate::table::row::{Fault, Layout, Original, PassedColumn, PassedKind, Row};
+use crate::table::row::{
+    Fault, Layout, Original, PassedColumn, PassedKind, Row, Unusable, all_values,
+};
 
 /// What else may separate cells, and how an argument names it.
 const DELIMITERS: [(u8, &str); 4] = [(b';', "';'"), (b'\t', "tab"), (b'|', "'|'"), (b',', "','")];
@@ -66,11 +68,11 @@ impl CsvReader {
         })
     }
 
-    fn values(&self, record: &StringRecord) -> Result<Vec<Value>, Fault> {
+    fn values(&self, record: &StringRecord) -> Result<Vec<Value>, Unusable> {
         let expected = self.layout.columns.len();
         if record.len() != expected {
             let reason = format!("expected {expected} cells, found {}", record.len());
-            return Err(Fault::of_row(reason));
+            return Err(Fault::of_row(reason).into());
         }
         let columns = self.inputs.iter().zip(&self.layout.inputs);
         let values = columns.map(|(column, position)| {
@@ -78,7 +80,7 @@ impl CsvReader {
             cell::parse(&column.data_type, text)
                 .map_err(|reason| Fault::of_column(&column.name, reason))
         });
-        values.collect()
+        all_values(values)
     }
 
     /// The column of a cell, where there is one.
@@ -107,7 +109,7 @@ impl TableReader for CsvReader {
                 let text = String::from_utf8_lossy(record.bytes);
                 let text = text.trim_end_matches(['\r', '\n']).to_owned();
                 let fault = self.fault(fault.cell, &fault.reason);
-                (Original::Text(text), Err(fault))
+                (Original::Text(text), Err(fault.into()))
             }
             None => match StringRecord::from_byte_record(self.cells.split(record.bytes)) {
                 Ok(record) => {
@@ -119,7 +121,7 @@ impl TableReader for CsvReader {
                     let fault = self.fault(cell, "expected UTF-8 text, found other bytes");
                     let cells = error.into_byte_record();
                     let cells: StringRecord = cells.iter().map(String::from_utf8_lossy).collect();
-                    (Original::Cells(cells), Err(fault))
+                    (Original::Cells(cells), Err(fault.into()))
                 }
             },
         };

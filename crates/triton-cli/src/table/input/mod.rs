@@ -2,14 +2,22 @@
 
 #[cfg(feature = "arrow")]
 mod arrow;
+#[cfg(feature = "arrow")]
+mod arrow_ipc;
 mod bytes;
 mod compressed;
 mod csv;
 mod csv_records;
 mod csv_scan;
+#[cfg(feature = "arrow")]
+mod damaged;
+#[cfg(feature = "parquet")]
+mod int96;
 mod json_lines;
 mod json_values;
 mod ndjson;
+#[cfg(feature = "parquet")]
+mod parquet;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +30,7 @@ use self::bytes::ByteStream;
 use super::foreign;
 use super::format::{Compression, Form, Format};
 use super::row::{Layout, Place, Row};
+use crate::disk::Identity;
 
 /// An input before it is opened.
 #[derive(Debug, Clone)]
@@ -34,6 +43,9 @@ pub(crate) struct Input {
     name: Arc<str>,
     among_several: bool,
     text: TextSettings,
+    /// Whether it is a pipe or a device, by whatever name: it can be opened and read only once,
+    /// and nobody knows how long it is.
+    is_stream: bool,
 }
 
 /// How text is read that its name and bytes say nothing about.
@@ -52,6 +64,9 @@ pub(crate) struct Wanted {
     pub(crate) inputs: Arc<[Column]>,
     /// How many of them are the model's. Keys are read as text, whatever they are in the input.
     pub(crate) model_inputs: usize,
+    /// Whether the server alone says what the model takes. It has one type for text and bytes, so
+    /// an input that knows the two apart decides.
+    pub(crate) is_undeclared: bool,
     /// The form in which rows go on to the output.
     pub(crate) form: Form,
 }
@@ -66,6 +81,24 @@ impl Wanted {
     fn model_input_at(&self, positions: &[usize], position: usize) -> Option<usize> {
         let index = positions.iter().position(|found| *found == position)?;
         (index < self.model_inputs).then_some(index)
+    }
+
+    /// Takes one of the model's columns as bytes from now on, where it was text.
+    #[cfg(feature = "arrow")]
+    fn declare_bytes(&mut self, index: usize) {
+        fn bytes(data_type: &DataType) -> DataType {
+            match data_type {
+                DataType::String => DataType::Bytes,
+                DataType::Array(element) => DataType::Array(Box::new(bytes(element))),
+                other => other.clone(),
+            }
+        }
+        let columns = self.inputs.iter().enumerate();
+        let columns = columns.map(|(other, column)| match other == index {
+            true => Column::new(&column.name, bytes(&column.data_type)),
+            false => column.clone(),
+        });
+        self.inputs = columns.collect();
     }
 }
 
@@ -83,6 +116,11 @@ pub(crate) struct LookedAt {
 pub(crate) trait TableReader: Send {
     /// The columns that pass through.
     fn layout(&self) -> &Arc<Layout>;
+
+    /// The columns that are wanted of it, where it decided on their types.
+    fn decided(&self) -> Option<&Arc<[Column]>> {
+        None
+    }
 
     /// The next row; an error means that the input cannot be read on.
     fn next(&mut self) -> anyhow::Result<Option<Row>>;
@@ -115,7 +153,12 @@ impl Input {
             } else if Path::new(name).exists() || !name.contains(['*', '?', '[']) {
                 paths.push(Some(PathBuf::from(name)));
             } else {
-                let pattern = glob::glob(name)
+                // As in a shell, what is hidden is not meant.
+                let options = glob::MatchOptions {
+                    require_literal_leading_dot: true,
+                    ..glob::MatchOptions::default()
+                };
+                let pattern = glob::glob_with(name, options)
                     .with_context(|| format!("the pattern '{name}' cannot be read"))?;
                 let found = pattern.collect::<Result<Vec<_>, _>>()?;
                 if found.is_empty() {
@@ -125,17 +168,42 @@ impl Input {
             }
         }
         let among_several = paths.len() > 1;
-        let inputs = paths.into_iter().map(|path| Self {
-            name: match &path {
-                Some(path) => path.display().to_string().into(),
-                None => Self::STANDARD.into(),
-            },
-            format: format.or_else(|| Format::of_path(path.as_ref()?).0),
-            path,
-            among_several,
-            text,
+        let mut pipes = Vec::new();
+        let inputs = paths.into_iter().map(|path| {
+            let input = Self {
+                name: match &path {
+                    Some(path) => path.display().to_string().into(),
+                    None => Self::STANDARD.into(),
+                },
+                format: format.or_else(|| Format::of_path(path.as_ref()?).0),
+                is_stream: is_stream(path.as_deref())?,
+                path,
+                among_several,
+                text,
+            };
+            if let Some(pipe) = input.pipe() {
+                if pipes.contains(&pipe) {
+                    bail!("{}: a pipe can be read only once", input.described());
+                }
+                pipes.push(pipe);
+            }
+            Ok(input)
         });
-        Ok(inputs.collect())
+        inputs.collect()
+    }
+
+    /// Whether it can be read only once, from its beginning to its end.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// Which pipe it is, if it is one.
+    fn pipe(&self) -> Option<Identity> {
+        match &self.path {
+            None => Identity::of_standard_input(),
+            Some(path) if self.is_stream && is_pipe(path) => Identity::of(path).ok(),
+            Some(_) => None,
+        }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -160,7 +228,7 @@ impl Input {
 
     /// The number of bytes to be read, where it is known.
     pub(crate) fn bytes(&self) -> Option<u64> {
-        let path = self.path.as_ref()?;
+        let path = self.path.as_ref().filter(|_| !self.is_stream)?;
         fs_err::metadata(path).ok().map(|metadata| metadata.len())
     }
 
@@ -274,7 +342,7 @@ impl LookedAt {
             }
             #[cfg(feature = "parquet")]
             Format::Parquet => {
-                let path = input.path.as_deref();
+                let path = input.path.as_deref().filter(|_| !input.is_stream);
                 let Some(path) = path.filter(|_| self.compression.is_none()) else {
                     bail!(
                         "Parquet is read from its end, so it must be a file, and compressed only \
@@ -282,12 +350,44 @@ impl LookedAt {
                     );
                 };
                 drop(stream);
-                Box::new(arrow::parquet_reader(&input, path, &self.progress, wanted)?)
+                Box::new(parquet::parquet_reader(
+                    &input,
+                    path,
+                    &self.progress,
+                    wanted,
+                )?)
             }
             #[cfg(not(all(feature = "arrow", feature = "parquet")))]
             format => bail!("this build of the command has no support for {format}"),
         })
     }
+}
+
+/// Whether an input is anything but a regular file. What is not there is found out when it is
+/// opened.
+fn is_stream(path: Option<&Path>) -> anyhow::Result<bool> {
+    let Some(path) = path else { return Ok(true) };
+    match path.metadata() {
+        Ok(found) if found.is_dir() => bail!(
+            "{}: this is a folder; name the files in it, with a pattern such as '{}'",
+            path.display(),
+            path.join("*.csv").display()
+        ),
+        Ok(found) => Ok(!found.is_file()),
+        Err(_) => Ok(false),
+    }
+}
+
+#[cfg(unix)]
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    path.metadata()
+        .is_ok_and(|found| found.file_type().is_fifo() || found.file_type().is_socket())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Path) -> bool {
+    false
 }
 
 /// Counts what is done with; relaxed, because only a bar on the screen depends on it.

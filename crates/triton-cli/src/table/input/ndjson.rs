@@ -12,7 +12,9 @@ use super::json_lines::{Chained, LONGEST, Line, Objects};
 use super::{Input, TableReader, Wanted};
 use crate::table::format::Form;
 use crate::table::json_object::JsonObject;
-use crate::table::row::{Fault, Layout, Original, PassedColumn, PassedKind, Row};
+use crate::table::row::{
+    Fault, Layout, Original, PassedColumn, PassedKind, Row, Unusable, all_values,
+};
 use crate::table::widening::Widening;
 use crate::table::{TWICE, cell};
 
@@ -70,7 +72,7 @@ impl NdjsonReader {
         Ok(line)
     }
 
-    fn values(&self, object: &JsonObject) -> Result<Vec<Value>, Fault> {
+    fn values(&self, object: &JsonObject) -> Result<Vec<Value>, Unusable> {
         let columns = self.wanted.inputs.iter().enumerate();
         let values = columns.map(|(index, column)| {
             let value = match object.get(&column.name) {
@@ -83,7 +85,7 @@ impl NdjsonReader {
             };
             value.map_err(|reason| Fault::of_column(&column.name, reason))
         });
-        values.collect()
+        all_values(values)
     }
 }
 
@@ -103,7 +105,7 @@ impl TableReader for NdjsonReader {
             }
             Err(fault) => {
                 let text = String::from_utf8_lossy(&line.bytes).into_owned();
-                (Original::Text(text), Err(fault))
+                (Original::Text(text), Err(fault.into()))
             }
         };
         Ok(Some(Row {

@@ -1,0 +1,249 @@
+//! The messages of Arrow IPC as record batches.
+//!
+//! The framing is read here, because a damaged length would make the library ask for whatever
+//! memory it names, and because the library takes the bytes of a big-endian writer for its own.
+
+use std::io::{BufRead, ErrorKind, Read};
+
+use anyhow::{Context as _, anyhow, bail};
+use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
+use arrow_ipc::convert::fb_to_schema;
+use arrow_ipc::reader::StreamDecoder;
+use arrow_ipc::{Endianness, root_as_message};
+use arrow_schema::Schema;
+
+/// What Arrow files begin and end with.
+const MAGIC: &[u8] = b"ARROW1";
+
+/// What the old format Feather, which Arrow came out of, begins with.
+const FEATHER_1: &[u8] = b"FEA1";
+
+/// What stands before the length of a message.
+const CONTINUATION: [u8; 4] = [0xff; 4];
+
+/// The end of a stream.
+const END: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+
+/// What the schema of an old stream, which says no more than its length first, never takes.
+const LONGEST_SCHEMA: u32 = 1 << 28;
+
+const BREAKS_OFF: &str = "it breaks off in the middle of a message";
+
+const NEITHER: &str = "it begins as neither an Arrow file nor an Arrow stream does";
+
+/// The record batches of an Arrow stream, or of an Arrow file: a stream lies within it.
+pub(super) struct IpcBatches<R> {
+    bytes: R,
+    is_file: bool,
+    decoder: StreamDecoder,
+    /// What the decoder has not looked at.
+    pending: Buffer,
+    ended: bool,
+}
+
+impl<R: BufRead> IpcBatches<R> {
+    /// Reads up to the schema.
+    pub(super) fn open(mut bytes: R) -> anyhow::Result<(Self, Schema)> {
+        let start = bytes.fill_buf()?;
+        if start.is_empty() {
+            bail!("it is empty: an Arrow file or stream has at least a schema");
+        }
+        if start.starts_with(FEATHER_1) {
+            bail!(
+                "it is a file of Feather version 1, which is not read: write version 2, which is \
+                 Arrow IPC"
+            );
+        }
+        let mut length: [u8; 4] = exactly(&mut bytes)?;
+        let is_file = length == MAGIC[..4];
+        if is_file {
+            let rest: [u8; 2] = exactly(&mut bytes)?;
+            if rest != MAGIC[4..] {
+                bail!(NEITHER);
+            }
+            // Writers pad the magic bytes with zeros to whatever alignment they like.
+            while bytes.fill_buf()?.first() == Some(&0) {
+                bytes.consume(1);
+            }
+            length = exactly(&mut bytes)?;
+        } else if length != CONTINUATION && u32::from_le_bytes(length) > LONGEST_SCHEMA {
+            bail!(NEITHER);
+        }
+        let mut batches = Self {
+            bytes,
+            is_file,
+            decoder: StreamDecoder::new(),
+            pending: Buffer::default(),
+            ended: false,
+        };
+        let Some(Message { head, body }) = batches.message_of(length)? else {
+            bail!("it ends before its schema");
+        };
+        let schema = schema_of(&head)?;
+        batches.decode(head)?;
+        batches.decode(body)?;
+        Ok((batches, schema))
+    }
+
+    /// The next batch.
+    fn read(&mut self) -> anyhow::Result<Option<RecordBatch>> {
+        loop {
+            // A batch without a body is only seen when more comes.
+            if let Some(batch) = self.decoder.decode(&mut self.pending)? {
+                return Ok(Some(batch));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            match self.message()? {
+                Some(Message { head, body }) => {
+                    if let Some(batch) = self.decode(head)? {
+                        // Of the message before; this one's body has yet to come.
+                        self.pending = body;
+                        return Ok(Some(batch));
+                    }
+                    self.pending = body;
+                }
+                None => {
+                    self.ended = true;
+                    self.pending = Buffer::from_slice_ref(END);
+                    self.check_end()?;
+                }
+            }
+        }
+    }
+
+    /// Hands bytes to the decoder, all of which it takes.
+    fn decode(&mut self, mut bytes: Buffer) -> anyhow::Result<Option<RecordBatch>> {
+        let mut found = None;
+        while !bytes.is_empty() {
+            if let Some(batch) = self.decoder.decode(&mut bytes)? {
+                found = Some(batch);
+            }
+        }
+        Ok(found)
+    }
+
+    fn message(&mut self) -> anyhow::Result<Option<Message>> {
+        let mut length = [0; 4];
+        let mut read = 0;
+        while read < length.len() {
+            match self.bytes.read(&mut length[read..])? {
+                // A stream may end without saying so.
+                0 if read == 0 => return Ok(None),
+                0 => bail!(BREAKS_OFF),
+                more => read += more,
+            }
+        }
+        self.message_of(length)
+    }
+
+    /// The rest of a message that begins with these bytes.
+    fn message_of(&mut self, mut length: [u8; 4]) -> anyhow::Result<Option<Message>> {
+        // Old writers leave the continuation out.
+        let mut head = Vec::new();
+        if length == CONTINUATION {
+            head.extend(length);
+            length = exactly(&mut self.bytes)?;
+        }
+        if length == [0; 4] {
+            return Ok(None);
+        }
+        head.extend(length);
+        let metadata = head.len();
+        let length = u64::from(u32::from_le_bytes(length));
+        self.append(length, &mut head)?;
+        let message = message_of(&head[metadata..])?;
+        let length = u64::try_from(message.bodyLength());
+        let mut body = Vec::new();
+        self.append(
+            length.context("a message of it has a negative length")?,
+            &mut body,
+        )?;
+        Ok(Some(Message {
+            head: head.into(),
+            body: body.into(),
+        }))
+    }
+
+    /// Reads so many bytes; memory is taken for what is there, not for what a length promises.
+    fn append(&mut self, length: u64, to: &mut Vec<u8>) -> anyhow::Result<()> {
+        let read = self.bytes.by_ref().take(length).read_to_end(to)?;
+        if read as u64 != length {
+            bail!(BREAKS_OFF);
+        }
+        Ok(())
+    }
+
+    /// Refuses a file of which the end is missing.
+    fn check_end(&mut self) -> anyhow::Result<()> {
+        if !self.is_file {
+            return Ok(());
+        }
+        let mut end = Vec::new();
+        loop {
+            let more = self.bytes.fill_buf()?;
+            if more.is_empty() {
+                break;
+            }
+            end.extend_from_slice(more);
+            let read = more.len();
+            self.bytes.consume(read);
+            let too_long = end.len().saturating_sub(MAGIC.len());
+            end.drain(..too_long);
+        }
+        match end == MAGIC {
+            true => Ok(()),
+            false => bail!("its end is missing: an Arrow file ends with ARROW1"),
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for IpcBatches<R> {
+    type Item = anyhow::Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
+/// A message, and the body that belongs to it.
+struct Message {
+    head: Buffer,
+    body: Buffer,
+}
+
+/// The next bytes.
+fn exactly<const N: usize>(bytes: &mut impl Read) -> anyhow::Result<[u8; N]> {
+    let mut read = [0; N];
+    match bytes.read_exact(&mut read) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => bail!(BREAKS_OFF),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(read),
+    }
+}
+
+fn message_of(metadata: &[u8]) -> anyhow::Result<arrow_ipc::Message<'_>> {
+    // The error goes over several lines, with the path to what is wrong within the message.
+    root_as_message(metadata).map_err(|_| anyhow!("a message of it cannot be understood"))
+}
+
+/// The schema that the first message holds.
+fn schema_of(head: &[u8]) -> anyhow::Result<Schema> {
+    let metadata = match head.starts_with(&CONTINUATION) {
+        true => &head[8..],
+        false => &head[4..],
+    };
+    let message = message_of(metadata)?;
+    let schema = message
+        .header_as_schema()
+        .context("its first message is not a schema")?;
+    if schema.endianness() != Endianness::Little {
+        bail!(
+            "its numbers are big-endian, which is not read: write it on a little-endian machine, \
+             or as Parquet"
+        );
+    }
+    Ok(fb_to_schema(schema))
+}

@@ -1,0 +1,157 @@
+//! Parquet files as record batches, and what of them cannot be read, said before any row is.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use anyhow::{Context as _, bail};
+use arrow_schema::{DataType as ArrowType, IntervalUnit};
+use fs_err::File;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::basic::{Compression, ConvertedType};
+use parquet::schema::types::SchemaDescriptor;
+
+use super::arrow::{ArrowReader, BATCH_ROWS, Opened};
+use super::damaged::caught;
+use super::int96::Int96Columns;
+use super::{Input, Wanted};
+use crate::table::format::Form;
+
+/// What Parquet files begin and end with.
+const MAGIC: &[u8] = b"PAR1";
+
+/// The same where the end is encrypted.
+const ENCRYPTED_MAGIC: &[u8] = b"PARE";
+
+/// Where the schema is kept that the columns had before they became Parquet.
+const ARROW_SCHEMA: &str = "ARROW:schema";
+
+/// Reads a Parquet file.
+pub(super) fn parquet_reader(
+    input: &Input,
+    path: &Path,
+    progress: &Arc<AtomicU64>,
+    wanted: &Wanted,
+) -> anyhow::Result<ArrowReader> {
+    let opened = caught(|| open(path, progress, wanted.form))?;
+    ArrowReader::new(input, opened, wanted)
+}
+
+fn open(path: &Path, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Result<Opened> {
+    let mut file = File::open(path)?;
+    check_ends(&mut file)?;
+    let bytes = file.metadata()?.len();
+    // The reader asks for the file's length and clones it, which only the plain type can.
+    let file = file.into_file();
+    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+        .context("it cannot be read as Parquet")?;
+    check_codecs(&metadata)?;
+    check_intervals(&metadata)?;
+    let times = Int96Columns::find(&metadata);
+    let (metadata, companions) = match &times {
+        Some(times) => times.open(&file, &metadata, form)?,
+        None => (metadata, None),
+    };
+    let rows = metadata.metadata().file_metadata().num_rows();
+    let rows = u64::try_from(rows).unwrap_or_default();
+    let schema = Arc::clone(metadata.schema());
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+    let reader = reader.with_batch_size(BATCH_ROWS).build()?;
+    let progress = Arc::clone(progress);
+    let counted = reader.map(move |batch| {
+        let batch = batch?;
+        // Pages are read as they lie, so the rows tell better how far it is.
+        let done = bytes as f64 * batch.num_rows() as f64 / rows.max(1) as f64;
+        super::count(&progress, done as usize);
+        Ok(batch)
+    });
+    Ok(match companions {
+        None => Opened {
+            schema,
+            batches: Box::new(counted),
+            times: None,
+        },
+        Some(companions) => Opened {
+            schema,
+            batches: Box::new(companions.beside(counted)),
+            times,
+        },
+    })
+}
+
+/// Looks at both ends of the file, which say better than the library what is wrong with it.
+fn check_ends(file: &mut File) -> anyhow::Result<()> {
+    let length = file.metadata()?.len();
+    if length == 0 {
+        bail!("it is empty: a Parquet file has at least a schema");
+    }
+    let (mut start, mut end) = ([0; MAGIC.len()], [0; MAGIC.len()]);
+    if length < 2 * MAGIC.len() as u64 {
+        bail!("it is too short for a Parquet file: it has {length} bytes");
+    }
+    file.read_exact(&mut start)?;
+    file.seek(SeekFrom::End(-(MAGIC.len() as i64)))?;
+    file.read_exact(&mut end)?;
+    file.rewind()?;
+    if start == ENCRYPTED_MAGIC || end == ENCRYPTED_MAGIC {
+        bail!("its footer is encrypted, and encrypted Parquet is not read: write it in the clear");
+    }
+    if start != MAGIC {
+        bail!("it does not begin as a Parquet file does, with PAR1");
+    }
+    if end != MAGIC {
+        bail!("its end is missing: a Parquet file ends with PAR1");
+    }
+    Ok(())
+}
+
+/// Refuses pages that cannot be decompressed.
+fn check_codecs(metadata: &ArrowReaderMetadata) -> anyhow::Result<()> {
+    for group in metadata.metadata().row_groups() {
+        for column in group.columns() {
+            if matches!(column.compression(), Compression::LZO) {
+                bail!(
+                    "column '{}' is compressed with LZO, which is not read: write the file with \
+                     zstd, Snappy or without compression",
+                    column.column_path().string()
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses intervals of which no schema says that they have no months, or nothing but months:
+/// reading one of the two would lose the other.
+fn check_intervals(metadata: &ArrowReaderMetadata) -> anyhow::Result<()> {
+    let file = metadata.metadata().file_metadata();
+    let known = file.key_value_metadata().into_iter().flatten();
+    if known.into_iter().any(|entry| entry.key == ARROW_SCHEMA) {
+        return Ok(());
+    }
+    let leaves = leaves_where(file.schema_descr(), |column| {
+        column.converted_type() == ConvertedType::INTERVAL
+    });
+    let Some(leaf) = leaves.first() else {
+        return Ok(());
+    };
+    bail!(
+        "column '{}' is an INTERVAL, of which {} can be read only where the file says that it has \
+         no months: leave it out, or write its months, days and milliseconds as numbers",
+        file.schema_descr().column(*leaf).path().string(),
+        ArrowType::Interval(IntervalUnit::DayTime)
+    );
+}
+
+/// The leaves of a schema that a column's description tells.
+pub(super) fn leaves_where(
+    schema: &SchemaDescriptor,
+    is_wanted: impl Fn(&parquet::schema::types::ColumnDescriptor) -> bool,
+) -> BTreeSet<usize> {
+    let leaves = (0..schema.num_columns()).filter(|leaf| is_wanted(&schema.column(*leaf)));
+    leaves.collect()
+}

@@ -1,0 +1,169 @@
+//! Files that break off, are damaged, or are of another kind: the message says so, and nothing
+//! ends with a panic.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, StringArray, TimestampMicrosecondArray};
+use arrow_ipc::{Endianness, MessageBuilder, MessageHeader, MetadataVersion, SchemaBuilder};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{BrotliLevel, Compression};
+use parquet::file::properties::WriterProperties;
+
+use super::files::{self, ECHO};
+use crate::{Files, Run, triton};
+
+const FORMATS: [&str; 3] = ["parquet", "arrow", "arrows"];
+
+fn whole(files: &Files, format: &str) -> Vec<u8> {
+    let path = files.path(&format!("whole.{format}"));
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["a", "longer than twelve bytes"]));
+    let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![0, 1]));
+    let batch = files::with_values(&[("s", texts), ("t", times)]);
+    files::write(&path, &[batch.clone(), batch]);
+    std::fs::read(path).unwrap()
+}
+
+fn run(files: &Files, name: &str, bytes: &[u8]) -> Run {
+    let model = files.write("model.sql", ECHO);
+    let input = files.path(name);
+    std::fs::write(&input, bytes).unwrap();
+    let run = triton(&["predict", &model, &input, "--quiet"]);
+    assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+    Run {
+        stderr: files.relative(&run.stderr),
+        ..run
+    }
+}
+
+#[test]
+fn a_file_that_breaks_off_is_named_with_what_is_missing() {
+    let files = Files::new();
+    let mut said = String::new();
+    for format in FORMATS {
+        let bytes = whole(&files, format);
+        let name = format!("cut.{format}");
+        for length in [0, 4, 10, bytes.len() / 2, bytes.len() - 4] {
+            let cut = run(&files, &name, &bytes[..length]);
+            assert_eq!(cut.code, Some(2), "{format} of {length} bytes");
+            said.push_str(&format!("{length} of {}: {}", bytes.len(), cut.stderr));
+        }
+    }
+    insta::assert_snapshot!(said, @"
+    0 of 1096: error: cut.parquet: it is empty: a Parquet file has at least a schema
+    4 of 1096: error: cut.parquet: it is too short for a Parquet file: it has 4 bytes
+    10 of 1096: error: cut.parquet: its end is missing: a Parquet file ends with PAR1
+    548 of 1096: error: cut.parquet: its end is missing: a Parquet file ends with PAR1
+    1092 of 1096: error: cut.parquet: its end is missing: a Parquet file ends with PAR1
+    0 of 1666: error: cut.arrow: it is empty: an Arrow file or stream has at least a schema
+    4 of 1666: error: cut.arrow: it breaks off in the middle of a message
+    10 of 1666: error: cut.arrow: it breaks off in the middle of a message
+    833 of 1666: error: cut.arrow: reading stopped
+      caused by: it breaks off in the middle of a message
+    1662 of 1666: error: cut.arrow: reading stopped
+      caused by: its end is missing: an Arrow file ends with ARROW1
+    0 of 1288: error: cut.arrows: it is empty: an Arrow file or stream has at least a schema
+    4 of 1288: error: cut.arrows: it breaks off in the middle of a message
+    10 of 1288: error: cut.arrows: it breaks off in the middle of a message
+    644 of 1288: error: cut.arrows: reading stopped
+      caused by: it breaks off in the middle of a message
+    1284 of 1288: error: cut.arrows: reading stopped
+      caused by: it breaks off in the middle of a message
+    ");
+}
+
+#[test]
+fn a_damaged_file_ends_with_a_message() {
+    let files = Files::new();
+    for format in FORMATS {
+        let whole = whole(&files, format);
+        // Enough places to meet lengths, offsets, types and data.
+        for place in (0..whole.len()).step_by(whole.len() / 24) {
+            for damage in [0xff, 0x80] {
+                let mut bytes = whole.clone();
+                bytes[place] ^= damage;
+                let run = run(&files, &format!("damaged.{format}"), &bytes);
+                assert!(
+                    matches!(run.code, Some(0..=2)),
+                    "{format}, byte {place}: {:?}",
+                    run.code
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_file_is_instead_is_said() {
+    let files = Files::new();
+    let mut said = String::new();
+    for (name, bytes) in [
+        ("a.parquet", &b"value\n1\n2\n3\n"[..]),
+        ("encrypted.parquet", b"PARE 0123456789 PARE"),
+        ("footer.parquet", b"PAR1 0123456789 PARE"),
+        ("a.arrow", b"value\n1\n"),
+        ("old.feather", b"FEA1 and so on"),
+        ("a.arrows", b"value\n1\n"),
+    ] {
+        let run = run(&files, name, bytes);
+        assert_eq!(run.code, Some(2), "{name}");
+        said.push_str(&run.stderr);
+    }
+    insta::assert_snapshot!(said, @"
+    error: a.parquet: it does not begin as a Parquet file does, with PAR1
+    error: encrypted.parquet: its footer is encrypted, and encrypted Parquet is not read: write it in the clear
+    error: footer.parquet: its footer is encrypted, and encrypted Parquet is not read: write it in the clear
+    error: a.arrow: it begins as neither an Arrow file nor an Arrow stream does
+    error: old.feather: it is a file of Feather version 1, which is not read: write version 2, which is Arrow IPC
+    error: a.arrows: it begins as neither an Arrow file nor an Arrow stream does
+    ");
+}
+
+#[test]
+fn numbers_of_the_other_byte_order_are_refused() {
+    let mut builder = flatbuffers::FlatBufferBuilder::new();
+    let fields = builder.create_vector::<flatbuffers::WIPOffset<arrow_ipc::Field<'_>>>(&[]);
+    let mut schema = SchemaBuilder::new(&mut builder);
+    schema.add_endianness(Endianness::Big);
+    schema.add_fields(fields);
+    let schema = schema.finish().as_union_value();
+    let mut message = MessageBuilder::new(&mut builder);
+    message.add_version(MetadataVersion::V5);
+    message.add_header_type(MessageHeader::Schema);
+    message.add_header(schema);
+    let message = message.finish();
+    builder.finish(message, None);
+    let message = builder.finished_data();
+    let length = u32::try_from(message.len()).unwrap().to_le_bytes();
+    let bytes = [&[0xff; 4][..], &length, message, &[0xff; 4], &[0; 4]].concat();
+    let files = Files::new();
+    let refused = run(&files, "big.arrows", &bytes);
+    assert_eq!(refused.code, Some(2));
+    insta::assert_snapshot!(refused.stderr, @"error: big.arrows: its numbers are big-endian, which is not read: write it on a little-endian machine, or as Parquet");
+}
+
+#[test]
+fn every_codec_of_parquet_but_one_is_read() {
+    let files = Files::new();
+    let codecs = [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(parquet::basic::GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(parquet::basic::ZstdLevel::default()),
+    ];
+    for codec in codecs {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["a"; 100]));
+        let batch = files::with_values(&[("s", texts)]);
+        let properties = WriterProperties::builder().set_compression(codec).build();
+        let mut bytes = Vec::new();
+        let mut writer =
+            ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let read = run(&files, "codec.parquet", &bytes);
+        assert_eq!(read.code, Some(0), "{codec}: {}", read.stderr);
+        assert_eq!(read.stdout.lines().count(), 100, "{codec}");
+    }
+}

@@ -1,0 +1,11 @@
+//! Every Arrow and Parquet type, from every typed format to every format: values stay as they are,
+//! or their row or the run is refused.
+
+mod cases;
+mod damaged;
+mod files;
+mod int96;
+mod page;
+mod passed;
+mod refused;
+mod taken;

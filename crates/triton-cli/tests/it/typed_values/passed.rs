@@ -1,0 +1,194 @@
+//! What becomes of columns that only pass through, type by type.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::{
+    Array as _, ArrayRef, Date32Array, ListArray, Time32SecondArray, Time64MicrosecondArray,
+    TimestampSecondArray,
+};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::{DataType, Field};
+
+use super::cases::{self, Case, Typed};
+use super::files::{self, ECHO};
+use crate::{Files, triton};
+
+const TYPED: [&str; 3] = ["parquet", "arrow", "arrows"];
+
+fn kept<'a>(typed: &'a Typed, case: &'a Case) -> Option<&'a ArrayRef> {
+    match typed {
+        Typed::Kept => Some(&case.array),
+        Typed::As(_, array) => Some(array),
+        Typed::Refused => None,
+    }
+}
+
+/// The column of an input: the library writes no dictionary of lists to Parquet.
+fn written<'a>(case: &'a Case, from: &str) -> &'a ArrayRef {
+    let nested = match case.array.data_type() {
+        DataType::Dictionary(_, values) => values.is_nested(),
+        _ => false,
+    };
+    match (nested && from == "parquet", &case.parquet) {
+        (true, Typed::As(_, array)) => array,
+        _ => &case.array,
+    }
+}
+
+/// One run for each pair of formats, with a column for each type.
+#[test]
+fn every_type_goes_to_every_format() {
+    let cases = cases::all();
+    let files = Files::new();
+    let model = files.write("model.sql", ECHO);
+    let mut problems = Vec::new();
+    for from in TYPED {
+        for to in ["csv", "ndjson", "parquet", "arrow", "arrows"] {
+            // Parquet holds some types neither as an input nor as an output.
+            let held = cases.iter().filter(|case| {
+                !matches!(case.parquet, Typed::Refused) || (from != "parquet" && to != "parquet")
+            });
+            let held: Vec<&Case> = held.collect();
+            let columns: Vec<(&str, ArrayRef)> = held
+                .iter()
+                .map(|case| (case.name, ArrayRef::clone(written(case, from))))
+                .collect();
+            let input = files.path(&format!("input.{from}"));
+            files::write(&input, &[files::with_values(&columns)]);
+            let output = files.path(&format!("{from}.to.{to}"));
+            let run = triton(&["predict", &model, &input, "-o", &output, "--quiet"]);
+            if run.code != Some(0) {
+                problems.push(format!("{from} to {to}: {}", run.stderr));
+                continue;
+            }
+            match to {
+                "csv" => compare_cells(&output, &held, &mut problems, from),
+                "ndjson" => compare_members(&output, &held, &mut problems, from),
+                _ => compare_arrays(&output, &held, &mut problems, (from, to)),
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+fn compare_cells(output: &str, cases: &[&Case], problems: &mut Vec<String>, from: &str) {
+    let mut reader = csv::Reader::from_path(output).unwrap();
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    for (position, case) in cases.iter().enumerate() {
+        let found: Vec<&str> = rows.iter().map(|row| &row[position + 1]).collect();
+        let expected: Vec<&str> = case.texts.iter().map(|(cell, _)| cell.as_str()).collect();
+        if found != expected {
+            problems.push(format!(
+                "{} from {from} to csv: expected {expected:?}, found {found:?}",
+                case.name
+            ));
+        }
+    }
+}
+
+fn compare_members(output: &str, cases: &[&Case], problems: &mut Vec<String>, from: &str) {
+    let text = std::fs::read_to_string(output).unwrap();
+    let rows: Vec<BTreeMap<String, Box<serde_json::value::RawValue>>> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for case in cases {
+        let found: Vec<&str> = rows.iter().map(|row| row[case.name].get()).collect();
+        let expected: Vec<&str> = case.texts.iter().map(|(_, json)| json.as_str()).collect();
+        if found != expected {
+            problems.push(format!(
+                "{} from {from} to ndjson: expected {expected:?}, found {found:?}",
+                case.name
+            ));
+        }
+    }
+}
+
+fn compare_arrays(
+    output: &str,
+    cases: &[&Case],
+    problems: &mut Vec<String>,
+    (from, to): (&str, &str),
+) {
+    let batch = files::read(output);
+    for case in cases {
+        // What was Parquet once has the types of Parquet.
+        let typed = match [from, to].contains(&"parquet") {
+            true => &case.parquet,
+            false => &case.arrow,
+        };
+        let found = batch.column_by_name(case.name).unwrap();
+        let Some(expected) = kept(typed, case) else {
+            continue;
+        };
+        if found != expected {
+            problems.push(format!(
+                "{} from {from} to {to}: expected {expected:?}, found {found:?}",
+                case.name
+            ));
+        }
+    }
+}
+
+/// Each in a row of its own, beside values that have one.
+#[test]
+fn what_has_no_text_is_rejected_and_kept_where_it_is_typed() {
+    const BAD: usize = 5;
+    let late = i64::MAX;
+    // The value of the one bad row, among zeros.
+    let only =
+        |bad: usize, value: i64| (0..=BAD).map(move |row| if row == bad { value } else { 0 });
+    let days = only(2, i32::MAX.into()).map(|days| days as i32);
+    let seconds = only(3, 86_400).map(|seconds| seconds as i32);
+    let items: ArrayRef = Arc::new(TimestampSecondArray::from_iter_values(only(BAD, late)));
+    let item = Arc::new(Field::new("item", items.data_type().clone(), true));
+    let lists = ListArray::new(item, OffsetBuffer::from_lengths([1; BAD + 1]), items, None);
+    let zoned = TimestampSecondArray::from_iter_values(only(1, late)).with_timezone("UTC");
+    let columns: [(&str, ArrayRef); 6] = [
+        (
+            "a",
+            Arc::new(TimestampSecondArray::from_iter_values(only(0, late))),
+        ),
+        ("b", Arc::new(zoned)),
+        ("c", Arc::new(Date32Array::from_iter_values(days))),
+        ("d", Arc::new(Time32SecondArray::from_iter_values(seconds))),
+        (
+            "e",
+            Arc::new(Time64MicrosecondArray::from_iter_values(only(4, -1))),
+        ),
+        ("f", Arc::new(lists)),
+    ];
+    let files = Files::new();
+    let model = files.write("model.sql", ECHO);
+    let mut said = String::new();
+    for from in TYPED {
+        let input = files.path(&format!("input.{from}"));
+        files::write(&input, &[files::with_values(&columns)]);
+        for to in ["csv", "ndjson"] {
+            // Nor is it written with a default answer.
+            let default = ["--quiet", "--on-error", "default", "--output-format", to];
+            let run = triton(&[&["predict", &model, &input], &default[..]].concat());
+            assert_eq!(run.code, Some(1), "{from} to {to}: {}", run.stderr);
+            assert_eq!(run.stdout.lines().count(), usize::from(to == "csv"));
+            said = run.stderr;
+        }
+        for to in TYPED {
+            let output = files.path(&format!("output.{to}"));
+            let run = triton(&["predict", &model, &input, "-o", &output, "--quiet"]);
+            assert_eq!(run.code, Some(0), "{from} to {to}: {}", run.stderr);
+            let batch = files::read(&output);
+            for (name, array) in &columns {
+                assert_eq!(batch.column_by_name(name).unwrap(), array, "{from} to {to}");
+            }
+        }
+    }
+    insta::assert_snapshot!(said, @r#"
+    row 1: column 'a': no calendar or clock has 9223372036854775807 of Timestamp(s), so it has no text: write Parquet or Arrow, which keep the number
+    row 2: column 'b': no calendar or clock has 9223372036854775807 of Timestamp(s, "UTC"), so it has no text: write Parquet or Arrow, which keep the number
+    row 3: column 'c': no calendar or clock has 2147483647 of Date32, so it has no text: write Parquet or Arrow, which keep the number
+    row 4: column 'd': no calendar or clock has 86400 of Time32(s), so it has no text: write Parquet or Arrow, which keep the number
+    row 5: column 'e': no calendar or clock has -1 of Time64(µs), so it has no text: write Parquet or Arrow, which keep the number
+    row 6: column 'f': no calendar or clock has 9223372036854775807 of Timestamp(s), so it has no text: write Parquet or Arrow, which keep the number
+    "#);
+}

@@ -1,0 +1,328 @@
+//! Waiting for a server that is away, for input that can wait.
+//!
+//! A file loses nothing by waiting, while a stream of errors cannot be taken back. So a call that
+//! meets a server which is away (no connection, a gateway's 502 to 504, an open circuit breaker, a
+//! model that is being reloaded) is kept, further calls are not even sent, and one of those that
+//! wait asks the server at intervals whether it is back. The server counts as away for as long as
+//! no call has been answered; a call that fails while others are answered has only itself to
+//! blame, and is given up after its retries.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{info, warn};
+use triton_client::{Client, ErrorKind as ClientErrorKind, ModelId, Readiness};
+
+use crate::{Error, ErrorKind};
+
+/// The waits between two questions whether the server is back: they double up to the second one.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// How long one such question may take.
+const LONGEST_QUESTION: Duration = Duration::from_secs(5);
+
+/// The least time between two warnings that the server is away.
+const WARNING_PAUSE: Duration = Duration::from_secs(10);
+
+/// The patience of the functions of one run with their server, and what they know of it.
+///
+/// Clones are one and the same: hand a clone to each function of the run, with
+/// [`InferenceFunction::waiting_for_server`](crate::InferenceFunction::waiting_for_server).
+///
+/// ```
+/// use std::time::Duration;
+/// use triton_model_fn::ServerWait;
+///
+/// let wait = ServerWait::new(Duration::from_secs(600));
+/// assert!(wait.away().is_none() && !wait.gave_up());
+/// ```
+#[derive(Debug, Clone)]
+pub struct ServerWait(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    give_up_after: Duration,
+    state: Mutex<State>,
+    /// Whoever holds it asks the server; the others wait for the answer.
+    asking: tokio::sync::Mutex<()>,
+    /// How many calls the server has answered, with whatever.
+    answered: AtomicU64,
+    /// How many calls are being made, waits and pauses included.
+    calls: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Since when no call was answered, and why.
+    away: Option<Away>,
+    /// Whether calls are held back until the server says that it is ready.
+    held: bool,
+    /// How often the server was found to be away since it last answered.
+    times: u32,
+    last_found_away: Option<Instant>,
+    /// When the log last spoke of it: answers that were on their way end it for a moment.
+    warned: Option<Instant>,
+    gave_up: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Away {
+    since: Instant,
+    reason: String,
+}
+
+/// What a failed call says about the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    /// It answered: whatever is wrong is wrong with this call.
+    Answered,
+    /// It is away, or too busy.
+    Away,
+    /// The server itself has to be asked.
+    Unclear,
+}
+
+/// What is to be done about a failed call.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// The failure is the call's own, and nothing of it passes.
+    Final,
+    /// The failure is the call's own, and may pass.
+    Own,
+    /// The server is away: the call can be made again when it is back.
+    Away,
+}
+
+/// A call that is being made.
+#[derive(Debug)]
+pub(crate) struct Calling<'a>(&'a Shared);
+
+impl Drop for Calling<'_> {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl ServerWait {
+    /// Waits for the server until it has answered no call for so long.
+    #[must_use]
+    pub fn new(give_up_after: Duration) -> Self {
+        Self(Arc::new(Shared {
+            give_up_after,
+            state: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+            answered: AtomicU64::new(0),
+            calls: AtomicUsize::new(0),
+        }))
+    }
+
+    /// For how long the server has been away, and why it counts as such, in one line.
+    #[must_use]
+    pub fn away(&self) -> Option<(Duration, String)> {
+        let away = self.lock().away.clone()?;
+        Some((away.since.elapsed(), away.reason))
+    }
+
+    /// Whether the server was away for too long, so that rows fail with
+    /// [`ErrorKind::ServerAway`].
+    #[must_use]
+    pub fn gave_up(&self) -> bool {
+        self.lock().gave_up
+    }
+
+    /// How many calls the server has answered, rows that were replayed included.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.0.answered.load(Ordering::Relaxed)
+    }
+
+    /// How many calls are being made, those that wait for the server or for a retry included.
+    ///
+    /// 0 while rows are there means that they wait for something else: a place for a sequence.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.0.calls.load(Ordering::Relaxed)
+    }
+
+    /// Counts a call for as long as what comes back lives.
+    pub(crate) fn calling(&self) -> Calling<'_> {
+        self.0.calls.fetch_add(1, Ordering::Relaxed);
+        Calling(&self.0)
+    }
+
+    /// Whether the server was found to be away after a moment.
+    pub(crate) fn was_away_since(&self, moment: Instant) -> bool {
+        let last = self.lock().last_found_away;
+        last.is_some_and(|last| last >= moment)
+    }
+
+    /// A call was answered.
+    pub(crate) fn answers(&self, model: &ModelId) {
+        self.0.answered.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.lock();
+        if let Some(away) = state.away.take() {
+            let away_for = away.since.elapsed();
+            (state.held, state.times) = (false, 0);
+            drop(state);
+            info!(%model, ?away_for, "the server answers again");
+        }
+    }
+
+    /// Judges a failed call; `answered_before` is how many calls were answered when it was sent.
+    pub(crate) async fn judge(
+        &self,
+        client: &Client,
+        model: &ModelId,
+        error: &Error,
+        answered_before: u64,
+    ) -> Judgement {
+        let away = match sign(error) {
+            Sign::Answered => {
+                self.answers(model);
+                return Judgement::Final;
+            }
+            Sign::Away => self.answered() == answered_before,
+            Sign::Unclear => self.answered() == answered_before && !is_ready(client, model).await,
+        };
+        if !away {
+            return Judgement::Own;
+        }
+        self.found_away(model, error);
+        Judgement::Away
+    }
+
+    fn found_away(&self, model: &ModelId, error: &Error) {
+        let reason = match error.client_error() {
+            Some(cause) => cause.to_string(),
+            None => error.to_string(),
+        };
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.last_found_away = Some(now);
+        if !state.held {
+            state.held = true;
+            state.times = state.times.saturating_add(1);
+        }
+        if state.away.is_none() {
+            state.away = Some(Away {
+                since: now,
+                reason: reason.clone(),
+            });
+            let is_new = state
+                .warned
+                .is_none_or(|warned| now.duration_since(warned) >= WARNING_PAUSE);
+            if is_new {
+                state.warned = Some(now);
+                drop(state);
+                warn!(%model, reason, "the server is away: waiting for it");
+            }
+        }
+    }
+
+    /// Waits until the server is not away, or was for too long.
+    ///
+    /// Dropping the future gives the wait up, and nothing else.
+    pub(crate) async fn until_back(&self, client: &Client, model: &ModelId) -> Result<(), Error> {
+        if !self.lock().held {
+            return Ok(());
+        }
+        let _asking = self.0.asking.lock().await;
+        let (shortest, longest) = PAUSES;
+        let mut pause = {
+            let doublings = self.lock().times.saturating_sub(1).min(16);
+            shortest.saturating_mul(1 << doublings).min(longest)
+        };
+        loop {
+            let ends = {
+                let mut state = self.lock();
+                if !state.held {
+                    return Ok(());
+                }
+                let Some(away) = state.away.clone() else {
+                    return Ok(());
+                };
+                // An end that no clock reaches is none.
+                let ends = away.since.checked_add(self.0.give_up_after);
+                if state.gave_up || ends.is_some_and(|ends| Instant::now() >= ends) {
+                    state.gave_up = true;
+                    let message = format!(
+                        "the server was away for {:.0?}, which is as long as it was to be waited \
+                         for: {}",
+                        away.since.elapsed(),
+                        away.reason
+                    );
+                    return Err(Error::new(ErrorKind::ServerAway, message));
+                }
+                ends
+            };
+            let next = Instant::now() + pause;
+            sleep_until(ends.map_or(next, |ends| ends.min(next))).await;
+            if is_ready(client, model).await {
+                self.lock().held = false;
+                return Ok(());
+            }
+            pause = pause.saturating_mul(2).min(longest);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn sign(error: &Error) -> Sign {
+    match (error.kind(), error.client_error()) {
+        (ErrorKind::CircuitOpen, _) => Sign::Away,
+        (_, Some(cause)) => match cause.kind() {
+            ClientErrorKind::Connect if cause.is_transient() => Sign::Away,
+            ClientErrorKind::Unavailable => Sign::Away,
+            // A slow row, a cut connection, a model that is being reloaded.
+            ClientErrorKind::Timeout | ClientErrorKind::Interrupted | ClientErrorKind::NotFound => {
+                Sign::Unclear
+            }
+            _ => Sign::Answered,
+        },
+        // An attempt that was cut off by the deadline of its call.
+        (ErrorKind::Call | ErrorKind::SequenceUncertain, None) => Sign::Unclear,
+        (_, None) => Sign::Answered,
+    }
+}
+
+/// Whether the server and its model say that they are ready, or say nothing of it.
+async fn is_ready(client: &Client, model: &ModelId) -> bool {
+    let question = client.model_ready(model);
+    let Ok(answer) = timeout(LONGEST_QUESTION, question).await else {
+        return false;
+    };
+    match answer {
+        Ok(Readiness::Ready) => true,
+        // A server that does not know the question may know the model all the same.
+        Ok(Readiness::NotReady) => timeout(LONGEST_QUESTION, client.model_metadata(model))
+            .await
+            .is_ok_and(|metadata| metadata.is_ok()),
+        // What else it answers is for the next call to find out.
+        Err(error) => !matches!(
+            error.kind(),
+            ClientErrorKind::Connect
+                | ClientErrorKind::Timeout
+                | ClientErrorKind::Interrupted
+                | ClientErrorKind::Unavailable
+        ),
+    }
+}
+
+impl fmt::Display for ServerWait {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.away() {
+            Some((time, reason)) => write!(
+                formatter,
+                "waiting for the server for {} s ({reason})",
+                time.as_secs()
+            ),
+            None => formatter.write_str("the server is there"),
+        }
+    }
+}
