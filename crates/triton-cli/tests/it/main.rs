@@ -30,6 +30,7 @@ mod shell;
 mod small_server;
 mod table_file;
 mod terminal;
+mod text_files;
 mod text_values;
 mod typed_values;
 

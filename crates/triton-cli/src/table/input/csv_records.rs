@@ -8,6 +8,8 @@
 
 use std::io::{self, Read};
 
+use super::csv_scan::{Limits, Scan, Step};
+
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -58,15 +60,6 @@ struct Scanned {
     /// How many line ends are within that.
     lines: u64,
     fault: Option<RecordFault>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    CellBegins,
-    Plain,
-    Quoted,
-    /// Behind a quote within quotes: the first of two, or the closing one.
-    AfterQuote,
 }
 
 impl<R: Read> Records<R> {
@@ -163,13 +156,22 @@ impl<R: Read> Records<R> {
         Ok(read? > 0)
     }
 
+    fn limits(&self) -> Limits {
+        Limits {
+            delimiter: self.delimiter,
+            longest: self.longest,
+            cells: self.cells,
+            own_lines_until: self.own_lines_until,
+        }
+    }
+
     /// Goes through a record that begins at `start`, to its end or to a fault.
     fn scan(&mut self) -> io::Result<Scanned> {
-        let mut scan = Scan::new(self.start);
+        let mut scan = Scan::new(self.start, self.line, self.limits());
         let mut at = self.start;
         loop {
             while let Some(byte) = self.buffer.get(at) {
-                let step = scan.step(*byte, at, self);
+                let step = scan.step(*byte, at);
                 at += 1;
                 match step {
                     Step::On => {}
@@ -186,11 +188,7 @@ impl<R: Read> Records<R> {
             if self.fill()? {
                 continue;
             }
-            if scan.state == State::Quoted {
-                let reason = format!(
-                    "the quote opened on line {} is never closed",
-                    scan.quote_line(self.line)
-                );
+            if let Some(reason) = scan.never_closed() {
                 return self.fail(&scan, reason);
             }
             // A record has the end of its line, even where the file lacks it.
@@ -224,113 +222,6 @@ impl<R: Read> Records<R> {
                 reason,
             }),
         })
-    }
-}
-
-/// A record that is being gone through.
-struct Scan {
-    state: State,
-    cell: usize,
-    cell_begins: usize,
-    /// Where a fault of this cell opens, and how many line ends of the record are before it.
-    opened: usize,
-    opened_lines: u64,
-    /// The same of the first cell that goes over the end of a line.
-    first_over_lines: Option<(usize, u64)>,
-    /// Where the line begins that was reached.
-    line_begins: usize,
-    lines: u64,
-}
-
-enum Step {
-    On,
-    End,
-    Fault(String),
-}
-
-impl Scan {
-    fn new(start: usize) -> Self {
-        Self {
-            state: State::CellBegins,
-            cell: 0,
-            cell_begins: start,
-            opened: start,
-            opened_lines: 0,
-            first_over_lines: None,
-            line_begins: start,
-            lines: 0,
-        }
-    }
-
-    fn quote_line(&self, line: u64) -> u64 {
-        line + self.opened_lines
-    }
-
-    fn step<R>(&mut self, byte: u8, at: usize, records: &Records<R>) -> Step {
-        if at - self.cell_begins >= records.longest && byte != b'\n' && byte != b'\r' {
-            return self.too_long(at, records);
-        }
-        match (self.state, byte) {
-            (State::CellBegins, b'"') => {
-                self.state = State::Quoted;
-                self.opened = at;
-                self.opened_lines = self.lines;
-            }
-            (State::Quoted, b'"') => self.state = State::AfterQuote,
-            (State::AfterQuote, b'"') => self.state = State::Quoted,
-            (State::Quoted, b'\n' | b'\r') => return self.line_within_quotes(byte, at, records),
-            (State::Quoted, _) => {}
-            (_, b'\n' | b'\r') => return Step::End,
-            (_, byte) if byte == records.delimiter => {
-                self.state = State::CellBegins;
-                self.cell += 1;
-                if self.cell <= records.cells {
-                    self.cell_begins = at + 1;
-                }
-            }
-            (State::AfterQuote, _) => {
-                return Step::Fault(format!(
-                    "text follows the closing quote of the cell whose quote opened on line {}: a \
-                     quote within quotes is doubled",
-                    self.quote_line(records.line)
-                ));
-            }
-            (State::CellBegins | State::Plain, _) => self.state = State::Plain,
-        }
-        Step::On
-    }
-
-    fn line_within_quotes<R>(&mut self, byte: u8, at: usize, records: &Records<R>) -> Step {
-        if self.opened < records.own_lines_until {
-            return Step::Fault(format!(
-                "the quote opened on line {} is not closed on its line, and one shortly before it \
-                 is never closed",
-                self.quote_line(records.line)
-            ));
-        }
-        self.first_over_lines
-            .get_or_insert((self.opened, self.opened_lines));
-        // The two bytes of one line end count once.
-        let ends_pair = byte == b'\n' && at > 0 && records.buffer[at - 1] == b'\r';
-        self.lines += u64::from(!ends_pair);
-        self.line_begins = at + 1;
-        Step::On
-    }
-
-    fn too_long<R>(&mut self, at: usize, records: &Records<R>) -> Step {
-        let longest = records.longest;
-        if matches!(self.state, State::Quoted | State::AfterQuote) {
-            return Step::Fault(format!(
-                "the quote opened on line {} is not closed within {longest} bytes, the most that \
-                 --max-field-bytes lets a cell have",
-                self.quote_line(records.line)
-            ));
-        }
-        self.opened = at;
-        self.opened_lines = self.lines;
-        Step::Fault(format!(
-            "the cell has more than {longest} bytes, the most that --max-field-bytes lets it have"
-        ))
     }
 }
 
@@ -426,6 +317,22 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_may_be_as_long_as_the_limit() {
+        for (text, faults) in [
+            ("aaaaaa,bbbbbb\n", false),
+            ("aaaaaaa,b\n", true),
+            ("a,bbbbbbb\n", true),
+            ("\"a\na\",\"bbbb\"\n", false),
+            ("\"a\naaa\",b\n", true),
+            ("a,b,cccccc\n", false),
+            ("a,b,,,,,,,,,\n", true),
+        ] {
+            let found = records(text.as_bytes(), 6, usize::MAX);
+            assert_eq!(found[0].2.is_some(), faults, "{text:?}");
+        }
+    }
+
+    #[test]
     fn a_line_is_not_looked_at_again_and_again() {
         // From each of these lines on, all further ones look like one cell after the other, so
         // that each would be read to the limit.
@@ -460,6 +367,24 @@ mod tests {
                 let expected = by_the_crate(text.as_bytes());
                 prop_assert_eq!(found.len(), expected.len());
             }
+        }
+
+        #[test]
+        fn every_byte_is_in_one_record_whatever_is_at_fault(
+            text in "[ab\",\n\r]{0,60}",
+            longest in 1_usize..30,
+            step in 1_usize..8,
+        ) {
+            let found = records(text.as_bytes(), longest, step);
+            prop_assert_eq!(&found, &records(text.as_bytes(), longest, usize::MAX));
+            let without_line_ends = |text: &str| text.replace(['\n', '\r'], "");
+            let together: String = found.iter().map(|(_, text, _)| text.as_str()).collect();
+            prop_assert_eq!(without_line_ends(&together), without_line_ends(&text));
+            // A record begins on the line that the ends before it count to.
+            let lines: Vec<u64> = found.iter().map(|(line, ..)| *line).collect();
+            prop_assert!(lines.is_sorted());
+            let ends = text.replace("\r\n", "\n").matches(['\n', '\r']).count() as u64;
+            prop_assert!(lines.last().is_none_or(|line| *line <= ends + 1));
         }
 
         #[test]

@@ -10,6 +10,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::bytes::Counted;
+use super::json_values::Values;
 use crate::table::json_text;
 
 /// The most bytes of an object.
@@ -113,7 +114,7 @@ fn ending(text: &[u8]) -> Ending {
     }
 }
 
-fn first(bytes: &mut impl BufRead) -> io::Result<Option<u8>> {
+pub(super) fn first(bytes: &mut impl BufRead) -> io::Result<Option<u8>> {
     Ok(bytes.fill_buf()?.first().copied())
 }
 
@@ -151,219 +152,11 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// Objects over any number of lines, one after the other or in arrays.
-///
-/// An error ends the input: where a bracket is missing, nobody knows where the next object begins.
-pub(super) struct Values<R> {
-    reader: R,
-    line: u64,
-    array: Option<Array>,
-}
-
-/// An array whose elements are being read.
-struct Array {
-    line: u64,
-    /// Whether an element is complete, so that a comma or the end has to come.
-    has_element: bool,
-    /// Whether a comma came, so that an element has to.
-    wants_element: bool,
-}
-
-impl<R: BufRead> Values<R> {
-    fn new(reader: R) -> Self {
-        Self {
-            reader,
-            line: 1,
-            array: None,
-        }
-    }
-
-    fn next(&mut self) -> anyhow::Result<Option<Line>> {
-        loop {
-            let Some(byte) = first(&mut self.reader)? else {
-                return match &self.array {
-                    None => Ok(None),
-                    Some(array) => bail!(
-                        "the array that begins on line {} is not closed: the file is not whole",
-                        array.line
-                    ),
-                };
-            };
-            match (byte, &mut self.array) {
-                (b' ' | b'\t' | b'\r' | b'\n', _) => self.take(byte),
-                (b'[', None) => {
-                    self.array = Some(Array {
-                        line: self.line,
-                        has_element: false,
-                        wants_element: false,
-                    });
-                    self.take(byte);
-                }
-                (b',', Some(array)) if array.has_element => {
-                    array.has_element = false;
-                    array.wants_element = true;
-                    self.take(byte);
-                }
-                (b']', Some(array)) if !array.wants_element => {
-                    self.array = None;
-                    self.take(byte);
-                }
-                (b',' | b']' | b'}', _) => self.unexpected(byte)?,
-                (_, Some(array)) if array.has_element => self.unexpected(byte)?,
-                (_, array) => {
-                    if let Some(array) = array {
-                        array.has_element = true;
-                        array.wants_element = false;
-                    }
-                    return self.value().map(Some);
-                }
-            }
-        }
-    }
-
-    fn unexpected(&self, byte: u8) -> anyhow::Result<()> {
-        let found = char::from(byte);
-        match &self.array {
-            Some(array) if array.has_element => bail!(
-                "line {}: expected a comma or the end of the array, found '{found}'",
-                self.line
-            ),
-            _ => bail!(
-                "line {}: expected a JSON object, found '{found}'",
-                self.line
-            ),
-        }
-    }
-
-    /// Goes past a byte between values.
-    fn take(&mut self, byte: u8) {
-        self.line += u64::from(byte == b'\n');
-        self.reader.consume(1);
-    }
-
-    /// Reads a value: to the bracket that closes it, or to whatever ends a value without brackets.
-    fn value(&mut self) -> anyhow::Result<Line> {
-        let mut value = Value::new(self.line);
-        loop {
-            let buffer = self.reader.fill_buf()?;
-            let mut used = 0;
-            let mut is_complete = buffer.is_empty();
-            for byte in buffer {
-                if !value.takes(*byte) {
-                    is_complete = true;
-                    break;
-                }
-                used += 1;
-                self.line += u64::from(*byte == b'\n');
-                if value.is_closed() {
-                    is_complete = true;
-                    break;
-                }
-            }
-            let is_over = buffer.is_empty();
-            self.reader.consume(used);
-            if value.string_is_cut {
-                bail!(
-                    "line {}: a text in quotes is not closed on its line",
-                    // The end of the line was taken already.
-                    self.line - 1
-                );
-            }
-            if is_over && (value.depth > 0 || value.in_string) {
-                bail!(
-                    "the object that begins on line {} is not closed: the file is not whole, or a \
-                     bracket is missing",
-                    value.line
-                );
-            }
-            if value.bytes.len() > LONGEST {
-                bail!(
-                    "the object that begins on line {} has more than {LONGEST} bytes, or lacks a \
-                     bracket",
-                    value.line
-                );
-            }
-            if is_complete {
-                return Ok(Line {
-                    number: value.line,
-                    bytes: value.bytes,
-                    is_too_long: false,
-                });
-            }
-        }
-    }
-}
-
-/// A value that is being read, on one line: line ends between its parts, and the white space around
-/// them, are left out.
-struct Value {
-    line: u64,
-    bytes: Vec<u8>,
-    depth: usize,
-    in_string: bool,
-    is_escaped: bool,
-    string_is_cut: bool,
-    /// Where white space at the end of `bytes` begins, and whether a line ends in it.
-    space: Option<(usize, bool)>,
-}
-
-impl Value {
-    fn new(line: u64) -> Self {
-        Self {
-            line,
-            bytes: Vec::new(),
-            depth: 0,
-            in_string: false,
-            is_escaped: false,
-            string_is_cut: false,
-            space: None,
-        }
-    }
-
-    /// Whether brackets or quotes closed what is there.
-    fn is_closed(&self) -> bool {
-        self.depth == 0 && !self.in_string && matches!(self.bytes.last(), Some(b'}' | b']' | b'"'))
-    }
-
-    /// Takes a byte, unless it ends a value that has no brackets.
-    fn takes(&mut self, byte: u8) -> bool {
-        if self.in_string {
-            self.string_is_cut |= byte == b'\n';
-            self.in_string = self.is_escaped || byte != b'"';
-            self.is_escaped = !self.is_escaped && byte == b'\\';
-            self.bytes.push(byte);
-            return true;
-        }
-        if byte.is_ascii_whitespace() {
-            if self.depth == 0 {
-                return false;
-            }
-            let (start, ends_line) = self.space.unwrap_or((self.bytes.len(), false));
-            let ends_line = ends_line || matches!(byte, b'\n' | b'\r');
-            self.space = Some((start, ends_line));
-            self.bytes.push(byte);
-            return true;
-        }
-        if self.depth == 0 && matches!(byte, b',' | b']' | b'}') {
-            return false;
-        }
-        if let Some((start, true)) = self.space.take() {
-            self.bytes.truncate(start);
-        }
-        match byte {
-            b'{' | b'[' => self.depth += 1,
-            b'}' | b']' => self.depth -= 1,
-            b'"' => self.in_string = true,
-            _ => {}
-        }
-        self.bytes.push(byte);
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::BufReader;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -467,5 +260,43 @@ mod tests {
         1: 1
         line 1: expected a JSON object, found ']'
         ");
+    }
+
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<i64>().prop_map(Into::into),
+            any::<String>().prop_map(Into::into),
+            "[{}\\[\\],\"\\\\ :]{0,6}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Into::into),
+                prop::collection::btree_map(".{0,3}", inner, 0..3)
+                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn elements_of_any_array_are_found(
+            values in prop::collection::vec(json(), 0..4),
+            is_pretty: bool,
+            capacity in 1_usize..20,
+        ) {
+            let text = match is_pretty {
+                true => serde_json::to_string_pretty(&values).unwrap(),
+                false => serde_json::to_string(&values).unwrap(),
+            };
+            let bytes = BufReader::with_capacity(capacity, text.as_bytes());
+            let mut objects = Objects::new(bytes).unwrap();
+            let mut found = Vec::new();
+            while let Some(line) = objects.next().unwrap() {
+                prop_assert!(!line.bytes.contains(&b'\n'));
+                found.push(serde_json::from_slice::<serde_json::Value>(&line.bytes).unwrap());
+            }
+            prop_assert_eq!(found, values);
+        }
     }
 }

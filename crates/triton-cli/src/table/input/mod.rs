@@ -8,12 +8,14 @@ mod bytes;
 mod compressed;
 mod csv;
 mod csv_records;
+mod csv_scan;
 #[cfg(feature = "arrow")]
 mod damaged;
 mod extent;
 #[cfg(feature = "parquet")]
 mod int96;
 mod json_lines;
+mod json_values;
 mod ndjson;
 #[cfg(feature = "parquet")]
 mod parquet;
