@@ -130,7 +130,7 @@ impl OpenSubtask {
                 Judgement::Final => false,
                 Judgement::Own => {
                     own_failures += 1;
-                    own_failures <= self.retry.max_retries
+                    own_failures <= wait.own_retries(self.retry.max_retries)
                 }
                 Judgement::Away => true,
             };

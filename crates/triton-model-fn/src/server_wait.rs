@@ -24,6 +24,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// How long one such question may take.
 const LONGEST_QUESTION: Duration = Duration::from_secs(5);
 
+/// How often a call is made again while no call of the run was ever answered.
+const RETRIES_BEFORE_ANSWERS: u32 = 4;
+
 /// The least time between two warnings that the server is away.
 const WARNING_PAUSE: Duration = Duration::from_secs(10);
 
@@ -139,6 +142,15 @@ impl ServerWait {
         self.0.answered.load(Ordering::Relaxed)
     }
 
+    /// How often a call is made again that fails by its own fault, of `retries` at most: what has
+    /// never answered anything is soon given up.
+    pub(crate) fn own_retries(&self, retries: u32) -> u32 {
+        match self.answered() {
+            0 => retries.min(RETRIES_BEFORE_ANSWERS),
+            _ => retries,
+        }
+    }
+
     /// How many calls are being made, those that wait for the server or for a retry included.
     ///
     /// 0 while rows are there means that they wait for something else: a place for a sequence.
@@ -184,7 +196,12 @@ impl ServerWait {
                 self.answers(model);
                 return Judgement::Final;
             }
-            Sign::Away => self.answered() == answered_before,
+            // Where nothing was ever answered, and yet the server says that it is ready, it is no
+            // outage that will pass: a gateway that leads nowhere, say.
+            Sign::Away => {
+                let answered = self.answered();
+                answered == answered_before && (answered > 0 || !is_ready(client, model).await)
+            }
             Sign::Unclear => self.answered() == answered_before && !is_ready(client, model).await,
         };
         if !away {
