@@ -161,8 +161,6 @@ impl<'a> Conductor<'a> {
         events: &mut Receiver<Event>,
         signals: &mut Signals,
     ) -> Result<Ending, Failure> {
-        // No row takes a sequence ID that is not reserved.
-        self.cut(false)?;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
@@ -248,6 +246,10 @@ impl<'a> Conductor<'a> {
             Event::Failed(error) => return Err(Failure::usage(error)),
             Event::Row(row) => {
                 self.pace.begin();
+                if self.reserved_until == 0 {
+                    // No row takes a sequence ID that is not reserved.
+                    self.cut(false)?;
+                }
                 // Rows in between may not be wanted.
                 self.position.rows = row.place.row;
                 self.counts.read += 1;

@@ -3,6 +3,8 @@
 #[cfg(feature = "arrow")]
 mod arrow_cells;
 #[cfg(feature = "arrow")]
+mod arrow_decimals;
+#[cfg(feature = "arrow")]
 mod arrow_plain;
 #[cfg(feature = "arrow")]
 mod arrow_text;
