@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod config;
+mod disk;
 mod exit_codes;
 mod failure;
 mod model_sql;

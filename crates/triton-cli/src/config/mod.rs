@@ -146,6 +146,14 @@ impl LayeredOptions {
         self.0.contains_key(key)
     }
 
+    /// The files that hold values of secret options.
+    pub(crate) fn files_of_secrets(&self) -> impl Iterator<Item = &Path> {
+        self.0.values().filter_map(|layered| match &layered.origin {
+            Origin::Referenced { file, .. } => Some(file.as_path()),
+            _ => None,
+        })
+    }
+
     /// Lets a command that calls no model do without the model's name.
     pub(crate) fn without_model(&mut self) {
         if !self.is_set(MODEL_NAME.key()) {

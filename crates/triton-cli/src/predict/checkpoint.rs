@@ -5,20 +5,25 @@
 //! known length, and only then the new state takes the place of the old one, at once.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use fs_err::File;
+use fs_err::{File, OpenOptions};
 use serde::{Deserialize, Serialize};
 
 use super::arguments::Interval;
 use super::summary::Counts;
-use crate::table::Cut;
+use crate::disk;
+use crate::table::{Cut, Parts};
 
 const STATE_FILE: &str = "checkpoint.json";
+const NEW_STATE_FILE: &str = "checkpoint.json.new";
 const LOCK_FILE: &str = "lock";
+
+/// How many hexadecimal digits the mark of a folder has.
+const MARK_LENGTH: usize = 16;
 
 /// What must be the same for a run to go on: a name for each thing, and its value.
 pub(super) type RunIdentity = BTreeMap<String, String>;
@@ -60,6 +65,7 @@ pub(super) struct Position {
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     folder: PathBuf,
+    parts: Parts,
     /// Held for as long as the process lives.
     _lock: File,
     run: RunIdentity,
@@ -74,14 +80,12 @@ impl Checkpoints {
         run: RunIdentity,
         every: Interval,
     ) -> anyhow::Result<(Self, Option<State>)> {
-        fs_err::create_dir_all(folder)?;
-        let lock = File::create(folder.join(LOCK_FILE))?;
-        if lock.file().try_lock().is_err() {
-            bail!(
-                "{}: another run of the command is using this folder of checkpoints",
-                folder.display()
-            );
+        disk::create_folder(folder)
+            .with_context(|| format!("--checkpoint {}: it cannot be a folder", folder.display()))?;
+        if read(&folder.join(STATE_FILE))?.is_none() {
+            refuse_foreign(folder)?;
         }
+        let (lock, mark) = take_hold(folder)?;
         let state = read(&folder.join(STATE_FILE))?;
         if let Some(state) = &state {
             check_same(folder, &state.run, &run)?;
@@ -89,6 +93,7 @@ impl Checkpoints {
         let rows = state.as_ref().map_or(0, |state| state.counts.read);
         let checkpoints = Self {
             folder: folder.to_owned(),
+            parts: Parts::new(folder, &mark),
             _lock: lock,
             run,
             every,
@@ -99,8 +104,8 @@ impl Checkpoints {
     }
 
     /// Where outputs that cannot be gone on with keep their parts.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
+    pub(super) fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// Whether it is time for a checkpoint, after so many rows in all.
@@ -135,31 +140,110 @@ impl Checkpoints {
             finished,
         };
         let text = serde_json::to_vec_pretty(&state)?;
-        let new = self.folder.join(format!("{STATE_FILE}.new"));
-        let mut file = File::create(&new)?;
+        let new = self.folder.join(NEW_STATE_FILE);
+        // What has this name is not written to: it could be a link.
+        match fs_err::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let mut file = File::create_new(&new)?;
         file.write_all(&text)?;
-        file.sync_all()?;
-        fs_err::rename(&new, self.folder.join(STATE_FILE))?;
+        disk::sync_file(&file)?;
+        let state_file = self.folder.join(STATE_FILE);
+        disk::rename(&new, &state_file)?;
         // The new name itself is only safe with the folder.
-        File::open(&self.folder)?.sync_all()?;
+        disk::sync_folder_of(&state_file)?;
         self.last = (Instant::now(), counts.read);
         self.sweep(Some(&state.output))
     }
 
     /// Removes the parts of outputs that no checkpoint speaks of.
     fn sweep(&self, kept: Option<&Cut>) -> anyhow::Result<()> {
-        for entry in fs_err::read_dir(&self.folder)? {
-            let path = entry?.path();
-            let name = path.file_name().map(PathBuf::from).unwrap_or_default();
-            let is_part = path
-                .extension()
-                .is_some_and(|extension| extension == "part");
-            if is_part && !kept.is_some_and(|cut| cut.parts.contains(&name)) {
-                fs_err::remove_file(&path)?;
+        for name in names(&self.folder)? {
+            let is_kept = kept.is_some_and(|cut| cut.parts.contains(&PathBuf::from(&name)));
+            if self.parts.contain(&name) && !is_kept {
+                fs_err::remove_file(self.folder.join(name))?;
             }
         }
         Ok(())
     }
+}
+
+/// The names of what is in a folder, as far as they are text.
+fn names(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let entries = fs_err::read_dir(folder)?;
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names: Vec<String> = names.collect::<io::Result<_>>()?;
+    names.sort();
+    Ok(names)
+}
+
+/// Refuses a folder without a checkpoint that holds what no run has put there.
+fn refuse_foreign(folder: &Path) -> anyhow::Result<()> {
+    let mark = mark_in(&folder.join(LOCK_FILE));
+    let parts = mark.as_deref().map(|mark| Parts::new(folder, mark));
+    let foreign = names(folder)?.into_iter().filter(|name| {
+        let is_part = parts.as_ref().is_some_and(|parts| parts.contain(name));
+        let is_lock = name == LOCK_FILE && mark.is_some();
+        !(is_part || is_lock || name == NEW_STATE_FILE)
+    });
+    let foreign: Vec<String> = foreign.collect();
+    let listed = match foreign.as_slice() {
+        [] => return Ok(()),
+        [one] => one.clone(),
+        [one, two] => format!("{one} and {two}"),
+        [one, two, others @ ..] => format!("{one}, {two} and {} more", others.len()),
+    };
+    bail!(
+        "--checkpoint {}: expected a new or empty folder, or one with a checkpoint, found one that \
+         holds {listed}; name a folder that is for this run alone",
+        folder.display()
+    )
+}
+
+/// The mark in the file that a run locks; none in one that no run has made.
+fn mark_in(lock: &Path) -> Option<String> {
+    let is_file = lock.symlink_metadata().is_ok_and(|found| found.is_file());
+    let text = is_file
+        .then(|| fs_err::read_to_string(lock).ok())
+        .flatten()?;
+    let is_mark = text.len() == MARK_LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    // Before there were marks, or when the process ended before it had written one.
+    (is_mark || text.is_empty()).then_some(text)
+}
+
+/// Locks the folder for as long as the process lives, and finds the mark by which the run's
+/// files are told from others.
+fn take_hold(folder: &Path) -> anyhow::Result<(File, String)> {
+    let path = folder.join(LOCK_FILE);
+    if mark_in(&path).is_none() && path.symlink_metadata().is_ok() {
+        bail!(
+            "{}: this is not the file by which runs of the command lock their folder of \
+             checkpoints; take another folder",
+            path.display()
+        );
+    }
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(false);
+    let mut lock = options.open(&path)?;
+    // The lock ends with the process that has it.
+    if !disk::lock(&lock) {
+        bail!(
+            "{}: another run of the command is using this folder of checkpoints",
+            folder.display()
+        );
+    }
+    let mark = mark_in(&path).filter(|mark| !mark.is_empty());
+    let mark = match mark {
+        Some(mark) => mark,
+        None => {
+            let mark = format!("{:0MARK_LENGTH$x}", fastrand::u64(..));
+            lock.write_all(mark.as_bytes())?;
+            disk::sync_file(&lock)?;
+            mark
+        }
+    };
+    Ok((lock, mark))
 }
 
 fn read(path: &Path) -> anyhow::Result<Option<State>> {

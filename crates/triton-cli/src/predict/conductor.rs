@@ -165,8 +165,6 @@ impl<'a> Conductor<'a> {
         events: &mut Receiver<Event>,
         signals: &mut Signals,
     ) -> Result<Ending, Failure> {
-        // No row takes a sequence ID that is not reserved.
-        self.cut(false)?;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
@@ -255,6 +253,10 @@ impl<'a> Conductor<'a> {
             Event::Failed(error) => return Err(Failure::usage(error)),
             Event::Row(row) => {
                 self.pace.begin();
+                if self.reserved_until == 0 {
+                    // No row takes a sequence ID that is not reserved.
+                    self.cut(false)?;
+                }
                 // Rows in between may not be wanted.
                 self.position.rows = row.place.row;
                 self.counts.read += 1;
@@ -503,21 +505,29 @@ impl<'a> Conductor<'a> {
     /// Completes what was written, once nothing is in flight.
     fn end(&mut self, ending: Ending) -> Result<Ending, Failure> {
         match &ending {
-            // The last checkpoint stands, so that the failed row comes up again.
-            Ending::Failed { .. } if self.checkpoints.is_some() => {}
             Ending::Interrupted { .. } if self.checkpoints.is_some() => self.cut(false)?,
-            Ending::Complete | Ending::Failed { .. } | Ending::Interrupted { .. } => {
+            // The last checkpoint stands, so that the failed row comes up again. Without one,
+            // whoever began the run keeps what there is of its output.
+            Ending::Failed { .. } => {
+                if let Err(error) = self.outputs.flush() {
+                    self.output_failed(not_written(error))?;
+                    return Ok(Ending::ReaderGone);
+                }
+            }
+            Ending::Complete | Ending::Interrupted { .. } => {
                 if let Err(error) = self.outputs.finish() {
                     // The last of the output may be written only now.
                     self.output_failed(not_written(error))?;
                     return Ok(Ending::ReaderGone);
                 }
+                self.rejections.begin()?;
                 if matches!(ending, Ending::Complete) {
                     self.cut(true)?;
                 }
             }
             Ending::ReaderGone => return Ok(ending),
         }
+        self.rejections.begin()?;
         self.rejections.cut()?;
         let written = self.counts.check(self.outputs.written);
         written.map_err(|message| Failure::internal(anyhow!(message)))?;

@@ -1,5 +1,6 @@
 //! Reads the inputs in a thread of its own, one row after the other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -33,8 +34,9 @@ pub(super) enum Event {
 pub(super) struct Inputs {
     /// Each with what is wanted of it.
     pub(super) inputs: Vec<(Input, Wanted)>,
-    /// Standard input was opened when it was looked at, and can be opened only once.
-    pub(super) standard_input: Option<Box<dyn TableReader>>,
+    /// Standard input and other pipes, by their number among the inputs: they were opened when
+    /// they were looked at, and can be opened only once.
+    pub(super) streams: BTreeMap<usize, Box<dyn TableReader>>,
     /// Counts the bytes that are done with.
     pub(super) bytes_read: Arc<AtomicU64>,
     /// The rows that are wanted, if not all of them are.
@@ -70,7 +72,7 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
     let mut bytes_before: u64 = before.filter_map(|(input, _)| input.bytes()).sum();
     for (index, (input, wanted)) in inputs.skip(from.input) {
         let counted_before = all.bytes_read.load(Ordering::Relaxed);
-        let mut reader = match all.standard_input.take_if(|_| input.path.is_none()) {
+        let mut reader = match all.streams.remove(&index) {
             Some(reader) => reader,
             None => input.look(&all.bytes_read)?.open(wanted)?,
         };

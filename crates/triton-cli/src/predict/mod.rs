@@ -4,12 +4,15 @@ mod arguments;
 mod checkpoint;
 mod conductor;
 mod feeder;
+mod files;
 mod identity;
 mod keys;
 mod model;
 mod order;
 mod outputs;
 mod pace;
+#[cfg(test)]
+mod power_failure;
 mod rejections;
 mod selection;
 mod stall;
@@ -17,6 +20,7 @@ mod subtasks;
 mod summary;
 mod told;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,6 +35,7 @@ pub(crate) use self::arguments::PredictArguments;
 use self::checkpoint::{Checkpoints, State};
 use self::conductor::{Beginning, Conductor, Ending};
 use self::feeder::{Inputs, Start};
+use self::files::RunFiles;
 use self::keys::{KeyColumns, LastRows};
 use self::outputs::{Outputs, Plan};
 use self::rejections::Rejections;
@@ -38,6 +43,7 @@ use self::selection::Selection;
 use self::subtasks::{Subtasks, rows_in_flight};
 use self::summary::{Counts, Summary};
 use crate::config::LayeredOptions;
+use crate::disk;
 use crate::exit_codes::Exit;
 use crate::failure::Failure;
 use crate::progress::{Expected, Progress, say, say_as_is};
@@ -48,7 +54,6 @@ use crate::table::{self, Added, Input, TableReader, TextSettings, Wanted};
 /// Runs the command.
 pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let (model_file, inputs) = files(&arguments.files)?;
-    check_resumable(arguments, inputs)?;
     let definition = model_file.map(model::read_definition).transpose()?;
     let written = model_file.zip(definition.as_ref());
     let mut options = LayeredOptions::collect(written, &arguments.config)?;
@@ -66,16 +71,30 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
         None => runtime.block_on(model::look_up(&mut options, arguments.reports.quiet))?,
     };
     model::map_columns(&arguments.map, &mut schema, &mut options)?;
-    let options = options.parse()?;
+    let layers = options;
+    let options = layers.parse()?;
     let rows_in_flight = rows_in_flight(&options, arguments.run.parallelism)?;
     let model_inputs = schema.inputs.len();
     model::add_sequence_columns(&mut schema, &options);
-    let job = Job::prepare(arguments, inputs, &mut schema, model_inputs, is_undeclared)?;
+    let files_of = |inputs: &[Input], plan: &Plan| {
+        RunFiles::of_run(arguments, &layers, model_file, inputs, plan)
+    };
+    let job = Job::prepare(
+        arguments,
+        inputs,
+        files_of,
+        &mut schema,
+        model_inputs,
+        is_undeclared,
+    )?;
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {
             let identity = job.identity(arguments, &options, &schema)?;
             let every = arguments.checkpoints.checkpoint_every;
             let (checkpoints, state) = Checkpoints::open(folder, identity, every)?;
+            if let Some(state) = &state {
+                job.plan.check_left(state, checkpoints.parts())?;
+            }
             Resumed {
                 checkpoints: Some(checkpoints),
                 state,
@@ -133,18 +152,19 @@ fn files(files: &[String]) -> Result<(Option<&Path>, &[String]), Failure> {
     Ok((model, inputs))
 }
 
-/// Refuses what cannot be gone on with after the end of the process.
-fn check_resumable(arguments: &PredictArguments, inputs: &[String]) -> Result<(), Failure> {
-    let problem = if arguments.checkpoints.checkpoint.is_none() {
-        return Ok(());
-    } else if inputs.iter().any(|input| input == Input::STANDARD) {
-        "standard input cannot be read a second time: name a file"
-    } else if arguments.files_options.output.is_none() {
-        "what was written to standard output cannot be taken back: add --output FILE"
-    } else {
+/// Refuses to go on after the end of the process with what can be read only once.
+fn check_readable_again(arguments: &PredictArguments, inputs: &[Input]) -> Result<(), Failure> {
+    let stream = inputs.iter().find(|input| input.is_stream());
+    let Some(stream) = stream.filter(|_| arguments.checkpoints.checkpoint.is_some()) else {
         return Ok(());
     };
-    Err(Failure::usage(anyhow!("--checkpoint: {problem}")))
+    Err(Failure::usage(match stream.path {
+        None => anyhow!("--checkpoint: standard input cannot be read a second time: name a file"),
+        Some(_) => anyhow!(
+            "--checkpoint: {} is no regular file, and cannot be read a second time: name a file",
+            stream.name()
+        ),
+    }))
 }
 
 fn is_model(name: &str) -> bool {
@@ -163,7 +183,8 @@ struct Resumed {
 /// Inputs and outputs that were found to fit each other and the model.
 struct Job {
     inputs: Vec<(Input, Wanted)>,
-    standard_input: Option<Box<dyn TableReader>>,
+    /// Those that can be opened only once, by their number.
+    streams: BTreeMap<usize, Box<dyn TableReader>>,
     bytes_read: Arc<AtomicU64>,
     plan: Plan,
     added: Added,
@@ -174,6 +195,7 @@ impl Job {
     fn prepare(
         arguments: &PredictArguments,
         names: &[String],
+        files_of: impl FnOnce(&[Input], &Plan) -> anyhow::Result<RunFiles>,
         schema: &mut Schema,
         model_inputs: usize,
         is_undeclared: bool,
@@ -184,23 +206,26 @@ impl Job {
             longest_cell: arguments.files_options.max_field_bytes.get(),
         };
         let inputs = Input::find(names, arguments.files_options.input_format, text)?;
-        let looked = inputs.iter().map(|input| input.look(&bytes_read));
+        check_readable_again(arguments, &inputs)?;
         // Each is opened again when its turn comes, except what can be read only once.
-        let mut piped = None;
+        let mut looked_at = BTreeMap::new();
         let mut formats = Vec::new();
-        for (input, looked) in inputs.iter().zip(looked) {
-            let looked = looked?;
+        for (index, input) in inputs.iter().enumerate() {
+            let looked = input.look(&bytes_read)?;
             formats.push((looked.format, looked.compression));
-            if input.path.is_none() {
-                piped = Some(looked);
+            if input.is_stream() {
+                looked_at.insert(index, looked);
             }
         }
         let plan = Plan::new(&arguments.files_options, &inputs, &formats)?;
+        let files = files_of(&inputs, &plan)?;
+        files.check_resumable()?;
+        files.check()?;
         let with_sequence_id = arguments.files_options.with_sequence_id;
         let added = Added::new(&schema.outputs, with_sequence_id);
         let mut columns: Arc<[_]> = schema.inputs.clone().into();
         let mut first = None;
-        let mut standard_input = None;
+        let mut streams = BTreeMap::new();
         let mut wanted_inputs = Vec::new();
         for (index, input) in inputs.into_iter().enumerate() {
             let mut wanted = Wanted {
@@ -210,7 +235,7 @@ impl Job {
                 is_undeclared: is_undeclared && index == 0,
                 form: plan.form(index)?,
             };
-            let looked = match piped.take_if(|_| input.path.is_none()) {
+            let looked = match looked_at.remove(&index) {
                 Some(looked) => looked,
                 None => input.look(&bytes_read)?,
             };
@@ -238,8 +263,8 @@ impl Job {
                     ))
                 })?;
             }
-            if input.path.is_none() {
-                standard_input = Some(reader);
+            if input.is_stream() {
+                streams.insert(index, reader);
             }
             wanted_inputs.push((input, wanted));
         }
@@ -247,7 +272,7 @@ impl Job {
         bytes_read.store(0, std::sync::atomic::Ordering::Relaxed);
         Ok(Self {
             inputs: wanted_inputs,
-            standard_input,
+            streams,
             bytes_read,
             plan,
             added,
@@ -264,7 +289,7 @@ impl Job {
         schema: &Schema,
         subtasks: &Subtasks,
     ) -> Result<Option<LastRows>, Failure> {
-        if self.standard_input.is_some() || options.sequence_end_column.is_some() {
+        if !self.streams.is_empty() || options.sequence_end_column.is_some() {
             return Ok(None);
         }
         let Some(keys) = KeyColumns::find(options, &schema.inputs) else {
@@ -332,6 +357,7 @@ impl Job {
             }
             None => (Start::default(), Counts::default(), None, None),
         };
+        self.plan.create_folder().map_err(Failure::usage)?;
         let rejections = Rejections::open(arguments.failures.errors.as_deref(), errors_bytes)?;
         let mut outputs = Outputs::new(
             self.plan,
@@ -339,7 +365,7 @@ impl Job {
             arguments.files_options.with_sequence_id,
             checkpoints
                 .as_ref()
-                .map(|checkpoints| checkpoints.folder().to_owned()),
+                .map(|checkpoints| checkpoints.parts().clone()),
             cut,
         );
         outputs.written = counts.answered + counts.defaulted;
@@ -352,7 +378,7 @@ impl Job {
         let mut signals = Signals::listen()?;
         let inputs = Inputs {
             inputs: self.inputs,
-            standard_input: self.standard_input,
+            streams: self.streams,
             bytes_read: self.bytes_read,
             selection,
         };
@@ -374,6 +400,11 @@ impl Job {
         });
         let ran = conductor.run(&mut events, &mut signals).await;
         conductor.rejections.conclude(conductor.progress);
+        // Whatever a run ended by, what was answered is not thrown away.
+        let kept = match ran {
+            Ok(Ending::Failed { .. }) | Err(_) => conductor.outputs.abandon(),
+            Ok(_) => None,
+        };
         let summary = Summary {
             counts: conductor.counts,
             resumed_after: counts.settled(),
@@ -384,6 +415,9 @@ impl Job {
             interrupted: matches!(ran, Ok(Ending::Interrupted { .. })),
         };
         progress.finish();
+        if let Some(kept) = kept {
+            say(&kept);
+        }
         drop(events);
         let ending = ran?;
         // After the last row the thread has nothing more to do; before, it may wait for a pipe.
@@ -446,7 +480,8 @@ fn conclude(
     }
     match &arguments.reports.json_summary {
         Some(path) if path.as_os_str() != "-" => {
-            fs_err::write(path, summary.to_json() + "\n").map_err(Failure::usage)?;
+            let text = summary.to_json() + "\n";
+            disk::write_whole(path, text.as_bytes()).map_err(Failure::usage)?;
             if !arguments.reports.quiet {
                 say(&summary.to_string());
             }

@@ -8,8 +8,11 @@ use anyhow::{Context as _, bail};
 use triton_model_fn::{Prediction, Value};
 
 use super::arguments::FileArguments;
+use super::checkpoint::State;
+use crate::disk;
 use crate::table::{
-    self, Added, Cut, Destination, Form, Format, Input, Layout, Row, TableWriter, WriteError,
+    self, Added, Cut, Destination, Form, Format, Input, Kept, Layout, Output, Parts, Row,
+    WriteError,
 };
 
 /// The destinations of a run.
@@ -98,8 +101,47 @@ impl Plan {
                 delimiter: delimiter(arguments, None),
             });
         }
-        fs_err::create_dir_all(folder)?;
         Ok(Plan::Each(destinations))
+    }
+
+    /// Refuses to go on with outputs that are not what they were at a checkpoint, before anything
+    /// is written.
+    pub(super) fn check_left(&self, state: &State, parts: &Parts) -> anyhow::Result<()> {
+        let all = self.destinations();
+        let complete = match self {
+            _ if state.finished => all,
+            Plan::One(_) => &[],
+            Plan::Each(_) => all.get(..state.input).unwrap_or(all),
+        };
+        let paths = complete
+            .iter()
+            .filter_map(|destination| destination.path.as_deref());
+        for path in paths {
+            if !path.try_exists()? {
+                bail!(
+                    "{} is gone, which was completed before: put it back, or take another folder \
+                     for --checkpoint to begin anew",
+                    path.display()
+                );
+            }
+        }
+        match self.of(state.input).filter(|_| !state.finished) {
+            Some(destination) => table::check_left(destination, parts, &state.output),
+            None => Ok(()),
+        }
+    }
+
+    /// Creates the folder that outputs go to.
+    pub(super) fn create_folder(&self) -> io::Result<()> {
+        let folder = match self {
+            Plan::One(_) => None,
+            Plan::Each(destinations) => destinations.first(),
+        };
+        let folder = folder.and_then(|destination| destination.path.as_deref()?.parent());
+        match folder.filter(|folder| !folder.as_os_str().is_empty()) {
+            Some(folder) => disk::create_folder(folder),
+            None => Ok(()),
+        }
     }
 
     /// The destination of an input.
@@ -150,10 +192,10 @@ pub(super) struct Outputs {
     added: Added,
     with_sequence_id: bool,
     /// Where parts of outputs are kept, if the run has checkpoints.
-    parts: Option<PathBuf>,
+    parts: Option<Parts>,
     /// Where the first output is gone on with.
     from: Option<Cut>,
-    current: Option<Box<dyn TableWriter>>,
+    current: Option<Output>,
     /// Rows that were written.
     pub(super) written: u64,
 }
@@ -163,7 +205,7 @@ impl Outputs {
         plan: Plan,
         added: Added,
         with_sequence_id: bool,
-        parts: Option<PathBuf>,
+        parts: Option<Parts>,
         from: Option<Cut>,
     ) -> Self {
         Self {
@@ -190,14 +232,14 @@ impl Outputs {
         self.finish().context("the output cannot be written")?;
         let destination = self.plan.of(input).context("an input has no output")?;
         let from = self.from.take();
-        let writer = table::create(
+        let output = Output::begin(
             destination,
             layout,
             &self.added,
-            self.parts.as_deref(),
+            self.parts.as_ref(),
             from.as_ref(),
         );
-        self.current = Some(writer.context("the output cannot be written")?);
+        self.current = Some(output.context("the output cannot be written")?);
         Ok(())
     }
 
@@ -206,7 +248,9 @@ impl Outputs {
         if self.with_sequence_id {
             added.push(prediction.sequence_id.map_or(Value::Null, Value::String));
         }
-        self.writer()?.write(row, &added)?;
+        let current = self.current.as_mut();
+        let output = current.ok_or_else(|| io::Error::other("a row came before its input"))?;
+        output.write(row, &added)?;
         self.written += 1;
         Ok(())
     }
@@ -227,16 +271,39 @@ impl Outputs {
         }
     }
 
-    /// Completes the current output.
+    /// Completes the current output and gives it its name.
     pub(super) fn finish(&mut self) -> io::Result<()> {
-        match self.current.take() {
-            Some(writer) => writer.finish(),
-            None => Ok(()),
+        if let Some(output) = &mut self.current {
+            output.finish()?;
         }
+        self.current = None;
+        Ok(())
     }
 
-    fn writer(&mut self) -> io::Result<&mut Box<dyn TableWriter>> {
-        let current = self.current.as_mut();
-        current.ok_or_else(|| io::Error::other("a row came before its input"))
+    /// Ends the current output of a run that failed. What was written to it stays, under a name
+    /// that says that it is not complete; what comes back says so.
+    pub(super) fn abandon(&mut self) -> Option<String> {
+        let output = self.current.take()?;
+        let described = match output.abandon() {
+            Ok(None) => return None,
+            Ok(Some(Kept {
+                path,
+                rows,
+                has_end,
+            })) => {
+                let what = match rows {
+                    Some(1) => "the row answered so far is".to_owned(),
+                    Some(rows) => format!("the {rows} rows answered so far are"),
+                    None => "what could be written of the output is".to_owned(),
+                };
+                let flaw = match has_end {
+                    true => "",
+                    false => ", which breaks off",
+                };
+                format!("{what} kept in {}{flaw}", path.display())
+            }
+            Err(error) => format!("what was answered so far cannot be kept: {error}"),
+        };
+        Some(described)
     }
 }

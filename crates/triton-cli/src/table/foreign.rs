@@ -60,9 +60,15 @@ pub(super) fn told(start: &[u8]) -> Option<String> {
         "it is an Avro file, which is not read: write it as Parquet or NDJSON".to_owned()
     } else if matches!(start, [b'O', b'R', b'C', 0..=8, ..]) {
         "it is an ORC file, which is not read: write it as Parquet or NDJSON".to_owned()
+    } else if start.starts_with(b"PARE") {
+        "it is a Parquet file whose footer is encrypted, which is not read: write it in the clear"
+            .to_owned()
     } else if start.starts_with(b"FEA1") {
         "it is a Feather file of the first version, which is not read: write it as version 2 or \
          Parquet"
+            .to_owned()
+    } else if start.starts_with(b"PARE") {
+        "it is a Parquet file whose footer is encrypted, which is not read: write it in the clear"
             .to_owned()
     } else if start.starts_with(b"SQLite format 3\0") {
         "it is a SQLite database: export a table as CSV".to_owned()
@@ -93,6 +99,9 @@ pub(super) fn contradiction(format: Format, start: &[u8]) -> Option<String> {
         Format::Arrow
     } else if start.starts_with(&[0xff; 4]) {
         Format::ArrowStream
+    } else if b"PAR1".starts_with(start) || b"ARROW1".starts_with(start) {
+        // It breaks off before it tells.
+        return None;
     } else if !start.is_empty() && start.iter().take(6).all(|byte| is_text(*byte)) {
         Format::of_bytes(start)
     } else {
@@ -132,6 +141,7 @@ mod tests {
             "x,value",
             "LZIP,value",
             "7zip,value",
+            "PART,value",
             "{\"a\":1}",
             "",
             "ü,value",

@@ -3,6 +3,8 @@
 #[cfg(feature = "arrow")]
 mod arrow_cells;
 #[cfg(feature = "arrow")]
+mod arrow_decimals;
+#[cfg(feature = "arrow")]
 mod arrow_plain;
 #[cfg(feature = "arrow")]
 mod arrow_text;
@@ -20,7 +22,9 @@ mod widening;
 
 pub(crate) use format::{Compression, Form, Format};
 pub(crate) use input::{Input, TableReader, TextSettings, Wanted};
-pub(crate) use output::{Added, Cut, Destination, TableWriter, WriteError, check_types, create};
+pub(crate) use output::{
+    Added, Cut, Destination, Kept, Output, Parts, WriteError, check_left, check_types,
+};
 pub(crate) use row::{Fault, Layout, Row, Unusable};
 
 /// Why a member of an object cannot be used of which there are two.

@@ -137,6 +137,22 @@ fn help_of_predict() {
               Write rejected rows here, as NDJSON with their reason, instead of naming them on standard
               error
 
+          --max-errors <N|P%>
+              End the run once more rows than this are rejected: a number, or a share of the rows such
+              as 1% (of at least 100)
+
+          --retry-errors <FILE>
+              Run only the rows again that an earlier run rejected, as its file of --errors names them.
+              
+              The inputs must be those of that run. Not for a model with sequence-key, where a row means
+              nothing without those before it.
+
+          --give-up-after <TIME>
+              How long the server may be away (no connection, 502 to 504, a model that is being
+              reloaded) before the run ends with exit code 3; until then it waits
+              
+              [default: 10min]
+
     Checkpoints:
           --checkpoint <DIR>
               Keep in this folder how far the run is: the same command goes on from there, after SIGKILL

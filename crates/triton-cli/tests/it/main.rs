@@ -8,6 +8,7 @@
 mod bench;
 mod commands;
 mod config;
+mod files;
 mod gateways;
 mod health;
 mod help;

@@ -221,7 +221,6 @@ fn what_cannot_go_on_is_refused() {
     exit code 2
     error: checkpoint: the checkpoint is of another run, which differs in:
       - --unordered: was 'false', is 'true'
-      - option timeout: was '30 s', is '7 s'
       - output 1: was 'output.csv', is 'other.csv'
     Run the same command as before to go on, or take another folder to begin anew
     ");

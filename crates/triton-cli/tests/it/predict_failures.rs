@@ -78,7 +78,7 @@ fn rejected_rows_are_kept_with_their_reason_and_text() {
     ");
     insta::assert_snapshot!(case.errors(), @r#"
     {"file":"input.csv","row":2,"line":3,"column":"value","kind":"row","reason":"expected INT, found 'two'","raw":"two,b"}
-    {"file":"input.csv","row":4,"line":5,"column":"value","kind":"null_input","reason":"subtask 0 of 1, attempt 0: column 'value': expected INT, found NULL","raw":",d"}
+    {"file":"input.csv","row":4,"line":5,"column":"value","kind":"null_input","reason":"column 'value': expected INT, found NULL","raw":",d"}
     {"file":"input.csv","row":5,"line":6,"column":null,"kind":"row","reason":"expected 2 cells, found 3","raw":"5,e,f"}
     "#);
 }

@@ -228,6 +228,6 @@ fn numbers_of_other_widths_are_taken_if_they_fit() {
     assert_eq!(run.stdout, "{\"value\":1,\"sum\":1}\n");
     insta::assert_snapshot!(run.stderr, @"
     row 2: column 'value': expected INT, found '1099511627776'
-    row 3: subtask 0 of 1, attempt 0: column 'value': expected INT, found NULL
+    row 3: column 'value': expected INT, found NULL
     ");
 }

@@ -19,7 +19,7 @@ use crate::table::format::Form;
 use crate::table::row::{
     Fault, Layout, Original, PassedColumn, PassedKind, Row, Unusable, all_values,
 };
-use crate::table::{arrow_cells, arrow_plain, arrow_text, arrow_values};
+use crate::table::{arrow_cells, arrow_decimals, arrow_plain, arrow_text, arrow_values};
 
 /// The most rows of a batch that are held as a whole.
 pub(super) const BATCH_ROWS: usize = 1024;
@@ -60,7 +60,13 @@ pub(super) fn ipc_reader(
     wanted: &Wanted,
 ) -> anyhow::Result<ArrowReader> {
     let extent = BatchExtent::begin(progress);
+    // A file shows at once whether it is whole, a pipe at its end.
+    let whole_file = input.path.as_deref();
+    let whole_file = whole_file.filter(|path| stream.compression().is_none() && path.is_file());
     let (batches, schema) = caught(|| IpcBatches::open(stream.into_reader()))?;
+    if let Some(path) = whole_file {
+        batches.check_file(path)?;
+    }
     let opened = Opened {
         schema: Arc::new(schema),
         batches: Box::new(batches),
@@ -163,10 +169,11 @@ impl ArrowReader {
             Form::Cells => arrow_cells::records(&batch),
             Form::Objects => arrow_cells::objects(&batch),
             Form::Columns => {
+                let faults = arrow_decimals::faults(&batch);
                 let batch = Arc::new(batch);
-                let rows = (0..batch.num_rows()).map(|index| {
+                let rows = faults.into_iter().enumerate().map(|(index, fault)| {
                     let batch = Arc::clone(&batch);
-                    (Original::Batch { batch, index }, None)
+                    (Original::Batch { batch, index }, fault)
                 });
                 rows.collect()
             }

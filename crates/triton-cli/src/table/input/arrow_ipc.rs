@@ -3,15 +3,17 @@
 //! The framing is read here, because a damaged length would make the library ask for whatever
 //! memory it names, and because the library takes the bytes of a big-endian writer for its own.
 
-use std::io::{BufRead, ErrorKind, Read};
+use std::io::{BufRead, ErrorKind, Read, Seek as _, SeekFrom};
+use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::reader::StreamDecoder;
-use arrow_ipc::{Endianness, root_as_message};
+use arrow_ipc::{CompressionType, Endianness, root_as_message};
 use arrow_schema::Schema;
+use fs_err::File;
 
 /// What Arrow files begin and end with.
 const MAGIC: &[u8] = b"ARROW1";
@@ -29,6 +31,8 @@ const END: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 const LONGEST_SCHEMA: u32 = 1 << 28;
 
 const BREAKS_OFF: &str = "it breaks off in the middle of a message";
+
+const NO_END: &str = "its end is missing: an Arrow file ends with ARROW1";
 
 const NEITHER: &str = "it begins as neither an Arrow file nor an Arrow stream does";
 
@@ -84,6 +88,21 @@ impl<R: BufRead> IpcBatches<R> {
         batches.decode(head)?;
         batches.decode(body)?;
         Ok((batches, schema))
+    }
+
+    /// Refuses a file of which the end is missing, before anything is made of its beginning.
+    pub(super) fn check_file(&self, path: &Path) -> anyhow::Result<()> {
+        if !self.is_file {
+            return Ok(());
+        }
+        let mut file = File::open(path)?;
+        let mut end = [0; MAGIC.len()];
+        file.seek(SeekFrom::End(-(MAGIC.len() as i64)))?;
+        file.read_exact(&mut end)?;
+        match end == MAGIC {
+            true => Ok(()),
+            false => bail!(NO_END),
+        }
     }
 
     /// The next batch.
@@ -161,6 +180,7 @@ impl<R: BufRead> IpcBatches<R> {
             length.context("a message of it has a negative length")?,
             &mut body,
         )?;
+        check_sizes(&message, &body)?;
         Ok(Some(Message {
             head: head.into(),
             body: body.into(),
@@ -195,7 +215,7 @@ impl<R: BufRead> IpcBatches<R> {
         }
         match end == MAGIC {
             true => Ok(()),
-            false => bail!("its end is missing: an Arrow file ends with ARROW1"),
+            false => bail!(NO_END),
         }
     }
 }
@@ -227,6 +247,36 @@ fn exactly<const N: usize>(bytes: &mut impl Read) -> anyhow::Result<[u8; N]> {
 fn message_of(metadata: &[u8]) -> anyhow::Result<arrow_ipc::Message<'_>> {
     // The error goes over several lines, with the path to what is wrong within the message.
     root_as_message(metadata).map_err(|_| anyhow!("a message of it cannot be understood"))
+}
+
+/// Refuses compressed buffers that promise more bytes than there can be in them: the library
+/// would ask for that much memory.
+fn check_sizes(message: &arrow_ipc::Message<'_>, body: &[u8]) -> anyhow::Result<()> {
+    let dictionary = message.header_as_dictionary_batch();
+    let batch = message.header_as_record_batch();
+    let Some(batch) = batch.or_else(|| dictionary.and_then(|dictionary| dictionary.data())) else {
+        return Ok(());
+    };
+    let Some(compression) = batch.compression() else {
+        return Ok(());
+    };
+    // How much longer than the compressed bytes the others can be.
+    let most = match compression.codec() {
+        CompressionType::LZ4_FRAME => 255,
+        _ => 1 << 16,
+    };
+    for buffer in batch.buffers().into_iter().flatten() {
+        let start = usize::try_from(buffer.offset()).unwrap_or(usize::MAX);
+        let length = usize::try_from(buffer.length()).unwrap_or_default();
+        let bytes = body.get(start..start.saturating_add(length));
+        let promised = bytes.and_then(|bytes| bytes.first_chunk());
+        // An empty buffer promises nothing, and one out of bounds is found by the library.
+        let promised = promised.copied().map_or(0, i64::from_le_bytes);
+        if promised > buffer.length().saturating_mul(most) {
+            bail!("a buffer of it promises {promised} bytes, more than can be in it");
+        }
+    }
+    Ok(())
 }
 
 /// The schema that the first message holds.

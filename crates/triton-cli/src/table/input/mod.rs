@@ -29,6 +29,7 @@ use self::bytes::ByteStream;
 use super::foreign;
 use super::format::{Compression, Form, Format};
 use super::row::{Layout, Place, Row};
+use crate::disk::Identity;
 
 /// An input before it is opened.
 #[derive(Debug, Clone)]
@@ -40,6 +41,9 @@ pub(crate) struct Input {
     /// The input's name, as the user gave it.
     name: Arc<str>,
     among_several: bool,
+    /// Whether it is a pipe or a device, by whatever name: it can be opened and read only once,
+    /// and nobody knows how long it is.
+    is_stream: bool,
     text: TextSettings,
 }
 
@@ -154,7 +158,12 @@ impl Input {
             } else if Path::new(name).exists() || !name.contains(['*', '?', '[']) {
                 paths.push(Some(PathBuf::from(name)));
             } else {
-                let pattern = glob::glob(name)
+                // As in a shell, what is hidden is not meant.
+                let options = glob::MatchOptions {
+                    require_literal_leading_dot: true,
+                    ..glob::MatchOptions::default()
+                };
+                let pattern = glob::glob_with(name, options)
                     .with_context(|| format!("the pattern '{name}' cannot be read"))?;
                 let found = pattern.collect::<Result<Vec<_>, _>>()?;
                 if found.is_empty() {
@@ -164,17 +173,42 @@ impl Input {
             }
         }
         let among_several = paths.len() > 1;
-        let inputs = paths.into_iter().map(|path| Self {
-            name: match &path {
-                Some(path) => path.display().to_string().into(),
-                None => Self::STANDARD.into(),
-            },
-            format: format.or_else(|| Format::of_path(path.as_ref()?).0),
-            path,
-            among_several,
-            text,
+        let mut pipes = Vec::new();
+        let inputs = paths.into_iter().map(|path| {
+            let input = Self {
+                name: match &path {
+                    Some(path) => path.display().to_string().into(),
+                    None => Self::STANDARD.into(),
+                },
+                format: format.or_else(|| Format::of_path(path.as_ref()?).0),
+                is_stream: is_stream(path.as_deref())?,
+                path,
+                among_several,
+                text,
+            };
+            if let Some(pipe) = input.pipe() {
+                if pipes.contains(&pipe) {
+                    bail!("{}: a pipe can be read only once", input.described());
+                }
+                pipes.push(pipe);
+            }
+            Ok(input)
         });
-        Ok(inputs.collect())
+        inputs.collect()
+    }
+
+    /// Whether it can be read only once, from its beginning to its end.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// Which pipe it is, if it is one.
+    fn pipe(&self) -> Option<Identity> {
+        match &self.path {
+            None => Identity::of_standard_input(),
+            Some(path) if self.is_stream && is_pipe(path) => Identity::of(path).ok(),
+            Some(_) => None,
+        }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -199,7 +233,7 @@ impl Input {
 
     /// The number of bytes to be read, where it is known.
     pub(crate) fn bytes(&self) -> Option<u64> {
-        let path = self.path.as_ref()?;
+        let path = self.path.as_ref().filter(|_| !self.is_stream)?;
         fs_err::metadata(path).ok().map(|metadata| metadata.len())
     }
 
@@ -314,7 +348,7 @@ impl LookedAt {
             }
             #[cfg(feature = "parquet")]
             Format::Parquet => {
-                let path = input.path.as_deref();
+                let path = input.path.as_deref().filter(|_| !input.is_stream);
                 let Some(path) = path.filter(|_| self.compression.is_none()) else {
                     bail!(
                         "Parquet is read from its end, so it must be a file, and compressed only \
@@ -333,6 +367,33 @@ impl LookedAt {
             format => bail!("this build of the command has no support for {format}"),
         })
     }
+}
+
+/// Whether an input is anything but a regular file. What is not there is found out when it is
+/// opened.
+fn is_stream(path: Option<&Path>) -> anyhow::Result<bool> {
+    let Some(path) = path else { return Ok(true) };
+    match path.metadata() {
+        Ok(found) if found.is_dir() => bail!(
+            "{}: this is a folder; name the files in it, with a pattern such as '{}'",
+            path.display(),
+            path.join("*.csv").display()
+        ),
+        Ok(found) => Ok(!found.is_file()),
+        Err(_) => Ok(false),
+    }
+}
+
+#[cfg(unix)]
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    path.metadata()
+        .is_ok_and(|found| found.file_type().is_fifo() || found.file_type().is_socket())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Path) -> bool {
+    false
 }
 
 /// Counts what is done with; relaxed, because only a bar on the screen depends on it.

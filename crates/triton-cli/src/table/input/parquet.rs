@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context as _, bail};
-use arrow_schema::{DataType as ArrowType, IntervalUnit};
 use fs_err::File;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
@@ -142,10 +141,9 @@ fn check_intervals(metadata: &ArrowReaderMetadata) -> anyhow::Result<()> {
         return Ok(());
     };
     bail!(
-        "column '{}' is an INTERVAL, of which {} can be read only where the file says that it has \
-         no months: leave it out, or write its months, days and milliseconds as numbers",
-        file.schema_descr().column(*leaf).path().string(),
-        ArrowType::Interval(IntervalUnit::DayTime)
+        "column '{}' is an INTERVAL, and the file does not say whether it is of months or of days \
+         and milliseconds, so that one of the two would be lost: leave it out, or write numbers",
+        file.schema_descr().column(*leaf).path().string()
     );
 }
 

@@ -1,6 +1,6 @@
 //! A file of record batches that is being written: Parquet, or one of the two forms of Arrow IPC.
 
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, Write};
 
 use arrow_array::RecordBatch;
 use arrow_ipc::CompressionType;
@@ -12,7 +12,6 @@ use parquet::{
     file::properties::WriterProperties,
 };
 
-use super::Destination;
 use super::columns::io_error;
 use super::sink::Target;
 use crate::table::format::Format;
@@ -21,22 +20,30 @@ use crate::table::format::Format;
 #[cfg(feature = "parquet")]
 const ROW_GROUP: (usize, usize) = (128 * 1024, 64 * 1024 * 1024);
 
-type Bytes = BufWriter<Target>;
-
 /// The file.
-pub(super) enum BatchFile {
+pub(super) enum BatchFile<W: Write = BufWriter<Target>> {
     #[cfg(feature = "parquet")]
-    Parquet(Box<ArrowWriter<Bytes>>),
-    File(Box<FileWriter<Bytes>>),
-    Stream(Box<StreamWriter<Bytes>>),
+    Parquet(Box<ArrowWriter<W>>),
+    File(Box<FileWriter<W>>),
+    Stream(Box<StreamWriter<W>>),
 }
 
 impl BatchFile {
-    pub(super) fn create(destination: &Destination, schema: &SchemaRef) -> anyhow::Result<Self> {
-        let bytes = BufWriter::new(Target::open(destination, None)?);
+    /// Begins a file of a format that holds record batches.
+    pub(super) fn begin(
+        target: Target,
+        format: Format,
+        schema: &SchemaRef,
+    ) -> anyhow::Result<Self> {
+        Self::begin_in(BufWriter::new(target), format, schema)
+    }
+}
+
+impl<W: Write + Send> BatchFile<W> {
+    fn begin_in(bytes: W, format: Format, schema: &SchemaRef) -> anyhow::Result<Self> {
         let options =
             || IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME));
-        Ok(match destination.format {
+        Ok(match format {
             #[cfg(feature = "parquet")]
             Format::Parquet => {
                 let properties = WriterProperties::builder()
@@ -57,7 +64,14 @@ impl BatchFile {
             }
         })
     }
+}
 
+/// Refuses columns that cannot be had in a format.
+pub(super) fn check(format: Format, schema: &SchemaRef) -> anyhow::Result<()> {
+    BatchFile::begin_in(io::sink(), format, schema).map(|_| ())
+}
+
+impl BatchFile {
     /// Whether readers can make use of what was written before the end is.
     pub(super) fn is_stream(&self) -> bool {
         matches!(self, BatchFile::Stream(_))

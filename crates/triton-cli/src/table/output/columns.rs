@@ -1,7 +1,6 @@
 //! Rows as typed columns: Parquet and Arrow IPC, some hundred rows at a time.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -12,7 +11,8 @@ use triton_model_fn::{Column, DataType, Value};
 
 use super::batch_file::BatchFile;
 use super::joined::JoinedWriter;
-use super::{Added, Cut, Destination, TableWriter, WriteError};
+use super::sink::Target;
+use super::{Added, Cut, Destination, Parts, TableWriter, WriteError};
 use crate::table::cell;
 use crate::table::row::{Fault, Layout, Original, PassedKind, Row};
 
@@ -21,22 +21,23 @@ const CHUNK_ROWS: usize = 1024;
 
 /// Begins an output of typed columns.
 pub(super) fn create(
+    target: Target,
     destination: &Destination,
     layout: &Layout,
     added: &Added,
-    parts: Option<&Path>,
+    parts: Option<&Parts>,
     from: Option<&Cut>,
 ) -> anyhow::Result<Box<dyn TableWriter>> {
     let schema = schema(layout, added);
     Ok(match parts {
         None => {
-            let file = BatchFile::create(destination, &schema)
+            let file = BatchFile::begin(target, destination.format, &schema)
                 .with_context(|| format!("the output cannot be {}", destination.format))?;
             Box::new(ColumnsWriter::new(file, schema, added))
         }
-        Some(folder) => {
+        Some(parts) => {
             let rows = RowBuffer::new(schema, added);
-            Box::new(JoinedWriter::new(destination, rows, folder, from)?)
+            Box::new(JoinedWriter::new(target, destination, rows, parts, from)?)
         }
     })
 }

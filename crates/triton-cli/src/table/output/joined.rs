@@ -9,36 +9,46 @@ use arrow_ipc::reader::StreamReader;
 use fs_err::File;
 use triton_model_fn::Value;
 
-use super::batch_file::BatchFile;
+use super::batch_file::{self, BatchFile};
 use super::columns::{RowBuffer, io_error};
-use super::{Cut, Destination, TableWriter, WriteError};
+use super::sink::{TailedFile, Target};
+use super::{Cut, Destination, Parts, TableWriter, WriteError};
+use crate::disk;
 use crate::table::format::Format;
 use crate::table::row::Row;
 
 /// Writes parts to a folder, and joins them when all rows are there.
 pub(super) struct JoinedWriter {
-    destination: Destination,
+    target: Target,
+    format: Format,
+    /// What the names of parts begin with.
+    name: String,
     rows: RowBuffer,
-    folder: PathBuf,
+    parts: Parts,
     /// The parts that are complete.
-    parts: Vec<PathBuf>,
+    complete: Vec<PathBuf>,
     current: Option<(PathBuf, BatchFile)>,
 }
 
 impl JoinedWriter {
     pub(super) fn new(
+        target: Target,
         destination: &Destination,
         rows: RowBuffer,
-        folder: &Path,
+        parts: &Parts,
         from: Option<&Cut>,
     ) -> anyhow::Result<Self> {
         // That the columns can be had in the format shows now, not after all rows.
-        BatchFile::create(destination, &rows.schema)?;
+        batch_file::check(destination.format, &rows.schema)?;
+        let name = destination.path.as_deref().and_then(Path::file_name);
+        let complete = from.map(|cut| cut.parts.clone()).unwrap_or_default();
         Ok(Self {
-            destination: destination.clone(),
+            target,
+            format: destination.format,
+            name: name.unwrap_or_default().to_string_lossy().into_owned(),
             rows,
-            folder: folder.to_owned(),
-            parts: from.map(|cut| cut.parts.clone()).unwrap_or_default(),
+            parts: parts.clone(),
+            complete,
             current: None,
         })
     }
@@ -57,24 +67,16 @@ impl JoinedWriter {
     }
 
     fn next_part(&self) -> io::Result<(PathBuf, BatchFile)> {
-        let output = self.destination.path.as_deref().and_then(Path::file_name);
-        let output = output.unwrap_or_default().to_string_lossy();
-        let name = format!("{output}.{}.part", self.parts.len());
-        let destination = Destination {
-            path: Some(self.folder.join(&name)),
-            format: Format::ArrowStream,
-            compression: None,
-            delimiter: None,
-        };
-        let file = BatchFile::create(&destination, &self.rows.schema).map_err(io::Error::other)?;
-        Ok((PathBuf::from(name), file))
+        let name = self.parts.name(&self.name, self.complete.len());
+        let target = Target::File(TailedFile::new(self.parts.create(&name)?));
+        let file = BatchFile::begin(target, Format::ArrowStream, &self.rows.schema);
+        Ok((name, file.map_err(io::Error::other)?))
     }
+}
 
-    fn batches(&self, part: &Path) -> io::Result<impl Iterator<Item = io::Result<RecordBatch>>> {
-        let file = File::open(self.folder.join(part))?;
-        let reader = StreamReader::try_new_buffered(file, None).map_err(io_error)?;
-        Ok(reader.map(|batch| batch.map_err(io_error)))
-    }
+fn batches(part: &Path) -> io::Result<impl Iterator<Item = io::Result<RecordBatch>>> {
+    let reader = StreamReader::try_new_buffered(File::open(part)?, None).map_err(io_error)?;
+    Ok(reader.map(|batch| batch.map_err(io_error)))
 }
 
 impl TableWriter for JoinedWriter {
@@ -94,18 +96,29 @@ impl TableWriter for JoinedWriter {
         self.write_chunk()?;
         if let Some((name, file)) = self.current.take() {
             file.finish()?;
-            self.parts.push(name);
+            disk::sync_folder_of(&self.parts.path(&name))?;
+            self.complete.push(name);
         }
-        let parts = self.parts.clone();
-        Ok(Cut { bytes: 0, parts })
+        Ok(Cut {
+            parts: self.complete.clone(),
+            ..Cut::default()
+        })
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
-        let cut = self.cut()?;
-        let schema = &self.rows.schema;
-        let mut output = BatchFile::create(&self.destination, schema).map_err(io::Error::other)?;
-        for part in &cut.parts {
-            for batch in self.batches(part)? {
+        self.cut()?;
+        let Self {
+            target,
+            format,
+            rows,
+            parts,
+            complete,
+            ..
+        } = *self;
+        let output = BatchFile::begin(target, format, &rows.schema);
+        let mut output = output.map_err(io::Error::other)?;
+        for part in &complete {
+            for batch in batches(&parts.path(part))? {
                 output.write(&batch?)?;
             }
         }

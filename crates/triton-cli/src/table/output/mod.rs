@@ -8,18 +8,21 @@ mod csv;
 #[cfg(feature = "arrow")]
 mod joined;
 mod ndjson;
+mod opened;
 #[cfg(feature = "parquet")]
 mod parquet_types;
+mod parts;
 mod sink;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
 use triton_model_fn::{Column, DataType, Value};
 
 pub(super) use self::csv::csv_line;
-use self::sink::Sink;
+pub(crate) use self::opened::{Kept, Output, check_left};
+pub(crate) use self::parts::Parts;
 use super::format::{Compression, Format};
 use super::row::{Fault, Layout, Row};
 
@@ -78,6 +81,9 @@ pub(crate) struct Cut {
     /// The files beside it that its rows are in until it is complete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) parts: Vec<PathBuf>,
+    /// A checksum of the last bytes: whether it is still the same file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tail: Option<u32>,
 }
 
 /// Why a row could not be written.
@@ -102,7 +108,7 @@ pub(crate) trait TableWriter {
     /// Brings everything written so far to the disk.
     fn cut(&mut self) -> std::io::Result<Cut>;
 
-    /// Completes the output.
+    /// Completes the output, and brings it to the disk.
     fn finish(self: Box<Self>) -> std::io::Result<()>;
 }
 
@@ -120,36 +126,4 @@ pub(crate) fn check_types(format: Format, layout: &Layout) -> anyhow::Result<()>
     #[cfg(not(feature = "parquet"))]
     let _ = (format, layout);
     Ok(())
-}
-
-/// Begins an output, or goes on with it from where it was cut.
-///
-/// `parts` is the folder for what an output is joined from, if it must survive being killed.
-pub(crate) fn create(
-    destination: &Destination,
-    layout: &Layout,
-    added: &Added,
-    parts: Option<&Path>,
-    from: Option<&Cut>,
-) -> anyhow::Result<Box<dyn TableWriter>> {
-    let format = destination.format;
-    if format.can_be_continued() {
-        let sink = Sink::open(destination, from)?;
-        let is_new = from.is_none_or(|cut| cut.bytes == 0);
-        return Ok(match format {
-            Format::Csv | Format::Tsv => {
-                let delimiter = destination.delimiter.unwrap_or(format.delimiter());
-                let writer = csv::CsvWriter::new(sink, delimiter, layout, added, is_new)?;
-                Box::new(writer)
-            }
-            _ => Box::new(ndjson::NdjsonWriter::new(sink, added)),
-        });
-    }
-    #[cfg(feature = "arrow")]
-    return columns::create(destination, layout, added, parts, from);
-    #[cfg(not(feature = "arrow"))]
-    {
-        let _ = parts;
-        bail!("this build of the command has no support for {format}")
-    }
 }

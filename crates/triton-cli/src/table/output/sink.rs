@@ -1,11 +1,12 @@
 //! The file or pipe that an output is written to, compressed where it should be.
 
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write};
 
 use flate2::write::GzEncoder;
-use fs_err::{File, OpenOptions};
+use fs_err::File;
 
-use super::{Cut, Destination};
+use super::Cut;
+use crate::disk;
 use crate::table::format::Compression;
 
 /// Bytes on their way to a file or a pipe.
@@ -26,47 +27,102 @@ enum Encoder {
 
 /// Where the bytes end up.
 pub(super) enum Target {
-    File(File),
+    File(TailedFile),
+    /// A pipe or a device, which keeps nothing that could be brought to a disk.
+    Direct(File),
     Standard(io::Stdout),
 }
 
-impl Target {
-    /// Creates the file, or cuts it off where it is gone on with.
-    pub(super) fn open(destination: &Destination, from: Option<&Cut>) -> io::Result<Self> {
-        let Some(path) = &destination.path else {
-            return Ok(Target::Standard(io::stdout()));
-        };
-        let Some(cut) = from else {
-            return Ok(Target::File(File::create(path)?));
-        };
-        let mut file = OpenOptions::new()
-            .create(cut.bytes == 0)
-            .truncate(false)
-            .write(true)
-            .open(path)?;
-        let found = file.metadata()?.len();
-        if found < cut.bytes {
-            let message = format!(
-                "{} has {found} bytes, fewer than the {} that the checkpoint speaks of",
-                path.display(),
-                cut.bytes
-            );
-            return Err(io::Error::other(message));
-        }
-        file.set_len(cut.bytes)?;
-        file.seek(SeekFrom::End(0))?;
-        Ok(Target::File(file))
-    }
+/// A file that remembers its last bytes.
+pub(super) struct TailedFile {
+    file: File,
+    last: Vec<u8>,
+}
 
-    /// Brings everything to the disk; what comes back is the length of the file.
-    pub(super) fn sync(&mut self) -> io::Result<u64> {
+/// How many bytes tell whether a file is still the same.
+const TAIL: usize = 1024;
+
+impl Target {
+    /// Brings everything to the disk; what comes back is where a file can be gone on with.
+    pub(super) fn sync(&mut self) -> io::Result<Cut> {
         match self {
             Target::File(file) => {
-                file.sync_all()?;
-                file.stream_position()
+                disk::sync_file(&file.file)?;
+                Ok(Cut {
+                    bytes: file.file.stream_position()?,
+                    tail: Some(file.tail()),
+                    parts: Vec::new(),
+                })
             }
-            Target::Standard(output) => output.flush().map(|()| 0),
+            Target::Direct(file) => file.flush().map(|()| Cut::default()),
+            Target::Standard(output) => output.flush().map(|()| Cut::default()),
         }
+    }
+}
+
+impl TailedFile {
+    /// A file that is empty.
+    pub(super) fn new(file: File) -> Self {
+        let last = Vec::new();
+        Self { file, last }
+    }
+
+    /// A file that is gone on with where it was cut; it must be the one that was cut.
+    ///
+    /// Nothing is cut off yet.
+    pub(super) fn at_cut(mut file: File, cut: &Cut) -> io::Result<Self> {
+        let found = file.metadata()?.len();
+        if found < cut.bytes {
+            return Err(io::Error::other(format!(
+                "{} has {found} bytes, fewer than the {} that the checkpoint speaks of: put it \
+                 back, or take another folder for --checkpoint to begin anew",
+                file.path().display(),
+                cut.bytes
+            )));
+        }
+        let start = cut.bytes.saturating_sub(TAIL as u64);
+        file.seek(SeekFrom::Start(start))?;
+        let mut last = Vec::new();
+        (&mut file).take(cut.bytes - start).read_to_end(&mut last)?;
+        let tailed = Self { file, last };
+        if cut.tail.is_some_and(|tail| tail != tailed.tail()) {
+            return Err(io::Error::other(format!(
+                "{} is not the file that the checkpoint speaks of: it holds something else \
+                 before byte {}; put that file back, or take another folder for --checkpoint to \
+                 begin anew",
+                tailed.file.path().display(),
+                cut.bytes
+            )));
+        }
+        Ok(tailed)
+    }
+
+    /// Cuts off what is behind the place where the file is gone on with.
+    pub(super) fn cut_off(&mut self, cut: &Cut) -> io::Result<()> {
+        self.file.set_len(cut.bytes)
+    }
+
+    /// A checksum of the last bytes.
+    fn tail(&self) -> u32 {
+        let surplus = self.last.len().saturating_sub(TAIL);
+        crc32fast::hash(&self.last[surplus..])
+    }
+}
+
+impl Write for TailedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        let new = &bytes[written.saturating_sub(TAIL)..written];
+        if self.last.len() + new.len() > 2 * TAIL {
+            let surplus = (self.last.len() + new.len() - TAIL).min(self.last.len());
+            self.last.drain(..surplus);
+        }
+        self.last.extend_from_slice(new);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -74,6 +130,7 @@ impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Target::File(file) => file.write(bytes),
+            Target::Direct(file) => file.write(bytes),
             Target::Standard(output) => output.write(bytes),
         }
     }
@@ -81,6 +138,7 @@ impl Write for Target {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Target::File(file) => file.flush(),
+            Target::Direct(file) => file.flush(),
             Target::Standard(output) => output.flush(),
         }
     }
@@ -117,10 +175,8 @@ impl Encoder {
 }
 
 impl Sink {
-    /// Opens a destination, from the start or where it was cut.
-    pub(super) fn open(destination: &Destination, from: Option<&Cut>) -> io::Result<Self> {
-        let target = BufWriter::new(Target::open(destination, from)?);
-        let compression = destination.compression;
+    pub(super) fn new(target: Target, compression: Option<Compression>) -> io::Result<Self> {
+        let target = BufWriter::new(target);
         Ok(Self {
             compression,
             encoder: Some(Encoder::new(target, compression)?),
@@ -131,16 +187,16 @@ impl Sink {
     pub(super) fn cut(&mut self) -> io::Result<Cut> {
         let mut target = self.taken()?.finish()?;
         target.flush()?;
-        let bytes = target.get_mut().sync()?;
+        let cut = target.get_mut().sync()?;
         self.encoder = Some(Encoder::new(target, self.compression)?);
-        let parts = Vec::new();
-        Ok(Cut { bytes, parts })
+        Ok(cut)
     }
 
-    /// Ends the output.
+    /// Ends the output, and brings it to the disk.
     pub(super) fn finish(mut self) -> io::Result<()> {
         let mut target = self.taken()?.finish()?;
-        target.flush()
+        target.flush()?;
+        target.get_mut().sync().map(|_| ())
     }
 
     fn taken(&mut self) -> io::Result<Encoder> {

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, StringArray, TimestampMicrosecondArray};
-use arrow_ipc::{Endianness, MessageBuilder, MessageHeader, MetadataVersion, SchemaBuilder};
+use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow_ipc::{
+    CompressionType, Endianness, MessageBuilder, MessageHeader, MetadataVersion, SchemaBuilder,
+};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression};
 use parquet::file::properties::WriterProperties;
@@ -13,6 +16,45 @@ use super::files::{self, ECHO};
 use crate::{Files, Run, triton};
 
 const FORMATS: [&str; 3] = ["parquet", "arrow", "arrows"];
+
+/// A stream whose second column is compressed.
+fn compressed() -> Vec<u8> {
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["many times the same"; 200]));
+    let batch = files::with_values(&[("s", texts)]);
+    let options = IpcWriteOptions::default();
+    let options = options.try_with_compression(Some(CompressionType::LZ4_FRAME));
+    let mut bytes = Vec::new();
+    let mut writer =
+        StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options.unwrap()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    drop(writer);
+    bytes
+}
+
+/// A length that is damaged must not become the memory that is asked for.
+#[test]
+fn a_compressed_buffer_cannot_promise_more_than_it_holds() {
+    let files = Files::new();
+    let bytes = compressed();
+    // The frames of LZ4 begin with this, behind the length that they have without compression.
+    let magic = [0x04, 0x22, 0x4d, 0x18];
+    let frames = bytes.windows(4).enumerate();
+    let frames = frames.filter(|(_, bytes)| *bytes == magic);
+    let places: Vec<usize> = frames.map(|(place, _)| place).collect();
+    assert!(!places.is_empty());
+    for place in places {
+        let mut bytes = bytes.clone();
+        bytes[place - 2] = 0x7f;
+        let refused = run(&files, "promise.arrows", &bytes);
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("a buffer of it promises"),
+            "{}",
+            refused.stderr
+        );
+    }
+}
 
 fn whole(files: &Files, format: &str) -> Vec<u8> {
     let path = files.path(&format!("whole.{format}"));
@@ -49,19 +91,17 @@ fn a_file_that_breaks_off_is_named_with_what_is_missing() {
         }
     }
     insta::assert_snapshot!(said, @"
-    0 of 1096: error: cut.parquet: it is empty: a Parquet file has at least a schema
+    0 of 1096: error: cut.parquet: it is empty; expected Parquet
     4 of 1096: error: cut.parquet: it is too short for a Parquet file: it has 4 bytes
     10 of 1096: error: cut.parquet: its end is missing: a Parquet file ends with PAR1
     548 of 1096: error: cut.parquet: its end is missing: a Parquet file ends with PAR1
     1092 of 1096: error: cut.parquet: its end is missing: a Parquet file ends with PAR1
-    0 of 1666: error: cut.arrow: it is empty: an Arrow file or stream has at least a schema
+    0 of 1666: error: cut.arrow: it is empty; expected Arrow
     4 of 1666: error: cut.arrow: it breaks off in the middle of a message
     10 of 1666: error: cut.arrow: it breaks off in the middle of a message
-    833 of 1666: error: cut.arrow: reading stopped
-      caused by: it breaks off in the middle of a message
-    1662 of 1666: error: cut.arrow: reading stopped
-      caused by: its end is missing: an Arrow file ends with ARROW1
-    0 of 1288: error: cut.arrows: it is empty: an Arrow file or stream has at least a schema
+    833 of 1666: error: cut.arrow: its end is missing: an Arrow file ends with ARROW1
+    1662 of 1666: error: cut.arrow: its end is missing: an Arrow file ends with ARROW1
+    0 of 1288: error: cut.arrows: it is empty; expected Arrow stream
     4 of 1288: error: cut.arrows: it breaks off in the middle of a message
     10 of 1288: error: cut.arrows: it breaks off in the middle of a message
     644 of 1288: error: cut.arrows: reading stopped
@@ -109,12 +149,12 @@ fn what_a_file_is_instead_is_said() {
         said.push_str(&run.stderr);
     }
     insta::assert_snapshot!(said, @"
-    error: a.parquet: it does not begin as a Parquet file does, with PAR1
-    error: encrypted.parquet: its footer is encrypted, and encrypted Parquet is not read: write it in the clear
+    error: a.parquet: it should be Parquet, but begins like CSV: say --input-format csv, or give it another name
+    error: encrypted.parquet: it is a Parquet file whose footer is encrypted, which is not read: write it in the clear
     error: footer.parquet: its footer is encrypted, and encrypted Parquet is not read: write it in the clear
-    error: a.arrow: it begins as neither an Arrow file nor an Arrow stream does
-    error: old.feather: it is a file of Feather version 1, which is not read: write version 2, which is Arrow IPC
-    error: a.arrows: it begins as neither an Arrow file nor an Arrow stream does
+    error: a.arrow: it should be Arrow, but begins like CSV: say --input-format csv, or give it another name
+    error: old.feather: it is a Feather file of the first version, which is not read: write it as version 2 or Parquet
+    error: a.arrows: it should be Arrow stream, but begins like CSV: say --input-format csv, or give it another name
     ");
 }
 
@@ -142,6 +182,32 @@ fn numbers_of_the_other_byte_order_are_refused() {
 }
 
 #[test]
+fn pages_of_lzo_are_refused_by_name() {
+    let files = Files::new();
+    let bytes = with_codec(Compression::GZIP(parquet::basic::GzipLevel::default()));
+    // In the footer the codec stands before the number of values, as its number doubled.
+    let place = bytes
+        .windows(3)
+        .rposition(|bytes| bytes == [0x15, 2 * 2, 0x16]);
+    let mut bytes = bytes;
+    bytes[place.unwrap() + 1] = 2 * 3;
+    let refused = run(&files, "lzo.parquet", &bytes);
+    assert_eq!(refused.code, Some(2));
+    insta::assert_snapshot!(refused.stderr, @"error: lzo.parquet: column 's' is compressed with LZO, which is not read: write the file with zstd, Snappy or without compression");
+}
+
+fn with_codec(codec: Compression) -> Vec<u8> {
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["a"; 100]));
+    let batch = files::with_values(&[("s", texts)]);
+    let properties = WriterProperties::builder().set_compression(codec).build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
 fn every_codec_of_parquet_but_one_is_read() {
     let files = Files::new();
     let codecs = [
@@ -154,15 +220,7 @@ fn every_codec_of_parquet_but_one_is_read() {
         Compression::ZSTD(parquet::basic::ZstdLevel::default()),
     ];
     for codec in codecs {
-        let texts: ArrayRef = Arc::new(StringArray::from(vec!["a"; 100]));
-        let batch = files::with_values(&[("s", texts)]);
-        let properties = WriterProperties::builder().set_compression(codec).build();
-        let mut bytes = Vec::new();
-        let mut writer =
-            ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
-        writer.write(&batch).unwrap();
-        writer.close().unwrap();
-        let read = run(&files, "codec.parquet", &bytes);
+        let read = run(&files, "codec.parquet", &with_codec(codec));
         assert_eq!(read.code, Some(0), "{codec}: {}", read.stderr);
         assert_eq!(read.stdout.lines().count(), 100, "{codec}");
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{Float64Builder, ListBuilder};
+use arrow_array::builder::{BinaryBuilder, Float64Builder, ListBuilder};
 use arrow_array::types::{Float64Type, Int8Type, Int32Type, Int64Type};
 use arrow_array::*;
 use arrow_buffer::i256;
@@ -413,7 +413,7 @@ fn a_column_of_bytes_is_scored_without_a_model_file() {
     // What the model gives is text, because nobody declared it.
     let bytes = [&b"\x00\x7f"[..], b""];
     let lists = {
-        let mut builder = ListBuilder::new(arrow_array::builder::BinaryBuilder::new());
+        let mut builder = ListBuilder::new(BinaryBuilder::new());
         bytes
             .iter()
             .for_each(|value| builder.append_value([Some(value)]));

@@ -1,0 +1,17 @@
+//! Files on the disk as runs need them: told apart by what they are and not by their names, written
+//! beside their name until they are whole, and safe before anything says that they are.
+//!
+//! Whatever must survive a power failure goes through the few functions of `sync`, so that a test
+//! can hold the order in which it happens.
+
+mod identity;
+mod place;
+mod staged;
+mod sync;
+
+pub(crate) use self::identity::Identity;
+pub(crate) use self::place::Place;
+pub(crate) use self::staged::{StagedFile, hold, lock, unfinished_name, write_whole};
+#[cfg(test)]
+pub(crate) use self::sync::recorded;
+pub(crate) use self::sync::{create_folder, rename, sync_file, sync_folder_of};
