@@ -55,6 +55,8 @@ pub(super) enum Ending {
     Failed { row: Option<String>, rule: String },
     /// Nobody reads the output any more.
     ReaderGone,
+    /// An input cannot be read on.
+    Broken(anyhow::Error),
 }
 
 impl Ending {
@@ -250,13 +252,10 @@ impl<'a> Conductor<'a> {
                 }
                 self.position.rows = rows;
             }
-            Event::Failed(error) => return Err(Failure::usage(error)),
+            // The rows before it are answered and written first.
+            Event::Failed(error) => self.ending = Some(Ending::Broken(error)),
             Event::Row(row) => {
                 self.pace.begin();
-                if self.reserved_until == 0 {
-                    // No row takes a sequence ID that is not reserved.
-                    self.cut(false)?;
-                }
                 // Rows in between may not be wanted.
                 self.position.rows = row.place.row;
                 self.counts.read += 1;
@@ -472,6 +471,7 @@ impl<'a> Conductor<'a> {
         }
         let checkpoints = self.checkpoints.as_ref();
         checkpoints.is_some_and(|checkpoints| {
+            // At first nothing is reserved, and no row is taken before it is.
             let used_up = self.subtasks.next_counter() + RESERVED_IDS / 2 > self.reserved_until;
             used_up || checkpoints.is_due(self.counts.read)
         })
@@ -526,12 +526,19 @@ impl<'a> Conductor<'a> {
                 }
             }
             Ending::ReaderGone => return Ok(ending),
+            Ending::Broken(_) => self
+                .outputs
+                .flush()
+                .map_err(|error| Failure::usage(not_written(error)))?,
         }
         self.rejections.begin()?;
         self.rejections.cut()?;
         let written = self.counts.check(self.outputs.written);
         written.map_err(|message| Failure::internal(anyhow!(message)))?;
-        Ok(ending)
+        match ending {
+            Ending::Broken(error) => Err(Failure::usage(error)),
+            ending => Ok(ending),
+        }
     }
 
     /// Looks after everything that time brings; a run may end with it.

@@ -46,7 +46,6 @@ use crate::config::LayeredOptions;
 use crate::disk;
 use crate::exit_codes::Exit;
 use crate::failure::Failure;
-use crate::output::wrapped;
 use crate::progress::{Expected, Progress, say, say_as_is};
 use crate::server::start_embedded;
 use crate::signals::Signals;
@@ -417,7 +416,7 @@ impl Job {
         };
         progress.finish();
         if let Some(kept) = kept {
-            say(&wrapped(&kept));
+            say(&kept);
         }
         drop(events);
         let ending = ran?;
