@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 use triton_client::{Client, ErrorKind as ClientErrorKind, ModelId, Readiness};
 
@@ -55,6 +55,8 @@ struct Shared {
     answered: AtomicU64,
     /// How many calls are being made, waits and pauses included.
     calls: AtomicUsize,
+    /// How many of them wait or pause.
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -99,13 +101,20 @@ pub(crate) enum Judgement {
     Away,
 }
 
-/// A call that is being made.
+/// Something that is counted for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Calling<'a>(&'a Shared);
+pub(crate) struct Counted<'a>(&'a AtomicUsize);
 
-impl Drop for Calling<'_> {
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -119,6 +128,7 @@ impl ServerWait {
             asking: tokio::sync::Mutex::default(),
             answered: AtomicU64::new(0),
             calls: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
         }))
     }
 
@@ -159,10 +169,26 @@ impl ServerWait {
         self.0.calls.load(Ordering::Relaxed)
     }
 
+    /// How many of the [`calls`](Self::calls) wait, for the server or until they are made again.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
+    /// The longest pause that a call makes: a server may ask for hours.
+    pub(crate) fn longest_pause(&self) -> Duration {
+        self.0.give_up_after
+    }
+
     /// Counts a call for as long as what comes back lives.
-    pub(crate) fn calling(&self) -> Calling<'_> {
-        self.0.calls.fetch_add(1, Ordering::Relaxed);
-        Calling(&self.0)
+    pub(crate) fn calling(&self) -> Counted<'_> {
+        Counted::new(&self.0.calls)
+    }
+
+    /// Pauses a call before it is made again.
+    pub(crate) async fn pause(&self, time: Duration) {
+        let _waiting = Counted::new(&self.0.waiting);
+        sleep(time).await;
     }
 
     /// Whether the server was found to be away after a moment.
@@ -246,6 +272,7 @@ impl ServerWait {
         if !self.lock().held {
             return Ok(());
         }
+        let _waiting = Counted::new(&self.0.waiting);
         let _asking = self.0.asking.lock().await;
         let (shortest, longest) = PAUSES;
         let mut pause = {

@@ -21,7 +21,7 @@ use super::outputs::Outputs;
 use super::pace::Pace;
 use super::rejections::{Reason, Rejections};
 use super::settling::not_written;
-use super::stall::{Stall, Waiting};
+use super::stall::{LOOKS, Stall, Waiting};
 use super::subtasks::Subtasks;
 use super::summary::{Counts, Latencies};
 use crate::failure::Failure;
@@ -71,6 +71,8 @@ pub(super) struct Conductor<'a> {
     /// An input that has an output of its own waits until the one before is written.
     pub(super) held: Option<Event>,
     pub(super) stall: Stall,
+    /// How many looks in a row found that all calls only wait.
+    pub(super) waiting_looks: u32,
     /// Sequence IDs from here on are not reserved by the last checkpoint.
     pub(super) reserved_until: u64,
     /// Tells the rows in flight that they are given up.
@@ -118,6 +120,7 @@ impl<'a> Conductor<'a> {
             exhausted: false,
             held: None,
             stall: Stall::default(),
+            waiting_looks: 0,
             reserved_until: 0,
             given_up: watch::channel(false).0,
         }
@@ -341,14 +344,22 @@ impl<'a> Conductor<'a> {
         )))
     }
 
-    /// Ends what was told to end and waits for what may never come: a server that is away, or
-    /// sequences whose rows are not read any more.
+    /// Ends what was told to end and only waits: for a server that is away or asks for patience, or
+    /// for sequences whose rows are not read any more.
     fn end_waiting(&mut self, stalled: bool) -> Option<Ending> {
-        let away = self.server_is_away();
+        let wait = &self.subtasks.wait;
+        let (calls, away) = (wait.calls(), wait.away().is_some());
+        let only_waits = calls > 0 && wait.waiting() == calls;
+        self.waiting_looks = if only_waits {
+            self.waiting_looks + 1
+        } else {
+            0
+        };
         let Some(Ending::Interrupted { signal, given_up }) = &mut self.ending else {
             return None;
         };
-        if self.tasks.is_empty() || !(stalled || away) {
+        let in_vain = stalled || away || self.waiting_looks >= LOOKS;
+        if self.tasks.is_empty() || !in_vain {
             return None;
         }
         *given_up = true;
