@@ -90,6 +90,17 @@ fn a_gateway_is_waited_for_as_long_as_it_asks() {
 }
 
 #[test]
+fn a_gateway_that_asks_for_more_patience_than_there_is_costs_its_row_alone() {
+    let answers = (0..99).map(|_| Answer::new(429, "").header("Retry-After", "86400"));
+    let server = behind_gateway(answers.collect());
+    let begun = Instant::now();
+    let run = predict(&server, 1, &["--give-up-after", "5s"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("status 429"), "{}", run.stderr);
+    assert!(begun.elapsed().as_secs() < 5);
+}
+
+#[test]
 fn a_date_that_has_passed_or_is_none_asks_for_no_wait() {
     for retry_after in ["Sun, 06 Nov 1994 08:49:38 GMT", "soon", "-1", "1.5"] {
         let answer = Answer::new(503, "").header("Retry-After", retry_after);

@@ -205,3 +205,28 @@ fn intervals_of_parquet_of_which_nothing_is_known_are_refused() {
     assert_eq!(run.code, Some(2));
     insta::assert_snapshot!(files.relative(&run.stderr), @"error: input.parquet: column 'i' is an INTERVAL, and the file does not say whether it is of months or of days and milliseconds, so that one of the two would be lost: leave it out, or write numbers");
 }
+
+/// Whatever one input promises of a column, another one need not.
+#[test]
+fn a_column_without_null_stands_beside_one_with_it() {
+    let files = Files::new();
+    let model = files.write("model.sql", ECHO);
+    let values = |values: Vec<Option<i64>>, nullable| {
+        let array: ArrayRef = Arc::new(arrow_array::Int64Array::from(values));
+        let batch = files::with_values(&[("x", array)]);
+        let fields = batch.schema_ref().fields().iter();
+        let fields = fields.map(|field| field.as_ref().clone().with_nullable(nullable));
+        let schema = Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()));
+        RecordBatch::try_new(schema, batch.columns().to_vec()).unwrap()
+    };
+    let (required, optional) = (files.path("1.arrow"), files.path("2.arrow"));
+    files::write(&required, &[values(vec![Some(1), Some(2)], false)]);
+    files::write(&optional, &[values(vec![None, Some(3)], true)]);
+    for format in ["parquet", "arrow", "arrows"] {
+        let output = files.path(&format!("output.{format}"));
+        let run = triton(&[
+            "predict", &model, &required, &optional, "-o", &output, "--quiet",
+        ]);
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{format}");
+    }
+}
