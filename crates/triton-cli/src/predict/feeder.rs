@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -37,8 +36,6 @@ pub(super) struct Inputs {
     /// Standard input and other pipes, by their number among the inputs: they were opened when
     /// they were looked at, and can be opened only once.
     pub(super) streams: BTreeMap<usize, Box<dyn TableReader>>,
-    /// Counts the bytes that are done with.
-    pub(super) bytes_read: Arc<AtomicU64>,
     /// The rows that are wanted, if not all of them are.
     pub(super) selection: Option<Selection>,
 }
@@ -71,10 +68,9 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
     let before = all.inputs.iter().take(from.input);
     let mut bytes_before: u64 = before.filter_map(|(input, _)| input.bytes()).sum();
     for (index, (input, wanted)) in inputs.skip(from.input) {
-        let counted_before = all.bytes_read.load(Ordering::Relaxed);
         let mut reader = match all.streams.remove(&index) {
             Some(reader) => reader,
-            None => input.look(&all.bytes_read)?.open(wanted)?,
+            None => input.look()?.open(wanted)?,
         };
         let layout = Arc::clone(reader.layout());
         let mut rows = 0;
@@ -95,11 +91,7 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
             if selection.is_some_and(|selection| !selection.contains(&row)) {
                 continue;
             }
-            row.place.bytes = bytes_before
-                + reader.bytes_done().unwrap_or_else(|| {
-                    let counted = all.bytes_read.load(Ordering::Relaxed);
-                    counted.saturating_sub(counted_before)
-                });
+            row.place.bytes = bytes_before + reader.bytes_done();
             if events.blocking_send(Event::Row(Box::new(row))).is_err() {
                 return Ok(());
             }

@@ -2,8 +2,6 @@
 //! are open at once.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use triton_model_fn::{Column, Value};
 use triton_options::{SequenceMode, TritonOptions};
@@ -192,10 +190,9 @@ impl Open {
 
 /// Reads all inputs once more, with the number of each row among all.
 fn each_row(inputs: &[(Input, Wanted)], mut each: impl FnMut(u64, &Row)) -> anyhow::Result<()> {
-    let uncounted = Arc::new(AtomicU64::new(0));
     let mut number = 0;
     for (input, wanted) in inputs {
-        let looked = input.look(&uncounted)?;
+        let looked = input.look()?;
         let wanted = Wanted {
             // The one that costs least.
             form: looked.format.form().unwrap_or(Form::Objects),

@@ -26,7 +26,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context as _, anyhow};
 use triton_model_fn::{Schema, ServerWait};
@@ -186,7 +185,6 @@ struct Job {
     inputs: Vec<(Input, Wanted)>,
     /// Those that can be opened only once, by their number.
     streams: BTreeMap<usize, Box<dyn TableReader>>,
-    bytes_read: Arc<AtomicU64>,
     plan: Plan,
     added: Added,
 }
@@ -201,7 +199,6 @@ impl Job {
         model_inputs: usize,
         is_undeclared: bool,
     ) -> Result<Self, Failure> {
-        let bytes_read = Arc::new(AtomicU64::new(0));
         let text = TextSettings {
             delimiter: arguments.files_options.delimiter,
             longest_cell: arguments.files_options.max_field_bytes.get(),
@@ -212,7 +209,7 @@ impl Job {
         let mut looked_at = BTreeMap::new();
         let mut formats = Vec::new();
         for (index, input) in inputs.iter().enumerate() {
-            let looked = input.look(&bytes_read)?;
+            let looked = input.look()?;
             formats.push((looked.format, looked.compression));
             if input.is_stream() {
                 looked_at.insert(index, looked);
@@ -238,7 +235,7 @@ impl Job {
             };
             let looked = match looked_at.remove(&index) {
                 Some(looked) => looked,
-                None => input.look(&bytes_read)?,
+                None => input.look()?,
             };
             let reader = looked.open(&wanted)?;
             if let Some(decided) = reader.decided() {
@@ -270,11 +267,9 @@ impl Job {
             wanted_inputs.push((input, wanted));
         }
         schema.inputs = columns.to_vec();
-        bytes_read.store(0, std::sync::atomic::Ordering::Relaxed);
         Ok(Self {
             inputs: wanted_inputs,
             streams,
-            bytes_read,
             plan,
             added,
         })
@@ -380,7 +375,6 @@ impl Job {
         let inputs = Inputs {
             inputs: self.inputs,
             streams: self.streams,
-            bytes_read: self.bytes_read,
             selection,
         };
         let (mut events, reader) = feeder::start(inputs, position).map_err(Failure::usage)?;

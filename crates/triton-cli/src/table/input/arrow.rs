@@ -249,8 +249,8 @@ impl TableReader for ArrowReader {
         Ok(row)
     }
 
-    fn bytes_done(&self) -> Option<u64> {
-        Some(self.extent.done())
+    fn bytes_done(&self) -> u64 {
+        self.extent.done()
     }
 
     fn skip(&mut self, rows: u64) -> anyhow::Result<()> {

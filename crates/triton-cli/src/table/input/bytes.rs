@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use fs_err::File;
 
@@ -25,22 +25,19 @@ pub(super) struct ByteStream {
     start: Vec<u8>,
     rest: Box<dyn BufRead + Send>,
     compression: Option<Compression>,
-    /// Counts the bytes of the file that are done with.
+    /// Counts the bytes of the file that are taken.
     taken: Arc<AtomicU64>,
-    /// How many it counted before, of other inputs.
-    taken_before: u64,
     /// Counts what they became, where that is something else.
     unpacked: Option<Arc<AtomicU64>>,
 }
 
 impl ByteStream {
-    /// Opens a file, or standard input without a path.
-    pub(super) fn open(path: Option<&Path>, progress: Arc<AtomicU64>) -> io::Result<Self> {
+    /// Opens a file, or standard input without a path; `taken` counts its bytes.
+    pub(super) fn open(path: Option<&Path>, taken: Arc<AtomicU64>) -> io::Result<Self> {
         let raw: Box<dyn Read + Send> = match path {
             Some(path) => Box::new(File::open(path)?),
             None => Box::new(io::stdin()),
         };
-        let taken_before = progress.load(Ordering::Relaxed);
         let (start, rest) = peek(BufReader::with_capacity(CHUNK, raw))?;
         refuse_foreign(&start)?;
         let compression = Compression::of_bytes(&start);
@@ -49,14 +46,13 @@ impl ByteStream {
                 start,
                 rest: Box::new(rest),
                 compression,
-                taken: progress,
-                taken_before,
+                taken,
                 unpacked: None,
             });
         };
         let compressed = Counted {
             raw: Cursor::new(start).chain(rest),
-            progress: Arc::clone(&progress),
+            progress: Arc::clone(&taken),
         };
         let bytes = Decompressed::new(compression, compressed);
         let (start, rest) = peek(BufReader::with_capacity(CHUNK, bytes))?;
@@ -74,8 +70,7 @@ impl ByteStream {
             start,
             rest: Box::new(rest),
             compression: Some(compression),
-            taken: progress,
-            taken_before,
+            taken,
             unpacked: Some(Arc::default()),
         })
     }
@@ -101,7 +96,7 @@ impl ByteStream {
     pub(super) fn into_text(self) -> anyhow::Result<(Box<dyn Read + Send>, TextExtent)> {
         let encoding = Encoding::of_start(&self.start)?;
         let progress = Arc::default();
-        let extent = TextExtent::begin(&self.taken, self.taken_before, &progress);
+        let extent = TextExtent::begin(&self.taken, &progress);
         let raw = encoding.decoded(self.into_reader())?;
         Ok((Box::new(Counted { raw, progress }), extent))
     }

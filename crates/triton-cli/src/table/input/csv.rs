@@ -137,9 +137,9 @@ impl TableReader for CsvReader {
         }))
     }
 
-    fn bytes_done(&self) -> Option<u64> {
+    fn bytes_done(&self) -> u64 {
         let read = self.extent.text();
-        Some(self.extent.done(read - self.records.unread() as u64))
+        self.extent.done(read - self.records.unread() as u64)
     }
 
     fn skip(&mut self, rows: u64) -> anyhow::Result<()> {

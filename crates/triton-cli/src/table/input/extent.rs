@@ -6,18 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How far into an input its text is.
 pub(super) struct TextExtent {
-    /// Counts the bytes that are taken, of other inputs, too.
+    /// Counts the bytes that are taken.
     taken: Arc<AtomicU64>,
-    taken_before: u64,
     /// Counts the bytes of text that these became.
     text: Arc<AtomicU64>,
 }
 
 impl TextExtent {
-    pub(super) fn begin(taken: &Arc<AtomicU64>, taken_before: u64, text: &Arc<AtomicU64>) -> Self {
+    pub(super) fn begin(taken: &Arc<AtomicU64>, text: &Arc<AtomicU64>) -> Self {
         Self {
             taken: Arc::clone(taken),
-            taken_before,
             text: Arc::clone(text),
         }
     }
@@ -29,7 +27,7 @@ impl TextExtent {
 
     /// The bytes of the input that the first `text` bytes of text have been.
     pub(super) fn done(&self, text: u64) -> u64 {
-        let taken = self.taken.load(Ordering::Relaxed) - self.taken_before;
+        let taken = self.taken.load(Ordering::Relaxed);
         let share = text as f64 / self.text().max(1) as f64;
         (taken as f64 * share.min(1.0)).round() as u64
     }
@@ -38,9 +36,8 @@ impl TextExtent {
 /// How far into an input the rows of a batch are, which all come at once.
 #[cfg(feature = "arrow")]
 pub(super) struct BatchExtent {
-    /// Counts the bytes that are taken, of other inputs, too.
+    /// Counts the bytes that are taken.
     taken: Arc<AtomicU64>,
-    taken_before: u64,
     /// Where the batch begins and ends.
     from: u64,
     to: u64,
@@ -53,7 +50,6 @@ impl BatchExtent {
     pub(super) fn begin(taken: &Arc<AtomicU64>) -> Self {
         Self {
             taken: Arc::clone(taken),
-            taken_before: taken.load(Ordering::Relaxed),
             from: 0,
             to: 0,
             rows: 0,
@@ -63,7 +59,7 @@ impl BatchExtent {
 
     pub(super) fn next_batch(&mut self, rows: usize) {
         self.from = self.to;
-        self.to = self.taken.load(Ordering::Relaxed) - self.taken_before;
+        self.to = self.taken.load(Ordering::Relaxed);
         (self.rows, self.handed_out) = (rows as u64, 0);
     }
 

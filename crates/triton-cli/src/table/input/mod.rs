@@ -110,7 +110,7 @@ pub(crate) struct LookedAt {
     input: Input,
     stream: ByteStream,
     #[cfg(feature = "arrow")]
-    progress: Arc<AtomicU64>,
+    taken: Arc<AtomicU64>,
 }
 
 /// The rows of an input.
@@ -126,11 +126,8 @@ pub(crate) trait TableReader: Send {
     /// The next row; an error means that the input cannot be read on.
     fn next(&mut self) -> anyhow::Result<Option<Row>>;
 
-    /// The bytes of the input up to the end of the row that came last, where the reader knows them
-    /// better than whoever counts what it takes.
-    fn bytes_done(&self) -> Option<u64> {
-        None
-    }
+    /// The bytes of the input up to the end of the row that came last, as well as that is known.
+    fn bytes_done(&self) -> u64;
 
     /// Goes past rows that were answered already.
     fn skip(&mut self, rows: u64) -> anyhow::Result<()>;
@@ -239,9 +236,11 @@ impl Input {
         fs_err::metadata(path).ok().map(|metadata| metadata.len())
     }
 
-    /// Looks at the first bytes; `progress` counts the bytes of the file that are done with.
-    pub(crate) fn look(&self, progress: &Arc<AtomicU64>) -> anyhow::Result<LookedAt> {
-        let stream = ByteStream::open(self.path.as_deref(), Arc::clone(progress));
+    /// Looks at the first bytes.
+    pub(crate) fn look(&self) -> anyhow::Result<LookedAt> {
+        // A counter for each opening: two inputs may be open at once.
+        let taken = Arc::default();
+        let stream = ByteStream::open(self.path.as_deref(), Arc::clone(&taken));
         let stream = stream.map_err(|error| self.unusable(&error.into()))?;
         let named = self.path.as_deref().and_then(foreign::told_by_name);
         if let Some(what) = named.filter(|_| self.format.is_none()) {
@@ -255,7 +254,7 @@ impl Input {
             input: self.clone(),
             stream,
             #[cfg(feature = "arrow")]
-            progress: Arc::clone(progress),
+            taken,
         })
     }
 
@@ -346,7 +345,7 @@ impl LookedAt {
             Format::Ndjson => Box::new(ndjson::NdjsonReader::new(&input, stream, wanted)?),
             #[cfg(feature = "arrow")]
             Format::Arrow | Format::ArrowStream => {
-                Box::new(arrow::ipc_reader(&input, stream, &self.progress, wanted)?)
+                Box::new(arrow::ipc_reader(&input, stream, &self.taken, wanted)?)
             }
             #[cfg(feature = "parquet")]
             Format::Parquet => {
@@ -358,12 +357,7 @@ impl LookedAt {
                     );
                 };
                 drop(stream);
-                Box::new(parquet::parquet_reader(
-                    &input,
-                    path,
-                    &self.progress,
-                    wanted,
-                )?)
+                Box::new(parquet::parquet_reader(&input, path, &self.taken, wanted)?)
             }
             #[cfg(not(all(feature = "arrow", feature = "parquet")))]
             format => bail!("this build of the command has no support for {format}"),

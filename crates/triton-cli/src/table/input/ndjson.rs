@@ -135,8 +135,8 @@ impl TableReader for NdjsonReader {
         }))
     }
 
-    fn bytes_done(&self) -> Option<u64> {
-        Some(self.extent.done(self.end))
+    fn bytes_done(&self) -> u64 {
+        self.extent.done(self.end)
     }
 
     fn skip(&mut self, rows: u64) -> anyhow::Result<()> {
