@@ -342,6 +342,7 @@ impl Job {
         let selection = self.selection(arguments, subtasks)?;
         let selected = selection.as_ref().map(Selection::rows);
         let total_bytes = self.total_bytes();
+        let to_standard_output = self.plan.goes_to_standard_output();
         let (position, counts, errors_bytes, cut) = match state {
             Some(state) => {
                 let position = Start {
@@ -368,7 +369,7 @@ impl Job {
         let mut progress = Progress::start(&Expected {
             bytes: total_bytes,
             resumed: counts.settled() > 0,
-            rows_to_standard_output: arguments.files_options.output.is_none(),
+            rows_to_standard_output: to_standard_output,
             quiet: arguments.reports.quiet,
         });
         let mut signals = Signals::listen()?;
@@ -448,6 +449,7 @@ impl Job {
                 SEQUENCE_KEY.key()
             )));
         }
+        self.plan.check_new()?;
         let inputs = self.inputs.iter().map(|(input, _)| input);
         Ok(Some(Selection::read(path, inputs)?))
     }

@@ -34,7 +34,8 @@ impl Plan {
     ) -> anyhow::Result<Self> {
         let asked = arguments.output_format;
         let first = formats.first().map_or(Format::Csv, |(format, _)| *format);
-        match &arguments.output {
+        let output = arguments.output.as_deref();
+        match output.filter(|path| path.as_os_str() != Input::STANDARD) {
             None => Ok(Plan::One(Destination {
                 path: None,
                 // Nobody wants to see the bytes of a binary format who has not asked for them.
@@ -50,6 +51,14 @@ impl Plan {
             Some(path) => {
                 let (named, compression) = Format::of_path(path);
                 let format = asked.or(named).unwrap_or(first);
+                if let Some(other) = table::promised_by_name(path).filter(|_| asked.is_none()) {
+                    bail!(
+                        "{}: the name promises {other}, which is not written: name it .csv, \
+                         .ndjson, .parquet, .arrow or .arrows (text also .gz or .zst), or say \
+                         --output-format",
+                        path.display()
+                    );
+                }
                 if compression.is_some() && !format.can_be_continued() {
                     bail!(
                         "{}: a file of the format {format} is compressed within, not as a whole; \
@@ -58,7 +67,7 @@ impl Plan {
                     );
                 }
                 Ok(Plan::One(Destination {
-                    path: Some(path.clone()),
+                    path: Some(path.to_owned()),
                     format,
                     compression,
                     delimiter: delimiter(arguments, named),
@@ -156,6 +165,27 @@ impl Plan {
         match self {
             Plan::One(destination) => std::slice::from_ref(destination),
             Plan::Each(destinations) => destinations,
+        }
+    }
+
+    pub(super) fn goes_to_standard_output(&self) -> bool {
+        matches!(self, Plan::One(destination) if destination.path.is_none())
+    }
+
+    /// Refuses to write over what there is: rows that are run again are not all rows.
+    pub(super) fn check_new(&self) -> anyhow::Result<()> {
+        let paths = self
+            .destinations()
+            .iter()
+            .filter_map(|each| each.path.as_deref());
+        let mut there = paths.filter(|path| path.is_file());
+        match there.next() {
+            None => Ok(()),
+            Some(path) => bail!(
+                "--retry-errors: the output {} is there already, and the rows that are run again \
+                 would take the place of all others: give them an output of their own",
+                path.display()
+            ),
         }
     }
 

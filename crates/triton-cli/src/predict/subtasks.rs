@@ -55,7 +55,7 @@ impl Subtasks {
                 .waiting_for_server(&subtasks.wait);
             if let Err(error) = function.open(subtask).await {
                 subtasks.close().await?;
-                return Err(Failure::server(error));
+                return Err(Failure::server(NotOpened(error)));
             }
             subtasks.functions.push(function);
         }
@@ -152,6 +152,25 @@ impl Subtasks {
             result = result.and(closed);
         }
         result
+    }
+}
+
+/// Why a function could not be opened: in which subtask, only where there are several.
+#[derive(Debug)]
+struct NotOpened(Error);
+
+impl std::error::Error for NotOpened {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl std::fmt::Display for NotOpened {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.subtask() {
+            Some(subtask) if subtask.parallelism() > 1 => write!(formatter, "{}", self.0),
+            _ => formatter.write_str(self.0.message()),
+        }
     }
 }
 

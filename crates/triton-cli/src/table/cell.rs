@@ -32,9 +32,9 @@ pub(super) fn parse(data_type: &DataType, text: &str) -> Result<Value, String> {
         DataType::UnsignedSmallInt => trimmed.parse().ok().map(Value::UnsignedSmallInt),
         DataType::UnsignedInteger => trimmed.parse().ok().map(Value::UnsignedInteger),
         DataType::UnsignedBigInt => trimmed.parse().ok().map(Value::UnsignedBigInt),
-        DataType::Float16 => float(trimmed, exceeds_float16).map(Value::Float16),
-        DataType::Float => float(trimmed, f32::is_infinite).map(Value::Float),
-        DataType::Double => float(trimmed, f64::is_infinite).map(Value::Double),
+        DataType::Float16 => float(trimmed, rounded_to_float16).map(Value::Float16),
+        DataType::Float => float(trimmed, f64::from).map(Value::Float),
+        DataType::Double => float(trimmed, |value: f64| value).map(Value::Double),
         DataType::Array(_) => from_json(data_type, trimmed, Keep::Nearest),
         _ => None,
     };
@@ -57,18 +57,46 @@ enum Keep {
 }
 
 fn unfit(data_type: &DataType, text: &str) -> String {
-    format!("expected {data_type}, found '{}'", shortened(text))
+    let found = shortened(text);
+    let is_float = matches!(
+        data_type,
+        DataType::Float16 | DataType::Float | DataType::Double
+    );
+    match is_float && is_whole(text) {
+        true => format!(
+            "expected {data_type}, found '{found}', a whole number that the type does not hold \
+             exactly; with a decimal point it means the nearest one"
+        ),
+        false => format!("expected {data_type}, found '{found}'"),
+    }
 }
 
-/// A number, unless it is too large for the type: only the word for it may mean infinity.
-fn float<T: std::str::FromStr + Copy>(text: &str, is_infinite: fn(T) -> bool) -> Option<T> {
+/// A number, unless it is too large for the type, where only the word for it may mean infinity,
+/// or a whole number that the type has not: an identifier, say, which would become another one.
+fn float<T: std::str::FromStr + Copy>(text: &str, kept: fn(T) -> f64) -> Option<T> {
     let value = text.parse().ok()?;
     let named = text.to_ascii_lowercase().contains("inf");
-    (named || !is_infinite(value)).then_some(value)
+    if named {
+        return Some(value);
+    }
+    let kept = kept(value);
+    let fits = !kept.is_infinite() && (!is_whole(text) || is_exactly(text, kept));
+    fits.then_some(value)
 }
 
-fn exceeds_float16(value: f32) -> bool {
-    f16::from_f32(value).is_infinite()
+fn rounded_to_float16(value: f32) -> f64 {
+    f16::from_f32(value).to_f64()
+}
+
+fn is_whole(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a whole number is what its digits say.
+fn is_exactly(digits: &str, value: f64) -> bool {
+    let digits = digits.trim_start_matches(['-', '+', '0']);
+    format!("{:.0}", value.abs()).trim_start_matches('0') == digits
 }
 
 /// Reads a value from its text: a number that was parsed before would have lost digits.
@@ -379,7 +407,7 @@ mod tests {
             );
         }
         let error = parse_widened(&DataType::Double, "9007199254740993").unwrap_err();
-        insta::assert_snapshot!(error, @"no DOUBLE is exactly '9007199254740993'");
+        insta::assert_snapshot!(error, @"expected DOUBLE, found '9007199254740993', a whole number that the type does not hold exactly; with a decimal point it means the nearest one");
     }
 
     #[test]
@@ -425,7 +453,8 @@ mod tests {
     #[test]
     fn a_cell_keeps_its_text_where_that_is_json() {
         for (data_type, cell, expected) in [
-            (DataType::Float, " 16777217 ", "16777217"),
+            (DataType::Float, " 16777216 ", "16777216"),
+            (DataType::Float, "16777217.0", "16777217.0"),
             (
                 DataType::Double,
                 "0.1234567890123456789012",

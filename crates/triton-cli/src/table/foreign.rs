@@ -91,6 +91,24 @@ pub(super) fn told_by_name(path: &Path) -> Option<String> {
     })
 }
 
+/// What the name of an output promises that is not written.
+pub(crate) fn promised_by_name(path: &Path) -> Option<&'static str> {
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    Some(match extension.as_str() {
+        "bz2" => "bzip2",
+        "xz" => "xz",
+        "zip" => "a zip archive",
+        "7z" => "a 7z archive",
+        "br" => "Brotli",
+        "lz4" => "lz4",
+        "xlsx" | "xls" | "ods" => "a workbook",
+        "orc" => "ORC",
+        "avro" => "Avro",
+        "db" | "sqlite" | "duckdb" => "a database",
+        _ => return None,
+    })
+}
+
 /// What speaks against a file being of a format, although its name or an argument says so.
 pub(super) fn contradiction(format: Format, start: &[u8]) -> Option<String> {
     let found = if start.starts_with(b"PAR1") {

@@ -20,6 +20,7 @@ mod output;
 mod row;
 mod widening;
 
+pub(crate) use foreign::promised_by_name;
 pub(crate) use format::{Compression, Form, Format};
 pub(crate) use input::{Input, TableReader, TextSettings, Wanted};
 pub(crate) use output::{

@@ -231,3 +231,59 @@ fn numbers_of_other_widths_are_taken_if_they_fit() {
     row 3: column 'value': expected INT, found NULL
     ");
 }
+
+#[test]
+fn a_name_that_promises_another_format_is_refused() {
+    let files = Files::new();
+    let model = files.write(
+        "model.sql",
+        "CREATE MODEL m INPUT (`value` FLOAT) OUTPUT (echo FLOAT)
+         WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'echo')",
+    );
+    let input = files.write("input.csv", "value\n1\n");
+    for name in [
+        "o.csv.bz2",
+        "o.csv.xz",
+        "o.zip",
+        "o.xlsx",
+        "o.orc",
+        "o.avro",
+    ] {
+        let output = files.path(name);
+        let run = triton(&["predict", &model, &input, "-o", &output]);
+        assert_eq!(run.code, Some(2), "{name}: {}", run.stderr);
+        assert!(run.stderr.contains("the name promises"), "{}", run.stderr);
+        assert!(!std::path::Path::new(&output).exists(), "{name}");
+    }
+    // A minus is standard output, as it is standard input.
+    let run = triton(&["predict", &model, &input, "-o", "-"]);
+    assert_eq!(run.stdout, "value,echo\n1,1\n", "{}", run.stderr);
+}
+
+#[test]
+fn a_whole_number_that_a_float_has_not_is_refused_in_every_format() {
+    let files = Files::new();
+    let statement = |data_type: &str, model: &str| {
+        let statement = format!(
+            "CREATE MODEL m INPUT (`value` {data_type}) OUTPUT (echo {data_type})
+             WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = '{model}')"
+        );
+        files.write(&format!("{model}.sql"), &statement)
+    };
+    let model = statement("FLOAT", "echo");
+    for (name, text) in [
+        ("a.csv", "value\n16777216\n16777217\n16777217.0\n"),
+        (
+            "a.ndjson",
+            "{\"value\":16777216}\n{\"value\":16777217}\n{\"value\":16777217.0}\n",
+        ),
+    ] {
+        let input = files.write(name, text);
+        let run = triton(&["predict", &model, &input, "--quiet"]);
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        assert_eq!(run.stdout.matches("16777216").count(), 3, "{}", run.stdout);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(run.stderr, @"row 2 (line 3): column 'value': expected FLOAT, found '16777217', a whole number that the type does not hold exactly; with a decimal point it means the nearest one");
+        }
+    }
+}

@@ -192,6 +192,24 @@ fn rejected_rows_can_be_run_again() {
     400,b,400
     500,e,500
     ");
+    // The same command once more would put these rows in the place of all others.
+    let output = files.write("output.csv", "value,note,sum\n1,a,1\n");
+    let run = triton(&[
+        "predict",
+        &model,
+        &input,
+        &other,
+        "--retry-errors",
+        &errors,
+        "-o",
+        &output,
+    ]);
+    assert_eq!(run.code, Some(2));
+    insta::assert_snapshot!(files.relative(&run.stderr), @"error: --retry-errors: the output output.csv is there already, and the rows that are run again would take the place of all others: give them an output of their own");
+    assert_eq!(
+        std::fs::read_to_string(&output).unwrap(),
+        "value,note,sum\n1,a,1\n"
+    );
     let elsewhere = files.write("elsewhere.csv", "value,note\n1,a\n");
     let run = triton(&["predict", &model, &elsewhere, "--retry-errors", &errors]);
     assert_eq!(run.code, Some(2));

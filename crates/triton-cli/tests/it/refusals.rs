@@ -212,7 +212,7 @@ fn a_dead_endpoint() {
     let run = refusal(&statement(ACCUMULATE_COLUMNS, &options), INPUT, &[]);
     insta::assert_snapshot!(run.replace(&address.to_string(), "server"), @"
     exit code 3
-    error: subtask 0 of 1, attempt 0: the model could not be looked up
+    error: the model could not be looked up
       caused by: read metadata of model 'echo' at http://server/: no connection could be made; is the server running there?
       caused by: error sending request
       caused by: client error (Connect)

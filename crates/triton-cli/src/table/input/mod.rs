@@ -19,12 +19,13 @@ mod json_values;
 mod ndjson;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod pattern;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use triton_model_fn::{Column, DataType};
 
 use self::bytes::ByteStream;
@@ -157,18 +158,11 @@ impl Input {
             } else if Path::new(name).exists() || !name.contains(['*', '?', '[']) {
                 paths.push(Some(PathBuf::from(name)));
             } else {
-                // As in a shell, what is hidden is not meant.
-                let options = glob::MatchOptions {
-                    require_literal_leading_dot: true,
-                    ..glob::MatchOptions::default()
-                };
-                let pattern = glob::glob_with(name, options)
-                    .with_context(|| format!("the pattern '{name}' cannot be read"))?;
-                let found = pattern.collect::<Result<Vec<_>, _>>()?;
+                let found = pattern::files(name)?;
                 if found.is_empty() {
                     bail!("no file matches the pattern '{name}'");
                 }
-                paths.extend(found.into_iter().filter(|path| !path.is_dir()).map(Some));
+                paths.extend(found.into_iter().map(Some));
             }
         }
         let among_several = paths.len() > 1;

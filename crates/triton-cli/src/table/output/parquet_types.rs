@@ -26,6 +26,7 @@ fn unwritable(data_type: &ArrowType) -> Option<&ArrowType> {
     match data_type {
         ArrowType::Union(..) | ArrowType::Interval(IntervalUnit::MonthDayNano) => Some(data_type),
         ArrowType::Struct(fields) if fields.is_empty() => Some(data_type),
+        ArrowType::FixedSizeBinary(0) => Some(data_type),
         ArrowType::Decimal32(_, scale)
         | ArrowType::Decimal64(_, scale)
         | ArrowType::Decimal128(_, scale)
