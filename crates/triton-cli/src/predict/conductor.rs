@@ -3,6 +3,7 @@
 //! While the server is away nothing is read, and the rows in flight wait within the functions.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
@@ -20,7 +21,8 @@ use super::order::Order;
 use super::outputs::Outputs;
 use super::pace::Pace;
 use super::rejections::{Reason, Rejections};
-use super::stall::{Stall, Waiting};
+use super::sorting::SortProgress;
+use super::stall::{self, Stall, Waiting};
 use super::subtasks::Subtasks;
 use super::summary::{Counts, Latencies};
 use crate::failure::Failure;
@@ -95,6 +97,8 @@ pub(super) struct Conductor<'a> {
     /// The last row of every key, where it is known.
     last_rows: Option<LastRows>,
     max_errors: Option<MaxErrors>,
+    /// How far the rows are sorted, if they are.
+    sorting: Option<Arc<SortProgress>>,
     /// When a row was last done, or the first of those in flight began.
     last_done: Instant,
     /// The bytes of the inputs up to the end of the rows that something became of.
@@ -125,6 +129,7 @@ pub(super) struct Beginning<'a> {
     pub(super) position: Start,
     pub(super) last_rows: Option<LastRows>,
     pub(super) max_errors: Option<MaxErrors>,
+    pub(super) sorting: Option<Arc<SortProgress>>,
 }
 
 impl<'a> Conductor<'a> {
@@ -146,6 +151,7 @@ impl<'a> Conductor<'a> {
             ending: None,
             last_rows: beginning.last_rows,
             max_errors: beginning.max_errors,
+            sorting: beginning.sorting,
             last_done: Instant::now(),
             settled_bytes: 0,
             exhausted: false,
@@ -251,17 +257,21 @@ impl<'a> Conductor<'a> {
                 self.position.rows = rows;
             }
             Event::Failed(error) => return Err(Failure::usage(error)),
-            Event::Row(row) => {
+            Event::Row {
+                row,
+                number: row_number,
+                is_last,
+            } => {
                 self.pace.begin();
                 if self.reserved_until == 0 {
                     // No row takes a sequence ID that is not reserved.
                     self.cut(false)?;
                 }
                 // Rows in between may not be wanted.
-                self.position.rows = row.place.row;
+                self.position.rows = row_number;
                 self.counts.read += 1;
                 let number = self.order.begin();
-                self.begin(number, row);
+                self.begin(number, row, is_last);
                 self.settle()?;
             }
         }
@@ -269,7 +279,7 @@ impl<'a> Conductor<'a> {
     }
 
     /// Hands a row to a subtask.
-    fn begin(&mut self, number: u64, row: Box<Row>) {
+    fn begin(&mut self, number: u64, row: Box<Row>, is_last: bool) {
         let values = match &row.values {
             Ok(values) => values,
             Err(unusable) => {
@@ -284,7 +294,7 @@ impl<'a> Conductor<'a> {
         }
         let begun = Instant::now();
         let last_rows = self.last_rows.as_mut();
-        let is_last = last_rows.is_some_and(|rows| rows.take(self.counts.read, values));
+        let is_last = is_last || last_rows.is_some_and(|rows| rows.take(self.counts.read, values));
         // The row takes its place among those of its sequence here, one row after the other; a
         // task of its own then lets it use any core.
         let answer = self.subtasks.submit(values, is_last);
@@ -373,7 +383,7 @@ impl<'a> Conductor<'a> {
             "no row can go on: {open} sequences are open, which is all that the model keeps, and \
              the {} rows that were read ahead belong to other keys: {}",
             waiting.rows,
-            super::stall::ADVICE
+            stall::advice(self.sorting.is_some())
         )))
     }
 
@@ -538,6 +548,7 @@ impl<'a> Conductor<'a> {
     fn tick(&mut self) -> Result<Option<Ending>, Failure> {
         self.progress.tick(&Moment {
             away: self.subtasks.wait.away(),
+            sorted: self.sorting.as_ref().and_then(|sorting| sorting.rows()),
             rows: self.counts.settled(),
             bytes: self.settled_bytes,
             rejected: self.counts.rejected,
