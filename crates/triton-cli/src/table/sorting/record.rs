@@ -11,8 +11,9 @@ use super::encoding::{Encoded, put_bytes, put_number, put_optional, put_values};
 use crate::table::json_object::JsonObject;
 use crate::table::row::{Fault, Layout, Original, Place, Row, Unusable};
 
-/// What a record takes beside its bytes.
-const OVERHEAD: usize = 96;
+/// What a record takes beside its bytes: itself, what its allocations take more, and its part in
+/// the memory that sorting needs.
+const OVERHEAD: usize = 160;
 
 /// A row that is being sorted.
 #[derive(Debug)]
