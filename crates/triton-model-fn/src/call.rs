@@ -130,7 +130,8 @@ impl OpenSubtask {
                 Judgement::Final => false,
                 Judgement::Own => {
                     own_failures += 1;
-                    own_failures <= self.retry.max_retries
+                    let asked_too_much = after.is_some_and(|after| after > wait.longest_pause());
+                    own_failures <= wait.own_retries(self.retry.max_retries) && !asked_too_much
                 }
                 Judgement::Away => true,
             };
@@ -140,9 +141,9 @@ impl OpenSubtask {
             }
             let pause = match judgement {
                 Judgement::Own => self.retry.wait(own_failures, after, retry::thread_random()),
-                _ => after.unwrap_or_default(),
+                _ => after.unwrap_or_default().min(wait.longest_pause()),
             };
-            tokio::time::sleep(pause).await;
+            wait.pause(pause).await;
         }
     }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 use triton_client::{Client, ErrorKind as ClientErrorKind, ModelId, Readiness};
 
@@ -23,6 +23,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 
 /// How long one such question may take.
 const LONGEST_QUESTION: Duration = Duration::from_secs(5);
+
+/// How often a call is made again while no call of the run was ever answered.
+const RETRIES_BEFORE_ANSWERS: u32 = 4;
 
 /// The least time between two warnings that the server is away.
 const WARNING_PAUSE: Duration = Duration::from_secs(10);
@@ -52,6 +55,8 @@ struct Shared {
     answered: AtomicU64,
     /// How many calls are being made, waits and pauses included.
     calls: AtomicUsize,
+    /// How many of them wait or pause.
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -96,13 +101,20 @@ pub(crate) enum Judgement {
     Away,
 }
 
-/// A call that is being made.
+/// Something that is counted for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Calling<'a>(&'a Shared);
+pub(crate) struct Counted<'a>(&'a AtomicUsize);
 
-impl Drop for Calling<'_> {
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -116,6 +128,7 @@ impl ServerWait {
             asking: tokio::sync::Mutex::default(),
             answered: AtomicU64::new(0),
             calls: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
         }))
     }
 
@@ -139,6 +152,15 @@ impl ServerWait {
         self.0.answered.load(Ordering::Relaxed)
     }
 
+    /// How often a call is made again that fails by its own fault, of `retries` at most: what has
+    /// never answered anything is soon given up.
+    pub(crate) fn own_retries(&self, retries: u32) -> u32 {
+        match self.answered() {
+            0 => retries.min(RETRIES_BEFORE_ANSWERS),
+            _ => retries,
+        }
+    }
+
     /// How many calls are being made, those that wait for the server or for a retry included.
     ///
     /// 0 while rows are there means that they wait for something else: a place for a sequence.
@@ -147,10 +169,26 @@ impl ServerWait {
         self.0.calls.load(Ordering::Relaxed)
     }
 
+    /// How many of the [`calls`](Self::calls) wait, for the server or until they are made again.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
+    /// The longest pause that a call makes: a server may ask for hours.
+    pub(crate) fn longest_pause(&self) -> Duration {
+        self.0.give_up_after
+    }
+
     /// Counts a call for as long as what comes back lives.
-    pub(crate) fn calling(&self) -> Calling<'_> {
-        self.0.calls.fetch_add(1, Ordering::Relaxed);
-        Calling(&self.0)
+    pub(crate) fn calling(&self) -> Counted<'_> {
+        Counted::new(&self.0.calls)
+    }
+
+    /// Pauses a call before it is made again.
+    pub(crate) async fn pause(&self, time: Duration) {
+        let _waiting = Counted::new(&self.0.waiting);
+        sleep(time).await;
     }
 
     /// Whether the server was found to be away after a moment.
@@ -184,7 +222,12 @@ impl ServerWait {
                 self.answers(model);
                 return Judgement::Final;
             }
-            Sign::Away => self.answered() == answered_before,
+            // Where nothing was ever answered, and yet the server says that it is ready, it is no
+            // outage that will pass: a gateway that leads nowhere, say.
+            Sign::Away => {
+                let answered = self.answered();
+                answered == answered_before && (answered > 0 || !is_ready(client, model).await)
+            }
             Sign::Unclear => self.answered() == answered_before && !is_ready(client, model).await,
         };
         if !away {
@@ -229,6 +272,7 @@ impl ServerWait {
         if !self.lock().held {
             return Ok(());
         }
+        let _waiting = Counted::new(&self.0.waiting);
         let _asking = self.0.asking.lock().await;
         let (shortest, longest) = PAUSES;
         let mut pause = {

@@ -2,7 +2,6 @@
 //!
 //! While the server is away nothing is read, and the rows in flight wait within the functions.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,22 +13,23 @@ use tokio::time::MissedTickBehavior;
 use triton_model_fn::{ErrorKind, Prediction};
 
 use super::arguments::{MaxErrors, OnError};
-use super::checkpoint::{Checkpoints, Position};
+use super::checkpoint::Checkpoints;
+use super::ending::Ending;
 use super::feeder::{Event, Start};
 use super::keys::LastRows;
 use super::order::Order;
 use super::outputs::Outputs;
 use super::pace::Pace;
 use super::rejections::{Reason, Rejections};
+use super::settling::not_written;
 use super::sorting::SortProgress;
-use super::stall::{self, Stall, Waiting};
+use super::stall::{self, LOOKS, Stall, Waiting};
 use super::subtasks::Subtasks;
 use super::summary::{Counts, Latencies};
 use crate::failure::Failure;
-use crate::output::is_reader_gone;
 use crate::progress::{Moment, Progress};
-use crate::signals::{Signal, Signals};
-use crate::table::{Row, Unusable, WriteError};
+use crate::signals::Signals;
+use crate::table::{Row, Unusable};
 
 /// The time between two looks at the clock, the bar and the output.
 const TICK: Duration = Duration::from_millis(200);
@@ -37,43 +37,10 @@ const TICK: Duration = Duration::from_millis(200);
 /// How many times as many rows may wait for their turn to be written as may be under way.
 const WAITING_SHARE: usize = 4;
 
-/// How long rows with keys are waited for before others follow them, although a checkpoint is due.
-const CUT_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How many sequence IDs a checkpoint reserves: so many may be taken until the next one, and a run
-/// that goes on from it begins behind them. A request that the killed process sent may still
-/// arrive, and must not meet a sequence of its ID.
-const RESERVED_IDS: u64 = 1 << 20;
-
-/// How a run came to its end.
-#[derive(Debug)]
-pub(super) enum Ending {
-    /// Every row of every input was read.
-    Complete,
-    /// A signal said so. Rows that could not be finished then are given up: without checkpoints
-    /// they are rejected, with them they come up again after the last one.
-    Interrupted { signal: Signal, given_up: bool },
-    /// Rows failed, and that is the end by an argument; `row` is one that is to be named.
-    Failed { row: Option<String>, rule: String },
-    /// Nobody reads the output any more.
-    ReaderGone,
-}
-
-impl Ending {
-    pub(super) fn is_complete(&self) -> bool {
-        matches!(self, Self::Complete)
-    }
-
-    /// Whether calls may still be waiting for the server, and are not to be waited for.
-    pub(super) fn gave_up(&self) -> bool {
-        matches!(self, Self::Interrupted { given_up: true, .. })
-    }
-}
-
 /// A row of which is known what became of it.
-struct Done {
-    row: Box<Row>,
-    result: Result<Prediction, Reason>,
+pub(super) struct Done {
+    pub(super) row: Box<Row>,
+    pub(super) result: Result<Prediction, Reason>,
 }
 
 /// A run on its way.
@@ -91,27 +58,29 @@ pub(super) struct Conductor<'a> {
     pub(super) counts: Counts,
     /// Where the rows that were taken end.
     pub(super) position: Start,
-    tasks: JoinSet<(u64, Duration, Done)>,
-    order: Order<Done>,
-    ending: Option<Ending>,
+    pub(super) tasks: JoinSet<(u64, Duration, Done)>,
+    pub(super) order: Order<Done>,
+    pub(super) ending: Option<Ending>,
     /// The last row of every key, where it is known.
-    last_rows: Option<LastRows>,
-    max_errors: Option<MaxErrors>,
+    pub(super) last_rows: Option<LastRows>,
+    pub(super) max_errors: Option<MaxErrors>,
     /// How far the rows are sorted, if they are.
-    sorting: Option<Arc<SortProgress>>,
+    pub(super) sorting: Option<Arc<SortProgress>>,
     /// When a row was last done, or the first of those in flight began.
-    last_done: Instant,
+    pub(super) last_done: Instant,
     /// The bytes of the inputs up to the end of the rows that something became of.
-    settled_bytes: u64,
+    pub(super) settled_bytes: u64,
     /// Whether all rows of all inputs were taken.
-    exhausted: bool,
+    pub(super) exhausted: bool,
     /// An input that has an output of its own waits until the one before is written.
-    held: Option<Event>,
-    stall: Stall,
+    pub(super) held: Option<Event>,
+    pub(super) stall: Stall,
+    /// How many looks in a row found that all calls only wait.
+    pub(super) waiting_looks: u32,
     /// Sequence IDs from here on are not reserved by the last checkpoint.
-    reserved_until: u64,
+    pub(super) reserved_until: u64,
     /// Tells the rows in flight that they are given up.
-    given_up: watch::Sender<bool>,
+    pub(super) given_up: watch::Sender<bool>,
 }
 
 /// What a run begins with.
@@ -157,6 +126,7 @@ impl<'a> Conductor<'a> {
             exhausted: false,
             held: None,
             stall: Stall::default(),
+            waiting_looks: 0,
             reserved_until: 0,
             given_up: watch::channel(false).0,
         }
@@ -256,17 +226,14 @@ impl<'a> Conductor<'a> {
                 }
                 self.position.rows = rows;
             }
-            Event::Failed(error) => return Err(Failure::usage(error)),
+            // The rows before it are answered and written first.
+            Event::Failed(error) => self.ending = Some(Ending::Broken(error)),
             Event::Row {
                 row,
                 number: row_number,
                 is_last,
             } => {
                 self.pace.begin();
-                if self.reserved_until == 0 {
-                    // No row takes a sequence ID that is not reserved.
-                    self.cut(false)?;
-                }
                 // Rows in between may not be wanted.
                 self.position.rows = row_number;
                 self.counts.read += 1;
@@ -387,14 +354,22 @@ impl<'a> Conductor<'a> {
         )))
     }
 
-    /// Ends what was told to end and waits for what may never come: a server that is away, or
-    /// sequences whose rows are not read any more.
+    /// Ends what was told to end and only waits: for a server that is away or asks for patience, or
+    /// for sequences whose rows are not read any more.
     fn end_waiting(&mut self, stalled: bool) -> Option<Ending> {
-        let away = self.server_is_away();
+        let wait = &self.subtasks.wait;
+        let (calls, away) = (wait.calls(), wait.away().is_some());
+        let only_waits = calls > 0 && wait.waiting() == calls;
+        self.waiting_looks = if only_waits {
+            self.waiting_looks + 1
+        } else {
+            0
+        };
         let Some(Ending::Interrupted { signal, given_up }) = &mut self.ending else {
             return None;
         };
-        if self.tasks.is_empty() || !(stalled || away) {
+        let in_vain = stalled || away || self.waiting_looks >= LOOKS;
+        if self.tasks.is_empty() || !in_vain {
             return None;
         }
         *given_up = true;
@@ -404,144 +379,6 @@ impl<'a> Conductor<'a> {
             signal,
             given_up: true,
         })
-    }
-
-    /// Writes every row whose turn it is.
-    fn settle(&mut self) -> Result<(), Failure> {
-        while let Some(Done { row, result }) = self.order.next() {
-            // Without an order it may be a later row than the next one.
-            self.settled_bytes = self.settled_bytes.max(row.place.bytes);
-            let rejected = match result {
-                Ok(prediction) => {
-                    let is_default = prediction.is_default;
-                    match self.outputs.write(&row, prediction) {
-                        Ok(()) if is_default => {
-                            self.counts.defaulted += 1;
-                            None
-                        }
-                        Ok(()) => {
-                            self.counts.answered += 1;
-                            None
-                        }
-                        Err(WriteError::Row(fault)) => Some(Reason::Fault(fault)),
-                        Err(WriteError::Output(error)) => {
-                            return self.output_failed(not_written(error));
-                        }
-                    }
-                }
-                Err(reason) => Some(reason),
-            };
-            if let Some(reason) = rejected {
-                self.counts.rejected += 1;
-                self.rejections.add(&row, &reason, self.progress)?;
-                if self.ending.is_none() {
-                    self.ending = self.ends_run(&row, &reason);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What a rejected row means for the run.
-    fn ends_run(&self, row: &Row, reason: &Reason) -> Option<Ending> {
-        if self.on_error == OnError::Fail {
-            return Some(Ending::Failed {
-                row: Some(reason.described(row)),
-                rule: "--on-error fail".to_owned(),
-            });
-        }
-        let (rejected, settled) = (self.counts.rejected, self.counts.settled());
-        let exceeded = self
-            .max_errors
-            .filter(|most| most.exceeded(rejected, settled));
-        exceeded.map(|most| Ending::Failed {
-            row: None,
-            rule: format!("--max-errors {most}, after {rejected} rejected rows of {settled}"),
-        })
-    }
-
-    /// Nobody who reads the output any more is no failure; everything else is.
-    fn output_failed(&mut self, error: anyhow::Error) -> Result<(), Failure> {
-        if !is_reader_gone(error.as_ref()) {
-            return Err(Failure::usage(error));
-        }
-        self.tasks.abort_all();
-        self.tasks = JoinSet::new();
-        self.order = Order::new(false);
-        self.ending = Some(Ending::ReaderGone);
-        Ok(())
-    }
-
-    /// Whether rows are held back so that a checkpoint can be made.
-    ///
-    /// A row with a key may wait for a sequence to end that needs further rows for it, so that
-    /// nothing would ever end if none came.
-    fn cut_is_due(&self) -> bool {
-        if self.subtasks.has_keys() && self.last_done.elapsed() > CUT_PATIENCE {
-            return false;
-        }
-        let checkpoints = self.checkpoints.as_ref();
-        checkpoints.is_some_and(|checkpoints| {
-            let used_up = self.subtasks.next_counter() + RESERVED_IDS / 2 > self.reserved_until;
-            used_up || checkpoints.is_due(self.counts.read)
-        })
-    }
-
-    /// Makes a checkpoint; nothing is in flight.
-    fn cut(&mut self, finished: bool) -> Result<(), Failure> {
-        let Some(checkpoints) = &mut self.checkpoints else {
-            return Ok(());
-        };
-        let first_free_counter = self.subtasks.next_counter().saturating_add(RESERVED_IDS);
-        self.reserved_until = first_free_counter;
-        let position = Position {
-            first_free_counter,
-            input: self.position.input,
-            rows: self.position.rows,
-            counts: self.counts,
-            output: match finished {
-                true => crate::table::Cut::default(),
-                false => self.outputs.cut().context("the output cannot be written")?,
-            },
-            errors_bytes: self.rejections.cut()?,
-            sequences: self.subtasks.snapshots()?,
-        };
-        let written = checkpoints.write(position, finished);
-        written
-            .context("the checkpoint cannot be written")
-            .map_err(Failure::usage)
-    }
-
-    /// Completes what was written, once nothing is in flight.
-    fn end(&mut self, ending: Ending) -> Result<Ending, Failure> {
-        match &ending {
-            Ending::Interrupted { .. } if self.checkpoints.is_some() => self.cut(false)?,
-            // The last checkpoint stands, so that the failed row comes up again. Without one,
-            // whoever began the run keeps what there is of its output.
-            Ending::Failed { .. } => {
-                if let Err(error) = self.outputs.flush() {
-                    self.output_failed(not_written(error))?;
-                    return Ok(Ending::ReaderGone);
-                }
-            }
-            Ending::Complete | Ending::Interrupted { .. } => {
-                if let Err(error) = self.outputs.finish() {
-                    // The last of the output may be written only now.
-                    self.output_failed(not_written(error))?;
-                    return Ok(Ending::ReaderGone);
-                }
-                self.rejections.begin()?;
-                if matches!(ending, Ending::Complete) {
-                    self.cut(true)?;
-                }
-            }
-            Ending::ReaderGone => return Ok(ending),
-        }
-        self.rejections.begin()?;
-        self.rejections.cut()?;
-        let written = self.counts.check(self.outputs.written);
-        written.map_err(|message| Failure::internal(anyhow!(message)))?;
-        Ok(ending)
     }
 
     /// Looks after everything that time brings; a run may end with it.
@@ -567,8 +404,4 @@ impl<'a> Conductor<'a> {
         }
         Ok(None)
     }
-}
-
-fn not_written(error: io::Error) -> anyhow::Error {
-    anyhow::Error::new(error).context("the output cannot be written")
 }

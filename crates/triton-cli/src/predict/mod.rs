@@ -3,6 +3,7 @@
 mod arguments;
 mod checkpoint;
 mod conductor;
+mod ending;
 mod feeder;
 mod files;
 mod identity;
@@ -15,6 +16,7 @@ mod pace;
 mod power_failure;
 mod rejections;
 mod selection;
+mod settling;
 mod sorting;
 mod stall;
 mod subtasks;
@@ -34,7 +36,8 @@ use triton_options::{SEQUENCE_KEY, TritonOptions};
 use self::arguments::OnError;
 pub(crate) use self::arguments::PredictArguments;
 use self::checkpoint::{Checkpoints, State};
-use self::conductor::{Beginning, Conductor, Ending};
+use self::conductor::{Beginning, Conductor};
+use self::ending::{Ending, code_of, conclude};
 use self::feeder::{Inputs, Start};
 use self::files::RunFiles;
 use self::keys::{KeyColumns, LastRows};
@@ -45,11 +48,8 @@ use self::sorting::Sorting;
 use self::subtasks::{Subtasks, rows_in_flight};
 use self::summary::{Counts, Summary};
 use crate::config::LayeredOptions;
-use crate::disk;
-use crate::exit_codes::Exit;
 use crate::failure::Failure;
-use crate::output::wrapped;
-use crate::progress::{Expected, Progress, say, say_as_is};
+use crate::progress::{Expected, Progress, say};
 use crate::server::start_embedded;
 use crate::signals::Signals;
 use crate::table::{self, Added, Input, TableReader, TextSettings, Wanted};
@@ -440,7 +440,7 @@ impl Job {
         };
         progress.finish();
         if let Some(kept) = kept {
-            say(&wrapped(&kept));
+            say(&kept);
         }
         drop(events);
         let ending = ran?;
@@ -480,60 +480,4 @@ impl Job {
         let inputs = self.inputs.iter().map(|(input, _)| input);
         Ok(Some(Selection::read(path, inputs)?))
     }
-}
-
-/// The exit code of a run that is complete.
-fn code_of(counts: &Counts) -> ExitCode {
-    match counts.rejected {
-        0 => Exit::Done.into(),
-        _ => Exit::Partial.into(),
-    }
-}
-
-/// Says what was done, and what could be done now.
-fn conclude(
-    arguments: &PredictArguments,
-    ending: &Ending,
-    summary: &Summary,
-) -> Result<ExitCode, Failure> {
-    if matches!(ending, Ending::ReaderGone) {
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let (Ending::Failed { row: Some(row), .. }, Some(_)) = (ending, &arguments.failures.errors) {
-        say(row);
-    }
-    match &arguments.reports.json_summary {
-        Some(path) if path.as_os_str() != "-" => {
-            let text = summary.to_json() + "\n";
-            disk::write_whole(path, text.as_bytes()).map_err(Failure::usage)?;
-            if !arguments.reports.quiet {
-                say(&summary.to_string());
-            }
-        }
-        Some(_) => say_as_is(&summary.to_json()),
-        None if arguments.reports.quiet => {}
-        None => say(&summary.to_string()),
-    }
-    Ok(match ending {
-        Ending::Interrupted { signal, given_up } => {
-            say(match (&arguments.checkpoints.checkpoint, given_up) {
-                (Some(_), false) => "interrupted; the same command goes on from here",
-                (Some(_), true) => "interrupted; the same command goes on from the last checkpoint",
-                (None, _) => {
-                    "interrupted; with --checkpoint DIR, the same command could go on from here"
-                }
-            });
-            signal.exit().into()
-        }
-        Ending::Failed { rule, .. } => {
-            say(&match arguments.checkpoints.checkpoint {
-                Some(_) => {
-                    format!("ended by {rule}; the same command goes on from the last checkpoint")
-                }
-                None => format!("ended by {rule}"),
-            });
-            Exit::Partial.into()
-        }
-        _ => code_of(&summary.counts),
-    })
 }

@@ -72,10 +72,6 @@ fn every_output_and_its_folder_are_on_the_disk_before_a_checkpoint_is() {
     rename checkpoint.json.new -> checkpoint.json
     sync folder state
     sync folder ROOT
-    sync errors
-    sync checkpoint.json.new
-    rename checkpoint.json.new -> checkpoint.json
-    sync folder state
     sync a.csv
     sync folder out
     sync b.csv

@@ -10,7 +10,7 @@ use triton_model_fn::SequencePlaces;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often that must be seen: after the process was held up, a look alone says nothing.
-const LOOKS: u32 = 3;
+pub(super) const LOOKS: u32 = 3;
 
 /// How long the last sequences may take to idle out on the server, once all rows were read.
 const LONGEST_IDLING: Duration = Duration::from_secs(30);

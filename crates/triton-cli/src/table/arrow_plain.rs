@@ -62,10 +62,13 @@ fn plain_type(data_type: &ArrowType) -> Option<ArrowType> {
     })
 }
 
-/// A batch all of whose fields are plain.
+/// A batch all of whose fields are plain, and may hold NULL: rows of another input may, beside
+/// which they are written.
 pub(super) fn plain_batch(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let fields = batch.schema_ref().fields();
-    let fields: Vec<FieldRef> = fields.iter().map(plain_field).collect();
+    let fields = batch.schema_ref().fields().iter().map(plain_field);
+    let fields: Vec<Field> = fields
+        .map(|field| Field::clone(&field).with_nullable(true))
+        .collect();
     let columns = batch.columns().iter().map(plain);
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)

@@ -20,6 +20,8 @@ enum Shape {
     Boolean,
     Number(Numbers),
     List(Box<Widening>),
+    Strings,
+    /// Whatever no one type holds: the JSON of each value as text.
     Text,
 }
 
@@ -50,6 +52,7 @@ impl Widening {
                 return;
             }
             (Some(b't' | b'f'), None | Some(Shape::Boolean)) => Shape::Boolean,
+            (Some(b'"'), None | Some(Shape::Strings)) => Shape::Strings,
             (Some(b'['), None) => Self::list(Box::default(), text, depth),
             (Some(b'['), Some(Shape::List(element))) => Self::list(element, text, depth),
             (Some(b'-' | b'0'..=b'9' | b'N' | b'I'), None) => {
@@ -82,8 +85,20 @@ impl Widening {
         match self.0.as_ref()? {
             Shape::Boolean => Some(DataType::Boolean),
             Shape::Number(numbers) => Some(numbers.data_type()),
-            Shape::Text => Some(DataType::String),
+            Shape::Strings | Shape::Text => Some(DataType::String),
+            // No list of texts says which of them are none.
+            Shape::List(element) if element.is_text() => Some(DataType::String),
             Shape::List(element) => Some(DataType::Array(Box::new(element.data_type()?))),
+        }
+    }
+
+    /// Whether only the JSON of the values says what they are.
+    fn is_text(&self) -> bool {
+        match &self.0 {
+            Some(Shape::Text) => true,
+            Some(Shape::Number(numbers)) => numbers.data_type() == DataType::String,
+            Some(Shape::List(element)) => element.is_text(),
+            Some(Shape::Boolean | Shape::Strings) | None => false,
         }
     }
 }
@@ -198,10 +213,11 @@ mod tests {
             ("[true, 1]", Some(DataType::String)),
             ("[{\"a\": 1}]", Some(DataType::String)),
             ("[[], [1], [2.5]]", Some(array(DataType::Double))),
-            (
-                "[[1], [9007199254740993, 0.5]]",
-                Some(array(DataType::String)),
-            ),
+            ("[[1], [9007199254740993, 0.5]]", Some(DataType::String)),
+            ("[[\"a\"], [\"b\", null]]", Some(array(DataType::String))),
+            ("[[\"a\"], [1]]", Some(DataType::String)),
+            ("[[{\"k\": 1}]]", Some(DataType::String)),
+            ("[[[true], [1]]]", Some(DataType::String)),
             ("[[1], 2]", Some(DataType::String)),
             ("[[], 2]", Some(DataType::String)),
             ("[1, [2]]", Some(DataType::String)),

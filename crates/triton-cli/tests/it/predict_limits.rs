@@ -202,3 +202,38 @@ fn rejected_rows_can_be_run_again() {
     assert_eq!(run.code, Some(2));
     insta::assert_snapshot!(run.stderr, @"error: --retry-errors: with 'sequence-key' a row means nothing without the rows of its key before it; run the whole input again");
 }
+
+#[test]
+fn rows_before_the_break_of_an_input_are_answered_and_kept() {
+    let files = Files::new();
+    let model = files.write("model.sql", &KEYED.replace(", 'sequence-key' = 'user'", ""));
+    let input = files.path("input.ndjson");
+    // Every row is read at once, the last bytes can be no row, and answers take their time.
+    let rows: String = (0..100)
+        .map(|row| format!("{{\"value\":{row}}}\n"))
+        .collect();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut gzip, rows.as_bytes()).unwrap();
+    let mut bytes = gzip.finish().unwrap();
+    bytes.truncate(bytes.len() - 4);
+    std::fs::write(&input, bytes).unwrap();
+    let output = files.path("output.ndjson");
+    let run = triton(&[
+        "predict",
+        &model,
+        &input,
+        "-o",
+        &output,
+        "--max-in-flight",
+        "64",
+    ]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    let kept = std::fs::read_to_string(files.path("output.ndjson.partial")).unwrap();
+    assert_eq!(kept.lines().count(), 100, "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("the 100 rows answered so far are kept in"),
+        "{}",
+        run.stderr
+    );
+}

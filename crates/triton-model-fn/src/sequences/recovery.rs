@@ -10,7 +10,7 @@ use super::key_sequence::{KeySequence, LossCause};
 use super::standing::EarlierRows;
 use super::{SequenceKey, SequenceTransport, Shared};
 use crate::metrics::SequenceEvent;
-use crate::{Error, ErrorKind, ServerWait, packed_row, retry};
+use crate::{Error, ErrorKind, packed_row, retry};
 
 /// What is to be done about a lost sequence.
 #[derive(PartialEq, Eq)]
@@ -279,8 +279,13 @@ impl Recoveries {
         if now.saturating_duration_since(begun).saturating_add(wait) > open.call_budget {
             return false;
         }
-        let _calling = open.server_wait.as_ref().map(ServerWait::calling);
-        tokio::time::sleep(wait).await;
+        match &open.server_wait {
+            Some(server) => {
+                let _calling = server.calling();
+                server.pause(wait).await;
+            }
+            None => tokio::time::sleep(wait).await,
+        }
         true
     }
 }

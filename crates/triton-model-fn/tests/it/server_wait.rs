@@ -61,6 +61,7 @@ async fn while_nothing_is_answered_a_row_waits_until_it_is_given_up() {
     let server = server();
     let wait = ServerWait::new(Duration::from_millis(400));
     let function = function(&server, &wait).await;
+    function.predict(&[Value::Integer(1)]).await.unwrap();
     let begun = Instant::now();
     let error = function.predict(&[Value::Integer(503)]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ServerAway);
@@ -69,6 +70,16 @@ async fn while_nothing_is_answered_a_row_waits_until_it_is_given_up() {
     // What comes later is not sent any more.
     let error = function.predict(&[Value::Integer(1)]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ServerAway);
+}
+
+#[tokio::test]
+async fn a_server_that_is_ready_and_never_answered_is_not_waited_for() {
+    let server = server();
+    let wait = ServerWait::new(Duration::from_secs(60));
+    let function = function(&server, &wait).await;
+    let error = function.predict(&[Value::Integer(503)]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Call);
+    assert!(wait.away().is_none());
 }
 
 #[tokio::test]
@@ -89,6 +100,7 @@ async fn an_outage_is_told_while_it_lasts_and_calls_are_held_back() {
     let server = server();
     let wait = ServerWait::new(Duration::from_secs(60));
     let function = function(&server, &wait).await;
+    function.predict(&[Value::Integer(1)]).await.unwrap();
     let status = 502;
     let text = "<html>".to_owned();
     server.set_faults(FaultScript::new(0).rate(1.0, Fault::Status { status, text }));

@@ -59,10 +59,10 @@ pub(super) fn ipc_reader(
     progress: &Arc<AtomicU64>,
     wanted: &Wanted,
 ) -> anyhow::Result<ArrowReader> {
+    let extent = BatchExtent::begin(progress);
     // A file shows at once whether it is whole, a pipe at its end.
     let whole_file = input.path.as_deref();
     let whole_file = whole_file.filter(|path| stream.compression().is_none() && path.is_file());
-    let extent = BatchExtent::begin(progress);
     let (batches, schema) = caught(|| IpcBatches::open(stream.into_reader()))?;
     if let Some(path) = whole_file {
         batches.check_file(path)?;

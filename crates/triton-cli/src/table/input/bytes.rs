@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fs_err::File;
 
@@ -27,6 +27,8 @@ pub(super) struct ByteStream {
     compression: Option<Compression>,
     /// Counts the bytes of the file that are done with.
     taken: Arc<AtomicU64>,
+    /// How many it counted before, of other inputs.
+    taken_before: u64,
     /// Counts what they became, where that is something else.
     unpacked: Option<Arc<AtomicU64>>,
 }
@@ -38,6 +40,7 @@ impl ByteStream {
             Some(path) => Box::new(File::open(path)?),
             None => Box::new(io::stdin()),
         };
+        let taken_before = progress.load(Ordering::Relaxed);
         let (start, rest) = peek(BufReader::with_capacity(CHUNK, raw))?;
         refuse_foreign(&start)?;
         let compression = Compression::of_bytes(&start);
@@ -47,6 +50,7 @@ impl ByteStream {
                 rest: Box::new(rest),
                 compression,
                 taken: progress,
+                taken_before,
                 unpacked: None,
             });
         };
@@ -71,6 +75,7 @@ impl ByteStream {
             rest: Box::new(rest),
             compression: Some(compression),
             taken: progress,
+            taken_before,
             unpacked: Some(Arc::default()),
         })
     }
@@ -96,7 +101,7 @@ impl ByteStream {
     pub(super) fn into_text(self) -> anyhow::Result<(Box<dyn Read + Send>, TextExtent)> {
         let encoding = Encoding::of_start(&self.start)?;
         let progress = Arc::default();
-        let extent = TextExtent::begin(&self.taken, &progress);
+        let extent = TextExtent::begin(&self.taken, self.taken_before, &progress);
         let raw = encoding.decoded(self.into_reader())?;
         Ok((Box::new(Counted { raw, progress }), extent))
     }

@@ -14,10 +14,10 @@ pub(super) struct TextExtent {
 }
 
 impl TextExtent {
-    pub(super) fn begin(taken: &Arc<AtomicU64>, text: &Arc<AtomicU64>) -> Self {
+    pub(super) fn begin(taken: &Arc<AtomicU64>, taken_before: u64, text: &Arc<AtomicU64>) -> Self {
         Self {
             taken: Arc::clone(taken),
-            taken_before: taken.load(Ordering::Relaxed),
+            taken_before,
             text: Arc::clone(text),
         }
     }

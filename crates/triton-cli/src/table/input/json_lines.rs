@@ -290,7 +290,7 @@ mod tests {
                 false => serde_json::to_string(&values).unwrap(),
             };
             let bytes = BufReader::with_capacity(capacity, text.as_bytes());
-            let mut objects = Objects::new(bytes).unwrap();
+            let mut objects = Objects::new(bytes, Arc::default()).unwrap();
             let mut found = Vec::new();
             while let Some(line) = objects.next().unwrap() {
                 prop_assert!(!line.bytes.contains(&b'\n'));

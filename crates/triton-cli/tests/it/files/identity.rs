@@ -140,8 +140,9 @@ fn refused(first: usize, second: usize, by: By, is_there: bool) -> String {
             }
         }
     }
-    let message = run.stderr.rsplit("error: ").next().unwrap();
-    files.relative(message)
+    // The first line of the message, behind what was in the file before.
+    let (_, message) = run.stderr.split_once("error: ").unwrap();
+    files.relative(message.lines().next().unwrap()) + "\n"
 }
 
 #[test]
@@ -196,16 +197,12 @@ fn no_file_is_written_over_by_another() {
     --errors retry.ndjson is --retry-errors retry.ndjson: the run would write over what it reads; name another file
     --json-summary=retry.ndjson is --retry-errors retry.ndjson: the run would write over what it reads; name another file
     the argument '--retry-errors <FILE>' cannot be used with '--checkpoint <DIR>'
-
-    Usage: triton predict [OPTIONS] [MODEL.sql] <INPUT>...
-
-    For more information, try '--help'.
     standard output is --retry-errors retry.ndjson: the run would write over what it reads; name another file
     standard error is --retry-errors retry.ndjson: the run would write over what it reads; name another file
     --output out.csv is --errors out.csv: each would destroy what the other is to hold; name another file
     --output out.csv is --json-summary=out.csv: each would destroy what the other is to hold; name another file
     --checkpoint out.csv is --output out.csv: checkpoints are kept in a folder that is for them alone; name another one
-    each would destroy what the other is to hold; name another file
+    --output out.csv is standard error: each would destroy what the other is to hold; name another file
     --errors errors.ndjson is --json-summary=errors.ndjson: each would destroy what the other is to hold; name another file
     --checkpoint errors.ndjson is --errors errors.ndjson: checkpoints are kept in a folder that is for them alone; name another one
     standard output is --errors errors.ndjson: each would destroy what the other is to hold; name another file

@@ -1,0 +1,94 @@
+//! How a run came to its end, what is said about it, and its exit code.
+
+use std::process::ExitCode;
+
+use super::arguments::PredictArguments;
+use super::summary::{Counts, Summary};
+use crate::disk;
+use crate::exit_codes::Exit;
+use crate::failure::Failure;
+use crate::progress::{say, say_as_is};
+use crate::signals::Signal;
+
+/// How a run came to its end.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// Every row of every input was read.
+    Complete,
+    /// A signal said so. Rows that could not be finished then are given up: without checkpoints
+    /// they are rejected, with them they come up again after the last one.
+    Interrupted { signal: Signal, given_up: bool },
+    /// Rows failed, and that is the end by an argument; `row` is one that is to be named.
+    Failed { row: Option<String>, rule: String },
+    /// Nobody reads the output any more.
+    ReaderGone,
+    /// An input cannot be read on.
+    Broken(anyhow::Error),
+}
+
+impl Ending {
+    pub(super) fn is_complete(&self) -> bool {
+        matches!(self, Self::Complete)
+    }
+
+    /// Whether calls may still be waiting for the server, and are not to be waited for.
+    pub(super) fn gave_up(&self) -> bool {
+        matches!(self, Self::Interrupted { given_up: true, .. })
+    }
+}
+
+/// The exit code of a run that is complete.
+pub(super) fn code_of(counts: &Counts) -> ExitCode {
+    match counts.rejected {
+        0 => Exit::Done.into(),
+        _ => Exit::Partial.into(),
+    }
+}
+
+/// Says what was done, and what could be done now.
+pub(super) fn conclude(
+    arguments: &PredictArguments,
+    ending: &Ending,
+    summary: &Summary,
+) -> Result<ExitCode, Failure> {
+    if matches!(ending, Ending::ReaderGone) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let (Ending::Failed { row: Some(row), .. }, Some(_)) = (ending, &arguments.failures.errors) {
+        say(row);
+    }
+    match &arguments.reports.json_summary {
+        Some(path) if path.as_os_str() != "-" => {
+            let text = summary.to_json() + "\n";
+            disk::write_whole(path, text.as_bytes()).map_err(Failure::usage)?;
+            if !arguments.reports.quiet {
+                say(&summary.to_string());
+            }
+        }
+        Some(_) => say_as_is(&summary.to_json()),
+        None if arguments.reports.quiet => {}
+        None => say(&summary.to_string()),
+    }
+    Ok(match ending {
+        Ending::Interrupted { signal, given_up } => {
+            say(match (&arguments.checkpoints.checkpoint, given_up) {
+                (Some(_), false) => "interrupted; the same command goes on from here",
+                (Some(_), true) => "interrupted; the same command goes on from the last checkpoint",
+                (None, _) => {
+                    "interrupted; with --checkpoint DIR, the same command could go on from here"
+                }
+            });
+            signal.exit().into()
+        }
+        Ending::Failed { rule, .. } => {
+            say(&match arguments.checkpoints.checkpoint {
+                Some(_) => {
+                    format!("ended by {rule}; the same command goes on from the last checkpoint")
+                }
+                None => format!("ended by {rule}"),
+            });
+            Exit::Partial.into()
+        }
+        _ => code_of(&summary.counts),
+    })
+}
