@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tokio::sync::mpsc::Sender;
 use triton_options::{SEQUENCE_KEY, TritonOptions};
 
@@ -97,6 +97,12 @@ impl Sorting {
         from: Start,
         events: &Sender<Event>,
     ) -> anyhow::Result<()> {
+        let failed = format!(
+            "the rows cannot be sorted with temporary files in {}, which is beside --output, or \
+             where TMPDIR says if that is no file",
+            self.folder.display()
+        );
+        let failed = || failed.clone();
         let mut sorter = RowSorter::new(self.folder, self.memory);
         for (index, (input, wanted)) in all.inputs.iter().enumerate() {
             let mut reader = match all.streams.remove(&index) {
@@ -114,7 +120,7 @@ impl Sorting {
             }
             while let Some(row) = reader.next().map_err(|error| input.blame(error))? {
                 let order = self.key.order_of(&row).unwrap_or_default();
-                sorter.push(order, &row)?;
+                sorter.push(order, &row).with_context(failed)?;
                 self.progress.rows.fetch_add(1, Ordering::Relaxed);
                 if events.is_closed() {
                     return Ok(());
@@ -126,7 +132,7 @@ impl Sorting {
             .iter()
             .filter_map(|(input, _)| input.bytes())
             .sum();
-        let mut sorted = sorter.finish()?;
+        let mut sorted = sorter.finish().with_context(failed)?;
         self.progress.is_over.store(true, Ordering::Relaxed);
         let rows = sorted.rows;
         if rows < from.rows {
@@ -135,9 +141,10 @@ impl Sorting {
                 from.rows
             );
         }
-        sorted.skip(from.rows)?;
+        sorted.skip(from.rows).with_context(failed)?;
         for number in from.rows + 1.. {
-            let Some(SortedRow { mut row, is_last }) = sorted.next()? else {
+            let next = sorted.next().with_context(failed)?;
+            let Some(SortedRow { mut row, is_last }) = next else {
                 break;
             };
             row.place.bytes = (bytes as f64 * number as f64 / rows as f64) as u64;

@@ -15,7 +15,6 @@ use std::path::PathBuf;
 #[cfg(feature = "arrow")]
 use std::sync::Arc;
 
-use anyhow::Context as _;
 #[cfg(feature = "arrow")]
 use arrow_array::RecordBatch;
 
@@ -54,7 +53,6 @@ pub(crate) struct SortedRows {
     merge: Merge,
     /// How many there were to begin with.
     pub(crate) rows: u64,
-    folder: PathBuf,
 }
 
 /// A row, and where it is among those of its key.
@@ -149,27 +147,23 @@ impl RowSorter {
                 break;
             }
             let runs = std::mem::take(&mut self.levels[level]);
-            let runs = runs.into_iter().map(|run| self.read(run));
+            let runs = runs.into_iter().map(|run| Self::read(run));
             run = self.written(runs.collect::<anyhow::Result<_>>()?)?;
         }
         Ok(())
     }
 
-    fn read(&self, run: Run) -> anyhow::Result<Rest> {
-        let reader = RunReader::begin(run);
-        Ok(Rest::File(reader.with_context(|| failed(&self.folder))?))
+    fn read(run: Run) -> anyhow::Result<Rest> {
+        Ok(Rest::File(RunReader::begin(run)?))
     }
 
     fn written(&self, runs: Vec<Rest>) -> anyhow::Result<Run> {
-        let write = || {
-            let mut merge = Merge::begin(runs)?;
-            let mut writer = RunWriter::begin(&self.folder)?;
-            while let Some(record) = merge.next()? {
-                writer.push(record)?;
-            }
-            writer.finish()
-        };
-        write().with_context(|| failed(&self.folder))
+        let mut merge = Merge::begin(runs)?;
+        let mut writer = RunWriter::begin(&self.folder)?;
+        while let Some(record) = merge.next()? {
+            writer.push(record)?;
+        }
+        writer.finish()
     }
 
     /// Ends when all rows are there.
@@ -178,44 +172,34 @@ impl RowSorter {
         let levels = std::mem::take(&mut self.levels);
         let runs = levels.into_iter().rev().flatten();
         let mut runs = runs
-            .map(|run| self.read(run))
+            .map(|run| Self::read(run))
             .collect::<anyhow::Result<Vec<_>>>()?;
         runs.push(held);
         Ok(SortedRows {
-            merge: Merge::begin(runs).with_context(|| failed(&self.folder))?,
+            merge: Merge::begin(runs)?,
             sources: self.sources,
             rows: self.rows,
-            folder: self.folder,
         })
     }
 }
 
 impl SortedRows {
     pub(crate) fn next(&mut self) -> anyhow::Result<Option<SortedRow>> {
-        let next = self.merge.next();
-        let Some(record) = next.with_context(|| failed(&self.folder))? else {
+        let Some(record) = self.merge.next()? else {
             return Ok(None);
         };
         let is_last = record.is_usable && !record.is_followed && !record.key.is_empty();
-        let row = self.sources.row(record);
-        let row = row.with_context(|| failed(&self.folder))?;
+        let row = self.sources.row(record)?;
         Ok(Some(SortedRow { row, is_last }))
     }
 
     /// Goes past rows that were answered already.
     pub(crate) fn skip(&mut self, rows: u64) -> anyhow::Result<()> {
         for _ in 0..rows {
-            self.merge.next().with_context(|| failed(&self.folder))?;
+            self.merge.next()?;
         }
         Ok(())
     }
-}
-
-fn failed(folder: &std::path::Path) -> String {
-    format!(
-        "the rows cannot be sorted, with temporary files in {}",
-        folder.display()
-    )
 }
 
 #[cfg(test)]
