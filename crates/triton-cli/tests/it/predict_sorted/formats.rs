@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int32Array, RecordBatch, StringArray};
 
-use super::samples::{samples, sorted, typed, write};
+use super::samples::{batch, samples, sorted, typed, write};
 use super::{ACCUMULATE, LITTLE};
 use crate::{Files, command, table_file, triton};
 
@@ -144,5 +144,34 @@ fn rows_of_a_pipe_are_sorted_too() {
         assert_eq!(output.status.code(), Some(0));
         let found = String::from_utf8(output.stdout).unwrap();
         assert_eq!(found, expected.stdout, "{format}");
+    }
+}
+
+#[test]
+fn texts_that_rows_point_to_are_written_once() {
+    let files = Files::new();
+    let model = files.write("model.sql", ACCUMULATE);
+    let mut rows = samples(1500);
+    let mut state = 1_u64;
+    for row in &mut rows {
+        // Nothing that could be compressed.
+        let letters = (0..500).map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            char::from(b' ' + (state >> 33) as u8 % 64)
+        });
+        row.note = letters.collect();
+    }
+    let input = files.path("input.arrow");
+    std::fs::write(&input, typed("arrow", [batch(&rows)].into_iter())).unwrap();
+    let output = files.path("output.arrow");
+    for more in [&["--sort-by-key"][..], &[]] {
+        let common = ["predict", &model, &input, "-o", &output];
+        let run = triton(&[&common[..], more].concat());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let bytes = |path: &str| std::fs::metadata(path).unwrap().len();
+        let (read, written) = (bytes(&input), bytes(&output));
+        assert!(written < read + read / 4, "{read} became {written}");
     }
 }

@@ -82,7 +82,7 @@ pub(super) fn write(files: &Files, name: &str, rows: &[Sample]) -> String {
     path
 }
 
-fn batch(rows: &[Sample]) -> RecordBatch {
+pub(super) fn batch(rows: &[Sample]) -> RecordBatch {
     let users: StringArray = rows.iter().map(|row| Some(&row.user)).collect();
     let values: Int32Array = rows.iter().map(|row| row.value).collect();
     let notes: StringViewArray = rows.iter().map(|row| Some(&row.note)).collect();
