@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int32Array, RecordBatch, StringArray};
+use arrow_array::{Array as _, ArrayRef, Int32Array, RecordBatch, StringArray};
 
 use super::samples::{batch, samples, sorted, typed, write};
 use super::{ACCUMULATE, LITTLE};
@@ -81,8 +81,13 @@ fn columns_that_may_be_null_in_one_input_alone_go_together() {
         let notes: ArrayRef = Arc::new(StringArray::from(note.to_vec()));
         let users: ArrayRef = Arc::new(StringArray::from(vec!["b", "a"]));
         let values: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
-        let columns = [("user", users), ("value", values), ("note", notes)];
-        RecordBatch::try_from_iter(columns).unwrap()
+        let nullable = notes.null_count() > 0;
+        let columns = [
+            ("user", users, false),
+            ("value", values, false),
+            ("note", notes, nullable),
+        ];
+        RecordBatch::try_from_iter_with_nullable(columns).unwrap()
     };
     for format in ["parquet", "arrow"] {
         let (full, some) = (files.path("full"), files.path("some"));
