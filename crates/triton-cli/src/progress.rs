@@ -39,8 +39,9 @@ enum Lines {
 pub(crate) struct Expected {
     /// The bytes of all inputs, where they are known.
     pub(crate) bytes: Option<u64>,
-    /// Whether it goes on from an earlier run.
-    pub(crate) resumed: bool,
+    /// Whether what comes before the first row says nothing about how long the others take: rows
+    /// of an earlier run, or that all are sorted first.
+    pub(crate) counts_from_first_row: bool,
     /// Whether the rows themselves are written to standard output.
     pub(crate) rows_to_standard_output: bool,
     pub(crate) quiet: bool,
@@ -59,6 +60,8 @@ pub(crate) struct Moment {
     pub(crate) p99_ms: f64,
     /// For how long the server has been away, and why it counts as such.
     pub(crate) away: Option<(Duration, String)>,
+    /// How many rows were read, while all are sorted before the first is sent.
+    pub(crate) sorted: Option<u64>,
 }
 
 impl Progress {
@@ -93,7 +96,7 @@ impl Progress {
             },
             extent: expected.bytes.map(|total| Extent {
                 total,
-                from: (!expected.resumed).then_some((now, 0)),
+                from: (!expected.counts_from_first_row).then_some((now, 0)),
             }),
             started: now,
             last_line: now,
@@ -154,7 +157,7 @@ impl Progress {
 /// How many bytes the inputs have, and when this run began among them.
 struct Extent {
     total: u64,
-    /// A run that goes on from another one begins where its first row is.
+    /// A run that goes on from another one, or sorts its rows, begins where its first row is.
     from: Option<(Instant, u64)>,
 }
 
@@ -193,6 +196,9 @@ fn described(moment: &Moment, rate: f64, share: Option<&Share>) -> String {
     if let Some((time, reason)) = &moment.away {
         let (rows, seconds) = (moment.rows, time.as_secs());
         return format!("{rows} rows, waiting for the server for {seconds} s: {reason}");
+    }
+    if let Some(rows) = moment.sorted {
+        return format!("sorting rows by their key, {rows} read");
     }
     let mut parts = vec![
         match share {
@@ -238,6 +244,7 @@ mod tests {
         p50_ms: 1.26,
         p99_ms: 12.0,
         away: None,
+        sorted: None,
     };
 
     #[test]
@@ -252,6 +259,11 @@ mod tests {
             ..MOMENT
         };
         insta::assert_snapshot!(described(&moment, 400.4, None), @"1200 rows, 400 rows/s, 3 rejected, 32 in flight, p50 1.3 ms, p99 12.0 ms");
+        let moment = Moment {
+            sorted: Some(7),
+            ..MOMENT
+        };
+        insta::assert_snapshot!(described(&moment, 0.0, None), @"sorting rows by their key, 7 read");
     }
 
     #[test]

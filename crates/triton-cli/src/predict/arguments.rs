@@ -93,6 +93,18 @@ pub(crate) struct FileArguments {
     #[arg(long, value_name = "BYTES", default_value_t = LONGEST_CELL)]
     pub(crate) max_field_bytes: NonZeroUsize,
 
+    /// Sort the rows of all inputs by their key, the option sequence-key, before they are sent.
+    ///
+    /// So a model that keeps few sequences has one open at a time, and each ends with the last row
+    /// of its key. Keys come in the order of their text, rows of one key in the order of the
+    /// input; the output has that order, too.
+    #[arg(long)]
+    pub(crate) sort_by_key: bool,
+
+    /// How much memory rows take while they are sorted; further ones go to temporary files.
+    #[arg(long, value_name = "BYTES", default_value_t = SORT_MEMORY, requires = "sort_by_key")]
+    pub(crate) sort_memory: NonZeroUsize,
+
     /// Add a column `sequence_id` with the sequence ID that each row took.
     #[arg(long)]
     pub(crate) with_sequence_id: bool,
@@ -100,6 +112,8 @@ pub(crate) struct FileArguments {
 
 /// Large enough for the pixels of an image in text.
 const LONGEST_CELL: NonZeroUsize = NonZeroUsize::new(16 * 1024 * 1024).expect("it is not zero");
+
+const SORT_MEMORY: NonZeroUsize = NonZeroUsize::new(64 * 1024 * 1024).expect("it is not zero");
 
 /// How fast rows go.
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 //!
 //! While the server is away nothing is read, and the rows in flight wait within the functions.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
@@ -21,7 +22,8 @@ use super::outputs::Outputs;
 use super::pace::Pace;
 use super::rejections::{Reason, Rejections};
 use super::settling::not_written;
-use super::stall::{LOOKS, Stall, Waiting};
+use super::sorting::SortProgress;
+use super::stall::{self, LOOKS, Stall, Waiting};
 use super::subtasks::Subtasks;
 use super::summary::{Counts, Latencies};
 use crate::failure::Failure;
@@ -62,6 +64,8 @@ pub(super) struct Conductor<'a> {
     /// The last row of every key, where it is known.
     pub(super) last_rows: Option<LastRows>,
     pub(super) max_errors: Option<MaxErrors>,
+    /// How far the rows are sorted, if they are.
+    pub(super) sorting: Option<Arc<SortProgress>>,
     /// When a row was last done, or the first of those in flight began.
     pub(super) last_done: Instant,
     /// The bytes of the inputs up to the end of the rows that something became of.
@@ -94,6 +98,7 @@ pub(super) struct Beginning<'a> {
     pub(super) position: Start,
     pub(super) last_rows: Option<LastRows>,
     pub(super) max_errors: Option<MaxErrors>,
+    pub(super) sorting: Option<Arc<SortProgress>>,
 }
 
 impl<'a> Conductor<'a> {
@@ -115,6 +120,7 @@ impl<'a> Conductor<'a> {
             ending: None,
             last_rows: beginning.last_rows,
             max_errors: beginning.max_errors,
+            sorting: beginning.sorting,
             last_done: Instant::now(),
             settled_bytes: 0,
             exhausted: false,
@@ -222,13 +228,17 @@ impl<'a> Conductor<'a> {
             }
             // The rows before it are answered and written first.
             Event::Failed(error) => self.ending = Some(Ending::Broken(error)),
-            Event::Row(row) => {
+            Event::Row {
+                row,
+                number: row_number,
+                is_last,
+            } => {
                 self.pace.begin();
                 // Rows in between may not be wanted.
-                self.position.rows = row.place.row;
+                self.position.rows = row_number;
                 self.counts.read += 1;
                 let number = self.order.begin();
-                self.begin(number, row);
+                self.begin(number, row, is_last);
                 self.settle()?;
             }
         }
@@ -236,7 +246,7 @@ impl<'a> Conductor<'a> {
     }
 
     /// Hands a row to a subtask.
-    fn begin(&mut self, number: u64, row: Box<Row>) {
+    fn begin(&mut self, number: u64, row: Box<Row>, is_last: bool) {
         let values = match &row.values {
             Ok(values) => values,
             Err(unusable) => {
@@ -251,7 +261,7 @@ impl<'a> Conductor<'a> {
         }
         let begun = Instant::now();
         let last_rows = self.last_rows.as_mut();
-        let is_last = last_rows.is_some_and(|rows| rows.take(self.counts.read, values));
+        let is_last = is_last || last_rows.is_some_and(|rows| rows.take(self.counts.read, values));
         // The row takes its place among those of its sequence here, one row after the other; a
         // task of its own then lets it use any core.
         let answer = self.subtasks.submit(values, is_last);
@@ -340,7 +350,7 @@ impl<'a> Conductor<'a> {
             "no row can go on: {open} sequences are open, which is all that the model keeps, and \
              the {} rows that were read ahead belong to other keys: {}",
             waiting.rows,
-            super::stall::ADVICE
+            stall::advice(self.sorting.is_some())
         )))
     }
 
@@ -375,6 +385,7 @@ impl<'a> Conductor<'a> {
     fn tick(&mut self) -> Result<Option<Ending>, Failure> {
         self.progress.tick(&Moment {
             away: self.subtasks.wait.away(),
+            sorted: self.sorting.as_ref().and_then(|sorting| sorting.rows()),
             rows: self.counts.settled(),
             bytes: self.settled_bytes,
             rejected: self.counts.rejected,

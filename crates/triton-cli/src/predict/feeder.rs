@@ -1,4 +1,4 @@
-//! Reads the inputs in a thread of its own, one row after the other.
+//! Reads the inputs in a thread of its own, one row after the other, or sorts them before.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::selection::Selection;
+use super::sorting::Sorting;
 use crate::table::{Input, Layout, Row, TableReader, Wanted};
 
 /// How many rows may wait to be taken; they can be large.
@@ -15,16 +16,16 @@ const WAITING_ROWS: usize = 128;
 /// What comes up while the inputs are read.
 pub(super) enum Event {
     /// An input begins.
-    Begin {
-        input: usize,
-        layout: Arc<Layout>,
+    Begin { input: usize, layout: Arc<Layout> },
+    Row {
+        row: Box<Row>,
+        /// Its number among those of the input, or among all if they were sorted.
+        number: u64,
+        /// Whether it is known to be the last one of its key.
+        is_last: bool,
     },
-    Row(Box<Row>),
     /// An input ends, after so many rows in all.
-    End {
-        input: usize,
-        rows: u64,
-    },
+    End { input: usize, rows: u64 },
     /// An input cannot be read on.
     Failed(anyhow::Error),
 }
@@ -38,6 +39,8 @@ pub(super) struct Inputs {
     pub(super) streams: BTreeMap<usize, Box<dyn TableReader>>,
     /// The rows that are wanted, if not all of them are.
     pub(super) selection: Option<Selection>,
+    /// How the rows are sorted, if they are.
+    pub(super) sorting: Option<Sorting>,
 }
 
 /// Where reading begins.
@@ -49,13 +52,17 @@ pub(super) struct Start {
 
 /// Begins to read. The thread ends with the inputs, or when nobody receives any more.
 pub(super) fn start(
-    inputs: Inputs,
+    mut inputs: Inputs,
     from: Start,
 ) -> std::io::Result<(Receiver<Event>, JoinHandle<()>)> {
     let (events, received) = mpsc::channel(WAITING_ROWS);
     let thread = std::thread::Builder::new().name("reader".to_owned());
     let thread = thread.spawn(move || {
-        if let Err(error) = read(inputs, from, &events) {
+        let read = match inputs.sorting.take() {
+            Some(sorting) => sorting.read(inputs, from, &events),
+            None => read(inputs, from, &events),
+        };
+        if let Err(error) = read {
             // Nobody receives any more: the run is over.
             let _ = events.blocking_send(Event::Failed(error));
         }
@@ -92,7 +99,12 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
                 continue;
             }
             row.place.bytes = bytes_before + reader.bytes_done();
-            if events.blocking_send(Event::Row(Box::new(row))).is_err() {
+            let row = Event::Row {
+                row: Box::new(row),
+                number: rows,
+                is_last: false,
+            };
+            if events.blocking_send(row).is_err() {
                 return Ok(());
             }
         }

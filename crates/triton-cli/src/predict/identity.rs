@@ -100,6 +100,7 @@ pub(super) fn of_run<'a>(
         "--input-format".to_owned(),
         format!("{:?}", files.input_format),
     );
+    set("--sort-by-key".to_owned(), files.sort_by_key.to_string());
     // These decide on what is a row, or on how one is written.
     set("--delimiter".to_owned(), format!("{:?}", files.delimiter));
     set(

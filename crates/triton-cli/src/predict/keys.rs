@@ -23,6 +23,35 @@ impl KeyColumns {
         Some(Self(key.iter().filter_map(find).collect()))
     }
 
+    /// What the rows of a key are sorted by: the texts of its columns, one after the other, so
+    /// that what is put before another text comes before it. `None` where a column is NULL, or
+    /// cannot be read.
+    pub(super) fn order_of(&self, row: &Row) -> Option<Vec<u8>> {
+        let values = match &row.values {
+            Ok(values) => values,
+            Err(unusable) => unusable.readable.as_ref()?,
+        };
+        let mut order = Vec::new();
+        for index in &self.0 {
+            let put = |text: &[u8], order: &mut Vec<u8>| {
+                for byte in text {
+                    order.push(*byte);
+                    // Otherwise it could be the end of the text.
+                    order.extend((*byte == 0).then_some(0xff));
+                }
+                order.extend([0, 0]);
+            };
+            match values.get(*index)? {
+                Value::Null => return None,
+                Value::String(text) => put(text.as_bytes(), &mut order),
+                Value::Bytes(bytes) => put(bytes, &mut order),
+                // The name of its type stands before each of them.
+                other => put(format!("{other:?}").as_bytes(), &mut order),
+            }
+        }
+        Some(order)
+    }
+
     /// The key of a row, in a form that is the same in every run.
     fn of(&self, values: &[Value]) -> Vec<u8> {
         let parts = self.0.iter().filter_map(|index| values.get(*index));

@@ -17,6 +17,7 @@ mod power_failure;
 mod rejections;
 mod selection;
 mod settling;
+mod sorting;
 mod stall;
 mod subtasks;
 mod summary;
@@ -42,6 +43,7 @@ use self::keys::{KeyColumns, LastRows};
 use self::outputs::{Outputs, Plan};
 use self::rejections::Rejections;
 use self::selection::Selection;
+use self::sorting::Sorting;
 use self::subtasks::{Subtasks, rows_in_flight};
 use self::summary::{Counts, Summary};
 use crate::config::LayeredOptions;
@@ -79,7 +81,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let files_of = |inputs: &[Input], plan: &Plan| {
         RunFiles::of_run(arguments, &layers, model_file, inputs, plan)
     };
-    let job = Job::prepare(
+    let mut job = Job::prepare(
         arguments,
         inputs,
         files_of,
@@ -87,6 +89,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
         model_inputs,
         is_undeclared,
     )?;
+    job.sort(arguments, &options, &schema)?;
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {
             let identity = job.identity(arguments, &options, &schema)?;
@@ -187,6 +190,7 @@ struct Job {
     streams: BTreeMap<usize, Box<dyn TableReader>>,
     plan: Plan,
     added: Added,
+    sorting: Option<Sorting>,
 }
 
 impl Job {
@@ -272,7 +276,22 @@ impl Job {
             streams,
             plan,
             added,
+            sorting: None,
         })
+    }
+
+    /// Sorts the rows if that is asked for.
+    fn sort(
+        &mut self,
+        arguments: &PredictArguments,
+        options: &TritonOptions,
+        schema: &Schema,
+    ) -> Result<(), Failure> {
+        let arguments = &arguments.files_options;
+        sorting::check(arguments, options, &self.plan)?;
+        let keys = KeyColumns::find(options, &schema.inputs).filter(|_| arguments.sort_by_key);
+        self.sorting = keys.map(|keys| Sorting::new(arguments, options, keys, &self.plan));
+        Ok(())
     }
 
     /// Where each key has its last row, if the options leave it to the input to say so and the
@@ -285,7 +304,8 @@ impl Job {
         schema: &Schema,
         subtasks: &Subtasks,
     ) -> Result<Option<LastRows>, Failure> {
-        if !self.streams.is_empty() || options.sequence_end_column.is_some() {
+        let is_sorted = self.sorting.is_some();
+        if is_sorted || !self.streams.is_empty() || options.sequence_end_column.is_some() {
             return Ok(None);
         }
         let Some(keys) = KeyColumns::find(options, &schema.inputs) else {
@@ -307,7 +327,7 @@ impl Job {
                      their last), but only {limit} sequences can be, so rows would wait for each \
                      other for ever: {}",
                     most.keys,
-                    stall::ADVICE
+                    stall::advice(false)
                 )));
             }
         }
@@ -368,15 +388,17 @@ impl Job {
         outputs.written = counts.answered + counts.defaulted;
         let mut progress = Progress::start(&Expected {
             bytes: total_bytes,
-            resumed: counts.settled() > 0,
+            counts_from_first_row: counts.settled() > 0 || self.sorting.is_some(),
             rows_to_standard_output: to_standard_output,
             quiet: arguments.reports.quiet,
         });
         let mut signals = Signals::listen()?;
+        let sorting = self.sorting.as_ref().map(Sorting::progress);
         let inputs = Inputs {
             inputs: self.inputs,
             streams: self.streams,
             selection,
+            sorting: self.sorting,
         };
         let (mut events, reader) = feeder::start(inputs, position).map_err(Failure::usage)?;
         let mut conductor = Conductor::new(Beginning {
@@ -393,6 +415,7 @@ impl Job {
             position,
             last_rows,
             max_errors: arguments.failures.max_errors,
+            sorting,
         });
         let ran = conductor.run(&mut events, &mut signals).await;
         conductor.rejections.conclude(conductor.progress);

@@ -16,9 +16,16 @@ pub(super) const LOOKS: u32 = 3;
 const LONGEST_IDLING: Duration = Duration::from_secs(30);
 
 /// What to do where more keys are open than the model keeps sequences.
-pub(super) const ADVICE: &str = "sort the input by its key (a file: --sort-by-key), raise the \
-    model's max_candidate_sequences, or let sequences end sooner by the option \
-    'sequence-end-column', 'sequence-max-length' or 'sequence-idle-timeout'";
+pub(super) fn advice(is_sorted: bool) -> String {
+    let sort = match is_sorted {
+        true => "",
+        false => "sort the input by its key (--sort-by-key), ",
+    };
+    format!(
+        "{sort}raise the model's max_candidate_sequences, or let sequences end sooner by the \
+         option 'sequence-end-column', 'sequence-max-length' or 'sequence-idle-timeout'"
+    )
+}
 
 /// What rows in flight wait for, at a moment.
 #[derive(Debug, Clone, Copy)]

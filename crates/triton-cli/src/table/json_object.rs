@@ -38,7 +38,6 @@ impl JsonObject {
     }
 
     /// An object whose members nobody will ask for.
-    #[cfg(feature = "arrow")]
     pub(crate) fn of_columns(text: String) -> Self {
         let members = Vec::new();
         Self { text, members }
@@ -47,6 +46,11 @@ impl JsonObject {
     /// The whole object as it was written.
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether somebody may ask for its members.
+    pub(super) fn has_members(&self) -> bool {
+        !self.members.is_empty()
     }
 
     /// Whether more than one member has a name.

@@ -7,6 +7,8 @@ mod arrow_decimals;
 #[cfg(feature = "arrow")]
 mod arrow_plain;
 #[cfg(feature = "arrow")]
+mod arrow_rows;
+#[cfg(feature = "arrow")]
 mod arrow_text;
 #[cfg(feature = "arrow")]
 mod arrow_values;
@@ -18,6 +20,7 @@ mod json_object;
 mod json_text;
 mod output;
 mod row;
+mod sorting;
 mod widening;
 
 pub(crate) use foreign::promised_by_name;
@@ -27,6 +30,7 @@ pub(crate) use output::{
     Added, Cut, Destination, Kept, Output, Parts, WriteError, check_left, check_types,
 };
 pub(crate) use row::{Fault, Layout, Row, Unusable};
+pub(crate) use sorting::{RowSorter, SortedRow};
 
 /// Why a member of an object cannot be used of which there are two.
 const TWICE: &str = "the object has two members of this name";

@@ -102,6 +102,18 @@ fn help_of_predict() {
               
               [default: 16777216]
 
+          --sort-by-key
+              Sort the rows of all inputs by their key, the option sequence-key, before they are sent.
+              
+              So a model that keeps few sequences has one open at a time, and each ends with the last
+              row of its key. Keys come in the order of their text, rows of one key in the order of the
+              input; the output has that order, too.
+
+          --sort-memory <BYTES>
+              How much memory rows take while they are sorted; further ones go to temporary files
+              
+              [default: 67108864]
+
           --with-sequence-id
               Add a column `sequence_id` with the sequence ID that each row took
 

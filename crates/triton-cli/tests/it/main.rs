@@ -23,6 +23,7 @@ mod predict_formats;
 mod predict_keys;
 mod predict_limits;
 mod predict_signals;
+mod predict_sorted;
 mod refusals;
 mod secrets;
 mod serve;

@@ -40,8 +40,8 @@ fn more_open_keys_than_the_model_keeps_are_refused_before_the_first_row() {
         );
         run.stderr
     };
-    insta::assert_snapshot!(run(&["-O", "sequence-max-open=2"]), @"error: up to 300 keys are open at once (past their first row and before their last), but only 2 sequences can be, so rows would wait for each other for ever: sort the input by its key (a file: --sort-by-key), raise the model's max_candidate_sequences, or let sequences end sooner by the option 'sequence-end-column', 'sequence-max-length' or 'sequence-idle-timeout'");
-    insta::assert_snapshot!(run(&["-O", "sequence-max-open=100", "--parallelism", "2"]), @"error: up to 152 keys are open at once in subtask 1 of 2 (past their first row and before their last), but only 100 sequences can be, so rows would wait for each other for ever: sort the input by its key (a file: --sort-by-key), raise the model's max_candidate_sequences, or let sequences end sooner by the option 'sequence-end-column', 'sequence-max-length' or 'sequence-idle-timeout'");
+    insta::assert_snapshot!(run(&["-O", "sequence-max-open=2"]), @"error: up to 300 keys are open at once (past their first row and before their last), but only 2 sequences can be, so rows would wait for each other for ever: sort the input by its key (--sort-by-key), raise the model's max_candidate_sequences, or let sequences end sooner by the option 'sequence-end-column', 'sequence-max-length' or 'sequence-idle-timeout'");
+    insta::assert_snapshot!(run(&["-O", "sequence-max-open=100", "--parallelism", "2"]), @"error: up to 152 keys are open at once in subtask 1 of 2 (past their first row and before their last), but only 100 sequences can be, so rows would wait for each other for ever: sort the input by its key (--sort-by-key), raise the model's max_candidate_sequences, or let sequences end sooner by the option 'sequence-end-column', 'sequence-max-length' or 'sequence-idle-timeout'");
 }
 
 #[test]

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
-use arrow_select::interleave::interleave_record_batch;
 use triton_model_fn::{Column, DataType, Value};
 
 use super::batch_file::BatchFile;
 use super::joined::JoinedWriter;
 use super::sink::Target;
 use super::{Added, Cut, Destination, Parts, TableWriter, WriteError};
+use crate::table::arrow_rows::gathered;
 use crate::table::cell;
 use crate::table::row::{Fault, Layout, Original, PassedKind, Row};
 
@@ -183,7 +183,7 @@ impl RowBuffer {
         let mut columns = match &self.passed {
             Passed::Batches(batches, rows) => {
                 let batches: Vec<&RecordBatch> = batches.iter().map(AsRef::as_ref).collect();
-                interleave_record_batch(&batches, rows)?.columns().to_vec()
+                gathered(&batches, rows)?
             }
             Passed::Values(types, rows) => arrays(types.iter(), rows)?,
         };

@@ -9,4 +9,5 @@ mod int96;
 mod page;
 mod passed;
 mod refused;
+mod sorted;
 mod taken;
