@@ -216,7 +216,7 @@ fn a_column_without_null_stands_beside_one_with_it() {
         let batch = files::with_values(&[("x", array)]);
         let fields = batch.schema_ref().fields().iter();
         let fields = fields.map(|field| field.as_ref().clone().with_nullable(nullable));
-        let schema = Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         RecordBatch::try_new(schema, batch.columns().to_vec()).unwrap()
     };
     let (required, optional) = (files.path("1.arrow"), files.path("2.arrow"));

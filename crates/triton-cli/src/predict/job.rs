@@ -1,0 +1,345 @@
+//! Inputs and outputs that fit each other and the model, and the run over them.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use triton_model_fn::Schema;
+use triton_options::{SEQUENCE_KEY, TritonOptions};
+
+use super::arguments::{OnError, PredictArguments};
+use super::checkpoint::{self, Checkpoints, State};
+use super::conductor::{Beginning, Conductor};
+use super::ending::{Ending, conclude};
+use super::feeder::{self, Inputs, Start};
+use super::files::RunFiles;
+use super::keys::{KeyColumns, LastRows};
+use super::outputs::{Outputs, Plan};
+use super::rejections::Rejections;
+use super::selection::Selection;
+use super::sorting::{self, Sorting};
+use super::subtasks::Subtasks;
+use super::summary::{Counts, Summary};
+use super::{identity, stall};
+use crate::failure::Failure;
+use crate::progress::{Expected, Progress, say};
+use crate::signals::Signals;
+use crate::table::{self, Added, Input, TableReader, TextSettings, Wanted};
+
+/// What an earlier run left behind.
+#[derive(Default)]
+pub(super) struct Resumed {
+    pub(super) checkpoints: Option<Checkpoints>,
+    pub(super) state: Option<State>,
+}
+
+/// Inputs and outputs that were found to fit each other and the model.
+pub(super) struct Job {
+    inputs: Vec<(Input, Wanted)>,
+    /// Those that can be opened only once, by their number.
+    streams: BTreeMap<usize, Box<dyn TableReader>>,
+    pub(super) plan: Plan,
+    added: Added,
+    sorting: Option<Sorting>,
+}
+
+impl Job {
+    /// Looks at every input, so that what does not fit is found before any row is sent.
+    pub(super) fn prepare(
+        arguments: &PredictArguments,
+        names: &[String],
+        files_of: impl FnOnce(&[Input], &Plan) -> anyhow::Result<RunFiles>,
+        schema: &mut Schema,
+        model_inputs: usize,
+        is_undeclared: bool,
+    ) -> Result<Self, Failure> {
+        let text = TextSettings {
+            delimiter: arguments.files_options.delimiter,
+            longest_cell: arguments.files_options.max_field_bytes.get(),
+        };
+        let inputs = Input::find(names, arguments.files_options.input_format, text)?;
+        check_readable_again(arguments, &inputs)?;
+        // Each is opened again when its turn comes, except what can be read only once.
+        let mut looked_at = BTreeMap::new();
+        let mut formats = Vec::new();
+        for (index, input) in inputs.iter().enumerate() {
+            let looked = input.look()?;
+            formats.push((looked.format, looked.compression));
+            if input.is_stream() {
+                looked_at.insert(index, looked);
+            }
+        }
+        let plan = Plan::new(&arguments.files_options, &inputs, &formats)?;
+        let files = files_of(&inputs, &plan)?;
+        files.check_resumable()?;
+        files.check()?;
+        let with_sequence_id = arguments.files_options.with_sequence_id;
+        let added = Added::new(&schema.outputs, with_sequence_id);
+        let mut columns: Arc<[_]> = schema.inputs.clone().into();
+        let mut first = None;
+        let mut streams = BTreeMap::new();
+        let mut wanted_inputs = Vec::new();
+        for (index, input) in inputs.into_iter().enumerate() {
+            let mut wanted = Wanted {
+                inputs: Arc::clone(&columns),
+                model_inputs,
+                // The first input decides for all.
+                is_undeclared: is_undeclared && index == 0,
+                form: plan.form(index)?,
+            };
+            let looked = match looked_at.remove(&index) {
+                Some(looked) => looked,
+                None => input.look()?,
+            };
+            let reader = looked.open(&wanted)?;
+            if let Some(decided) = reader.decided() {
+                columns = Arc::clone(decided);
+                wanted.inputs = Arc::clone(decided);
+            }
+            wanted.is_undeclared = false;
+            let layout = reader.layout();
+            added
+                .check(layout)
+                .map_err(|error| input.unusable(&error))?;
+            let destinations = plan.destinations();
+            if let Some(destination) = destinations.get(if plan.is_one() { 0 } else { index }) {
+                let checked = table::check_types(destination.format, layout);
+                checked.map_err(|error| input.unusable(&error))?;
+            }
+            let first = first.get_or_insert_with(|| Arc::clone(layout));
+            if plan.is_one() {
+                layout.check_beside(first, wanted.form).map_err(|reason| {
+                    Failure::usage(anyhow!(
+                        "{}: {reason}; --output DIR/ writes one output for each input",
+                        input.name()
+                    ))
+                })?;
+            }
+            if input.is_stream() {
+                streams.insert(index, reader);
+            }
+            wanted_inputs.push((input, wanted));
+        }
+        schema.inputs = columns.to_vec();
+        Ok(Self {
+            inputs: wanted_inputs,
+            streams,
+            plan,
+            added,
+            sorting: None,
+        })
+    }
+
+    /// Sorts the rows if that is asked for.
+    pub(super) fn sort(
+        &mut self,
+        arguments: &PredictArguments,
+        options: &TritonOptions,
+        schema: &Schema,
+    ) -> Result<(), Failure> {
+        let arguments = &arguments.files_options;
+        sorting::check(arguments, options, &self.plan)?;
+        let keys = KeyColumns::find(options, &schema.inputs).filter(|_| arguments.sort_by_key);
+        self.sorting = keys.map(|keys| Sorting::new(arguments, options, keys, &self.plan));
+        Ok(())
+    }
+
+    /// Where each key has its last row, if the options leave it to the input to say so and the
+    /// inputs can be read twice.
+    ///
+    /// Refused are inputs with more open keys at once than the model keeps sequences.
+    pub(super) fn last_rows(
+        &self,
+        options: &TritonOptions,
+        schema: &Schema,
+        subtasks: &Subtasks,
+    ) -> Result<Option<LastRows>, Failure> {
+        let is_sorted = self.sorting.is_some();
+        if is_sorted || !self.streams.is_empty() || options.sequence_end_column.is_some() {
+            return Ok(None);
+        }
+        let Some(keys) = KeyColumns::find(options, &schema.inputs) else {
+            return Ok(None);
+        };
+        let last_rows = LastRows::find(&self.inputs, &keys, subtasks)?;
+        let limit = subtasks.places().and_then(|places| places.limit);
+        // Time may end sequences as well, which no input tells.
+        if let Some(limit) = limit.filter(|_| options.sequence_idle_timeout.is_none()) {
+            let longest = options.sequence_max_length.map(|rows| rows.get().into());
+            let most = last_rows.most_open(&self.inputs, longest, limit)?;
+            if most.keys > limit {
+                let of_subtask = match subtasks.count() {
+                    1 => String::new(),
+                    count => format!(" in subtask {} of {count}", most.subtask),
+                };
+                return Err(Failure::usage(anyhow!(
+                    "up to {} keys are open at once{of_subtask} (past their first row and before \
+                     their last), but only {limit} sequences can be, so rows would wait for each \
+                     other for ever: {}",
+                    most.keys,
+                    stall::advice(false)
+                )));
+            }
+        }
+        Ok(Some(last_rows))
+    }
+
+    fn total_bytes(&self) -> Option<u64> {
+        self.inputs.iter().map(|(input, _)| input.bytes()).sum()
+    }
+
+    pub(super) fn identity(
+        &self,
+        arguments: &PredictArguments,
+        options: &TritonOptions,
+        schema: &Schema,
+    ) -> Result<checkpoint::RunIdentity, Failure> {
+        let inputs = self.inputs.iter().map(|(input, _)| input);
+        let destinations = self.plan.destinations();
+        identity::of_run(arguments, options, schema, inputs, destinations).map_err(Failure::usage)
+    }
+
+    pub(super) async fn run(
+        self,
+        arguments: &PredictArguments,
+        subtasks: &mut Subtasks,
+        on_error: OnError,
+        rows_in_flight: usize,
+        last_rows: Option<LastRows>,
+        resumed: Resumed,
+    ) -> Result<(Ending, ExitCode), Failure> {
+        let Resumed { checkpoints, state } = resumed;
+        let selection = self.selection(arguments, subtasks)?;
+        let selected = selection.as_ref().map(Selection::rows);
+        let total_bytes = self.total_bytes();
+        let to_standard_output = self.plan.goes_to_standard_output();
+        let (position, counts, errors_bytes, cut) = match state {
+            Some(state) => {
+                let position = Start {
+                    input: state.input,
+                    rows: state.rows,
+                };
+                let bytes = Some(state.errors_bytes);
+                (position, state.counts, bytes, Some(state.output))
+            }
+            None => (Start::default(), Counts::default(), None, None),
+        };
+        self.plan.create_folder().map_err(Failure::usage)?;
+        let rejections = Rejections::open(arguments.failures.errors.as_deref(), errors_bytes)?;
+        let mut outputs = Outputs::new(
+            self.plan,
+            self.added,
+            arguments.files_options.with_sequence_id,
+            checkpoints
+                .as_ref()
+                .map(|checkpoints| checkpoints.parts().clone()),
+            cut,
+        );
+        outputs.written = counts.answered + counts.defaulted;
+        let mut progress = Progress::start(&Expected {
+            bytes: total_bytes,
+            counts_from_first_row: counts.settled() > 0 || self.sorting.is_some(),
+            rows_to_standard_output: to_standard_output,
+            quiet: arguments.reports.quiet,
+        });
+        let mut signals = Signals::listen()?;
+        let sorting = self.sorting.as_ref().map(Sorting::progress);
+        let inputs = Inputs {
+            inputs: self.inputs,
+            streams: self.streams,
+            selection,
+            sorting: self.sorting,
+        };
+        let (mut events, reader) = feeder::start(inputs, position).map_err(Failure::usage)?;
+        let mut conductor = Conductor::new(Beginning {
+            subtasks,
+            outputs,
+            rejections,
+            checkpoints,
+            progress: &mut progress,
+            on_error,
+            rows_in_flight,
+            in_order: !arguments.run.unordered,
+            rate: arguments.run.rate,
+            counts,
+            position,
+            last_rows,
+            max_errors: arguments.failures.max_errors,
+            sorting,
+        });
+        let ran = conductor.run(&mut events, &mut signals).await;
+        conductor.rejections.conclude(conductor.progress);
+        // Whatever a run ended by, what was answered is not thrown away.
+        let kept = match ran {
+            Ok(Ending::Failed { .. }) | Err(_) => conductor.outputs.abandon(),
+            Ok(_) => None,
+        };
+        let summary = Summary {
+            counts: conductor.counts,
+            resumed_after: counts.settled(),
+            elapsed: conductor.progress.elapsed(),
+            subtasks: arguments.run.parallelism,
+            open_sequences: conductor.subtasks.open_sequences(),
+            latencies: conductor.latencies,
+            interrupted: matches!(ran, Ok(Ending::Interrupted { .. })),
+        };
+        progress.finish();
+        if let Some(kept) = kept {
+            say(&kept);
+        }
+        drop(events);
+        let ending = ran?;
+        // After the last row the thread has nothing more to do; before, it may wait for a pipe.
+        if ending.is_complete() && reader.join().is_err() {
+            return Err(Failure::internal(anyhow!(
+                "the thread that reads has failed"
+            )));
+        }
+        let found = summary.counts.read;
+        if let Some(selected) = selected.filter(|rows| ending.is_complete() && *rows > found) {
+            return Err(Failure::usage(anyhow!(
+                "--retry-errors names {selected} rows, of which the inputs have only {found}: they \
+                 are not the inputs of that run; the rows found are in the output"
+            )));
+        }
+        let code = conclude(arguments, &ending, &summary)?;
+        Ok((ending, code))
+    }
+
+    /// The rows that are wanted, if not all of them are.
+    fn selection(
+        &self,
+        arguments: &PredictArguments,
+        subtasks: &Subtasks,
+    ) -> Result<Option<Selection>, Failure> {
+        let Some(path) = &arguments.failures.retry_errors else {
+            return Ok(None);
+        };
+        if subtasks.has_keys() {
+            return Err(Failure::usage(anyhow!(
+                "--retry-errors: with '{}' a row means nothing without the rows of its key before \
+                 it; run the whole input again",
+                SEQUENCE_KEY.key()
+            )));
+        }
+        self.plan.check_new()?;
+        let inputs = self.inputs.iter().map(|(input, _)| input);
+        Ok(Some(Selection::read(path, inputs)?))
+    }
+}
+
+/// Refuses to go on after the end of the process with what can be read only once.
+fn check_readable_again(arguments: &PredictArguments, inputs: &[Input]) -> Result<(), Failure> {
+    let stream = inputs.iter().find(|input| input.is_stream());
+    let Some(stream) = stream.filter(|_| arguments.checkpoints.checkpoint.is_some()) else {
+        return Ok(());
+    };
+    Err(Failure::usage(match stream.path {
+        None => anyhow!("--checkpoint: standard input cannot be read a second time: name a file"),
+        Some(_) => anyhow!(
+            "--checkpoint: {} is no regular file, and cannot be read a second time: name a file",
+            stream.name()
+        ),
+    }))
+}
