@@ -147,7 +147,7 @@ impl RowSorter {
                 break;
             }
             let runs = std::mem::take(&mut self.levels[level]);
-            let runs = runs.into_iter().map(|run| Self::read(run));
+            let runs = runs.into_iter().map(Self::read);
             run = self.written(runs.collect::<anyhow::Result<_>>()?)?;
         }
         Ok(())
@@ -171,9 +171,7 @@ impl RowSorter {
         let held = Rest::Memory(self.sorted());
         let levels = std::mem::take(&mut self.levels);
         let runs = levels.into_iter().rev().flatten();
-        let mut runs = runs
-            .map(|run| Self::read(run))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let mut runs = runs.map(Self::read).collect::<anyhow::Result<Vec<_>>>()?;
         runs.push(held);
         Ok(SortedRows {
             merge: Merge::begin(runs)?,
@@ -204,6 +202,8 @@ impl SortedRows {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use csv::StringRecord;
     use proptest::prelude::*;
     use triton_model_fn::Value;
