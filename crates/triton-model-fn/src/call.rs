@@ -8,7 +8,7 @@ use triton_client::{Client, ErrorKind as ClientErrorKind, Sequence};
 
 use crate::circuit_breaker::{CircuitState, Permit};
 use crate::retry::{self, Failed, StopReason, Verdict};
-use crate::server_wait::Judgement;
+use crate::server_wait::{Failures, Judgement};
 use crate::{Error, ErrorKind, OpenSubtask};
 
 /// Whether a request that the server may have executed can be sent again.
@@ -108,7 +108,7 @@ impl OpenSubtask {
         };
         let _calling = wait.calling();
         // Failures while the server answered others: only those count as retries.
-        let mut own_failures = 0;
+        let (mut own_failures, mut failures) = (0, Failures::default());
         loop {
             wait.until_back(self.client(), &self.model).await?;
             let answered = wait.answered();
@@ -121,7 +121,7 @@ impl OpenSubtask {
                 Err(error) => error,
             };
             let judgement = wait
-                .judge(self.client(), &self.model, &error, answered)
+                .judge(self.client(), &self.model, &error, answered, &mut failures)
                 .await;
             let after = error
                 .client_error()

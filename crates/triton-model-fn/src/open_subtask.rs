@@ -78,6 +78,9 @@ impl OpenSubtask {
             HealthMonitor::start(probe, options.health_check_interval, breaker.clone(), name)
         });
         let retry = RetryPolicy::from(&**options);
+        if let Some(wait) = &server_wait {
+            wait.serves(max_in_flight as usize);
+        }
         Ok(Self {
             model,
             subtask,

@@ -57,6 +57,17 @@ struct Shared {
     calls: AtomicUsize,
     /// How many of them wait or pause.
     waiting: AtomicUsize,
+    /// How many calls the functions may have in flight together.
+    capacity: AtomicUsize,
+}
+
+/// What is known of the failures of one call.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    /// How many calls were answered when the attempt was sent that failed first.
+    answered_at_first: Option<u64>,
+    /// The number of answers at which it counts as failing.
+    counted_at: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +78,11 @@ struct State {
     held: bool,
     /// How often the server was found to be away since it last answered.
     times: u32,
+    /// When the server last said, or could not say, that it is not ready.
     last_found_away: Option<Instant>,
+    /// How many calls have failed, and none was answered, since so many were answered.
+    failing: usize,
+    failing_since: u64,
     /// When the log last spoke of it: answers that were on their way end it for a moment.
     warned: Option<Instant>,
     gave_up: bool,
@@ -129,6 +144,7 @@ impl ServerWait {
             answered: AtomicU64::new(0),
             calls: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
+            capacity: AtomicUsize::new(0),
         }))
     }
 
@@ -175,6 +191,11 @@ impl ServerWait {
         self.0.waiting.load(Ordering::Relaxed)
     }
 
+    /// A function was opened that may have so many calls in flight.
+    pub(crate) fn serves(&self, max_in_flight: usize) {
+        self.0.capacity.fetch_add(max_in_flight, Ordering::Relaxed);
+    }
+
     /// The longest pause that a call makes: a server may ask for hours.
     pub(crate) fn longest_pause(&self) -> Duration {
         self.0.give_up_after
@@ -191,7 +212,7 @@ impl ServerWait {
         sleep(time).await;
     }
 
-    /// Whether the server was found to be away after a moment.
+    /// Whether the server was found not to be ready after a moment.
     pub(crate) fn was_away_since(&self, moment: Instant) -> bool {
         let last = self.lock().last_found_away;
         last.is_some_and(|last| last >= moment)
@@ -209,42 +230,69 @@ impl ServerWait {
         }
     }
 
-    /// Judges a failed call; `answered_before` is how many calls were answered when it was sent.
+    /// Judges a failed call; `answered_before` is how many calls were answered when it was sent,
+    /// `failures` is what is known of its earlier failures.
     pub(crate) async fn judge(
         &self,
         client: &Client,
         model: &ModelId,
         error: &Error,
         answered_before: u64,
+        failures: &mut Failures,
     ) -> Judgement {
-        let away = match sign(error) {
-            Sign::Answered => {
-                self.answers(model);
-                return Judgement::Final;
-            }
-            // Where nothing was ever answered, and yet the server says that it is ready, it is no
-            // outage that will pass: a gateway that leads nowhere, say.
-            Sign::Away => {
-                let answered = self.answered();
-                answered == answered_before && (answered > 0 || !is_ready(client, model).await)
-            }
-            Sign::Unclear => self.answered() == answered_before && !is_ready(client, model).await,
-        };
-        if !away {
+        let sign = sign(error);
+        if sign == Sign::Answered {
+            self.answers(model);
+            return Judgement::Final;
+        }
+        let answered = self.answered();
+        let first = *failures.answered_at_first.get_or_insert(answered_before);
+        // Whatever was in flight when the server went away may still have been answered; more
+        // than that was sent after this call failed, to a server that was there.
+        let others = answered - first;
+        let capacity = self.0.capacity.load(Ordering::Relaxed) as u64;
+        if answered != answered_before || others > capacity {
             return Judgement::Own;
         }
-        self.found_away(model, error);
+        let is_alone = self.is_alone(answered, failures);
+        let is_ready = is_ready(client, model).await;
+        // A gateway that has lost its server fails every call, a call that nobody can answer fails
+        // by itself. And where nothing was ever answered, a server that says it is ready is no
+        // outage that will pass.
+        let own = match sign {
+            Sign::Unclear => is_ready,
+            _ => is_ready && (is_alone || answered == 0),
+        };
+        if own {
+            return Judgement::Own;
+        }
+        self.found_away(model, error, is_ready);
         Judgement::Away
     }
 
-    fn found_away(&self, model: &ModelId, error: &Error) {
+    /// Notes that a call has failed since the last answer, and says whether no other one has.
+    fn is_alone(&self, answered: u64, failures: &mut Failures) -> bool {
+        let mut state = self.lock();
+        if state.failing_since != answered {
+            (state.failing_since, state.failing) = (answered, 0);
+        }
+        if failures.counted_at != Some(answered) {
+            failures.counted_at = Some(answered);
+            state.failing += 1;
+        }
+        state.failing == 1
+    }
+
+    fn found_away(&self, model: &ModelId, error: &Error, is_ready: bool) {
         let reason = match error.client_error() {
             Some(cause) => cause.to_string(),
             None => error.to_string(),
         };
         let now = Instant::now();
         let mut state = self.lock();
-        state.last_found_away = Some(now);
+        if !is_ready {
+            state.last_found_away = Some(now);
+        }
         if !state.held {
             state.held = true;
             state.times = state.times.saturating_add(1);

@@ -23,7 +23,7 @@ use super::pace::Pace;
 use super::rejections::{Reason, Rejections};
 use super::settling::not_written;
 use super::sorting::SortProgress;
-use super::stall::{self, LOOKS, Stall, Waiting};
+use super::stall::{self, Grace, LOOKS, Stall, Waiting};
 use super::subtasks::Subtasks;
 use super::summary::{Counts, Latencies};
 use crate::failure::Failure;
@@ -77,6 +77,7 @@ pub(super) struct Conductor<'a> {
     pub(super) stall: Stall,
     /// How many looks in a row found that all calls only wait.
     pub(super) waiting_looks: u32,
+    pub(super) grace: Grace,
     /// Sequence IDs from here on are not reserved by the last checkpoint.
     pub(super) reserved_until: u64,
     /// Tells the rows in flight that they are given up.
@@ -127,6 +128,7 @@ impl<'a> Conductor<'a> {
             held: None,
             stall: Stall::default(),
             waiting_looks: 0,
+            grace: Grace::default(),
             reserved_until: 0,
             given_up: watch::channel(false).0,
         }
@@ -347,7 +349,7 @@ impl<'a> Conductor<'a> {
         }
         let open = self.subtasks.open_sequences();
         Err(Failure::usage(anyhow!(
-            "no row can go on: {open} sequences are open, which is all that the model keeps, and \
+            "no row can go on: {open} sequences are open, which is all that can be, and \
              the {} rows that were read ahead belong to other keys: {}",
             waiting.rows,
             stall::advice(self.sorting.is_some())
@@ -365,11 +367,22 @@ impl<'a> Conductor<'a> {
         } else {
             0
         };
+        let answered = wait.answered();
         let Some(Ending::Interrupted { signal, given_up }) = &mut self.ending else {
             return None;
         };
-        let in_vain = stalled || away || self.waiting_looks >= LOOKS;
-        if self.tasks.is_empty() || !in_vain {
+        if self.tasks.is_empty() {
+            return None;
+        }
+        let in_vain = self.grace.is_over(answered) || stalled || away;
+        if !in_vain && self.waiting_looks < LOOKS {
+            if self.grace.is_to_be_said() {
+                let rows = self.tasks.len();
+                self.progress.say(&format!(
+                    "interrupted: {rows} rows are in flight and waited for; a second signal ends \
+                     the run at once"
+                ));
+            }
             return None;
         }
         *given_up = true;

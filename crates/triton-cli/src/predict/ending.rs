@@ -50,6 +50,7 @@ pub(super) fn conclude(
     arguments: &PredictArguments,
     ending: &Ending,
     summary: &Summary,
+    has_streams: bool,
 ) -> Result<ExitCode, Failure> {
     if matches!(ending, Ending::ReaderGone) {
         return Ok(ExitCode::SUCCESS);
@@ -74,6 +75,7 @@ pub(super) fn conclude(
             say(match (&arguments.checkpoints.checkpoint, given_up) {
                 (Some(_), false) => "interrupted; the same command goes on from here",
                 (Some(_), true) => "interrupted; the same command goes on from the last checkpoint",
+                (None, _) if has_streams => "interrupted",
                 (None, _) => {
                     "interrupted; with --checkpoint DIR, the same command could go on from here"
                 }

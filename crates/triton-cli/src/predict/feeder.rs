@@ -94,8 +94,9 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
         }
         while let Some(mut row) = reader.next().map_err(|error| input.blame(error))? {
             rows += 1;
-            let selection = all.selection.as_ref();
-            if selection.is_some_and(|selection| !selection.contains(&row)) {
+            if let Some(selection) = &all.selection
+                && !selection.contains(&row)?
+            {
                 continue;
             }
             row.place.bytes = bytes_before + reader.bytes_done();

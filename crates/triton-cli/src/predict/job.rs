@@ -214,6 +214,7 @@ impl Job {
         let selected = selection.as_ref().map(Selection::rows);
         let total_bytes = self.total_bytes();
         let to_standard_output = self.plan.goes_to_standard_output();
+        let has_streams = !self.streams.is_empty();
         let (position, counts, errors_bytes, cut) = match state {
             Some(state) => {
                 let position = Start {
@@ -303,7 +304,7 @@ impl Job {
                  are not the inputs of that run; the rows found are in the output"
             )));
         }
-        let code = conclude(arguments, &ending, &summary)?;
+        let code = conclude(arguments, &ending, &summary, has_streams)?;
         Ok((ending, code))
     }
 

@@ -1,6 +1,6 @@
 //! The rows of an earlier run that were rejected, to be run again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
@@ -10,15 +10,16 @@ use serde::Deserialize;
 
 use crate::table::{Input, Row};
 
-/// Which rows of which inputs are wanted.
+/// Which rows of which inputs are wanted, and what they were.
 #[derive(Debug)]
-pub(super) struct Selection(HashMap<String, HashSet<u64>>);
+pub(super) struct Selection(HashMap<String, HashMap<u64, String>>);
 
 /// What is needed of a line of the file of rejected rows.
 #[derive(Deserialize)]
 struct Rejected {
     file: String,
     row: u64,
+    raw: String,
 }
 
 impl Selection {
@@ -28,7 +29,7 @@ impl Selection {
         inputs: impl Iterator<Item = &'a Input>,
     ) -> anyhow::Result<Self> {
         let names: Vec<&str> = inputs.map(Input::name).collect();
-        let mut rows: HashMap<String, HashSet<u64>> = HashMap::new();
+        let mut rows: HashMap<String, HashMap<u64, String>> = HashMap::new();
         let lines = BufReader::new(File::open(path)?).lines();
         for (number, line) in (1..).zip(lines) {
             let place = || format!("--retry-errors {}, line {number}", path.display());
@@ -46,7 +47,8 @@ impl Selection {
                     names.join(", ")
                 );
             }
-            rows.entry(rejected.file).or_default().insert(rejected.row);
+            let rows = rows.entry(rejected.file).or_default();
+            rows.insert(rejected.row, rejected.raw);
         }
         Ok(Self(rows))
     }
@@ -56,8 +58,20 @@ impl Selection {
         self.0.values().map(|rows| rows.len() as u64).sum()
     }
 
-    pub(super) fn contains(&self, row: &Row) -> bool {
+    /// Whether a row is wanted; refused is one that is not what it was.
+    pub(super) fn contains(&self, row: &Row) -> anyhow::Result<bool> {
         let rows = self.0.get(&*row.place.input);
-        rows.is_some_and(|rows| rows.contains(&row.place.row))
+        let Some(raw) = rows.and_then(|rows| rows.get(&row.place.row)) else {
+            return Ok(false);
+        };
+        // Rows of columns are written down in the form of the output, which may be another one.
+        if row.place.line.is_some() && row.raw_text() != *raw {
+            bail!(
+                "{} is not the row that was rejected before: --retry-errors goes by the numbers of \
+                 rows, so it needs the inputs as they were",
+                row.place
+            );
+        }
+        Ok(true)
     }
 }

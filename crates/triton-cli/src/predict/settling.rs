@@ -76,7 +76,7 @@ impl Conductor<'_> {
             .filter(|most| most.exceeded(rejected, settled));
         exceeded.map(|most| Ending::Failed {
             row: None,
-            rule: format!("--max-errors {most}, after {rejected} rejected rows of {settled}"),
+            rule: format!("--max-errors {most}"),
         })
     }
 

@@ -92,6 +92,43 @@ impl Stall {
     }
 }
 
+/// How long rows in flight are waited for after a signal, while none is answered: whoever sent it
+/// may follow it by another one that cannot be heeded.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// After how long it is said that they are waited for.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// The wait for rows in flight after a signal.
+#[derive(Debug, Default)]
+pub(super) struct Grace {
+    since: Option<(Instant, u64)>,
+    said: bool,
+}
+
+impl Grace {
+    /// Whether rows have been waited for long enough; `answered` grows with every answer.
+    pub(super) fn is_over(&mut self, answered: u64) -> bool {
+        let since = self.since.filter(|(_, before)| *before == answered);
+        let (since, _) = *self
+            .since
+            .insert(since.unwrap_or((Instant::now(), answered)));
+        since.elapsed() >= GRACE
+    }
+
+    /// Whether it is time to say that rows are waited for, which is said once.
+    pub(super) fn is_to_be_said(&mut self) -> bool {
+        let waited = self
+            .since
+            .is_some_and(|(since, _)| since.elapsed() >= SILENCE);
+        if self.said || !waited {
+            return false;
+        }
+        self.said = true;
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +174,19 @@ mod tests {
         };
         assert!(!looks(&mut stall, answered, 10).await);
         assert!(looks(&mut stall, answered, 1).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_signal_rows_are_waited_for_as_long_as_some_are_answered() {
+        let mut grace = Grace::default();
+        for answered in 0..10 {
+            assert!(!grace.is_over(answered));
+            tokio::time::advance(GRACE / 2).await;
+            assert!(!grace.is_over(answered));
+            assert_eq!(grace.is_to_be_said(), answered == 0);
+        }
+        tokio::time::advance(GRACE).await;
+        assert!(grace.is_over(9));
     }
 
     #[tokio::test(start_paused = true)]

@@ -351,3 +351,50 @@ async fn a_resumed_run_takes_no_id_of_the_one_that_was_killed() {
         assert_eq!(distinct.len(), ids.len(), "{options}");
     }
 }
+
+/// Rows of which some make the model fail for ever, and what a run over them comes to.
+fn with_hopeless_rows(hopeless: &[usize], more: &[&str]) -> Run {
+    let files = Files::new();
+    let model = files.write(
+        "model.sql",
+        "CREATE MODEL m INPUT (`value` INT) OUTPUT (echo INT)
+         WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'fails',
+               'input-names' = 'value:status', 'output-names' = 'echo:status')",
+    );
+    let rows = (0..ROWS).map(|row| match hopeless.contains(&row) {
+        true => "503\n",
+        false => "1\n",
+    });
+    let input = files.write("input.csv", &format!("value\n{}", rows.collect::<String>()));
+    let output = files.path("output.csv");
+    let limits = ["-O", "retry-max-backoff=200ms", "--give-up-after", "20s"];
+    triton(
+        &[
+            &["predict", &model, &input, "-o", &output][..],
+            &limits,
+            more,
+        ]
+        .concat(),
+    )
+}
+
+#[test]
+fn rows_that_nobody_can_answer_are_no_outage() {
+    for (hopeless, more) in [
+        (&[250][..], &[][..]),
+        (&[250], &["--unordered"]),
+        (&[250, 251, 260], &[]),
+        (&[ROWS - 1], &["--parallelism", "2"]),
+        (&[250], &["-O", "circuit-breaker-enabled=true"]),
+    ] {
+        let run = with_hopeless_rows(hopeless, more);
+        assert_eq!(run.code, Some(1), "{hopeless:?} {more:?} {}", run.stderr);
+        let (answered, rejected) = (ROWS - hopeless.len(), hopeless.len());
+        let expected = format!("1000 rows: {answered} answered, {rejected} rejected");
+        assert!(
+            run.stderr.contains(&expected),
+            "{hopeless:?} {}",
+            run.stderr
+        );
+    }
+}

@@ -100,7 +100,9 @@ async fn a_pipe_with_more_open_keys_than_the_model_keeps_is_ended_within_seconds
         assert!(time < Duration::from_secs(20), "{time:?}");
         let last = run.stderr.lines().last().unwrap();
         assert!(
-            last.starts_with("error: no row can go on: 2 sequences are open, which is all that the model keeps, and the "),
+            last.starts_with(
+                "error: no row can go on: 2 sequences are open, which is all that can be, and the "
+            ),
             "{last}"
         );
         assert!(last.contains("sort the input by its key"), "{last}");
@@ -154,8 +156,8 @@ fn too_many_rejected_rows_end_the_run() {
         assert_eq!(run.code, Some(1), "{}", run.stderr);
         run.stderr.lines().last().unwrap().to_owned()
     };
-    insta::assert_snapshot!(last("5"), @"ended by --max-errors 5, after 6 rejected rows of 16");
-    insta::assert_snapshot!(last("20%"), @"ended by --max-errors 20%, after 34 rejected rows of 100");
+    insta::assert_snapshot!(last("5"), @"ended by --max-errors 5");
+    insta::assert_snapshot!(last("20%"), @"ended by --max-errors 20%");
     assert!(last("50%").starts_with("3000 rows"));
     let refused = |most: &str| {
         let run = triton(&["predict", &model, &input, "--max-errors", most]);

@@ -62,14 +62,26 @@ async fn while_nothing_is_answered_a_row_waits_until_it_is_given_up() {
     let wait = ServerWait::new(Duration::from_millis(400));
     let function = function(&server, &wait).await;
     function.predict(&[Value::Integer(1)]).await.unwrap();
+    server.stop();
     let begun = Instant::now();
-    let error = function.predict(&[Value::Integer(503)]).await.unwrap_err();
+    let error = function.predict(&[Value::Integer(1)]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ServerAway);
     assert!(begun.elapsed() >= Duration::from_millis(400));
     assert!(wait.gave_up());
     // What comes later is not sent any more.
     let error = function.predict(&[Value::Integer(1)]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ServerAway);
+}
+
+#[tokio::test]
+async fn a_row_that_fails_alone_at_a_ready_server_is_given_up_after_its_retries() {
+    let server = server();
+    let wait = ServerWait::new(Duration::from_secs(60));
+    let function = function(&server, &wait).await;
+    function.predict(&[Value::Integer(1)]).await.unwrap();
+    let error = function.predict(&[Value::Integer(503)]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Call);
+    assert!(wait.away().is_none() && !wait.gave_up());
 }
 
 #[tokio::test]
