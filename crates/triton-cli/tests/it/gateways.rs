@@ -136,7 +136,7 @@ fn a_redirect_is_named_with_the_place_it_leads_to() {
             .replace(&status.to_string(), "30x");
         insta::allow_duplicates! {
             insta::assert_snapshot!(said, @"
-            error: subtask 0 of 1, attempt 0: the model could not be looked up
+            error: the model could not be looked up
               caused by: read metadata of model 'm' at http://server/: status 30x: the answer leads to https://secure.example/v2/models/m, and redirects are not followed: set the endpoint to the address where the server itself answers
             ");
         }

@@ -54,10 +54,10 @@ fn a_decoupled_model_is_refused_before_the_first_row() {
     ]);
     let run = predict(&server, "stream", &[]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(3), ""));
-    insta::assert_snapshot!(run.stderr, @"error: subtask 0 of 1, attempt 0: model 'stream' is decoupled: a request may have any number of responses, which only a stream can carry; ask it with generate_stream (POST v2/models/stream/generate_stream, `Client::generate_stream`) or with a client of gRPC (ModelStreamInfer)");
+    insta::assert_snapshot!(run.stderr, @"error: model 'stream' is decoupled: a request may have any number of responses, which only a stream can carry; ask it with generate_stream (POST v2/models/stream/generate_stream, `Client::generate_stream`) or with a client of gRPC (ModelStreamInfer)");
     let run = predict(&server, "pipeline", &[]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(3), ""));
-    insta::assert_snapshot!(run.stderr, @"error: subtask 0 of 1, attempt 0: model 'pipeline' is decoupled: a request of its step 'stream' may have any number of responses, which only a stream can carry; ask it with generate_stream (POST v2/models/pipeline/generate_stream, `Client::generate_stream`) or with a client of gRPC (ModelStreamInfer)");
+    insta::assert_snapshot!(run.stderr, @"error: model 'pipeline' is decoupled: a request of its step 'stream' may have any number of responses, which only a stream can carry; ask it with generate_stream (POST v2/models/pipeline/generate_stream, `Client::generate_stream`) or with a client of gRPC (ModelStreamInfer)");
     assert_eq!(server.inferences(), 0);
     for model in ["stream", "pipeline"] {
         let run = describe(&server, model, &["--sql"]);
@@ -104,7 +104,7 @@ fn an_ensemble_is_stateful_if_a_step_is() {
     let endpoint = format!("endpoint={}", server.endpoint);
     let run = triton(&["predict", &model, &input, "-O", &endpoint]);
     assert_eq!(run.code, Some(3));
-    insta::assert_snapshot!(run.stderr, @"error: subtask 0 of 1, attempt 0: model 'outer' does not fit the schema and options: the model is stateful, so every request needs a sequence: set the option 'sequence-id'");
+    insta::assert_snapshot!(run.stderr, @"error: model 'outer' does not fit the schema and options: the model is stateful, so every request needs a sequence: set the option 'sequence-id'");
     assert_eq!(server.inferences(), 0);
     // With a sequence nobody is told that the model keeps no state.
     let sequence = [

@@ -282,8 +282,10 @@ fn a_whole_number_that_a_float_has_not_is_refused_in_every_format() {
         let run = triton(&["predict", &model, &input, "--quiet"]);
         assert_eq!(run.code, Some(1), "{}", run.stderr);
         assert_eq!(run.stdout.matches("16777216").count(), 3, "{}", run.stdout);
+        // A header makes the line another one.
+        let (_, said) = run.stderr.split_once(": ").unwrap();
         insta::allow_duplicates! {
-            insta::assert_snapshot!(run.stderr, @"row 2 (line 3): column 'value': expected FLOAT, found '16777217', a whole number that the type does not hold exactly; with a decimal point it means the nearest one");
+            insta::assert_snapshot!(said, @"column 'value': expected FLOAT, found '16777217', a whole number that the type does not hold exactly; with a decimal point it means the nearest one");
         }
     }
 }

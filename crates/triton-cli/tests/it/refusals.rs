@@ -186,17 +186,17 @@ fn first_address(text: &str) -> String {
 fn models_that_do_not_fit() {
     insta::assert_snapshot!(server_refusals(&live_endpoint()), @"
     exit code 3
-    error: subtask 0 of 1, attempt 0: the model could not be looked up
+    error: the model could not be looked up
       caused by: read metadata of model 'nobody' at http://server/: status 404: Request for unknown model: 'nobody' is not found
 
     exit code 3
-    error: subtask 0 of 1, attempt 0: model 'accumulate' does not fit the schema and options: input column 'value' is STRING, which needs BYTES of one element; the model's is INT32 [1]; output column 'total' is no output of the model, which has: sum, correlation_id
+    error: model 'accumulate' does not fit the schema and options: input column 'value' is STRING, which needs BYTES of one element; the model's is INT32 [1]; output column 'total' is no output of the model, which has: sum, correlation_id
 
     exit code 3
-    error: subtask 0 of 1, attempt 0: model 'accumulate' does not fit the schema and options: the model is stateful, so every request needs a sequence: set the option 'sequence-id'
+    error: model 'accumulate' does not fit the schema and options: the model is stateful, so every request needs a sequence: set the option 'sequence-id'
 
     exit code 3
-    error: subtask 0 of 1, attempt 0: the model could not be looked up
+    error: the model could not be looked up
       caused by: read metadata of model 'accumulate' version 9 at http://server/: status 404: Request for unknown model: 'accumulate' version 9 is not found
     ");
 }
