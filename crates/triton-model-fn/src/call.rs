@@ -8,7 +8,7 @@ use triton_client::{Client, ErrorKind as ClientErrorKind, Sequence};
 
 use crate::circuit_breaker::{CircuitState, Permit};
 use crate::retry::{self, Failed, StopReason, Verdict};
-use crate::server_wait::{Failures, Judgement};
+use crate::server_wait::{Failures, Judgement, LONGEST_DOUBTFUL_PAUSE};
 use crate::{Error, ErrorKind, OpenSubtask};
 
 /// Whether a request that the server may have executed can be sent again.
@@ -108,7 +108,7 @@ impl OpenSubtask {
         };
         let _calling = wait.calling();
         // Failures while the server answered others: only those count as retries.
-        let (mut own_failures, mut failures) = (0, Failures::default());
+        let (mut own_failures, mut doubts, mut failures) = (0, 0, Failures::default());
         loop {
             wait.until_back(self.client(), &self.model).await?;
             let answered = wait.answered();
@@ -133,7 +133,7 @@ impl OpenSubtask {
                     let asked_too_much = after.is_some_and(|after| after > wait.longest_pause());
                     own_failures <= wait.own_retries(self.retry.max_retries) && !asked_too_much
                 }
-                Judgement::Away => true,
+                Judgement::Away | Judgement::Undecided => true,
             };
             // Within a sequence only what was certainly not executed can be sent again.
             if !again || error.kind() == ErrorKind::SequenceUncertain {
@@ -141,6 +141,11 @@ impl OpenSubtask {
             }
             let pause = match judgement {
                 Judgement::Own => self.retry.wait(own_failures, after, retry::thread_random()),
+                Judgement::Undecided => {
+                    doubts += 1;
+                    let pause = self.retry.wait(doubts, after, retry::thread_random());
+                    pause.min(LONGEST_DOUBTFUL_PAUSE)
+                }
                 _ => after.unwrap_or_default().min(wait.longest_pause()),
             };
             wait.pause(pause).await;

@@ -27,6 +27,13 @@ const LONGEST_QUESTION: Duration = Duration::from_secs(5);
 /// How often a call is made again while no call of the run was ever answered.
 const RETRIES_BEFORE_ANSWERS: u32 = 4;
 
+/// How long a call that fails alone is made again while the server says that it is ready: a gateway
+/// may have lost its server for this model only.
+const LONGEST_DOUBT: Duration = Duration::from_secs(60);
+
+/// The longest pause between two of its attempts.
+pub(crate) const LONGEST_DOUBTFUL_PAUSE: Duration = Duration::from_secs(2);
+
 /// The least time between two warnings that the server is away.
 const WARNING_PAUSE: Duration = Duration::from_secs(10);
 
@@ -64,6 +71,7 @@ struct Shared {
 /// What is known of the failures of one call.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
+    first: Option<Instant>,
     /// How many calls were answered when the attempt was sent that failed first.
     answered_at_first: Option<u64>,
     /// The number of answers at which it counts as failing.
@@ -112,6 +120,8 @@ pub(crate) enum Judgement {
     Final,
     /// The failure is the call's own, and may pass.
     Own,
+    /// Nothing tells whether it is the call's own or the server's: it may be the only one.
+    Undecided,
     /// The server is away: the call can be made again when it is back.
     Away,
 }
@@ -149,8 +159,14 @@ impl ServerWait {
     }
 
     /// For how long the server has been away, and why it counts as such, in one line.
+    ///
+    /// `None` while no call is being made: then nobody would notice that it is back, so the next
+    /// row has to try.
     #[must_use]
     pub fn away(&self) -> Option<(Duration, String)> {
+        if self.calls() == 0 {
+            return None;
+        }
         let away = self.lock().away.clone()?;
         Some((away.since.elapsed(), away.reason))
     }
@@ -194,6 +210,16 @@ impl ServerWait {
     /// A function was opened that may have so many calls in flight.
     pub(crate) fn serves(&self, max_in_flight: usize) {
         self.0.capacity.fetch_add(max_in_flight, Ordering::Relaxed);
+    }
+
+    /// How many calls the functions may have in flight together.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.0.capacity.load(Ordering::Relaxed) as u64
+    }
+
+    /// How long the only call that fails is given the benefit of the doubt.
+    pub(crate) fn longest_doubt(&self) -> Duration {
+        LONGEST_DOUBT.min(self.0.give_up_after)
     }
 
     /// The longest pause that a call makes: a server may ask for hours.
@@ -247,11 +273,11 @@ impl ServerWait {
         }
         let answered = self.answered();
         let first = *failures.answered_at_first.get_or_insert(answered_before);
+        let since = *failures.first.get_or_insert_with(Instant::now);
         // Whatever was in flight when the server went away may still have been answered; more
         // than that was sent after this call failed, to a server that was there.
         let others = answered - first;
-        let capacity = self.0.capacity.load(Ordering::Relaxed) as u64;
-        if answered != answered_before || others > capacity {
+        if answered != answered_before || others > self.capacity() {
             return Judgement::Own;
         }
         let is_alone = self.is_alone(answered, failures);
@@ -259,12 +285,14 @@ impl ServerWait {
         // A gateway that has lost its server fails every call, a call that nobody can answer fails
         // by itself. And where nothing was ever answered, a server that says it is ready is no
         // outage that will pass.
-        let own = match sign {
-            Sign::Unclear => is_ready,
-            _ => is_ready && (is_alone || answered == 0),
-        };
-        if own {
+        if is_ready && (sign == Sign::Unclear || answered == 0) {
             return Judgement::Own;
+        }
+        if is_ready && is_alone {
+            return match since.elapsed() < self.longest_doubt() {
+                true => Judgement::Undecided,
+                false => Judgement::Final,
+            };
         }
         self.found_away(model, error, is_ready);
         Judgement::Away
@@ -363,6 +391,11 @@ impl ServerWait {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an error may be that of a server which is away.
+pub(crate) fn may_be_away(error: &Error) -> bool {
+    sign(error) == Sign::Away
 }
 
 fn sign(error: &Error) -> Sign {

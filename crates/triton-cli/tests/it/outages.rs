@@ -367,7 +367,7 @@ fn with_hopeless_rows(hopeless: &[usize], more: &[&str]) -> Run {
     });
     let input = files.write("input.csv", &format!("value\n{}", rows.collect::<String>()));
     let output = files.path("output.csv");
-    let limits = ["-O", "retry-max-backoff=200ms", "--give-up-after", "20s"];
+    let limits = ["-O", "retry-max-backoff=200ms", "--give-up-after", "5s"];
     triton(
         &[
             &["predict", &model, &input, "-o", &output][..],
@@ -395,6 +395,47 @@ fn rows_that_nobody_can_answer_are_no_outage() {
             run.stderr.contains(&expected),
             "{hopeless:?} {}",
             run.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_only_row_in_flight_waits_as_well_and_reading_goes_on_after_it() {
+    for options in [", 'max-retries' = '1', 'max-in-flight' = '1'", KEYED] {
+        let files = Files::new();
+        let server = server();
+        let model = files.write("model.sql", &accumulate(options));
+        let (input, scored) = rows(options == KEYED);
+        // All rows of a key behind each other, so that one sequence is open at a time.
+        let sort = |text: &str| {
+            let (header, rows) = text.split_once('\n').unwrap();
+            let mut rows: Vec<&str> = rows.lines().collect();
+            rows.sort_by_key(|row| row.split(',').next().unwrap().parse::<usize>().unwrap());
+            format!("{header}\n{}\n", rows.join("\n"))
+        };
+        let (input, scored) = (files.write("input.csv", &sort(&input)), sort(&scored));
+        let endpoint = format!("endpoint={}", server.endpoint());
+        let output = files.path("output.csv");
+        let mut arguments = vec![
+            "predict", &model, &input, "-O", &endpoint, "-o", &output, "--rate", "900",
+        ];
+        if options == KEYED {
+            arguments.extend(["-O", "sequence-max-open=1", "-O", "max-retries=1"]);
+        }
+        let child = start(&arguments);
+        let (status, text) = (502, "<html>".to_owned());
+        away_until_cleared(
+            &server,
+            Fault::Status { status, text },
+            Duration::from_secs(3),
+        )
+        .await;
+        let run = ended(child).await;
+        assert_eq!(run.code, Some(0), "{options} {}", run.stderr);
+        assert_eq!(
+            std::fs::read_to_string(output).unwrap(),
+            scored,
+            "{options}"
         );
     }
 }

@@ -10,7 +10,7 @@ use super::key_sequence::{KeySequence, LossCause};
 use super::standing::EarlierRows;
 use super::{SequenceKey, SequenceTransport, Shared};
 use crate::metrics::SequenceEvent;
-use crate::{Error, ErrorKind, packed_row, retry};
+use crate::{Error, ErrorKind, packed_row, retry, server_wait};
 
 /// What is to be done about a lost sequence.
 #[derive(PartialEq, Eq)]
@@ -241,6 +241,8 @@ pub(super) struct Recoveries {
     begun: u32,
     first_failure: Option<Instant>,
     last_failure: Option<Instant>,
+    /// How many calls were answered when the second recovery began.
+    answered_at_first: Option<u64>,
 }
 
 impl Recoveries {
@@ -262,6 +264,21 @@ impl Recoveries {
         self.begun += 1;
         if self.begun == 1 {
             return true;
+        }
+        if let Some(wait) = &open.server_wait {
+            let answered = wait.answered();
+            let first = *self.answered_at_first.get_or_insert(answered);
+            // Nothing tells yet whether it is this row or the server.
+            let in_doubt = server_wait::may_be_away(error)
+                && answered - first <= wait.capacity()
+                && now.saturating_duration_since(begun) < wait.longest_doubt();
+            if in_doubt {
+                let _calling = wait.calling();
+                let pause = open.retry.wait(self.begun, None, retry::thread_random());
+                wait.pause(pause.min(server_wait::LONGEST_DOUBTFUL_PAUSE))
+                    .await;
+                return true;
+            }
         }
         let passes = error.client_error().is_none_or(|error| {
             error.is_transient() || error.kind() == ClientErrorKind::SequenceNotStarted

@@ -76,7 +76,7 @@ async fn while_nothing_is_answered_a_row_waits_until_it_is_given_up() {
 #[tokio::test]
 async fn a_row_that_fails_alone_at_a_ready_server_is_given_up_after_its_retries() {
     let server = server();
-    let wait = ServerWait::new(Duration::from_secs(60));
+    let wait = ServerWait::new(Duration::from_secs(2));
     let function = function(&server, &wait).await;
     function.predict(&[Value::Integer(1)]).await.unwrap();
     let error = function.predict(&[Value::Integer(503)]).await.unwrap_err();
