@@ -9,6 +9,8 @@ use triton_client::{
 };
 use triton_test_support::on_both_servers;
 
+use crate::raw_server::RawServer;
+
 on_both_servers!(
     a_model_that_is_not_there_is_not_found,
     a_sequence_that_was_not_started_is_told_apart,
@@ -106,29 +108,13 @@ async fn a_dead_endpoint_is_named_without_its_credentials() {
     assert!(!chain.contains("canary"), "{chain}");
 }
 
-/// A server that answers every connection with `answer`, or never when there is none.
-fn raw_server(answer: Option<&'static [u8]>) -> String {
-    use std::io::{Read as _, Write as _};
-
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        // Silent connections are kept, so that they stay open.
-        let mut open = Vec::new();
-        while let Ok((mut connection, _)) = listener.accept() {
-            if let Some(answer) = answer {
-                let _ = connection.read(&mut [0; 4096]);
-                let _ = connection.write_all(answer);
-            } else {
-                open.push(connection);
-            }
-        }
-    });
-    endpoint
-}
-
+/// What infers get from a server that answers with these bytes, or never when there are none.
 async fn infer_error(answer: Option<&'static [u8]>) -> (ErrorKind, String) {
-    let endpoint = raw_server(answer);
+    let server = match answer {
+        Some(bytes) => RawServer::answering(bytes),
+        None => RawServer::start(|_| std::thread::park()),
+    };
+    let endpoint = server.endpoint;
     let client = Client::builder(endpoint.parse().unwrap()).timeout(Duration::from_millis(300));
     let request = InferRequest::new(model("echo"))
         .input(Tensor::from_slice("value", [1], &[1.0_f32]).unwrap())
