@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::command;
 use crate::flink::Flink;
-use crate::triton::Triton;
+use crate::triton::{ServerVersion, Triton};
 use crate::workspace::Workspace;
 
 /// How `triton-test-support` learns of the server; a dependency on it would make this command
@@ -33,7 +33,7 @@ const FLINK_PACKAGE: &str = "triton-flink";
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let triton = Triton::find()?;
     let _turn = triton.wait_for_test_run()?;
-    triton.install()?;
+    triton.install(ServerVersion::DEFAULT)?;
     let python_client = triton.install_python_client()?;
     // Not the server that a person may have started: its models and its state are theirs.
     let instance = triton.instance("test");
