@@ -12,6 +12,7 @@ mod lock;
 mod poll;
 mod ports;
 mod process;
+mod processor_time;
 mod python;
 mod test;
 mod triton;

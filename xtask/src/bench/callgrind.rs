@@ -43,7 +43,9 @@ pub(super) fn count(
         interrupt::check()?;
         eprintln!("{}: instructions of {}", case.name, peer.name());
         let profile = folder.join(format!("{}.{}.out", case.name, peer.name()));
-        let few = (case.requests / SHARE / 4).max(1).next_multiple_of(case.in_flight);
+        let few = (case.requests / SHARE / 4)
+            .max(1)
+            .next_multiple_of(case.in_flight);
         let many = 4 * few;
         let run = |requests| instructions(programs, server, case, *peer, requests, &profile);
         let begin = run(few)?;
@@ -82,7 +84,11 @@ fn total(profile: &Path) -> Result<f64> {
     let content = String::from_utf8_lossy(&fs_err::read(profile)?).into_owned();
     let total = content.lines().find_map(|line| {
         let totals = line.strip_prefix("totals: ");
-        totals.or(line.strip_prefix("summary: "))?.trim().parse().ok()
+        totals
+            .or(line.strip_prefix("summary: "))?
+            .trim()
+            .parse()
+            .ok()
     });
     total.with_context(|| format!("{} has no sum", profile.display()))
 }

@@ -28,7 +28,10 @@ impl InstantServer {
         let mut endpoint = String::new();
         BufReader::new(output).read_line(&mut endpoint)?;
         let endpoint = endpoint.trim().to_owned();
-        let port = endpoint.rsplit(':').next().and_then(|port| port.parse().ok());
+        let port = endpoint
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.parse().ok());
         let mut server = Self {
             child,
             endpoint,

@@ -78,7 +78,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             true => Vec::new(),
             false => callgrind::count(&programs, &server, case, &peers)?,
         };
-        table.add(case, &peers, &Cost { times, instructions });
+        table.add(
+            case,
+            &peers,
+            &Cost {
+                times,
+                instructions,
+            },
+        );
     }
     match check {
         true => println!("every peer runs, and every answer was right"),

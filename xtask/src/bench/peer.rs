@@ -33,7 +33,10 @@ impl Peer {
     pub(super) fn named(name: &str) -> Result<Self> {
         let mut peers = Self::OTHERS.into_iter();
         let Some(peer) = peers.find(|peer| peer.name() == name) else {
-            bail!("expected one of {}", Self::OTHERS.map(Self::name).join(", "));
+            bail!(
+                "expected one of {}",
+                Self::OTHERS.map(Self::name).join(", ")
+            );
         };
         Ok(peer)
     }

@@ -10,7 +10,7 @@ use bench_rounds::{Case, values};
 use super::instant_server::InstantServer;
 use crate::command;
 use crate::files::{remove_file_if_present, write_whole};
-use crate::process::processor_seconds_of_children;
+use crate::processor_time::processor_seconds_of_children;
 use crate::python::{Python, without_python_variables};
 
 /// The program lies in the wheel of the client; it links to a library of CUDA that it does not
@@ -49,7 +49,11 @@ impl PerfAnalyzer {
         if fs_err::read(&marker).unwrap_or_default() == description.as_bytes() {
             return Ok(installed);
         }
-        println!("installing perf_analyzer ({}) into {}", PACKAGES[0], folder.display());
+        println!(
+            "installing perf_analyzer ({}) into {}",
+            PACKAGES[0],
+            folder.display()
+        );
         remove_file_if_present(&marker)?;
         if folder.exists() {
             fs_err::remove_dir_all(&folder)?;
@@ -65,7 +69,9 @@ impl PerfAnalyzer {
             .context("is the package index reachable?")?;
         if !installed.has_library() {
             let mut download = Command::new("apt-get");
-            download.args(["download", DEBIAN_PACKAGE]).current_dir(&folder);
+            download
+                .args(["download", DEBIAN_PACKAGE])
+                .current_dir(&folder);
             command::run_successfully(&mut download).with_context(|| {
                 format!(
                     "perf_analyzer needs {DEBIAN_LIBRARY}: install {DEBIAN_PACKAGE}, or run \
@@ -102,7 +108,9 @@ impl PerfAnalyzer {
         let (many, more) = self.run(server, case, &input, LONGER * requests)?;
         let requests = many.checked_sub(few).filter(|requests| *requests > 0);
         let requests = requests.context("perf_analyzer sent no more requests when asked to")?;
-        Ok(Duration::from_secs_f64((more - less).max(0.0) / requests as f64))
+        Ok(Duration::from_secs_f64(
+            (more - less).max(0.0) / requests as f64,
+        ))
     }
 
     /// Returns how many requests it sent, and the seconds of processor time that it used.
@@ -122,7 +130,12 @@ impl PerfAnalyzer {
             .args(["--request-count", &requests.to_string()])
             .arg("--input-data")
             .arg(input)
-            .args(["--input-tensor-format", format, "--output-tensor-format", format])
+            .args([
+                "--input-tensor-format",
+                format,
+                "--output-tensor-format",
+                format,
+            ])
             .env("LD_LIBRARY_PATH", std::env::join_paths(&self.libraries)?);
         let (answered_before, used_before) = (server.answered()?, processor_seconds_of_children()?);
         let printed = self.folder.join("printed.txt");

@@ -1,7 +1,6 @@
 //! Builds and installs the programs that are measured.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 

@@ -33,7 +33,11 @@ pub(super) fn measure(
     let mut turns = start(programs, server, case, peers)?;
     for (turn, peer) in turns.iter_mut().zip(peers) {
         if let Some(turn) = turn {
-            turn.take(peer.requests(case).div_ceil(SHARE_TO_WARM_UP).max(case.in_flight))?;
+            turn.take(
+                peer.requests(case)
+                    .div_ceil(SHARE_TO_WARM_UP)
+                    .max(case.in_flight),
+            )?;
         }
     }
     for round in 1..=rounds {
@@ -69,7 +73,11 @@ pub(super) fn check(
         println!("{}: {}", case.name, peer.name());
         match &mut turn {
             Some(turn) => drop(turn.take(2 * case.in_flight)?),
-            None => drop(programs.perf_analyzer()?.measure(server, case, case.in_flight)?),
+            None => drop(
+                programs
+                    .perf_analyzer()?
+                    .measure(server, case, case.in_flight)?,
+            ),
         }
     }
     Ok(vec![Vec::new(); peers.len()])

@@ -13,7 +13,10 @@ pub(super) fn body(case: &Case) -> (Option<usize>, Vec<u8>) {
     let data = match case.format {
         Format::Binary => format!(r#""parameters":{{"binary_data_size":{}}}"#, 4 * elements),
         Format::Json => {
-            let digits: Vec<_> = values.iter().map(|value| f64::from(*value).to_string()).collect();
+            let digits: Vec<_> = values
+                .iter()
+                .map(|value| f64::from(*value).to_string())
+                .collect();
             format!(r#""data":[{}]"#, digits.join(","))
         }
     };
@@ -72,7 +75,10 @@ impl Answers {
                 answer: answer("200 OK", json_length, &body),
             });
             let shape = format!("[1,{}]", case.elements);
-            if by_path.iter().any(|(known, _)| *known == format!("/v2/models/{model}")) {
+            if by_path
+                .iter()
+                .any(|(known, _)| *known == format!("/v2/models/{model}"))
+            {
                 continue;
             }
             let about = [
@@ -128,17 +134,17 @@ const STATISTICS: &str = r#"{"success":{"count":0,"ns":0},"fail":{"count":0,"ns"
 /// Whether a path is this one, or the same with the version.
 fn is(path: &str, known: &str) -> bool {
     path == known
-        || path.split_once("/versions/1").is_some_and(|(model, end)| {
-            known.strip_prefix(model).is_some_and(|known| known == end)
-        })
+        || path
+            .split_once("/versions/1")
+            .is_some_and(|(model, end)| known.strip_prefix(model).is_some_and(|known| known == end))
 }
 
 /// An answer with its head.
 pub(super) fn answer(status: &str, json_length: Option<usize>, body: &[u8]) -> Vec<u8> {
     let kind = match json_length {
-        Some(length) => format!(
-            "application/octet-stream\r\nInference-Header-Content-Length: {length}"
-        ),
+        Some(length) => {
+            format!("application/octet-stream\r\nInference-Header-Content-Length: {length}")
+        }
         None => "application/json".to_owned(),
     };
     let length = body.len();

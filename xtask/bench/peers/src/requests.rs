@@ -224,7 +224,10 @@ mod tests {
 
     #[test]
     fn half_a_request_is_an_error() {
-        for sent in [&b"POST /a HT"[..], b"POST /a HTTP/1.1\r\nContent-Length: 2\r\n\r\n{"] {
+        for sent in [
+            &b"POST /a HT"[..],
+            b"POST /a HTTP/1.1\r\nContent-Length: 2\r\n\r\n{",
+        ] {
             let mut requests = Requests::new(Client {
                 sent,
                 pieces: 4,

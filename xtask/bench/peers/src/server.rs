@@ -41,7 +41,9 @@ pub(super) fn serve() -> Result<(), String> {
             });
         }
     });
-    std::io::stdin().read_to_end(&mut Vec::new()).map_err(text)?;
+    std::io::stdin()
+        .read_to_end(&mut Vec::new())
+        .map_err(text)?;
     Ok(())
 }
 
@@ -103,7 +105,9 @@ struct Input {
 fn check(request: &Request<'_>, values: &[f32], checks_json: bool) -> Result<(), String> {
     if request.format == Format::Binary {
         let found = request.tensors.chunks_exact(4);
-        let same = found.zip(values).all(|(found, value)| found == value.to_le_bytes());
+        let same = found
+            .zip(values)
+            .all(|(found, value)| found == value.to_le_bytes());
         if !same || request.tensors.len() != 4 * values.len() {
             return Err("the binary input is not the expected one".to_owned());
         }

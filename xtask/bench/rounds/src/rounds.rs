@@ -21,7 +21,10 @@ pub trait Peer: Send + Sync + 'static {
 /// # Errors
 ///
 /// When an answer is wrong or a line is no number.
-pub fn run<P: Peer>(connect: impl FnOnce() -> Result<P, String>, in_flight: usize) -> Result<(), String> {
+pub fn run<P: Peer>(
+    connect: impl FnOnce() -> Result<P, String>,
+    in_flight: usize,
+) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -67,5 +70,8 @@ async fn round<P: Peer>(peer: &Arc<P>, requests: usize, in_flight: usize) -> Res
 fn processor_time() -> Duration {
     let clock = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     // The clock begins at zero and its fraction is below a second.
-    Duration::new(clock.tv_sec.unsigned_abs(), clock.tv_nsec.unsigned_abs() as u32)
+    Duration::new(
+        clock.tv_sec.unsigned_abs(),
+        clock.tv_nsec.unsigned_abs() as u32,
+    )
 }
