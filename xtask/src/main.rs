@@ -3,11 +3,13 @@
 mod ci;
 mod command;
 mod docs;
+mod features;
 mod files;
 mod flink;
 mod http;
 mod interrupt;
 mod lock;
+mod package;
 mod poll;
 mod ports;
 mod process;
@@ -46,6 +48,10 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Check that every feature of the libraries compiles without the others
+    Features,
+    /// Package the libraries, and use each package by itself as its README says
+    Package,
     /// Run everything that a change must pass
     Ci,
 }
@@ -67,6 +73,8 @@ fn run() -> Result<ExitCode> {
         Task::Flink(arguments) => flink::run(arguments),
         Task::Test { arguments } => test::run(&arguments),
         Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),
+        Task::Features => features::run().map(|()| ExitCode::SUCCESS),
+        Task::Package => package::run().map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run().map(|()| ExitCode::SUCCESS),
     }
 }
