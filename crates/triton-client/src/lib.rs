@@ -39,6 +39,7 @@ mod error;
 mod extensions;
 mod json;
 mod operation;
+mod request_ids;
 mod transport;
 
 pub use api::generate::{GenerateRequest, GenerateStream, Generated};

@@ -66,6 +66,12 @@ impl SequenceId {
     }
 }
 
+impl From<NonZeroU64> for SequenceId {
+    fn from(number: NonZeroU64) -> Self {
+        Self::Number(number)
+    }
+}
+
 impl SequenceId {
     /// Writes the ID as JSON: a text stays one even where it is all digits, because the server
     /// keeps `5` and `"5"` apart.
@@ -92,8 +98,15 @@ impl fmt::Display for SequenceId {
 /// use triton_protocol::{Sequence, SequenceId};
 ///
 /// let id = SequenceId::text("call-7")?;
-/// let first = Sequence { id: id.clone(), start: true, end: false };
-/// let last = Sequence { id, start: false, end: true };
+/// let requests = [
+///     Sequence::start(id.clone()),
+///     Sequence::next(id.clone()),
+///     Sequence::end(id.clone()),
+/// ];
+/// assert!(requests[0].start && !requests[0].end);
+/// // A sequence of one request.
+/// let only = Sequence::only(id);
+/// assert!(only.start && only.end);
 /// # Ok::<(), triton_protocol::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -104,4 +117,36 @@ pub struct Sequence {
     pub start: bool,
     /// Whether the request is the last one of the sequence.
     pub end: bool,
+}
+
+impl Sequence {
+    /// The first request of a sequence.
+    #[must_use]
+    pub fn start(id: SequenceId) -> Self {
+        Self::new(id, true, false)
+    }
+
+    /// A request that is neither the first nor the last one.
+    #[must_use]
+    pub fn next(id: SequenceId) -> Self {
+        Self::new(id, false, false)
+    }
+
+    /// The last request of a sequence that another one started.
+    #[must_use]
+    pub fn end(id: SequenceId) -> Self {
+        Self::new(id, false, true)
+    }
+
+    /// The first and last request of a sequence.
+    #[must_use]
+    pub fn only(id: SequenceId) -> Self {
+        Self::new(id, true, true)
+    }
+
+    /// A request with these flags.
+    #[must_use]
+    pub fn new(id: SequenceId, start: bool, end: bool) -> Self {
+        Self { id, start, end }
+    }
 }

@@ -10,6 +10,7 @@ mod conformance;
 mod errors;
 mod malformed_servers;
 mod official_client;
+mod proofs;
 mod proxy;
 mod raw_server;
 mod round_trip;

@@ -111,7 +111,7 @@ impl InferRequest {
         let binary = plan.format != TensorFormat::Json;
         let mut json = Vec::with_capacity(512);
         json.push(b'{');
-        if let Some(id) = &self.id {
+        if let Some(id) = plan.id {
             json_text::name(&mut json, "id");
             json_text::string(&mut json, id);
         }
