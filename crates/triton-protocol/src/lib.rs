@@ -38,7 +38,7 @@ pub use datatype::{Datatype, UnknownDatatype};
 pub use endpoint::{Endpoint, UserInfo};
 pub use infer_request::{InferRequest, RequestedOutput, TensorFormat};
 pub use infer_response::{Class, InferResponse};
-pub use invalid_value::{InvalidValue, quoted};
+pub use invalid_value::{InvalidValue, beginning, quoted};
 pub use logging::{LogFormat, LogSettings, LogSettingsUpdate};
 pub use model::{ModelConfig, ModelMetadata, SequenceBatching, TensorMetadata};
 pub use model_id::ModelId;
