@@ -43,14 +43,35 @@ impl InferResponse {
     /// ```
     pub fn output(&self, name: &str) -> Result<&Tensor, TensorError> {
         let found = self.outputs.iter().find(|output| output.name() == name);
-        found.ok_or_else(|| TensorError::Missing {
+        found.ok_or_else(|| self.missing_output(name))
+    }
+
+    fn missing_output(&self, name: &str) -> TensorError {
+        let present = self.outputs.iter().map(|output| output.name().to_owned());
+        TensorError::Missing {
             name: name.to_owned(),
-            present: self
-                .outputs
-                .iter()
-                .map(|output| output.name().to_owned())
-                .collect(),
-        })
+            present: present.collect(),
+        }
+    }
+
+    /// Takes the output called `name` out of the response, for example to have its memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`output`](Self::output).
+    ///
+    /// ```
+    /// # use triton_protocol::InferResponse;
+    /// # let body = br#"{"outputs":[{"name":"sum","datatype":"INT32","shape":[1],"data":[7]}]}"#;
+    /// # let mut response = InferResponse::decode(bytes::Bytes::from_static(body), None)?;
+    /// assert_eq!(response.take_output("sum")?.into_vec::<i32>()?, [7]);
+    /// assert!(response.take_output("sum").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn take_output(&mut self, name: &str) -> Result<Tensor, TensorError> {
+        let place = self.outputs.iter().position(|output| output.name() == name);
+        let place = place.ok_or_else(|| self.missing_output(name))?;
+        Ok(self.outputs.remove(place))
     }
 
     /// Reads a body that is not compressed, as a server sent it with status 200.

@@ -5,6 +5,7 @@ mod compression;
 mod connection;
 mod context;
 mod failure;
+mod metrics;
 mod observation;
 mod receive;
 mod refusal;

@@ -1,6 +1,7 @@
 //! Answers that refuse: what kind of refusal it is, and whether the model ran before it.
 
 use reqwest::StatusCode;
+use triton_protocol::beginning;
 use url::Url;
 
 use super::{Answer, Context};
@@ -70,7 +71,7 @@ fn redirect_message(location: &str) -> String {
             .unwrap_or_default()
             .to_owned(),
     };
-    let cut = shown.floor_char_boundary(LONGEST_MESSAGE);
+    let cut = beginning(&shown, LONGEST_MESSAGE).len();
     format!(
         "the answer leads to {}, and redirects are not followed: set the endpoint to the address \
          where the server itself answers",
@@ -147,7 +148,7 @@ pub(crate) fn server_message(body: &[u8]) -> String {
     if text.is_empty() {
         return "(the server gave no reason)".to_owned();
     }
-    let cut = text.floor_char_boundary(LONGEST_MESSAGE);
+    let cut = beginning(text, LONGEST_MESSAGE).len();
     if cut < text.len() {
         format!("{}… ({} bytes)", &text[..cut], body.len())
     } else {

@@ -157,7 +157,7 @@ async fn an_answer_that_is_no_inference_response_is_shown() {
     }
     let (kind, garbage) = infer_error(body!("5", "hello")).await;
     assert_eq!(kind, ErrorKind::Protocol);
-    insta::assert_snapshot!(garbage, @"infer with model 'echo' at http://server/: the answer is not what the protocol promises: expected value at line 1 column 1; its 5 bytes begin with 'hello'");
+    insta::assert_snapshot!(garbage, @"infer with model 'echo' at http://server/: the answer is not what the protocol promises: expected an inference response, found hello at byte 0; its 5 bytes begin with 'hello'");
     let (kind, missing) = infer_error(body!("14", r#"{"outputs":[]}"#)).await;
     assert_eq!(kind, ErrorKind::Protocol);
     insta::assert_snapshot!(missing, @"infer with model 'echo' at http://server/: the model left out the output 'echo' that was asked for; it returned:");
