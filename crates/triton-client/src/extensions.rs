@@ -28,7 +28,7 @@ impl Client {
         format: TensorFormat,
         operation: &Operation<'_>,
     ) -> Result<TensorFormat, Error> {
-        if format != TensorFormat::Negotiated {
+        if format != TensorFormat::Auto {
             return Ok(format);
         }
         match self.has_binary_tensors(operation).await? {

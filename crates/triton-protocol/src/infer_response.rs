@@ -24,6 +24,18 @@ pub struct InferResponse {
     pub parameters: BTreeMap<String, Parameter>,
     /// The outputs in the model's order, whatever the order in which they were asked for.
     pub outputs: Vec<Tensor>,
+    /// The outputs whose datatype is one of the server's own, so that they could not be read.
+    pub unread: Vec<UnreadOutput>,
+}
+
+/// An output that came and could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnreadOutput {
+    /// Its name.
+    pub name: String,
+    /// Its datatype, which is none of the protocol's.
+    pub datatype: Datatype,
 }
 
 impl InferResponse {
@@ -31,8 +43,9 @@ impl InferResponse {
     ///
     /// # Errors
     ///
-    /// [`TensorError::Missing`] naming the outputs there are. An output that the request asked
-    /// for by name is always there.
+    /// [`TensorError::Missing`] naming the outputs there are, and [`TensorError::UnknownDatatype`]
+    /// for one of [`unread`](Self::unread). An output that the request asked for by name is always
+    /// there.
     ///
     /// ```
     /// # use triton_protocol::InferResponse;
@@ -47,6 +60,12 @@ impl InferResponse {
     }
 
     fn missing_output(&self, name: &str) -> TensorError {
+        if let Some(unread) = self.unread.iter().find(|output| output.name == name) {
+            return TensorError::UnknownDatatype {
+                name: name.to_owned(),
+                datatype: unread.datatype,
+            };
+        }
         let present = self.outputs.iter().map(|output| output.name().to_owned());
         TensorError::Missing {
             name: name.to_owned(),
@@ -116,6 +135,13 @@ impl InferResponse {
         let is_there = |name: &str| self.outputs.iter().any(|output| output.name() == name);
         let mut asked = request.outputs.iter().map(|output| &output.name);
         let missing = asked.find(|name| !is_there(name))?;
+        if let Some(unread) = self.unread.iter().find(|output| output.name == *missing) {
+            return Some(format!(
+                "the output '{missing}' that was asked for came as {}, which is none of the \
+                 protocol's datatypes, so it cannot be read",
+                unread.datatype
+            ));
+        }
         let mut present: Vec<_> = self.outputs.iter().map(Tensor::name).collect();
         present.sort_unstable();
         Some(format!(

@@ -36,6 +36,8 @@ fn elements(tensor: &Tensor) -> String {
         Datatype::Fp64 => first::<f64>(tensor),
         Datatype::Fp16 | Datatype::Bf16 => first_bits(tensor),
         Datatype::Bytes => first_strings(tensor),
+        // There is no tensor of them.
+        Datatype::Other(_) => (Vec::new(), 0),
     };
     if count > shown.len() {
         shown.push(format!("… {} in all", grouped(count)));

@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-
 use super::json_reader::{Fault, JsonReader};
 use super::{data_reader, unreadable};
+use crate::parameter::ReturnedParameters;
 use crate::tensor::Elements;
-use crate::{Datatype, InferResponse, Parameter, Tensor};
+use crate::tolerant::Version;
+use crate::{Datatype, InferResponse, Parameter, Tensor, UnreadOutput};
+use bytes::Bytes;
 
 /// Why an answer is not what the protocol promises.
 ///
@@ -37,8 +36,13 @@ pub(crate) fn response(
     let mut binary = json.split_off(length);
     let head = read_head(&json).map_err(|fault| DecodeError(unreadable(&json, &fault)))?;
     let mut outputs = Vec::with_capacity(head.outputs.len());
+    let mut unread = Vec::new();
     for output in head.outputs {
-        outputs.push(output.with_binary(&mut binary)?);
+        let (name, datatype) = (output.name.clone(), output.datatype);
+        match output.with_binary(&mut binary)? {
+            Some(tensor) => outputs.push(tensor),
+            None => unread.push(UnreadOutput { name, datatype }),
+        }
     }
     if !binary.is_empty() {
         return Err(DecodeError(format!(
@@ -46,8 +50,9 @@ pub(crate) fn response(
             binary.len()
         )));
     }
-    let names: BTreeSet<&str> = outputs.iter().map(Tensor::name).collect();
-    if names.len() < outputs.len() {
+    let mut names: BTreeSet<&str> = outputs.iter().map(Tensor::name).collect();
+    names.extend(unread.iter().map(|output| output.name.as_str()));
+    if names.len() < outputs.len() + unread.len() {
         return Err(DecodeError("an output came twice".to_owned()));
     }
     Ok(InferResponse {
@@ -56,6 +61,7 @@ pub(crate) fn response(
         id: head.id,
         parameters: head.parameters,
         outputs,
+        unread,
     })
 }
 
@@ -78,9 +84,14 @@ fn read_head(json: &[u8]) -> Result<Head, Fault> {
     reader.members("an inference response", MEMBERS, |reader, member| {
         match member {
             "model_name" => head.model_name = text(reader)?.unwrap_or_default(),
-            "model_version" => head.model_version = text(reader)?.unwrap_or_default(),
+            "model_version" => head.model_version = reader.read::<Version>()?.0,
             "id" => head.id = text(reader)?,
-            "parameters" => head.parameters = read_parameters(reader)?,
+            "parameters" => {
+                head.parameters = reader
+                    .read::<Option<ReturnedParameters>>()?
+                    .unwrap_or_default()
+                    .known
+            }
             _ => {
                 has_outputs = true;
                 let outputs = &mut head.outputs;
@@ -104,28 +115,12 @@ fn text(reader: &mut JsonReader<'_>) -> Result<Option<String>, Fault> {
     reader.read()
 }
 
-/// What a server that is newer than the protocol sends as a parameter is no reason to fail.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ReturnedParameter {
-    Known(Parameter),
-    Other(IgnoredAny),
-}
-
-fn read_parameters(reader: &mut JsonReader<'_>) -> Result<BTreeMap<String, Parameter>, Fault> {
-    let returned: Option<BTreeMap<String, ReturnedParameter>> = reader.read()?;
-    let known = |(name, value)| match value {
-        ReturnedParameter::Known(value) => Some((name, value)),
-        ReturnedParameter::Other(_) => None,
-    };
-    Ok(returned.into_iter().flatten().filter_map(known).collect())
-}
-
 /// An output of a response.
 struct Output {
     name: String,
     datatype: Datatype,
     shape: Vec<usize>,
+    parameters: BTreeMap<String, Parameter>,
     place: Place,
 }
 
@@ -135,12 +130,15 @@ enum Place {
     Here(Elements),
     /// So many bytes of what follows the JSON.
     Binary(usize),
+    /// They stood in the JSON, in a form that nobody here knows.
+    Unknown,
 }
 
 impl Output {
-    /// Takes what follows the JSON, if the elements are there.
-    fn with_binary(self, binary: &mut Bytes) -> Result<Tensor, DecodeError> {
+    /// Takes what follows the JSON, if the elements are there; `None` if they cannot be read.
+    fn with_binary(self, binary: &mut Bytes) -> Result<Option<Tensor>, DecodeError> {
         let elements = match self.place {
+            Place::Unknown => return Ok(None),
             Place::Here(elements) => elements,
             Place::Binary(size) if size <= binary.len() => binary.split_to(size).into(),
             Place::Binary(size) => {
@@ -151,8 +149,13 @@ impl Output {
                 )));
             }
         };
+        if matches!(self.datatype, Datatype::Other(_)) {
+            return Ok(None);
+        }
         let tensor = Tensor::of_elements(self.name, self.datatype, self.shape, elements);
-        tensor.map_err(|error| DecodeError(format!("the answer contradicts itself: {error}")))
+        tensor
+            .map(|tensor| Some(tensor.with_parameters(self.parameters)))
+            .map_err(|error| DecodeError(format!("the answer contradicts itself: {error}")))
     }
 }
 
@@ -162,7 +165,7 @@ struct OutputHead<'a> {
     name: Option<String>,
     datatype: Option<Datatype>,
     shape: Option<Vec<usize>>,
-    parameters: OutputParameters,
+    parameters: BTreeMap<String, Parameter>,
     data: Data<'a>,
 }
 
@@ -176,11 +179,6 @@ enum Data<'a> {
     Unread(JsonReader<'a>),
 }
 
-#[derive(Deserialize, Default)]
-struct OutputParameters {
-    binary_data_size: Option<usize>,
-}
-
 impl<'a> OutputHead<'a> {
     fn read(reader: &mut JsonReader<'a>, index: usize) -> Result<Output, Fault> {
         const MEMBERS: [&str; 5] = ["name", "datatype", "shape", "parameters", "data"];
@@ -191,8 +189,8 @@ impl<'a> OutputHead<'a> {
                 "datatype" => head.datatype = Some(reader.read()?),
                 "shape" => head.shape = Some(reader.read()?),
                 "parameters" => {
-                    let parameters: Option<_> = reader.read()?;
-                    head.parameters = parameters.unwrap_or_default();
+                    let parameters: Option<ReturnedParameters> = reader.read()?;
+                    head.parameters = parameters.unwrap_or_default().known;
                 }
                 _ => head.data = head.read_data(reader)?,
             }
@@ -210,7 +208,9 @@ impl<'a> OutputHead<'a> {
         if reader.take("null") {
             return Ok(Data::None);
         }
-        if let Some(datatype) = self.datatype {
+        if let Some(datatype) = self.datatype
+            && !matches!(datatype, Datatype::Other(_))
+        {
             return data_reader::read(reader, datatype, self.promised()).map(Data::Read);
         }
         let start = reader.clone();
@@ -226,7 +226,7 @@ impl<'a> OutputHead<'a> {
             .fold(1, |count, size| count.saturating_mul(*size))
     }
 
-    fn finished(self) -> Result<Output, Fault> {
+    fn finished(mut self) -> Result<Output, Fault> {
         let promised = self.promised();
         let name = self.name.ok_or_else(|| Fault::missing("name"))?;
         let datatype = self.datatype.ok_or_else(|| Fault::missing("datatype"))?;
@@ -234,9 +234,27 @@ impl<'a> OutputHead<'a> {
         let elements = match self.data {
             Data::None => None,
             Data::Read(elements) => Some(elements),
+            Data::Unread(_) if matches!(datatype, Datatype::Other(_)) => {
+                return Ok(Output {
+                    name,
+                    datatype,
+                    shape,
+                    parameters: self.parameters,
+                    place: Place::Unknown,
+                });
+            }
             Data::Unread(mut reader) => Some(data_reader::read(&mut reader, datatype, promised)?),
         };
-        let place = match (elements, self.parameters.binary_data_size) {
+        let size = match self.parameters.remove("binary_data_size") {
+            None => None,
+            Some(Parameter::Integer(size)) if size >= 0 => usize::try_from(size).ok(),
+            Some(_) => {
+                return Err(Fault::new(
+                    "its binary_data_size is no whole number of bytes",
+                ));
+            }
+        };
+        let place = match (elements, size) {
             (Some(elements), None) => Place::Here(elements),
             (None, Some(size)) => Place::Binary(size),
             (Some(_), Some(_)) => return Err(Fault::new("it has data and binary data, too")),
@@ -246,6 +264,7 @@ impl<'a> OutputHead<'a> {
             name,
             datatype,
             shape,
+            parameters: self.parameters,
             place,
         })
     }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::plan::{EncodingPlan, OutputForm, PlannedOutput};
 use super::{data_writer, json_text};
-use crate::parameter::{name_fault, value_fault};
-use crate::{InferRequest, Tensor, TensorFormat};
+use crate::parameter::{name_fault, tensor_name_fault, value_fault};
+use crate::{InferRequest, Parameter, Tensor, TensorFormat};
 
 /// Bodies up to this size are put in one piece, which is cheaper than to send several.
 const ONE_PIECE: usize = 16 << 10;
@@ -132,13 +132,19 @@ impl InferRequest {
             json.push(b']');
             json_text::name(&mut json, "datatype");
             json_text::string(&mut json, tensor.datatype().name());
-            if binary {
+            let own = tensor.parameters();
+            if binary || !own.is_empty() {
                 json_text::name(&mut json, "parameters");
                 json.push(b'{');
-                json_text::name(&mut json, "binary_data_size");
-                json_text::number(&mut json, tensor.raw().len());
+                if binary {
+                    json_text::name(&mut json, "binary_data_size");
+                    json_text::number(&mut json, tensor.raw().len());
+                }
+                let of = Bearer::Input(tensor.name());
+                own.iter().try_for_each(|own| of.write(&mut json, own))?;
                 json.push(b'}');
-            } else {
+            }
+            if !binary {
                 json_text::name(&mut json, "data");
                 data_writer::write(&mut json, tensor)
                     .map_err(|reason| unwritable(tensor, &reason))?;
@@ -146,7 +152,7 @@ impl InferRequest {
             json.push(b'}');
         }
         json.push(b']');
-        write_outputs(&mut json, &plan.outputs);
+        write_outputs(&mut json, &plan.outputs)?;
         json.push(b'}');
         Ok(self.with_tensors(json, binary && !self.inputs.is_empty()))
     }
@@ -203,19 +209,9 @@ impl InferRequest {
             json_text::name(json, "binary_data_output");
             json_text::number(json, true);
         }
-        for (name, value) in &self.parameters {
-            let name_fault = name_fault(name).map(|fault| format!("its name {fault}"));
-            let value_fault = || value_fault(value).map(|fault| format!("its value {fault}"));
-            if let Some(reason) = name_fault.or_else(value_fault) {
-                return Err(EncodeError {
-                    subject: "parameter",
-                    name: name.clone(),
-                    reason,
-                });
-            }
-            json_text::name(json, name);
-            json_text::value(json, value);
-        }
+        let of = Bearer::Request;
+        let mut own = self.parameters.iter();
+        own.try_for_each(|(name, value)| of.write(json, (name, value)))?;
         match json.len() == empty {
             true => json.truncate(start),
             false => json.push(b'}'),
@@ -224,9 +220,47 @@ impl InferRequest {
     }
 }
 
-fn write_outputs(json: &mut Vec<u8>, outputs: &[PlannedOutput<'_>]) {
+/// Whose parameter it is.
+#[derive(Clone, Copy)]
+enum Bearer<'a> {
+    Request,
+    Input(&'a str),
+    Output(&'a str),
+}
+
+impl Bearer<'_> {
+    fn write(
+        self,
+        json: &mut Vec<u8>,
+        (name, value): (&String, &Parameter),
+    ) -> Result<(), EncodeError> {
+        let name_fault = match self {
+            Self::Request => name_fault(name),
+            Self::Input(_) | Self::Output(_) => tensor_name_fault(name),
+        };
+        let name_fault = name_fault.map(|fault| format!("its name {fault}"));
+        let value_fault = || value_fault(value).map(|fault| format!("its value {fault}"));
+        if let Some(reason) = name_fault.or_else(value_fault) {
+            let reason = match self {
+                Self::Request => reason,
+                Self::Input(tensor) => format!("{reason}; it is one of input '{tensor}'"),
+                Self::Output(tensor) => format!("{reason}; it is one of output '{tensor}'"),
+            };
+            return Err(EncodeError {
+                subject: "parameter",
+                name: name.clone(),
+                reason,
+            });
+        }
+        json_text::name(json, name);
+        json_text::value(json, value);
+        Ok(())
+    }
+}
+
+fn write_outputs(json: &mut Vec<u8>, outputs: &[PlannedOutput<'_>]) -> Result<(), EncodeError> {
     if outputs.is_empty() {
-        return;
+        return Ok(());
     }
     json_text::name(json, "outputs");
     json.push(b'[');
@@ -240,7 +274,8 @@ fn write_outputs(json: &mut Vec<u8>, outputs: &[PlannedOutput<'_>]) {
             OutputForm::Classes(count, format) => (Some(count), format),
         };
         // JSON is what the server does unless it is told otherwise.
-        if classes.is_some() || format != TensorFormat::Json {
+        let own = output.parameters;
+        if classes.is_some() || format != TensorFormat::Json || !own.is_empty() {
             json_text::name(json, "parameters");
             json.push(b'{');
             if let Some(count) = classes {
@@ -251,9 +286,13 @@ fn write_outputs(json: &mut Vec<u8>, outputs: &[PlannedOutput<'_>]) {
                 json_text::name(json, "binary_data");
                 json_text::number(json, true);
             }
+            let of = Bearer::Output(&output.name);
+            own.iter()
+                .try_for_each(|(name, value)| of.write(json, (name, value)))?;
             json.push(b'}');
         }
         json.push(b'}');
     }
     json.push(b']');
+    Ok(())
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Datatype, InferRequest, RequestedOutput, TensorFormat};
+use crate::{Datatype, InferRequest, Parameter, RequestedOutput, TensorFormat};
 
 /// The form of each tensor of a request.
 ///
@@ -43,6 +43,7 @@ pub enum Lookup {
 pub(super) struct PlannedOutput<'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) form: OutputForm,
+    pub(super) parameters: &'a [(String, Parameter)],
 }
 
 /// What an output is to come as.
@@ -66,6 +67,7 @@ impl<'a> EncodingPlan<'a> {
         let outputs = request.outputs.iter().map(|output| PlannedOutput {
             name: output.name.as_str().into(),
             form: form(output),
+            parameters: &output.parameters,
         });
         Self {
             format,
@@ -89,7 +91,7 @@ impl<'a> EncodingPlan<'a> {
             .map(|output| match &mut output.form {
                 OutputForm::Tensor(form) | OutputForm::Classes(_, form) => form,
             });
-        forms.filter(|form| **form == TensorFormat::Negotiated)
+        forms.filter(|form| **form == TensorFormat::Auto)
     }
 
     /// What must be known of the model's outputs before the request may be sent.
@@ -148,6 +150,7 @@ impl PlannedOutput<'_> {
         Self {
             name: name.into(),
             form: OutputForm::Tensor(TensorFormat::Json),
+            parameters: &[],
         }
     }
 

@@ -7,6 +7,7 @@
 mod contradictions;
 mod json_data;
 mod json_floats;
+mod other_servers;
 mod tensors;
 
 use triton_protocol::{DecodeError, InferResponse, Tensor};
