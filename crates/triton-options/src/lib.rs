@@ -44,7 +44,8 @@ pub use sequence::{
     MAX_RUN_ID_BYTES, MAX_SEQUENCE_ID_BYTES, SequenceBase, SequenceIds, SequenceMode,
 };
 pub use value::{
-    ColumnNames, Compression, CounterInitStrategy, EMBEDDED_ENDPOINT, Endpoint, Fraction, HIDDEN,
-    Headers, InvalidValue, ModelName, ModelVersion, NameMap, OptionValue, PositiveDuration,
-    ReplayOverflow, Secret, SequenceIdScope, SequenceRecovery, UserInfo,
+    BearerToken, ColumnNames, Compression, CounterInitStrategy, DnsName, EMBEDDED_ENDPOINT,
+    Endpoint, FilePath, Fraction, HIDDEN, Headers, InvalidValue, MemorySize, ModelName,
+    ModelVersion, NameMap, OptionValue, PositiveDuration, ProxyAddress, ReplayOverflow, Secret,
+    SequenceIdScope, SequenceRecovery, TensorFormat, UserInfo,
 };

@@ -81,6 +81,17 @@ choices! {
     }
     type "Enum: ZERO, EPOCH_MILLIS, NANO_TIME", expected "'ZERO', 'EPOCH_MILLIS' or 'NANO_TIME'";
 
+    /// The form in which tensors travel.
+    TensorFormat {
+        /// Binary where the server has it, JSON where it does not.
+        Auto = "auto",
+        /// Binary, whatever the server says of itself.
+        Binary = "binary",
+        /// JSON.
+        Json = "json",
+    }
+    type "Enum: auto, binary, json", expected "'auto', 'binary' or 'json'";
+
     /// What generated sequence IDs are unique within.
     SequenceIdScope {
         /// The open subtask: the next run repeats its IDs.

@@ -1,28 +1,39 @@
 //! How the text of an option becomes a value, and what is said when it does not.
 
+mod bearer_token;
 mod choice;
 mod column_names;
+mod dns_name;
 mod duration;
 mod endpoint;
+mod file_path;
 mod headers;
+mod memory_size;
 mod model;
 mod name_map;
 mod number;
 mod pairs;
+mod proxy;
 mod scalar;
 mod secret;
 
+pub use bearer_token::BearerToken;
 pub use choice::{
     Compression, CounterInitStrategy, ReplayOverflow, SequenceIdScope, SequenceRecovery,
+    TensorFormat,
 };
 pub use column_names::ColumnNames;
+pub use dns_name::DnsName;
 pub use duration::PositiveDuration;
 pub use endpoint::{EMBEDDED_ENDPOINT, Endpoint, UserInfo};
+pub use file_path::FilePath;
 pub use headers::Headers;
+pub use memory_size::MemorySize;
 pub use model::{ModelName, ModelVersion};
 pub use name_map::NameMap;
 pub use number::Fraction;
 pub(crate) use pairs::write_pair;
+pub use proxy::ProxyAddress;
 pub use secret::{HIDDEN, Secret};
 
 /// A type that options can have.
@@ -32,6 +43,13 @@ pub trait OptionValue: Sized {
 
     /// What a value looks like, as it follows the words "expected" or "set it to".
     const EXPECTED: &'static str;
+
+    /// The unit of a number that has none, in Flink. Elsewhere such a number is refused: `3` is a
+    /// trap where some read seconds and others milliseconds.
+    const UNIT_IN_FLINK: Option<&'static str> = None;
+
+    /// Whether the value is the name of a file.
+    const IS_FILE: bool = false;
 
     /// Reads the text a user wrote.
     ///
