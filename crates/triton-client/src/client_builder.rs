@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use triton_options::{Endpoint, UserInfo};
+use triton_protocol::{Endpoint, UserInfo};
 
 use crate::client::InferenceSettings;
 use crate::extensions::Extensions;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use triton_options::Endpoint;
+use triton_protocol::Endpoint;
 
 use crate::operation::Operation;
 

@@ -4,13 +4,12 @@
 //! [binary tensors](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)
 
 use tokio::time::Instant;
+use triton_protocol::wire::{EncodingPlan, Lookup};
 
-use crate::api::infer_request::TensorFormat;
 use crate::client::accepted;
 use crate::operation::{Operation, Subject};
 use crate::transport::{Call, Context, Payload, Pool};
-use crate::wire::encode::{OutputForm, Plan, PlannedOutput};
-use crate::{Client, Datatype, EncodeError, Error, ErrorKind, InferRequest, InferResponse};
+use crate::{Client, EncodeError, Error, ErrorKind, InferRequest, InferResponse};
 
 impl Client {
     /// Runs a model once.
@@ -90,59 +89,26 @@ impl Client {
         &self,
         request: &'a InferRequest,
         context: &Context<'_>,
-    ) -> Result<Plan<'a>, Error> {
+    ) -> Result<EncodingPlan<'a>, Error> {
         let operation = &context.operation;
         let format = request.format.unwrap_or(self.inference.format);
         let format = self.negotiated(format, operation).await?;
         let unsendable =
             |fault: EncodeError| context.error(ErrorKind::InvalidRequest, fault.to_string());
         request.check_inputs(format).map_err(unsendable)?;
-        let mut plan = Plan::new(request, format);
-        for output in &mut plan.outputs {
-            // Only a request can still leave this open for one of its outputs.
-            if let OutputForm::Tensor(form) = &mut output.form {
-                *form = self.negotiated(*form, operation).await?;
-            }
+        let mut plan = EncodingPlan::new(request, format);
+        // Only a request can still leave this open for one of its outputs.
+        for form in plan.open_forms() {
+            *form = self.negotiated(*form, operation).await?;
         }
-        let classifies = plan.outputs.iter().any(PlannedOutput::is_classification);
-        let has_json = match plan.outputs.is_empty() {
-            true => format == TensorFormat::Json,
-            false => plan.outputs.iter().any(PlannedOutput::is_json),
-        };
-        if !classifies && !has_json {
-            return Ok(plan);
-        }
-        let datatypes = match classifies {
-            true => self.fresh_output_datatypes(&request.model, operation).await,
-            false => self.output_datatypes(&request.model, operation).await,
+        let datatypes = match plan.lookup() {
+            None => return Ok(plan),
+            Some(Lookup::Fresh) => self.fresh_output_datatypes(&request.model, operation).await,
+            Some(Lookup::Known) => self.output_datatypes(&request.model, operation).await,
         }?;
-        let only_binary = |datatype: Datatype| matches!(datatype, Datatype::Fp16 | Datatype::Bf16);
-        let mut needs_binary = false;
-        if plan.outputs.is_empty() && datatypes.iter().any(|(_, datatype)| only_binary(*datatype)) {
-            plan.outputs = datatypes
-                .iter()
-                .map(|(name, _)| PlannedOutput::json(name.clone()))
-                .collect();
-        }
-        for output in &mut plan.outputs {
-            let found = datatypes.iter().find(|(name, _)| *name == output.name);
-            let Some(datatype) = found.map(|(_, datatype)| *datatype) else {
-                // The server has words of its own for an output that it does not know.
-                continue;
-            };
-            if output.is_classification() && datatype == Datatype::Bytes {
-                let message = format!(
-                    "expected a classification of numbers, found that output '{}' is {datatype}: \
-                     ask for the output itself",
-                    output.name
-                );
-                return Err(context.error(ErrorKind::InvalidRequest, message));
-            }
-            if output.is_json() && only_binary(datatype) {
-                output.form = OutputForm::Tensor(TensorFormat::Binary);
-                needs_binary = true;
-            }
-        }
+        let needs_binary = plan
+            .settle(&datatypes)
+            .map_err(|fault| context.error(ErrorKind::InvalidRequest, fault))?;
         if needs_binary && !self.has_binary_tensors(operation).await? {
             let message = "expected outputs that JSON can carry, found FP16 or BF16: the server \
                            does not speak the binary form that these need";

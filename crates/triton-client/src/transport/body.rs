@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::Compression;
 use super::compression::compress;
+use crate::Compression;
 
 /// What a request carries.
 #[derive(Debug)]

@@ -6,43 +6,7 @@ use bytes::Bytes;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use flate2::{Decompress, FlushDecompress, Status};
 
-/// How a body is compressed
-/// ([protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)).
-///
-/// Only inference knows compression. It spares a slow network and costs time: a server spends
-/// 50 to 150 ms on a response of 600 KB.
-///
-/// ```
-/// use triton_client::{Compression, InferRequest, ModelId};
-///
-/// let request = InferRequest::new(ModelId::latest("echo".parse()?))
-///     .request_compression(Compression::Gzip)
-///     .response_compression(Compression::Deflate);
-/// # Ok::<(), triton_client::InvalidValue>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Compression {
-    /// `gzip` (RFC 1952).
-    Gzip,
-    /// `deflate`, which in HTTP is the zlib format (RFC 1950).
-    Deflate,
-}
-
-impl Compression {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Gzip => "gzip",
-            Self::Deflate => "deflate",
-        }
-    }
-
-    /// The compression of a `Content-Encoding`; `None` where it is none or not known.
-    pub(super) fn named(name: &[u8]) -> Option<Self> {
-        [Self::Gzip, Self::Deflate]
-            .into_iter()
-            .find(|compression| compression.name().as_bytes().eq_ignore_ascii_case(name))
-    }
-}
+use crate::Compression;
 
 /// The chunks as one compressed body, at the fastest level: time is what callers lack.
 pub(super) fn compress(compression: Compression, chunks: &[Bytes]) -> Bytes {

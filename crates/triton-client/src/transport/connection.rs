@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Identity, Proxy};
-use triton_options::Endpoint;
+use triton_protocol::Endpoint;
 use url::{Host, Url};
 
 use super::Transport;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use triton_options::Endpoint;
+use triton_protocol::Endpoint;
 
 use crate::operation::Operation;
 use crate::{Error, ErrorKind};

@@ -19,12 +19,11 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, 
 use reqwest::{Method, StatusCode};
 use tokio::time::Instant;
 use tracing::Instrument as _;
-use triton_options::Endpoint;
+use triton_protocol::Endpoint;
 
 use crate::operation::Operation;
-use crate::{Error, SequenceId};
+use crate::{Compression, Error, SequenceId};
 
-pub use compression::Compression;
 pub(crate) use connection::ConnectionSettings;
 pub(crate) use context::Context;
 pub(crate) use observation::Observation;

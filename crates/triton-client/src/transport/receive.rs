@@ -7,8 +7,8 @@ use http::header::{CONTENT_ENCODING, LOCATION};
 
 use super::compression::{Undecompressable, decompress};
 use super::retry_after::retry_after;
-use super::{Answer, Compression, Context, JSON_LENGTH, Progress};
-use crate::Error;
+use super::{Answer, Context, JSON_LENGTH, Progress};
+use crate::{Compression, Error};
 
 /// The most memory that is set aside for what an answer only promises to bring.
 const TRUSTED_LENGTH: usize = 16 << 20;

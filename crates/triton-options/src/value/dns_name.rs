@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Endpoint, InvalidValue, OptionValue};
+use triton_protocol::Endpoint;
+
+use super::{InvalidValue, OptionValue};
 
 /// A DNS name.
 ///

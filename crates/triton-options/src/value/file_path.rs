@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{InvalidValue, OptionValue};
+use super::{InvalidValue, OptionValue, invalid};
 
 /// The path of a file.
 ///
@@ -31,9 +31,7 @@ impl OptionValue for FilePath {
 
     fn parse(text: &str) -> Result<Self, InvalidValue> {
         if text.is_empty() || text.contains('\0') {
-            return Err(InvalidValue {
-                expected: Self::EXPECTED.to_owned(),
-            });
+            return Err(invalid::<Self>());
         }
         Ok(Self(PathBuf::from(text)))
     }

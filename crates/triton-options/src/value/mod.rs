@@ -1,40 +1,33 @@
 //! How the text of an option becomes a value, and what is said when it does not.
 
-mod bearer_token;
 mod choice;
 mod column_names;
 mod dns_name;
 mod duration;
-mod endpoint;
 mod file_path;
 mod headers;
 mod memory_size;
-mod model;
 mod name_map;
 mod number;
 mod pairs;
+mod protocol;
 mod proxy;
 mod scalar;
-mod secret;
 
-pub use bearer_token::BearerToken;
-pub use choice::{
-    Compression, CounterInitStrategy, ReplayOverflow, SequenceIdScope, SequenceRecovery,
-    TensorFormat,
-};
+pub use choice::{CounterInitStrategy, ReplayOverflow, SequenceIdScope, SequenceRecovery};
 pub use column_names::ColumnNames;
 pub use dns_name::DnsName;
 pub use duration::PositiveDuration;
-pub use endpoint::{EMBEDDED_ENDPOINT, Endpoint, UserInfo};
 pub use file_path::FilePath;
 pub use headers::Headers;
 pub use memory_size::MemorySize;
-pub use model::{ModelName, ModelVersion};
 pub use name_map::NameMap;
 pub use number::Fraction;
 pub(crate) use pairs::write_pair;
+pub use protocol::EMBEDDED_ENDPOINT;
 pub use proxy::ProxyAddress;
-pub use secret::{HIDDEN, Secret};
+
+pub(crate) use triton_protocol::{InvalidValue, quoted};
 
 /// A type that options can have.
 pub trait OptionValue: Sized {
@@ -68,27 +61,7 @@ pub trait OptionValue: Sized {
     }
 }
 
-/// The text of an option could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected {expected}")]
-pub struct InvalidValue {
-    /// What would have been right.
-    pub expected: String,
-}
-
-impl InvalidValue {
-    pub(crate) fn of<T: OptionValue>() -> Self {
-        Self {
-            expected: T::EXPECTED.to_owned(),
-        }
-    }
-}
-
-/// `text` in single quotes, with control characters escaped, cut where it is very long.
-pub(crate) fn quoted(text: &str) -> String {
-    const LONGEST: usize = 120;
-    match text.char_indices().nth(LONGEST) {
-        None => format!("'{}'", text.escape_debug()),
-        Some((cut, _)) => format!("'{}…' ({} bytes)", text[..cut].escape_debug(), text.len()),
-    }
+/// What a text was expected to be that is no `T`.
+pub(crate) fn invalid<T: OptionValue>() -> InvalidValue {
+    InvalidValue::new(T::EXPECTED)
 }

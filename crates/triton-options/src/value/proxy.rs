@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Endpoint, InvalidValue, OptionValue, Secret};
+use triton_protocol::{Endpoint, Secret};
+
+use super::{InvalidValue, OptionValue};
 
 /// The address of an HTTP proxy.
 ///

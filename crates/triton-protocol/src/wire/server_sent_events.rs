@@ -2,7 +2,7 @@
 
 /// Takes a stream's bytes as they come and gives the `data` of whole events.
 #[derive(Debug, Default)]
-pub(crate) struct EventReader {
+pub struct EventReader {
     /// What has come of lines and not been looked at yet.
     pending: Vec<u8>,
     /// The lines of `data` of the event that has begun.
@@ -10,22 +10,23 @@ pub(crate) struct EventReader {
 }
 
 impl EventReader {
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    /// Takes the next bytes of the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
         self.pending.extend_from_slice(bytes);
     }
 
     /// How much memory the event that has begun takes.
-    pub(crate) fn held(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.pending.len() + self.data.as_ref().map_or(0, Vec::len)
     }
 
     /// Whether something has come of an event that is not whole.
-    pub(crate) fn is_within_event(&self) -> bool {
+    pub fn is_within_event(&self) -> bool {
         self.held() > 0
     }
 
     /// The next event that is whole.
-    pub(crate) fn next_event(&mut self) -> Option<Vec<u8>> {
+    pub fn next_event(&mut self) -> Option<Vec<u8>> {
         let mut taken = 0;
         let mut event = None;
         while event.is_none()

@@ -5,7 +5,7 @@ use crate::Datatype;
 /// A tensor that contradicts itself, or was read as what it is not.
 ///
 /// ```
-/// use triton_client::{Tensor, TensorError};
+/// use triton_protocol::{Tensor, TensorError};
 ///
 /// let error = Tensor::from_slice("x", [2, 2], &[1.0_f32]).unwrap_err();
 /// assert!(matches!(error, TensorError::ElementCount { found: 1, .. }));

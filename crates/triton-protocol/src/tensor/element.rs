@@ -7,7 +7,7 @@ use crate::Datatype;
 /// A Rust type whose values are elements of a tensor.
 ///
 /// ```
-/// use triton_client::{Datatype, TensorElement};
+/// use triton_protocol::{Datatype, TensorElement};
 ///
 /// assert_eq!(f32::DATATYPE, Datatype::Fp32);
 /// ```

@@ -13,7 +13,7 @@ pub(super) const INFINITY: &str = "Infinity";
 pub(super) const NEGATIVE_INFINITY: &str = "-Infinity";
 
 /// The body with every bare token in quotes; unchanged, and not copied, when there is none.
-pub(crate) fn quote(body: &[u8]) -> Cow<'_, [u8]> {
+pub fn quote(body: &[u8]) -> Cow<'_, [u8]> {
     let may_have_tokens = [NAN, INFINITY]
         .iter()
         .any(|token| memmem::find(body, token.as_bytes()).is_some());

@@ -36,12 +36,12 @@ use element::Elements;
 /// is written and read number by number.
 ///
 /// ```
-/// use triton_client::{Datatype, Tensor};
+/// use triton_protocol::{Datatype, Tensor};
 ///
 /// let tensor = Tensor::from_slice("reading", [2, 2], &[1.0_f32, 2.0, 3.0, 4.0])?;
 /// assert_eq!(tensor.datatype(), Datatype::Fp32);
 /// assert_eq!(tensor.values::<f32>()?.len(), 4);
-/// # Ok::<(), triton_client::TensorError>(())
+/// # Ok::<(), triton_protocol::TensorError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tensor {
@@ -59,8 +59,8 @@ impl Tensor {
     /// [`TensorError::ElementCount`] when `shape` holds more or fewer elements than `values`.
     ///
     /// ```
-    /// let tensor = triton_client::Tensor::from_slice("flag", [1, 2], &[true, false])?;
-    /// # Ok::<(), triton_client::TensorError>(())
+    /// let tensor = triton_protocol::Tensor::from_slice("flag", [1, 2], &[true, false])?;
+    /// # Ok::<(), triton_protocol::TensorError>(())
     /// ```
     pub fn from_slice<T: TensorElement>(
         name: impl Into<String>,
@@ -78,9 +78,9 @@ impl Tensor {
     /// [`TensorError::ElementCount`] when `shape` holds more or fewer elements than `values`.
     ///
     /// ```
-    /// let tensor = triton_client::Tensor::from_vec("image", [1, 3, 224, 224], vec![0.0_f32; 150_528])?;
+    /// let tensor = triton_protocol::Tensor::from_vec("image", [1, 3, 224, 224], vec![0.0_f32; 150_528])?;
     /// assert_eq!(tensor.raw().len(), 602_112);
-    /// # Ok::<(), triton_client::TensorError>(())
+    /// # Ok::<(), triton_protocol::TensorError>(())
     /// ```
     pub fn from_vec<T: TensorElement>(
         name: impl Into<String>,
@@ -99,10 +99,10 @@ impl Tensor {
     /// [`TensorError::Malformed`] when an element is longer than 4 GiB.
     ///
     /// ```
-    /// let tensor = triton_client::Tensor::from_byte_strings("word", [2], ["to", "be"])?;
+    /// let tensor = triton_protocol::Tensor::from_byte_strings("word", [2], ["to", "be"])?;
     /// let words: Vec<&[u8]> = tensor.byte_strings()?.collect();
     /// assert_eq!(words, [b"to", b"be"]);
-    /// # Ok::<(), triton_client::TensorError>(())
+    /// # Ok::<(), triton_protocol::TensorError>(())
     /// ```
     pub fn from_byte_strings<V: AsRef<[u8]>>(
         name: impl Into<String>,
@@ -128,11 +128,11 @@ impl Tensor {
     /// [`TensorError::Malformed`] when `data` ends within an element.
     ///
     /// ```
-    /// use triton_client::{Datatype, Tensor};
+    /// use triton_protocol::{Datatype, Tensor};
     ///
     /// let data = bytes::Bytes::from_static(&[0, 60, 0, 64]);
     /// let tensor = Tensor::from_raw("half", Datatype::Fp16, [2], data)?;
-    /// # Ok::<(), triton_client::TensorError>(())
+    /// # Ok::<(), triton_protocol::TensorError>(())
     /// ```
     pub fn from_raw(
         name: impl Into<String>,
@@ -191,9 +191,9 @@ impl Tensor {
     /// [`TensorError::Malformed`] when a `BOOL` is neither 0 nor 1.
     ///
     /// ```
-    /// # let tensor = triton_client::Tensor::from_slice("x", [3], &[1.0_f32, 2.0, 3.0])?;
+    /// # let tensor = triton_protocol::Tensor::from_slice("x", [3], &[1.0_f32, 2.0, 3.0])?;
     /// let sum: f32 = tensor.values::<f32>()?.iter().sum();
-    /// # Ok::<(), triton_client::TensorError>(())
+    /// # Ok::<(), triton_protocol::TensorError>(())
     /// ```
     pub fn values<T: TensorElement>(&self) -> Result<Cow<'_, [T]>, TensorError> {
         if self.datatype != T::DATATYPE {
@@ -220,11 +220,11 @@ impl Tensor {
     /// [`TensorError::Datatype`] when the tensor's datatype is another.
     ///
     /// ```
-    /// # let tensor = triton_client::Tensor::from_byte_strings("word", [2], ["to", "be"])?;
+    /// # let tensor = triton_protocol::Tensor::from_byte_strings("word", [2], ["to", "be"])?;
     /// for word in tensor.byte_strings()? {
     ///     println!("{}", String::from_utf8_lossy(word));
     /// }
-    /// # Ok::<(), triton_client::TensorError>(())
+    /// # Ok::<(), triton_protocol::TensorError>(())
     /// ```
     pub fn byte_strings(&self) -> Result<impl Iterator<Item = &[u8]>, TensorError> {
         if self.datatype != Datatype::Bytes {

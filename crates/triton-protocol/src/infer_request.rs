@@ -7,17 +7,15 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::wire::encode::{EncodeError, EncodedRequest, Plan};
+use crate::wire::EncodingPlan;
+use crate::wire::encode::{EncodeError, EncodedRequest};
 use crate::{Compression, ModelId, Parameter, Sequence, Tensor};
 
 /// The form in which tensors travel
 /// ([protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)).
 ///
 /// ```
-/// use triton_client::{Client, TensorFormat};
-///
-/// let client = Client::builder("http://localhost:8000".parse()?).tensor_format(TensorFormat::Binary);
-/// # Ok::<(), triton_client::InvalidValue>(())
+/// assert_eq!(triton_protocol::TensorFormat::default(), triton_protocol::TensorFormat::Negotiated);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum TensorFormat {
@@ -37,7 +35,7 @@ pub enum TensorFormat {
 ///
 /// ```
 /// use std::time::Duration;
-/// use triton_client::{InferRequest, ModelId, RequestedOutput, Tensor, TensorFormat};
+/// use triton_protocol::{InferRequest, ModelId, RequestedOutput, Tensor, TensorFormat};
 ///
 /// let request = InferRequest::new(ModelId::latest("densenet".parse()?))
 ///     .input(Tensor::from_vec("image", [3, 224, 224], vec![0.0_f32; 150_528])?)
@@ -49,20 +47,34 @@ pub enum TensorFormat {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct InferRequest {
-    pub(crate) model: ModelId,
-    pub(crate) id: Option<String>,
-    pub(crate) sequence: Option<Sequence>,
-    pub(crate) priority: Option<u64>,
-    pub(crate) server_timeout: Option<Duration>,
-    pub(crate) parameters: Vec<(String, Parameter)>,
-    pub(crate) inputs: Vec<Tensor>,
-    pub(crate) outputs: Vec<RequestedOutput>,
-    pub(crate) format: Option<TensorFormat>,
-    pub(crate) request_compression: Option<Compression>,
-    pub(crate) response_compression: Option<Compression>,
-    pub(crate) headers: HeaderMap,
-    pub(crate) deadline: Option<Duration>,
+    /// The model that is to answer.
+    pub model: ModelId,
+    /// The name of the request; `None` lets whoever sends it find one.
+    pub id: Option<String>,
+    /// The place in a sequence.
+    pub sequence: Option<Sequence>,
+    /// The place in the queue of a model that has priorities.
+    pub priority: Option<u64>,
+    /// The longest wait in the server's queue.
+    pub server_timeout: Option<Duration>,
+    /// Parameters of the model's own.
+    pub parameters: Vec<(String, Parameter)>,
+    /// The tensors that the model gets.
+    pub inputs: Vec<Tensor>,
+    /// What is asked for; without any, all outputs.
+    pub outputs: Vec<RequestedOutput>,
+    /// The form of the tensors; `None` is what whoever sends it does.
+    pub format: Option<TensorFormat>,
+    /// How the body is compressed.
+    pub request_compression: Option<Compression>,
+    /// How the answer may be compressed.
+    pub response_compression: Option<Compression>,
+    /// Headers of this request alone.
+    pub headers: HeaderMap,
+    /// The longest time the call may take.
+    pub deadline: Option<Duration>,
 }
 
 impl InferRequest {
@@ -188,7 +200,7 @@ impl InferRequest {
     /// [`EncodeError`] when a tensor or a parameter cannot be sent in this form.
     ///
     /// ```
-    /// use triton_client::{InferRequest, ModelId, Tensor, TensorFormat};
+    /// use triton_protocol::{InferRequest, ModelId, Tensor, TensorFormat};
     ///
     /// let request = InferRequest::new(ModelId::latest("echo".parse()?))
     ///     .input(Tensor::from_slice("value", [1, 1], &[2.0_f32])?);
@@ -200,23 +212,27 @@ impl InferRequest {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn encode(&self, format: TensorFormat) -> Result<EncodedRequest, EncodeError> {
-        self.encode_as(&Plan::new(self, format))
+        self.encode_as(&EncodingPlan::new(self, format))
     }
 }
 
 /// An output that a request asks for.
 ///
 /// ```
-/// use triton_client::{RequestedOutput, TensorFormat};
+/// use triton_protocol::{RequestedOutput, TensorFormat};
 ///
 /// let by_name: RequestedOutput = "score".into();
 /// let as_json = RequestedOutput::new("score").format(TensorFormat::Json);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RequestedOutput {
-    pub(crate) name: String,
-    pub(crate) format: Option<TensorFormat>,
-    pub(crate) classes: Option<NonZeroU32>,
+    /// The output's name.
+    pub name: String,
+    /// The form in which it comes; `None` is the request's.
+    pub format: Option<TensorFormat>,
+    /// How many of the largest elements are wanted in its place.
+    pub classes: Option<NonZeroU32>,
 }
 
 impl RequestedOutput {

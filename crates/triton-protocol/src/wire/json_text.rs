@@ -33,6 +33,6 @@ pub(crate) fn separate(json: &mut Vec<u8>) {
 }
 
 /// Writes a value of any type that JSON has.
-pub(crate) fn value(json: &mut Vec<u8>, value: &impl serde::Serialize) {
+pub fn value(json: &mut Vec<u8>, value: &impl serde::Serialize) {
     let _ = serde_json::to_writer(json, value);
 }

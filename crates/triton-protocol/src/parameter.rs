@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// ([protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_parameters.md)).
 ///
 /// ```
-/// use triton_client::Parameter;
+/// use triton_protocol::Parameter;
 ///
 /// assert_eq!(Parameter::from("en"), Parameter::Text("en".to_owned()));
 /// assert_eq!(Parameter::from(7), Parameter::Integer(7));

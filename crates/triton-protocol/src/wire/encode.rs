@@ -2,77 +2,18 @@
 
 use bytes::Bytes;
 
+use super::plan::{EncodingPlan, OutputForm, PlannedOutput};
 use super::{json_data, json_text};
 use crate::parameter::{name_fault, value_fault};
-use crate::{InferRequest, RequestedOutput, Tensor, TensorFormat};
+use crate::{InferRequest, Tensor, TensorFormat};
 
 /// Bodies up to this size are put in one piece, which is cheaper than to send several.
 const ONE_PIECE: usize = 16 << 10;
 
-/// The form of each tensor of a request.
-#[derive(Debug)]
-pub(crate) struct Plan<'a> {
-    format: TensorFormat,
-    /// What is asked for by name; with none, the model returns all its outputs.
-    pub(crate) outputs: Vec<PlannedOutput<'a>>,
-}
-
-/// The form of one output.
-#[derive(Debug)]
-pub(crate) struct PlannedOutput<'a> {
-    pub(crate) name: std::borrow::Cow<'a, str>,
-    pub(crate) form: OutputForm,
-}
-
-/// What an output is to come as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OutputForm {
-    Tensor(TensorFormat),
-    Classes(u32, TensorFormat),
-}
-
-impl<'a> Plan<'a> {
-    /// Everything in `format`, but for the outputs with a wish of their own.
-    pub(crate) fn new(request: &'a InferRequest, format: TensorFormat) -> Self {
-        let form = |output: &RequestedOutput| {
-            let format = output.format.unwrap_or(format);
-            match output.classes {
-                None => OutputForm::Tensor(format),
-                Some(count) => OutputForm::Classes(count.get(), format),
-            }
-        };
-        let outputs = request.outputs.iter().map(|output| PlannedOutput {
-            name: output.name.as_str().into(),
-            form: form(output),
-        });
-        Self {
-            format,
-            outputs: outputs.collect(),
-        }
-    }
-}
-
-impl PlannedOutput<'_> {
-    pub(crate) fn json(name: String) -> Self {
-        Self {
-            name: name.into(),
-            form: OutputForm::Tensor(TensorFormat::Json),
-        }
-    }
-
-    pub(crate) fn is_json(&self) -> bool {
-        self.form == OutputForm::Tensor(TensorFormat::Json)
-    }
-
-    pub(crate) fn is_classification(&self) -> bool {
-        matches!(self.form, OutputForm::Classes(..))
-    }
-}
-
 /// The body of an inference request.
 ///
 /// ```
-/// use triton_client::{InferRequest, ModelId, Tensor, TensorFormat};
+/// use triton_protocol::{InferRequest, ModelId, Tensor, TensorFormat};
 ///
 /// let request = InferRequest::new(ModelId::latest("echo".parse()?))
 ///     .input(Tensor::from_slice("value", [1, 1], &[2.0_f32])?);
@@ -110,7 +51,9 @@ impl EncodedRequest {
         }
     }
 
-    pub(crate) fn into_parts(self) -> (Vec<Bytes>, Option<usize>) {
+    /// The pieces of the body, and how many bytes of it are JSON where tensors follow.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Bytes>, Option<usize>) {
         (self.chunks, self.json_length)
     }
 }
@@ -118,7 +61,7 @@ impl EncodedRequest {
 /// Why a request cannot be sent as it is.
 ///
 /// ```
-/// use triton_client::{InferRequest, ModelId, Tensor, TensorFormat};
+/// use triton_protocol::{InferRequest, ModelId, Tensor, TensorFormat};
 ///
 /// let request = InferRequest::new(ModelId::latest("echo".parse()?)).parameter("triton_x", 1);
 /// assert_eq!(
@@ -145,8 +88,12 @@ fn unwritable(tensor: &Tensor, reason: &json_data::Unwritable) -> EncodeError {
 }
 
 impl InferRequest {
-    /// Fails where an input cannot be sent in this form, before anybody is asked anything.
-    pub(crate) fn check_inputs(&self, format: TensorFormat) -> Result<(), EncodeError> {
+    /// Looks whether the inputs can be sent in this form, before anybody is asked anything.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`] when a tensor cannot be sent as JSON.
+    pub fn check_inputs(&self, format: TensorFormat) -> Result<(), EncodeError> {
         if format != TensorFormat::Json {
             return Ok(());
         }
@@ -155,7 +102,12 @@ impl InferRequest {
         })
     }
 
-    pub(crate) fn encode_as(&self, plan: &Plan<'_>) -> Result<EncodedRequest, EncodeError> {
+    /// The body of the request, as `plan` has it.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`] when a tensor or a parameter cannot be sent.
+    pub fn encode_as(&self, plan: &EncodingPlan<'_>) -> Result<EncodedRequest, EncodeError> {
         let binary = plan.format != TensorFormat::Json;
         let mut json = Vec::with_capacity(512);
         json.push(b'{');

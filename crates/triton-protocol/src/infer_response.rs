@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::wire::decode::{self, DecodeError};
-use crate::{Datatype, InferRequest, Parameter, Tensor, TensorError, TensorMetadata};
+use crate::{Datatype, InferRequest, Parameter, Tensor, TensorError};
 
 /// The answer to an [`InferRequest`].
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ impl InferResponse {
     /// for by name is always there.
     ///
     /// ```
-    /// # use triton_client::InferResponse;
+    /// # use triton_protocol::InferResponse;
     /// # let body = br#"{"outputs":[{"name":"sum","datatype":"INT32","shape":[1],"data":[7]}]}"#;
     /// # let response = InferResponse::decode(bytes::Bytes::from_static(body), None)?;
     /// assert_eq!(*response.output("sum")?.values::<i32>()?, [7]);
@@ -62,7 +62,7 @@ impl InferResponse {
     /// [`DecodeError`] when the body is not what the protocol promises, or contradicts itself.
     ///
     /// ```
-    /// use triton_client::InferResponse;
+    /// use triton_protocol::InferResponse;
     ///
     /// let body = br#"{"outputs":[{"name":"x","datatype":"INT8","shape":[2],"parameters":{"binary_data_size":2}}]}ab"#;
     /// let response = InferResponse::decode(bytes::Bytes::from_static(body), Some(body.len() - 2))?;
@@ -74,7 +74,8 @@ impl InferResponse {
     }
 
     /// What is wrong if an output is not there that `request` asked for by name.
-    pub(crate) fn missing(&self, request: &InferRequest) -> Option<String> {
+    #[must_use]
+    pub fn missing(&self, request: &InferRequest) -> Option<String> {
         let is_there = |name: &str| self.outputs.iter().any(|output| output.name() == name);
         let mut asked = request.outputs.iter().map(|output| &output.name);
         let missing = asked.find(|name| !is_there(name))?;
@@ -108,10 +109,10 @@ impl Tensor {
     /// when an element is not of the form `score:index` or `score:index:label`.
     ///
     /// ```
-    /// let tensor = triton_client::Tensor::from_byte_strings("class", [1], ["0.93:7:tabby cat"])?;
+    /// let tensor = triton_protocol::Tensor::from_byte_strings("class", [1], ["0.93:7:tabby cat"])?;
     /// let classes = tensor.classes()?;
     /// assert_eq!((classes[0].index, classes[0].label.as_deref()), (7, Some("tabby cat")));
-    /// # Ok::<(), triton_client::TensorError>(())
+    /// # Ok::<(), triton_protocol::TensorError>(())
     /// ```
     pub fn classes(&self) -> Result<Vec<Class>, TensorError> {
         let read = |element: &[u8]| {
@@ -128,18 +129,5 @@ impl Tensor {
             name: self.name().to_owned(),
             datatype: Datatype::Bytes,
         })
-    }
-}
-
-impl TensorMetadata {
-    /// Whether a tensor of this shape fits: as many dimensions, each equal or variable.
-    #[must_use]
-    pub fn accepts_shape(&self, shape: &[usize]) -> bool {
-        self.shape.len() == shape.len()
-            && self
-                .shape
-                .iter()
-                .zip(shape)
-                .all(|(expected, found)| *expected < 0 || usize::try_from(*expected) == Ok(*found))
     }
 }

@@ -1,17 +1,13 @@
 //! The address of a Triton server, as a type that cannot show the credentials in it.
 
 use std::fmt;
+use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-use super::{InvalidValue, OptionValue, Secret, quoted};
-
-/// The endpoint that asks a caller to start its own server in the process.
-///
-/// Only callers that can do so (the `triton` command, for one) understand it; they put the real
-/// address in its place before the options are parsed.
-pub const EMBEDDED_ENDPOINT: &str = "embedded";
+use crate::invalid_value::quoted;
+use crate::{InvalidValue, Secret};
 
 /// The address of a Triton server.
 ///
@@ -19,13 +15,13 @@ pub const EMBEDDED_ENDPOINT: &str = "embedded";
 /// and only [`user_info`](Self::user_info) has them.
 ///
 /// ```
-/// use triton_options::Endpoint;
+/// use triton_protocol::Endpoint;
 ///
 /// let endpoint: Endpoint = "https://user:pass%20word@triton:8000/v2/models".parse()?;
 /// assert_eq!(endpoint.to_string(), "https://triton:8000/");
 /// let user_info = endpoint.user_info().expect("there is one");
 /// assert_eq!((user_info.name.expose(), user_info.password.expose()), ("user", "pass word"));
-/// # Ok::<(), triton_options::InvalidValue>(())
+/// # Ok::<(), triton_protocol::InvalidValue>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -44,6 +40,10 @@ pub struct UserInfo {
 }
 
 impl Endpoint {
+    /// What an address looks like.
+    pub const EXPECTED: &'static str =
+        "the http or https address of a Triton server, such as 'http://localhost:8000'";
+
     /// The URL below which the server's `/v2` lies; its path ends with a slash, and it holds no
     /// user info.
     #[must_use]
@@ -57,8 +57,19 @@ impl Endpoint {
         self.user_info.as_ref()
     }
 
+    /// `text`, an address or not, as it may stand in a log or an error message.
+    #[must_use]
+    pub fn loggable(text: &str) -> String {
+        // Also a malformed address may hold a password: whatever stands before the last `@`.
+        match text.rsplit_once('@') {
+            Some((_, host)) => quoted(&format!("(hidden)@{host}")),
+            None => quoted(text.split(['?', '#']).next().unwrap_or_default()),
+        }
+    }
+
     /// Whether what is sent there can be read on the way by other machines.
-    pub(crate) fn is_unencrypted_to_others(&self) -> bool {
+    #[must_use]
+    pub fn is_unencrypted_to_others(&self) -> bool {
         let loopback = match self.url.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -86,34 +97,25 @@ fn take_user_info(url: &mut Url) -> Option<UserInfo> {
     })
 }
 
-impl std::str::FromStr for Endpoint {
+impl FromStr for Endpoint {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        Self::parse(text)
-    }
-}
-
-impl OptionValue for Endpoint {
-    const TYPE_NAME: &'static str = "String";
-    const EXPECTED: &'static str =
-        "the http or https address of a Triton server, such as 'http://localhost:8000'";
-
-    fn parse(text: &str) -> Result<Self, InvalidValue> {
         let text = text.trim();
-        let invalid = |_| InvalidValue::of::<Self>();
+        let invalid = |_| InvalidValue::new(Self::EXPECTED);
         let mut url = if text.contains("://") {
             Url::parse(text).map_err(invalid)?
         } else {
             Url::parse(&format!("http://{text}")).map_err(invalid)?
         };
-        if !matches!(url.scheme(), "http" | "https") || text == EMBEDDED_ENDPOINT {
-            return Err(InvalidValue::of::<Self>());
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(InvalidValue::new(Self::EXPECTED));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(InvalidValue {
-                expected: format!("{}, without a query or fragment", Self::EXPECTED),
-            });
+            return Err(InvalidValue::new(format!(
+                "{}, without a query or fragment",
+                Self::EXPECTED
+            )));
         }
         let mut base = url.path().trim_end_matches('/').to_owned();
         for suffix in ["/models", "/v2"] {
@@ -126,18 +128,6 @@ impl OptionValue for Endpoint {
         url.set_path(&format!("{base}/"));
         let user_info = take_user_info(&mut url);
         Ok(Self { url, user_info })
-    }
-
-    fn canonical(&self) -> String {
-        self.to_string()
-    }
-
-    fn loggable(text: &str) -> String {
-        // Also a malformed address may hold a password: whatever stands before the last `@`.
-        match text.rsplit_once('@') {
-            Some((_, host)) => quoted(&format!("(hidden)@{host}")),
-            None => quoted(text.split(['?', '#']).next().unwrap_or_default()),
-        }
     }
 }
 
@@ -159,7 +149,7 @@ mod tests {
 
     #[test]
     fn spellings_of_one_server_are_equal() {
-        let plain = Endpoint::parse("http://triton:8000").unwrap();
+        let plain = Endpoint::from_str("http://triton:8000").unwrap();
         for text in [
             "triton:8000",
             "http://triton:8000/",
@@ -168,15 +158,15 @@ mod tests {
             "http://triton:8000/v2/models",
             "HTTP://TRITON:8000/v2/models/",
         ] {
-            assert_eq!(Endpoint::parse(text).as_ref(), Ok(&plain), "{text}");
+            assert_eq!(Endpoint::from_str(text).as_ref(), Ok(&plain), "{text}");
         }
     }
 
     #[test]
     fn a_path_of_a_gateway_is_kept() {
-        let endpoint = Endpoint::parse("https://gateway/triton/models").unwrap();
+        let endpoint = Endpoint::from_str("https://gateway/triton/models").unwrap();
         assert_eq!(endpoint.to_string(), "https://gateway/triton/models/");
-        let endpoint = Endpoint::parse("https://gateway/triton/v2/models").unwrap();
+        let endpoint = Endpoint::from_str("https://gateway/triton/v2/models").unwrap();
         assert_eq!(endpoint.to_string(), "https://gateway/triton/");
     }
 
@@ -186,17 +176,17 @@ mod tests {
             "",
             "ftp://triton",
             "http://",
-            "embedded",
             "http://a b",
             "http://h/?token=x",
         ] {
-            assert!(Endpoint::parse(text).is_err(), "{text:?}");
+            assert!(Endpoint::from_str(text).is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn neither_form_shows_user_info() {
-        let endpoint = Endpoint::parse("http://canary-user:canary-password@triton:8000").unwrap();
+        let endpoint =
+            Endpoint::from_str("http://canary-user:canary-password@triton:8000").unwrap();
         assert!(!endpoint.url().as_str().contains("canary"));
         assert!(!format!("{:?}", endpoint.user_info()).contains("canary"));
         let malformed = Endpoint::loggable("htp://canary-user:canary-password@:99999");

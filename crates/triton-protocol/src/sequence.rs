@@ -5,10 +5,11 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
-use triton_options::MAX_SEQUENCE_ID_BYTES;
-
 use crate::InvalidValue;
 use crate::wire::json_text;
+
+/// The longest sequence ID the server takes, in bytes of UTF-8; one more is answered with 501.
+pub const MAX_SEQUENCE_ID_BYTES: usize = 128;
 
 /// The ID of a sequence (the server's correlation ID).
 ///
@@ -16,11 +17,11 @@ use crate::wire::json_text;
 ///
 /// ```
 /// use std::num::NonZeroU64;
-/// use triton_client::SequenceId;
+/// use triton_protocol::SequenceId;
 ///
 /// let number = SequenceId::Number(NonZeroU64::MIN);
 /// assert_ne!(number, SequenceId::text("1")?);
-/// # Ok::<(), triton_client::InvalidValue>(())
+/// # Ok::<(), triton_protocol::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -45,23 +46,21 @@ impl SequenceId {
     /// server refuses).
     ///
     /// ```
-    /// use triton_client::SequenceId;
+    /// use triton_protocol::SequenceId;
     ///
     /// assert_eq!(SequenceId::text("call-7")?.to_string(), "call-7");
     /// assert!(SequenceId::text("").is_err());
-    /// # Ok::<(), triton_client::InvalidValue>(())
+    /// # Ok::<(), triton_protocol::InvalidValue>(())
     /// ```
     pub fn text(text: impl Into<String>) -> Result<Self, InvalidValue> {
         let text = text.into();
         if text.is_empty() || text.contains('\0') || text.len() > MAX_SEQUENCE_ID_BYTES {
-            return Err(InvalidValue {
-                expected: format!(
-                    "a sequence ID of 1 to {MAX_SEQUENCE_ID_BYTES} bytes without NUL, found {} \
+            return Err(InvalidValue::new(format!(
+                "a sequence ID of 1 to {MAX_SEQUENCE_ID_BYTES} bytes without NUL, found {} \
                      bytes: '{}'",
-                    text.len(),
-                    text[..text.floor_char_boundary(MAX_SEQUENCE_ID_BYTES)].escape_debug()
-                ),
-            });
+                text.len(),
+                text[..text.floor_char_boundary(MAX_SEQUENCE_ID_BYTES)].escape_debug()
+            )));
         }
         Ok(Self::Text(SequenceText(text)))
     }
@@ -90,12 +89,12 @@ impl fmt::Display for SequenceId {
 /// The place of a request in a sequence.
 ///
 /// ```
-/// use triton_client::{Sequence, SequenceId};
+/// use triton_protocol::{Sequence, SequenceId};
 ///
 /// let id = SequenceId::text("call-7")?;
 /// let first = Sequence { id: id.clone(), start: true, end: false };
 /// let last = Sequence { id, start: false, end: true };
-/// # Ok::<(), triton_client::InvalidValue>(())
+/// # Ok::<(), triton_protocol::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Sequence {

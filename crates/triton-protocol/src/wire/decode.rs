@@ -14,7 +14,7 @@ use crate::{Datatype, InferResponse, Parameter, Tensor};
 /// Why an answer is not what the protocol promises.
 ///
 /// ```
-/// let error = triton_client::InferResponse::decode("{}".into(), None).unwrap_err();
+/// let error = triton_protocol::InferResponse::decode("{}".into(), None).unwrap_err();
 /// assert!(error.to_string().contains("missing field `outputs`"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

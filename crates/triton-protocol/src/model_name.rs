@@ -3,13 +3,20 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{InvalidValue, OptionValue};
+use crate::InvalidValue;
 
 /// The name of a model on the server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ModelName(String);
 
 impl ModelName {
+    /// What a name looks like.
+    ///
+    /// The server does not decode `%xx` in paths, so a name with other characters can be loaded
+    /// but never be called over HTTP.
+    pub const EXPECTED: &'static str =
+        "the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@";
+
     /// The name as the server knows it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -17,33 +24,17 @@ impl ModelName {
     }
 }
 
-impl OptionValue for ModelName {
-    const TYPE_NAME: &'static str = "String";
-    /// The server does not decode `%xx` in paths, so a name with other characters can be
-    /// loaded but never be called over HTTP.
-    const EXPECTED: &'static str =
-        "the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@";
-
-    fn parse(text: &str) -> Result<Self, InvalidValue> {
-        // What RFC 3986 lets stand in a path segment as it is.
-        let travels = |c: char| c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:@".contains(c);
-        // A path segment of dots alone would be resolved away by every HTTP client.
-        if text.is_empty() || matches!(text, "." | "..") || !text.chars().all(travels) {
-            return Err(InvalidValue::of::<Self>());
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    fn canonical(&self) -> String {
-        self.0.clone()
-    }
-}
-
 impl FromStr for ModelName {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        Self::parse(text)
+        // What RFC 3986 lets stand in a path segment as it is.
+        let travels = |c: char| c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:@".contains(c);
+        // A path segment of dots alone would be resolved away by every HTTP client.
+        if text.is_empty() || matches!(text, "." | "..") || !text.chars().all(travels) {
+            return Err(InvalidValue::new(Self::EXPECTED));
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -63,33 +54,25 @@ pub enum ModelVersion {
     Number(u64),
 }
 
-impl OptionValue for ModelVersion {
-    const TYPE_NAME: &'static str = "String";
-    const EXPECTED: &'static str = "'latest' or a version number such as '3'";
-
-    fn parse(text: &str) -> Result<Self, InvalidValue> {
-        if text == "latest" {
-            return Ok(Self::Latest);
-        }
-        // `u64::from_str` also takes a leading plus, which the server does not.
-        if text.is_empty() || !text.chars().all(|c| c.is_ascii_digit()) {
-            return Err(InvalidValue::of::<Self>());
-        }
-        text.parse()
-            .map(Self::Number)
-            .map_err(|_| InvalidValue::of::<Self>())
-    }
-
-    fn canonical(&self) -> String {
-        self.to_string()
-    }
+impl ModelVersion {
+    /// What a version looks like.
+    pub const EXPECTED: &'static str = "'latest' or a version number such as '3'";
 }
 
 impl FromStr for ModelVersion {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        Self::parse(text)
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        // `u64::from_str` also takes a leading plus, which the server does not.
+        if text.is_empty() || !text.chars().all(|c| c.is_ascii_digit()) {
+            return Err(InvalidValue::new(Self::EXPECTED));
+        }
+        text.parse()
+            .map(Self::Number)
+            .map_err(|_| InvalidValue::new(Self::EXPECTED))
     }
 }
 
@@ -108,8 +91,8 @@ mod tests {
 
     #[test]
     fn a_version_is_latest_or_digits() {
-        assert_eq!(ModelVersion::parse("latest"), Ok(ModelVersion::Latest));
-        assert_eq!(ModelVersion::parse("12"), Ok(ModelVersion::Number(12)));
+        assert_eq!(ModelVersion::from_str("latest"), Ok(ModelVersion::Latest));
+        assert_eq!(ModelVersion::from_str("12"), Ok(ModelVersion::Number(12)));
         for text in [
             "",
             "-1",
@@ -120,15 +103,15 @@ mod tests {
             "18446744073709551616",
             " 1",
         ] {
-            assert!(ModelVersion::parse(text).is_err(), "{text:?}");
+            assert!(ModelVersion::from_str(text).is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn a_name_that_cannot_travel_in_a_path_is_refused() {
-        assert!(ModelName::parse("speech.v2_en-US").is_ok());
+        assert!(ModelName::from_str("speech.v2_en-US").is_ok());
         for text in ["", "..", "a/b", "a b", "a%20b", "modèle", "a?b"] {
-            assert!(ModelName::parse(text).is_err(), "{text:?}");
+            assert!(ModelName::from_str(text).is_err(), "{text:?}");
         }
     }
 }
