@@ -116,7 +116,7 @@ impl RunFiles {
         ] {
             files.add(role, path)?;
         }
-        for path in options.files_of_secrets() {
+        for path in options.files_of_options() {
             files.add(Role::Secret, Some(path))?;
         }
         for input in inputs {
