@@ -149,13 +149,14 @@ impl LayeredOptions {
         self.0.contains_key(key)
     }
 
-    /// The files that hold values of options: secrets, certificates, keys.
-    pub(crate) fn files_of_options(&self) -> impl Iterator<Item = &Path> {
+    /// The files that options are read from, and whether it is the option's own value, which is a
+    /// secret.
+    pub(crate) fn files_of_options(&self) -> impl Iterator<Item = (&Path, bool)> {
         self.0
             .iter()
             .filter_map(|(key, layered)| match &layered.origin {
-                Origin::Referenced { file, .. } => Some(file.as_path()),
-                _ => reference::is_file(key).then(|| Path::new(&layered.value)),
+                Origin::Referenced { file, .. } => Some((file.as_path(), true)),
+                _ => reference::is_file(key).then(|| (Path::new(&layered.value), false)),
             })
     }
 
