@@ -7,6 +7,7 @@ mod context;
 mod failure;
 mod metrics;
 mod observation;
+mod provided;
 mod receive;
 mod refusal;
 mod retry_after;
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 use triton_protocol::Endpoint;
 
+use crate::header_provider::HeaderProviders;
 use crate::operation::Operation;
 use crate::{Compression, Error, SequenceId};
 
@@ -65,10 +67,12 @@ pub(crate) struct CallSettings {
     pub(crate) timeout: Duration,
     /// Sent with every request; all values are marked as sensitive.
     pub(crate) headers: HeaderMap,
+    /// Make headers anew for each request.
+    pub(crate) providers: HeaderProviders,
 }
 
 /// One call that is to be made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Call<'a> {
     pub(crate) operation: Operation<'a>,
     pub(crate) pool: Pool,
@@ -211,10 +215,12 @@ impl Transport {
         }
     }
 
-    /// Sends one request and returns with the head of its answer.
-    async fn send(
+    /// Sends one request, with `provided` among its headers, and returns with the head of its
+    /// answer.
+    async fn send_once(
         &self,
         settings: &CallSettings,
+        provided: &HeaderMap,
         context: &Context<'_>,
         call: Call<'_>,
         progress: &Progress,
@@ -235,7 +241,7 @@ impl Transport {
         let mut request = reqwest::Request::new(method, url);
         let headers = request.headers_mut();
         let extra = call.headers.into_iter();
-        for more in std::iter::once(&settings.headers).chain(extra) {
+        for more in [&settings.headers, provided].into_iter().chain(extra) {
             // Not `append`: the headers of one call take the place of the client's.
             for (name, value) in more {
                 headers.insert(name.clone(), value.clone());

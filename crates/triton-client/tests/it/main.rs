@@ -8,6 +8,7 @@
 mod calls;
 mod conformance;
 mod errors;
+mod header_providers;
 mod malformed_servers;
 mod official_client;
 mod proofs;
@@ -16,3 +17,5 @@ mod raw_server;
 mod round_trip;
 mod secrets;
 mod tls;
+#[cfg(feature = "opentelemetry")]
+mod trace_context;
