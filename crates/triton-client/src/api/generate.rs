@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::client::accepted;
 use crate::operation::{Operation, Subject};
-use crate::transport::{Call, Context, Observation, Payload, Pool};
+use crate::transport::{Call, Context, Observation, Payload, Pool, Response};
 use crate::wire::server_sent_events::EventReader;
 use crate::{Client, Error, ErrorKind, ModelId, wire};
 
@@ -242,7 +242,7 @@ struct Events {
     client: Client,
     model: ModelId,
     timeout: Duration,
-    response: reqwest::Response,
+    response: Response,
     observation: Observation,
     reader: EventReader,
 }
@@ -257,11 +257,11 @@ impl Events {
             }
             if self.reader.held() > transport.response_limit {
                 let limit = transport.response_limit;
-                return Err(context.too_large(limit, self.response.status()));
+                return Err(context.too_large(limit, self.response.status));
             }
-            let chunk = tokio::time::timeout(self.timeout, self.response.chunk()).await;
+            let chunk = tokio::time::timeout(self.timeout, self.response.chunk(&context)).await;
             let chunk = chunk.map_err(|_| context.timeout(self.timeout, true))?;
-            match chunk.map_err(|error| context.failure(error, true))? {
+            match chunk? {
                 Some(chunk) => {
                     self.observation.received(chunk.len());
                     self.reader.push(&chunk);

@@ -2,7 +2,7 @@
 //!
 //! [Protocol](https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md#health)
 
-use reqwest::StatusCode;
+use http::StatusCode;
 
 use crate::operation::{Operation, Subject};
 use crate::transport::{Answer, Call, Context, Pool};

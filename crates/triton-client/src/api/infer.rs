@@ -58,7 +58,7 @@ impl Client {
         let mut payload = Payload::new(chunks, json_length);
         let settings = &self.inference;
         if let Some(compression) = request.request_compression.or(settings.request_compression) {
-            payload = payload.compressed(compression);
+            payload = payload.compressed(compression).await;
         }
         let call = Call {
             accepted: request

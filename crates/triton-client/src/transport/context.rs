@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use http::StatusCode;
 use triton_options::Endpoint;
 
 use crate::operation::Operation;

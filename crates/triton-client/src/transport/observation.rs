@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use metrics::{counter, histogram};
-use reqwest::StatusCode;
+use http::StatusCode;
 use tracing::{Span, field};
 
 use super::Call;

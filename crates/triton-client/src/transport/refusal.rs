@@ -1,6 +1,7 @@
 //! Answers that refuse: what kind of refusal it is, and whether the model ran before it.
 
-use reqwest::StatusCode;
+use http::StatusCode;
+use serde_json::Value;
 use url::Url;
 
 use super::{Answer, Context};
@@ -58,8 +59,23 @@ impl Context<'_> {
             Some(location) => redirect_message(location),
             None => server_message(&answer.body),
         };
-        self.refused(answer.status, message)
-            .with_retry_after(answer.retry_after)
+        let mut error = match answer.status.as_u16() {
+            407 => self.proxy_denied(),
+            _ => self.refused(answer.status, message),
+        };
+        if is_too_large(answer.status, error.message()) {
+            error = error.with_kind(ErrorKind::RequestTooLarge);
+        }
+        if answer.is_cut {
+            // Behind everything else, so that no part of a text is taken for the whole of another.
+            let message = format!("{} (the rest of this answer did not come)", error.message());
+            error = error.with_message(message);
+        }
+        if !answer.request_was_sent {
+            // No server begins before it has the whole of a request.
+            error = error.executed(false);
+        }
+        error.with_retry_after(answer.retry_after)
     }
 
     /// The error for a refusal in the server's words.
@@ -83,6 +99,23 @@ impl Context<'_> {
             .transient(kind == ErrorKind::Unavailable)
             .executed(!by_status && !by_text)
     }
+}
+
+/// Whether a refusal is of a request's size: by its status, or by what Triton has said since 2.59
+/// in place of that.
+fn is_too_large(status: StatusCode, message: &str) -> bool {
+    status == StatusCode::PAYLOAD_TOO_LARGE
+        || status == StatusCode::BAD_REQUEST && message.contains(INPUT_LIMIT)
+}
+
+const INPUT_LIMIT: &str = "exceeds the maximum allowed input size";
+
+/// The limit that a server names where a request exceeds it, in bytes.
+pub(super) fn named_limit(message: &str) -> Option<usize> {
+    let (_, rest) = message.split_once(INPUT_LIMIT)?;
+    let rest = rest.strip_prefix(" of ")?;
+    let end = rest.find(|character: char| !character.is_ascii_digit());
+    rest[..end.unwrap_or(rest.len())].parse().ok()
 }
 
 /// Where a redirect leads to, without the secrets that an address can hold.
@@ -156,21 +189,17 @@ fn is_page(text: &str) -> bool {
         .any(|page| start.starts_with(page))
 }
 
-/// The server's own words: the `error` member of a JSON body, or the body itself as text; of the
-/// page that a gateway answers in place of a server, only what it says.
+/// The server's own words: the sentence of a JSON body, or the body itself as text; of the page
+/// that a gateway answers in place of a server, only what it says.
 pub(crate) fn server_message(body: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        error: String,
-    }
-    let text = match serde_json::from_slice::<Body>(body) {
-        Ok(Body { error }) => error,
-        Err(_) => {
-            // What is cut off below need not be decoded first.
-            let shown = &body[..body.len().min(2 * LONGEST_MESSAGE)];
-            String::from_utf8_lossy(shown).into_owned()
-        }
-    };
+    let sentence = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|body| sentence(&body));
+    let text = sentence.unwrap_or_else(|| {
+        // What is cut off below need not be decoded first.
+        let shown = &body[..body.len().min(2 * LONGEST_MESSAGE)];
+        String::from_utf8_lossy(shown).into_owned()
+    });
     let text = match is_page(text.trim_start()) {
         true => page_text(&text),
         false => text,
@@ -185,6 +214,43 @@ pub(crate) fn server_message(body: &[u8]) -> String {
     } else {
         text.to_owned()
     }
+}
+
+/// The sentence in a JSON body, in any of the forms that servers and gateways give it: Triton's
+/// `error`, FastAPI's `detail` (a text, or a list of what is wrong where), `message`, and an
+/// `error` that has a `message` of its own.
+fn sentence(body: &Value) -> Option<String> {
+    if let Value::String(text) = body {
+        return Some(text.clone());
+    }
+    for member in ["error", "detail", "message", "msg", "error_description", "title"] {
+        let found = match body.get(member) {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(inner @ Value::Object(_)) => sentence(inner),
+            Some(Value::Array(list)) => {
+                let parts: Vec<_> = list.iter().filter_map(located).collect();
+                (!parts.is_empty()).then(|| parts.join("; "))
+            }
+            _ => None,
+        };
+        if found.as_ref().is_some_and(|text| !text.trim().is_empty()) {
+            return found;
+        }
+    }
+    None
+}
+
+/// What is wrong with a part of the request, and which: `{"loc": ["body", "inputs"], "msg": …}`.
+fn located(fault: &Value) -> Option<String> {
+    let text = sentence(fault)?;
+    let Some(Value::Array(place)) = fault.get("loc") else {
+        return Some(text);
+    };
+    let place = place.iter().map(|step| match step {
+        Value::String(name) => name.clone(),
+        other => other.to_string(),
+    });
+    Some(format!("{}: {text}", place.collect::<Vec<_>>().join(".")))
 }
 
 #[cfg(test)]
