@@ -110,7 +110,7 @@ impl Context<'_> {
 
     /// The error for a proxy that wants credentials, or others.
     pub(super) fn proxy_denied(&self) -> Error {
-        let message = "the proxy wants credentials, or others (status 407): set the proxy to an \
+        let message = "the proxy wants credentials, or others: set the proxy to an \
                        address with them, such as 'http://user:password@proxy:3128'";
         self.error(ErrorKind::ProxyDenied, message).with_status(407)
     }

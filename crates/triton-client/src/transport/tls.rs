@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::CryptoProvider;
@@ -202,18 +202,17 @@ impl TlsRefusal {
 
     fn of_certificate(error: &CertificateError) -> Self {
         match error {
-            CertificateError::UnknownIssuer => Self::for_good(
+            // The latter where another authority has the same name.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::for_good(
                 ErrorKind::CertificateUntrusted,
                 "the server's certificate is of an authority that is not trusted: set the \
                  certificate authorities to the one that issued it",
             ),
-            CertificateError::Expired => expired(String::new()),
-            CertificateError::ExpiredContext { time, not_after } => {
-                expired(ago(*not_after, *time))
-            }
+            CertificateError::Expired => expired(None),
+            CertificateError::ExpiredContext { not_after, .. } => expired(Some(*not_after)),
             CertificateError::NotValidYet => not_yet_valid(None),
             CertificateError::NotValidYetContext { time, not_before } => {
-                not_yet_valid(Some(since(*time, *not_before)))
+                not_yet_valid(Some((*time, *not_before)))
             }
             CertificateError::NotValidForName => wrong_name(None),
             CertificateError::NotValidForNameContext {
@@ -242,6 +241,7 @@ impl TlsRefusal {
             AlertDescription::CertificateExpired => refused("certificate expired"),
             AlertDescription::CertificateUnknown => refused("certificate unknown"),
             AlertDescription::UnknownCA => refused("unknown authority"),
+            AlertDescription::DecryptError => refused("wrong signature"),
             AlertDescription::AccessDenied => refused("access denied"),
             AlertDescription::UnrecognisedName => Some(Self::for_good(
                 ErrorKind::CertificateName,
@@ -258,33 +258,41 @@ impl TlsRefusal {
     }
 }
 
-fn expired(when: String) -> TlsRefusal {
+fn expired(end: Option<UnixTime>) -> TlsRefusal {
+    let end = end.map_or_else(String::new, |end| format!(" on {}", date(end)));
     let message = format!(
-        "the server's certificate has expired{when}: renew it, or set this machine's clock right"
+        "the server's certificate has expired{end}: renew it, or set this machine's clock right"
     );
     TlsRefusal::for_good(ErrorKind::CertificateExpired, message)
 }
 
-/// `wait` is the time until it is valid.
-fn not_yet_valid(wait: Option<Duration>) -> TlsRefusal {
-    let when = wait.map_or_else(String::new, |wait| format!(", but in {wait:?}"));
+/// `times` are the time now and that of the certificate's beginning.
+fn not_yet_valid(times: Option<(UnixTime, UnixTime)>) -> TlsRefusal {
+    let begin = times.map_or_else(String::new, |(_, begin)| format!(" before {}", date(begin)));
+    let message = format!(
+        "the server's certificate is not valid{begin}: wait, or set this machine's clock right"
+    );
     TlsRefusal {
-        transient: wait.is_some_and(|wait| wait <= CLOCK_SKEW),
-        ..TlsRefusal::for_good(
-            ErrorKind::CertificateExpired,
-            format!(
-                "the server's certificate is not valid yet{when}: wait, or set this machine's clock \
-                 right"
-            ),
-        )
+        transient: times.is_some_and(|(now, begin)| {
+            begin.as_secs().saturating_sub(now.as_secs()) <= CLOCK_SKEW.as_secs()
+        }),
+        ..TlsRefusal::for_good(ErrorKind::CertificateExpired, message)
     }
 }
 
 fn wrong_name(names: Option<(&ServerName<'static>, &Vec<String>)>) -> TlsRefusal {
     let found = match names {
         Some((expected, presented)) => {
-            // As 'DnsName("triton.example")', in the words of the library.
-            let presented = presented.join(", ");
+            // The library writes 'DnsName("triton.example")'.
+            let bare = |name: &String| match name.split('"').nth(1) {
+                Some(bare) => bare.to_owned(),
+                None => name.clone(),
+            };
+            let presented: Vec<_> = presented.iter().map(bare).collect();
+            let presented = match &presented[..] {
+                [] => "no host".to_owned(),
+                names => names.join(", "),
+            };
             let expected = expected.to_str();
             format!("expected a certificate for {expected}, found one for {presented}")
         }
@@ -295,11 +303,8 @@ fn wrong_name(names: Option<(&ServerName<'static>, &Vec<String>)>) -> TlsRefusal
     TlsRefusal::for_good(ErrorKind::CertificateName, message)
 }
 
-/// The time from `earlier` to `later`.
-fn since(earlier: UnixTime, later: UnixTime) -> Duration {
-    Duration::from_secs(later.as_secs().saturating_sub(earlier.as_secs()))
-}
-
-fn ago(earlier: UnixTime, later: UnixTime) -> String {
-    format!(", {:?} ago", since(earlier, later))
+fn date(time: UnixTime) -> String {
+    // The library that writes dates ends where they have five digits.
+    let seconds = time.as_secs().min(253_402_300_799);
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
 }

@@ -7,7 +7,9 @@
 
 mod calls;
 mod conformance;
+mod early_answers;
 mod errors;
+mod headers;
 mod malformed_servers;
 mod official_client;
 mod proxy;
