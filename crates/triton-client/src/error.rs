@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use triton_options::Endpoint;
@@ -142,7 +143,7 @@ impl ErrorKind {
 #[derive(Debug)]
 pub struct Error(Box<Details>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Details {
     kind: ErrorKind,
     operation: String,
@@ -154,7 +155,7 @@ struct Details {
     may_have_executed: bool,
     retry_after: Option<Duration>,
     request_bytes: Option<usize>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -220,8 +221,13 @@ impl Error {
         mut self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
+    }
+
+    /// The same failure once more, for another call that waited for the same.
+    pub(crate) fn again(&self) -> Self {
+        Self(self.0.clone())
     }
 
     /// The same failure as one of `operation`, which could not begin because of it.

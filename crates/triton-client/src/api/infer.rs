@@ -3,6 +3,8 @@
 //! [Protocol](https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md#inference),
 //! [binary tensors](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::api::infer_request::TensorFormat;
@@ -47,7 +49,7 @@ impl Client {
         let context = Context::new(operation, self.endpoint());
         let timeout = request.deadline.unwrap_or(self.settings.timeout);
         let began = Instant::now();
-        let planned = tokio::time::timeout(timeout, self.plan(request, &context));
+        let planned = tokio::time::timeout(timeout, self.plan(request, &context, timeout));
         let plan = planned
             .await
             .map_err(|_| context.timeout(timeout, false))??;
@@ -90,10 +92,11 @@ impl Client {
         &self,
         request: &'a InferRequest,
         context: &Context<'_>,
+        timeout: Duration,
     ) -> Result<Plan<'a>, Error> {
         let operation = &context.operation;
         let format = request.format.unwrap_or(self.inference.format);
-        let format = self.negotiated(format, operation).await?;
+        let format = self.negotiated(format, operation, timeout).await?;
         let unsendable =
             |fault: EncodeError| context.error(ErrorKind::InvalidRequest, fault.to_string());
         request.check_inputs(format).map_err(unsendable)?;
@@ -101,7 +104,7 @@ impl Client {
         for output in &mut plan.outputs {
             // Only a request can still leave this open for one of its outputs.
             if let OutputForm::Tensor(form) = &mut output.form {
-                *form = self.negotiated(*form, operation).await?;
+                *form = self.negotiated(*form, operation, timeout).await?;
             }
         }
         let classifies = plan.outputs.iter().any(PlannedOutput::is_classification);
@@ -143,7 +146,7 @@ impl Client {
                 needs_binary = true;
             }
         }
-        if needs_binary && !self.has_binary_tensors(operation).await? {
+        if needs_binary && !self.has_binary_tensors(operation, timeout).await? {
             let message = "expected outputs that JSON can carry, found FP16 or BF16: the server \
                            does not speak the binary form that these need";
             return Err(context.error(ErrorKind::InvalidRequest, message));

@@ -66,11 +66,11 @@ impl Context<'_> {
                 let message = format!("no connection could be made within {limit:?}; {whose}");
                 self.error(ErrorKind::Connect, message).transient(true)
             }
-            ConnectFailure::Unreachable { proxy: true, .. } => {
-                proxy("no connection to the proxy could be made; is it running where the setting \
-                       'proxy' says?")
-                    .transient(true)
-            }
+            ConnectFailure::Unreachable { proxy: true, .. } => proxy(
+                "no connection to the proxy could be made; is it running where the setting \
+                       'proxy' says?",
+            )
+            .transient(true),
             ConnectFailure::Unreachable { .. } => {
                 let message = match causes(failure).any(is_timeout) {
                     true => "no connection could be made in time; is the server reachable there?",

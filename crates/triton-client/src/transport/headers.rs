@@ -9,7 +9,10 @@ const OWN: &[(&str, &str)] = &[
     ("accept-encoding", "ask for a compressed response instead"),
     ("connection", "connections are the client's own"),
     ("content-encoding", "ask for a compressed request instead"),
-    ("content-length", "the client knows the length of what it sends"),
+    (
+        "content-length",
+        "the client knows the length of what it sends",
+    ),
     ("content-type", "the client knows the form of what it sends"),
     ("expect", "the client sends a request at once"),
     (
@@ -17,11 +20,17 @@ const OWN: &[(&str, &str)] = &[
         "the client knows the length of what it sends",
     ),
     ("keep-alive", "connections are the client's own"),
-    ("proxy-authorization", "set the proxy to an address with credentials"),
+    (
+        "proxy-authorization",
+        "set the proxy to an address with credentials",
+    ),
     ("proxy-connection", "connections are the client's own"),
     ("te", "connections are the client's own"),
     ("trailer", "the client knows the form of what it sends"),
-    ("transfer-encoding", "the client knows the form of what it sends"),
+    (
+        "transfer-encoding",
+        "the client knows the form of what it sends",
+    ),
     ("upgrade", "connections are the client's own"),
 ];
 

@@ -37,6 +37,7 @@ pub(crate) use connection::ConnectionSettings;
 pub(crate) use context::Context;
 pub(crate) use observation::Observation;
 pub(crate) use receive::Response;
+pub(crate) use refusal::{is_page, server_message};
 
 pub(crate) use body::Payload;
 use body::{ChunkedBody, Progress};
@@ -240,7 +241,8 @@ impl Transport {
         }
         // A server that refuses less than what it says to take counts otherwise than is known here.
         let smaller = bytes_out.saturating_sub(1);
-        let limit = refusal::named_limit(error.message()).map_or(smaller, |named| named.min(smaller));
+        let limit =
+            refusal::named_limit(error.message()).map_or(smaller, |named| named.min(smaller));
         self.request_limit.fetch_min(limit, Ordering::Relaxed);
         error.with_request_bytes(bytes_out)
     }
@@ -253,9 +255,8 @@ impl Transport {
         call: Call<'_>,
         progress: &Progress,
     ) -> Result<Response, Error> {
-        let invalid = |error: &dyn fmt::Display| {
-            context.error(ErrorKind::InvalidRequest, error.to_string())
-        };
+        let invalid =
+            |error: &dyn fmt::Display| context.error(ErrorKind::InvalidRequest, error.to_string());
         // The path is made of checked names, so that it always is a relative reference.
         let url = self.endpoint.url().join(&call.operation.path());
         let url = url.map_err(|error| invalid(&error))?;

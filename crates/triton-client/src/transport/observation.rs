@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use metrics::{counter, histogram};
 use http::StatusCode;
+use metrics::{counter, histogram};
 use tracing::{Span, field};
 
 use super::Call;

@@ -65,7 +65,9 @@ impl Proxy {
         let name = decode(url.username());
         let is_socks = matches!(kind, ProxyKind::Socks | ProxyKind::SocksWithNames);
         if is_socks && (name.len() > 255 || password.len() > 255) {
-            return Err("expected a user name and a password of at most 255 bytes for the proxy".into());
+            return Err(
+                "expected a user name and a password of at most 255 bytes for the proxy".into(),
+            );
         }
         Ok(Self {
             address: Address {
@@ -153,10 +155,12 @@ impl Proxy {
             Ok(io) => Ok(io.into_inner()),
             Err(error) => {
                 let text = error.to_string();
-                Err(match text.contains("credentials") || text.contains("authentication") {
-                    true => ConnectFailure::ProxyRefused { status: 407 },
-                    false => ConnectFailure::Socks(text),
-                })
+                Err(
+                    match text.contains("credentials") || text.contains("authentication") {
+                        true => ConnectFailure::ProxyRefused { status: 407 },
+                        false => ConnectFailure::Socks(text),
+                    },
+                )
             }
         }
     }
@@ -184,6 +188,10 @@ impl Service<Uri> for Made {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        ready(self.0.take().ok_or_else(|| io::ErrorKind::NotConnected.into()))
+        ready(
+            self.0
+                .take()
+                .ok_or_else(|| io::ErrorKind::NotConnected.into()),
+        )
     }
 }

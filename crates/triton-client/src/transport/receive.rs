@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
-use http::{HeaderName, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -50,10 +50,6 @@ impl Response {
             connection: head.extensions.get::<ConnectionHandle>().cloned(),
             progress: progress.clone(),
         }
-    }
-
-    pub(crate) fn header(&self, name: &HeaderName) -> Option<&[u8]> {
-        self.headers.get(name).map(http::HeaderValue::as_bytes)
     }
 
     /// The next piece of the body; `None` at its end.
@@ -252,7 +248,10 @@ impl AlignedBuffer {
     /// pages that are written to, and so to the bytes that have come.
     fn new(capacity: usize, aligned_from: usize) -> Self {
         let mut bytes: Vec<u8> = Vec::new();
-        if bytes.try_reserve_exact(capacity.saturating_add(ALIGNMENT)).is_err() {
+        if bytes
+            .try_reserve_exact(capacity.saturating_add(ALIGNMENT))
+            .is_err()
+        {
             bytes = Vec::with_capacity(ALIGNMENT);
         }
         let misaligned = bytes.as_ptr().addr().wrapping_add(aligned_from) % ALIGNMENT;

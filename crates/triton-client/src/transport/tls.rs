@@ -298,8 +298,7 @@ fn wrong_name(names: Option<(&ServerName<'static>, &Vec<String>)>) -> TlsRefusal
         }
         None => "the server's certificate is for another host".to_owned(),
     };
-    let message =
-        format!("{found}: set the TLS server name to a name that the certificate bears");
+    let message = format!("{found}: set the TLS server name to a name that the certificate bears");
     TlsRefusal::for_good(ErrorKind::CertificateName, message)
 }
 

@@ -53,9 +53,21 @@ fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
 #[tokio::test]
 async fn a_refusal_that_comes_early_is_that_refusal() {
     let bytes = Bytes::from(vec![7; LARGE]);
-    let with_length = answer("413 Payload Too Large", "Content-Length: 9\r\n", "too large");
-    let until_closed = answer("413 Payload Too Large", "Connection: close\r\n", "too large");
-    let cut = answer("413 Payload Too Large", "Content-Length: 100\r\n", "too large");
+    let with_length = answer(
+        "413 Payload Too Large",
+        "Content-Length: 9\r\n",
+        "too large",
+    );
+    let until_closed = answer(
+        "413 Payload Too Large",
+        "Connection: close\r\n",
+        "too large",
+    );
+    let cut = answer(
+        "413 Payload Too Large",
+        "Content-Length: 100\r\n",
+        "too large",
+    );
     let variants: [(&str, Box<dyn Fn() -> String>); 5] = [
         ("closes", {
             let answer = with_length.clone();
@@ -110,7 +122,10 @@ async fn a_refusal_that_comes_early_is_that_refusal() {
                 "{name}, round {round}: {error:?}"
             );
             assert!(error.message().starts_with("too large"), "{error}");
-            assert!(!error.is_transient() && !error.may_have_executed(), "{error:?}");
+            assert!(
+                !error.is_transient() && !error.may_have_executed(),
+                "{error:?}"
+            );
         }
     }
 }
@@ -145,7 +160,11 @@ async fn so_is_one_of_a_small_request_and_of_any_status() {
 #[tokio::test]
 async fn a_connection_whose_request_was_refused_early_is_closed() {
     let (closed, wait) = std::sync::mpsc::channel();
-    let text = answer("413 Payload Too Large", "Content-Length: 9\r\n", "too large");
+    let text = answer(
+        "413 Payload Too Large",
+        "Content-Length: 9\r\n",
+        "too large",
+    );
     let endpoint = after_the_head(move |connection| {
         connection.write_all(&text).unwrap();
         // Reads to the end, which comes long before the whole request, or not at all.

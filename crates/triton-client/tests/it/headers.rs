@@ -64,12 +64,20 @@ async fn headers_that_would_corrupt_a_request_are_refused_wherever_they_are_set(
 async fn the_host_and_other_headers_arrive() {
     let server = RawServer::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let client = Client::builder(server.endpoint.parse().unwrap())
-        .header(HeaderName::from_static("host"), HeaderValue::from_static("echo.models.example"))
-        .header(HeaderName::from_static("authorization"), HeaderValue::from_static("Bearer x"))
+        .header(
+            HeaderName::from_static("host"),
+            HeaderValue::from_static("echo.models.example"),
+        )
+        .header(
+            HeaderName::from_static("authorization"),
+            HeaderValue::from_static("Bearer x"),
+        )
         .build()
         .unwrap();
     client.live().await.unwrap();
-    let seen = server.last_request().replace(env!("CARGO_PKG_VERSION"), "VERSION");
+    let seen = server
+        .last_request()
+        .replace(env!("CARGO_PKG_VERSION"), "VERSION");
     insta::assert_snapshot!(seen, @"
     GET /v2/health/live HTTP/1.1
     user-agent: triton-client-rust/VERSION

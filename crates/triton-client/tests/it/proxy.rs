@@ -23,11 +23,15 @@ async fn calls_go_through_the_proxy_that_was_set() {
 #[tokio::test]
 async fn a_proxy_sees_credentials_and_a_host_name_in_ascii() {
     let proxy = RawServer::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    let address = proxy.endpoint.replace("http://", "http://user:pass%20word@");
+    let address = proxy
+        .endpoint
+        .replace("http://", "http://user:pass%20word@");
     let endpoint = "http://b\u{fc}cher.invalid:8000".parse().unwrap();
     let client = Client::builder(endpoint).proxy(address).build().unwrap();
     assert_eq!(client.live().await.unwrap(), Readiness::Ready);
-    let seen = proxy.last_request().replace(env!("CARGO_PKG_VERSION"), "VERSION");
+    let seen = proxy
+        .last_request()
+        .replace(env!("CARGO_PKG_VERSION"), "VERSION");
     insta::assert_snapshot!(seen, @"
     GET http://xn--bcher-kva.invalid:8000/v2/health/live HTTP/1.1
     user-agent: triton-client-rust/VERSION
@@ -80,12 +84,20 @@ async fn a_proxy_that_leads_nowhere_is_told() {
 
 #[tokio::test]
 async fn a_proxy_that_is_away_is_told() {
-    for proxy in ["http://127.0.0.1:1", "https://127.0.0.1:1", "socks5h://127.0.0.1:1"] {
+    for proxy in [
+        "http://127.0.0.1:1",
+        "https://127.0.0.1:1",
+        "socks5h://127.0.0.1:1",
+    ] {
         let endpoint = "http://triton.invalid:8000".parse().unwrap();
         let client = Client::builder(endpoint).proxy(proxy).build().unwrap();
         let error = client.live().await.unwrap_err();
         assert_eq!(
-            (error.kind(), error.is_transient(), error.may_have_executed()),
+            (
+                error.kind(),
+                error.is_transient(),
+                error.may_have_executed()
+            ),
             (ErrorKind::Proxy, true, false)
         );
         insta::allow_duplicates! {
@@ -118,11 +130,19 @@ fn serve_socks(
     connection.write_all(&[5, if credentials { 2 } else { 0 }])?;
     if credentials {
         let count = connection.read(&mut bytes)?;
-        let _ = seen.send(String::from_utf8_lossy(&bytes[..count]).escape_debug().to_string());
+        let _ = seen.send(
+            String::from_utf8_lossy(&bytes[..count])
+                .escape_debug()
+                .to_string(),
+        );
         connection.write_all(&[1, 0])?;
     }
     let count = connection.read(&mut bytes)?;
-    let _ = seen.send(String::from_utf8_lossy(&bytes[..count]).escape_debug().to_string());
+    let _ = seen.send(
+        String::from_utf8_lossy(&bytes[..count])
+            .escape_debug()
+            .to_string(),
+    );
     connection.write_all(&[5, reply, 0, 1, 127, 0, 0, 1, 0, 80])?;
     if reply == 0 {
         let count = connection.read(&mut bytes)?;
@@ -135,9 +155,17 @@ fn serve_socks(
 
 #[tokio::test]
 async fn a_socks_proxy_leads_to_the_server() {
-    for (scheme, user) in [("socks5h://", ""), ("socks5h://", "user:word@"), ("socks5://", "")] {
+    for (scheme, user) in [
+        ("socks5h://", ""),
+        ("socks5h://", "user:word@"),
+        ("socks5://", ""),
+    ] {
         let (address, seen) = socks_proxy(!user.is_empty(), 0);
-        let host = if scheme == "socks5://" { "localhost" } else { "triton.invalid" };
+        let host = if scheme == "socks5://" {
+            "localhost"
+        } else {
+            "triton.invalid"
+        };
         let client = Client::builder(format!("http://{host}:8000").parse().unwrap())
             .proxy(format!("{scheme}{user}{address}"))
             .build()
@@ -148,7 +176,11 @@ async fn a_socks_proxy_leads_to_the_server() {
             panic!("{seen:?}");
         };
         assert_eq!(request, "GET /v2/health/live HTTP/1.1");
-        assert_eq!(asked.contains("triton.invalid"), host == "triton.invalid", "{asked}");
+        assert_eq!(
+            asked.contains("triton.invalid"),
+            host == "triton.invalid",
+            "{asked}"
+        );
         if !user.is_empty() {
             assert_eq!(seen[0], "\\u{1}\\u{4}user\\u{4}word");
         }
@@ -173,7 +205,10 @@ async fn a_socks_proxy_that_refuses_is_told() {
 fn other_proxies_are_refused_when_built() {
     for address in ["socks4://canary:1", "ftp://canary", "http://", "::"] {
         let endpoint = "http://triton.invalid:8000".parse().unwrap();
-        let error = Client::builder(endpoint).proxy(address).build().unwrap_err();
+        let error = Client::builder(endpoint)
+            .proxy(address)
+            .build()
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidRequest);
         insta::allow_duplicates! {
             insta::assert_snapshot!(error, @"set up at http://triton.invalid:8000/: expected the http, https, socks5 or socks5h address of a proxy, such as 'http://proxy:3128'");

@@ -2,8 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// A server on a thread of its own; it ends with the test's process.
 pub(crate) struct RawServer {
@@ -15,6 +15,13 @@ pub(crate) struct RawServer {
 impl RawServer {
     /// Hands every connection, once a whole request has come on it, to `answer`; then closes it.
     pub(crate) fn start(answer: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Self {
+        Self::answering_each(move |connection, _| answer(connection))
+    }
+
+    /// As [`start`](Self::start), for answers that depend on the path.
+    pub(crate) fn answering_each(
+        answer: impl Fn(&mut TcpStream, &str) + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(AtomicUsize::new(0));
@@ -27,8 +34,10 @@ impl RawServer {
                 std::thread::spawn(move || {
                     if let Some(request) = read_request(&mut connection) {
                         requests.fetch_add(1, Ordering::SeqCst);
+                        let line = request.split(|byte| *byte == b'\r').next().unwrap();
+                        let line = String::from_utf8_lossy(line).into_owned();
                         *last.lock().unwrap() = request;
-                        answer(&mut connection);
+                        answer(&mut connection, line.split(' ').nth(1).unwrap());
                     }
                 });
             }

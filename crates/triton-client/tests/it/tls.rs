@@ -9,9 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
-use tokio_rustls::rustls::{
-    ALL_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion,
-};
+use tokio_rustls::rustls::{ALL_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use triton_client::{Client, ClientBuilder, ErrorKind, Readiness};
 
 /// An authority, a server's certificate of a name, and a client's; all made for one test.

@@ -205,7 +205,7 @@ impl Shared {
                 ended,
                 error,
             });
-            if result.is_err_and(|error| error.kind() == ErrorKind::Connect) {
+            if result.is_err_and(|error| error.kind().is_connection()) {
                 sleep(PAUSE).await;
             }
         }
