@@ -69,7 +69,7 @@ impl Context<'_> {
         if is_too_large(answer.status, error.message()) {
             error = error.with_kind(ErrorKind::RequestTooLarge);
         }
-        if answer.is_cut {
+        if answer.is_cut && !answer.body.is_empty() {
             // Behind everything else, so that no part of a text is taken for the whole of another.
             let message = format!("{} (the rest of this answer did not come)", error.message());
             error = error.with_message(message);
