@@ -1,5 +1,6 @@
 //! The project's own commands, so that a person and the CI run the same things.
 
+mod bench;
 mod ci;
 mod command;
 mod docs;
@@ -11,6 +12,7 @@ mod lock;
 mod poll;
 mod ports;
 mod process;
+mod processor_time;
 mod python;
 mod test;
 mod triton;
@@ -46,6 +48,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Measure the client beside other clients, and a bare POST
+    Bench(bench::Arguments),
     /// Run everything that a change must pass
     Ci,
 }
@@ -67,6 +71,7 @@ fn run() -> Result<ExitCode> {
         Task::Flink(arguments) => flink::run(arguments),
         Task::Test { arguments } => test::run(&arguments),
         Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Ci => ci::run().map(|()| ExitCode::SUCCESS),
     }
 }

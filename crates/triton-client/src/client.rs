@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
-use triton_options::Endpoint;
+use triton_protocol::Endpoint;
 
 use crate::client_builder::ClientBuilder;
 use crate::extensions::Extensions;
+use crate::request_ids::RequestIds;
 use crate::transport::{Answer, Call, CallSettings, Context, Transport};
-use crate::{Compression, Error, TensorFormat, wire};
+use crate::{Compression, Error, TensorFormat, json};
 
 /// Calls one Triton server; clones share its connections.
 ///
@@ -35,6 +36,7 @@ pub struct Client {
     pub(crate) settings: Arc<CallSettings>,
     pub(crate) inference: InferenceSettings,
     pub(crate) extensions: Arc<Extensions>,
+    pub(crate) request_ids: Arc<RequestIds>,
 }
 
 /// What applies to inference unless a request says otherwise.
@@ -128,7 +130,7 @@ impl Client {
 
     /// Makes a call that answers with JSON.
     pub(crate) async fn json<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Error> {
-        let read = |context: &Context<'_>, answer| wire::json(context, &accepted(context, answer)?);
+        let read = |context: &Context<'_>, answer| json::read(context, &accepted(context, answer)?);
         self.perform(call, read).await
     }
 

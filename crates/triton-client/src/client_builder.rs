@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use triton_options::{Endpoint, UserInfo};
+use triton_protocol::{Endpoint, UserInfo};
 
 use crate::client::InferenceSettings;
 use crate::extensions::Extensions;
@@ -212,6 +212,7 @@ impl ClientBuilder {
             settings: Arc::new(self.calls),
             inference: self.inference,
             extensions: Arc::new(Extensions::default()),
+            request_ids: Arc::default(),
         })
     }
 }

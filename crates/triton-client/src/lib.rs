@@ -43,44 +43,29 @@
 //! [KServe v2 specification](https://github.com/kserve/open-inference-protocol) and in the
 //! [extensions of Triton](https://github.com/triton-inference-server/server/tree/main/docs/protocol).
 
-#[cfg(target_endian = "big")]
-compile_error!("tensors are kept in the little-endian form of the protocol");
-
 mod api;
 mod client;
 mod client_builder;
-mod datatype;
 mod error;
 mod extensions;
+mod json;
 mod operation;
-mod parameter;
-mod tensor;
+mod request_ids;
 mod transport;
-mod wire;
 
-pub use api::cuda_shared_memory::{CudaRegion, CudaRegionStatus};
 pub use api::generate::{GenerateRequest, GenerateStream, Generated};
 pub use api::health::Readiness;
-pub use api::infer_request::{InferRequest, RequestedOutput, TensorFormat};
-pub use api::infer_response::{Class, InferResponse};
-pub use api::logging::{LogFormat, LogSettings, LogSettingsUpdate};
-pub use api::model::{ModelConfig, ModelId, ModelMetadata, SequenceBatching, TensorMetadata};
-pub use api::repository::{IndexFilter, LoadModel, ModelState, RepositoryEntry, UnloadDependents};
-pub use api::sequence::{Sequence, SequenceId, SequenceText};
-pub use api::server::ServerMetadata;
-pub use api::statistics::{
-    BatchStatistics, InferenceStatistics, MemoryUsage, ModelStatistics, ResponseStatistics, Tally,
-};
-pub use api::system_shared_memory::{SystemRegion, SystemRegionStatus};
-pub use api::trace::{TraceLevel, TraceSettings, TraceSettingsUpdate};
 pub use client::Client;
 pub use client_builder::ClientBuilder;
-pub use datatype::{Datatype, UnknownDatatype};
 pub use error::{Error, ErrorKind};
 pub use http::{HeaderName, HeaderValue};
-pub use parameter::Parameter;
-pub use tensor::{Tensor, TensorElement, TensorError};
-pub use transport::Compression;
-pub use triton_options::{Endpoint, InvalidValue, ModelName, ModelVersion};
-pub use wire::decode::DecodeError;
-pub use wire::encode::{EncodeError, EncodedRequest};
+pub use triton_protocol::{
+    BatchStatistics, Class, Compression, CudaRegion, CudaRegionStatus, Datatype, DecodeError,
+    EncodeError, EncodedRequest, Endpoint, IndexFilter, InferRequest, InferResponse,
+    InferenceStatistics, InvalidValue, LoadModel, LogFormat, LogSettings, LogSettingsUpdate,
+    MemoryUsage, ModelConfig, ModelId, ModelMetadata, ModelName, ModelState, ModelStatistics,
+    ModelVersion, Parameter, RepositoryEntry, RequestedOutput, ResponseStatistics, Sequence,
+    SequenceBatching, SequenceId, SequenceText, ServerMetadata, SystemRegion, SystemRegionStatus,
+    Tally, Tensor, TensorElement, TensorError, TensorFormat, TensorMetadata, TraceLevel,
+    TraceSettings, TraceSettingsUpdate, UnknownDatatype, UnloadDependents,
+};

@@ -104,10 +104,7 @@ impl Settings {
             .idle_connections(self.idle_connections)
             .idle_timeout(self.idle_timeout);
         if let Some(compression) = self.compression {
-            builder = builder.request_compression(match compression {
-                Compression::Deflate => triton_client::Compression::Deflate,
-                _ => triton_client::Compression::Gzip,
-            });
+            builder = builder.request_compression(compression);
         }
         if let Some(token) = &self.auth_token {
             let value = header_value(AUTH_TOKEN.key(), &format!("Bearer {}", token.expose()))?;

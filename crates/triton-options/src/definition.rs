@@ -3,8 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::value::HIDDEN;
 use crate::{Description, InvalidValue, OptionValue};
+use triton_protocol::HIDDEN;
 
 /// The part of the documentation an option belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

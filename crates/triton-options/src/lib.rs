@@ -40,11 +40,12 @@ pub use definitions::*;
 pub use description::{Description, Piece};
 pub use error::{OptionError, OptionErrors, OptionWarning};
 pub use option_map::{OptionMap, TritonOptions, nearest_key};
-pub use sequence::{
-    MAX_RUN_ID_BYTES, MAX_SEQUENCE_ID_BYTES, SequenceBase, SequenceIds, SequenceMode,
+pub use sequence::{MAX_RUN_ID_BYTES, SequenceBase, SequenceIds, SequenceMode};
+pub use triton_protocol::{
+    Compression, Endpoint, HIDDEN, InvalidValue, MAX_SEQUENCE_ID_BYTES, ModelName, ModelVersion,
+    Secret, UserInfo,
 };
 pub use value::{
-    ColumnNames, Compression, CounterInitStrategy, EMBEDDED_ENDPOINT, Endpoint, Fraction, HIDDEN,
-    Headers, InvalidValue, ModelName, ModelVersion, NameMap, OptionValue, PositiveDuration,
-    ReplayOverflow, Secret, SequenceIdScope, SequenceRecovery, UserInfo,
+    ColumnNames, CounterInitStrategy, EMBEDDED_ENDPOINT, Fraction, Headers, NameMap, OptionValue,
+    PositiveDuration, ReplayOverflow, SequenceIdScope, SequenceRecovery,
 };

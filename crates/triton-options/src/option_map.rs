@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::definitions::ReadValues;
 use crate::{
-    CATALOG, ConfigOption, OptionDefinition, OptionError, OptionErrors, OptionValue, OptionValues,
-    OptionWarning, Presence, SequenceMode, rules, value,
+    CATALOG, ConfigOption, HIDDEN, OptionDefinition, OptionError, OptionErrors, OptionValue,
+    OptionValues, OptionWarning, Presence, SequenceMode, rules,
 };
 
 /// Options as text, before anything is checked: setting one never fails.
@@ -119,7 +119,7 @@ impl std::fmt::Debug for OptionMap {
             match CATALOG.iter().find(|definition| definition.key == key) {
                 Some(definition) => map.entry(key, &definition.loggable(value)),
                 // Nobody knows whether the value of an unknown key is a secret.
-                None => map.entry(key, &value::HIDDEN),
+                None => map.entry(key, &HIDDEN),
             };
         }
         map.finish()

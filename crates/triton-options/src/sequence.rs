@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use crate::{ColumnNames, CounterInitStrategy, SequenceIdScope};
+use triton_protocol::MAX_SEQUENCE_ID_BYTES;
 
-/// The longest sequence ID the server takes, in bytes of UTF-8; one more is answered with 501.
-pub const MAX_SEQUENCE_ID_BYTES: usize = 128;
+use crate::{ColumnNames, CounterInitStrategy, SequenceIdScope};
 
 /// The longest identifier of a run, in bytes: a job ID of 32 hexadecimal digits, a point and an
 /// attempt at its longest.

@@ -5,45 +5,12 @@
 //!
 //! [Protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_shared_memory.md#cuda-shared-memory)
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde_json::json;
-
 use super::system_shared_memory::RegionCall;
 use crate::transport::{Call, Payload, Pool};
-use crate::{Client, Error};
+use crate::{Client, CudaRegion, CudaRegionStatus, Error};
+use serde_json::json;
 
 const KIND: &str = "cudasharedmemory";
-
-/// A region to register.
-///
-/// ```
-/// use triton_client::CudaRegion;
-///
-/// let region = CudaRegion { raw_handle: vec![0; 64], device_id: 0, byte_size: 4096 };
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CudaRegion {
-    /// The bytes of the `cudaIpcMemHandle_t`.
-    pub raw_handle: Vec<u8>,
-    /// The GPU whose memory it is.
-    pub device_id: u64,
-    /// How large the region is, in bytes.
-    pub byte_size: u64,
-}
-
-/// A region that is registered.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[non_exhaustive]
-pub struct CudaRegionStatus {
-    /// The name that it was given.
-    pub name: String,
-    /// The GPU whose memory it is.
-    pub device_id: u64,
-    /// How large the region is, in bytes.
-    pub byte_size: u64,
-}
 
 impl Client {
     /// Lists the regions of CUDA shared memory, or the one called `region`.
@@ -103,12 +70,7 @@ impl Client {
             all: "",
         };
         let operation = operation.of(self, Some(name))?;
-        let body = json!({
-            "raw_handle": { "b64": STANDARD.encode(&region.raw_handle) },
-            "device_id": region.device_id,
-            "byte_size": region.byte_size,
-        });
-        let payload = Payload::json(body.to_string());
+        let payload = Payload::json(json!(region).to_string());
         self.done(Call::post(operation, Pool::Control, payload))
             .await
     }

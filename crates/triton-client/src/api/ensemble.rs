@@ -5,10 +5,9 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::model::ModelConfig;
 use crate::operation::{Operation, Subject};
 use crate::transport::Context;
-use crate::{Client, Error, ModelId, ModelVersion};
+use crate::{Client, Error, ModelConfig, ModelId, ModelVersion};
 
 /// The most models that are looked at below one ensemble.
 const MOST_STEPS: usize = 256;

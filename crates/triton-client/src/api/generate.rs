@@ -10,12 +10,13 @@ use std::time::Duration;
 use futures_util::stream::{Stream, StreamExt as _, try_unfold};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
+use triton_protocol::wire::server_sent_events::EventReader;
+use triton_protocol::wire::{self, json_text, json_tokens};
 
 use crate::client::accepted;
 use crate::operation::{Operation, Subject};
 use crate::transport::{Call, Context, Observation, Payload, Pool, Response, server_message};
-use crate::wire::server_sent_events::EventReader;
-use crate::{Client, Error, ErrorKind, ModelId, wire};
+use crate::{Client, Error, ErrorKind, ModelId};
 
 /// The most that is read of a page that came in place of a stream, in bytes.
 const LONGEST_PAGE: usize = 64 << 10;
@@ -75,7 +76,7 @@ impl GenerateRequest {
 
     fn call<'a>(&'a self, operation: Operation<'a>) -> Call<'a> {
         let mut json = Vec::new();
-        wire::json_text::value(&mut json, &self.members);
+        json_text::value(&mut json, &self.members);
         Call {
             timeout: self.deadline,
             ..Call::post(operation, Pool::Data, Payload::json(json))
@@ -103,7 +104,7 @@ impl Generated {
     fn read(context: &Context<'_>, json: &[u8]) -> Result<Self, Error> {
         // A byte string of a model need not be text, but an answer of plain JSON must be.
         let text = String::from_utf8_lossy(json);
-        let text = wire::json_tokens::quote(text.as_bytes());
+        let text = json_tokens::quote(text.as_bytes());
         let members: Map<String, Value> = serde_json::from_slice(&text)
             .map_err(|error| context.protocol(wire::unreadable(json, &error)))?;
         match members.get("error") {

@@ -6,13 +6,12 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use triton_protocol::wire::{EncodingPlan, Lookup};
 
-use crate::api::infer_request::TensorFormat;
 use crate::client::accepted;
 use crate::operation::{Operation, Subject};
 use crate::transport::{Call, Context, Payload, Pool};
-use crate::wire::encode::{OutputForm, Plan, PlannedOutput};
-use crate::{Client, Datatype, EncodeError, Error, ErrorKind, InferRequest, InferResponse};
+use crate::{Client, EncodeError, Error, ErrorKind, InferRequest, InferResponse};
 
 impl Client {
     /// Runs a model once.
@@ -53,6 +52,12 @@ impl Client {
         let plan = planned
             .await
             .map_err(|_| context.timeout(timeout, false))??;
+        // One that nobody else can know, so that a text which quotes it is about this request.
+        let own_id = request.id.is_none().then(|| self.request_ids.next());
+        let plan = match &own_id {
+            Some(id) => plan.with_id(id),
+            None => plan,
+        };
         let encoded = request
             .encode_as(&plan)
             .map_err(|fault| context.error(ErrorKind::InvalidRequest, fault.to_string()))?;
@@ -67,6 +72,7 @@ impl Client {
                 .response_compression
                 .or(settings.response_compression),
             sequence: request.sequence.as_ref().map(|sequence| &sequence.id),
+            id: own_id.as_deref(),
             timeout: Some(timeout),
             began: Some(began),
             headers: Some(&request.headers),
@@ -76,7 +82,11 @@ impl Client {
             let answer = accepted(context, answer)?;
             let response = InferResponse::decode(answer.body, answer.json_length);
             let response = response.map_err(|fault| context.protocol(fault.to_string()))?;
-            match response.missing(request) {
+            let sent_id = request.id.as_deref().or(own_id.as_deref());
+            let fault = response
+                .foreign(sent_id.unwrap_or_default())
+                .or_else(|| response.missing(request));
+            match fault {
                 None => Ok(response),
                 Some(message) => Err(context.protocol(message)),
             }
@@ -93,59 +103,26 @@ impl Client {
         request: &'a InferRequest,
         context: &Context<'_>,
         timeout: Duration,
-    ) -> Result<Plan<'a>, Error> {
+    ) -> Result<EncodingPlan<'a>, Error> {
         let operation = &context.operation;
         let format = request.format.unwrap_or(self.inference.format);
         let format = self.negotiated(format, operation, timeout).await?;
         let unsendable =
             |fault: EncodeError| context.error(ErrorKind::InvalidRequest, fault.to_string());
         request.check_inputs(format).map_err(unsendable)?;
-        let mut plan = Plan::new(request, format);
-        for output in &mut plan.outputs {
-            // Only a request can still leave this open for one of its outputs.
-            if let OutputForm::Tensor(form) = &mut output.form {
-                *form = self.negotiated(*form, operation, timeout).await?;
-            }
+        let mut plan = EncodingPlan::new(request, format);
+        // Only a request can still leave this open for one of its outputs.
+        for form in plan.open_forms() {
+            *form = self.negotiated(*form, operation, timeout).await?;
         }
-        let classifies = plan.outputs.iter().any(PlannedOutput::is_classification);
-        let has_json = match plan.outputs.is_empty() {
-            true => format == TensorFormat::Json,
-            false => plan.outputs.iter().any(PlannedOutput::is_json),
-        };
-        if !classifies && !has_json {
-            return Ok(plan);
-        }
-        let datatypes = match classifies {
-            true => self.fresh_output_datatypes(&request.model, operation).await,
-            false => self.output_datatypes(&request.model, operation).await,
+        let datatypes = match plan.lookup() {
+            None => return Ok(plan),
+            Some(Lookup::Fresh) => self.fresh_output_datatypes(&request.model, operation).await,
+            Some(Lookup::Known) => self.output_datatypes(&request.model, operation).await,
         }?;
-        let only_binary = |datatype: Datatype| matches!(datatype, Datatype::Fp16 | Datatype::Bf16);
-        let mut needs_binary = false;
-        if plan.outputs.is_empty() && datatypes.iter().any(|(_, datatype)| only_binary(*datatype)) {
-            plan.outputs = datatypes
-                .iter()
-                .map(|(name, _)| PlannedOutput::json(name.clone()))
-                .collect();
-        }
-        for output in &mut plan.outputs {
-            let found = datatypes.iter().find(|(name, _)| *name == output.name);
-            let Some(datatype) = found.map(|(_, datatype)| *datatype) else {
-                // The server has words of its own for an output that it does not know.
-                continue;
-            };
-            if output.is_classification() && datatype == Datatype::Bytes {
-                let message = format!(
-                    "expected a classification of numbers, found that output '{}' is {datatype}: \
-                     ask for the output itself",
-                    output.name
-                );
-                return Err(context.error(ErrorKind::InvalidRequest, message));
-            }
-            if output.is_json() && only_binary(datatype) {
-                output.form = OutputForm::Tensor(TensorFormat::Binary);
-                needs_binary = true;
-            }
-        }
+        let needs_binary = plan
+            .settle(&datatypes)
+            .map_err(|fault| context.error(ErrorKind::InvalidRequest, fault))?;
         if needs_binary && !self.has_binary_tensors(operation, timeout).await? {
             let message = "expected outputs that JSON can carry, found FP16 or BF16: the server \
                            does not speak the binary form that these need";

@@ -2,113 +2,12 @@
 //!
 //! [Protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_repository.md)
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
-
 use crate::operation::{Operation, Subject};
 use crate::transport::{Call, Payload, Pool};
-use crate::{Client, Error, ErrorKind, ModelName};
-
-/// Which entries of the repository an index lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum IndexFilter {
-    /// Every model there is, loaded or not.
-    All,
-    /// Only the versions that are ready.
-    Ready,
-}
-
-/// A model, or a version of one, in the repository.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[non_exhaustive]
-pub struct RepositoryEntry {
-    /// The model's name.
-    pub name: String,
-    /// The version; empty where no version was ever loaded.
-    #[serde(default)]
-    pub version: String,
-    /// What state it is in; `None` where it was never loaded.
-    pub state: Option<ModelState>,
-    /// Why it is in this state, for example why it could not be loaded.
-    #[serde(default)]
-    pub reason: String,
-}
-
-/// The state of a version of a model.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-#[non_exhaustive]
-pub enum ModelState {
-    /// The server does not know.
-    Unknown,
-    /// Requests can be sent.
-    Ready,
-    /// It is not loaded, or could not be.
-    Unavailable,
-    /// It is being loaded.
-    Loading,
-    /// It is being unloaded, which waits for the requests that it has.
-    Unloading,
-    /// A state that this client does not know.
-    #[serde(untagged)]
-    Other(String),
-}
-
-/// What to load, if not simply what lies in the repository.
-///
-/// ```
-/// use serde_json::json;
-/// use triton_client::LoadModel;
-///
-/// let from_disk = LoadModel::new();
-/// let other_batch = LoadModel::new().config(&json!({ "name": "echo", "max_batch_size": 1 }));
-/// let from_memory = LoadModel::new()
-///     .config(&json!({ "name": "echo", "backend": "python" }))
-///     .file("1/model.py", "class TritonPythonModel: …");
-/// ```
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LoadModel {
-    parameters: Map<String, Value>,
-}
-
-impl LoadModel {
-    /// The model as it lies in the repository.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Loads with this configuration instead of the repository's; a `ModelConfig` message as JSON.
-    #[must_use]
-    pub fn config(mut self, config: &Value) -> Self {
-        let config = config.to_string();
-        self.parameters.insert("config".to_owned(), config.into());
-        self
-    }
-
-    /// Loads with this file instead of the repository's files, which are then all left out:
-    /// `path` is relative to the model's folder, for example `1/model.py`. It needs a
-    /// [`config`](Self::config) too.
-    #[must_use]
-    pub fn file(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
-        let content = STANDARD.encode(content);
-        self.parameters
-            .insert(format!("file:{path}"), content.into());
-        self
-    }
-}
-
-/// What becomes of the models that only an unloaded ensemble used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum UnloadDependents {
-    /// They stay loaded.
-    #[default]
-    Keep,
-    /// They are unloaded too.
-    Unload,
-}
+use crate::{
+    Client, Error, ErrorKind, IndexFilter, LoadModel, ModelName, RepositoryEntry, UnloadDependents,
+};
+use serde_json::json;
 
 impl Client {
     /// Lists the models of the repository.
@@ -166,17 +65,13 @@ impl Client {
     pub async fn load_model(&self, name: &ModelName, model: &LoadModel) -> Result<(), Error> {
         let subject = Subject::Repository(name);
         let operation = Operation::about(subject, "load_model", "load", "/load");
-        let parameters = &model.parameters;
-        if !parameters.is_empty() && !parameters.contains_key("config") {
+        if model.lacks_config() {
             let message = "expected a configuration together with the files, which replace the \
                            model's whole folder";
             let context = crate::transport::Context::new(operation, self.endpoint());
             return Err(context.error(ErrorKind::InvalidRequest, message));
         }
-        let body = match parameters.is_empty() {
-            true => "{}".to_owned(),
-            false => json!({ "parameters": parameters }).to_string(),
-        };
+        let body = json!(model).to_string();
         let outcome = self
             .done(Call::post(operation, Pool::Control, Payload::json(body)))
             .await;

@@ -2,24 +2,9 @@
 //!
 //! [Protocol](https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md#server-metadata)
 
-use serde::Deserialize;
-
 use crate::operation::Operation;
 use crate::transport::{Call, Pool};
-use crate::{Client, Error};
-
-/// What a server says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[non_exhaustive]
-pub struct ServerMetadata {
-    /// The name it was given, `triton` unless configured.
-    pub name: String,
-    /// The server's version, for example `2.51.0`.
-    pub version: String,
-    /// The protocol extensions it has, for example `sequence` and `binary_tensor_data`.
-    #[serde(default)]
-    pub extensions: Vec<String>,
-}
+use crate::{Client, Error, ServerMetadata};
 
 impl Client {
     /// Asks the server for its name, version and extensions.

@@ -2,145 +2,11 @@
 //!
 //! [Protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_statistics.md)
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use serde::Deserialize;
 
 use crate::operation::{Operation, Subject};
 use crate::transport::{Call, Pool};
-use crate::{Client, Error, ModelId};
-
-/// How often something happened, and how long it took in all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Tally {
-    /// How often.
-    pub count: u64,
-    /// The sum of its durations, in nanoseconds.
-    pub ns: u64,
-}
-
-impl Tally {
-    /// How long it took on average; `None` when it never happened.
-    ///
-    /// ```
-    /// assert_eq!(triton_client::Tally::default().mean(), None);
-    /// ```
-    #[must_use]
-    pub fn mean(&self) -> Option<Duration> {
-        self.ns.checked_div(self.count).map(Duration::from_nanos)
-    }
-}
-
-/// What one version of a model has done.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[non_exhaustive]
-pub struct ModelStatistics {
-    /// The model's name.
-    pub name: String,
-    /// The version.
-    #[serde(default)]
-    pub version: String,
-    /// When the last request came, in milliseconds since 1970; 0 when there was none.
-    #[serde(default)]
-    pub last_inference: u64,
-    /// The number of inferences, where a batch of 8 counts as 8.
-    #[serde(default)]
-    pub inference_count: u64,
-    /// The number of executions, where a batch counts as 1.
-    #[serde(default)]
-    pub execution_count: u64,
-    /// Requests by outcome and phase.
-    #[serde(default)]
-    pub inference_stats: InferenceStatistics,
-    /// Of models with several responses to a request: by the response's index, as text.
-    #[serde(default)]
-    pub response_stats: BTreeMap<String, ResponseStatistics>,
-    /// Executions by the size of their batch.
-    #[serde(default)]
-    pub batch_stats: Vec<BatchStatistics>,
-    /// The memory that the model holds, where the backend tells.
-    #[serde(default)]
-    pub memory_usage: Vec<MemoryUsage>,
-}
-
-/// Requests by outcome and phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct InferenceStatistics {
-    /// Requests that succeeded, from their arrival to their end.
-    pub success: Tally,
-    /// Requests that failed.
-    pub fail: Tally,
-    /// Waiting to be executed.
-    pub queue: Tally,
-    /// Preparing inputs.
-    pub compute_input: Tally,
-    /// Executing.
-    pub compute_infer: Tally,
-    /// Reading outputs.
-    pub compute_output: Tally,
-    /// Answers that the response cache had.
-    pub cache_hit: Tally,
-    /// Answers that the response cache did not have.
-    pub cache_miss: Tally,
-}
-
-/// Responses of one index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct ResponseStatistics {
-    /// Computing the response.
-    pub compute_infer: Tally,
-    /// Reading its outputs.
-    pub compute_output: Tally,
-    /// Responses that succeeded.
-    pub success: Tally,
-    /// Responses that failed.
-    pub fail: Tally,
-    /// Responses without outputs.
-    pub empty_response: Tally,
-    /// Responses that were cancelled.
-    pub cancel: Tally,
-}
-
-/// Executions with one size of batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct BatchStatistics {
-    /// The size of the batch.
-    pub batch_size: u64,
-    /// Preparing inputs.
-    pub compute_input: Tally,
-    /// Executing.
-    pub compute_infer: Tally,
-    /// Reading outputs.
-    pub compute_output: Tally,
-}
-
-/// Memory of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct MemoryUsage {
-    /// The kind, for example `CPU` or `GPU`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Which one of its kind.
-    pub id: i64,
-    /// How much, in bytes.
-    pub byte_size: u64,
-}
-
-#[derive(Deserialize)]
-struct Document {
-    model_stats: Vec<ModelStatistics>,
-}
+use crate::{Client, Error, ModelId, ModelStatistics};
 
 impl Client {
     /// Asks for the statistics of every model and version that is loaded.
@@ -186,4 +52,9 @@ impl Client {
         let document: Document = self.json(Call::get(operation, Pool::Control)).await?;
         Ok(document.model_stats)
     }
+}
+
+#[derive(Deserialize)]
+struct Document {
+    model_stats: Vec<ModelStatistics>,
 }

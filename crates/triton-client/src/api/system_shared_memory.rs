@@ -2,44 +2,11 @@
 //!
 //! [Protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_shared_memory.md)
 
-use serde::{Deserialize, Serialize};
-
 use crate::operation::{Operation, Subject};
 use crate::transport::{Call, Context, Payload, Pool};
-use crate::{Client, Error, ErrorKind, ModelName};
+use crate::{Client, Error, ErrorKind, ModelName, SystemRegion, SystemRegionStatus};
 
 const KIND: &str = "systemsharedmemory";
-
-/// A region to register.
-///
-/// ```
-/// use triton_client::SystemRegion;
-///
-/// let region = SystemRegion { key: "/inputs".to_owned(), offset: 0, byte_size: 4096 };
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SystemRegion {
-    /// The name by which the system knows the memory object, as of `shm_open`.
-    pub key: String,
-    /// Where the region begins in it, in bytes.
-    pub offset: u64,
-    /// How large the region is, in bytes.
-    pub byte_size: u64,
-}
-
-/// A region that is registered.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[non_exhaustive]
-pub struct SystemRegionStatus {
-    /// The name that it was given.
-    pub name: String,
-    /// The name by which the system knows the memory object.
-    pub key: String,
-    /// Where the region begins in it, in bytes.
-    pub offset: u64,
-    /// How large the region is, in bytes.
-    pub byte_size: u64,
-}
 
 impl Client {
     /// Lists the regions of system shared memory, or the one called `region`.

@@ -2,136 +2,9 @@
 //!
 //! [Protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_trace.md)
 
-use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::str::FromStr;
-
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
-
 use crate::operation::{Operation, Subject};
 use crate::transport::{Call, Payload, Pool};
-use crate::{Client, Error, ModelId};
-
-/// What is written down of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-#[non_exhaustive]
-pub enum TraceLevel {
-    /// Nothing.
-    Off,
-    /// When it passed which stage.
-    Timestamps,
-    /// Its tensors too.
-    Tensors,
-    /// A level that this client does not know.
-    #[serde(untagged)]
-    Other(String),
-}
-
-/// Which requests are traced, and how.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[non_exhaustive]
-pub struct TraceSettings {
-    /// What is written down.
-    #[serde(rename = "trace_level", default)]
-    pub levels: Vec<TraceLevel>,
-    /// One request of this many is traced.
-    #[serde(rename = "trace_rate", deserialize_with = "number")]
-    pub rate: u64,
-    /// How many requests are still to be traced; -1 is no limit.
-    #[serde(rename = "trace_count", deserialize_with = "number")]
-    pub count: i64,
-    /// A new file begins after this many traces; 0 is never.
-    #[serde(deserialize_with = "number")]
-    pub log_frequency: u64,
-    /// The file on the server; only its command line can set it.
-    #[serde(rename = "trace_file", default)]
-    pub file: String,
-    /// `triton` or `opentelemetry`.
-    #[serde(rename = "trace_mode", default)]
-    pub mode: String,
-    /// Settings of the mode, as the server names them.
-    #[serde(flatten)]
-    pub others: BTreeMap<String, Value>,
-}
-
-/// Reads a number that the server sends as a text.
-fn number<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|error| {
-        serde::de::Error::custom(format_args!("expected a number, found '{text}': {error}"))
-    })
-}
-
-/// A change of trace settings; what it does not name stays. `None` resets a setting, for one
-/// model to that of all models, for all models to that of the server's command line.
-///
-/// ```
-/// use triton_client::{TraceLevel, TraceSettingsUpdate};
-///
-/// let update = TraceSettingsUpdate::new()
-///     .levels([TraceLevel::Timestamps])
-///     .rate(100)
-///     .count(None);
-/// ```
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TraceSettingsUpdate(Map<String, Value>);
-
-impl TraceSettingsUpdate {
-    /// A change of nothing yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// What is to be written down.
-    #[must_use]
-    pub fn levels(mut self, levels: impl IntoIterator<Item = TraceLevel>) -> Self {
-        let levels = levels.into_iter().map(|level| match level {
-            TraceLevel::Off => "OFF".into(),
-            TraceLevel::Timestamps => "TIMESTAMPS".into(),
-            TraceLevel::Tensors => "TENSORS".into(),
-            TraceLevel::Other(name) => Value::String(name),
-        });
-        self.0.insert("trace_level".to_owned(), levels.collect());
-        self
-    }
-
-    /// Resets what is to be written down.
-    #[must_use]
-    pub fn reset_levels(mut self) -> Self {
-        self.0.insert("trace_level".to_owned(), Value::Null);
-        self
-    }
-
-    /// Traces one request of this many.
-    #[must_use]
-    pub fn rate(self, rate: impl Into<Option<u64>>) -> Self {
-        self.set("trace_rate", rate.into())
-    }
-
-    /// Traces this many requests more; -1 is no limit.
-    #[must_use]
-    pub fn count(self, count: impl Into<Option<i64>>) -> Self {
-        self.set("trace_count", count.into())
-    }
-
-    /// Begins a new file after this many traces; 0 is never.
-    #[must_use]
-    pub fn log_frequency(self, frequency: impl Into<Option<u64>>) -> Self {
-        self.set("log_frequency", frequency.into())
-    }
-
-    /// The server takes texts only.
-    fn set(mut self, name: &str, value: Option<impl ToString>) -> Self {
-        let value = value.map_or(Value::Null, |value| value.to_string().into());
-        self.0.insert(name.to_owned(), value);
-        self
-    }
-}
+use crate::{Client, Error, ModelId, TraceSettings, TraceSettingsUpdate};
 
 impl Client {
     /// Asks for the trace settings of all models, or of one.
@@ -172,7 +45,7 @@ impl Client {
         update: &TraceSettingsUpdate,
     ) -> Result<TraceSettings, Error> {
         let operation = operation(model, "update_trace_settings", "change trace settings");
-        let body = serde_json::json!(update.0).to_string();
+        let body = serde_json::json!(update).to_string();
         self.json(Call::post(operation, Pool::Control, Payload::json(body)))
             .await
     }

@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::Compression;
 use super::compression::{compress, off_the_executor};
+use crate::Compression;
 
 /// How much of a body the HTTP library is handed at once, and so cannot be stopped from sending.
 const PIECE: usize = 128 << 10;

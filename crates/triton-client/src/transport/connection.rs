@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::ServerName;
-use triton_options::Endpoint;
+use triton_protocol::Endpoint;
 
 use super::Transport;
 use super::body::ChunkedBody;

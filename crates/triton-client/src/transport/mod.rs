@@ -27,12 +27,11 @@ use http::header::{
 use http::{HeaderMap, Method, StatusCode, Uri};
 use tokio::time::Instant;
 use tracing::Instrument as _;
-use triton_options::Endpoint;
+use triton_protocol::Endpoint;
 
 use crate::operation::Operation;
-use crate::{Error, ErrorKind, SequenceId};
+use crate::{Compression, Error, ErrorKind, SequenceId};
 
-pub use compression::Compression;
 pub(crate) use connection::ConnectionSettings;
 pub(crate) use context::Context;
 pub(crate) use observation::Observation;
@@ -94,6 +93,8 @@ pub(crate) struct Call<'a> {
     /// The compression that the answer may have.
     pub(crate) accepted: Option<Compression>,
     pub(crate) sequence: Option<&'a SequenceId>,
+    /// The request's `id`, if it was made for this call alone.
+    pub(crate) id: Option<&'a str>,
     /// Instead of the client's own.
     pub(crate) timeout: Option<Duration>,
     /// When the time that the call may take began to run, if that was before it.
@@ -110,6 +111,7 @@ impl<'a> Call<'a> {
             payload: None,
             accepted: None,
             sequence: None,
+            id: None,
             timeout: None,
             began: None,
             headers: None,
@@ -158,7 +160,8 @@ impl Transport {
         call: Call<'_>,
         read: impl FnOnce(&Context<'_>, Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let context = Context::new(call.operation, &self.endpoint);
+        let context =
+            Context::new(call.operation, &self.endpoint).with_marks(call.id, call.sequence);
         let mut observation = Observation::begin(&call);
         let timeout = call.timeout.unwrap_or(settings.timeout);
         let elapsed = call.began.map_or(Duration::ZERO, |began| began.elapsed());
@@ -195,7 +198,8 @@ impl Transport {
         settings: &CallSettings,
         call: Call<'_>,
     ) -> Result<(Response, Observation), Error> {
-        let context = Context::new(call.operation, &self.endpoint);
+        let context =
+            Context::new(call.operation, &self.endpoint).with_marks(call.id, call.sequence);
         let mut observation = Observation::begin(&call);
         let timeout = call.timeout.unwrap_or(settings.timeout);
         let progress = Progress::default();

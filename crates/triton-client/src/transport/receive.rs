@@ -14,8 +14,8 @@ use super::body::Progress;
 use super::compression::{Undecompressable, decompress, off_the_executor};
 use super::retry_after::retry_after;
 use super::stream::ConnectionHandle;
-use super::{Answer, Compression, Context, JSON_LENGTH};
-use crate::Error;
+use super::{Answer, Context, JSON_LENGTH};
+use crate::{Compression, Error};
 
 /// The largest alignment of a tensor's elements.
 const ALIGNMENT: usize = 8;

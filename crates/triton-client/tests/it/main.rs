@@ -13,6 +13,7 @@ mod headers;
 mod malformed_servers;
 mod negotiation;
 mod official_client;
+mod proofs;
 mod proxy;
 mod raw_server;
 mod round_trip;

@@ -1,6 +1,6 @@
 //! Options that pick one of a few words.
 
-use super::{InvalidValue, OptionValue};
+use super::{InvalidValue, OptionValue, invalid};
 
 /// Makes an enum of words; the type's name and what is expected list them all.
 macro_rules! choices {
@@ -28,7 +28,7 @@ macro_rules! choices {
                 fn parse(text: &str) -> Result<Self, InvalidValue> {
                     let text = text.trim();
                     let found = Self::WORDS.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-                    found.map(|(_, value)| *value).ok_or_else(InvalidValue::of::<Self>)
+                    found.map(|(_, value)| *value).ok_or_else(invalid::<Self>)
                 }
 
                 fn canonical(&self) -> String {
@@ -51,7 +51,7 @@ macro_rules! choices {
                         assert!($name::EXPECTED.contains(&format!("'{word}'")), "{word}");
                         assert!($name::TYPE_NAME.contains(word), "{word}");
                     }
-                    for text in ["", "none", "gzip,deflate", "ZER0"] {
+                    for text in ["", "none", "fail,restart", "ZER0"] {
                         assert!($name::parse(text).is_err(), "{text:?}");
                     }
                 )+
@@ -61,15 +61,6 @@ macro_rules! choices {
 }
 
 choices! {
-    /// How request bodies are compressed.
-    Compression {
-        /// gzip, RFC 1952.
-        Gzip = "gzip",
-        /// zlib, RFC 1950, which HTTP calls deflate.
-        Deflate = "deflate",
-    }
-    type "Enum: gzip, deflate", expected "'gzip' or 'deflate'";
-
     /// Where the counter of generated sequence IDs begins.
     CounterInitStrategy {
         /// At 0.

@@ -1,6 +1,6 @@
 //! Options that name columns of the input.
 
-use super::{InvalidValue, OptionValue};
+use super::{InvalidValue, OptionValue, invalid};
 
 /// The names of one or more columns, in the order in which they were given.
 ///
@@ -33,7 +33,7 @@ impl OptionValue for ColumnNames {
             .collect();
         for (index, name) in names.iter().enumerate() {
             if name.is_empty() || names[..index].contains(name) {
-                return Err(InvalidValue::of::<Self>());
+                return Err(invalid::<Self>());
             }
         }
         Ok(Self(names))

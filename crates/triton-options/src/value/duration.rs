@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{InvalidValue, OptionValue};
+use super::{InvalidValue, OptionValue, invalid};
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
@@ -77,7 +77,7 @@ impl OptionValue for Duration {
                     .then_some(duration)
                     .ok_or_else(too_long)
             }
-            _ => Err(InvalidValue::of::<Self>()),
+            _ => Err(invalid::<Self>()),
         }
     }
 
@@ -113,10 +113,8 @@ impl OptionValue for PositiveDuration {
     fn parse(text: &str) -> Result<Self, InvalidValue> {
         match Duration::parse(text) {
             Ok(duration) if !duration.is_zero() => Ok(Self(duration)),
-            Ok(_) => Err(InvalidValue::of::<Self>()),
-            Err(invalid) if invalid == InvalidValue::of::<Duration>() => {
-                Err(InvalidValue::of::<Self>())
-            }
+            Ok(_) => Err(invalid::<Self>()),
+            Err(fault) if fault == invalid::<Duration>() => Err(invalid::<Self>()),
             Err(too_long) => Err(too_long),
         }
     }
@@ -177,7 +175,7 @@ mod tests {
     fn a_positive_duration_is_not_zero() {
         assert!(PositiveDuration::parse("1 ns").is_ok());
         for text in ["0", "0 s", "", "soon"] {
-            let expected = InvalidValue::of::<PositiveDuration>();
+            let expected = invalid::<PositiveDuration>();
             assert_eq!(PositiveDuration::parse(text), Err(expected), "{text:?}");
         }
     }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::pairs::pairs;
-use super::secret::HIDDEN;
-use super::{InvalidValue, OptionValue, Secret};
+use super::{InvalidValue, OptionValue};
+use triton_protocol::{HIDDEN, Secret};
 
 /// Headers that the client sets itself; another value would break the request.
 const RESERVED: &[&str] = &[

@@ -3,27 +3,23 @@
 mod choice;
 mod column_names;
 mod duration;
-mod endpoint;
 mod headers;
-mod model;
 mod name_map;
 mod number;
 mod pairs;
+mod protocol;
 mod scalar;
-mod secret;
 
-pub use choice::{
-    Compression, CounterInitStrategy, ReplayOverflow, SequenceIdScope, SequenceRecovery,
-};
+pub use choice::{CounterInitStrategy, ReplayOverflow, SequenceIdScope, SequenceRecovery};
 pub use column_names::ColumnNames;
 pub use duration::PositiveDuration;
-pub use endpoint::{EMBEDDED_ENDPOINT, Endpoint, UserInfo};
 pub use headers::Headers;
-pub use model::{ModelName, ModelVersion};
 pub use name_map::NameMap;
 pub use number::Fraction;
 pub(crate) use pairs::write_pair;
-pub use secret::{HIDDEN, Secret};
+pub use protocol::EMBEDDED_ENDPOINT;
+
+pub(crate) use triton_protocol::{InvalidValue, quoted};
 
 /// A type that options can have.
 pub trait OptionValue: Sized {
@@ -50,27 +46,7 @@ pub trait OptionValue: Sized {
     }
 }
 
-/// The text of an option could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected {expected}")]
-pub struct InvalidValue {
-    /// What would have been right.
-    pub expected: String,
-}
-
-impl InvalidValue {
-    pub(crate) fn of<T: OptionValue>() -> Self {
-        Self {
-            expected: T::EXPECTED.to_owned(),
-        }
-    }
-}
-
-/// `text` in single quotes, with control characters escaped, cut where it is very long.
-pub(crate) fn quoted(text: &str) -> String {
-    const LONGEST: usize = 120;
-    match text.char_indices().nth(LONGEST) {
-        None => format!("'{}'", text.escape_debug()),
-        Some((cut, _)) => format!("'{}…' ({} bytes)", text[..cut].escape_debug(), text.len()),
-    }
+/// What a text was expected to be that is no `T`.
+pub(crate) fn invalid<T: OptionValue>() -> InvalidValue {
+    InvalidValue::new(T::EXPECTED)
 }

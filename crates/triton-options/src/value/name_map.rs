@@ -1,7 +1,7 @@
 //! Which other name a column has: that of the tensor it is, or of the column with its history.
 
 use super::pairs::{pairs, write_pair};
-use super::{InvalidValue, OptionValue};
+use super::{InvalidValue, OptionValue, invalid};
 
 /// Columns and a name for each of them, in the order in which they were given.
 ///
@@ -53,13 +53,13 @@ impl OptionValue for NameMap {
         "pairs of names such as 'column:NAME,other:NAME', no name twice on either side";
 
     fn parse(text: &str) -> Result<Self, InvalidValue> {
-        let pairs = pairs(text).ok_or_else(InvalidValue::of::<Self>)?;
+        let pairs = pairs(text).ok_or_else(invalid::<Self>)?;
         for (index, (column, name)) in pairs.iter().enumerate() {
             let repeated = pairs[..index]
                 .iter()
                 .any(|(other, before)| other == column || before == name);
             if column.is_empty() || name.is_empty() || repeated {
-                return Err(InvalidValue::of::<Self>());
+                return Err(invalid::<Self>());
             }
         }
         Ok(Self(pairs))

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{InvalidValue, OptionValue};
+use super::{InvalidValue, OptionValue, invalid};
 
 macro_rules! whole_numbers {
     ($($number:ty, $expected:literal;)+) => {
@@ -11,7 +11,7 @@ macro_rules! whole_numbers {
             const EXPECTED: &'static str = $expected;
 
             fn parse(text: &str) -> Result<Self, InvalidValue> {
-                text.trim().parse().map_err(|_| InvalidValue::of::<Self>())
+                text.trim().parse().map_err(|_| invalid::<Self>())
             }
 
             fn canonical(&self) -> String {
@@ -46,7 +46,7 @@ impl OptionValue for Fraction {
     fn parse(text: &str) -> Result<Self, InvalidValue> {
         match text.trim().parse::<f64>() {
             Ok(number) if number > 0.0 && number <= 1.0 => Ok(Self(number)),
-            _ => Err(InvalidValue::of::<Self>()),
+            _ => Err(invalid::<Self>()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Options that are plain text or true and false.
 
-use super::{InvalidValue, OptionValue};
+use super::{InvalidValue, OptionValue, invalid};
 
 impl OptionValue for String {
     const TYPE_NAME: &'static str = "String";
@@ -26,7 +26,7 @@ impl OptionValue for bool {
         } else if text.eq_ignore_ascii_case("false") {
             Ok(false)
         } else {
-            Err(InvalidValue::of::<Self>())
+            Err(invalid::<Self>())
         }
     }
 

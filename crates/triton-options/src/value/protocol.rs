@@ -1,0 +1,113 @@
+//! Options whose types are those of the protocol.
+
+use triton_protocol::{
+    Compression, Endpoint, HIDDEN, InvalidValue, ModelName, ModelVersion, Secret,
+};
+
+use super::{OptionValue, invalid};
+
+/// The endpoint that asks a caller to start its own server in the process.
+///
+/// Only callers that can do so (the `triton` command, for one) understand it; they put the real
+/// address in its place before the options are parsed.
+pub const EMBEDDED_ENDPOINT: &str = "embedded";
+
+impl OptionValue for Endpoint {
+    const TYPE_NAME: &'static str = "String";
+    const EXPECTED: &'static str = Endpoint::EXPECTED;
+
+    fn parse(text: &str) -> Result<Self, InvalidValue> {
+        match text.trim() {
+            EMBEDDED_ENDPOINT => Err(invalid::<Self>()),
+            text => text.parse(),
+        }
+    }
+
+    fn canonical(&self) -> String {
+        self.to_string()
+    }
+
+    fn loggable(text: &str) -> String {
+        Endpoint::loggable(text)
+    }
+}
+
+impl OptionValue for ModelName {
+    const TYPE_NAME: &'static str = "String";
+    const EXPECTED: &'static str = ModelName::EXPECTED;
+
+    fn parse(text: &str) -> Result<Self, InvalidValue> {
+        text.parse()
+    }
+
+    fn canonical(&self) -> String {
+        self.as_str().to_owned()
+    }
+}
+
+impl OptionValue for ModelVersion {
+    const TYPE_NAME: &'static str = "String";
+    const EXPECTED: &'static str = ModelVersion::EXPECTED;
+
+    fn parse(text: &str) -> Result<Self, InvalidValue> {
+        text.parse()
+    }
+
+    fn canonical(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl OptionValue for Compression {
+    const TYPE_NAME: &'static str = "Enum: gzip, deflate";
+    const EXPECTED: &'static str = "'gzip' or 'deflate'";
+
+    fn parse(text: &str) -> Result<Self, InvalidValue> {
+        Compression::named(text.trim().as_bytes()).ok_or_else(invalid::<Self>)
+    }
+
+    fn canonical(&self) -> String {
+        self.name().to_owned()
+    }
+}
+
+impl OptionValue for Secret {
+    const TYPE_NAME: &'static str = "String";
+    const EXPECTED: &'static str = "a text of printable ASCII, not empty";
+
+    fn parse(text: &str) -> Result<Self, InvalidValue> {
+        // It travels in an HTTP header, which takes nothing else.
+        if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
+            return Err(invalid::<Self>());
+        }
+        Ok(Self::new(text))
+    }
+
+    fn canonical(&self) -> String {
+        HIDDEN.to_owned()
+    }
+
+    fn loggable(_: &str) -> String {
+        HIDDEN.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_of_the_process_is_no_address() {
+        assert!(Endpoint::parse(" embedded ").is_err());
+        assert!(Endpoint::parse("triton:8000").is_ok());
+    }
+
+    #[test]
+    fn what_a_header_cannot_carry_is_refused_without_being_shown() {
+        for text in ["", "canary\n", "canary\0", "canäry"] {
+            let invalid = Secret::parse(text).unwrap_err();
+            assert!(!invalid.to_string().contains("can"), "{invalid}");
+            assert_eq!(Secret::loggable(text), HIDDEN);
+        }
+    }
+}

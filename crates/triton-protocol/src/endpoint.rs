@@ -1,0 +1,198 @@
+//! The address of a Triton server, as a type that cannot show the credentials in it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+use url::{Host, Url};
+
+use crate::invalid_value::quoted;
+use crate::{InvalidValue, Secret};
+
+/// The address of a Triton server.
+///
+/// User name and password are taken out of the address at once: [`url`](Self::url) can be shown,
+/// and only [`user_info`](Self::user_info) has them.
+///
+/// ```
+/// use triton_protocol::Endpoint;
+///
+/// let endpoint: Endpoint = "https://user:pass%20word@triton:8000/v2/models".parse()?;
+/// assert_eq!(endpoint.to_string(), "https://triton:8000/");
+/// let user_info = endpoint.user_info().expect("there is one");
+/// assert_eq!((user_info.name.expose(), user_info.password.expose()), ("user", "pass word"));
+/// # Ok::<(), triton_protocol::InvalidValue>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    url: Url,
+    user_info: Option<UserInfo>,
+}
+
+/// The user name and the password in an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UserInfo {
+    /// The user's name.
+    pub name: Secret,
+    /// The password, empty where the address has none.
+    pub password: Secret,
+}
+
+impl Endpoint {
+    /// What an address looks like.
+    pub const EXPECTED: &'static str =
+        "the http or https address of a Triton server, such as 'http://localhost:8000'";
+
+    /// The URL below which the server's `/v2` lies; its path ends with a slash, and it holds no
+    /// user info.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The user info that stood in the address, to be sent as HTTP basic authentication.
+    #[must_use]
+    pub fn user_info(&self) -> Option<&UserInfo> {
+        self.user_info.as_ref()
+    }
+
+    /// `text`, an address or not, as it may stand in a log or an error message.
+    #[must_use]
+    pub fn loggable(text: &str) -> String {
+        // Also a malformed address may hold a password: whatever stands before the last `@`.
+        match text.rsplit_once('@') {
+            Some((_, host)) => quoted(&format!("(hidden)@{host}")),
+            None => quoted(text.split(['?', '#']).next().unwrap_or_default()),
+        }
+    }
+
+    /// Whether what is sent there can be read on the way by other machines.
+    #[must_use]
+    pub fn is_unencrypted_to_others(&self) -> bool {
+        let loopback = match self.url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        self.url.scheme() == "http" && !loopback
+    }
+}
+
+/// Takes the user info out of an address.
+fn take_user_info(url: &mut Url) -> Option<UserInfo> {
+    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let name = decode(url.username());
+    let password = url.password().map(decode);
+    if name.is_empty() && password.is_none() {
+        return None;
+    }
+    // Both fail only for addresses that cannot have user info in the first place.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    Some(UserInfo {
+        name: Secret::new(name),
+        password: Secret::new(password.unwrap_or_default()),
+    })
+}
+
+impl FromStr for Endpoint {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let text = text.trim();
+        let invalid = |_| InvalidValue::new(Self::EXPECTED);
+        let mut url = if text.contains("://") {
+            Url::parse(text).map_err(invalid)?
+        } else {
+            Url::parse(&format!("http://{text}")).map_err(invalid)?
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(InvalidValue::new(Self::EXPECTED));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(InvalidValue::new(format!(
+                "{}, without a query or fragment",
+                Self::EXPECTED
+            )));
+        }
+        let mut base = url.path().trim_end_matches('/').to_owned();
+        for suffix in ["/models", "/v2"] {
+            if let Some(shorter) = base.strip_suffix(suffix)
+                && (suffix == "/v2" || shorter.ends_with("/v2"))
+            {
+                base.truncate(shorter.len());
+            }
+        }
+        url.set_path(&format!("{base}/"));
+        let user_info = take_user_info(&mut url);
+        Ok(Self { url, user_info })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.url.fmt(formatter)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Endpoint({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_server_are_equal() {
+        let plain = Endpoint::from_str("http://triton:8000").unwrap();
+        for text in [
+            "triton:8000",
+            "http://triton:8000/",
+            "http://triton:8000/v2",
+            "http://triton:8000/v2/",
+            "http://triton:8000/v2/models",
+            "HTTP://TRITON:8000/v2/models/",
+        ] {
+            assert_eq!(Endpoint::from_str(text).as_ref(), Ok(&plain), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_of_a_gateway_is_kept() {
+        let endpoint = Endpoint::from_str("https://gateway/triton/models").unwrap();
+        assert_eq!(endpoint.to_string(), "https://gateway/triton/models/");
+        let endpoint = Endpoint::from_str("https://gateway/triton/v2/models").unwrap();
+        assert_eq!(endpoint.to_string(), "https://gateway/triton/");
+    }
+
+    #[test]
+    fn other_addresses_are_refused() {
+        for text in [
+            "",
+            "ftp://triton",
+            "http://",
+            "http://a b",
+            "http://h/?token=x",
+        ] {
+            assert!(Endpoint::from_str(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn neither_form_shows_user_info() {
+        let endpoint =
+            Endpoint::from_str("http://canary-user:canary-password@triton:8000").unwrap();
+        assert!(!endpoint.url().as_str().contains("canary"));
+        assert!(!format!("{:?}", endpoint.user_info()).contains("canary"));
+        let malformed = Endpoint::loggable("htp://canary-user:canary-password@:99999");
+        let queried = Endpoint::loggable("http://triton?token=canary-token");
+        for shown in [format!("{endpoint} {endpoint:?}"), malformed, queried] {
+            assert!(!shown.contains("canary"), "{shown}");
+        }
+    }
+}

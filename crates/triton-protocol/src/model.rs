@@ -1,0 +1,184 @@
+//! Model metadata and configuration: which tensors a model takes and gives, and how it batches.
+//!
+//! [Protocol](https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md#model-metadata),
+//! [configuration extension](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_configuration.md)
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::Datatype;
+
+/// The tensors of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct ModelMetadata {
+    /// The model's name.
+    pub name: String,
+    /// The versions that are loaded.
+    #[serde(default)]
+    pub versions: Vec<String>,
+    /// The framework or backend, for example `python` or `onnxruntime_onnx`.
+    #[serde(default)]
+    pub platform: String,
+    /// The tensors a request must bring.
+    #[serde(default)]
+    pub inputs: Vec<TensorMetadata>,
+    /// The tensors a response can bring, in the order in which it does.
+    #[serde(default)]
+    pub outputs: Vec<TensorMetadata>,
+}
+
+/// What a model says of one of its tensors.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct TensorMetadata {
+    /// The tensor's name.
+    pub name: String,
+    /// The datatype of its elements.
+    pub datatype: Datatype,
+    /// The size of each dimension, -1 where it varies; the batch dimension, where the model has
+    /// one, comes first and is -1.
+    pub shape: Vec<i64>,
+}
+
+impl TensorMetadata {
+    /// Whether a tensor of this shape fits: as many dimensions, each equal or variable.
+    #[must_use]
+    pub fn accepts_shape(&self, shape: &[usize]) -> bool {
+        self.shape.len() == shape.len()
+            && self
+                .shape
+                .iter()
+                .zip(shape)
+                .all(|(expected, found)| *expected < 0 || usize::try_from(*expected) == Ok(*found))
+    }
+}
+
+/// The configuration of a model: typed as far as callers depend on it, and whole as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModelConfig {
+    /// The model's name.
+    pub name: String,
+    /// The backend, for example `python`.
+    pub backend: String,
+    /// The largest batch; 0 means that tensors have no batch dimension.
+    pub max_batch_size: u32,
+    /// How sequences are scheduled; only stateful models have it.
+    pub sequence_batching: Option<SequenceBatching>,
+    /// Whether a request may have any number of responses: such a model cannot be called by
+    /// a plain inference, only by a stream.
+    pub is_decoupled: bool,
+    /// The models that an ensemble runs, where they were asked for.
+    pub steps: Vec<ModelConfig>,
+    document: serde_json::Value,
+}
+
+impl ModelConfig {
+    /// The whole configuration, a `ModelConfig` message as JSON
+    /// ([definition](https://github.com/triton-inference-server/common/blob/main/protobuf/model_config.proto)).
+    #[must_use]
+    pub fn document(&self) -> &serde_json::Value {
+        &self.document
+    }
+
+    /// How many sequences a stateful model can keep at once; the server holds further ones back,
+    /// without any limit or error.
+    ///
+    /// With the strategy `oldest` it is `max_candidate_sequences`. With `direct` it is the number
+    /// of slots: the batch size times the number of instances
+    /// ([sequence batcher](https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/batcher.html#sequence-batcher)).
+    /// `None` for a stateless model. An ensemble whose steps are known keeps as many as that step
+    /// which can keep the fewest.
+    #[must_use]
+    pub fn concurrent_sequences(&self) -> Option<u64> {
+        self.sequence_batching.as_ref()?;
+        let steps = self.steps.iter();
+        if let Some(fewest) = steps.filter_map(Self::concurrent_sequences).min() {
+            return Some(fewest);
+        }
+        let oldest = &self.document["sequence_batching"]["oldest"];
+        if oldest.is_object() {
+            return oldest["max_candidate_sequences"].as_u64();
+        }
+        let groups = self.document["instance_group"].as_array();
+        let instances: u64 = groups
+            .into_iter()
+            .flatten()
+            .map(|group| {
+                let devices = group["gpus"].as_array().map_or(0, Vec::len).max(1);
+                group["count"].as_u64().unwrap_or(1) * devices as u64
+            })
+            .sum();
+        Some(instances.max(1) * u64::from(self.max_batch_size.max(1)))
+    }
+
+    /// Whether the model does without this input.
+    #[must_use]
+    pub fn is_optional(&self, input: &str) -> bool {
+        let inputs = self.document["input"].as_array();
+        let found = inputs
+            .into_iter()
+            .flatten()
+            .find(|described| described["name"] == input);
+        found.is_some_and(|described| described["optional"] == true)
+    }
+
+    /// The dimensions of a tensor of the model without the batch dimension.
+    #[must_use]
+    pub fn without_batch<'a>(&self, shape: &'a [i64]) -> &'a [i64] {
+        &shape[usize::from(self.max_batch_size > 0).min(shape.len())..]
+    }
+}
+
+impl<'de> Deserialize<'de> for ModelConfig {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Known {
+            name: String,
+            #[serde(default)]
+            backend: String,
+            #[serde(default)]
+            max_batch_size: u32,
+            sequence_batching: Option<SequenceBatching>,
+            #[serde(default)]
+            model_transaction_policy: TransactionPolicy,
+        }
+
+        #[derive(Deserialize, Default)]
+        struct TransactionPolicy {
+            #[serde(default)]
+            decoupled: bool,
+        }
+
+        let document = serde_json::Value::deserialize(deserializer)?;
+        let known = Known::deserialize(&document).map_err(serde::de::Error::custom)?;
+        Ok(Self {
+            name: known.name,
+            backend: known.backend,
+            max_batch_size: known.max_batch_size,
+            sequence_batching: known.sequence_batching,
+            is_decoupled: known.model_transaction_policy.decoupled,
+            steps: Vec::new(),
+            document,
+        })
+    }
+}
+
+/// How the server schedules the sequences of a stateful model.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct SequenceBatching {
+    /// How long a sequence may go without a request before the server forgets it, in µs.
+    #[serde(default)]
+    max_sequence_idle_microseconds: u64,
+}
+
+impl SequenceBatching {
+    /// How long a sequence may go without a request before the server forgets it.
+    #[must_use]
+    pub fn max_sequence_idle(&self) -> Duration {
+        Duration::from_micros(self.max_sequence_idle_microseconds)
+    }
+}

@@ -1,0 +1,259 @@
+//! Inference requests as bytes: JSON, then the tensors that travel in binary form.
+
+use bytes::Bytes;
+
+use super::plan::{EncodingPlan, OutputForm, PlannedOutput};
+use super::{data_writer, json_text};
+use crate::parameter::{name_fault, value_fault};
+use crate::{InferRequest, Tensor, TensorFormat};
+
+/// Bodies up to this size are put in one piece, which is cheaper than to send several.
+const ONE_PIECE: usize = 16 << 10;
+
+/// The body of an inference request.
+///
+/// ```
+/// use triton_protocol::{InferRequest, ModelId, Tensor, TensorFormat};
+///
+/// let request = InferRequest::new(ModelId::latest("echo".parse()?))
+///     .input(Tensor::from_slice("value", [1, 1], &[2.0_f32])?);
+/// let encoded = request.encode(TensorFormat::Binary)?;
+/// let json_length = encoded.json_length().expect("the tensor is in binary form");
+/// assert_eq!(encoded.into_bytes()[json_length..], 2.0_f32.to_le_bytes());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct EncodedRequest {
+    chunks: Vec<Bytes>,
+    json_length: Option<usize>,
+}
+
+impl EncodedRequest {
+    /// How many bytes of the body are JSON, where tensors in binary form follow: the header
+    /// `Inference-Header-Content-Length`.
+    #[must_use]
+    pub fn json_length(&self) -> Option<usize> {
+        self.json_length
+    }
+
+    /// The pieces of the body; those of large tensors are the tensors' own memory.
+    #[must_use]
+    pub fn chunks(&self) -> &[Bytes] {
+        &self.chunks
+    }
+
+    /// The body in one piece.
+    #[must_use]
+    pub fn into_bytes(mut self) -> Bytes {
+        match self.chunks.len() {
+            1 => self.chunks.swap_remove(0),
+            _ => self.chunks.concat().into(),
+        }
+    }
+
+    /// The pieces of the body, and how many bytes of it are JSON where tensors follow.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Bytes>, Option<usize>) {
+        (self.chunks, self.json_length)
+    }
+}
+
+/// Why a request cannot be sent as it is.
+///
+/// ```
+/// use triton_protocol::{InferRequest, ModelId, Tensor, TensorFormat};
+///
+/// let request = InferRequest::new(ModelId::latest("echo".parse()?)).parameter("triton_x", 1);
+/// assert_eq!(
+///     request.encode(TensorFormat::Json).unwrap_err().to_string(),
+///     "parameter 'triton_x' cannot be sent: its name begins with 'triton_', which the server \
+///      keeps for itself"
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{subject} '{name}' cannot be sent: {reason}")]
+pub struct EncodeError {
+    subject: &'static str,
+    name: String,
+    reason: String,
+}
+
+fn unwritable(tensor: &Tensor, reason: &data_writer::Unwritable) -> EncodeError {
+    EncodeError {
+        subject: "input",
+        name: tensor.name().to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+impl InferRequest {
+    /// Looks whether the inputs can be sent in this form, before anybody is asked anything.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`] when a tensor cannot be sent as JSON.
+    pub fn check_inputs(&self, format: TensorFormat) -> Result<(), EncodeError> {
+        if format != TensorFormat::Json {
+            return Ok(());
+        }
+        self.inputs.iter().try_for_each(|tensor| {
+            data_writer::check(tensor).map_err(|reason| unwritable(tensor, &reason))
+        })
+    }
+
+    /// The body of the request, as `plan` has it.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`] when a tensor or a parameter cannot be sent.
+    pub fn encode_as(&self, plan: &EncodingPlan<'_>) -> Result<EncodedRequest, EncodeError> {
+        let binary = plan.format != TensorFormat::Json;
+        let mut json = Vec::with_capacity(512);
+        json.push(b'{');
+        if let Some(id) = plan.id {
+            json_text::name(&mut json, "id");
+            json_text::string(&mut json, id);
+        }
+        self.write_parameters(&mut json, binary && plan.outputs.is_empty())?;
+        json_text::name(&mut json, "inputs");
+        json.push(b'[');
+        for tensor in &self.inputs {
+            json_text::separate(&mut json);
+            json.push(b'{');
+            json_text::name(&mut json, "name");
+            json_text::string(&mut json, tensor.name());
+            json_text::name(&mut json, "shape");
+            json.push(b'[');
+            for dimension in tensor.shape() {
+                json_text::separate(&mut json);
+                json_text::number(&mut json, dimension);
+            }
+            json.push(b']');
+            json_text::name(&mut json, "datatype");
+            json_text::string(&mut json, tensor.datatype().name());
+            if binary {
+                json_text::name(&mut json, "parameters");
+                json.push(b'{');
+                json_text::name(&mut json, "binary_data_size");
+                json_text::number(&mut json, tensor.raw().len());
+                json.push(b'}');
+            } else {
+                json_text::name(&mut json, "data");
+                data_writer::write(&mut json, tensor)
+                    .map_err(|reason| unwritable(tensor, &reason))?;
+            }
+            json.push(b'}');
+        }
+        json.push(b']');
+        write_outputs(&mut json, &plan.outputs);
+        json.push(b'}');
+        Ok(self.with_tensors(json, binary && !self.inputs.is_empty()))
+    }
+
+    /// The JSON and, in binary form, the tensors behind it.
+    fn with_tensors(&self, mut json: Vec<u8>, binary: bool) -> EncodedRequest {
+        if !binary {
+            return EncodedRequest {
+                chunks: vec![json.into()],
+                json_length: None,
+            };
+        }
+        let json_length = Some(json.len());
+        let tensors = self.inputs.iter().map(|tensor| tensor.raw());
+        let total = tensors.clone().map(Bytes::len).sum::<usize>();
+        let chunks = if json.len() + total <= ONE_PIECE {
+            json.reserve_exact(total);
+            tensors.for_each(|tensor| json.extend_from_slice(tensor));
+            vec![json.into()]
+        } else {
+            std::iter::once(json.into())
+                .chain(tensors.cloned())
+                .collect()
+        };
+        EncodedRequest {
+            chunks,
+            json_length,
+        }
+    }
+
+    fn write_parameters(&self, json: &mut Vec<u8>, all_binary: bool) -> Result<(), EncodeError> {
+        let start = json.len();
+        json_text::name(json, "parameters");
+        json.push(b'{');
+        let empty = json.len();
+        if let Some(sequence) = &self.sequence {
+            json_text::name(json, "sequence_id");
+            sequence.id.write_json(json);
+            json_text::name(json, "sequence_start");
+            json_text::number(json, sequence.start);
+            json_text::name(json, "sequence_end");
+            json_text::number(json, sequence.end);
+        }
+        if let Some(priority) = self.priority {
+            json_text::name(json, "priority");
+            json_text::number(json, priority);
+        }
+        if let Some(timeout) = self.server_timeout {
+            json_text::name(json, "timeout");
+            let microseconds = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
+            json_text::number(json, microseconds);
+        }
+        if all_binary {
+            json_text::name(json, "binary_data_output");
+            json_text::number(json, true);
+        }
+        for (name, value) in &self.parameters {
+            let name_fault = name_fault(name).map(|fault| format!("its name {fault}"));
+            let value_fault = || value_fault(value).map(|fault| format!("its value {fault}"));
+            if let Some(reason) = name_fault.or_else(value_fault) {
+                return Err(EncodeError {
+                    subject: "parameter",
+                    name: name.clone(),
+                    reason,
+                });
+            }
+            json_text::name(json, name);
+            json_text::value(json, value);
+        }
+        match json.len() == empty {
+            true => json.truncate(start),
+            false => json.push(b'}'),
+        }
+        Ok(())
+    }
+}
+
+fn write_outputs(json: &mut Vec<u8>, outputs: &[PlannedOutput<'_>]) {
+    if outputs.is_empty() {
+        return;
+    }
+    json_text::name(json, "outputs");
+    json.push(b'[');
+    for output in outputs {
+        json_text::separate(json);
+        json.push(b'{');
+        json_text::name(json, "name");
+        json_text::string(json, &output.name);
+        let (classes, format) = match output.form {
+            OutputForm::Tensor(format) => (None, format),
+            OutputForm::Classes(count, format) => (Some(count), format),
+        };
+        // JSON is what the server does unless it is told otherwise.
+        if classes.is_some() || format != TensorFormat::Json {
+            json_text::name(json, "parameters");
+            json.push(b'{');
+            if let Some(count) = classes {
+                json_text::name(json, "classification");
+                json_text::number(json, count);
+            }
+            if format != TensorFormat::Json {
+                json_text::name(json, "binary_data");
+                json_text::number(json, true);
+            }
+            json.push(b'}');
+        }
+        json.push(b'}');
+    }
+    json.push(b']');
+}
