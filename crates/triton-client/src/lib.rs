@@ -33,21 +33,29 @@
 //! [extensions of Triton](https://github.com/triton-inference-server/server/tree/main/docs/protocol).
 
 mod api;
+mod bearer_token_file;
 mod client;
 mod client_builder;
 mod error;
 mod extensions;
+mod header_provider;
 mod json;
 mod operation;
 mod request_ids;
+#[cfg(feature = "opentelemetry")]
+mod trace_context;
 mod transport;
 
 pub use api::generate::{GenerateRequest, GenerateStream, Generated};
 pub use api::health::Readiness;
+pub use bearer_token_file::BearerTokenFile;
 pub use client::Client;
 pub use client_builder::ClientBuilder;
 pub use error::{Error, ErrorKind};
-pub use http::{HeaderName, HeaderValue};
+pub use header_provider::{HeaderProvider, HeaderProviderError};
+pub use http::{HeaderMap, HeaderName, HeaderValue};
+#[cfg(feature = "opentelemetry")]
+pub use trace_context::TraceContext;
 pub use triton_protocol::{
     BatchStatistics, Class, Compression, CudaRegion, CudaRegionStatus, Datatype, DecodeError,
     EncodeError, EncodedRequest, Endpoint, IndexFilter, InferRequest, InferResponse,

@@ -26,10 +26,11 @@ pub use error::{OptionError, OptionErrors, OptionWarning};
 pub use option_map::{OptionMap, TritonOptions, nearest_key};
 pub use sequence::{MAX_RUN_ID_BYTES, SequenceBase, SequenceIds, SequenceMode};
 pub use triton_protocol::{
-    Compression, Endpoint, HIDDEN, InvalidValue, MAX_SEQUENCE_ID_BYTES, ModelName, ModelVersion,
-    Secret, UserInfo,
+    BearerToken, Compression, Endpoint, HIDDEN, InvalidValue, MAX_SEQUENCE_ID_BYTES, ModelName,
+    ModelVersion, Secret, TensorFormat, UserInfo,
 };
 pub use value::{
-    ColumnNames, CounterInitStrategy, EMBEDDED_ENDPOINT, Fraction, Headers, NameMap, OptionValue,
-    PositiveDuration, ReplayOverflow, SequenceIdScope, SequenceRecovery,
+    ColumnNames, CounterInitStrategy, DnsName, EMBEDDED_ENDPOINT, FilePath, Fraction, Headers,
+    MemorySize, NameMap, OptionValue, PositiveDuration, ProxyAddress, ReplayOverflow,
+    SequenceIdScope, SequenceRecovery,
 };

@@ -9,6 +9,7 @@
 #[cfg(target_endian = "big")]
 compile_error!("tensors are kept in the little-endian form of the protocol");
 
+mod bearer_token;
 mod compression;
 mod cuda_shared_memory;
 mod datatype;
@@ -33,6 +34,7 @@ mod tolerant;
 mod trace;
 pub mod wire;
 
+pub use bearer_token::BearerToken;
 pub use compression::Compression;
 pub use cuda_shared_memory::{CudaRegion, CudaRegionStatus};
 pub use datatype::{Datatype, OtherDatatype, UnknownDatatype};

@@ -140,8 +140,7 @@ impl InferRequest {
                     json_text::name(&mut json, "binary_data_size");
                     json_text::number(&mut json, tensor.raw().len());
                 }
-                let of = Bearer::Input(tensor.name());
-                own.iter().try_for_each(|own| of.write(&mut json, own))?;
+                Bearer::Input(tensor.name()).write_all(&mut json, own.iter())?;
                 json.push(b'}');
             }
             if !binary {
@@ -209,9 +208,8 @@ impl InferRequest {
             json_text::name(json, "binary_data_output");
             json_text::number(json, true);
         }
-        let of = Bearer::Request;
-        let mut own = self.parameters.iter();
-        own.try_for_each(|(name, value)| of.write(json, (name, value)))?;
+        let own = self.parameters.iter().map(|(name, value)| (name, value));
+        Bearer::Request.write_all(json, own)?;
         match json.len() == empty {
             true => json.truncate(start),
             false => json.push(b'}'),
@@ -229,31 +227,39 @@ enum Bearer<'a> {
 }
 
 impl Bearer<'_> {
-    fn write(
+    fn write_all<'p>(
         self,
         json: &mut Vec<u8>,
-        (name, value): (&String, &Parameter),
+        parameters: impl Iterator<Item = (&'p String, &'p Parameter)> + Clone,
     ) -> Result<(), EncodeError> {
-        let name_fault = match self {
-            Self::Request => name_fault(name),
-            Self::Input(_) | Self::Output(_) => tensor_name_fault(name),
-        };
-        let name_fault = name_fault.map(|fault| format!("its name {fault}"));
-        let value_fault = || value_fault(value).map(|fault| format!("its value {fault}"));
-        if let Some(reason) = name_fault.or_else(value_fault) {
-            let reason = match self {
-                Self::Request => reason,
-                Self::Input(tensor) => format!("{reason}; it is one of input '{tensor}'"),
-                Self::Output(tensor) => format!("{reason}; it is one of output '{tensor}'"),
+        for (index, (name, value)) in parameters.clone().enumerate() {
+            let name_fault = match self {
+                Self::Request => name_fault(name),
+                Self::Input(_) | Self::Output(_) => tensor_name_fault(name),
             };
-            return Err(EncodeError {
-                subject: "parameter",
-                name: name.clone(),
-                reason,
-            });
+            let name_fault = name_fault.map(|fault| format!("its name {fault}"));
+            let value_fault = || value_fault(value).map(|fault| format!("its value {fault}"));
+            // The server would take the first one without a word.
+            let is_repeated = || {
+                let mut before = parameters.clone().take(index);
+                let is_there = before.any(|(other, _)| other == name);
+                is_there.then(|| "it is set twice".to_owned())
+            };
+            if let Some(reason) = name_fault.or_else(value_fault).or_else(is_repeated) {
+                let bearer = match self {
+                    Self::Request => String::new(),
+                    Self::Input(tensor) => format!("; it is one of input '{tensor}'"),
+                    Self::Output(tensor) => format!("; it is one of output '{tensor}'"),
+                };
+                return Err(EncodeError {
+                    subject: "parameter",
+                    name: name.clone(),
+                    reason: reason + &bearer,
+                });
+            }
+            json_text::name(json, name);
+            json_text::value(json, value);
         }
-        json_text::name(json, name);
-        json_text::value(json, value);
         Ok(())
     }
 }
@@ -286,9 +292,8 @@ fn write_outputs(json: &mut Vec<u8>, outputs: &[PlannedOutput<'_>]) -> Result<()
                 json_text::name(json, "binary_data");
                 json_text::number(json, true);
             }
-            let of = Bearer::Output(&output.name);
-            own.iter()
-                .try_for_each(|(name, value)| of.write(json, (name, value)))?;
+            let own = own.iter().map(|(name, value)| (name, value));
+            Bearer::Output(&output.name).write_all(json, own)?;
             json.push(b'}');
         }
         json.push(b'}');
