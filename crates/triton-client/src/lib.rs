@@ -61,8 +61,9 @@ pub use triton_protocol::{
     EncodeError, EncodedRequest, Endpoint, IndexFilter, InferRequest, InferResponse,
     InferenceStatistics, InvalidValue, LoadModel, LogFormat, LogSettings, LogSettingsUpdate,
     MemoryUsage, ModelConfig, ModelId, ModelMetadata, ModelName, ModelState, ModelStatistics,
-    ModelVersion, Parameter, RepositoryEntry, RequestedOutput, ResponseStatistics, Sequence,
-    SequenceBatching, SequenceId, SequenceText, ServerMetadata, SystemRegion, SystemRegionStatus,
-    Tally, Tensor, TensorElement, TensorError, TensorFormat, TensorMetadata, TraceLevel,
-    TraceSettings, TraceSettingsUpdate, UnknownDatatype, UnloadDependents,
+    ModelVersion, OtherDatatype, Parameter, RepositoryEntry, RequestedOutput, ResponseStatistics,
+    Sequence, SequenceBatching, SequenceId, SequenceText, ServerMetadata, SystemRegion,
+    SystemRegionStatus, Tally, Tensor, TensorElement, TensorError, TensorFormat, TensorMetadata,
+    TraceLevel, TraceSettings, TraceSettingsUpdate, UnknownDatatype, UnloadDependents,
+    UnreadOutput, VersionText,
 };

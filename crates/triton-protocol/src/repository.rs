@@ -34,6 +34,19 @@ pub struct RepositoryEntry {
     pub reason: String,
 }
 
+impl RepositoryEntry {
+    /// A model of which no more is known.
+    #[must_use]
+    pub fn new(name: String, state: ModelState) -> Self {
+        Self {
+            name,
+            version: String::new(),
+            state: Some(state),
+            reason: String::new(),
+        }
+    }
+}
+
 /// The state of a version of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]

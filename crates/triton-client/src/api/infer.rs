@@ -80,6 +80,9 @@ impl Client {
         };
         self.perform(call, |context, answer| {
             let answer = accepted(context, answer)?;
+            if answer.json_length.is_some() {
+                self.answered_in_binary();
+            }
             let response = InferResponse::decode(answer.body, answer.json_length);
             let response = response.map_err(|fault| context.protocol(fault.to_string()))?;
             let sent_id = request.id.as_deref().or(own_id.as_deref());

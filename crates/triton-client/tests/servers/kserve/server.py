@@ -29,17 +29,23 @@ class Echo(Model):
         parameters = payload.parameters or {}
         if "fail" in parameters:
             raise InferenceError(parameters["fail"])
-        wanted = [output.name for output in payload.request_outputs or []]
         outputs = []
         for tensor in payload.inputs:
-            if not wanted or tensor.name in wanted:
-                output = InferOutput(tensor.name, tensor.shape, tensor.datatype)
-                # What the server makes binary or JSON of, as the request asks.
-                output.set_data_from_numpy(tensor.as_numpy(), binary_data=payload.use_binary_outputs)
-                outputs.append(output)
+            own = dict(tensor.parameters or {})
+            output = InferOutput(tensor.name, tensor.shape, tensor.datatype, parameters=own)
+            output.set_data_from_numpy(tensor.as_numpy())
+            outputs.append(output)
         if "odd" in parameters:
-            outputs.append(InferOutput(name="odd", shape=[2], datatype="FP8_E5M2", data=[1, 2]))
-        return InferResponse(response_id=payload.id, model_name=self.name, infer_outputs=outputs)
+            # The server looks into whatever is not empty.
+            outputs.append(InferOutput("odd", [0], "FP8_E5M2", data=[]))
+        return InferResponse(
+            response_id=payload.id,
+            model_name=self.name,
+            infer_outputs=outputs,
+            # It then writes those that are asked for, in the form that is asked for.
+            use_binary_outputs=payload.use_binary_outputs,
+            requested_outputs=payload.request_outputs,
+        )
 
 
 if __name__ == "__main__":
