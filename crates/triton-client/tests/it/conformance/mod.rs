@@ -102,6 +102,25 @@ async fn outcomes(target: Target) -> BTreeMap<&'static str, String> {
     failures
 }
 
+/// The failures on a server of another kind: rows of which it has no part.
+async fn on_other(kind: &str) -> BTreeMap<&'static str, String> {
+    let endpoint = triton_test_support::other_endpoint(kind);
+    outcomes(Target::new(Kind::Other, &endpoint).await).await
+}
+
+/// What the servers of other kinds have of the protocol. They have neither Triton's extensions nor
+/// its test models, so the list is of what works, and whoever breaks that sees it here.
+#[tokio::test]
+async fn servers_of_other_kinds_keep_to_their_part_of_the_protocol() {
+    let passed = |failures: &BTreeMap<_, _>| {
+        let names = all_cases().map(|case| case.name);
+        let passed: Vec<_> = names.filter(|name| !failures.contains_key(name)).collect();
+        passed.join("\n")
+    };
+    insta::assert_snapshot!(passed(&on_other("MLSERVER").await), @"");
+    insta::assert_snapshot!(passed(&on_other("KSERVE").await), @"");
+}
+
 #[tokio::test]
 async fn the_client_keeps_to_the_protocol_on_both_servers() {
     let embedded = triton_test_support::EmbeddedTriton::builder();
@@ -111,6 +130,7 @@ async fn the_client_keeps_to_the_protocol_on_both_servers() {
     let on_embedded = outcomes(Target::new(Kind::Embedded, &embedded.endpoint()).await).await;
     let live = Target::new(Kind::Live, &triton_test_support::live_endpoint()).await;
     let on_live = outcomes(live).await;
+    let (on_mlserver, on_kserve) = (on_other("MLSERVER").await, on_other("KSERVE").await);
 
     let differences: BTreeMap<_, _> = EMBEDDED_DIFFERS.iter().copied().collect();
     let mut problems = Vec::new();
@@ -118,14 +138,23 @@ async fn the_client_keeps_to_the_protocol_on_both_servers() {
         true => "FAIL",
         false => "pass",
     };
-    println!("| case | embedded | Triton |\n|---|---|---|");
+    let offered = |failures: &BTreeMap<_, _>, name: &str| match failures.contains_key(name) {
+        true => "not offered",
+        false => "pass",
+    };
+    println!("| case | embedded | Triton | MLServer | KServe |\n|---|---|---|---|---|");
     for case in all_cases() {
         let name = case.name;
         let embedded = match differences.get(name) {
             Some(reason) => format!("differs: {reason}"),
             None => mark(&on_embedded, name).to_owned(),
         };
-        println!("| {name} | {embedded} | {} |", mark(&on_live, name));
+        println!(
+            "| {name} | {embedded} | {} | {} | {} |",
+            mark(&on_live, name),
+            offered(&on_mlserver, name),
+            offered(&on_kserve, name)
+        );
         match (on_embedded.get(name), differences.contains_key(name)) {
             (Some(failure), false) => problems.push(format!("{name} (embedded): {failure}")),
             (None, true) => {
