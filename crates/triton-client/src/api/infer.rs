@@ -3,6 +3,8 @@
 //! [Protocol](https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md#inference),
 //! [binary tensors](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use triton_protocol::wire::{EncodingPlan, Lookup};
 
@@ -46,10 +48,16 @@ impl Client {
         let context = Context::new(operation, self.endpoint());
         let timeout = request.deadline.unwrap_or(self.settings.timeout);
         let began = Instant::now();
-        let planned = tokio::time::timeout(timeout, self.plan(request, &context));
+        let planned = tokio::time::timeout(timeout, self.plan(request, &context, timeout));
         let plan = planned
             .await
             .map_err(|_| context.timeout(timeout, false))??;
+        // One that nobody else can know, so that a text which quotes it is about this request.
+        let own_id = request.id.is_none().then(|| self.request_ids.next());
+        let plan = match &own_id {
+            Some(id) => plan.with_id(id),
+            None => plan,
+        };
         let encoded = request
             .encode_as(&plan)
             .map_err(|fault| context.error(ErrorKind::InvalidRequest, fault.to_string()))?;
@@ -57,13 +65,14 @@ impl Client {
         let mut payload = Payload::new(chunks, json_length);
         let settings = &self.inference;
         if let Some(compression) = request.request_compression.or(settings.request_compression) {
-            payload = payload.compressed(compression);
+            payload = payload.compressed(compression).await;
         }
         let call = Call {
             accepted: request
                 .response_compression
                 .or(settings.response_compression),
             sequence: request.sequence.as_ref().map(|sequence| &sequence.id),
+            id: own_id.as_deref(),
             timeout: Some(timeout),
             began: Some(began),
             headers: Some(&request.headers),
@@ -73,7 +82,11 @@ impl Client {
             let answer = accepted(context, answer)?;
             let response = InferResponse::decode(answer.body, answer.json_length);
             let response = response.map_err(|fault| context.protocol(fault.to_string()))?;
-            match response.missing(request) {
+            let sent_id = request.id.as_deref().or(own_id.as_deref());
+            let fault = response
+                .foreign(sent_id.unwrap_or_default())
+                .or_else(|| response.missing(request));
+            match fault {
                 None => Ok(response),
                 Some(message) => Err(context.protocol(message)),
             }
@@ -89,17 +102,18 @@ impl Client {
         &self,
         request: &'a InferRequest,
         context: &Context<'_>,
+        timeout: Duration,
     ) -> Result<EncodingPlan<'a>, Error> {
         let operation = &context.operation;
         let format = request.format.unwrap_or(self.inference.format);
-        let format = self.negotiated(format, operation).await?;
+        let format = self.negotiated(format, operation, timeout).await?;
         let unsendable =
             |fault: EncodeError| context.error(ErrorKind::InvalidRequest, fault.to_string());
         request.check_inputs(format).map_err(unsendable)?;
         let mut plan = EncodingPlan::new(request, format);
         // Only a request can still leave this open for one of its outputs.
         for form in plan.open_forms() {
-            *form = self.negotiated(*form, operation).await?;
+            *form = self.negotiated(*form, operation, timeout).await?;
         }
         let datatypes = match plan.lookup() {
             None => return Ok(plan),
@@ -109,7 +123,7 @@ impl Client {
         let needs_binary = plan
             .settle(&datatypes)
             .map_err(|fault| context.error(ErrorKind::InvalidRequest, fault))?;
-        if needs_binary && !self.has_binary_tensors(operation).await? {
+        if needs_binary && !self.has_binary_tensors(operation, timeout).await? {
             let message = "expected outputs that JSON can carry, found FP16 or BF16: the server \
                            does not speak the binary form that these need";
             return Err(context.error(ErrorKind::InvalidRequest, message));
