@@ -4,11 +4,13 @@ mod bench;
 mod ci;
 mod command;
 mod docs;
+mod features;
 mod files;
 mod flink;
 mod http;
 mod interrupt;
 mod lock;
+mod package;
 mod poll;
 mod ports;
 mod process;
@@ -50,6 +52,10 @@ enum Task {
     },
     /// Measure the client beside other clients, and a bare POST
     Bench(bench::Arguments),
+    /// Check that every feature of the libraries compiles without the others
+    Features,
+    /// Package the libraries, and use each package by itself as its README says
+    Package,
     /// Run everything that a change must pass
     Ci,
 }
@@ -72,6 +78,8 @@ fn run() -> Result<ExitCode> {
         Task::Test { arguments } => test::run(&arguments),
         Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Features => features::run().map(|()| ExitCode::SUCCESS),
+        Task::Package => package::run().map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run().map(|()| ExitCode::SUCCESS),
     }
 }

@@ -11,6 +11,7 @@ use triton_protocol::{Endpoint, UserInfo};
 
 use crate::client::InferenceSettings;
 use crate::extensions::Extensions;
+use crate::header_provider::{HeaderProvider, HeaderProviders};
 use crate::operation::Operation;
 use crate::transport::{CallSettings, ConnectionSettings, Transport, headers};
 use crate::{Client, Compression, Error, ErrorKind, TensorFormat};
@@ -44,6 +45,7 @@ impl ClientBuilder {
             calls: CallSettings {
                 timeout: Duration::from_secs(30),
                 headers: HeaderMap::new(),
+                providers: HeaderProviders::default(),
             },
             connections: ConnectionSettings {
                 connect_timeout: Duration::from_secs(10),
@@ -138,6 +140,18 @@ impl ClientBuilder {
     pub fn header(mut self, name: HeaderName, mut value: HeaderValue) -> Self {
         value.set_sensitive(true);
         self.calls.headers.insert(name, value);
+        self
+    }
+
+    /// Asks `provider` for headers right before each request is sent: for a token that expires, or
+    /// for the trace that the request belongs to. May be called several times.
+    ///
+    /// They take the place of the client's own headers of the same names, and those of a request of
+    /// theirs. After a 401 the request is sent once more if the provider says that it has something
+    /// newer: see [`HeaderProvider::has_newer`].
+    #[must_use]
+    pub fn header_provider(mut self, provider: impl HeaderProvider + 'static) -> Self {
+        self.calls.providers.add(provider);
         self
     }
 

@@ -5,8 +5,8 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
-use crate::InvalidValue;
 use crate::wire::json_text;
+use crate::{InvalidValue, beginning};
 
 /// The longest sequence ID the server takes, in bytes of UTF-8; one more is answered with 501.
 pub const MAX_SEQUENCE_ID_BYTES: usize = 128;
@@ -59,7 +59,7 @@ impl SequenceId {
                 "a sequence ID of 1 to {MAX_SEQUENCE_ID_BYTES} bytes without NUL, found {} \
                      bytes: '{}'",
                 text.len(),
-                text[..text.floor_char_boundary(MAX_SEQUENCE_ID_BYTES)].escape_debug()
+                beginning(&text, MAX_SEQUENCE_ID_BYTES).escape_debug()
             )));
         }
         Ok(Self::Text(SequenceText(text)))

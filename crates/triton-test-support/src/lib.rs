@@ -1,11 +1,13 @@
 //! What the integration tests of several crates share: the servers they run against.
 
 mod cutting_proxy;
+mod tls_gateway;
 
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 pub use cutting_proxy::CuttingProxy;
+pub use tls_gateway::TlsGateway;
 pub use triton_embedded::EmbeddedTriton;
 
 /// The environment variable that hands the address of a real Triton to the live tests.

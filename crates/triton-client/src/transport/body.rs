@@ -16,8 +16,8 @@ use crate::Compression;
 /// How much of a body the HTTP library is handed at once, and so cannot be stopped from sending.
 const PIECE: usize = 128 << 10;
 
-/// What a request carries.
-#[derive(Debug)]
+/// What a request carries; a clone shares its bytes.
+#[derive(Debug, Clone)]
 pub(crate) struct Payload {
     /// The JSON, then each tensor in binary form; never copied into one.
     chunks: Vec<Bytes>,
@@ -79,6 +79,12 @@ impl Progress {
     // Only the task that sends the request writes and reads these, or one that was woken by it.
     pub(super) fn sent(&self) {
         self.0.sent.store(true, Ordering::Release);
+    }
+
+    /// Forgets what was sent of a request that the server has refused, for the next attempt.
+    pub(super) fn begin_again(&self) {
+        self.0.sent.store(false, Ordering::Release);
+        self.0.refused.store(false, Ordering::Release);
     }
 
     /// Whether the whole of the request was handed to the connection.

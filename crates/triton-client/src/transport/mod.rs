@@ -7,7 +7,9 @@ mod connector;
 mod context;
 mod failure;
 pub(crate) mod headers;
+mod metrics;
 mod observation;
+mod provided;
 mod proxy;
 mod receive;
 mod refusal;
@@ -29,6 +31,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 use triton_protocol::Endpoint;
 
+use crate::header_provider::HeaderProviders;
 use crate::operation::Operation;
 use crate::{Compression, Error, ErrorKind, SequenceId};
 
@@ -81,10 +84,12 @@ pub(crate) struct CallSettings {
     pub(crate) timeout: Duration,
     /// Sent with every request; all values are marked as sensitive.
     pub(crate) headers: HeaderMap,
+    /// Make headers anew for each request.
+    pub(crate) providers: HeaderProviders,
 }
 
 /// One call that is to be made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Call<'a> {
     pub(crate) operation: Operation<'a>,
     pub(crate) pool: Pool,
@@ -251,10 +256,12 @@ impl Transport {
         error.with_request_bytes(bytes_out)
     }
 
-    /// Sends one request and returns with the head of its answer.
-    async fn send(
+    /// Sends one request, with `provided` among its headers, and returns with the head of its
+    /// answer.
+    async fn send_once(
         &self,
         settings: &CallSettings,
+        provided: &HeaderMap,
         context: &Context<'_>,
         call: Call<'_>,
         progress: &Progress,
@@ -273,7 +280,7 @@ impl Transport {
         headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         let extra = call.headers.into_iter();
-        for more in std::iter::once(&settings.headers).chain(extra) {
+        for more in [&settings.headers, provided].into_iter().chain(extra) {
             headers::check(more).map_err(|message| invalid(&message))?;
             // Not `append`: the headers of one call take the place of the client's.
             for (name, value) in more {

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use serde_json::Value;
+use triton_protocol::beginning;
 use url::Url;
 
 use super::{Answer, Context};
@@ -105,7 +106,7 @@ fn redirect_message(called: Option<&Url>, location: &str) -> String {
         }
         Err(_) => "an address that cannot be read".to_owned(),
     };
-    let cut = shown.floor_char_boundary(LONGEST_MESSAGE);
+    let cut = beginning(&shown, LONGEST_MESSAGE).len();
     format!(
         "the answer leads to {}, and redirects are not followed: set the endpoint to the address \
          where the server itself answers",
@@ -179,7 +180,7 @@ pub(crate) fn server_message(body: &[u8]) -> String {
     if text.is_empty() {
         return "(the server gave no reason)".to_owned();
     }
-    let cut = text.floor_char_boundary(LONGEST_MESSAGE);
+    let cut = beginning(text, LONGEST_MESSAGE).len();
     if cut < text.len() {
         format!("{}… ({} bytes)", &text[..cut], body.len())
     } else {

@@ -9,6 +9,7 @@ mod calls;
 mod conformance;
 mod early_answers;
 mod errors;
+mod header_providers;
 mod headers;
 mod malformed_servers;
 mod negotiation;
@@ -20,4 +21,6 @@ mod round_trip;
 mod secrets;
 mod streams;
 mod tls;
+#[cfg(feature = "opentelemetry")]
+mod trace_context;
 mod wrong_addresses;

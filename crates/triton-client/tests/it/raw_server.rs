@@ -15,13 +15,22 @@ pub(crate) struct RawServer {
 impl RawServer {
     /// Hands every connection, once a whole request has come on it, to `answer`; then closes it.
     pub(crate) fn start(answer: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Self {
-        Self::answering_each(move |connection, _| answer(connection))
+        Self::reading(move |_, connection| answer(connection))
     }
 
     /// As [`start`](Self::start), for answers that depend on the path.
     pub(crate) fn answering_each(
         answer: impl Fn(&mut TcpStream, &str) + Send + Sync + 'static,
     ) -> Self {
+        Self::reading(move |request, connection| {
+            let line = request.split(|byte| *byte == b'\r').next().unwrap();
+            let line = String::from_utf8_lossy(line);
+            answer(connection, line.split(' ').nth(1).unwrap());
+        })
+    }
+
+    /// As [`start`](Self::start), for an answer that depends on the bytes of the request.
+    pub(crate) fn reading(answer: impl Fn(&[u8], &mut TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(AtomicUsize::new(0));
@@ -34,10 +43,8 @@ impl RawServer {
                 std::thread::spawn(move || {
                     if let Some(request) = read_request(&mut connection) {
                         requests.fetch_add(1, Ordering::SeqCst);
-                        let line = request.split(|byte| *byte == b'\r').next().unwrap();
-                        let line = String::from_utf8_lossy(line).into_owned();
-                        *last.lock().unwrap() = request;
-                        answer(&mut connection, line.split(' ').nth(1).unwrap());
+                        last.lock().unwrap().clone_from(&request);
+                        answer(&request, &mut connection);
                     }
                 });
             }
