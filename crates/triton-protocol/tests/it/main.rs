@@ -5,6 +5,7 @@
 )]
 
 mod contradictions;
+mod endpoints;
 mod json_data;
 mod json_floats;
 mod tensors;
