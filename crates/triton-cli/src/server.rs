@@ -52,7 +52,7 @@ pub(crate) fn with_prepared_server(
     };
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
     runtime.block_on(async {
-        let client = triton_model_fn::client(&options).map_err(Failure::usage)?;
+        let client = triton_model_fn::client_from_options(&options).map_err(Failure::usage)?;
         let server = Server {
             client,
             options,

@@ -11,6 +11,7 @@ use triton_protocol::{Endpoint, UserInfo};
 
 use crate::client::InferenceSettings;
 use crate::extensions::Extensions;
+use crate::header_provider::{HeaderProvider, HeaderProviders};
 use crate::transport::{CallSettings, ConnectionSettings, Transport};
 use crate::{Client, Compression, Error, TensorFormat};
 
@@ -43,6 +44,7 @@ impl ClientBuilder {
             calls: CallSettings {
                 timeout: Duration::from_secs(30),
                 headers: HeaderMap::new(),
+                providers: HeaderProviders::default(),
             },
             connections: ConnectionSettings {
                 connect_timeout: Duration::from_secs(10),
@@ -137,6 +139,18 @@ impl ClientBuilder {
         self
     }
 
+    /// Asks `provider` for headers right before each request is sent: for a token that expires, or
+    /// for the trace that the request belongs to. May be called several times.
+    ///
+    /// They take the place of the client's own headers of the same names, and those of a request of
+    /// theirs. After a 401 the request is sent once more if the provider says that it has something
+    /// newer: see [`HeaderProvider::has_newer`].
+    #[must_use]
+    pub fn header_provider(mut self, provider: impl HeaderProvider + 'static) -> Self {
+        self.calls.providers.add(provider);
+        self
+    }
+
     /// Trusts these certificate authorities, and not those of the system.
     ///
     /// `pem` holds one or more certificates as PEM.
@@ -197,6 +211,7 @@ impl ClientBuilder {
             settings: Arc::new(self.calls),
             inference: self.inference,
             extensions: Arc::new(Extensions::default()),
+            request_ids: Arc::default(),
         })
     }
 }

@@ -1,17 +1,6 @@
 //! A typed client for the HTTP v2 (KServe) protocol of NVIDIA Triton Inference Server.
 //!
-//! ```no_run
-//! use triton_client::{Client, InferRequest, ModelId, Tensor};
-//!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::builder("http://localhost:8000".parse()?).build()?;
-//! let request = InferRequest::new(ModelId::latest("echo".parse()?))
-//!     .input(Tensor::from_slice("value", [1, 3], &[1.0_f32, 2.0, 3.0])?);
-//! let response = client.infer(&request).await?;
-//! assert_eq!(&*response.output("echo")?.values::<f32>()?, [1.0, 2.0, 3.0]);
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! A [`Client`] never sends a request twice, follows no redirect and uses no proxy but one that it
 //! is given; an [`Error`] says what kind of failure it was, which call failed, what the server
@@ -26,7 +15,7 @@
 //!
 //! Each call is one `tracing` span named `triton_call`, at the level DEBUG, with the fields
 //! `operation`, `model`, `version`, `sequence_id`, `bytes_out`, `bytes_in`, `status` and `error`.
-//! The `metrics` facade gets:
+//! With the feature `metrics`, the facade of that name gets:
 //!
 //! | Name | Kind | Labels |
 //! |---|---|---|
@@ -44,20 +33,29 @@
 //! [extensions of Triton](https://github.com/triton-inference-server/server/tree/main/docs/protocol).
 
 mod api;
+mod bearer_token_file;
 mod client;
 mod client_builder;
 mod error;
 mod extensions;
+mod header_provider;
 mod json;
 mod operation;
+mod request_ids;
+#[cfg(feature = "opentelemetry")]
+mod trace_context;
 mod transport;
 
 pub use api::generate::{GenerateRequest, GenerateStream, Generated};
 pub use api::health::Readiness;
+pub use bearer_token_file::BearerTokenFile;
 pub use client::Client;
 pub use client_builder::ClientBuilder;
 pub use error::{Error, ErrorKind};
-pub use http::{HeaderName, HeaderValue};
+pub use header_provider::{HeaderProvider, HeaderProviderError};
+pub use http::{HeaderMap, HeaderName, HeaderValue};
+#[cfg(feature = "opentelemetry")]
+pub use trace_context::TraceContext;
 pub use triton_protocol::{
     BatchStatistics, Class, Compression, CudaRegion, CudaRegionStatus, Datatype, DecodeError,
     EncodeError, EncodedRequest, Endpoint, IndexFilter, InferRequest, InferResponse,

@@ -36,7 +36,7 @@ impl Description {
                  do the jar and its library belong together?",
             ));
         }
-        match options.parse() {
+        match options.with_flink_units().parse() {
             Ok(options) if problems.is_empty() => Ok(Self {
                 options,
                 schema: Schema { inputs, outputs },

@@ -69,7 +69,7 @@ impl<P> FunctionBase<P> {
     /// # Errors
     ///
     /// [`ErrorKind::State`] when the base is open or opening, or when there is no tokio runtime,
-    /// and [`ErrorKind::Call`] when the client cannot be set up.
+    /// and [`ErrorKind::Options`] when the client cannot be set up.
     pub fn begin(&self, subtask: Subtask) -> Result<Opening<'_, P>, Error> {
         let mut state = self.lock();
         let message = match &*state {

@@ -11,6 +11,8 @@ use crate::Subtask;
 pub enum ErrorKind {
     /// The subtask handed to the function cannot exist.
     Subtask,
+    /// What an option names cannot be used, such as a file that cannot be read.
+    Options,
     /// The schema contradicts itself.
     Schema,
     /// The function is not open, is open already, or was closed meanwhile.
@@ -48,6 +50,7 @@ impl ErrorKind {
     pub fn name(self) -> &'static str {
         match self {
             ErrorKind::Subtask => "subtask",
+            ErrorKind::Options => "options",
             ErrorKind::Schema => "schema",
             ErrorKind::State => "state",
             ErrorKind::Mismatch => "mismatch",

@@ -9,7 +9,7 @@ use tracing::info;
 use triton_client::{
     Client, InferRequest, InferResponse, ModelConfig, ModelId, ModelMetadata, Sequence, SequenceId,
 };
-use triton_options::{SEQUENCE_KEY, SequenceMode, TritonOptions};
+use triton_options::{PositiveDuration, SEQUENCE_KEY, SequenceMode, TritonOptions};
 
 use crate::call::{Blame, Resend};
 use crate::circuit_breaker::{CircuitBreaker, CircuitBreakerSettings};
@@ -29,6 +29,7 @@ pub struct OpenSubtask {
     pub subtask: Subtask,
     client: Arc<SharedClient>,
     priority: Option<u64>,
+    server_timeout: Option<Duration>,
     sequence_mode: SequenceMode,
     /// The IDs of sequences that number themselves.
     pub(crate) id_source: Option<Arc<IdSource>>,
@@ -90,6 +91,7 @@ impl OpenSubtask {
             breaker,
             health_monitor: Mutex::new(health_monitor),
             priority: options.priority,
+            server_timeout: options.server_timeout.map(PositiveDuration::get),
             sequence_mode,
             id_source,
             max_in_flight,
@@ -163,7 +165,7 @@ impl OpenSubtask {
 
     /// Sends an inference request, in the place of a sequence that [`next_sequence`] gave.
     ///
-    /// The option `priority` is added to it.
+    /// The options `priority` and `server-timeout` are added to it.
     ///
     /// # Errors
     ///
@@ -201,6 +203,9 @@ impl OpenSubtask {
     ) -> Result<InferResponse, Error> {
         if let Some(priority) = self.priority {
             request = request.priority(priority);
+        }
+        if let Some(timeout) = self.server_timeout {
+            request = request.server_timeout(timeout);
         }
         if let Some(sequence) = sequence {
             request = request.sequence(sequence.clone());

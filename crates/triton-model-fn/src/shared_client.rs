@@ -1,26 +1,14 @@
 //! Clients that functions share: one for all whose transport settings are equal.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use triton_client::{Client, HeaderName, HeaderValue};
-use triton_options::{
-    AUTH_TOKEN, CUSTOM_HEADERS, Compression, Endpoint, Headers, Secret, TritonOptions,
-};
+use triton_client::Client;
+use triton_options::TritonOptions;
 
+use crate::client_options::ClientSettings;
 use crate::{Error, ErrorKind};
-
-/// A client with the transport settings of `options`, for calls that are not a function's.
-///
-/// # Errors
-///
-/// [`ErrorKind::Call`] when the client cannot be set up, and [`ErrorKind::State`] outside of a
-/// tokio runtime.
-pub fn client(options: &TritonOptions) -> Result<Client, Error> {
-    Settings::new(options)?.client()
-}
 
 /// A client, and the places for calls under way.
 #[derive(Debug)]
@@ -29,40 +17,41 @@ pub(crate) struct SharedClient {
     places: Semaphore,
 }
 
-/// Everything that distinguishes one client from another.
-#[derive(Debug, PartialEq)]
-struct Settings {
+/// What functions that share a client have in common.
+#[derive(PartialEq)]
+struct Key {
     /// Connections belong to the runtime that opened them, and die with it.
     runtime: runtime::Id,
-    endpoint: Endpoint,
-    timeout: Duration,
-    connection_timeout: Duration,
-    idle_connections: usize,
-    idle_timeout: Duration,
+    settings: ClientSettings,
     max_total: usize,
-    compression: Option<Compression>,
-    auth_token: Option<Secret>,
-    custom_headers: Option<Headers>,
 }
 
 /// The clients in use, or lately in use: an entry outlives its client until the next look.
-static CLIENTS: Mutex<Vec<(Settings, Weak<SharedClient>)>> = Mutex::new(Vec::new());
+static CLIENTS: Mutex<Vec<(Key, Weak<SharedClient>)>> = Mutex::new(Vec::new());
 
 impl SharedClient {
     /// The client for `options`: the one that an open function has already, or a new one.
     pub(crate) fn get(options: &TritonOptions) -> Result<Arc<Self>, Error> {
-        let settings = Settings::new(options)?;
+        let runtime = runtime::Handle::try_current().map_err(|error| {
+            let message = format!("a function must be opened within a tokio runtime: {error}");
+            Error::new(ErrorKind::State, message)
+        })?;
+        let key = Key {
+            runtime: runtime.id(),
+            settings: ClientSettings::read(options)?,
+            max_total: options.connection_pool_max_total.get() as usize,
+        };
         let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
         clients.retain(|(_, client)| client.strong_count() > 0);
-        let found = clients.iter().find(|(other, _)| *other == settings);
+        let found = clients.iter().find(|(other, _)| *other == key);
         if let Some(client) = found.and_then(|(_, client)| client.upgrade()) {
             return Ok(client);
         }
         let client = Arc::new(Self {
-            client: settings.client()?,
-            places: Semaphore::new(settings.max_total),
+            client: key.settings.client()?,
+            places: Semaphore::new(key.max_total),
         });
-        clients.push((settings, Arc::downgrade(&client)));
+        clients.push((key, Arc::downgrade(&client)));
         Ok(client)
     }
 
@@ -70,67 +59,6 @@ impl SharedClient {
     pub(crate) async fn place(&self) -> Option<SemaphorePermit<'_>> {
         self.places.acquire().await.ok()
     }
-}
-
-impl Settings {
-    fn new(options: &TritonOptions) -> Result<Self, Error> {
-        let runtime = runtime::Handle::try_current().map_err(|error| {
-            let message = format!("a function must be opened within a tokio runtime: {error}");
-            Error::new(ErrorKind::State, message)
-        })?;
-        let reuse = options.connection_reuse_enabled;
-        Ok(Self {
-            runtime: runtime.id(),
-            endpoint: options.endpoint.clone(),
-            timeout: options.timeout.get(),
-            connection_timeout: options.connection_timeout.get(),
-            idle_connections: if reuse {
-                options.connection_pool_max_idle as usize
-            } else {
-                0
-            },
-            idle_timeout: options.connection_pool_keep_alive.get(),
-            max_total: options.connection_pool_max_total.get() as usize,
-            compression: options.compression,
-            auth_token: options.auth_token.clone(),
-            custom_headers: options.custom_headers.clone(),
-        })
-    }
-
-    fn client(&self) -> Result<Client, Error> {
-        let mut builder = Client::builder(self.endpoint.clone())
-            .timeout(self.timeout)
-            .connect_timeout(self.connection_timeout)
-            .idle_connections(self.idle_connections)
-            .idle_timeout(self.idle_timeout);
-        if let Some(compression) = self.compression {
-            builder = builder.request_compression(compression);
-        }
-        if let Some(token) = &self.auth_token {
-            let value = header_value(AUTH_TOKEN.key(), &format!("Bearer {}", token.expose()))?;
-            builder = builder.header(HeaderName::from_static("authorization"), value);
-        }
-        for (name, value) in self.custom_headers.iter().flat_map(Headers::iter) {
-            let value = header_value(CUSTOM_HEADERS.key(), value.expose())?;
-            let name = name
-                .parse::<HeaderName>()
-                .map_err(|_| not_sendable(CUSTOM_HEADERS.key()))?;
-            builder = builder.header(name, value);
-        }
-        builder
-            .build()
-            .map_err(|error| Error::call("the client cannot be set up", error))
-    }
-}
-
-fn header_value(key: &str, text: &str) -> Result<HeaderValue, Error> {
-    HeaderValue::from_str(text).map_err(|_| not_sendable(key))
-}
-
-/// The options have checked their values, so this is hardly ever seen.
-fn not_sendable(key: &str) -> Error {
-    let message = format!("the value of option '{key}' cannot be sent as an HTTP header");
-    Error::new(ErrorKind::State, message)
 }
 
 #[cfg(test)]

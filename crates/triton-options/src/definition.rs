@@ -59,6 +59,9 @@ pub struct OptionDefinition {
     pub type_name: &'static str,
     /// The name of the option's field in [`OptionValues`](crate::OptionValues).
     pub field: &'static str,
+    /// Whether the value is the name of a file, which is read where the options are used.
+    pub is_file: bool,
+    pub(crate) unit_in_flink: Option<&'static str>,
     pub(crate) text: &'static str,
     pub(crate) canonical: fn(&str) -> Result<String, InvalidValue>,
     pub(crate) loggable: fn(&str) -> String,

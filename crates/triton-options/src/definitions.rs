@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use crate::option_map::OptionReader;
 use crate::{
-    ColumnNames, Compression, ConfigOption, CounterInitStrategy, Endpoint, Fraction, Headers,
-    ModelName, ModelVersion, NameMap, OptionDefinition, OptionValue, PositiveDuration, Presence,
-    ReplayOverflow, Secret, Section, SequenceIdScope, SequenceRecovery,
+    BearerToken, ColumnNames, Compression, ConfigOption, CounterInitStrategy, DnsName, Endpoint,
+    FilePath, Fraction, Headers, MemorySize, ModelName, ModelVersion, NameMap, OptionDefinition,
+    OptionValue, PositiveDuration, Presence, ProxyAddress, ReplayOverflow, Section,
+    SequenceIdScope, SequenceRecovery, TensorFormat,
 };
 
 macro_rules! define_options {
@@ -29,6 +30,8 @@ macro_rules! define_options {
                 in_predict: define_options!(@in_predict $($in_predict)?),
                 type_name: <$type as OptionValue>::TYPE_NAME,
                 field: stringify!($field),
+                is_file: <$type as OptionValue>::IS_FILE,
+                unit_in_flink: <$type as OptionValue>::UNIT_IN_FLINK,
                 text: concat!($($text, "\n"),+),
                 canonical: |text| <$type as OptionValue>::parse(text).map(|value| value.canonical()),
                 loggable: <$type as OptionValue>::loggable,
@@ -99,8 +102,8 @@ define_options! {
     Common MODEL_VERSION = "model-version" as model_version: ModelVersion, default "latest";
 
     /// The longest time one call to the server may take, from connecting until the whole answer
-    /// is read. The server is not told and may finish the work all the same. Raise it for models
-    /// that are slow or wait long in a queue.
+    /// is read. The server is not told and may finish the work all the same, unless
+    /// `server-timeout` ends it. Raise it for models that are slow or wait long in a queue.
     Common TIMEOUT = "timeout" as timeout: PositiveDuration, default "30 s";
 
     /// Drops a leading dimension of 1 from array inputs, so that an array of shape `[1, N]` is
@@ -108,11 +111,20 @@ define_options! {
     Advanced FLATTEN_BATCH_DIM = "flatten-batch-dim" as flatten_batch_dim: bool, default "false";
 
     /// Priority of every request among those that wait in the model's queue: 1 is the highest,
-    /// larger numbers come later, 0 is the level that the model's configuration names. Only
-    /// models with
+    /// larger numbers come later, 0 is the level that the model's configuration names. Flink's own
+    /// documentation of such an option has the order the other way round; the server's is this one.
+    /// Only models with
     /// [priority levels](https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/batcher.html#priority-levels)
     /// heed it; the server treats a level the model lacks like 0.
     Advanced PRIORITY = "priority" as priority: u64, optional;
+
+    /// How long a request may wait in the model's queue on the server, which then drops it and
+    /// answers 503, so that nobody works for a caller who has given up. What has begun to execute
+    /// goes on to its end. It is sent with every request, in microseconds, and only models heed it
+    /// whose
+    /// [queue policy](https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/batcher.html#queue-policy)
+    /// has `allow_timeout_override`. Best a little shorter than `timeout`.
+    Advanced SERVER_TIMEOUT = "server-timeout" as server_timeout: PositiveDuration, optional;
 
     /// ID of the sequence that requests to a
     /// [stateful model](https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/architecture.html#stateful-models)
@@ -229,13 +241,53 @@ define_options! {
     /// only, so other calls are never compressed.
     Advanced COMPRESSION = "compression" as compression: Compression, optional;
 
+    /// The form in which tensors travel. `auto` is the binary form where the server has it, which
+    /// it is asked once, and JSON where it has not. `binary` asks nothing. `json` can be read on the
+    /// way, and costs both sides many times the work; FP16 and BF16 cannot travel so.
+    Advanced TENSOR_FORMAT = "tensor-format" as tensor_format: TensorFormat, default "auto";
+
+    /// The most memory that the answer to one call may take, after decompression. A larger one
+    /// fails the call.
+    Advanced RESPONSE_LIMIT = "response-limit" as response_limit: MemorySize, default "256 mb";
+
     /// Token sent as `Authorization: Bearer` with every call, for servers behind a gateway that
-    /// asks for one. It appears in no log and no error. Use `https` wherever others can listen.
-    Advanced AUTH_TOKEN = "auth-token" as auth_token: Secret, optional;
+    /// asks for one; a leading `Bearer` may stand there or not. It appears in no log and no error.
+    /// Use `https` wherever others can listen.
+    Advanced AUTH_TOKEN = "auth-token" as auth_token: BearerToken, optional;
+
+    /// File that holds the token of `auth-token`, for tokens that expire, as those of Kubernetes
+    /// do: it is read again when it has changed, and when the server refuses the token (401); the
+    /// call is then made once more. A file that cannot be read any more leaves the last token in
+    /// use.
+    Advanced AUTH_TOKEN_FILE = "auth-token-file" as auth_token_file: FilePath, optional;
+
+    /// PEM file of the certificate authorities that are trusted, in place of the system's: for a
+    /// server whose certificate comes from a company's own authority. It is read when a function is
+    /// opened, as the other files of TLS are.
+    Advanced TLS_CA_FILE = "tls-ca-file" as tls_ca_file: FilePath, optional;
+
+    /// PEM file of the certificate that is shown to a server which asks its clients for one, with
+    /// the chain up to its authority. Needs `tls-key-file`.
+    Advanced TLS_CERTIFICATE_FILE = "tls-certificate-file" as tls_certificate_file: FilePath, optional;
+
+    /// PEM file of the private key of `tls-certificate-file`, without a passphrase. Both may be the
+    /// same file.
+    Advanced TLS_KEY_FILE = "tls-key-file" as tls_key_file: FilePath, optional;
+
+    /// DNS name that the server's certificate bears, where it is not the host of `endpoint`: for a
+    /// server that is reached by its IP address or through a tunnel. It cannot go together with
+    /// `proxy`.
+    Advanced TLS_SERVER_NAME = "tls-server-name" as tls_server_name: DnsName, optional;
+
+    /// Address of an HTTP proxy that all calls go through, such as `http://proxy:3128`; an `https`
+    /// endpoint is reached through it by `CONNECT`. User name and password in the address are never
+    /// shown. Variables of the environment such as `HTTPS_PROXY` are not heeded.
+    Advanced PROXY = "proxy" as proxy: ProxyAddress, optional;
 
     /// Further HTTP headers for every call, as `X-A:1,X-B:2`; a value with commas stands in
     /// single or double quotes. Values appear in no log and no error. Headers that describe the
-    /// body or the connection belong to the client and are refused.
+    /// body or the connection belong to the client and are refused; `Host` is not, because some
+    /// gateways find the service by it.
     Advanced CUSTOM_HEADERS = "custom-headers" as custom_headers: Headers, optional;
 
     /// Names of input tensors where they differ from the columns', as

@@ -57,6 +57,39 @@ impl OptionMap {
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
+    /// This map with the units that Flink understands where a number has none: milliseconds for a
+    /// duration, bytes for a size of memory.
+    ///
+    /// For a map that comes out of a statement of Flink, where `'timeout' = '3000'` has a meaning.
+    /// Anywhere else [`parse`](Self::parse) refuses such a number, because it is as often meant to
+    /// be seconds.
+    ///
+    /// ```
+    /// use triton_options::OptionMap;
+    ///
+    /// let map: OptionMap = [("endpoint", "triton:8000"), ("model-name", "m"), ("timeout", "3000")]
+    ///     .into_iter()
+    ///     .collect();
+    /// assert!(map.parse().is_err());
+    /// assert_eq!(map.with_flink_units().parse()?.timeout.get().as_secs(), 3);
+    /// # Ok::<(), triton_options::OptionErrors>(())
+    /// ```
+    #[must_use]
+    pub fn with_flink_units(mut self) -> Self {
+        for (key, value) in &mut self.0 {
+            let definition = CATALOG.iter().find(|definition| definition.key == key);
+            let unit = definition.and_then(|definition| definition.unit_in_flink);
+            let number = value.trim();
+            if let Some(unit) = unit
+                && !number.is_empty()
+                && number.bytes().all(|c| c.is_ascii_digit())
+            {
+                *value = format!("{number} {unit}");
+            }
+        }
+        self
+    }
+
     /// Checks every option and the rules between them.
     ///
     /// # Errors

@@ -202,6 +202,8 @@ mod tests {
           "sequence-key-redacted": "false",
           "sequence-start": "false",
           "sequence-end": "false",
+          "tensor-format": "auto",
+          "response-limit": "256 mb",
           "auth-token": "(hidden)",
           "custom-headers": "X-A:(hidden)",
           "batch-size": "1",

@@ -80,6 +80,34 @@ impl Endpoint {
     }
 }
 
+/// The part of a path, from its slash on, that belongs to a call and not to the server's address;
+/// `path` has no slash at its end.
+///
+/// A gateway may well have a version 2 of its own in front of the server, so that `/v2` alone says
+/// nothing.
+fn path_of_a_call(path: &str) -> Option<&str> {
+    const SUBJECTS: &[&str] = &[
+        "models",
+        "health",
+        "repository",
+        "logging",
+        "trace",
+        "systemsharedmemory",
+        "cudasharedmemory",
+    ];
+    const ACTIONS: &[&str] = &["/infer", "/generate", "/generate_stream"];
+    let versions = path.match_indices("/v2/").map(|(start, _)| start);
+    let mut calls = versions.filter(|start| {
+        let subject = path[start + "/v2/".len()..].split('/').next();
+        subject.is_some_and(|subject| SUBJECTS.contains(&subject))
+    });
+    if let Some(start) = calls.next() {
+        return Some(&path[start..]);
+    }
+    let action = ACTIONS.iter().find(|action| path.ends_with(*action))?;
+    Some(&path[path.len() - action.len()..])
+}
+
 /// Takes the user info out of an address.
 fn take_user_info(url: &mut Url) -> Option<UserInfo> {
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -125,6 +153,13 @@ impl FromStr for Endpoint {
                 base.truncate(shorter.len());
             }
         }
+        if let Some(call) = path_of_a_call(&base) {
+            return Err(InvalidValue::new(format!(
+                "{}: what stands before the path of a call, so leave out {}",
+                Self::EXPECTED,
+                quoted(call)
+            )));
+        }
         url.set_path(&format!("{base}/"));
         let user_info = take_user_info(&mut url);
         Ok(Self { url, user_info })
@@ -168,6 +203,34 @@ mod tests {
         assert_eq!(endpoint.to_string(), "https://gateway/triton/models/");
         let endpoint = Endpoint::from_str("https://gateway/triton/v2/models").unwrap();
         assert_eq!(endpoint.to_string(), "https://gateway/triton/");
+    }
+
+    #[test]
+    fn the_path_of_a_call_is_no_part_of_an_address() {
+        let refused = |text: &str| Endpoint::from_str(text).unwrap_err().to_string();
+        insta::assert_snapshot!(refused("http://triton:8000/v2/models/echo/infer"), @"expected the http or https address of a Triton server, such as 'http://localhost:8000': what stands before the path of a call, so leave out '/v2/models/echo/infer'");
+        insta::assert_snapshot!(refused("https://u:canary@gateway/triton/v2/health/ready/"), @"expected the http or https address of a Triton server, such as 'http://localhost:8000': what stands before the path of a call, so leave out '/v2/health/ready'");
+        for (text, part) in [
+            ("triton:8000/v2/models/echo", "'/v2/models/echo'"),
+            (
+                "triton:8000/v2/models/e/versions/1",
+                "'/v2/models/e/versions/1'",
+            ),
+            ("triton:8000/v2/repository/index", "'/v2/repository/index'"),
+            ("triton:8000/infer", "'/infer'"),
+            ("gateway/echo/generate_stream/", "'/generate_stream'"),
+        ] {
+            let message = refused(text);
+            assert!(message.ends_with(&format!("leave out {part}")), "{message}");
+        }
+        // Gateways have versions, too.
+        for text in [
+            "gateway/v2/triton",
+            "gateway/v2/team/v2",
+            "gateway/infer/triton",
+        ] {
+            assert!(Endpoint::from_str(text).is_ok(), "{text}");
+        }
     }
 
     #[test]

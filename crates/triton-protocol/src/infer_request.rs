@@ -146,8 +146,8 @@ impl InferRequest {
     /// Adds a parameter of the model's own
     /// ([protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_parameters.md)).
     ///
-    /// The names of the protocol's own parameters, and those that begin with `triton_`, make the
-    /// call fail before anything is sent.
+    /// The names of the protocol's own parameters, those that begin with `triton_`, and one that is
+    /// set twice make the call fail before anything is sent.
     #[must_use]
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Parameter>) -> Self {
         self.parameters.push((name.into(), value.into()));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::wire::decode::{self, DecodeError};
-use crate::{Datatype, InferRequest, Parameter, Tensor, TensorError};
+use crate::{Datatype, InferRequest, Parameter, Tensor, TensorError, quoted};
 
 /// The answer to an [`InferRequest`].
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +17,8 @@ pub struct InferResponse {
     pub model_name: String,
     /// The version that answered.
     pub model_version: String,
-    /// The request's own `id`, when it had one.
+    /// The `id` of the request, which whoever sent it may have made for it; a server need not
+    /// echo it.
     pub id: Option<String>,
     /// What the model, or the server for a sequence, says beside the tensors.
     pub parameters: BTreeMap<String, Parameter>,
@@ -92,6 +93,21 @@ impl InferResponse {
     /// ```
     pub fn decode(body: Bytes, json_length: Option<usize>) -> Result<Self, DecodeError> {
         decode::response(body, json_length)
+    }
+
+    /// What is wrong if this is the answer to another request than the one that was sent as `id`.
+    ///
+    /// A server, or a gateway, that mixes up answers would hand out those of another sequence.
+    #[must_use]
+    pub fn foreign(&self, id: &str) -> Option<String> {
+        let echoed = self.id.as_deref().filter(|echoed| !echoed.is_empty())?;
+        (echoed != id).then(|| {
+            format!(
+                "expected the answer to the request with the id {}, found that to {}",
+                quoted(id),
+                quoted(echoed)
+            )
+        })
     }
 
     /// What is wrong if an output is not there that `request` asked for by name.

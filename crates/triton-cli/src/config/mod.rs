@@ -69,7 +69,9 @@ impl LayeredOptions {
     ) -> Result<Self, Failure> {
         let mut options = Self(BTreeMap::new());
         if let Some((path, definition)) = model {
-            for (key, value) in definition.options.iter() {
+            // Flink reads the same file, and a number without a unit means there what it means here.
+            let values = definition.options.clone().with_flink_units();
+            for (key, value) in values.iter() {
                 let line = definition.option_lines.get(key).copied();
                 let path = path.to_owned();
                 options.set(key, value, Origin::File { path, line });
@@ -79,6 +81,7 @@ impl LayeredOptions {
             let relative_to = path.parent();
             for (key, value, origin) in file::read(path)? {
                 let (value, origin) = reference::follow(&key, value, origin, relative_to)?;
+                let value = reference::of_folder(&key, value, relative_to);
                 options.set(key, value, origin);
             }
         }
@@ -146,12 +149,15 @@ impl LayeredOptions {
         self.0.contains_key(key)
     }
 
-    /// The files that hold values of secret options.
-    pub(crate) fn files_of_secrets(&self) -> impl Iterator<Item = &Path> {
-        self.0.values().filter_map(|layered| match &layered.origin {
-            Origin::Referenced { file, .. } => Some(file.as_path()),
-            _ => None,
-        })
+    /// The files that options are read from, and whether it is the option's own value, which is a
+    /// secret.
+    pub(crate) fn files_of_options(&self) -> impl Iterator<Item = (&Path, bool)> {
+        self.0
+            .iter()
+            .filter_map(|(key, layered)| match &layered.origin {
+                Origin::Referenced { file, .. } => Some((file.as_path(), true)),
+                _ => reference::is_file(key).then(|| (Path::new(&layered.value), false)),
+            })
     }
 
     /// Lets a command that calls no model do without the model's name.

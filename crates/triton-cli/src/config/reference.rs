@@ -1,4 +1,5 @@
-//! Values that stand in a file of their own, so that a secret need not stand on a command line.
+//! Values that stand in a file of their own, so that a secret need not stand on a command line, and
+//! where the names of files start from.
 
 use std::path::Path;
 
@@ -35,4 +36,23 @@ pub(super) fn follow(
     // Editors end a file with a line break, which is no part of the value.
     let value = text.trim_end_matches(['\r', '\n']).to_owned();
     Ok((value, Origin::Referenced { file, by }))
+}
+
+/// Whether the value of an option is the name of a file.
+pub(super) fn is_file(key: &str) -> bool {
+    let mut catalog = CATALOG.iter();
+    catalog.any(|definition| definition.key == key && definition.is_file)
+}
+
+/// A value of a configuration file in `folder`: names of files start from there, so that the
+/// configuration can lie beside its certificates and be used from anywhere.
+pub(super) fn of_folder(key: &str, value: String, folder: Option<&Path>) -> String {
+    match folder {
+        // A path that is no text cannot be named by a text; it then starts where the others do.
+        Some(folder) if is_file(key) && !value.is_empty() => match folder.join(&value).to_str() {
+            Some(path) => path.to_owned(),
+            None => value,
+        },
+        _ => value,
+    }
 }

@@ -18,7 +18,10 @@ use crate::table::Input;
 enum Role {
     Model,
     Config,
+    /// It holds the value of a secret option.
     Secret,
+    /// An option names it.
+    OfOption,
     Input,
     StandardInput,
     Output,
@@ -55,6 +58,7 @@ impl Role {
             Role::Model
             | Role::Config
             | Role::Secret
+            | Role::OfOption
             | Role::Input
             | Role::StandardInput
             | Role::RetryErrors => false,
@@ -80,6 +84,7 @@ impl fmt::Display for RunFile {
         match self.role {
             Role::Model => write!(formatter, "the model file {path}"),
             Role::Config => write!(formatter, "--config {path}"),
+            Role::OfOption => write!(formatter, "the file {path}, which an option names"),
             Role::Secret => write!(formatter, "the file {path}, which holds a secret option"),
             Role::Input => write!(formatter, "the input {path}"),
             Role::StandardInput => formatter.write_str("standard input"),
@@ -116,8 +121,13 @@ impl RunFiles {
         ] {
             files.add(role, path)?;
         }
-        for path in options.files_of_secrets() {
-            files.add(Role::Secret, Some(path))?;
+        for (path, is_secret) in options.files_of_options() {
+            let role = if is_secret {
+                Role::Secret
+            } else {
+                Role::OfOption
+            };
+            files.add(role, Some(path))?;
         }
         for input in inputs {
             match &input.path {

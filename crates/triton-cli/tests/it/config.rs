@@ -138,7 +138,7 @@ fn errors_name_the_place_of_a_bad_value() {
     insta::assert_snapshot!(refused(&files, &environment, &arguments), @"
     exit code 2
     error: 4 problems in the options:
-      - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds), found '5 parsecs' (from triton.toml, line 2)
+      - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min', found '5 parsecs' (from triton.toml, line 2)
       - option 'max-retries': expected a whole number from 0 to 4294967295, found 'many' (from TRITON_MAX_RETRIES in the environment)
       - unknown option 'colour' (from triton.toml, line 3)
       - unknown option 'time-out'; did you mean 'timeout'? (from -O)

@@ -33,6 +33,7 @@ mod table_file;
 mod terminal;
 mod text_files;
 mod text_values;
+mod tls;
 mod typed_values;
 
 use std::path::{Path, PathBuf};

@@ -35,7 +35,7 @@ fn one_option_in_every_format() {
                 <td><h5 id="timeout">timeout</h5></td>
                 <td style="word-wrap: break-word;">30 s</td>
                 <td>Duration</td>
-                <td>The longest time one call to the server may take, from connecting until the whole answer is read. The server is not told and may finish the work all the same. Raise it for models that are slow or wait long in a queue.</td>
+                <td>The longest time one call to the server may take, from connecting until the whole answer is read. The server is not told and may finish the work all the same, unless <code>server-timeout</code> ends it. Raise it for models that are slow or wait long in a queue.</td>
             </tr>
         </tbody>
     </table>

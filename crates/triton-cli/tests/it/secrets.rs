@@ -7,7 +7,9 @@ use triton_client::{Client, HeaderName, HeaderValue, InferRequest, ModelId};
 use triton_model_fn::{
     Column, DataType, FunctionBase, InferenceFunction, ModelFunction as _, Schema, Subtask, Value,
 };
-use triton_options::{CATALOG, Endpoint, Headers, OptionMap, OptionValue as _, Secret};
+use triton_options::{
+    BearerToken, CATALOG, Endpoint, Headers, OptionMap, OptionValue as _, ProxyAddress, Secret,
+};
 use triton_test_support::EmbeddedTriton;
 
 use crate::{Files, triton, triton_in};
@@ -51,7 +53,9 @@ fn secret_options(port: u16) -> [OptionMap; 2] {
             .with("endpoint", format!("http://127.0.0.1:{port}"))
             .with("auth-token", CANARY)
             .with("custom-headers", format!("X-Key:{CANARY}")),
-        common.with("endpoint", format!("http://user:{CANARY}@127.0.0.1:{port}")),
+        common
+            .with("endpoint", format!("http://user:{CANARY}@127.0.0.1:{port}"))
+            .with("proxy", format!("http://user:{CANARY}@127.0.0.1:{port}")),
     ]
 }
 
@@ -75,6 +79,12 @@ fn accumulate() -> Schema {
 fn no_public_type_shows_a_secret() {
     assert_debug_hidden(&Secret::new(CANARY));
     assert_hidden(&Secret::new(CANARY).to_string());
+    let token = BearerToken::parse(&format!("Bearer {CANARY}")).unwrap();
+    assert_debug_hidden(&token);
+    assert_hidden(&token.to_string());
+    let proxy = ProxyAddress::parse(&format!("user:{CANARY}@proxy:3128")).unwrap();
+    assert_debug_hidden(&proxy);
+    assert_hidden(&proxy.to_string());
     let headers = Headers::parse(&format!("X-Key:{CANARY}")).unwrap();
     assert_debug_hidden(&headers);
     assert_hidden(&headers.to_string());
@@ -94,7 +104,10 @@ fn no_public_type_shows_a_secret() {
         assert_debug_hidden(&InferenceFunction::new(options, accumulate()).unwrap());
         // The same secrets in options that cannot be read.
         let endpoint = format!("ftp://user:{CANARY}@triton");
-        let broken = map.with("endpoint", endpoint).with("auth-tokn", CANARY);
+        let broken = map
+            .with("endpoint", endpoint)
+            .with("proxy", format!("socks5://user:{CANARY}@proxy"))
+            .with("auth-tokn", CANARY);
         assert_error_hidden(&broken.parse().unwrap_err());
     }
 }

@@ -12,8 +12,8 @@ use http_body::{Frame, SizeHint};
 use super::compression::compress;
 use crate::Compression;
 
-/// What a request carries.
-#[derive(Debug)]
+/// What a request carries; a clone shares its bytes.
+#[derive(Debug, Clone)]
 pub(crate) struct Payload {
     /// The JSON, then each tensor in binary form; never copied into one.
     chunks: Vec<Bytes>,
@@ -70,6 +70,11 @@ impl Progress {
     // Only the task that sends the request writes and reads this, or one that was woken by it.
     pub(super) fn sent(&self) {
         self.0.store(true, Ordering::Release);
+    }
+
+    /// Forgets what was sent of a request that the server has refused, for the next attempt.
+    pub(super) fn begin_again(&self) {
+        self.0.store(false, Ordering::Release);
     }
 
     pub(super) fn is_sent(&self) -> bool {

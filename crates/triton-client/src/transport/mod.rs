@@ -5,7 +5,9 @@ mod compression;
 mod connection;
 mod context;
 mod failure;
+mod metrics;
 mod observation;
+mod provided;
 mod receive;
 mod refusal;
 mod retry_after;
@@ -21,6 +23,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 use triton_protocol::Endpoint;
 
+use crate::header_provider::HeaderProviders;
 use crate::operation::Operation;
 use crate::{Compression, Error, SequenceId};
 
@@ -64,10 +67,12 @@ pub(crate) struct CallSettings {
     pub(crate) timeout: Duration,
     /// Sent with every request; all values are marked as sensitive.
     pub(crate) headers: HeaderMap,
+    /// Make headers anew for each request.
+    pub(crate) providers: HeaderProviders,
 }
 
 /// One call that is to be made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Call<'a> {
     pub(crate) operation: Operation<'a>,
     pub(crate) pool: Pool,
@@ -76,6 +81,8 @@ pub(crate) struct Call<'a> {
     /// The compression that the answer may have.
     pub(crate) accepted: Option<Compression>,
     pub(crate) sequence: Option<&'a SequenceId>,
+    /// The request's `id`, if it was made for this call alone.
+    pub(crate) id: Option<&'a str>,
     /// Instead of the client's own.
     pub(crate) timeout: Option<Duration>,
     /// When the time that the call may take began to run, if that was before it.
@@ -92,6 +99,7 @@ impl<'a> Call<'a> {
             payload: None,
             accepted: None,
             sequence: None,
+            id: None,
             timeout: None,
             began: None,
             headers: None,
@@ -140,7 +148,8 @@ impl Transport {
         call: Call<'_>,
         read: impl FnOnce(&Context<'_>, Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let context = Context::new(call.operation, &self.endpoint);
+        let context =
+            Context::new(call.operation, &self.endpoint).with_marks(call.id, call.sequence);
         let mut observation = Observation::begin(&call);
         let timeout = call.timeout.unwrap_or(settings.timeout);
         let elapsed = call.began.map_or(Duration::ZERO, |began| began.elapsed());
@@ -175,7 +184,8 @@ impl Transport {
         settings: &CallSettings,
         call: Call<'_>,
     ) -> Result<(reqwest::Response, Observation), Error> {
-        let context = Context::new(call.operation, &self.endpoint);
+        let context =
+            Context::new(call.operation, &self.endpoint).with_marks(call.id, call.sequence);
         let mut observation = Observation::begin(&call);
         let timeout = call.timeout.unwrap_or(settings.timeout);
         let progress = Progress::default();
@@ -205,10 +215,12 @@ impl Transport {
         }
     }
 
-    /// Sends one request and returns with the head of its answer.
-    async fn send(
+    /// Sends one request, with `provided` among its headers, and returns with the head of its
+    /// answer.
+    async fn send_once(
         &self,
         settings: &CallSettings,
+        provided: &HeaderMap,
         context: &Context<'_>,
         call: Call<'_>,
         progress: &Progress,
@@ -229,7 +241,7 @@ impl Transport {
         let mut request = reqwest::Request::new(method, url);
         let headers = request.headers_mut();
         let extra = call.headers.into_iter();
-        for more in std::iter::once(&settings.headers).chain(extra) {
+        for more in [&settings.headers, provided].into_iter().chain(extra) {
             // Not `append`: the headers of one call take the place of the client's.
             for (name, value) in more {
                 headers.insert(name.clone(), value.clone());

@@ -72,7 +72,7 @@ async fn a_wrong_datatype_is_rejected_in_the_servers_words(endpoint: &str) {
         (ErrorKind::Rejected, Some(400))
     );
     insta::allow_duplicates! {
-        insta::assert_snapshot!(words(&error, endpoint), @"infer with model 'echo' at http://server/: status 400: [request id: <id_unknown>] inference input 'value' data-type is 'INT64', but model 'echo' expects 'FP32'");
+        insta::assert_snapshot!(words(&error, endpoint), @"infer with model 'echo' at http://server/: status 400: inference input 'value' data-type is 'INT64', but model 'echo' expects 'FP32'");
     }
 }
 

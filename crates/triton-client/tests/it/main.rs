@@ -8,10 +8,14 @@
 mod calls;
 mod conformance;
 mod errors;
+mod header_providers;
 mod malformed_servers;
 mod official_client;
+mod proofs;
 mod proxy;
 mod raw_server;
 mod round_trip;
 mod secrets;
 mod tls;
+#[cfg(feature = "opentelemetry")]
+mod trace_context;

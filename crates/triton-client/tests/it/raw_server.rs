@@ -14,6 +14,11 @@ pub(crate) struct RawServer {
 impl RawServer {
     /// Hands every connection, once a whole request has come on it, to `answer`; then closes it.
     pub(crate) fn start(answer: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Self {
+        Self::reading(move |_, connection| answer(connection))
+    }
+
+    /// As [`start`](Self::start), for an answer that depends on the bytes of the request.
+    pub(crate) fn reading(answer: impl Fn(&[u8], &mut TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(AtomicUsize::new(0));
@@ -23,9 +28,9 @@ impl RawServer {
             while let Ok((mut connection, _)) = listener.accept() {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 std::thread::spawn(move || {
-                    if read_request(&mut connection).is_some() {
+                    if let Some(request) = read_request(&mut connection) {
                         seen.fetch_add(1, Ordering::SeqCst);
-                        answer(&mut connection);
+                        answer(&request, &mut connection);
                     }
                 });
             }

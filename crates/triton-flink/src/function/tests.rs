@@ -27,11 +27,16 @@ fn description(endpoint: &str, row_timeout: Duration) -> Description {
         "a",
         "sequence-id-auto-increment",
         "true",
+        // Milliseconds, as everywhere in Flink.
+        "timeout",
+        "20000",
     ]);
     texts(&["value", "INT"]);
     texts(&["sum", "INT"]);
     bytes.extend_from_slice(&(row_timeout.as_millis() as u64).to_le_bytes());
-    Description::read(&bytes).unwrap()
+    let description = Description::read(&bytes).unwrap();
+    assert_eq!(description.options.timeout.get().as_secs(), 20);
+    description
 }
 
 struct Fixture {

@@ -2,21 +2,22 @@
 //!
 //! A rule is silent about an option that could not even be read: that has been reported.
 
+mod security;
 mod sequence;
 
 use crate::definitions::ReadValues;
 use crate::{
-    AUTH_TOKEN, BATCH_SIZE, BATCH_TIMEOUT, CIRCUIT_BREAKER_ENABLED,
-    CIRCUIT_BREAKER_FAILURE_THRESHOLD, CIRCUIT_BREAKER_HALF_OPEN_REQUESTS, CIRCUIT_BREAKER_TIMEOUT,
-    CONNECTION_POOL_KEEP_ALIVE, CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL,
-    CONNECTION_REUSE_ENABLED, CONNECTION_TIMEOUT, CUSTOM_HEADERS, ENDPOINT, HEALTH_CHECK_ENABLED,
-    HEALTH_CHECK_INTERVAL, MAX_RETRIES, OptionDefinition, OptionError, OptionMap, OptionValue as _,
-    OptionWarning, RETRY_INITIAL_BACKOFF, RETRY_MAX_BACKOFF, SEQUENCE_END_COLUMN,
-    SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
-    SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY,
-    SEQUENCE_KEY_REDACTED, SEQUENCE_MAX_LENGTH, SEQUENCE_MAX_OPEN, SEQUENCE_POSITION_COLUMN,
-    SEQUENCE_RECOVERY, SEQUENCE_REPLAY_COMPARE, SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES,
-    SEQUENCE_REPLAY_OVERFLOW, SequenceMode, SequenceRecovery, TIMEOUT,
+    BATCH_SIZE, BATCH_TIMEOUT, CIRCUIT_BREAKER_ENABLED, CIRCUIT_BREAKER_FAILURE_THRESHOLD,
+    CIRCUIT_BREAKER_HALF_OPEN_REQUESTS, CIRCUIT_BREAKER_TIMEOUT, CONNECTION_POOL_KEEP_ALIVE,
+    CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, CONNECTION_REUSE_ENABLED,
+    CONNECTION_TIMEOUT, HEALTH_CHECK_ENABLED, HEALTH_CHECK_INTERVAL, MAX_RETRIES, OptionDefinition,
+    OptionError, OptionMap, OptionValue as _, OptionWarning, RETRY_INITIAL_BACKOFF,
+    RETRY_MAX_BACKOFF, SEQUENCE_END_COLUMN, SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID,
+    SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE,
+    SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_KEY_REDACTED, SEQUENCE_MAX_LENGTH,
+    SEQUENCE_MAX_OPEN, SEQUENCE_POSITION_COLUMN, SEQUENCE_RECOVERY, SEQUENCE_REPLAY_COMPARE,
+    SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES, SEQUENCE_REPLAY_OVERFLOW, SequenceMode,
+    SequenceRecovery, TIMEOUT,
 };
 
 /// Checks every rule and works out the sequence mode; without one, an error was recorded.
@@ -27,7 +28,7 @@ pub(crate) fn check(
 ) -> Option<SequenceMode> {
     errors.extend(backoff(read));
     errors.extend(pool(map, read));
-    errors.extend(authorization(read));
+    security::check(read, errors);
     sequence::mode(map, read, errors)
 }
 
@@ -76,18 +77,7 @@ pub(crate) fn warnings(map: &OptionMap, read: &ReadValues) -> Vec<OptionWarning>
             ),
         ));
     }
-    if let (Some(endpoint), Some(Some(_))) = (&read.endpoint, &read.auth_token)
-        && endpoint.is_unencrypted_to_others()
-    {
-        warnings.push(warning(
-            &[AUTH_TOKEN.key(), ENDPOINT.key()],
-            format!(
-                "option '{}' is sent unencrypted, because '{}' is {endpoint}: use https",
-                AUTH_TOKEN.key(),
-                ENDPOINT.key()
-            ),
-        ));
-    }
+    warnings.extend(security::warnings(map, read));
     warnings
 }
 
@@ -240,35 +230,6 @@ fn pool(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
     })
 }
 
-/// Only one option may say what the `Authorization` header is.
-fn authorization(read: &ReadValues) -> Option<OptionError> {
-    let header = read.custom_headers.as_ref()?.as_ref();
-    let sources: Vec<&'static str> = [
-        (
-            ENDPOINT.key(),
-            read.endpoint.as_ref()?.user_info().is_some(),
-        ),
-        (AUTH_TOKEN.key(), read.auth_token.as_ref()?.is_some()),
-        (
-            CUSTOM_HEADERS.key(),
-            header.is_some_and(|headers| headers.get("authorization").is_some()),
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(key, given)| given.then_some(key))
-    .collect();
-    (sources.len() > 1).then(|| {
-        let named: Vec<String> = sources.iter().map(|key| format!("'{key}'")).collect();
-        rule(
-            &sources,
-            format!(
-                "options {} each set the Authorization header: keep only one of them",
-                named.join(" and ")
-            ),
-        )
-    })
-}
-
 fn rule(keys: &[&'static str], message: String) -> OptionError {
     OptionError::Rule {
         keys: keys.to_vec(),
@@ -287,7 +248,7 @@ fn warning(keys: &[&'static str], message: String) -> OptionWarning {
 mod tests {
     use crate::TritonOptions;
 
-    fn parse(extra: &[(&str, &str)]) -> Result<Vec<String>, String> {
+    pub(super) fn parse(extra: &[(&str, &str)]) -> Result<Vec<String>, String> {
         let base = [("endpoint", "http://triton:8000"), ("model-name", "m")];
         let options = base
             .iter()
@@ -300,7 +261,7 @@ mod tests {
             .map_err(|errors| errors.to_string())
     }
 
-    fn refusal(extra: &[(&str, &str)]) -> String {
+    pub(super) fn refusal(extra: &[(&str, &str)]) -> String {
         parse(extra).expect_err("must be refused")
     }
 
@@ -329,19 +290,6 @@ mod tests {
     }
 
     #[test]
-    fn only_one_option_sets_the_authorization_header() {
-        let token = ("auth-token", "canary");
-        let header = ("custom-headers", "authorization:canary");
-        let user = ("endpoint", "http://canary:canary@triton:8000");
-        insta::assert_snapshot!(refusal(&[token, header, user]), @"options 'endpoint' and 'auth-token' and 'custom-headers' each set the Authorization header: keep only one of them");
-        for pair in [[token, header], [token, user], [header, user]] {
-            let message = refusal(&pair);
-            assert!(!message.contains("canary"), "{message}");
-        }
-        assert!(parse(&[header]).is_ok());
-    }
-
-    #[test]
     fn what_has_no_effect_is_warned_of() {
         let options = [
             ("circuit-breaker-failure-threshold", "0.1"),
@@ -354,7 +302,6 @@ mod tests {
             ("connection-pool-max-idle", "1"),
             ("connection-pool-keep-alive", "1 s"),
             ("sequence-id-counter-init-strategy", "NANO_TIME"),
-            ("auth-token", "canary"),
             ("connection-timeout", "31 s"),
             ("batch-timeout", "1 s"),
         ];
@@ -370,7 +317,6 @@ mod tests {
         option 'connection-pool-keep-alive' has no effect while 'connection-reuse-enabled' is false
         option 'sequence-id-counter-init-strategy' has no effect while 'sequence-id-auto-increment' is false
         option 'connection-timeout' (31 s) is longer than 'timeout' (30 s), which ends a call before
-        option 'auth-token' is sent unencrypted, because 'endpoint' is http://triton:8000/: use https
         ");
         let options = [
             ("sequence-id-scope", "run"),
@@ -386,15 +332,5 @@ mod tests {
         insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"option 'batch-size' (2) has no effect beside 'sequence-id': a request of a sequence carries one row");
         let options = [("health-check-enabled", "true")];
         insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"option 'health-check-enabled' is true but 'circuit-breaker-enabled' is false: health checks will be logged and nothing else comes of them");
-        for endpoint in [
-            "https://triton",
-            "http://localhost:8000",
-            "http://127.0.0.1",
-        ] {
-            assert_eq!(
-                parse(&[("auth-token", "t"), ("endpoint", endpoint)]),
-                Ok(Vec::new())
-            );
-        }
     }
 }

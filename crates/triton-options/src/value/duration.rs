@@ -1,7 +1,8 @@
 //! Durations in the grammar of Flink, so that a WITH clause means the same in both worlds.
 //!
-//! A general parser would not do: Flink reads a bare number as milliseconds, and takes units
-//! long and short in any case.
+//! A general parser would not do: Flink takes units long and short in any case. It also takes a
+//! bare number, as milliseconds; here that number needs a unit, unless it is zero: see
+//! [`OptionMap::with_flink_units`](crate::OptionMap::with_flink_units).
 
 use std::time::Duration;
 
@@ -29,9 +30,17 @@ const UNITS: &[(&str, u128, &[&str])] = &[
         &["ms", "milli", "millis", "millisecond", "milliseconds"],
     ),
     (
-        "µs",
+        "\u{b5}s",
         1_000,
-        &["µs", "us", "micro", "micros", "microsecond", "microseconds"],
+        &[
+            "\u{b5}s",
+            "\u{3bc}s",
+            "us",
+            "micro",
+            "micros",
+            "microsecond",
+            "microseconds",
+        ],
     ),
     (
         "ns",
@@ -40,29 +49,31 @@ const UNITS: &[(&str, u128, &[&str])] = &[
     ),
 ];
 
-const MILLISECOND: u128 = 1_000_000;
-
 /// A hundred years: more is a slip of the hand, and a clock could not be set so far ahead.
 const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
 
 impl OptionValue for Duration {
     const TYPE_NAME: &'static str = "Duration";
-    const EXPECTED: &'static str =
-        "a duration such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)";
+    const EXPECTED: &'static str = "a duration such as '30 s', '100 ms' or '1 min'";
+    const UNIT_IN_FLINK: Option<&'static str> = Some("ms");
 
     fn parse(text: &str) -> Result<Self, InvalidValue> {
         let text = text.trim();
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
         let unit = unit.trim_start().to_lowercase();
-        let nanos_per_unit = if unit.is_empty() {
-            Some(MILLISECOND)
-        } else {
-            UNITS
-                .iter()
-                .find(|(_, _, spellings)| spellings.contains(&unit.as_str()))
-                .map(|(_, nanos, _)| *nanos)
-        };
+        if unit.is_empty() && !number.is_empty() {
+            return match number.trim_matches('0').is_empty() {
+                true => Ok(Duration::ZERO),
+                false => Err(InvalidValue {
+                    expected: format!("a duration with its unit: '{number} s' or '{number} ms'"),
+                }),
+            };
+        }
+        let nanos_per_unit = UNITS
+            .iter()
+            .find(|(_, _, spellings)| spellings.contains(&unit.as_str()))
+            .map(|(_, nanos, _)| *nanos);
         let too_long = || InvalidValue {
             expected: format!("{}, no longer than {}", Self::EXPECTED, LONGEST.canonical()),
         };
@@ -107,8 +118,9 @@ impl PositiveDuration {
 
 impl OptionValue for PositiveDuration {
     const TYPE_NAME: &'static str = Duration::TYPE_NAME;
-    const EXPECTED: &'static str = "a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is \
-         milliseconds)";
+    const EXPECTED: &'static str =
+        "a duration longer than zero such as '30 s', '100 ms' or '1 min'";
+    const UNIT_IN_FLINK: Option<&'static str> = Duration::UNIT_IN_FLINK;
 
     fn parse(text: &str) -> Result<Self, InvalidValue> {
         match Duration::parse(text) {
@@ -138,10 +150,13 @@ mod tests {
             ("2 h", 7_200_000),
             ("1 d", 86_400_000),
             ("3 DAYS", 3 * 86_400_000),
-            ("  7  ", 7),
+            ("  7 ms  ", 7),
             ("5 Seconds", 5_000),
             ("0", 0),
-            ("2000 µs", 2),
+            ("000", 0),
+            // The micro sign, and the Greek letter that keyboards and Unicode's normal forms give.
+            ("2000 \u{b5}s", 2),
+            ("2000 \u{3bc}s", 2),
         ] {
             assert_eq!(
                 Duration::parse(text),
@@ -159,12 +174,19 @@ mod tests {
     }
 
     #[test]
+    fn a_number_without_a_unit_is_told_both_that_are_likely() {
+        let invalid = Duration::parse("3").unwrap_err();
+        insta::assert_snapshot!(invalid, @"expected a duration with its unit: '3 s' or '3 ms'");
+        assert_eq!(PositiveDuration::parse(" 3 "), Err(invalid));
+    }
+
+    #[test]
     fn an_overflow_is_refused() {
         for text in [
             "999999999999999999999 d",
             "18446744073709551616 s",
             "36501 d",
-            "9".repeat(60).as_str(),
+            format!("{} s", "9".repeat(60)).as_str(),
         ] {
             let invalid = Duration::parse(text).expect_err(text);
             assert!(invalid.expected.contains("no longer than"), "{invalid}");

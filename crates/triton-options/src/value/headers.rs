@@ -14,7 +14,6 @@ const RESERVED: &[&str] = &[
     "content-length",
     "content-type",
     "expect",
-    "host",
     "inference-header-content-length",
     "transfer-encoding",
 ];
@@ -57,6 +56,11 @@ impl OptionValue for Headers {
         let expected = |more: String| InvalidValue {
             expected: format!("{}{more}", Self::EXPECTED),
         };
+        if text.trim_start().starts_with('{') {
+            return Err(expected(
+                "; this looks like JSON: leave the braces and the quotes of names out".to_owned(),
+            ));
+        }
         let pairs = pairs(text).ok_or_else(|| expected(String::new()))?;
         let mut headers = Self(Vec::with_capacity(pairs.len()));
         for (name, value) in pairs {
@@ -165,6 +169,7 @@ mod tests {
         for text in [
             "canary",
             "X-A:1,,X-B:canary",
+            r#" {"X-A": "canary"}"#,
             "X A:canary",
             "X-A:ca\nnary",
             "X-A:'canary",
@@ -176,5 +181,17 @@ mod tests {
             let invalid = Headers::parse(text).expect_err(text);
             assert!(!invalid.to_string().contains("canary"), "{invalid}");
         }
+    }
+
+    #[test]
+    fn json_and_a_name_given_twice_are_called_so() {
+        let refused = |text: &str| Headers::parse(text).unwrap_err().to_string();
+        insta::assert_snapshot!(refused(r#"{"X-A": "1"}"#), @"expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes; this looks like JSON: leave the braces and the quotes of names out");
+        insta::assert_snapshot!(refused("X-A:1,x-a:2"), @"expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes; 'x-a' is given twice");
+        // Gateways tell the services behind them apart by it.
+        assert_eq!(
+            parsed("Host:model.example"),
+            [pair("Host", "model.example")]
+        );
     }
 }

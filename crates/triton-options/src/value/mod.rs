@@ -2,22 +2,30 @@
 
 mod choice;
 mod column_names;
+mod dns_name;
 mod duration;
+mod file_path;
 mod headers;
+mod memory_size;
 mod name_map;
 mod number;
 mod pairs;
 mod protocol;
+mod proxy;
 mod scalar;
 
 pub use choice::{CounterInitStrategy, ReplayOverflow, SequenceIdScope, SequenceRecovery};
 pub use column_names::ColumnNames;
+pub use dns_name::DnsName;
 pub use duration::PositiveDuration;
+pub use file_path::FilePath;
 pub use headers::Headers;
+pub use memory_size::MemorySize;
 pub use name_map::NameMap;
 pub use number::Fraction;
 pub(crate) use pairs::write_pair;
 pub use protocol::EMBEDDED_ENDPOINT;
+pub use proxy::ProxyAddress;
 
 pub(crate) use triton_protocol::{InvalidValue, quoted};
 
@@ -28,6 +36,13 @@ pub trait OptionValue: Sized {
 
     /// What a value looks like, as it follows the words "expected" or "set it to".
     const EXPECTED: &'static str;
+
+    /// The unit of a number that has none, in Flink. Elsewhere such a number is refused: `3` is a
+    /// trap where some read seconds and others milliseconds.
+    const UNIT_IN_FLINK: Option<&'static str> = None;
+
+    /// Whether the value is the name of a file.
+    const IS_FILE: bool = false;
 
     /// Reads the text a user wrote.
     ///

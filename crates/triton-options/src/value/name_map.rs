@@ -55,12 +55,20 @@ impl OptionValue for NameMap {
     fn parse(text: &str) -> Result<Self, InvalidValue> {
         let pairs = pairs(text).ok_or_else(invalid::<Self>)?;
         for (index, (column, name)) in pairs.iter().enumerate() {
-            let repeated = pairs[..index]
-                .iter()
-                .any(|(other, before)| other == column || before == name);
-            if column.is_empty() || name.is_empty() || repeated {
+            if column.is_empty() || name.is_empty() {
                 return Err(invalid::<Self>());
             }
+            let before = &pairs[..index];
+            let repeated = if before.iter().any(|(other, _)| other == column) {
+                column
+            } else if before.iter().any(|(_, other)| other == name) {
+                name
+            } else {
+                continue;
+            };
+            return Err(InvalidValue {
+                expected: format!("{}; '{repeated}' is given twice", Self::EXPECTED),
+            });
         }
         Ok(Self(pairs))
     }
@@ -89,8 +97,13 @@ mod tests {
             names.set(column, tensor);
         }
         assert_eq!(NameMap::parse("a:Z,c:Y"), Ok(names));
-        for text in ["a", "a:", ":X", "a:X,a:Y", "a:X,b:X", "a:'X"] {
+        for text in ["a", "a:", ":X", "a:'X"] {
             assert!(NameMap::parse(text).is_err(), "{text:?}");
+        }
+        for (text, repeated) in [("a:X,a:Y", "'a'"), ("a:X,b:X", "'X'")] {
+            let invalid = NameMap::parse(text).unwrap_err().to_string();
+            let end = format!("; {repeated} is given twice");
+            assert!(invalid.ends_with(&end), "{invalid}");
         }
     }
 }

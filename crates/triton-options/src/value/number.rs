@@ -11,7 +11,7 @@ macro_rules! whole_numbers {
             const EXPECTED: &'static str = $expected;
 
             fn parse(text: &str) -> Result<Self, InvalidValue> {
-                text.trim().parse().map_err(|_| invalid::<Self>())
+                whole(text).parse().map_err(|_| invalid::<Self>())
             }
 
             fn canonical(&self) -> String {
@@ -25,6 +25,15 @@ whole_numbers! {
     u32, "a whole number from 0 to 4294967295";
     NonZeroU32, "a whole number from 1 to 4294967295";
     u64, "a whole number from 0 to 18446744073709551615";
+}
+
+/// A whole number without the `.0` that programs write behind numbers of any kind.
+fn whole(text: &str) -> &str {
+    let text = text.trim();
+    match text.split_once('.') {
+        Some((digits, zeros)) if !zeros.is_empty() && zeros.bytes().all(|c| c == b'0') => digits,
+        _ => text,
+    }
 }
 
 /// A share of a whole: more than 0, at most 1.
@@ -63,7 +72,18 @@ mod tests {
     fn whole_numbers_keep_to_their_range() {
         assert_eq!(u64::parse(" 18446744073709551615 "), Ok(u64::MAX));
         assert!(NonZeroU32::parse("0").is_err());
-        for text in ["", "-1", "1.0", "1e3", "4294967296", "0x10", "one"] {
+        assert_eq!((u32::parse("3.0"), u64::parse("3.00")), (Ok(3), Ok(3)));
+        for text in [
+            "",
+            "-1",
+            ".0",
+            "1.",
+            "1.5",
+            "1e3",
+            "4294967296",
+            "0x10",
+            "one",
+        ] {
             assert!(u32::parse(text).is_err(), "{text:?}");
         }
     }

@@ -1,7 +1,8 @@
 //! Options whose types are those of the protocol.
 
 use triton_protocol::{
-    Compression, Endpoint, HIDDEN, InvalidValue, ModelName, ModelVersion, Secret,
+    BearerToken, Compression, Endpoint, HIDDEN, InvalidValue, ModelName, ModelVersion, Secret,
+    TensorFormat,
 };
 
 use super::{OptionValue, invalid};
@@ -68,6 +69,47 @@ impl OptionValue for Compression {
 
     fn canonical(&self) -> String {
         self.name().to_owned()
+    }
+}
+
+impl OptionValue for TensorFormat {
+    const TYPE_NAME: &'static str = "Enum: auto, binary, json";
+    const EXPECTED: &'static str = "'auto', 'binary' or 'json'";
+
+    fn parse(text: &str) -> Result<Self, InvalidValue> {
+        let text = text.trim();
+        let found = TENSOR_FORMATS
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(text));
+        found.map(|(_, format)| *format).ok_or_else(invalid::<Self>)
+    }
+
+    fn canonical(&self) -> String {
+        let found = TENSOR_FORMATS.iter().find(|(_, format)| format == self);
+        found.map_or("auto", |(word, _)| word).to_owned()
+    }
+}
+
+const TENSOR_FORMATS: &[(&str, TensorFormat)] = &[
+    ("auto", TensorFormat::Negotiated),
+    ("binary", TensorFormat::Binary),
+    ("json", TensorFormat::Json),
+];
+
+impl OptionValue for BearerToken {
+    const TYPE_NAME: &'static str = Secret::TYPE_NAME;
+    const EXPECTED: &'static str = BearerToken::EXPECTED;
+
+    fn parse(text: &str) -> Result<Self, InvalidValue> {
+        text.parse()
+    }
+
+    fn canonical(&self) -> String {
+        HIDDEN.to_owned()
+    }
+
+    fn loggable(_: &str) -> String {
+        HIDDEN.to_owned()
     }
 }
 

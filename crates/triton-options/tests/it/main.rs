@@ -42,7 +42,7 @@ fn every_problem_is_reported_at_once() {
       - option 'endpoint': expected the http or https address of a Triton server, such as 'http://localhost:8000', found '(hidden)@triton'
       - option 'model-name' is required: set it to the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@
       - option 'model-version': expected 'latest' or a version number such as '3', found 'newest'
-      - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds), found 'soon'
+      - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min', found 'soon'
       - option 'sequence-id-auto-increment': expected true or false, found 'yes'
       - option 'auth-token': expected a text of printable ASCII, not empty, found (hidden)
       - unknown option 'Max_Retrys'; did you mean 'max-retries'?
@@ -62,7 +62,7 @@ fn rules_are_checked_beside_malformed_values() {
     ];
     insta::assert_snapshot!(message(&options), @"
     3 problems in the options:
-      - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds), found 'soon'
+      - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min', found 'soon'
       - option 'retry-max-backoff' (1 ms) is shorter than 'retry-initial-backoff' (100 ms): the longest wait cannot be shorter than the first
       - option 'sequence-id-auto-increment' is true but 'sequence-id' is not set: set 'sequence-id' to the text that every generated ID begins with, for example 'my-job'
     ");
@@ -100,14 +100,15 @@ fn every_type_says_what_it_expects() {
     endpoint: expected the http or https address of a Triton server, such as 'http://localhost:8000'
     model-name: expected the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@
     model-version: expected 'latest' or a version number such as '3'
-    timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     flatten-batch-dim: expected true or false
     priority: expected a whole number from 0 to 18446744073709551615
+    server-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     sequence-id-auto-increment: expected true or false
     sequence-id-counter-init-strategy: expected 'ZERO', 'EPOCH_MILLIS' or 'NANO_TIME'
     sequence-id-scope: expected 'subtask' or 'run'
     sequence-max-length: expected a whole number from 1 to 4294967295
-    sequence-idle-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    sequence-idle-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     sequence-history-columns: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
     sequence-max-open: expected a whole number from 1 to 4294967295
     sequence-recovery: expected 'fail', 'restart' or 'replay'
@@ -119,26 +120,34 @@ fn every_type_says_what_it_expects() {
     sequence-start: expected true or false
     sequence-end: expected true or false
     compression: expected 'gzip' or 'deflate'
+    tensor-format: expected 'auto', 'binary' or 'json'
+    response-limit: expected a size of memory such as '64 mb' or '1 gb'
     auth-token: expected a text of printable ASCII, not empty
+    auth-token-file: expected the path of a file
+    tls-ca-file: expected the path of a file
+    tls-certificate-file: expected the path of a file
+    tls-key-file: expected the path of a file
+    tls-server-name: expected a DNS name such as 'triton.example'
+    proxy: expected the http or https address of a proxy, such as 'http://proxy:3128'
     custom-headers: expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes
     input-names: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
     output-names: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
     batch-size: expected a whole number from 1 to 4294967295
-    batch-timeout: expected a duration such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    batch-timeout: expected a duration such as '30 s', '100 ms' or '1 min'
     max-in-flight: expected a whole number from 1 to 4294967295
-    open-wait: expected a duration such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    open-wait: expected a duration such as '30 s', '100 ms' or '1 min'
     health-check-enabled: expected true or false
-    health-check-interval: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    health-check-interval: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     circuit-breaker-enabled: expected true or false
     circuit-breaker-failure-threshold: expected a number above 0 and up to 1, such as '0.5'
-    circuit-breaker-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    circuit-breaker-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     circuit-breaker-half-open-requests: expected a whole number from 1 to 4294967295
     max-retries: expected a whole number from 0 to 4294967295
-    retry-initial-backoff: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
-    retry-max-backoff: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
-    connection-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    retry-initial-backoff: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
+    retry-max-backoff: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
+    connection-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     connection-pool-max-idle: expected a whole number from 0 to 4294967295
-    connection-pool-keep-alive: expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    connection-pool-keep-alive: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     connection-pool-max-total: expected a whole number from 1 to 4294967295
     connection-reuse-enabled: expected true or false
     ");
@@ -153,4 +162,30 @@ fn the_text_of_sequence_id_names_the_limits_in_force() {
     ] {
         assert!(text.contains(&format!("at most {limit} bytes")), "{text}");
     }
+}
+
+#[test]
+fn a_number_without_a_unit_has_one_in_flink_alone() {
+    let map: OptionMap = [
+        ("endpoint", "localhost:8000"),
+        ("model-name", "m"),
+        ("timeout", "3"),
+        ("batch-timeout", "0"),
+        ("response-limit", "4096"),
+        ("max-retries", "2"),
+    ]
+    .into_iter()
+    .collect();
+    insta::assert_snapshot!(map.parse().expect_err("must be refused"), @"
+    2 problems in the options:
+      - option 'timeout': expected a duration with its unit: '3 s' or '3 ms', found '3'
+      - option 'response-limit': expected a size of memory with its unit: '4096 mb' or '4096 b', found '4096'
+    ");
+    let options = map.with_flink_units().parse().unwrap();
+    assert_eq!(options.timeout.get().as_millis(), 3);
+    assert_eq!(options.response_limit.bytes(), 4096);
+    assert_eq!(
+        (options.batch_timeout.as_nanos(), options.max_retries),
+        (0, 2)
+    );
 }

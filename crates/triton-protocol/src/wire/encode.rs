@@ -111,7 +111,7 @@ impl InferRequest {
         let binary = plan.format != TensorFormat::Json;
         let mut json = Vec::with_capacity(512);
         json.push(b'{');
-        if let Some(id) = &self.id {
+        if let Some(id) = plan.id {
             json_text::name(&mut json, "id");
             json_text::string(&mut json, id);
         }
@@ -203,10 +203,17 @@ impl InferRequest {
             json_text::name(json, "binary_data_output");
             json_text::number(json, true);
         }
-        for (name, value) in &self.parameters {
+        for (index, (name, value)) in self.parameters.iter().enumerate() {
             let name_fault = name_fault(name).map(|fault| format!("its name {fault}"));
             let value_fault = || value_fault(value).map(|fault| format!("its value {fault}"));
-            if let Some(reason) = name_fault.or_else(value_fault) {
+            // The server would take the first one without a word.
+            let is_repeated = || {
+                let mut before = self.parameters[..index].iter();
+                before
+                    .any(|(other, _)| other == name)
+                    .then(|| "it is set twice".to_owned())
+            };
+            if let Some(reason) = name_fault.or_else(value_fault).or_else(is_repeated) {
                 return Err(EncodeError {
                     subject: "parameter",
                     name: name.clone(),

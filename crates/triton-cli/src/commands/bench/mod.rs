@@ -248,6 +248,12 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
             .map(|request| request.priority(priority))
             .collect();
     }
+    if let Some(timeout) = options.server_timeout {
+        requests = requests
+            .into_iter()
+            .map(|request| request.server_timeout(timeout.get()))
+            .collect();
+    }
     let sequence_length = arguments.sequence_length(&config)?;
     let pace = arguments.rate.map(|rate| Pace {
         rate,

@@ -14,6 +14,7 @@ cases!(
     a_parameter_of_the_protocol_is_refused_before_sending,
     a_parameter_that_the_server_keeps_is_refused_before_sending,
     a_parameter_that_is_no_finite_number_is_refused_before_sending,
+    a_parameter_that_is_set_twice_is_refused_before_sending,
     a_priority_is_taken,
     a_server_side_timeout_reaches_the_model_in_microseconds,
     a_header_can_be_sent_with_one_call,
@@ -67,6 +68,11 @@ async fn a_parameter_that_the_server_keeps_is_refused_before_sending(target: Tar
 
 async fn a_parameter_that_is_no_finite_number_is_refused_before_sending(target: Target) {
     refused(&target, probe("describe").parameter("x", f64::NAN)).await;
+}
+
+async fn a_parameter_that_is_set_twice_is_refused_before_sending(target: Target) {
+    let request = probe("describe").parameter("x", 1).parameter("x", 2);
+    refused(&target, request).await;
 }
 
 async fn a_priority_is_taken(target: Target) {

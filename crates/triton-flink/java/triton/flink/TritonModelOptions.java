@@ -31,7 +31,7 @@ final class TritonModelOptions {
                 option(
                         "timeout",
                         "30 s",
-                        "The longest time one call to the server may take, from connecting until the whole answer is read. The server is not told and may finish the work all the same. Raise it for models that are slow or wait long in a queue."));
+                        "The longest time one call to the server may take, from connecting until the whole answer is read. The server is not told and may finish the work all the same, unless server-timeout ends it. Raise it for models that are slow or wait long in a queue."));
         OPTIONAL.add(
                 option(
                         "flatten-batch-dim",
@@ -41,7 +41,12 @@ final class TritonModelOptions {
                 option(
                         "priority",
                         null,
-                        "Priority of every request among those that wait in the model's queue: 1 is the highest, larger numbers come later, 0 is the level that the model's configuration names. Only models with priority levels (https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/batcher.html#priority-levels) heed it; the server treats a level the model lacks like 0."));
+                        "Priority of every request among those that wait in the model's queue: 1 is the highest, larger numbers come later, 0 is the level that the model's configuration names. Flink's own documentation of such an option has the order the other way round; the server's is this one. Only models with priority levels (https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/batcher.html#priority-levels) heed it; the server treats a level the model lacks like 0."));
+        OPTIONAL.add(
+                option(
+                        "server-timeout",
+                        null,
+                        "How long a request may wait in the model's queue on the server, which then drops it and answers 503, so that nobody works for a caller who has given up. What has begun to execute goes on to its end. It is sent with every request, in microseconds, and only models heed it whose queue policy (https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/batcher.html#queue-policy) has allow_timeout_override. Best a little shorter than timeout."));
         OPTIONAL.add(
                 option(
                         "sequence-id",
@@ -144,14 +149,54 @@ final class TritonModelOptions {
                         "Compresses the bodies of inference requests. It saves bandwidth on slow links and costs time on both sides; on a fast network leave it out. The server takes it for inference only, so other calls are never compressed."));
         OPTIONAL.add(
                 option(
+                        "tensor-format",
+                        "auto",
+                        "The form in which tensors travel. auto is the binary form where the server has it, which it is asked once, and JSON where it has not. binary asks nothing. json can be read on the way, and costs both sides many times the work; FP16 and BF16 cannot travel so."));
+        OPTIONAL.add(
+                option(
+                        "response-limit",
+                        "256 mb",
+                        "The most memory that the answer to one call may take, after decompression. A larger one fails the call."));
+        OPTIONAL.add(
+                option(
                         "auth-token",
                         null,
-                        "Token sent as Authorization: Bearer with every call, for servers behind a gateway that asks for one. It appears in no log and no error. Use https wherever others can listen."));
+                        "Token sent as Authorization: Bearer with every call, for servers behind a gateway that asks for one; a leading Bearer may stand there or not. It appears in no log and no error. Use https wherever others can listen."));
+        OPTIONAL.add(
+                option(
+                        "auth-token-file",
+                        null,
+                        "File that holds the token of auth-token, for tokens that expire, as those of Kubernetes do: it is read again when it has changed, and when the server refuses the token (401); the call is then made once more. A file that cannot be read any more leaves the last token in use."));
+        OPTIONAL.add(
+                option(
+                        "tls-ca-file",
+                        null,
+                        "PEM file of the certificate authorities that are trusted, in place of the system's: for a server whose certificate comes from a company's own authority. It is read when a function is opened, as the other files of TLS are."));
+        OPTIONAL.add(
+                option(
+                        "tls-certificate-file",
+                        null,
+                        "PEM file of the certificate that is shown to a server which asks its clients for one, with the chain up to its authority. Needs tls-key-file."));
+        OPTIONAL.add(
+                option(
+                        "tls-key-file",
+                        null,
+                        "PEM file of the private key of tls-certificate-file, without a passphrase. Both may be the same file."));
+        OPTIONAL.add(
+                option(
+                        "tls-server-name",
+                        null,
+                        "DNS name that the server's certificate bears, where it is not the host of endpoint: for a server that is reached by its IP address or through a tunnel. It cannot go together with proxy."));
+        OPTIONAL.add(
+                option(
+                        "proxy",
+                        null,
+                        "Address of an HTTP proxy that all calls go through, such as http://proxy:3128; an https endpoint is reached through it by CONNECT. User name and password in the address are never shown. Variables of the environment such as HTTPS_PROXY are not heeded."));
         OPTIONAL.add(
                 option(
                         "custom-headers",
                         null,
-                        "Further HTTP headers for every call, as X-A:1,X-B:2; a value with commas stands in single or double quotes. Values appear in no log and no error. Headers that describe the body or the connection belong to the client and are refused."));
+                        "Further HTTP headers for every call, as X-A:1,X-B:2; a value with commas stands in single or double quotes. Values appear in no log and no error. Headers that describe the body or the connection belong to the client and are refused; Host is not, because some gateways find the service by it."));
         OPTIONAL.add(
                 option(
                         "input-names",

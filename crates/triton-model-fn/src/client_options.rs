@@ -1,0 +1,233 @@
+//! From options to a client: the one place that knows which option is which setting of it.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use triton_client::{BearerTokenFile, Client, HeaderName, HeaderValue};
+use triton_options::{
+    AUTH_TOKEN, AUTH_TOKEN_FILE, BearerToken, CUSTOM_HEADERS, Compression, ConfigOption, DnsName,
+    Endpoint, FilePath, Headers, ProxyAddress, Secret, TLS_CA_FILE, TLS_CERTIFICATE_FILE,
+    TLS_KEY_FILE, TensorFormat, TritonOptions,
+};
+
+use crate::{Error, ErrorKind};
+
+/// A client as `options` describe it, for calls that are not a model function's.
+///
+/// The files that options name are read now; that of `auth-token-file` is read again later. What
+/// bounds or repeats calls (`max-retries`, `max-in-flight`, `connection-pool-max-total`, the circuit
+/// breaker), and what is said with a request (`priority`, `server-timeout`), is the model
+/// function's own.
+///
+/// ```
+/// use triton_options::TritonOptions;
+///
+/// let options = TritonOptions::parse([("endpoint", "triton:8000"), ("model-name", "echo")])?;
+/// let client = triton_model_fn::client_from_options(&options)?;
+/// assert_eq!(client.endpoint().to_string(), "http://triton:8000/");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`ErrorKind::Options`] when a file cannot be read or does not hold what it should, or when the
+/// client cannot be set up.
+pub fn client_from_options(options: &TritonOptions) -> Result<Client, Error> {
+    ClientSettings::read(options)?.client()
+}
+
+/// Everything that distinguishes one client from another, with the files' contents.
+///
+/// It has no `Debug`, because of the client's key.
+#[derive(PartialEq)]
+pub(crate) struct ClientSettings {
+    endpoint: Endpoint,
+    timeout: Duration,
+    connection_timeout: Duration,
+    idle_connections: usize,
+    idle_timeout: Duration,
+    compression: Option<Compression>,
+    tensor_format: TensorFormat,
+    response_limit: usize,
+    auth_token: Option<BearerToken>,
+    auth_token_file: Option<FilePath>,
+    custom_headers: Option<Headers>,
+    authorities: Option<Vec<u8>>,
+    /// The client's certificate and its key.
+    identity: Option<(Vec<u8>, Vec<u8>)>,
+    server_name: Option<DnsName>,
+    proxy: Option<ProxyAddress>,
+}
+
+impl ClientSettings {
+    /// Takes what concerns the client out of the options, and reads the files that they name.
+    pub(crate) fn read(options: &TritonOptions) -> Result<Self, Error> {
+        let authorities = options.tls_ca_file.as_ref();
+        let authorities = authorities.map(|path| pem(&TLS_CA_FILE, path, CERTIFICATE));
+        let certificate = options.tls_certificate_file.as_ref();
+        let certificate = certificate.map(|path| pem(&TLS_CERTIFICATE_FILE, path, CERTIFICATE));
+        let key = options.tls_key_file.as_ref();
+        let key = key.map(|path| pem(&TLS_KEY_FILE, path, PRIVATE_KEY));
+        Ok(Self {
+            endpoint: options.endpoint.clone(),
+            timeout: options.timeout.get(),
+            connection_timeout: options.connection_timeout.get(),
+            idle_connections: match options.connection_reuse_enabled {
+                true => options.connection_pool_max_idle as usize,
+                false => 0,
+            },
+            idle_timeout: options.connection_pool_keep_alive.get(),
+            compression: options.compression,
+            tensor_format: options.tensor_format,
+            response_limit: usize::try_from(options.response_limit.bytes()).unwrap_or(usize::MAX),
+            auth_token: options.auth_token.clone(),
+            auth_token_file: options.auth_token_file.clone(),
+            custom_headers: options.custom_headers.clone(),
+            authorities: authorities.transpose()?,
+            // The options have checked that neither comes alone.
+            identity: certificate.transpose()?.zip(key.transpose()?),
+            server_name: options.tls_server_name.clone(),
+            proxy: options.proxy.clone(),
+        })
+    }
+
+    pub(crate) fn client(&self) -> Result<Client, Error> {
+        // Taken apart, so that none of them can be forgotten here.
+        let Self {
+            endpoint,
+            timeout,
+            connection_timeout,
+            idle_connections,
+            idle_timeout,
+            compression,
+            tensor_format,
+            response_limit,
+            auth_token,
+            auth_token_file,
+            custom_headers,
+            authorities,
+            identity,
+            server_name,
+            proxy,
+        } = self;
+        let mut builder = Client::builder(endpoint.clone())
+            .timeout(*timeout)
+            .connect_timeout(*connection_timeout)
+            .idle_connections(*idle_connections)
+            .idle_timeout(*idle_timeout)
+            .tensor_format(*tensor_format)
+            .response_limit(*response_limit);
+        if let Some(compression) = compression {
+            builder = builder.request_compression(*compression);
+        }
+        if let Some(token) = auth_token {
+            let value = header_value(&AUTH_TOKEN, &token.header_value())?;
+            builder = builder.header(HeaderName::from_static("authorization"), value);
+        }
+        if let Some(path) = auth_token_file {
+            let file = BearerTokenFile::open(path.as_path())
+                .map_err(|error| unusable(&AUTH_TOKEN_FILE, path.as_path(), &error))?;
+            builder = builder.header_provider(file);
+        }
+        for (name, value) in custom_headers.iter().flat_map(Headers::iter) {
+            let value = header_value(&CUSTOM_HEADERS, value)?;
+            let name = name
+                .parse::<HeaderName>()
+                .map_err(|_| not_sendable(&CUSTOM_HEADERS))?;
+            builder = builder.header(name, value);
+        }
+        if let Some(pem) = authorities {
+            builder = builder.certificate_authorities(pem.clone());
+        }
+        if let Some((certificate, key)) = identity {
+            builder = builder.client_certificate(certificate.clone(), key.clone());
+        }
+        if let Some(name) = server_name {
+            builder = builder.tls_server_name(name.as_str());
+        }
+        if let Some(proxy) = proxy {
+            builder = builder.proxy(proxy.address().expose());
+        }
+        #[cfg(feature = "opentelemetry")]
+        {
+            builder = builder.header_provider(triton_client::TraceContext);
+        }
+        builder.build().map_err(|error| {
+            Error::new(ErrorKind::Options, "the client cannot be set up").with_source(error)
+        })
+    }
+}
+
+/// What a PEM file is to hold, and how the beginning of it reads.
+struct PemContent {
+    mark: &'static str,
+    expected: &'static str,
+}
+
+const CERTIFICATE: PemContent = PemContent {
+    mark: "CERTIFICATE-----",
+    expected: "a certificate as PEM (-----BEGIN CERTIFICATE-----)",
+};
+
+const PRIVATE_KEY: PemContent = PemContent {
+    mark: "PRIVATE KEY-----",
+    expected: "a private key as PEM (-----BEGIN PRIVATE KEY-----)",
+};
+
+/// Reads a PEM file, and looks whether it is one; the TLS library reads what is in it.
+fn pem(
+    option: &ConfigOption<FilePath>,
+    path: &FilePath,
+    content: PemContent,
+) -> Result<Vec<u8>, Error> {
+    let path = path.as_path();
+    let bytes = fs::read(path).map_err(|error| unusable(option, path, &error))?;
+    let lines = || {
+        let lines = bytes.split(|byte| *byte == b'\n');
+        lines.filter_map(|line| std::str::from_utf8(line).ok().map(str::trim_end))
+    };
+    let begins =
+        |mark: &str| lines().any(|line| line.starts_with("-----BEGIN ") && line.ends_with(mark));
+    // The second is how keys of one algorithm say it.
+    if begins("ENCRYPTED PRIVATE KEY-----") || lines().any(|line| line == "Proc-Type: 4,ENCRYPTED")
+    {
+        let advice = "found a key with a passphrase: write it without one, for example with \
+                      `openssl pkey`";
+        return Err(unusable(
+            option,
+            path,
+            &format!("expected {}, {advice}", content.expected),
+        ));
+    }
+    if !begins(content.mark) {
+        let fault = format!("expected {}, found something else", content.expected);
+        return Err(unusable(option, path, &fault));
+    }
+    Ok(bytes)
+}
+
+fn unusable<T>(option: &ConfigOption<T>, path: &Path, fault: &dyn std::fmt::Display) -> Error {
+    let message = format!(
+        "option '{}' names '{}', which cannot be used: {fault}",
+        option.key(),
+        path.display()
+    );
+    Error::new(ErrorKind::Options, message)
+}
+
+fn header_value<T>(option: &ConfigOption<T>, value: &Secret) -> Result<HeaderValue, Error> {
+    HeaderValue::from_str(value.expose()).map_err(|_| not_sendable(option))
+}
+
+/// The options have checked their values, so this is hardly ever seen.
+fn not_sendable<T>(option: &ConfigOption<T>) -> Error {
+    let message = format!(
+        "the value of option '{}' cannot be sent as an HTTP header",
+        option.key()
+    );
+    Error::new(ErrorKind::Options, message)
+}
+
+#[cfg(test)]
+mod tests;
