@@ -62,7 +62,8 @@ pub use triton_protocol::{
     InferenceStatistics, InvalidValue, LoadModel, LogFormat, LogSettings, LogSettingsUpdate,
     MemoryUsage, ModelConfig, ModelId, ModelMetadata, ModelName, ModelState, ModelStatistics,
     ModelVersion, Parameter, RepositoryEntry, RequestedOutput, ResponseStatistics, Sequence,
-    SequenceBatching, SequenceId, SequenceText, ServerMetadata, SystemRegion, SystemRegionStatus,
-    Tally, Tensor, TensorElement, TensorError, TensorFormat, TensorMetadata, TraceLevel,
-    TraceSettings, TraceSettingsUpdate, UnknownDatatype, UnloadDependents,
+    SequenceBatching, SequenceId, SequenceText, ServerMetadata, SharedMemory, SharedTensor,
+    SystemRegion, SystemRegionStatus, Tally, Tensor, TensorElement, TensorError, TensorFormat,
+    TensorMetadata, TraceLevel, TraceSettings, TraceSettingsUpdate, UnknownDatatype,
+    UnloadDependents,
 };

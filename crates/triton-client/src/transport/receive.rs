@@ -87,6 +87,7 @@ pub(super) async fn whole(
         json_length,
         retry_after,
         location,
+        headers: std::mem::take(response.headers_mut()),
         body: body.freeze(),
     })
 }

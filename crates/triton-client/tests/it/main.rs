@@ -16,6 +16,7 @@ mod proxy;
 mod raw_server;
 mod round_trip;
 mod secrets;
+mod shared_memory;
 mod tls;
 #[cfg(feature = "opentelemetry")]
 mod trace_context;
