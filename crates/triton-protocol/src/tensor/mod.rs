@@ -1,5 +1,7 @@
 //! Tensors: a name, a datatype, a shape, and the elements in the binary form of the protocol.
 
+#[cfg(feature = "ndarray")]
+mod array;
 mod byte_strings;
 mod debug;
 mod element;

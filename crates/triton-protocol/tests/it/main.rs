@@ -4,9 +4,12 @@
     reason = "tests end where something unexpected comes"
 )]
 
+#[cfg(feature = "ndarray")]
+mod arrays;
 mod contradictions;
 mod json_data;
 mod json_floats;
+mod shared_memory;
 mod tensors;
 
 use triton_protocol::{DecodeError, InferResponse, Tensor};
