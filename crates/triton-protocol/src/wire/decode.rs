@@ -168,7 +168,7 @@ impl Output {
 
     fn written(self, memory: SharedMemory) -> Result<SharedTensor, DecodeError> {
         let tensor = SharedTensor::written(self.name, self.datatype, self.shape, memory);
-        tensor.map_err(contradiction)
+        tensor.map_err(|error| contradiction(&error))
     }
 
     /// Takes what follows the JSON, if the elements are there.
@@ -188,11 +188,11 @@ impl Output {
             }
         };
         let tensor = Tensor::of_elements(self.name, self.datatype, self.shape, elements);
-        tensor.map_err(contradiction)
+        tensor.map_err(|error| contradiction(&error))
     }
 }
 
-fn contradiction(error: TensorError) -> DecodeError {
+fn contradiction(error: &TensorError) -> DecodeError {
     DecodeError(format!("the answer contradicts itself: {error}"))
 }
 
