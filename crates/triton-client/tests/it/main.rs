@@ -7,9 +7,12 @@
 
 mod calls;
 mod conformance;
+mod early_answers;
 mod errors;
 mod header_providers;
+mod headers;
 mod malformed_servers;
+mod negotiation;
 mod official_client;
 mod proofs;
 mod proxy;
@@ -17,6 +20,8 @@ mod raw_server;
 mod round_trip;
 mod secrets;
 mod shared_memory;
+mod streams;
 mod tls;
 #[cfg(feature = "opentelemetry")]
 mod trace_context;
+mod wrong_addresses;
