@@ -149,7 +149,8 @@ fn unregistered() -> InferRequest {
 
 #[tokio::test]
 async fn a_region_that_is_not_registered_is_refused_by_both_servers() {
-    let embedded = EmbeddedTriton::builder().start().unwrap();
+    let embedded = EmbeddedTriton::builder().built_in_models();
+    let embedded = embedded.start().unwrap();
     for client in [live(), client(&embedded.endpoint())] {
         let error = client.infer(&unregistered()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
