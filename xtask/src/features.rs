@@ -28,12 +28,14 @@ const fn choice(package: &'static str, features: &'static str) -> Choice {
 const CHOICES: &[Choice] = &[
     choice("triton-protocol", ""),
     choice("triton-protocol", "half"),
+    choice("triton-protocol", "ndarray"),
     Choice {
         tests: CLIENT_TESTS,
         ..choice("triton-client", "")
     },
     choice("triton-client", "metrics"),
     choice("triton-client", "half"),
+    choice("triton-client", "ndarray"),
     choice("triton-model-fn", ""),
     choice("triton-model-fn", "arrow"),
     choice("triton-cli", ""),

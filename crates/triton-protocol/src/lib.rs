@@ -27,6 +27,7 @@ mod repository;
 mod secret;
 mod sequence;
 mod server;
+mod shared_memory;
 mod statistics;
 mod system_shared_memory;
 mod tensor;
@@ -51,6 +52,7 @@ pub use repository::{IndexFilter, LoadModel, ModelState, RepositoryEntry, Unload
 pub use secret::{HIDDEN, Secret};
 pub use sequence::{MAX_SEQUENCE_ID_BYTES, Sequence, SequenceId, SequenceText};
 pub use server::ServerMetadata;
+pub use shared_memory::{SharedMemory, SharedTensor};
 pub use statistics::{
     BatchStatistics, InferenceStatistics, MemoryUsage, ModelStatistics, ResponseStatistics, Tally,
 };

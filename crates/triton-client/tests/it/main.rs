@@ -19,6 +19,7 @@ mod proxy;
 mod raw_server;
 mod round_trip;
 mod secrets;
+mod shared_memory;
 mod streams;
 mod tls;
 #[cfg(feature = "opentelemetry")]
