@@ -102,6 +102,21 @@ fn a_file_that_is_not_there_is_named_with_its_option() {
 }
 
 #[test]
+fn a_run_that_cannot_read_a_file_does_not_blame_the_server() {
+    let files = Files::new();
+    let model = files.write(
+        "model.sql",
+        "CREATE MODEL m INPUT (value INT) OUTPUT (sum INT) WITH ('provider' = 'triton',
+         'endpoint' = 'https://localhost:1', 'model-name' = 'accumulate')",
+    );
+    let input = files.write("input.csv", "value\n1\n");
+    let missing = format!("tls-ca-file={}", files.path("none.pem"));
+    let run = triton(&["predict", &model, &input, "-O", &missing]);
+    assert_eq!(run.code, Some(2));
+    insta::assert_snapshot!(files.relative(&run.stderr), @"");
+}
+
+#[test]
 fn a_duration_needs_a_unit_but_in_a_statement_of_flink() {
     let files = Files::new();
     let config = files.write("triton.toml", "endpoint = \"localhost:1\"\ntimeout = 3\n");
