@@ -36,6 +36,11 @@ const STEPS: &[Step] = &[
         variable: None,
     },
     Step {
+        name: "features",
+        arguments: &["xtask", "features"],
+        variable: None,
+    },
+    Step {
         name: "generated pages",
         arguments: &["xtask", "docs", "--check"],
         variable: None,
@@ -50,6 +55,11 @@ const STEPS: &[Step] = &[
             "--locked",
         ],
         variable: Some(("RUSTDOCFLAGS", "-D warnings")),
+    },
+    Step {
+        name: "packages",
+        arguments: &["xtask", "package"],
+        variable: None,
     },
     Step {
         name: "tests",

@@ -1,16 +1,20 @@
 //! The project's own commands, so that a person and the CI run the same things.
 
+mod bench;
 mod ci;
 mod command;
 mod docs;
+mod features;
 mod files;
 mod flink;
 mod http;
 mod interrupt;
 mod lock;
+mod package;
 mod poll;
 mod ports;
 mod process;
+mod processor_time;
 mod python;
 mod test;
 mod triton;
@@ -46,6 +50,12 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Measure the client beside other clients, and a bare POST
+    Bench(bench::Arguments),
+    /// Check that every feature of the libraries compiles without the others
+    Features,
+    /// Package the libraries, and use each package by itself as its README says
+    Package,
     /// Run everything that a change must pass
     Ci,
 }
@@ -67,6 +77,9 @@ fn run() -> Result<ExitCode> {
         Task::Flink(arguments) => flink::run(arguments),
         Task::Test { arguments } => test::run(&arguments),
         Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),
+        Task::Bench(arguments) => bench::run(&arguments),
+        Task::Features => features::run().map(|()| ExitCode::SUCCESS),
+        Task::Package => package::run().map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run().map(|()| ExitCode::SUCCESS),
     }
 }

@@ -9,6 +9,7 @@ use triton_protocol::Endpoint;
 
 use crate::client_builder::ClientBuilder;
 use crate::extensions::Extensions;
+use crate::request_ids::RequestIds;
 use crate::transport::{Answer, Call, CallSettings, Context, Transport};
 use crate::{Compression, Error, TensorFormat, json};
 
@@ -36,6 +37,7 @@ pub struct Client {
     pub(crate) settings: Arc<CallSettings>,
     pub(crate) inference: InferenceSettings,
     pub(crate) extensions: Arc<Extensions>,
+    pub(crate) request_ids: Arc<RequestIds>,
 }
 
 /// What applies to inference unless a request says otherwise.

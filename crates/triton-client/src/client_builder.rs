@@ -211,6 +211,7 @@ impl ClientBuilder {
             settings: Arc::new(self.calls),
             inference: self.inference,
             extensions: Arc::new(Extensions::default()),
+            request_ids: Arc::default(),
         })
     }
 }

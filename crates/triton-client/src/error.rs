@@ -99,6 +99,7 @@ struct Details {
     operation: String,
     endpoint: Endpoint,
     path: String,
+    request_id: Option<String>,
     status: Option<u16>,
     message: String,
     transient: bool,
@@ -121,6 +122,7 @@ impl Error {
             operation: operation.to_string(),
             endpoint: endpoint.clone(),
             path: operation.path(),
+            request_id: None,
             status: None,
             message: message.into(),
             transient: false,
@@ -132,6 +134,11 @@ impl Error {
 
     pub(crate) fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
+        self
+    }
+
+    pub(crate) fn with_request_id(mut self, id: Option<&str>) -> Self {
+        self.0.request_id = id.map(str::to_owned);
         self
     }
 
@@ -184,6 +191,14 @@ impl Error {
         &self.0.message
     }
 
+    /// The `id` that the client gave the request, which the server's own log repeats
+    /// (`[request id: …]`). `None` where the caller named the request, and for calls that are no
+    /// inference.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
     /// What the call was to do, for example `infer with model 'echo'`.
     #[must_use]
     pub fn operation(&self) -> &str {
@@ -223,18 +238,23 @@ impl Error {
     ///
     /// False only where that is certain:
     ///
-    /// - nothing was sent: [`InvalidRequest`](ErrorKind::InvalidRequest),
+    /// - nothing was sent, or not all of it: [`InvalidRequest`](ErrorKind::InvalidRequest),
     ///   [`Connect`](ErrorKind::Connect), and a timeout or a broken connection before the HTTP
-    ///   library asked for the first byte of the request's body (Triton carries out no request
+    ///   library asked for the last byte of the request's body (Triton carries out no request
     ///   before it has the whole body);
-    /// - the server says so before it executes: [`Denied`](ErrorKind::Denied),
-    ///   [`SequenceNotStarted`](ErrorKind::SequenceNotStarted), 405, 413, 429, and texts that
-    ///   only the server's own checks write — an unknown model or version, an input or output
-    ///   that does not fit, malformed JSON, a full queue, a request that expired in its queue.
+    /// - the status says so: 401, 403, 405, 407, 413 and 429 (a gateway that forwards a request
+    ///   and answers it so afterwards breaks the rule);
+    /// - the server's text is one that it writes before it executes anything, matched whole, with
+    ///   its status, and quotes what belongs to this request alone: the `id` that the client made
+    ///   for it, its sequence with its model, or a model that is not there
+    ///   ([`KNOWN_TEXTS`](triton_protocol::KNOWN_TEXTS)).
     ///
-    /// True for everything else, also for statuses of 400, 404, 501 and 503 with other texts: a
-    /// model may fail with them in the middle of its execution. A proxy's 502 or 504 says nothing
-    /// of what the server did, and an answer that could not be read was preceded by execution.
+    /// True for everything else. A model may fail with any status and any text, an ensemble passes
+    /// on the refusal of a step after others have run, a model passes on that of a model which it
+    /// calls. A proxy's 502 or 504 says nothing of what the server did, and an answer that could
+    /// not be read was preceded by execution. A request that the caller named
+    /// ([`InferRequest::id`](crate::InferRequest::id)) is proven by no text that quotes an `id`,
+    /// because a model may have sent the same to another model.
     #[must_use]
     pub fn may_have_executed(&self) -> bool {
         self.0.may_have_executed

@@ -1,17 +1,6 @@
 //! A typed client for the HTTP v2 (KServe) protocol of NVIDIA Triton Inference Server.
 //!
-//! ```no_run
-//! use triton_client::{Client, InferRequest, ModelId, Tensor};
-//!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::builder("http://localhost:8000".parse()?).build()?;
-//! let request = InferRequest::new(ModelId::latest("echo".parse()?))
-//!     .input(Tensor::from_slice("value", [1, 3], &[1.0_f32, 2.0, 3.0])?);
-//! let response = client.infer(&request).await?;
-//! assert_eq!(&*response.output("echo")?.values::<f32>()?, [1.0, 2.0, 3.0]);
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! A [`Client`] never sends a request twice (but see [`HeaderProvider`]), follows no redirect and uses no proxy but one that it
 //! is given; an [`Error`] says what kind of failure it was, which call failed, what the server
@@ -26,7 +15,7 @@
 //!
 //! Each call is one `tracing` span named `triton_call`, at the level DEBUG, with the fields
 //! `operation`, `model`, `version`, `sequence_id`, `bytes_out`, `bytes_in`, `status` and `error`.
-//! The `metrics` facade gets:
+//! With the feature `metrics`, the facade of that name gets:
 //!
 //! | Name | Kind | Labels |
 //! |---|---|---|
@@ -52,6 +41,7 @@ mod extensions;
 mod header_provider;
 mod json;
 mod operation;
+mod request_ids;
 #[cfg(feature = "opentelemetry")]
 mod trace_context;
 mod transport;

@@ -69,6 +69,14 @@ impl<'a> Operation<'a> {
         }
     }
 
+    /// The model that is asked.
+    pub(crate) fn model_id(&self) -> Option<&'a ModelId> {
+        match self.subject {
+            Subject::Model(model) => Some(model),
+            Subject::Server | Subject::Repository(_) | Subject::Region(..) => None,
+        }
+    }
+
     /// The model's name and version, for spans.
     pub(crate) fn model(&self) -> (&'a str, Option<u64>) {
         match self.subject {

@@ -3,6 +3,7 @@
 //! It is a program of its own because `tracing` remembers for the whole process which spans nobody
 //! wanted, and the calls of other tests want none.
 
+#![cfg(feature = "metrics")]
 #![expect(
     clippy::unwrap_used,
     reason = "a test ends where something unexpected comes"

@@ -10,7 +10,7 @@ use crate::compression::{Encoding, decompress};
 use crate::error::{ApiError, ContentType};
 use crate::http::{Reply, Request};
 use crate::inference_answer::{Asked, render};
-use crate::inference_request::InferenceRequest;
+use crate::inference_request::{InferenceRequest, read_document};
 use crate::model_instance::ModelInstance;
 use crate::raw_request::raw_request;
 use crate::recorded::Record;
@@ -124,6 +124,18 @@ fn body_of(request: &Request) -> Result<(Bytes, usize), ApiError> {
             body.len()
         ))),
     }
+}
+
+/// The request's own `id`; empty where it has none, or cannot be read.
+pub(crate) fn id_of(request: &Request) -> String {
+    let Ok((body, header_length)) = body_of(request) else {
+        return String::new();
+    };
+    let mut inference = InferenceRequest::default();
+    let document = read_document(&body[..header_length]);
+    // A fault of the document is the request's, which the script answers otherwise.
+    let _ = document.and_then(|document| inference.read_id(&document));
+    String::from_utf8_lossy(&inference.id).into_owned()
 }
 
 /// What C's `atoi` reads: the digits in front, 0 where there are none.

@@ -1,17 +1,6 @@
 //! An in-process server that behaves like NVIDIA Triton, for tests and first steps.
 //!
-//! It answers over real HTTP, follows the statuses, bodies and error texts of Triton 2.51.0, keeps
-//! sequences as Triton's sequence batcher does, and records what arrived:
-//!
-//! ```no_run
-//! use triton_embedded::EmbeddedTriton;
-//!
-//! let server = EmbeddedTriton::start()?;
-//! // … let the code under test talk to `server.endpoint()` …
-//! let requests = server.requests();
-//! assert!(requests.iter().all(|request| request.executed));
-//! # std::io::Result::Ok(())
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! [`models`] has some to begin with; [`Model`] shows how to write another in ten lines. Time comes
 //! from a [`Clock`], so that no test has to wait; a [`FaultScript`] makes things go wrong. Where the

@@ -111,8 +111,7 @@ impl Server {
                 return std::future::pending().await;
             }
             Some(Fault::Status { status, text }) => {
-                let refusal = ApiError::new(*status, text.clone());
-                return self.deliver(&record, refusal.to_reply(), None);
+                return self.deliver(&record, scripted(request, *status, text), None);
             }
             _ => {}
         }
@@ -126,6 +125,9 @@ impl Server {
         };
         match &fault {
             Some(Fault::ResetAfter) => return Delivery::Reset,
+            Some(Fault::StatusAfter { status, text }) => {
+                return self.deliver(&record, scripted(request, *status, text), None);
+            }
             Some(Fault::Delay { time }) => self.timekeeper.sleep(*time).await,
             Some(Fault::Refuse { time }) => {
                 let _ = self.control.send(Control::Refuse(*time));
@@ -243,4 +245,13 @@ impl PanicSlot {
     pub(crate) fn take(&self) -> Option<Box<dyn Any + Send>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// The answer that a fault script asks for.
+fn scripted(request: &Request, status: u16, text: &str) -> Reply {
+    let text = match text.contains("{id}") {
+        true => text.replace("{id}", &infer::id_of(request)),
+        false => text.to_owned(),
+    };
+    ApiError::new(status, text).to_reply()
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::wire::decode::{self, DecodeError};
-use crate::{Datatype, InferRequest, Parameter, Tensor, TensorError};
+use crate::{Datatype, InferRequest, Parameter, Tensor, TensorError, quoted};
 
 /// The answer to an [`InferRequest`].
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +17,8 @@ pub struct InferResponse {
     pub model_name: String,
     /// The version that answered.
     pub model_version: String,
-    /// The request's own `id`, when it had one.
+    /// The `id` of the request, which whoever sent it may have made for it; a server need not
+    /// echo it.
     pub id: Option<String>,
     /// What the model, or the server for a sequence, says beside the tensors.
     pub parameters: BTreeMap<String, Parameter>,
@@ -42,14 +43,35 @@ impl InferResponse {
     /// ```
     pub fn output(&self, name: &str) -> Result<&Tensor, TensorError> {
         let found = self.outputs.iter().find(|output| output.name() == name);
-        found.ok_or_else(|| TensorError::Missing {
+        found.ok_or_else(|| self.missing_output(name))
+    }
+
+    fn missing_output(&self, name: &str) -> TensorError {
+        let present = self.outputs.iter().map(|output| output.name().to_owned());
+        TensorError::Missing {
             name: name.to_owned(),
-            present: self
-                .outputs
-                .iter()
-                .map(|output| output.name().to_owned())
-                .collect(),
-        })
+            present: present.collect(),
+        }
+    }
+
+    /// Takes the output called `name` out of the response, for example to have its memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`output`](Self::output).
+    ///
+    /// ```
+    /// # use triton_protocol::InferResponse;
+    /// # let body = br#"{"outputs":[{"name":"sum","datatype":"INT32","shape":[1],"data":[7]}]}"#;
+    /// # let mut response = InferResponse::decode(bytes::Bytes::from_static(body), None)?;
+    /// assert_eq!(response.take_output("sum")?.into_vec::<i32>()?, [7]);
+    /// assert!(response.take_output("sum").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn take_output(&mut self, name: &str) -> Result<Tensor, TensorError> {
+        let place = self.outputs.iter().position(|output| output.name() == name);
+        let place = place.ok_or_else(|| self.missing_output(name))?;
+        Ok(self.outputs.remove(place))
     }
 
     /// Reads a body that is not compressed, as a server sent it with status 200.
@@ -71,6 +93,21 @@ impl InferResponse {
     /// ```
     pub fn decode(body: Bytes, json_length: Option<usize>) -> Result<Self, DecodeError> {
         decode::response(body, json_length)
+    }
+
+    /// What is wrong if this is the answer to another request than the one that was sent as `id`.
+    ///
+    /// A server, or a gateway, that mixes up answers would hand out those of another sequence.
+    #[must_use]
+    pub fn foreign(&self, id: &str) -> Option<String> {
+        let echoed = self.id.as_deref().filter(|echoed| !echoed.is_empty())?;
+        (echoed != id).then(|| {
+            format!(
+                "expected the answer to the request with the id {}, found that to {}",
+                quoted(id),
+                quoted(echoed)
+            )
+        })
     }
 
     /// What is wrong if an output is not there that `request` asked for by name.

@@ -23,6 +23,21 @@ impl InvalidValue {
     }
 }
 
+/// The longest beginning of `text` that has no more than `bytes` bytes.
+///
+/// ```
+/// assert_eq!(triton_protocol::beginning("größer", 3), "gr");
+/// assert_eq!(triton_protocol::beginning("größer", 100), "größer");
+/// ```
+#[must_use]
+pub fn beginning(text: &str, bytes: usize) -> &str {
+    // `str::floor_char_boundary` wants a newer Rust than this crate does.
+    let cut = (0..=bytes.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    &text[..cut.unwrap_or(0)]
+}
+
 /// `text` in single quotes as errors show it: control characters are escaped, and it is cut where
 /// it is very long.
 ///

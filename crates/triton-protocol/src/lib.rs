@@ -1,21 +1,6 @@
 //! The HTTP v2 (KServe) protocol of NVIDIA Triton Inference Server as types and bytes: no I/O.
 //!
-//! ```
-//! use triton_protocol::{InferRequest, InferResponse, ModelId, Tensor, TensorFormat};
-//!
-//! let request = InferRequest::new(ModelId::latest("echo".parse()?))
-//!     .input(Tensor::from_slice("value", [1, 3], &[1.0_f32, 2.0, 3.0])?);
-//! let body = request.encode(TensorFormat::Json)?.into_bytes();
-//! assert!(body.starts_with(br#"{"inputs":[{"name":"value""#));
-//!
-//! let answer = br#"{"outputs":[{"name":"echo","datatype":"FP32","shape":[1],"data":[2.5]}]}"#;
-//! let response = InferResponse::decode(bytes::Bytes::from_static(answer), None)?;
-//! assert_eq!(*response.output("echo")?.values::<f32>()?, [2.5]);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! `triton-client` makes calls of these; whoever has an HTTP client, a proxy or a test double of
-//! their own can take this crate alone.
+#![doc = include_str!("../README.md")]
 //!
 //! The protocol is described in the
 //! [KServe v2 specification](https://github.com/kserve/open-inference-protocol) and in the
@@ -37,6 +22,7 @@ mod model;
 mod model_id;
 mod model_name;
 mod parameter;
+mod proof;
 mod repository;
 mod secret;
 mod sequence;
@@ -54,12 +40,13 @@ pub use datatype::{Datatype, UnknownDatatype};
 pub use endpoint::{Endpoint, UserInfo};
 pub use infer_request::{InferRequest, RequestedOutput, TensorFormat};
 pub use infer_response::{Class, InferResponse};
-pub use invalid_value::{InvalidValue, quoted};
+pub use invalid_value::{InvalidValue, beginning, quoted};
 pub use logging::{LogFormat, LogSettings, LogSettingsUpdate};
 pub use model::{ModelConfig, ModelMetadata, SequenceBatching, TensorMetadata};
 pub use model_id::ModelId;
 pub use model_name::{ModelName, ModelVersion};
 pub use parameter::Parameter;
+pub use proof::{KNOWN_TEXTS, KnownText, Sent};
 pub use repository::{IndexFilter, LoadModel, ModelState, RepositoryEntry, UnloadDependents};
 pub use secret::{HIDDEN, Secret};
 pub use sequence::{MAX_SEQUENCE_ID_BYTES, Sequence, SequenceId, SequenceText};

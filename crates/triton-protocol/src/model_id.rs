@@ -1,16 +1,19 @@
 //! Which model, in which version, and where it lies below an endpoint.
 
 use std::fmt;
+use std::str::FromStr;
 
-use crate::{ModelName, ModelVersion};
+use crate::{InvalidValue, ModelName, ModelVersion};
 
 /// Names a model and which version of it.
 ///
 /// ```
 /// use triton_protocol::ModelId;
 ///
-/// let any = ModelId::latest("echo".parse()?);
-/// let second = ModelId::new("echo".parse()?, "2".parse()?);
+/// let any: ModelId = "echo".parse()?;
+/// assert_eq!(any, ModelId::latest("echo".parse()?));
+/// let second: ModelId = "echo:2".parse()?;
+/// assert_eq!(second, ModelId::new("echo".parse()?, "2".parse()?));
 /// assert_eq!(second.to_string(), "'echo' version 2");
 /// # Ok::<(), triton_protocol::InvalidValue>(())
 /// ```
@@ -57,6 +60,30 @@ impl ModelId {
             ModelVersion::Number(version) => Some(version),
             _ => None,
         }
+    }
+}
+
+impl FromStr for ModelId {
+    type Err = InvalidValue;
+
+    /// Reads `name` or `name:version`, where the version is digits. A model whose own name ends in
+    /// a colon and digits is made by [`ModelId::new`].
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match text.rsplit_once(':') {
+            Some((name, version))
+                if !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
+                Ok(Self::new(name.parse()?, version.parse()?))
+            }
+            _ => Ok(Self::latest(text.parse()?)),
+        }
+    }
+}
+
+impl From<ModelName> for ModelId {
+    /// The model in the version that its version policy on the server picks.
+    fn from(name: ModelName) -> Self {
+        Self::latest(name)
     }
 }
 

@@ -5,8 +5,8 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
-use crate::InvalidValue;
 use crate::wire::json_text;
+use crate::{InvalidValue, beginning};
 
 /// The longest sequence ID the server takes, in bytes of UTF-8; one more is answered with 501.
 pub const MAX_SEQUENCE_ID_BYTES: usize = 128;
@@ -59,10 +59,16 @@ impl SequenceId {
                 "a sequence ID of 1 to {MAX_SEQUENCE_ID_BYTES} bytes without NUL, found {} \
                      bytes: '{}'",
                 text.len(),
-                text[..text.floor_char_boundary(MAX_SEQUENCE_ID_BYTES)].escape_debug()
+                beginning(&text, MAX_SEQUENCE_ID_BYTES).escape_debug()
             )));
         }
         Ok(Self::Text(SequenceText(text)))
+    }
+}
+
+impl From<NonZeroU64> for SequenceId {
+    fn from(number: NonZeroU64) -> Self {
+        Self::Number(number)
     }
 }
 
@@ -92,8 +98,15 @@ impl fmt::Display for SequenceId {
 /// use triton_protocol::{Sequence, SequenceId};
 ///
 /// let id = SequenceId::text("call-7")?;
-/// let first = Sequence { id: id.clone(), start: true, end: false };
-/// let last = Sequence { id, start: false, end: true };
+/// let requests = [
+///     Sequence::start(id.clone()),
+///     Sequence::next(id.clone()),
+///     Sequence::end(id.clone()),
+/// ];
+/// assert!(requests[0].start && !requests[0].end);
+/// // A sequence of one request.
+/// let only = Sequence::only(id);
+/// assert!(only.start && only.end);
 /// # Ok::<(), triton_protocol::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -104,4 +117,36 @@ pub struct Sequence {
     pub start: bool,
     /// Whether the request is the last one of the sequence.
     pub end: bool,
+}
+
+impl Sequence {
+    /// The first request of a sequence.
+    #[must_use]
+    pub fn start(id: SequenceId) -> Self {
+        Self::new(id, true, false)
+    }
+
+    /// A request that is neither the first nor the last one.
+    #[must_use]
+    pub fn next(id: SequenceId) -> Self {
+        Self::new(id, false, false)
+    }
+
+    /// The last request of a sequence that another one started.
+    #[must_use]
+    pub fn end(id: SequenceId) -> Self {
+        Self::new(id, false, true)
+    }
+
+    /// The first and last request of a sequence.
+    #[must_use]
+    pub fn only(id: SequenceId) -> Self {
+        Self::new(id, true, true)
+    }
+
+    /// A request with these flags.
+    #[must_use]
+    pub fn new(id: SequenceId, start: bool, end: bool) -> Self {
+        Self { id, start, end }
+    }
 }

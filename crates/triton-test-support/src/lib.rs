@@ -3,6 +3,7 @@
 mod cutting_proxy;
 mod tls_gateway;
 
+use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 pub use cutting_proxy::CuttingProxy;
@@ -68,11 +69,8 @@ impl CrashTriton {
     #[must_use]
     pub fn start() -> Self {
         let turn = Turn::wait();
-        let output = xtask(&["start"]);
-        let endpoint = output.split_whitespace().last().unwrap_or_default();
-        assert!(endpoint.starts_with("http://"), "{output}");
         Self {
-            endpoint: endpoint.to_owned(),
+            endpoint: started(&xtask(CRASH_TEST, &["start"])),
             _turn: turn,
         }
     }
@@ -85,25 +83,68 @@ impl CrashTriton {
 
     /// Kills it with SIGKILL and starts it again, empty of all state; blocks until it is ready.
     pub fn crash_and_restart(&self) {
-        xtask(&["kill"]);
+        xtask(CRASH_TEST, &["kill"]);
         let port = self.endpoint.rsplit(':').next().unwrap_or_default();
-        xtask(&["start", "--port", port]);
+        xtask(CRASH_TEST, &["start", "--port", port]);
     }
 }
 
 impl Drop for CrashTriton {
     fn drop(&mut self) {
-        xtask(&["stop"]);
+        xtask(CRASH_TEST, &["stop"]);
     }
 }
 
-/// What `cargo xtask triton` prints, for the server that is crashed.
-fn xtask(arguments: &[&str]) -> String {
+/// A real Triton that serves models of a test's own, and ends when it is dropped.
+#[derive(Debug)]
+pub struct OwnTriton {
+    instance: &'static str,
+    endpoint: String,
+}
+
+impl OwnTriton {
+    /// Starts it under a name that no other test has, serving the model repository `models`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no program to start it with: see [`live_endpoint`].
+    #[must_use]
+    pub fn start(instance: &'static str, models: &Path) -> Self {
+        let models = models.to_str().expect("the path of the models is UTF-8");
+        let endpoint = started(&xtask(instance, &["start", "--models", models]));
+        Self { instance, endpoint }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+}
+
+impl Drop for OwnTriton {
+    fn drop(&mut self) {
+        xtask(self.instance, &["stop"]);
+    }
+}
+
+/// The server that is crashed.
+const CRASH_TEST: &str = "crash-test";
+
+/// The address in what `cargo xtask triton start` prints.
+fn started(output: &str) -> String {
+    let endpoint = output.split_whitespace().last().unwrap_or_default();
+    assert!(endpoint.starts_with("http://"), "{output}");
+    endpoint.to_owned()
+}
+
+/// What `cargo xtask triton` prints.
+fn xtask(instance: &str, arguments: &[&str]) -> String {
     let program = std::env::var("TRITON_TEST_XTASK").unwrap_or_else(|_| {
-        panic!("this test crashes a real Triton: run the tests with `cargo xtask test`")
+        panic!("this test starts a real Triton: run the tests with `cargo xtask test`")
     });
     let output = std::process::Command::new(program)
-        .args(["triton", "--instance", "crash-test"])
+        .args(["triton", "--instance", instance])
         .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("cargo xtask triton {arguments:?}: {error}"));

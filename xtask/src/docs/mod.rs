@@ -10,12 +10,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use triton_options::render;
+use triton_options::render::{self, Page};
 
 use crate::workspace::Workspace;
 
 /// The folder of the pages, below the workspace's root; nothing else may lie in it.
 const FOLDER: &str = "docs/reference/generated";
+
+/// The page that is part of a crate's documentation, and so of its package: that takes no file from
+/// outside of the crate.
+const RUSTDOC_PAGE: &str = "rustdoc_options.md";
+const RUSTDOC_FOLDER: &str = "crates/triton-options/src";
 
 /// The command that mends every difference.
 const MEND: &str = "cargo xtask docs";
@@ -23,18 +28,13 @@ const MEND: &str = "cargo xtask docs";
 /// Writes the generated pages or, with `check`, fails if they are not what would be written.
 pub(crate) fn run(check: bool) -> Result<()> {
     let root = Workspace::find()?.root;
-    let folder = root.join(FOLDER);
-    let pages = render::pages();
+    let pages = pages();
     let java = java_options::render();
     let guide_path = root.join(exit_codes::PATH);
     let found_guide = fs_err::read_to_string(&guide_path)?;
     let guide = exit_codes::render(&found_guide)?;
     if check {
-        let problems = compare::problems(&pages, &read_folder(&folder)?);
-        let mut problems: Vec<_> = problems
-            .into_iter()
-            .map(|problem| format!("{FOLDER}/{problem}"))
-            .collect();
+        let mut problems = compare::problems(&pages, &committed(&root)?);
         let found = fs_err::read(root.join(java_options::PATH)).unwrap_or_default();
         problems.extend(java_options::problem(&java, &found));
         if found_guide != guide {
@@ -53,23 +53,23 @@ pub(crate) fn run(check: bool) -> Result<()> {
             );
         }
         println!(
-            "{} pages in {FOLDER}, {} and {} are complete and current",
+            "{} pages, {} and {} are complete and current",
             pages.len(),
             java_options::PATH,
             exit_codes::PATH
         );
         return Ok(());
     }
-    fs_err::create_dir_all(&folder)?;
-    for orphan in read_folder(&folder)?.into_keys() {
+    fs_err::create_dir_all(root.join(FOLDER))?;
+    for orphan in committed(&root)?.into_keys() {
         if pages.iter().all(|page| page.file_name != orphan) {
-            fs_err::remove_file(folder.join(&orphan))?;
-            println!("removed {FOLDER}/{orphan}");
+            fs_err::remove_file(root.join(&orphan))?;
+            println!("removed {orphan}");
         }
     }
     for page in pages {
-        fs_err::write(folder.join(&page.file_name), &page.text)?;
-        println!("wrote {FOLDER}/{}", page.file_name);
+        fs_err::write(root.join(&page.file_name), &page.text)?;
+        println!("wrote {}", page.file_name);
     }
     fs_err::write(root.join(java_options::PATH), java)?;
     println!("wrote {}", java_options::PATH);
@@ -78,15 +78,36 @@ pub(crate) fn run(check: bool) -> Result<()> {
     Ok(())
 }
 
-/// The bytes of every file in the folder, by name; a file that cannot be read is a failure.
-fn read_folder(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
-    let entries = fs_err::read_dir(folder)
+/// Every generated page, by its path below the workspace's root.
+fn pages() -> Vec<Page> {
+    let mut pages = render::pages();
+    for page in &mut pages {
+        let folder = match page.file_name.as_str() {
+            RUSTDOC_PAGE => RUSTDOC_FOLDER,
+            _ => FOLDER,
+        };
+        page.file_name = format!("{folder}/{}", page.file_name);
+    }
+    pages
+}
+
+/// The bytes of every file that should be a generated page, by its path; a file that cannot be
+/// read is a failure.
+fn committed(root: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let entries = fs_err::read_dir(root.join(FOLDER))
         .with_context(|| format!("the generated pages are missing; write them with `{MEND}`"))?;
     let mut files = BTreeMap::new();
     for entry in entries {
         let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        files.insert(name, fs_err::read(entry.path())?);
+        let name = entry.file_name();
+        let path = format!("{FOLDER}/{}", name.to_string_lossy());
+        files.insert(path, fs_err::read(entry.path())?);
     }
+    let path = format!("{RUSTDOC_FOLDER}/{RUSTDOC_PAGE}");
+    match fs_err::read(root.join(&path)) {
+        Ok(page) => files.insert(path, page),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error.into()),
+    };
     Ok(files)
 }

@@ -127,7 +127,7 @@ fn what_it_cannot_serve_is_named() {
     assert_eq!(run.code, Some(2));
     insta::assert_snapshot!(files.relative(&run.stderr), @"
     error: faults.json cannot be used
-      caused by: faults[0]: there is no fault 'flood'; use delay, status, reset-before, reset-after, truncate, garbage, wrong-length, slow-bytes, duplicate-headers, refuse or crash
+      caused by: faults[0]: there is no fault 'flood'; use delay, status, status-after, reset-before, reset-after, truncate, garbage, wrong-length, slow-bytes, duplicate-headers, refuse or crash
     ");
     // The port of a server that runs is taken.
     let serving = Serving::start(&[]);

@@ -50,6 +50,12 @@ impl Client {
         let plan = planned
             .await
             .map_err(|_| context.timeout(timeout, false))??;
+        // One that nobody else can know, so that a text which quotes it is about this request.
+        let own_id = request.id.is_none().then(|| self.request_ids.next());
+        let plan = match &own_id {
+            Some(id) => plan.with_id(id),
+            None => plan,
+        };
         let encoded = request
             .encode_as(&plan)
             .map_err(|fault| context.error(ErrorKind::InvalidRequest, fault.to_string()))?;
@@ -64,6 +70,7 @@ impl Client {
                 .response_compression
                 .or(settings.response_compression),
             sequence: request.sequence.as_ref().map(|sequence| &sequence.id),
+            id: own_id.as_deref(),
             timeout: Some(timeout),
             began: Some(began),
             headers: Some(&request.headers),
@@ -73,7 +80,11 @@ impl Client {
             let answer = accepted(context, answer)?;
             let response = InferResponse::decode(answer.body, answer.json_length);
             let response = response.map_err(|fault| context.protocol(fault.to_string()))?;
-            match response.missing(request) {
+            let sent_id = request.id.as_deref().or(own_id.as_deref());
+            let fault = response
+                .foreign(sent_id.unwrap_or_default())
+                .or_else(|| response.missing(request));
+            match fault {
                 None => Ok(response),
                 Some(message) => Err(context.protocol(message)),
             }

@@ -3,29 +3,47 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use triton_protocol::Endpoint;
+use triton_protocol::{Endpoint, Sent};
 
 use crate::operation::Operation;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, SequenceId};
 
 /// What the errors of a call have in common.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) operation: Operation<'a>,
     pub(super) endpoint: &'a Endpoint,
+    /// What a refusal must quote to prove that nothing was executed.
+    pub(super) sent: Sent<'a>,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(operation: Operation<'a>, endpoint: &'a Endpoint) -> Self {
+        let sent = Sent {
+            model: operation.model_id(),
+            ..Sent::default()
+        };
         Self {
             operation,
             endpoint,
+            sent,
         }
+    }
+
+    /// The same for a request that bears this `id`, made for it alone, and is one of a sequence.
+    pub(crate) fn with_marks(
+        mut self,
+        id: Option<&'a str>,
+        sequence: Option<&'a SequenceId>,
+    ) -> Self {
+        self.sent.id = id;
+        self.sent.sequence = sequence;
+        self
     }
 
     /// An error that is not transient, of a call that the server did not carry out.
     pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error::new(kind, &self.operation, self.endpoint, message)
+        Error::new(kind, &self.operation, self.endpoint, message).with_request_id(self.sent.id)
     }
 
     /// The error for an answer that is not what the protocol promises.

@@ -5,6 +5,7 @@ mod compression;
 mod connection;
 mod context;
 mod failure;
+mod metrics;
 mod observation;
 mod provided;
 mod receive;
@@ -80,6 +81,8 @@ pub(crate) struct Call<'a> {
     /// The compression that the answer may have.
     pub(crate) accepted: Option<Compression>,
     pub(crate) sequence: Option<&'a SequenceId>,
+    /// The request's `id`, if it was made for this call alone.
+    pub(crate) id: Option<&'a str>,
     /// Instead of the client's own.
     pub(crate) timeout: Option<Duration>,
     /// When the time that the call may take began to run, if that was before it.
@@ -96,6 +99,7 @@ impl<'a> Call<'a> {
             payload: None,
             accepted: None,
             sequence: None,
+            id: None,
             timeout: None,
             began: None,
             headers: None,
@@ -144,7 +148,8 @@ impl Transport {
         call: Call<'_>,
         read: impl FnOnce(&Context<'_>, Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let context = Context::new(call.operation, &self.endpoint);
+        let context =
+            Context::new(call.operation, &self.endpoint).with_marks(call.id, call.sequence);
         let mut observation = Observation::begin(&call);
         let timeout = call.timeout.unwrap_or(settings.timeout);
         let elapsed = call.began.map_or(Duration::ZERO, |began| began.elapsed());
@@ -179,7 +184,8 @@ impl Transport {
         settings: &CallSettings,
         call: Call<'_>,
     ) -> Result<(reqwest::Response, Observation), Error> {
-        let context = Context::new(call.operation, &self.endpoint);
+        let context =
+            Context::new(call.operation, &self.endpoint).with_marks(call.id, call.sequence);
         let mut observation = Observation::begin(&call);
         let timeout = call.timeout.unwrap_or(settings.timeout);
         let progress = Progress::default();

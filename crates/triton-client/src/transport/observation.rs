@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use metrics::{counter, histogram};
 use reqwest::StatusCode;
 use tracing::{Span, field};
 
-use super::Call;
+use super::{Call, metrics};
 use crate::Error;
 
 /// A call under way; one that is dropped before its end counts as cancelled.
@@ -46,8 +45,7 @@ impl Observation {
                 span.record("sequence_id", field::display(id));
             }
         }
-        counter!("triton_client_request_bytes_total", "operation" => operation)
-            .increment(bytes_out as u64);
+        metrics::begun(operation, bytes_out);
         Self {
             operation,
             start: Instant::now(),
@@ -85,12 +83,7 @@ impl Observation {
         self.ended = true;
         let operation = self.operation;
         self.span.record("bytes_in", self.bytes_in);
-        counter!("triton_client_response_bytes_total", "operation" => operation)
-            .increment(self.bytes_in as u64);
-        counter!("triton_client_calls_total", "operation" => operation, "outcome" => outcome)
-            .increment(1);
-        histogram!("triton_client_call_duration_seconds", "operation" => operation, "outcome" => outcome)
-            .record(self.start.elapsed());
+        metrics::ended(operation, outcome, self.bytes_in, self.start.elapsed());
     }
 }
 

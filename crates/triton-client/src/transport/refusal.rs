@@ -1,6 +1,7 @@
 //! Answers that refuse: what kind of refusal it is, and whether the model ran before it.
 
 use reqwest::StatusCode;
+use triton_protocol::beginning;
 use url::Url;
 
 use super::{Answer, Context};
@@ -8,48 +9,6 @@ use crate::{Error, ErrorKind};
 
 /// The most of a server's error text that an [`Error`] keeps, in bytes.
 const LONGEST_MESSAGE: usize = 4096;
-
-/// What only the server's own checks write, which all come before a model is executed.
-///
-/// The texts are those of the server's HTTP front end, its core and its schedulers (Triton
-/// 2.51.0, met by the tests). A model may fail with a status of its own choice, so the status
-/// alone would not tell.
-const BEFORE_EXECUTION: &[Text] = &[
-    // The core names the request before whatever it finds wrong with it.
-    Text::Start("[request id: "),
-    Text::Start("Request for unknown model: "),
-    Text::Start("unexpected inference output "),
-    Text::Contains("must specify the START flag"),
-    Text::Contains("must specify batch-size 1"),
-    Text::Contains("must specify a non-zero or non-empty correlation ID"),
-    Text::Contains("has no available versions"),
-    Text::Contains("is not ready"),
-    Text::Contains("Exceeds maximum queue size"),
-    Text::Contains("Request timeout expired"),
-    Text::Start("Failed to parse the request JSON buffer"),
-    Text::Start("Unable to parse "),
-    Text::Start("string correlation ID cannot be longer than"),
-    Text::Contains("doesn't support models with decoupled transaction policy"),
-    Text::Start("Unsupported compression type"),
-    Text::Start("This API is restricted"),
-    Text::Start("Unexpected additional input data"),
-    Text::Start("unexpected additional input data"),
-];
-
-/// A text, or where it stands in one.
-enum Text {
-    Start(&'static str),
-    Contains(&'static str),
-}
-
-impl Text {
-    fn is_in(&self, message: &str) -> bool {
-        match self {
-            Self::Start(text) => message.starts_with(text),
-            Self::Contains(text) => message.contains(text),
-        }
-    }
-}
 
 impl Context<'_> {
     /// The error for an answer whose status is not 200.
@@ -66,7 +25,7 @@ impl Context<'_> {
     pub(crate) fn refused(&self, status: StatusCode, message: String) -> Error {
         let kind = match status.as_u16() {
             // The only sign is the text; see the sequence batcher's `ResolveSequence`.
-            400 if message.contains("must specify the START flag") => ErrorKind::SequenceNotStarted,
+            400 if self.sent.is_not_started(400, &message) => ErrorKind::SequenceNotStarted,
             401 | 403 | 407 => ErrorKind::Denied,
             404 => ErrorKind::NotFound,
             501 => ErrorKind::Unsupported,
@@ -76,12 +35,22 @@ impl Context<'_> {
             500..=599 => ErrorKind::Server,
             _ => ErrorKind::Protocol,
         };
-        let by_status = matches!(status.as_u16(), 401 | 403 | 405 | 407 | 413 | 429);
-        let by_text = BEFORE_EXECUTION.iter().any(|text| text.is_in(&message));
-        self.error(kind, message)
+        let unexecuted = self.sent.is_unexecuted(status.as_u16(), &message);
+        self.error(kind, self.without_own_id(message))
             .with_status(status.as_u16())
             .transient(kind == ErrorKind::Unavailable)
-            .executed(!by_status && !by_text)
+            .executed(!unexecuted)
+    }
+
+    /// The text without the `id` that only the client knows: [`Error::request_id`] has it.
+    fn without_own_id(&self, message: String) -> String {
+        let Some(id) = self.sent.id else {
+            return message;
+        };
+        match message.strip_prefix(&format!("[request id: {id}] ")) {
+            Some(rest) => rest.to_owned(),
+            None => message,
+        }
     }
 }
 
@@ -102,7 +71,7 @@ fn redirect_message(location: &str) -> String {
             .unwrap_or_default()
             .to_owned(),
     };
-    let cut = shown.floor_char_boundary(LONGEST_MESSAGE);
+    let cut = beginning(&shown, LONGEST_MESSAGE).len();
     format!(
         "the answer leads to {}, and redirects are not followed: set the endpoint to the address \
          where the server itself answers",
@@ -179,7 +148,7 @@ pub(crate) fn server_message(body: &[u8]) -> String {
     if text.is_empty() {
         return "(the server gave no reason)".to_owned();
     }
-    let cut = text.floor_char_boundary(LONGEST_MESSAGE);
+    let cut = beginning(text, LONGEST_MESSAGE).len();
     if cut < text.len() {
         format!("{}… ({} bytes)", &text[..cut], body.len())
     } else {
@@ -190,7 +159,8 @@ pub(crate) fn server_message(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::Operation;
+    use crate::SequenceId;
+    use crate::operation::{Operation, Subject};
 
     fn refused(status: u16, message: &str) -> Error {
         let endpoint = "http://localhost:8000".parse().unwrap();
@@ -200,52 +170,61 @@ mod tests {
     }
 
     #[test]
-    fn a_status_alone_does_not_say_that_nothing_was_executed() {
-        for (status, message, kind, transient, executed) in [
-            (400, "a model's own words", ErrorKind::Rejected, false, true),
-            (404, "a model's own words", ErrorKind::NotFound, false, true),
+    fn a_status_gives_the_kind_and_a_text_the_proof() {
+        let model = "m".parse().unwrap();
+        let sequence = SequenceId::text("s").unwrap();
+        let not_started = "inference request for sequence s to model 'm' must specify the START \
+                           flag on the first request of the sequence";
+        for (status, message, kind, executed) in [
+            (400, "a model's own words", ErrorKind::Rejected, true),
+            (400, not_started, ErrorKind::SequenceNotStarted, false),
+            (404, "a model's own words", ErrorKind::NotFound, true),
             (
                 404,
                 "Request for unknown model: 'm' is not found",
                 ErrorKind::NotFound,
                 false,
+            ),
+            (
+                404,
+                "Request for unknown model: 'inner' is not found",
+                ErrorKind::NotFound,
+                true,
+            ),
+            (
+                503,
+                "[request id: ours] Exceeds maximum queue size",
+                ErrorKind::Unavailable,
                 false,
             ),
             (
                 503,
-                "Exceeds maximum queue size",
+                "[request id: theirs] Exceeds maximum queue size",
                 ErrorKind::Unavailable,
                 true,
-                false,
             ),
-            (
-                503,
-                "upstream connect error",
-                ErrorKind::Unavailable,
-                true,
-                true,
-            ),
-            (500, "Traceback …", ErrorKind::Server, false, true),
-            (
-                500,
-                "Failed to parse the request JSON buffer: …",
-                ErrorKind::Server,
-                false,
-                false,
-            ),
-            (403, "", ErrorKind::Denied, false, false),
-            (429, "", ErrorKind::Unavailable, true, false),
-            (302, "", ErrorKind::Protocol, false, true),
-            (408, "", ErrorKind::Unavailable, true, true),
-            (425, "", ErrorKind::Unavailable, true, true),
+            (503, "Request timeout expired", ErrorKind::Unavailable, true),
+            (503, "upstream connect error", ErrorKind::Unavailable, true),
+            (500, "Traceback …", ErrorKind::Server, true),
+            (403, "", ErrorKind::Denied, false),
+            (429, "", ErrorKind::Unavailable, false),
+            (302, "", ErrorKind::Protocol, true),
+            (408, "", ErrorKind::Unavailable, true),
+            (425, "", ErrorKind::Unavailable, true),
         ] {
-            let error = refused(status, message);
-            let found = (
-                error.kind(),
-                error.is_transient(),
-                error.may_have_executed(),
-            );
-            assert_eq!(found, (kind, transient, executed), "{status} {message}");
+            let endpoint = "http://localhost:8000".parse().unwrap();
+            let operation = Operation::about(Subject::Model(&model), "infer", "infer with", "");
+            let context =
+                Context::new(operation, &endpoint).with_marks(Some("ours"), Some(&sequence));
+            let status = StatusCode::from_u16(status).unwrap();
+            let error = context.refused(status, message.to_owned());
+            let found = (error.kind(), error.may_have_executed());
+            assert_eq!(found, (kind, executed), "{status} {message}");
+            let transient = kind == ErrorKind::Unavailable;
+            assert_eq!(error.is_transient(), transient, "{status} {message}");
+            // The reader need not see an `id` that nobody chose.
+            assert!(!error.to_string().contains("ours"), "{error}");
+            assert_eq!(error.request_id(), Some("ours"));
         }
     }
 

@@ -72,7 +72,7 @@ async fn a_wrong_datatype_is_rejected_in_the_servers_words(endpoint: &str) {
         (ErrorKind::Rejected, Some(400))
     );
     insta::allow_duplicates! {
-        insta::assert_snapshot!(words(&error, endpoint), @"infer with model 'echo' at http://server/: status 400: [request id: <id_unknown>] inference input 'value' data-type is 'INT64', but model 'echo' expects 'FP32'");
+        insta::assert_snapshot!(words(&error, endpoint), @"infer with model 'echo' at http://server/: status 400: inference input 'value' data-type is 'INT64', but model 'echo' expects 'FP32'");
     }
 }
 
@@ -157,7 +157,7 @@ async fn an_answer_that_is_no_inference_response_is_shown() {
     }
     let (kind, garbage) = infer_error(body!("5", "hello")).await;
     assert_eq!(kind, ErrorKind::Protocol);
-    insta::assert_snapshot!(garbage, @"infer with model 'echo' at http://server/: the answer is not what the protocol promises: expected value at line 1 column 1; its 5 bytes begin with 'hello'");
+    insta::assert_snapshot!(garbage, @"infer with model 'echo' at http://server/: the answer is not what the protocol promises: expected an inference response, found hello at byte 0; its 5 bytes begin with 'hello'");
     let (kind, missing) = infer_error(body!("14", r#"{"outputs":[]}"#)).await;
     assert_eq!(kind, ErrorKind::Protocol);
     insta::assert_snapshot!(missing, @"infer with model 'echo' at http://server/: the model left out the output 'echo' that was asked for; it returned:");

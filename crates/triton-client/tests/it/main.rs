@@ -11,6 +11,7 @@ mod errors;
 mod header_providers;
 mod malformed_servers;
 mod official_client;
+mod proofs;
 mod proxy;
 mod raw_server;
 mod round_trip;

@@ -20,7 +20,15 @@ pub enum Fault {
     Status {
         /// The HTTP status.
         status: u16,
-        /// What the client reads.
+        /// What the client reads; `{id}` stands for the request's own `id`.
+        text: String,
+    },
+    /// The model executes; then the request is answered with this status and `{"error": "…"}`,
+    /// as by an ensemble of which a later step refuses.
+    StatusAfter {
+        /// The HTTP status.
+        status: u16,
+        /// What the client reads; `{id}` stands for the request's own `id`.
         text: String,
     },
     /// The connection is reset before the model executes.

@@ -24,7 +24,7 @@ pub enum FaultScriptError {
     },
 }
 
-const NAMES: &str = "delay, status, reset-before, reset-after, truncate, garbage, wrong-length, \
+const NAMES: &str = "delay, status, status-after, reset-before, reset-after, truncate, garbage, wrong-length, \
                      slow-bytes, duplicate-headers, refuse or crash";
 
 pub(super) fn read(document: &[u8]) -> Result<FaultScript, FaultScriptError> {
@@ -62,13 +62,12 @@ fn read_fault(fields: &mut Fields) -> Result<Fault, FaultScriptError> {
             time: fields.time("milliseconds")?,
         },
         "status" => Fault::Status {
-            status: fields.need("status", "a status from 200 to 599", |value| {
-                let status = u16::try_from(value.as_u64()?).ok()?;
-                (200..600).contains(&status).then_some(status)
-            })?,
-            text: fields
-                .take("text", "a text", |value| value.as_str().map(str::to_owned))?
-                .unwrap_or_else(|| "a fault of the script".to_owned()),
+            status: fields.status()?,
+            text: fields.text()?,
+        },
+        "status-after" => Fault::StatusAfter {
+            status: fields.status()?,
+            text: fields.text()?,
         },
         "reset-before" => Fault::ResetBefore,
         "reset-after" => Fault::ResetAfter,
@@ -113,6 +112,18 @@ impl Fields {
                 problem: "expected an object".to_owned(),
             }),
         }
+    }
+
+    fn status(&mut self) -> Result<u16, FaultScriptError> {
+        self.need("status", "a status from 200 to 599", |value| {
+            let status = u16::try_from(value.as_u64()?).ok()?;
+            (200..600).contains(&status).then_some(status)
+        })
+    }
+
+    fn text(&mut self) -> Result<String, FaultScriptError> {
+        let text = self.take("text", "a text", |value| value.as_str().map(str::to_owned))?;
+        Ok(text.unwrap_or_else(|| "a fault of the script".to_owned()))
     }
 
     fn take<T>(

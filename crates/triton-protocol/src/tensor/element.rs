@@ -35,12 +35,3 @@ tensor_elements! {
 tensor_elements! {
     half::f16 => Fp16, half::bf16 => Bf16,
 }
-
-/// Values that are lent to the network as the bytes they consist of.
-pub(super) struct Elements<T>(pub(super) Vec<T>);
-
-impl<T: TensorElement> AsRef<[u8]> for Elements<T> {
-    fn as_ref(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.0)
-    }
-}

@@ -49,4 +49,12 @@ pub enum TensorError {
         /// Its datatype.
         datatype: Datatype,
     },
+    /// An element was read as text that is none.
+    #[error("tensor '{name}': expected UTF-8, found other bytes in element {index}")]
+    NotText {
+        /// The tensor's name.
+        name: String,
+        /// The element's place, counted from 0.
+        index: usize,
+    },
 }

@@ -1,7 +1,9 @@
 //! Tensors: a name, a datatype, a shape, and the elements in the binary form of the protocol.
 
 mod byte_strings;
+mod debug;
 mod element;
+mod elements;
 mod error;
 #[cfg(test)]
 mod tests;
@@ -14,10 +16,10 @@ use crate::Datatype;
 
 pub(crate) use byte_strings::push_byte_string;
 pub use element::TensorElement;
+pub(crate) use elements::Elements;
 pub use error::TensorError;
 
 use byte_strings::{ByteStrings, element_count};
-use element::Elements;
 
 /// A named tensor, as a request sends it and a response brings it.
 ///
@@ -43,13 +45,22 @@ use element::Elements;
 /// assert_eq!(tensor.values::<f32>()?.len(), 4);
 /// # Ok::<(), triton_protocol::TensorError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Tensor {
     name: String,
     datatype: Datatype,
     shape: Vec<usize>,
-    data: Bytes,
+    elements: Elements,
 }
+
+impl PartialEq for Tensor {
+    fn eq(&self, other: &Self) -> bool {
+        let described = |tensor: &Self| (tensor.datatype, tensor.elements.bytes().clone());
+        self.name == other.name && self.shape == other.shape && described(self) == described(other)
+    }
+}
+
+impl Eq for Tensor {}
 
 impl Tensor {
     /// A tensor of a copy of `values`, row-major.
@@ -87,8 +98,8 @@ impl Tensor {
         shape: impl Into<Vec<usize>>,
         values: Vec<T>,
     ) -> Result<Self, TensorError> {
-        let data = Bytes::from_owner(Elements(values));
-        Self::from_raw(name, T::DATATYPE, shape, data)
+        let elements = Elements::from_vec(values);
+        Self::of_elements(name.into(), T::DATATYPE, shape.into(), elements)
     }
 
     /// A `BYTES` tensor of copies of byte strings or texts, row-major.
@@ -140,14 +151,22 @@ impl Tensor {
         shape: impl Into<Vec<usize>>,
         data: Bytes,
     ) -> Result<Self, TensorError> {
-        let (name, shape) = (name.into(), shape.into());
+        Self::of_elements(name.into(), datatype, shape.into(), data.into())
+    }
+
+    /// A tensor of elements, wherever they came from.
+    pub(crate) fn of_elements(
+        name: String,
+        datatype: Datatype,
+        shape: Vec<usize>,
+        elements: Elements,
+    ) -> Result<Self, TensorError> {
         let expected = shape
             .iter()
             .try_fold(1_usize, |count, dimension| count.checked_mul(*dimension));
-        let found = element_count(datatype, &data).ok_or_else(|| TensorError::Malformed {
-            name: name.clone(),
-            datatype,
-        })?;
+        let Some(found) = element_count(datatype, elements.bytes()) else {
+            return Err(TensorError::Malformed { name, datatype });
+        };
         if expected != Some(found) {
             return Err(TensorError::ElementCount { name, shape, found });
         }
@@ -155,7 +174,7 @@ impl Tensor {
             name,
             datatype,
             shape,
-            data,
+            elements,
         })
     }
 
@@ -180,7 +199,7 @@ impl Tensor {
     /// The elements in the binary form of the protocol.
     #[must_use]
     pub fn raw(&self) -> &Bytes {
-        &self.data
+        self.elements.bytes()
     }
 
     /// The elements, row-major; they are copied only when they lie unaligned in memory.
@@ -199,18 +218,54 @@ impl Tensor {
         if self.datatype != T::DATATYPE {
             return Err(self.wrong_datatype(T::DATATYPE));
         }
-        if let Ok(values) = bytemuck::checked::try_cast_slice(&self.data) {
+        if let Ok(values) = bytemuck::checked::try_cast_slice(self.raw()) {
             return Ok(Cow::Borrowed(values));
         }
-        let elements = self.data.chunks_exact(size_of::<T>());
+        let elements = self.raw().chunks_exact(size_of::<T>());
         let values = elements.map(bytemuck::checked::try_pod_read_unaligned);
         values
             .collect::<Result<_, _>>()
             .map(Cow::Owned)
-            .map_err(|_| TensorError::Malformed {
-                name: self.name.clone(),
-                datatype: self.datatype,
-            })
+            .map_err(|_| self.malformed())
+    }
+
+    /// The elements, row-major, as a vector of one's own.
+    ///
+    /// It is the vector that [`from_vec`](Self::from_vec) took, or that the elements were read
+    /// into from JSON, where nobody shares it: neither a clone of the tensor nor a request that
+    /// is on its way. Otherwise they are copied once.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`values`](Self::values).
+    ///
+    /// ```
+    /// let tensor = triton_protocol::Tensor::from_vec("x", [3], vec![1.0_f32, 2.0, 3.0])?;
+    /// assert_eq!(tensor.into_vec::<f32>()?, [1.0, 2.0, 3.0]);
+    /// # Ok::<(), triton_protocol::TensorError>(())
+    /// ```
+    pub fn into_vec<T: TensorElement>(self) -> Result<Vec<T>, TensorError> {
+        if self.datatype != T::DATATYPE {
+            return Err(self.wrong_datatype(T::DATATYPE));
+        }
+        let Self {
+            name,
+            datatype,
+            shape,
+            elements,
+        } = self;
+        match elements.into_vec() {
+            Ok(values) => Ok(values),
+            Err(elements) => {
+                let tensor = Self {
+                    name,
+                    datatype,
+                    shape,
+                    elements,
+                };
+                tensor.values::<T>().map(Cow::into_owned)
+            }
+        }
     }
 
     /// The elements of a `BYTES` tensor, row-major.
@@ -230,7 +285,30 @@ impl Tensor {
         if self.datatype != Datatype::Bytes {
             return Err(self.wrong_datatype(Datatype::Bytes));
         }
-        Ok(ByteStrings(&self.data))
+        Ok(ByteStrings(self.raw()))
+    }
+
+    /// The elements of a `BYTES` tensor that are all text, row-major.
+    ///
+    /// # Errors
+    ///
+    /// [`TensorError::Datatype`] when the tensor's datatype is another, and
+    /// [`TensorError::NotText`] naming the first element that is not UTF-8.
+    ///
+    /// ```
+    /// # let tensor = triton_protocol::Tensor::from_byte_strings("word", [2], ["to", "be"])?;
+    /// let sentence: Vec<&str> = tensor.strings()?.collect();
+    /// assert_eq!(sentence.join(" "), "to be");
+    /// # Ok::<(), triton_protocol::TensorError>(())
+    /// ```
+    pub fn strings(&self) -> Result<impl ExactSizeIterator<Item = &str>, TensorError> {
+        let texts = self.byte_strings()?.enumerate().map(|(index, value)| {
+            std::str::from_utf8(value).map_err(|_| TensorError::NotText {
+                name: self.name.clone(),
+                index,
+            })
+        });
+        Ok(texts.collect::<Result<Vec<_>, _>>()?.into_iter())
     }
 
     fn wrong_datatype(&self, expected: Datatype) -> TensorError {
@@ -238,6 +316,13 @@ impl Tensor {
             name: self.name.clone(),
             expected,
             found: self.datatype,
+        }
+    }
+
+    fn malformed(&self) -> TensorError {
+        TensorError::Malformed {
+            name: self.name.clone(),
+            datatype: self.datatype,
         }
     }
 }

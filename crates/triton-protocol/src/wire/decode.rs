@@ -1,14 +1,14 @@
 //! Inference responses: JSON, then the tensors that came in binary form.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 
-use super::json_data::ElementReader;
-use super::{json_tokens, unreadable};
+use super::json_reader::{Fault, JsonReader};
+use super::{data_reader, unreadable};
+use crate::tensor::Elements;
 use crate::{Datatype, InferResponse, Parameter, Tensor};
 
 /// Why an answer is not what the protocol promises.
@@ -35,38 +35,10 @@ pub(crate) fn response(
         )));
     }
     let mut binary = json.split_off(length);
-    let text = json_tokens::quote(&json);
-    let unreadable = |error| DecodeError(unreadable(&json, &error));
-    // The type of the elements must be known before they are read, and nothing says that it
-    // stands before them: so the description of the outputs is read first, then their data.
-    let response: ResponseHead = serde_json::from_slice(&text).map_err(unreadable)?;
-    let mut data = Vec::new();
-    if response.outputs.iter().any(OutputHead::is_json) {
-        let mut reader = serde_json::Deserializer::from_slice(&text);
-        let outputs = OutputsReader(&response.outputs, &mut data);
-        outputs.deserialize(&mut reader).map_err(unreadable)?;
-    }
-    let mut data = data.into_iter();
-    let mut outputs = Vec::with_capacity(response.outputs.len());
-    for head in response.outputs {
-        let json_data = data.next().flatten();
-        let elements = match (json_data, head.binary_size()) {
-            (Some(elements), _) => elements.freeze(),
-            (None, Some(size)) if size <= binary.len() => binary.split_to(size),
-            (None, Some(size)) => {
-                return Err(DecodeError(format!(
-                    "output '{}' has {size} bytes of binary data, and the answer only {} more",
-                    head.name,
-                    binary.len()
-                )));
-            }
-            (None, None) => return Err(DecodeError(format!("output '{}' has no data", head.name))),
-        };
-        let tensor = Tensor::from_raw(head.name, head.datatype, head.shape, elements);
-        outputs.push(
-            tensor
-                .map_err(|error| DecodeError(format!("the answer contradicts itself: {error}")))?,
-        );
+    let head = read_head(&json).map_err(|fault| DecodeError(unreadable(&json, &fault)))?;
+    let mut outputs = Vec::with_capacity(head.outputs.len());
+    for output in head.outputs {
+        outputs.push(output.with_binary(&mut binary)?);
     }
     if !binary.is_empty() {
         return Err(DecodeError(format!(
@@ -79,31 +51,57 @@ pub(crate) fn response(
         return Err(DecodeError("an output came twice".to_owned()));
     }
     Ok(InferResponse {
-        model_name: response.model_name,
-        model_version: response.model_version,
-        id: response.id,
-        parameters: response
-            .parameters
-            .into_iter()
-            .filter_map(|(name, value)| match value {
-                ReturnedParameter::Known(value) => Some((name, value)),
-                ReturnedParameter::Other(_) => None,
-            })
-            .collect(),
+        model_name: head.model_name,
+        model_version: head.model_version,
+        id: head.id,
+        parameters: head.parameters,
         outputs,
     })
 }
 
-#[derive(Deserialize)]
-struct ResponseHead {
-    #[serde(default)]
+/// The JSON of a response.
+#[derive(Default)]
+struct Head {
     model_name: String,
-    #[serde(default)]
     model_version: String,
     id: Option<String>,
-    #[serde(default)]
-    parameters: BTreeMap<String, ReturnedParameter>,
-    outputs: Vec<OutputHead>,
+    parameters: BTreeMap<String, Parameter>,
+    outputs: Vec<Output>,
+}
+
+/// Reads the JSON in one pass.
+fn read_head(json: &[u8]) -> Result<Head, Fault> {
+    const MEMBERS: [&str; 5] = ["model_name", "model_version", "id", "parameters", "outputs"];
+    let mut reader = JsonReader::new(json);
+    let mut head = Head::default();
+    let mut has_outputs = false;
+    reader.members("an inference response", MEMBERS, |reader, member| {
+        match member {
+            "model_name" => head.model_name = text(reader)?.unwrap_or_default(),
+            "model_version" => head.model_version = text(reader)?.unwrap_or_default(),
+            "id" => head.id = text(reader)?,
+            "parameters" => head.parameters = read_parameters(reader)?,
+            _ => {
+                has_outputs = true;
+                let outputs = &mut head.outputs;
+                reader.elements("an array of outputs", |reader| {
+                    outputs.push(OutputHead::read(reader, outputs.len())?);
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    })?;
+    reader.end()?;
+    match has_outputs {
+        true => Ok(head),
+        false => Err(Fault::missing("outputs")),
+    }
+}
+
+/// A text, which some servers send as `null` where there is none.
+fn text(reader: &mut JsonReader<'_>) -> Result<Option<String>, Fault> {
+    reader.read()
 }
 
 /// What a server that is newer than the protocol sends as a parameter is no reason to fail.
@@ -114,106 +112,141 @@ enum ReturnedParameter {
     Other(IgnoredAny),
 }
 
-#[derive(Deserialize)]
-struct OutputHead {
+fn read_parameters(reader: &mut JsonReader<'_>) -> Result<BTreeMap<String, Parameter>, Fault> {
+    let returned: Option<BTreeMap<String, ReturnedParameter>> = reader.read()?;
+    let known = |(name, value)| match value {
+        ReturnedParameter::Known(value) => Some((name, value)),
+        ReturnedParameter::Other(_) => None,
+    };
+    Ok(returned.into_iter().flatten().filter_map(known).collect())
+}
+
+/// An output of a response.
+struct Output {
     name: String,
     datatype: Datatype,
     shape: Vec<usize>,
-    parameters: Option<OutputParameters>,
+    place: Place,
 }
 
-#[derive(Deserialize)]
+/// Where the elements of an output are.
+enum Place {
+    /// They stood in the JSON.
+    Here(Elements),
+    /// So many bytes of what follows the JSON.
+    Binary(usize),
+}
+
+impl Output {
+    /// Takes what follows the JSON, if the elements are there.
+    fn with_binary(self, binary: &mut Bytes) -> Result<Tensor, DecodeError> {
+        let elements = match self.place {
+            Place::Here(elements) => elements,
+            Place::Binary(size) if size <= binary.len() => binary.split_to(size).into(),
+            Place::Binary(size) => {
+                return Err(DecodeError(format!(
+                    "output '{}' has {size} bytes of binary data, and the answer only {} more",
+                    self.name,
+                    binary.len()
+                )));
+            }
+        };
+        let tensor = Tensor::of_elements(self.name, self.datatype, self.shape, elements);
+        tensor.map_err(|error| DecodeError(format!("the answer contradicts itself: {error}")))
+    }
+}
+
+/// The members of an output, as far as they were read.
+#[derive(Default)]
+struct OutputHead<'a> {
+    name: Option<String>,
+    datatype: Option<Datatype>,
+    shape: Option<Vec<usize>>,
+    parameters: OutputParameters,
+    data: Data<'a>,
+}
+
+#[derive(Default)]
+enum Data<'a> {
+    #[default]
+    None,
+    Read(Elements),
+    /// It begins here. Nothing promises that the datatype stands before the data; where it does
+    /// not, the data alone is read twice.
+    Unread(JsonReader<'a>),
+}
+
+#[derive(Deserialize, Default)]
 struct OutputParameters {
     binary_data_size: Option<usize>,
 }
 
-impl OutputHead {
-    fn binary_size(&self) -> Option<usize> {
-        self.parameters.as_ref()?.binary_data_size
-    }
-
-    fn is_json(&self) -> bool {
-        self.binary_size().is_none()
-    }
-}
-
-/// Reads only the `data` of each output of a response.
-struct OutputsReader<'a>(&'a [OutputHead], &'a mut Vec<Option<BytesMut>>);
-
-impl<'de> DeserializeSeed<'de> for OutputsReader<'_> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for OutputsReader<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an inference response")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let Self(heads, data) = self;
-        while let Some(name) = members.next_key::<String>()? {
-            if name == "outputs" {
-                members.next_value_seed(OutputsReader(heads, &mut *data))?;
-            } else {
-                members.next_value::<IgnoredAny>()?;
+impl<'a> OutputHead<'a> {
+    fn read(reader: &mut JsonReader<'a>, index: usize) -> Result<Output, Fault> {
+        const MEMBERS: [&str; 5] = ["name", "datatype", "shape", "parameters", "data"];
+        let mut head = Self::default();
+        let result = reader.members("an output", MEMBERS, |reader, member| {
+            match member {
+                "name" => head.name = Some(reader.read()?),
+                "datatype" => head.datatype = Some(reader.read()?),
+                "shape" => head.shape = Some(reader.read()?),
+                "parameters" => {
+                    let parameters: Option<_> = reader.read()?;
+                    head.parameters = parameters.unwrap_or_default();
+                }
+                _ => head.data = head.read_data(reader)?,
             }
+            Ok(())
+        });
+        let called = match &head.name {
+            Some(name) => format!("output '{name}'"),
+            None => format!("output {index}"),
+        };
+        let finished = result.and_then(|()| head.finished());
+        finished.map_err(|fault| fault.of(&called))
+    }
+
+    fn read_data(&self, reader: &mut JsonReader<'a>) -> Result<Data<'a>, Fault> {
+        if reader.take("null") {
+            return Ok(Data::None);
         }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut outputs: A) -> Result<(), A::Error> {
-        let Self(heads, data) = self;
-        for head in heads {
-            let Some(elements) = outputs.next_element_seed(OutputReader(head))? else {
-                break;
-            };
-            data.push(elements);
+        if let Some(datatype) = self.datatype {
+            return data_reader::read(reader, datatype, self.promised()).map(Data::Read);
         }
-        while outputs.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(())
-    }
-}
-
-/// Reads the `data` of one output.
-struct OutputReader<'a>(&'a OutputHead);
-
-impl<'de> DeserializeSeed<'de> for OutputReader<'_> {
-    type Value = Option<BytesMut>;
-
-    fn deserialize<D>(self, deserializer: D) -> Result<Self::Value, D::Error>
-    where
-        D: serde::Deserializer<'de>,
-    {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for OutputReader<'_> {
-    type Value = Option<BytesMut>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the output '{}'", self.0.name)
+        let start = reader.clone();
+        reader.skip()?;
+        Ok(Data::Unread(start))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut data = None;
-        while let Some(name) = members.next_key::<String>()? {
-            if name == "data" {
-                let elements = data.insert(BytesMut::new());
-                members.next_value_seed(ElementReader {
-                    datatype: self.0.datatype,
-                    data: elements,
-                })?;
-            } else {
-                members.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(data)
+    /// How many elements there are by the shape.
+    fn promised(&self) -> usize {
+        let shape = self.shape.as_deref().unwrap_or(&[0]);
+        shape
+            .iter()
+            .fold(1, |count, size| count.saturating_mul(*size))
+    }
+
+    fn finished(self) -> Result<Output, Fault> {
+        let promised = self.promised();
+        let name = self.name.ok_or_else(|| Fault::missing("name"))?;
+        let datatype = self.datatype.ok_or_else(|| Fault::missing("datatype"))?;
+        let shape = self.shape.ok_or_else(|| Fault::missing("shape"))?;
+        let elements = match self.data {
+            Data::None => None,
+            Data::Read(elements) => Some(elements),
+            Data::Unread(mut reader) => Some(data_reader::read(&mut reader, datatype, promised)?),
+        };
+        let place = match (elements, self.parameters.binary_data_size) {
+            (Some(elements), None) => Place::Here(elements),
+            (None, Some(size)) => Place::Binary(size),
+            (Some(_), Some(_)) => return Err(Fault::new("it has data and binary data, too")),
+            (None, None) => return Err(Fault::new("it has no data")),
+        };
+        Ok(Output {
+            name,
+            datatype,
+            shape,
+            place,
+        })
     }
 }

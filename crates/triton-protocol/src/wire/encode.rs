@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::plan::{EncodingPlan, OutputForm, PlannedOutput};
-use super::{json_data, json_text};
+use super::{data_writer, json_text};
 use crate::parameter::{name_fault, value_fault};
 use crate::{InferRequest, Tensor, TensorFormat};
 
@@ -79,7 +79,7 @@ pub struct EncodeError {
     reason: String,
 }
 
-fn unwritable(tensor: &Tensor, reason: &json_data::Unwritable) -> EncodeError {
+fn unwritable(tensor: &Tensor, reason: &data_writer::Unwritable) -> EncodeError {
     EncodeError {
         subject: "input",
         name: tensor.name().to_owned(),
@@ -98,7 +98,7 @@ impl InferRequest {
             return Ok(());
         }
         self.inputs.iter().try_for_each(|tensor| {
-            json_data::check(tensor).map_err(|reason| unwritable(tensor, &reason))
+            data_writer::check(tensor).map_err(|reason| unwritable(tensor, &reason))
         })
     }
 
@@ -111,7 +111,7 @@ impl InferRequest {
         let binary = plan.format != TensorFormat::Json;
         let mut json = Vec::with_capacity(512);
         json.push(b'{');
-        if let Some(id) = &self.id {
+        if let Some(id) = plan.id {
             json_text::name(&mut json, "id");
             json_text::string(&mut json, id);
         }
@@ -140,7 +140,7 @@ impl InferRequest {
                 json.push(b'}');
             } else {
                 json_text::name(&mut json, "data");
-                json_data::write(&mut json, tensor)
+                data_writer::write(&mut json, tensor)
                     .map_err(|reason| unwritable(tensor, &reason))?;
             }
             json.push(b'}');

@@ -13,11 +13,6 @@ pub(crate) fn number(json: &mut Vec<u8>, number: impl fmt::Display) {
     let _ = write!(json, "{number}");
 }
 
-/// Writes a finite floating-point number in the shortest text that is read as the same number.
-pub(crate) fn float(json: &mut Vec<u8>, value: f64) {
-    let _ = serde_json::to_writer(json, &value);
-}
-
 /// Writes `"name":`, after a comma unless it is the first member of its object.
 pub(crate) fn name(json: &mut Vec<u8>, name: &str) {
     separate(json);

@@ -23,6 +23,8 @@ use crate::{Datatype, InferRequest, RequestedOutput, TensorFormat};
 #[derive(Debug)]
 pub struct EncodingPlan<'a> {
     pub(super) format: TensorFormat,
+    /// The `id` of the request.
+    pub(super) id: Option<&'a str>,
     /// What is asked for by name; with none, the model returns all its outputs.
     pub(super) outputs: Vec<PlannedOutput<'a>>,
 }
@@ -67,8 +69,16 @@ impl<'a> EncodingPlan<'a> {
         });
         Self {
             format,
+            id: request.id.as_deref(),
             outputs: outputs.collect(),
         }
+    }
+
+    /// Sends the request under this `id`, which takes the place of its own.
+    #[must_use]
+    pub fn with_id(self, id: &'a str) -> Self {
+        let id = Some(id);
+        Self { id, ..self }
     }
 
     /// The form of the outputs that leave it open to what the server can do.

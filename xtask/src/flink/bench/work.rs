@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::command;
-use crate::flink::resources;
 use crate::flink::statements::{Asked, OPTIONS, Rows, UNDER_WAY, statements};
 use crate::flink::testbed::Testbed;
+use crate::processor_time;
 
 /// Rust alone takes seconds for a million rows.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -130,11 +130,11 @@ impl Work {
     /// Of the processes that run the subtasks, up to now.
     fn processor_seconds(self, testbed: &Testbed<'_>) -> Result<f64> {
         if self == Work::RustAlone {
-            return resources::processor_seconds_of_children();
+            return processor_time::processor_seconds_of_children();
         }
         let processes = testbed.cluster.task_managers.iter();
         processes
-            .map(|process| resources::processor_seconds(*process))
+            .map(|process| processor_time::processor_seconds(*process))
             .sum()
     }
 }

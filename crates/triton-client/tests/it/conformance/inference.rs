@@ -7,7 +7,7 @@ use super::target::{Target, echo, in_sequence, model, only_bytes, probe, version
 
 cases!(
     an_id_is_echoed,
-    an_id_may_be_absent,
+    an_id_that_is_absent_is_made,
     an_id_may_hold_anything,
     the_model_and_version_that_answered_are_named,
     a_version_can_be_asked_for,
@@ -36,8 +36,11 @@ async fn an_id_is_echoed(target: Target) {
     assert_eq!(response.id.as_deref(), Some("request 1"));
 }
 
-async fn an_id_may_be_absent(target: Target) {
-    assert_eq!(target.echo(&[1.0]).await.unwrap().id, None);
+async fn an_id_that_is_absent_is_made(target: Target) {
+    let (one, other) = (target.echo(&[1.0]).await, target.echo(&[1.0]).await);
+    let (one, other) = (one.unwrap().id.unwrap(), other.unwrap().id.unwrap());
+    assert_eq!(one.len(), 16);
+    assert_ne!(one, other);
 }
 
 async fn an_id_may_hold_anything(target: Target) {

@@ -1,6 +1,7 @@
 //! What servers and models refuse, and whether the model had run by then.
 
 use triton_client::{ErrorKind, InferRequest, Tensor};
+use triton_protocol::KNOWN_TEXTS;
 
 use super::cases;
 use super::target::{Target, echo, model, probe, version};
@@ -20,6 +21,7 @@ cases!(
     a_model_that_is_unavailable,
     a_model_that_finds_nothing,
     a_model_that_cannot_do_it,
+    a_model_that_says_what_servers_say,
     a_long_text_is_cut,
     an_answer_above_the_limit,
 );
@@ -73,7 +75,11 @@ async fn inference_with_an_unknown_version(target: Target) {
 }
 
 async fn an_unknown_output(target: Target) {
-    refused(&target, echo(&[1.0]).output("nothing"), REJECTED).await;
+    let expected = Expected {
+        executed: true,
+        ..REJECTED
+    };
+    refused(&target, echo(&[1.0]).output("nothing"), expected).await;
 }
 
 async fn a_missing_input(target: Target) {
@@ -125,7 +131,8 @@ async fn a_decoupled_model(target: Target) {
     let expected = Expected {
         kind: ErrorKind::Unsupported,
         status: 501,
-        executed: false,
+        // The text quotes nothing of the request.
+        executed: true,
     };
     refused(&target, request, expected).await;
 }
@@ -174,6 +181,34 @@ async fn a_model_that_cannot_do_it(target: Target) {
         executed: true,
     };
     refused(&target, probe("unsupported:a canary"), expected).await;
+}
+
+/// Whatever a model says without knowing the request's `id` proves nothing of it.
+async fn a_model_that_says_what_servers_say(target: Target) {
+    for known in KNOWN_TEXTS {
+        for (id, model, sequence) in [("<id_unknown>", "inner", "5"), ("1", "inner", "job-0")] {
+            let text = known.text.replace("{id}", id).replace("{model}", model);
+            let text = text
+                .replace("{sequence}", sequence)
+                .replace("{version}", "1");
+            let text = text.replace("{}", "1");
+            for status in known.statuses {
+                let (code, kind) = match status {
+                    400 => ("invalid_arg", ErrorKind::Rejected),
+                    404 => ("not_found", ErrorKind::NotFound),
+                    503 => ("unavailable", ErrorKind::Unavailable),
+                    other => panic!("no model of these tests fails with {other}"),
+                };
+                let expected = Expected {
+                    kind,
+                    status: *status,
+                    executed: true,
+                };
+                let said = refused(&target, probe(&format!("{code}:{text}")), expected).await;
+                assert_eq!(said, text);
+            }
+        }
+    }
 }
 
 async fn a_long_text_is_cut(target: Target) {

@@ -130,7 +130,7 @@ async fn a_stateful_model_wants_a_sequence(target: Target) {
     let error = target.client.infer(&request(&[1])).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.may_have_executed()),
-        (ErrorKind::Rejected, false)
+        (ErrorKind::Rejected, true)
     );
 }
 
@@ -155,7 +155,7 @@ async fn a_sequence_takes_batches_of_one(target: Target) {
         .unwrap_err();
     assert_eq!(
         (error.kind(), error.may_have_executed()),
-        (ErrorKind::Rejected, false)
+        (ErrorKind::Rejected, true)
     );
 }
 

@@ -110,6 +110,7 @@ datatype_cases!(
     byte_strings_that_are_no_text_are_not_sent_as_json,
     an_image_of_150528_numbers_in_binary,
     an_image_of_150528_numbers_in_json,
+    floats_that_are_hard_to_read_in_json,
     tensors_are_lent_without_a_copy,
 );
 
@@ -279,6 +280,34 @@ async fn an_image_of_150528_numbers_in_binary(target: Target) {
 
 async fn an_image_of_150528_numbers_in_json(target: Target) {
     image(&target, TensorFormat::Json).await;
+}
+
+async fn floats_that_are_hard_to_read_in_json(target: Target) {
+    // The shortest texts of the first two are next to the middle between two elements.
+    let hard = [
+        0x15ae_43fd_u32,
+        0x0889_8b53,
+        1,
+        0x7f7f_ffff,
+        0x0080_0000,
+        0x4c00_0004,
+    ];
+    let sampled = (1..f32::INFINITY.to_bits()).step_by(200_003);
+    let bits = hard
+        .into_iter()
+        .chain(sampled)
+        .flat_map(|bits| [bits, bits | 1 << 31]);
+    let values: Vec<f32> = bits.map(f32::from_bits).collect();
+    let response = target
+        .client
+        .infer(&echo(&values).format(TensorFormat::Json))
+        .await
+        .unwrap();
+    let found = response.output("echo").unwrap().values::<f32>().unwrap();
+    for (found, value) in found.iter().zip(&values) {
+        assert_eq!(found.to_bits(), value.to_bits(), "{value:e}");
+    }
+    assert_eq!(found.len(), values.len());
 }
 
 async fn tensors_are_lent_without_a_copy(target: Target) {

@@ -1,0 +1,23 @@
+//! The bytes of the protocol, through the public API.
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests end where something unexpected comes"
+)]
+
+mod contradictions;
+mod json_data;
+mod json_floats;
+mod tensors;
+
+use triton_protocol::{DecodeError, InferResponse, Tensor};
+
+/// Reads an answer that is all JSON.
+pub(crate) fn decode(json: impl AsRef<[u8]>) -> Result<InferResponse, DecodeError> {
+    InferResponse::decode(json.as_ref().to_vec().into(), None)
+}
+
+/// The only output of an answer with these members.
+pub(crate) fn output(members: &str) -> Result<Tensor, DecodeError> {
+    let mut response = decode(format!(r#"{{"outputs":[{{{members}}}]}}"#))?;
+    Ok(response.outputs.remove(0))
+}

@@ -1,0 +1,154 @@
+//! The bytes of every answer, made once: an answer costs the server one write.
+
+use bench_rounds::{CASES, Case, Format, values};
+
+/// How many bytes of an inference's answer are JSON if a tensor follows, and all of them.
+///
+/// As a real server writes them: an FP32 in JSON has the digits of the double that it becomes.
+pub(super) fn body(case: &Case) -> (Option<usize>, Vec<u8>) {
+    let Case {
+        model, elements, ..
+    } = case;
+    let values = values(*elements);
+    let data = match case.format {
+        Format::Binary => format!(r#""parameters":{{"binary_data_size":{}}}"#, 4 * elements),
+        Format::Json => {
+            let digits: Vec<_> = values
+                .iter()
+                .map(|value| f64::from(*value).to_string())
+                .collect();
+            format!(r#""data":[{}]"#, digits.join(","))
+        }
+    };
+    let json = format!(
+        r#"{{"model_name":"{model}","model_version":"1","outputs":[{{"name":"echo","datatype":"FP32","shape":[1,{elements}],{data}}}]}}"#
+    );
+    let mut body = json.into_bytes();
+    match case.format {
+        Format::Json => (None, body),
+        Format::Binary => {
+            let json_length = body.len();
+            body.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            (Some(json_length), body)
+        }
+    }
+}
+
+/// Every answer of the server, whole.
+pub(super) struct Answers {
+    by_path: Vec<(String, Vec<u8>)>,
+    inference: Vec<Inference>,
+}
+
+/// What a model answers to requests of one form.
+pub(super) struct Inference {
+    path: String,
+    format: Format,
+    /// What the request has to bring.
+    pub(super) values: Vec<f32>,
+    pub(super) answer: Vec<u8>,
+}
+
+impl Answers {
+    pub(super) fn new() -> Self {
+        let mut by_path = vec![
+            (
+                "/v2".to_owned(),
+                r#"{"name":"instant","version":"1","extensions":["classification","model_configuration","statistics","binary_tensor_data"]}"#.to_owned(),
+            ),
+            ("/v2/health/live".to_owned(), String::new()),
+            ("/v2/health/ready".to_owned(), String::new()),
+        ];
+        let mut inference: Vec<Inference> = Vec::new();
+        for case in CASES {
+            let model = case.model;
+            let path = format!("/v2/models/{model}/infer");
+            let known = |known: &&Inference| known.path == path && known.format == case.format;
+            if inference.iter().any(|one| known(&one)) {
+                continue;
+            }
+            let (json_length, body) = body(case);
+            inference.push(Inference {
+                path,
+                format: case.format,
+                values: values(case.elements),
+                answer: answer("200 OK", json_length, &body),
+            });
+            let shape = format!("[1,{}]", case.elements);
+            if by_path
+                .iter()
+                .any(|(known, _)| *known == format!("/v2/models/{model}"))
+            {
+                continue;
+            }
+            let about = [
+                ("/ready", String::new()),
+                (
+                    "",
+                    format!(
+                        r#"{{"name":"{model}","versions":["1"],"platform":"instant","inputs":[{{"name":"value","datatype":"FP32","shape":{shape}}}],"outputs":[{{"name":"echo","datatype":"FP32","shape":{shape}}}]}}"#
+                    ),
+                ),
+                (
+                    "/config",
+                    format!(
+                        r#"{{"name":"{model}","platform":"","backend":"instant","version_policy":{{"latest":{{"num_versions":1}}}},"max_batch_size":0,"input":[{{"name":"value","data_type":"TYPE_FP32","dims":{shape}}}],"output":[{{"name":"echo","data_type":"TYPE_FP32","dims":{shape}}}]}}"#
+                    ),
+                ),
+                (
+                    "/stats",
+                    format!(
+                        r#"{{"model_stats":[{{"name":"{model}","version":"1","last_inference":0,"inference_count":0,"execution_count":0,"inference_stats":{STATISTICS},"batch_stats":[]}}]}}"#
+                    ),
+                ),
+            ];
+            for (end, json) in about {
+                by_path.push((format!("/v2/models/{model}{end}"), json));
+            }
+        }
+        let by_path = by_path.into_iter();
+        Self {
+            by_path: by_path
+                .map(|(path, json)| (path, answer("200 OK", None, json.as_bytes())))
+                .collect(),
+            inference,
+        }
+    }
+
+    /// The answer to a question about the server or a model.
+    pub(super) fn about(&self, path: &str) -> Option<&[u8]> {
+        let mut all = self.by_path.iter();
+        all.find(|(known, _)| is(path, known))
+            .map(|(_, answer)| answer.as_slice())
+    }
+
+    /// What a model answers to requests in that form.
+    pub(super) fn inference(&self, path: &str, format: Format) -> Option<&Inference> {
+        let mut all = self.inference.iter();
+        all.find(|one| one.format == format && is(path, &one.path))
+    }
+}
+
+const STATISTICS: &str = r#"{"success":{"count":0,"ns":0},"fail":{"count":0,"ns":0},"queue":{"count":0,"ns":0},"compute_input":{"count":0,"ns":0},"compute_infer":{"count":0,"ns":0},"compute_output":{"count":0,"ns":0},"cache_hit":{"count":0,"ns":0},"cache_miss":{"count":0,"ns":0}}"#;
+
+/// Whether a path is this one, or the same with the version.
+fn is(path: &str, known: &str) -> bool {
+    path == known
+        || path
+            .split_once("/versions/1")
+            .is_some_and(|(model, end)| known.strip_prefix(model).is_some_and(|known| known == end))
+}
+
+/// An answer with its head.
+pub(super) fn answer(status: &str, json_length: Option<usize>, body: &[u8]) -> Vec<u8> {
+    let kind = match json_length {
+        Some(length) => {
+            format!("application/octet-stream\r\nInference-Header-Content-Length: {length}")
+        }
+        None => "application/json".to_owned(),
+    };
+    let length = body.len();
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n");
+    [head.as_bytes(), body].concat()
+}

@@ -1,0 +1,94 @@
+//! Counts instructions, which hardly differ from run to run, nor from machine to machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use bench_rounds::Case;
+
+use super::instant_server::InstantServer;
+use super::peer::Peer;
+use super::programs::Programs;
+use super::rounds::Turn;
+use crate::interrupt;
+
+/// A program runs about fifty times slower meanwhile.
+const SHARE: usize = 10;
+
+/// The instructions for each request, of each peer; `None` for one that cannot be counted.
+///
+/// What a program needs to begin is in two runs of different length, and so not in their
+/// difference. The longer one leaves a profile behind.
+pub(super) fn count(
+    programs: &Programs,
+    server: &InstantServer,
+    case: &Case,
+    peers: &[Peer],
+) -> Result<Vec<Option<f64>>> {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        eprintln!(
+            "WARNING: no instructions are counted, because valgrind is not installed (Debian's \
+             package valgrind)"
+        );
+        return Ok(vec![None; peers.len()]);
+    }
+    let folder = programs.folder.join("callgrind");
+    fs_err::create_dir_all(&folder)?;
+    let mut counts = Vec::new();
+    for peer in peers {
+        if !peer.can_be_counted() {
+            counts.push(None);
+            continue;
+        }
+        interrupt::check()?;
+        eprintln!("{}: instructions of {}", case.name, peer.name());
+        let profile = folder.join(format!("{}.{}.out", case.name, peer.name()));
+        let few = (case.requests / SHARE / 4)
+            .max(1)
+            .next_multiple_of(case.in_flight);
+        let many = 4 * few;
+        let run = |requests| instructions(programs, server, case, *peer, requests, &profile);
+        let begin = run(few)?;
+        let whole = run(many)?;
+        counts.push(Some((whole - begin) / (many - few) as f64));
+    }
+    Ok(counts)
+}
+
+fn instructions(
+    programs: &Programs,
+    server: &InstantServer,
+    case: &Case,
+    peer: Peer,
+    requests: usize,
+    profile: &PathBuf,
+) -> Result<f64> {
+    let program = peer.command(programs, server.endpoint(), case)?;
+    let program = program.context("only what reads numbers of requests is counted")?;
+    let mut valgrind = Command::new("valgrind");
+    let mut out = std::ffi::OsString::from("--callgrind-out-file=");
+    out.push(profile);
+    valgrind
+        .args(["--quiet", "--tool=callgrind"])
+        .arg(out)
+        .arg(program.get_program())
+        .args(program.get_args());
+    let mut turn = Turn::start(valgrind)?;
+    turn.take(requests)?;
+    turn.end()?;
+    total(profile)
+}
+
+/// The sum of a profile.
+fn total(profile: &Path) -> Result<f64> {
+    let content = String::from_utf8_lossy(&fs_err::read(profile)?).into_owned();
+    let total = content.lines().find_map(|line| {
+        let totals = line.strip_prefix("totals: ");
+        totals
+            .or(line.strip_prefix("summary: "))?
+            .trim()
+            .parse()
+            .ok()
+    });
+    total.with_context(|| format!("{} has no sum", profile.display()))
+}

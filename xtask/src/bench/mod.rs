@@ -1,0 +1,95 @@
+//! What the client costs beside its peers, measured in one run: times of one machine are never
+//! those of another, nor of the same one on another day, but ratios within a run are.
+
+mod callgrind;
+mod instant_server;
+mod peer;
+mod perf_analyzer;
+mod programs;
+mod ratio;
+mod rounds;
+mod table;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use bench_rounds::{CASES, Case};
+use clap::Args;
+
+use crate::lock;
+use crate::workspace::Workspace;
+use instant_server::InstantServer;
+use peer::Peer;
+use programs::Programs;
+use table::{Cost, Table};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// How often each peer takes its turn; none leaves the instruction counts alone
+    #[arg(long, value_name = "N", default_value_t = 15)]
+    rounds: usize,
+    /// The cases to measure [default: all]
+    #[arg(long, value_name = "CASE", value_delimiter = ',', value_parser = case)]
+    only: Vec<&'static Case>,
+    /// The peers to compare with [default: all]
+    #[arg(long, value_name = "PEER", value_delimiter = ',', value_parser = Peer::named)]
+    peer: Vec<Peer>,
+    /// Only see that each peer runs and is answered right: few requests, and no table
+    #[arg(long)]
+    check: bool,
+}
+
+fn case(name: &str) -> Result<&'static Case> {
+    let Some(case) = Case::named(name) else {
+        let names: Vec<_> = CASES.iter().map(|case| case.name).collect();
+        bail!("expected one of {}", names.join(", "));
+    };
+    Ok(case)
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let Arguments {
+        rounds,
+        only,
+        peer,
+        check,
+    } = arguments;
+    let cases = match only.is_empty() {
+        true => CASES.iter().collect(),
+        false => only.clone(),
+    };
+    let is_wanted = |candidate: &Peer| peer.is_empty() || peer.contains(candidate);
+    let others: Vec<_> = Peer::OTHERS.into_iter().filter(is_wanted).collect();
+
+    let workspace = Workspace::find()?;
+    let folder = workspace.target_directory.join("bench");
+    let _lock = lock::wait(&folder.join("lock"), "measures")?;
+    let programs = Programs::prepare(&workspace, &folder, &others)?;
+    let server = InstantServer::start(&programs)?;
+    let mut table = Table::default();
+    for case in cases {
+        let peers = others.iter().copied().filter(|peer| peer.can_run(case));
+        let peers: Vec<_> = std::iter::once(Peer::Client).chain(peers).collect();
+        let times = match check {
+            true => rounds::check(&programs, &server, case, &peers)?,
+            false => rounds::measure(&programs, &server, case, &peers, *rounds)?,
+        };
+        let instructions = match check {
+            true => Vec::new(),
+            false => callgrind::count(&programs, &server, case, &peers)?,
+        };
+        table.add(
+            case,
+            &peers,
+            &Cost {
+                times,
+                instructions,
+            },
+        );
+    }
+    match check {
+        true => println!("every peer runs, and every answer was right"),
+        false => print!("\n{table}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}

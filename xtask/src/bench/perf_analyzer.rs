@@ -1,0 +1,161 @@
+//! NVIDIA's `perf_analyzer`, which begins anew for each measurement and counts in its own way.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bench_rounds::{Case, values};
+
+use super::instant_server::InstantServer;
+use crate::command;
+use crate::files::{remove_file_if_present, write_whole};
+use crate::processor_time::processor_seconds_of_children;
+use crate::python::{Python, without_python_variables};
+
+/// The program lies in the wheel of the client; it links to a library of CUDA that it does not
+/// use here, and to one that only Debian has.
+const PACKAGES: &[&str] = &["tritonclient==2.51.0", "nvidia-cuda-runtime-cu12==12.9.79"];
+const DEBIAN_PACKAGE: &str = "libb64-0d";
+const DEBIAN_LIBRARY: &str = "libb64.so.0d";
+
+/// Its many pauses take seconds, whatever it measures.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// A longer run has so many times the requests of a shorter one.
+const LONGER: usize = 5;
+
+pub(super) struct PerfAnalyzer {
+    folder: PathBuf,
+    libraries: Vec<PathBuf>,
+}
+
+impl PerfAnalyzer {
+    pub(super) fn install(folder: &Path) -> Result<Self> {
+        let folder = folder.join("perf-analyzer");
+        let packages = folder.join("packages");
+        let debian = folder.join("debian");
+        let installed = Self {
+            libraries: vec![
+                packages.join("nvidia/cuda_runtime/lib"),
+                debian.join("usr/lib/x86_64-linux-gnu"),
+                // Where the system has it installed.
+                "/usr/lib/x86_64-linux-gnu".into(),
+            ],
+            folder: folder.clone(),
+        };
+        let description = format!("{}\n{DEBIAN_PACKAGE}\n", PACKAGES.join("\n"));
+        let marker = folder.join("installed");
+        if fs_err::read(&marker).unwrap_or_default() == description.as_bytes() {
+            return Ok(installed);
+        }
+        println!(
+            "installing perf_analyzer ({}) into {}",
+            PACKAGES[0],
+            folder.display()
+        );
+        remove_file_if_present(&marker)?;
+        if folder.exists() {
+            fs_err::remove_dir_all(&folder)?;
+        }
+        fs_err::create_dir_all(&folder)?;
+        let mut pip = Command::new(Python::find()?.executable);
+        pip.args(["-m", "pip", "install", "--quiet", "--no-deps"])
+            .args(["--disable-pip-version-check", "--only-binary", ":all:"])
+            .arg("--target")
+            .arg(&packages)
+            .args(PACKAGES);
+        command::run_successfully(without_python_variables(&mut pip))
+            .context("is the package index reachable?")?;
+        if !installed.has_library() {
+            let mut download = Command::new("apt-get");
+            download
+                .args(["download", DEBIAN_PACKAGE])
+                .current_dir(&folder);
+            command::run_successfully(&mut download).with_context(|| {
+                format!(
+                    "perf_analyzer needs {DEBIAN_LIBRARY}: install {DEBIAN_PACKAGE}, or run \
+                     `apt-get update`"
+                )
+            })?;
+            let archive = fs_err::read_dir(&folder)?
+                .filter_map(Result::ok)
+                .map(|entry| entry.path())
+                .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+                .context("apt-get downloaded nothing")?;
+            let mut unpack = Command::new("dpkg");
+            command::run_successfully(unpack.arg("-x").arg(archive).arg(&debian))?;
+        }
+        write_whole(&marker, description.as_bytes())?;
+        Ok(installed)
+    }
+
+    fn has_library(&self) -> bool {
+        let mut folders = self.libraries.iter();
+        folders.any(|folder| folder.join(DEBIAN_LIBRARY).exists())
+    }
+
+    /// The processor time for each request: that of a long run without that of a short one, so
+    /// that its begin and its end do not count. It compares each answer by itself.
+    pub(super) fn measure(
+        &self,
+        server: &InstantServer,
+        case: &Case,
+        requests: usize,
+    ) -> Result<Duration> {
+        let input = self.input(case)?;
+        let (few, less) = self.run(server, case, &input, requests)?;
+        let (many, more) = self.run(server, case, &input, LONGER * requests)?;
+        let requests = many.checked_sub(few).filter(|requests| *requests > 0);
+        let requests = requests.context("perf_analyzer sent no more requests when asked to")?;
+        Ok(Duration::from_secs_f64(
+            (more - less).max(0.0) / requests as f64,
+        ))
+    }
+
+    /// Returns how many requests it sent, and the seconds of processor time that it used.
+    fn run(
+        &self,
+        server: &InstantServer,
+        case: &Case,
+        input: &Path,
+        requests: usize,
+    ) -> Result<(u64, f64)> {
+        let format = case.format.name();
+        let address = server.endpoint().trim_start_matches("http://");
+        let mut program = Command::new(self.folder.join("packages/bin/perf_analyzer"));
+        program
+            .args(["-i", "http", "-u", address, "-m", case.model, "-x", "1"])
+            .args(["--concurrency-range", &case.in_flight.to_string()])
+            .args(["--request-count", &requests.to_string()])
+            .arg("--input-data")
+            .arg(input)
+            .args([
+                "--input-tensor-format",
+                format,
+                "--output-tensor-format",
+                format,
+            ])
+            .env("LD_LIBRARY_PATH", std::env::join_paths(&self.libraries)?);
+        let (answered_before, used_before) = (server.answered()?, processor_seconds_of_children()?);
+        let printed = self.folder.join("printed.txt");
+        command::output_within(&mut program, &printed, LIMIT, || Ok(()))?;
+        let answered = server.answered()? - answered_before;
+        if answered < requests as u64 {
+            bail!("perf_analyzer was answered {answered} times, not {requests}");
+        }
+        Ok((answered, processor_seconds_of_children()? - used_before))
+    }
+
+    /// The values of the case in the form that it reads, as input and as what is to come back.
+    fn input(&self, case: &Case) -> Result<PathBuf> {
+        let path = self.folder.join(format!("{}.json", case.model));
+        let tensor = serde_json::json!({ "content": values(case.elements), "shape": case.shape() });
+        let content = serde_json::json!({
+            "data": [{ "value": tensor }],
+            "validation_data": [{ "echo": tensor }],
+        });
+        write_whole(&path, &serde_json::to_vec(&content)?)?;
+        Ok(path)
+    }
+}

@@ -1,0 +1,104 @@
+//! The table of a run: ratios, and nothing that depends on the machine.
+
+use std::fmt;
+use std::time::Duration;
+
+use bench_rounds::Case;
+
+use super::peer::Peer;
+use super::ratio::Ratio;
+
+/// What each of the peers took for one request.
+pub(super) struct Cost {
+    /// Round by round.
+    pub(super) times: Vec<Vec<Duration>>,
+    pub(super) instructions: Vec<Option<f64>>,
+}
+
+#[derive(Default)]
+pub(super) struct Table {
+    rows: Vec<Row>,
+}
+
+struct Row {
+    case: &'static str,
+    peer: Peer,
+    time: Option<Ratio>,
+    instructions: Option<f64>,
+}
+
+impl Table {
+    /// Adds a case; the first of the peers is the client.
+    pub(super) fn add(&mut self, case: &'static Case, peers: &[Peer], cost: &Cost) {
+        let times: Vec<Vec<_>> = cost
+            .times
+            .iter()
+            .map(|times| times.iter().map(Duration::as_secs_f64).collect())
+            .collect();
+        let counts = &cost.instructions;
+        let ours_counted = counts.first().copied().flatten();
+        for (index, peer) in peers.iter().enumerate().skip(1) {
+            let theirs_counted = counts.get(index).copied().flatten();
+            self.rows.push(Row {
+                case: case.name,
+                peer: *peer,
+                time: Ratio::of(&times[0], &times[index]),
+                instructions: ours_counted
+                    .zip(theirs_counted)
+                    .map(|(ours, theirs)| ours / theirs),
+            });
+        }
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            formatter,
+            "What {} takes for a request, as a multiple of what the peer takes: the median of all\n\
+             rounds (and the middle half of them).\n\n\
+             | Case | Peer | Processor time | Instructions |\n\
+             | --- | --- | --- | --- |",
+            Peer::Client.title()
+        )?;
+        for row in &self.rows {
+            let show = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
+            writeln!(
+                formatter,
+                "| {} | {} | {} | {} |",
+                row.case,
+                row.peer.title(),
+                show(row.time.map(|ratio| ratio.to_string())),
+                show(row.instructions.map(|ratio| format!("{ratio:.2}"))),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bench_rounds::CASES;
+
+    use super::*;
+
+    #[test]
+    fn a_row_compares_the_client_with_one_peer() {
+        let mut table = Table::default();
+        let peers = [Peer::Client, Peer::Bare, Peer::PerfAnalyzer];
+        let times = [[12, 24], [10, 20], [6, 12]];
+        let times = times.map(|times| times.map(Duration::from_micros).to_vec());
+        let cost = Cost {
+            times: times.to_vec(),
+            instructions: vec![Some(300.0), Some(200.0), None],
+        };
+        table.add(&CASES[0], &peers, &cost);
+        let shown = table.to_string();
+        let rows: Vec<_> = shown.lines().skip(5).collect();
+        let expected = [
+            "| small-binary | a bare POST of the same bytes | 1.20 (1.20 to 1.20) | 1.50 |",
+            "| small-binary | `perf_analyzer` (C++) | 2.00 (2.00 to 2.00) | – |",
+        ];
+        assert_eq!(rows, expected);
+    }
+}

@@ -1,0 +1,74 @@
+//! Checks that every feature of the libraries compiles, and is tested, without the others.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::command;
+use crate::workspace::Workspace;
+
+/// A package, and the only features that it is to have.
+struct Choice {
+    package: &'static str,
+    features: &'static str,
+    /// The tests to run with them; those of the tests that need a real Triton are not among them.
+    tests: &'static [&'static str],
+}
+
+const fn choice(package: &'static str, features: &'static str) -> Choice {
+    Choice {
+        package,
+        features,
+        tests: &[],
+    }
+}
+
+/// What has features, with none and with one at a time. All of them together are what the other
+/// steps of the CI have.
+const CHOICES: &[Choice] = &[
+    choice("triton-protocol", ""),
+    choice("triton-protocol", "half"),
+    Choice {
+        tests: CLIENT_TESTS,
+        ..choice("triton-client", "")
+    },
+    choice("triton-client", "metrics"),
+    choice("triton-client", "half"),
+    choice("triton-model-fn", ""),
+    choice("triton-model-fn", "arrow"),
+    choice("triton-cli", ""),
+];
+
+/// The parts of the client's tests that features change.
+const CLIENT_TESTS: &[&str] = &["features::", "proxy::"];
+
+/// Checks every choice, or the one of a package and its features.
+pub(crate) fn run() -> Result<()> {
+    let root = Workspace::find()?.root;
+    for choice in CHOICES {
+        let mut clippy = choice.cargo("clippy");
+        clippy.args(["--all-targets", "--", "-D", "warnings"]);
+        run_one(clippy.current_dir(&root))?;
+        if !choice.tests.is_empty() {
+            let mut test = choice.cargo("test");
+            test.args(["--test", "it", "--"]).args(choice.tests);
+            run_one(test.current_dir(&root))?;
+        }
+    }
+    println!("{} choices of features stand alone", CHOICES.len());
+    Ok(())
+}
+
+fn run_one(command: &mut Command) -> Result<()> {
+    println!("==> {}", command::describe(command));
+    command::run_successfully(command)
+}
+
+impl Choice {
+    fn cargo(&self, subcommand: &str) -> Command {
+        let mut cargo = command::cargo();
+        cargo.args([subcommand, "--quiet", "--locked", "--package", self.package]);
+        cargo.args(["--no-default-features", "--features", self.features]);
+        cargo
+    }
+}
