@@ -103,6 +103,17 @@ impl Client {
         self.with_settings(settings)
     }
 
+    /// The most bytes that the body of a request may have, where the server, or a gateway before
+    /// it, has refused a larger one ([`ErrorKind::RequestTooLarge`](crate::ErrorKind)): the limit
+    /// that it named, or a byte less than what it refused.
+    ///
+    /// The client itself sends larger requests all the same; whoever gathers rows into requests
+    /// can stay below it. All handles on the same connections know it.
+    #[must_use]
+    pub fn known_request_limit(&self) -> Option<usize> {
+        self.transport.request_limit()
+    }
+
     fn with_settings(&self, settings: CallSettings) -> Self {
         Self {
             settings: Arc::new(settings),
@@ -134,7 +145,7 @@ impl Client {
 /// The answer, unless its status is another than 200.
 pub(crate) fn accepted(context: &Context<'_>, answer: Answer) -> Result<Answer, Error> {
     match answer.status {
-        reqwest::StatusCode::OK => Ok(answer),
+        http::StatusCode::OK => Ok(answer),
         _ => Err(context.refusal(&answer)),
     }
 }

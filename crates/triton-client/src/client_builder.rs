@@ -12,8 +12,9 @@ use triton_protocol::{Endpoint, UserInfo};
 use crate::client::InferenceSettings;
 use crate::extensions::Extensions;
 use crate::header_provider::{HeaderProvider, HeaderProviders};
-use crate::transport::{CallSettings, ConnectionSettings, Transport};
-use crate::{Client, Compression, Error, TensorFormat};
+use crate::operation::Operation;
+use crate::transport::{CallSettings, ConnectionSettings, Transport, headers};
+use crate::{Client, Compression, Error, ErrorKind, TensorFormat};
 
 /// The settings of a [`Client`] to be.
 ///
@@ -121,8 +122,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends a header with every call, for example `Authorization`; neither a log nor `Debug`
-    /// shows its value.
+    /// Sends a header with every call, for example `Authorization`, or the `Host` by which a gateway
+    /// finds the server; neither a log nor `Debug` shows its value.
+    ///
+    /// Headers by which client and server agree on a request's bytes, such as `Content-Length`, are
+    /// refused when the client is built.
     ///
     /// ```
     /// use triton_client::{Client, HeaderName, HeaderValue};
@@ -173,16 +177,17 @@ impl ClientBuilder {
 
     /// The DNS name that TLS asks for and that the server's certificate must bear, where it is
     /// not the endpoint's host. The `Host` header remains the endpoint's.
-    ///
-    /// It cannot be combined with a proxy.
     #[must_use]
     pub fn tls_server_name(mut self, name: impl Into<String>) -> Self {
         self.connections.server_name = Some(name.into());
         self
     }
 
-    /// Connects through an HTTP proxy, for example `http://user:password@proxy:3128`; `https`
-    /// endpoints are reached by `CONNECT`.
+    /// Connects through a proxy, for example `http://user:password@proxy:3128`; `https` endpoints
+    /// are reached by `CONNECT`.
+    ///
+    /// The proxy speaks HTTP, perhaps within TLS (`https://`), or SOCKS 5: with `socks5://` the
+    /// client looks the server's address up, with `socks5h://` the proxy does.
     ///
     /// The environment (`HTTP_PROXY` and the like) is never consulted.
     #[must_use]
@@ -196,7 +201,8 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when a certificate, a key,
-    /// the TLS server name or the proxy's address cannot be read, or do not go together.
+    /// the TLS server name or the proxy's address cannot be read, or when a header is set that
+    /// belongs to the client itself, such as `Content-Length`.
     pub fn build(mut self) -> Result<Client, Error> {
         // Not in the URL, which HTTP libraries write to their logs.
         if let Some(credentials) = self.endpoint.user_info().and_then(basic_authentication) {
@@ -204,6 +210,15 @@ impl ClientBuilder {
                 .headers
                 .entry(AUTHORIZATION)
                 .or_insert(credentials);
+        }
+        if let Err(message) = headers::check(&self.calls.headers) {
+            let operation = Operation::server("set_up", "set up", "");
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                &operation,
+                &self.endpoint,
+                message,
+            ));
         }
         let transport = Transport::new(self.endpoint, &self.connections, self.response_limit)?;
         Ok(Client {

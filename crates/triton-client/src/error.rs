@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use triton_protocol::Endpoint;
@@ -22,6 +23,20 @@ pub enum ErrorKind {
     InvalidRequest,
     /// No connection to the server could be made; nothing was sent.
     Connect,
+    /// The server's certificate is of an authority that the client does not trust.
+    CertificateUntrusted,
+    /// The server's certificate has expired, or is not valid yet.
+    CertificateExpired,
+    /// The server's certificate is for another host.
+    CertificateName,
+    /// The server wants a certificate of the client, or another one.
+    ClientCertificate,
+    /// TLS could not be agreed on for another reason.
+    Tls,
+    /// The proxy wants credentials, or others (407).
+    ProxyDenied,
+    /// The proxy could not be reached, or does not lead to the server.
+    Proxy,
     /// The call took longer than its timeout; the server may have executed it.
     Timeout,
     /// The connection broke during the call; the server may have executed it.
@@ -32,7 +47,10 @@ pub enum ErrorKind {
     ResponseTooLarge,
     /// The server found fault with the request (status 4xx but for those below).
     Rejected,
-    /// The server wants credentials, or others (401, 403 or 407).
+    /// The request is larger than the server, or a gateway before it, takes (413, or a server's own
+    /// words with 400); see [`Client::known_request_limit`](crate::Client::known_request_limit).
+    RequestTooLarge,
+    /// The server wants credentials, or others (401 or 403).
     Denied,
     /// The server knows no such model or path (404).
     NotFound,
@@ -56,11 +74,19 @@ impl ErrorKind {
         match self {
             Self::InvalidRequest => "invalid_request",
             Self::Connect => "connect",
+            Self::CertificateUntrusted => "certificate_untrusted",
+            Self::CertificateExpired => "certificate_expired",
+            Self::CertificateName => "certificate_name",
+            Self::ClientCertificate => "client_certificate",
+            Self::Tls => "tls",
+            Self::ProxyDenied => "proxy_denied",
+            Self::Proxy => "proxy",
             Self::Timeout => "timeout",
             Self::Interrupted => "interrupted",
             Self::Protocol => "protocol",
             Self::ResponseTooLarge => "response_too_large",
             Self::Rejected => "rejected",
+            Self::RequestTooLarge => "request_too_large",
             Self::Denied => "denied",
             Self::NotFound => "not_found",
             Self::SequenceNotStarted => "sequence_not_started",
@@ -68,6 +94,30 @@ impl ErrorKind {
             Self::Unavailable => "unavailable",
             Self::Server => "server",
         }
+    }
+
+    /// Whether there was no connection on which the server could have heard the request: nothing
+    /// of it was carried out.
+    ///
+    /// ```
+    /// use triton_client::ErrorKind;
+    ///
+    /// assert!(ErrorKind::Connect.is_connection() && ErrorKind::CertificateName.is_connection());
+    /// assert!(!ErrorKind::Interrupted.is_connection());
+    /// ```
+    #[must_use]
+    pub fn is_connection(self) -> bool {
+        matches!(
+            self,
+            Self::Connect
+                | Self::CertificateUntrusted
+                | Self::CertificateExpired
+                | Self::CertificateName
+                | Self::ClientCertificate
+                | Self::Tls
+                | Self::ProxyDenied
+                | Self::Proxy
+        )
     }
 }
 
@@ -93,7 +143,7 @@ impl ErrorKind {
 #[derive(Debug)]
 pub struct Error(Box<Details>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Details {
     kind: ErrorKind,
     operation: String,
@@ -105,7 +155,8 @@ struct Details {
     transient: bool,
     may_have_executed: bool,
     retry_after: Option<Duration>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    request_bytes: Option<usize>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -128,6 +179,7 @@ impl Error {
             transient: false,
             may_have_executed: false,
             retry_after: None,
+            request_bytes: None,
             source: None,
         }))
     }
@@ -157,12 +209,32 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
+    pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
+    pub(crate) fn with_request_bytes(mut self, bytes: usize) -> Self {
+        self.0.request_bytes = Some(bytes);
+        self
+    }
+
     pub(crate) fn with_source(
         mut self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
+    }
+
+    /// The same failure once more, for another call that waited for the same.
+    pub(crate) fn again(&self) -> Self {
+        Self(self.0.clone())
     }
 
     /// The same failure as one of `operation`, which could not begin because of it.
@@ -213,9 +285,9 @@ impl Error {
 
     /// Whether the same call could succeed a little later, although nothing but time changes.
     ///
-    /// True for [`Connect`](ErrorKind::Connect) (unless the server's certificate was refused),
-    /// [`Timeout`](ErrorKind::Timeout), [`Interrupted`](ErrorKind::Interrupted) and
-    /// [`Unavailable`](ErrorKind::Unavailable). A status of 500 is not transient: Triton also
+    /// True for [`Connect`](ErrorKind::Connect), [`Timeout`](ErrorKind::Timeout), [`Interrupted`](ErrorKind::Interrupted),
+    /// [`Unavailable`](ErrorKind::Unavailable), a [`Proxy`](ErrorKind::Proxy) that is away or cannot
+    /// reach the server now, and a certificate that will be valid within minutes. A status of 500 is not transient: Triton also
     /// answers it where the request is at fault, and no text tells which 500 would pass later.
     ///
     /// It does not say that sending again is safe: see [`may_have_executed`](Self::may_have_executed).
@@ -233,14 +305,22 @@ impl Error {
         self.0.retry_after
     }
 
+    /// How many bytes the request's body had, where there were too many
+    /// ([`RequestTooLarge`](ErrorKind::RequestTooLarge)).
+    #[must_use]
+    pub fn request_bytes(&self) -> Option<usize> {
+        self.0.request_bytes
+    }
+
     /// Whether the server could have carried out the call, as far as can be known: whoever sends
     /// it again may have it done twice, and a sequence may have moved on.
     ///
     /// False only where that is certain:
     ///
-    /// - nothing was sent, or not all of it: [`InvalidRequest`](ErrorKind::InvalidRequest),
-    ///   [`Connect`](ErrorKind::Connect), and a timeout or a broken connection before the HTTP
-    ///   library asked for the last byte of the request's body (Triton carries out no request
+    /// - nothing was sent, or not all of it: [`InvalidRequest`](ErrorKind::InvalidRequest), whatever
+    ///   [`is_connection`](ErrorKind::is_connection), and a timeout, a broken connection or any
+    ///   answer before the HTTP library asked for the last byte of the request's body (Triton
+    ///   carries out no request
     ///   before it has the whole body);
     /// - the status says so: 401, 403, 405, 407, 413 and 429 (a gateway that forwards a request
     ///   and answers it so afterwards breaks the rule);
@@ -268,7 +348,11 @@ impl fmt::Display for Error {
         if let Some(status) = details.status {
             write!(formatter, "status {status}: ")?;
         }
-        formatter.write_str(&one_line(&details.message))
+        formatter.write_str(&one_line(&details.message))?;
+        match details.request_bytes {
+            Some(bytes) => write!(formatter, " (the request's body has {bytes} bytes)"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,9 +1,13 @@
 //! What the client has learned of the server and need not ask again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use futures_util::future::{FutureExt as _, Shared, WeakShared};
+use tokio::time::Instant;
 
 use crate::operation::Operation;
 use crate::{Client, Datatype, Error, ErrorKind, ModelId, TensorFormat};
@@ -11,27 +15,50 @@ use crate::{Client, Datatype, Error, ErrorKind, ModelId, TensorFormat};
 /// The extension that carries tensors in binary form.
 const BINARY_TENSORS: &str = "binary_tensor_data";
 
+/// The longest time that calls wait for the extensions of a server that accepted the connection;
+/// a call with less time waits half of that.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a server that did not tell its extensions is not asked again.
+const REMEMBERED: Duration = Duration::from_secs(5);
+
 /// The datatypes of a model's outputs, by name.
 pub(crate) type OutputDatatypes = Arc<Vec<(String, Datatype)>>;
+
+/// The question for the server's extensions: one for all calls that wait for it.
+type Question = Pin<Box<dyn Future<Output = Result<bool, Arc<Error>>> + Send>>;
 
 /// What the server told about itself and its models.
 #[derive(Debug, Default)]
 pub(crate) struct Extensions {
-    binary_tensors: OnceCell<bool>,
+    binary_tensors: Mutex<Knowledge>,
     outputs: Mutex<HashMap<ModelId, OutputDatatypes>>,
 }
 
+/// Whether the server takes tensors in binary form.
+#[derive(Debug, Default)]
+enum Knowledge {
+    #[default]
+    Nothing,
+    /// It is being asked, as long as a call waits for the answer.
+    Asked(WeakShared<Question>),
+    /// It did not tell when it was last asked.
+    NotTold(Instant),
+    Known(bool),
+}
+
 impl Client {
-    /// The form that `format` comes to with this server.
+    /// The form that `format` comes to with this server, for a call that may take `timeout`.
     pub(crate) async fn negotiated(
         &self,
         format: TensorFormat,
         operation: &Operation<'_>,
+        timeout: Duration,
     ) -> Result<TensorFormat, Error> {
         if format != TensorFormat::Negotiated {
             return Ok(format);
         }
-        match self.has_binary_tensors(operation).await? {
+        match self.has_binary_tensors(operation, timeout).await? {
             true => Ok(TensorFormat::Binary),
             false => Ok(TensorFormat::Json),
         }
@@ -39,32 +66,85 @@ impl Client {
 
     /// Whether the server takes tensors in binary form; asked once, before `operation`.
     ///
-    /// A server, or a gateway, that does not tell is taken for one that does: all Tritons do.
+    /// A server, or a gateway, that does not tell is taken for one that does: all Tritons do. The
+    /// wait leaves the call at least half of its time. Whoever waits longest carries the question
+    /// on, so that no call loses it for the others when it is dropped.
     pub(crate) async fn has_binary_tensors(
         &self,
         operation: &Operation<'_>,
+        timeout: Duration,
     ) -> Result<bool, Error> {
-        let cell = &self.extensions.binary_tensors;
-        let known = cell
-            .get_or_try_init(|| async {
-                let metadata = match self.server_metadata().await {
-                    Ok(metadata) => metadata,
-                    // What may be otherwise the next time is not kept.
-                    Err(error) if error.is_transient() || error.kind() == ErrorKind::Server => {
-                        return Err(error);
-                    }
-                    Err(_) => return Ok(true),
-                };
-                let has = |name: &String| name == BINARY_TENSORS;
-                Ok(metadata.extensions.iter().any(has))
-            })
-            .await;
-        match known {
-            Ok(known) => Ok(*known),
-            // The server answered, so the request itself may fare better.
-            Err(error) if error.status().is_some() => Ok(true),
-            Err(error) => Err(error.before(operation)),
+        let question = match self.question() {
+            Ok(known) => return Ok(known),
+            Err(question) => question,
+        };
+        let wait = LONGEST_WAIT.min(timeout / 2);
+        match tokio::time::timeout(wait, question).await {
+            Ok(Ok(known)) => Ok(known),
+            Ok(Err(error)) => Err(error.again().before(operation)),
+            Err(_) => {
+                self.not_told();
+                Ok(true)
+            }
         }
+    }
+
+    /// What is known, or the question that will tell.
+    fn question(&self) -> Result<bool, Shared<Question>> {
+        let mut knowledge = self.binary_tensors();
+        let asked = match &*knowledge {
+            Knowledge::Known(known) => return Ok(*known),
+            Knowledge::NotTold(when) if when.elapsed() < REMEMBERED => return Ok(true),
+            Knowledge::Asked(asked) => asked.upgrade(),
+            Knowledge::NotTold(_) | Knowledge::Nothing => None,
+        };
+        let question = asked.unwrap_or_else(|| {
+            // With time of its own: those that wait have theirs.
+            let client = self.with_timeout(2 * LONGEST_WAIT);
+            let question: Question = Box::pin(async move { client.ask().await });
+            question.shared()
+        });
+        if let Some(asked) = question.downgrade() {
+            *knowledge = Knowledge::Asked(asked);
+        }
+        Err(question)
+    }
+
+    /// Asks the server for its extensions and keeps what it says.
+    async fn ask(&self) -> Result<bool, Arc<Error>> {
+        let learned = match self.server_metadata().await {
+            Ok(metadata) => {
+                let has = |name: &String| name == BINARY_TENSORS;
+                Knowledge::Known(metadata.extensions.iter().any(has))
+            }
+            // A call would fare no better, and the next one may meet the server again.
+            Err(error) if error.kind().is_connection() => {
+                *self.binary_tensors() = Knowledge::Nothing;
+                return Err(Arc::new(error));
+            }
+            // What may be otherwise the next time is kept for a while only.
+            Err(error) if error.is_transient() || error.kind() == ErrorKind::Server => {
+                Knowledge::NotTold(Instant::now())
+            }
+            Err(_) => Knowledge::Known(true),
+        };
+        let known = !matches!(learned, Knowledge::Known(false));
+        *self.binary_tensors() = learned;
+        Ok(known)
+    }
+
+    /// Keeps that the server let a call wait in vain, unless it has told meanwhile.
+    fn not_told(&self) {
+        let mut knowledge = self.binary_tensors();
+        if matches!(*knowledge, Knowledge::Asked(_)) {
+            *knowledge = Knowledge::NotTold(Instant::now());
+        }
+    }
+
+    fn binary_tensors(&self) -> MutexGuard<'_, Knowledge> {
+        // A panic elsewhere leaves a value that is whole all the same.
+        let knowledge = self.extensions.binary_tensors.lock();
+        knowledge.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The datatypes of a model's outputs, as they were when this client first asked.
@@ -103,7 +183,7 @@ impl Client {
         self.known_outputs().clear();
     }
 
-    fn known_outputs(&self) -> std::sync::MutexGuard<'_, HashMap<ModelId, OutputDatatypes>> {
+    fn known_outputs(&self) -> MutexGuard<'_, HashMap<ModelId, OutputDatatypes>> {
         // A panic elsewhere leaves a map that is whole all the same.
         let outputs = self.extensions.outputs.lock();
         outputs.unwrap_or_else(PoisonError::into_inner)

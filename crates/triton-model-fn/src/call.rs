@@ -52,8 +52,8 @@ impl Blame {
     /// Blames the server for what it could not do, not for what it refused.
     pub(crate) fn of(error: &triton_client::Error) -> Self {
         match error.kind() {
-            ClientErrorKind::Connect
-            | ClientErrorKind::Timeout
+            kind if kind.is_connection() => Blame::Server,
+            ClientErrorKind::Timeout
             | ClientErrorKind::Interrupted
             | ClientErrorKind::Unavailable
             | ClientErrorKind::Server => Blame::Server,

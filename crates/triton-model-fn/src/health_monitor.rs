@@ -79,7 +79,9 @@ impl HealthProbe for TritonProbe {
 /// What a check that failed says about the server.
 fn judge(error: &Error) -> Health {
     match error.kind() {
-        ErrorKind::Connect
+        kind if kind.is_connection() => Health::Unhealthy(error.to_string()),
+        // Not a model that is missing, but no server there at all.
+        ErrorKind::NotFound
         | ErrorKind::Timeout
         | ErrorKind::Interrupted
         | ErrorKind::Protocol

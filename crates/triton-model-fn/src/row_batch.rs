@@ -93,6 +93,8 @@ fn may_be_one_rows_fault(error: &Error) -> bool {
     let kind = error.client_error().map(triton_client::Error::kind);
     matches!(
         kind,
-        Some(ClientErrorKind::Rejected | ClientErrorKind::Server)
+        Some(
+            ClientErrorKind::Rejected | ClientErrorKind::RequestTooLarge | ClientErrorKind::Server
+        )
     )
 }

@@ -402,7 +402,7 @@ fn sign(error: &Error) -> Sign {
     match (error.kind(), error.client_error()) {
         (ErrorKind::CircuitOpen, _) => Sign::Away,
         (_, Some(cause)) => match cause.kind() {
-            ClientErrorKind::Connect if cause.is_transient() => Sign::Away,
+            kind if kind.is_connection() && cause.is_transient() => Sign::Away,
             ClientErrorKind::Unavailable => Sign::Away,
             // A slow row, a cut connection, a model that is being reloaded.
             ClientErrorKind::Timeout | ClientErrorKind::Interrupted | ClientErrorKind::NotFound => {
@@ -429,13 +429,17 @@ async fn is_ready(client: &Client, model: &ModelId) -> bool {
             .await
             .is_ok_and(|metadata| metadata.is_ok()),
         // What else it answers is for the next call to find out.
-        Err(error) => !matches!(
-            error.kind(),
-            ClientErrorKind::Connect
-                | ClientErrorKind::Timeout
-                | ClientErrorKind::Interrupted
-                | ClientErrorKind::Unavailable
-        ),
+        Err(error) => {
+            let kind = error.kind();
+            let is_away = matches!(
+                kind,
+                ClientErrorKind::NotFound
+                    | ClientErrorKind::Timeout
+                    | ClientErrorKind::Interrupted
+                    | ClientErrorKind::Unavailable
+            );
+            !is_away && !kind.is_connection()
+        }
     }
 }
 

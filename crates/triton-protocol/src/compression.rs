@@ -35,6 +35,11 @@ impl Compression {
     /// The compression of a `Content-Encoding`; `None` where it is none or not known.
     #[must_use]
     pub fn named(name: &[u8]) -> Option<Self> {
+        let name = name.trim_ascii();
+        // An old name of the same (RFC 9110, section 8.4.1.3).
+        if name.eq_ignore_ascii_case(b"x-gzip") {
+            return Some(Self::Gzip);
+        }
         [Self::Gzip, Self::Deflate]
             .into_iter()
             .find(|compression| compression.name().as_bytes().eq_ignore_ascii_case(name))

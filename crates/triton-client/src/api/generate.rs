@@ -9,13 +9,20 @@ use std::time::Duration;
 
 use futures_util::stream::{Stream, StreamExt as _, try_unfold};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 use triton_protocol::wire::server_sent_events::EventReader;
 use triton_protocol::wire::{self, json_text, json_tokens};
 
 use crate::client::accepted;
 use crate::operation::{Operation, Subject};
-use crate::transport::{Call, Context, Observation, Payload, Pool};
+use crate::transport::{Call, Context, Observation, Payload, Pool, Response, server_message};
 use crate::{Client, Error, ErrorKind, ModelId};
+
+/// The most that is read of a page that came in place of a stream, in bytes.
+const LONGEST_PAGE: usize = 64 << 10;
+
+/// The longest wait for the rest of such a page.
+const PAGE_WAIT: Duration = Duration::from_secs(2);
 
 /// A request for generation: inputs by name, as plain JSON.
 ///
@@ -175,6 +182,7 @@ impl Client {
             response,
             observation,
             reader: EventReader::default(),
+            beginning: Some(Vec::new()),
         };
         let stream = try_unfold(Some(events), |events| async {
             let Some(mut events) = events else {
@@ -216,6 +224,7 @@ impl GenerateStream {
     /// # Errors
     ///
     /// As [`Client::generate`]; [`ErrorKind::Interrupted`] when the stream ends within an event,
+    /// [`ErrorKind::Protocol`] when what comes is no stream, such as the page of a gateway,
     /// and [`ErrorKind::ResponseTooLarge`] when one event is larger than the client's limit.
     pub async fn next(&mut self) -> Option<Result<Generated, Error>> {
         self.0.next().await
@@ -243,33 +252,75 @@ struct Events {
     client: Client,
     model: ModelId,
     timeout: Duration,
-    response: reqwest::Response,
+    response: Response,
     observation: Observation,
     reader: EventReader,
+    /// What has come before the first event, in case that none comes.
+    beginning: Option<Vec<u8>>,
 }
 
 impl Events {
     async fn next(&mut self) -> Result<Option<Generated>, Error> {
-        let transport = &self.client.transport;
-        let context = Context::new(stream_operation(&self.model), &transport.endpoint);
+        let client = self.client.clone();
+        let limit = client.transport.response_limit;
+        let model = self.model.clone();
+        let context = Context::new(stream_operation(&model), &client.transport.endpoint);
+        // Of the whole event: bytes that never become one are no answer.
+        let deadline = Instant::now() + self.timeout;
         loop {
             if let Some(event) = self.reader.next_event() {
+                self.beginning = None;
                 return Generated::read(&context, &event).map(Some);
             }
-            if self.reader.held() > transport.response_limit {
-                let limit = transport.response_limit;
-                return Err(context.too_large(limit, self.response.status()));
+            if self.is_foreign(false) {
+                return Err(self.foreign(&context, deadline).await);
             }
-            let chunk = tokio::time::timeout(self.timeout, self.response.chunk()).await;
+            if self.reader.held() > limit {
+                return Err(context.too_large(limit, self.response.status));
+            }
+            let chunk = tokio::time::timeout_at(deadline, self.response.chunk(&context)).await;
             let chunk = chunk.map_err(|_| context.timeout(self.timeout, true))?;
-            match chunk.map_err(|error| context.failure(error, true))? {
-                Some(chunk) => {
-                    self.observation.received(chunk.len());
-                    self.reader.push(&chunk);
+            match chunk? {
+                Some(chunk) => self.received(&chunk),
+                None if self.is_foreign(true) => {
+                    return Err(self.foreign(&context, deadline).await);
                 }
                 None if self.reader.is_within_event() => return Err(context.interrupted(true)),
                 None => return Ok(None),
             }
         }
+    }
+
+    /// Whether what has come before any event is none of a stream.
+    fn is_foreign(&self, is_over: bool) -> bool {
+        self.beginning.is_some() && self.reader.is_foreign(is_over)
+    }
+
+    fn received(&mut self, chunk: &[u8]) {
+        self.observation.received(chunk.len());
+        self.reader.push(chunk);
+        if let Some(beginning) = &mut self.beginning {
+            let room = LONGEST_PAGE.saturating_sub(beginning.len());
+            beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        }
+    }
+
+    /// The error for an answer that is no stream, with what it says.
+    async fn foreign(&mut self, context: &Context<'_>, deadline: Instant) -> Error {
+        let mut page = self.beginning.take().unwrap_or_default();
+        let deadline = deadline.min(Instant::now() + PAGE_WAIT);
+        let rest = async {
+            while page.len() < LONGEST_PAGE
+                && let Ok(Some(chunk)) = self.response.chunk(context).await
+            {
+                page.extend_from_slice(&chunk);
+            }
+        };
+        // What has come by then says enough.
+        let _ = tokio::time::timeout_at(deadline, rest).await;
+        let found = server_message(&page);
+        context
+            .protocol(format!("expected a stream of events, found: {found}"))
+            .with_status(self.response.status.as_u16())
     }
 }

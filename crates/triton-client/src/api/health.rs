@@ -2,11 +2,11 @@
 //!
 //! [Protocol](https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md#health)
 
-use reqwest::StatusCode;
+use http::StatusCode;
 
 use crate::operation::{Operation, Subject};
-use crate::transport::{Answer, Call, Context, Pool};
-use crate::{Client, Error, ModelId};
+use crate::transport::{Answer, Call, Context, Pool, is_page, server_message};
+use crate::{Client, Error, ErrorKind, ModelId};
 
 /// The answer to a readiness question.
 ///
@@ -28,8 +28,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Any failure to reach the server, and [`ErrorKind::Denied`](crate::ErrorKind::Denied) where
-    /// the health API is restricted.
+    /// Any failure to reach the server, [`ErrorKind::Denied`](crate::ErrorKind::Denied) where the
+    /// health API is restricted, and [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where
+    /// something answers, but knows nothing of the protocol: the endpoint's path is wrong.
     ///
     /// ```no_run
     /// # async fn example(client: triton_client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -89,13 +90,36 @@ impl Client {
 
     async fn health(&self, operation: Operation<'_>) -> Result<Readiness, Error> {
         let read = |context: &Context<'_>, answer: Answer| match answer.status {
-            StatusCode::OK => Ok(Readiness::Ready),
-            // Which of these it is differs between servers, phases and gateways.
-            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE => {
-                Ok(Readiness::NotReady)
+            StatusCode::OK if is_page(&answer.body) => {
+                let found = server_message(&answer.body);
+                let message =
+                    format!("expected a word of a server's health, found a page: {found}");
+                Err(context.protocol(message).executed(false).with_status(200))
             }
+            StatusCode::OK => Ok(Ok(Readiness::Ready)),
+            // Which of these it is differs between servers, phases and gateways.
+            StatusCode::BAD_REQUEST | StatusCode::SERVICE_UNAVAILABLE => {
+                Ok(Ok(Readiness::NotReady))
+            }
+            StatusCode::NOT_FOUND => Ok(Err(context.refusal(&answer))),
             _ => Err(context.refusal(&answer)),
         };
-        self.perform(Call::get(operation, Pool::Data), read).await
+        let not_found = match self.perform(Call::get(operation, Pool::Data), read).await? {
+            Ok(readiness) => return Ok(readiness),
+            Err(not_found) => not_found,
+        };
+        // So does a server answer that does not know the model, and whoever answers below a wrong
+        // address: only a server tells what it is.
+        match self.server_metadata().await {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Protocol) => {
+                let message = format!(
+                    "no server of the V2 protocol answers there ({}): set the endpoint to the \
+                     address below which its '/v2' lies",
+                    not_found.message()
+                );
+                Err(not_found.with_message(message))
+            }
+            _ => Ok(Readiness::NotReady),
+        }
     }
 }

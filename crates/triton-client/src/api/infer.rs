@@ -3,6 +3,8 @@
 //! [Protocol](https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md#inference),
 //! [binary tensors](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use triton_protocol::wire::{EncodingPlan, Lookup};
 
@@ -46,7 +48,7 @@ impl Client {
         let context = Context::new(operation, self.endpoint());
         let timeout = request.deadline.unwrap_or(self.settings.timeout);
         let began = Instant::now();
-        let planned = tokio::time::timeout(timeout, self.plan(request, &context));
+        let planned = tokio::time::timeout(timeout, self.plan(request, &context, timeout));
         let plan = planned
             .await
             .map_err(|_| context.timeout(timeout, false))??;
@@ -63,7 +65,7 @@ impl Client {
         let mut payload = Payload::new(chunks, json_length);
         let settings = &self.inference;
         if let Some(compression) = request.request_compression.or(settings.request_compression) {
-            payload = payload.compressed(compression);
+            payload = payload.compressed(compression).await;
         }
         let call = Call {
             accepted: request
@@ -100,17 +102,18 @@ impl Client {
         &self,
         request: &'a InferRequest,
         context: &Context<'_>,
+        timeout: Duration,
     ) -> Result<EncodingPlan<'a>, Error> {
         let operation = &context.operation;
         let format = request.format.unwrap_or(self.inference.format);
-        let format = self.negotiated(format, operation).await?;
+        let format = self.negotiated(format, operation, timeout).await?;
         let unsendable =
             |fault: EncodeError| context.error(ErrorKind::InvalidRequest, fault.to_string());
         request.check_inputs(format).map_err(unsendable)?;
         let mut plan = EncodingPlan::new(request, format);
         // Only a request can still leave this open for one of its outputs.
         for form in plan.open_forms() {
-            *form = self.negotiated(*form, operation).await?;
+            *form = self.negotiated(*form, operation, timeout).await?;
         }
         let datatypes = match plan.lookup() {
             None => return Ok(plan),
@@ -120,7 +123,7 @@ impl Client {
         let needs_binary = plan
             .settle(&datatypes)
             .map_err(|fault| context.error(ErrorKind::InvalidRequest, fault))?;
-        if needs_binary && !self.has_binary_tensors(operation).await? {
+        if needs_binary && !self.has_binary_tensors(operation, timeout).await? {
             let message = "expected outputs that JSON can carry, found FP16 or BF16: the server \
                            does not speak the binary form that these need";
             return Err(context.error(ErrorKind::InvalidRequest, message));

@@ -1,5 +1,6 @@
 //! A request's body: chunks that go to the socket as they are, and how far they have gone.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,8 +10,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::compression::compress;
+use super::compression::{compress, off_the_executor};
 use crate::Compression;
+
+/// How much of a body the HTTP library is handed at once, and so cannot be stopped from sending.
+const PIECE: usize = 128 << 10;
 
 /// What a request carries; a clone shares its bytes.
 #[derive(Debug, Clone)]
@@ -37,9 +41,11 @@ impl Payload {
     }
 
     /// The same body, compressed; the length of its JSON remains what it is uncompressed.
-    pub(crate) fn compressed(self, compression: Compression) -> Self {
+    pub(crate) async fn compressed(self, compression: Compression) -> Self {
+        let (length, chunks) = (self.len(), self.chunks);
+        let compressed = off_the_executor(length, move || compress(compression, &chunks)).await;
         Self {
-            chunks: vec![compress(compression, &self.chunks)],
+            chunks: vec![compressed],
             json_length: self.json_length,
             compression: Some(compression),
         }
@@ -50,41 +56,55 @@ impl Payload {
         self.chunks.iter().map(Bytes::len).sum()
     }
 
-    pub(super) fn into_body(self, progress: &Progress) -> reqwest::Body {
-        reqwest::Body::wrap(ChunkedBody {
+    pub(super) fn into_body(self, progress: &Progress) -> ChunkedBody {
+        ChunkedBody {
             remaining: self.len(),
-            chunks: self.chunks.into_iter(),
+            chunks: self.chunks.into(),
             progress: progress.clone(),
-        })
+        }
     }
 }
 
-/// Whether the whole of a request was handed to the connection.
-///
-/// Until then the server cannot have executed it, because it begins with none before it has all
-/// of its body.
+/// How far a request has gone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Progress(Arc<AtomicBool>);
+pub(super) struct Progress(Arc<Flags>);
+
+#[derive(Debug, Default)]
+struct Flags {
+    sent: AtomicBool,
+    refused: AtomicBool,
+}
 
 impl Progress {
-    // Only the task that sends the request writes and reads this, or one that was woken by it.
+    // Only the task that sends the request writes and reads these, or one that was woken by it.
     pub(super) fn sent(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.sent.store(true, Ordering::Release);
     }
 
     /// Forgets what was sent of a request that the server has refused, for the next attempt.
     pub(super) fn begin_again(&self) {
-        self.0.store(false, Ordering::Release);
+        self.0.sent.store(false, Ordering::Release);
+        self.0.refused.store(false, Ordering::Release);
     }
 
+    /// Whether the whole of the request was handed to the connection.
+    ///
+    /// Until then the server cannot have executed it, because it begins with none before it has
+    /// all of its body.
     pub(super) fn is_sent(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.sent.load(Ordering::Acquire)
+    }
+
+    /// Sends no more: the server has refused the request before it had all of it.
+    pub(super) fn refused(&self) {
+        self.0.refused.store(true, Ordering::Release);
     }
 }
 
 /// Chunks of a known total length, so that the request bears a `Content-Length`.
-struct ChunkedBody {
-    chunks: std::vec::IntoIter<Bytes>,
+#[derive(Debug, Default)]
+pub(super) struct ChunkedBody {
+    chunks: VecDeque<Bytes>,
     remaining: usize,
     progress: Progress,
 }
@@ -97,12 +117,23 @@ impl http_body::Body for ChunkedBody {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let chunk = self.chunks.find(|chunk| !chunk.is_empty());
-        self.remaining -= chunk.as_ref().map_or(0, Bytes::len);
+        if self.progress.0.refused.load(Ordering::Acquire) {
+            // Nobody wakes it: the connection is closed once the refusal is read.
+            return Poll::Pending;
+        }
+        let Some(mut chunk) = self.chunks.pop_front() else {
+            self.progress.sent();
+            return Poll::Ready(None);
+        };
+        let piece = chunk.split_to(chunk.len().min(PIECE));
+        if !chunk.is_empty() {
+            self.chunks.push_front(chunk);
+        }
+        self.remaining -= piece.len();
         if self.remaining == 0 {
             self.progress.sent();
         }
-        Poll::Ready(chunk.map(|chunk| Ok(Frame::data(chunk))))
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,15 +1,19 @@
 //! How connections are made: limits, TLS and an explicit proxy.
 
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use http::HeaderValue;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Identity, Proxy};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::ServerName;
 use triton_protocol::Endpoint;
-use url::{Host, Url};
 
 use super::Transport;
+use super::body::ChunkedBody;
+use super::connector::{Address, Connector, Route};
+use super::proxy::Proxy;
+use super::tls::Tls;
 use crate::operation::Operation;
 use crate::{Error, ErrorKind};
 
@@ -43,10 +47,13 @@ impl fmt::Debug for ConnectionSettings {
     }
 }
 
+/// A pool of connections to one server.
+pub(super) type Connections = HttpClient<Connector, ChunkedBody>;
+
 /// Why the settings make no client.
-struct Invalid {
+pub(super) struct Invalid {
     message: &'static str,
-    source: Option<reqwest::Error>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl From<&'static str> for Invalid {
@@ -57,10 +64,12 @@ impl From<&'static str> for Invalid {
 }
 
 impl Invalid {
-    fn because(message: &'static str) -> impl FnOnce(reqwest::Error) -> Self {
+    pub(super) fn because<E: std::error::Error + Send + Sync + 'static>(
+        message: &'static str,
+    ) -> impl FnOnce(E) -> Self {
         move |source| Self {
             message,
-            source: Some(source.without_url()),
+            source: Some(Box::new(source)),
         }
     }
 }
@@ -72,20 +81,22 @@ impl Transport {
         settings: &ConnectionSettings,
         response_limit: usize,
     ) -> Result<Self, Error> {
-        let made = settings.address(&endpoint).and_then(|(base, host)| {
-            let data = settings.client(&endpoint)?;
-            let control = settings.client(&endpoint)?;
-            Ok((base, host, data, control))
-        });
-        match made {
-            Ok((base, host, data, control)) => Ok(Self {
-                endpoint,
-                base,
-                host,
-                data,
-                control,
-                response_limit,
-            }),
+        match settings.route(&endpoint) {
+            Ok(route) => {
+                let proxy_authorization = match (route.is_proxied(), &route.proxy) {
+                    (true, Some(proxy)) => proxy.authorization(),
+                    _ => None,
+                };
+                let connector = Connector::new(route);
+                Ok(Self {
+                    endpoint,
+                    data: settings.connections(connector.clone()),
+                    control: settings.connections(connector),
+                    proxy_authorization,
+                    response_limit,
+                    request_limit: AtomicUsize::new(usize::MAX),
+                })
+            }
             Err(Invalid { message, source }) => {
                 let operation = Operation::server("set_up", "set up", "");
                 let error = Error::new(ErrorKind::InvalidRequest, &operation, &endpoint, message);
@@ -99,99 +110,57 @@ impl Transport {
 }
 
 impl ConnectionSettings {
-    /// The URL of all calls, and the `Host` to send where that is not the URL's.
-    ///
-    /// The HTTP library checks certificates against the host in the URL. Where they bear another
-    /// name, that name takes the host's place, and [`EndpointResolver`] undoes it for the network.
-    fn address(&self, endpoint: &Endpoint) -> Result<(Url, Option<HeaderValue>), Invalid> {
-        let mut url = endpoint.url().clone();
-        let Some(server_name) = &self.server_name else {
-            return Ok((url, None));
+    /// The way to `endpoint`.
+    fn route(&self, endpoint: &Endpoint) -> Result<Route, Invalid> {
+        let url = endpoint.url();
+        let target = Address {
+            host: url.host_str().unwrap_or_default().to_owned(),
+            port: url.port_or_known_default().unwrap_or_default(),
         };
-        const EXPECTED: &str = "expected as TLS server name a DNS name such as 'triton.example'";
-        let host = url.host_str().unwrap_or_default();
-        let host = match url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        };
-        let host = HeaderValue::try_from(host).map_err(|_| EXPECTED)?;
-        url.set_host(Some(server_name)).map_err(|_| EXPECTED)?;
-        match url.host() {
-            Some(Host::Domain(_)) => Ok((url, Some(host))),
-            _ => Err(EXPECTED.into()),
-        }
-    }
-
-    fn client(&self, endpoint: &Endpoint) -> Result<reqwest::Client, Invalid> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("triton-client-rust/", env!("CARGO_PKG_VERSION")))
-            .http1_only()
-            // Whoever owns a request decides whether to send it again, and where to.
-            .retry(reqwest::retry::never())
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(self.connect_timeout)
-            .pool_idle_timeout(self.idle_timeout)
-            .pool_max_idle_per_host(self.idle_connections);
-        if let Some(pem) = &self.authorities {
-            const EXPECTED: &str = "expected certificate authorities as PEM";
-            let authorities =
-                Certificate::from_pem_bundle(pem).map_err(Invalid::because(EXPECTED))?;
-            if authorities.is_empty() {
-                return Err(EXPECTED.into());
+        let proxy = self.proxy.as_deref().map(Proxy::parse).transpose()?;
+        let tls_name = match (&self.server_name, url.scheme()) {
+            (Some(name), scheme) => {
+                let name = server_name(name)?;
+                (scheme == "https").then_some(name)
             }
-            builder = builder.tls_certs_only(authorities);
-        }
-        if let Some((certificate, key)) = &self.identity {
-            let pem = [certificate.as_slice(), b"\n", key].concat();
-            let identity = Identity::from_pem(&pem).map_err(Invalid::because(
-                "expected a client certificate and its private key as PEM",
-            ))?;
-            builder = builder.identity(identity);
-        }
-        if let Some(proxy) = &self.proxy {
-            if self.server_name.is_some() {
-                return Err(
-                    "a TLS server name cannot be set together with a proxy, which would \
-                            be asked to connect to it"
-                        .into(),
-                );
+            (None, "https") => {
+                let host = target.bare_host().to_owned();
+                Some(ServerName::try_from(host).map_err(Invalid::because(
+                    "expected an endpoint whose host is a DNS name or an IP address",
+                ))?)
             }
-            // Without its cause, which repeats the address and the credentials in it.
-            let proxy = Proxy::all(proxy).map_err(
-                |_| "expected the http or https address of a proxy, such as 'http://proxy:3128'",
-            )?;
-            builder = builder.proxy(proxy);
-        }
-        if let Some(server_name) = &self.server_name {
-            let host = endpoint.url().host_str().unwrap_or_default();
-            builder = builder.dns_resolver(EndpointResolver {
-                server_name: server_name.to_ascii_lowercase(),
-                host: host.trim_matches(['[', ']']).to_owned(),
-            });
-        }
-        builder
-            .build()
-            .map_err(Invalid::because("the HTTP client cannot be set up"))
-    }
-}
-
-/// Finds the endpoint's host under the name that its certificate bears.
-struct EndpointResolver {
-    server_name: String,
-    host: String,
-}
-
-impl Resolve for EndpointResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let host = match name.as_str() == self.server_name {
-            true => self.host.clone(),
-            false => name.as_str().to_owned(),
+            (None, _) => None,
         };
-        Box::pin(async move {
-            let addresses = tokio::net::lookup_host((host, 0)).await?;
-            let addresses: Addrs = Box::new(addresses.collect::<Vec<_>>().into_iter());
-            Ok(addresses)
+        // Without need for it, neither the system's authorities are read nor missing ones a fault;
+        // but what was set is checked.
+        let is_set = self.authorities.is_some() || self.identity.is_some();
+        let needs_tls = tls_name.is_some() || proxy.as_ref().is_some_and(Proxy::is_https);
+        let tls = match needs_tls || is_set {
+            true => Some(Tls::new(self)?),
+            false => None,
+        };
+        Ok(Route {
+            target,
+            tls_name,
+            tls,
+            proxy,
+            connect_timeout: self.connect_timeout,
         })
+    }
+
+    fn connections(&self, connector: Connector) -> Connections {
+        HttpClient::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(self.idle_timeout)
+            .pool_max_idle_per_host(self.idle_connections)
+            .build(connector)
+    }
+}
+
+/// A DNS name, and no IP address: nobody asks TLS for those.
+fn server_name(name: &str) -> Result<ServerName<'static>, Invalid> {
+    match ServerName::try_from(name.to_owned()) {
+        Ok(name @ ServerName::DnsName(_)) => Ok(name),
+        _ => Err("expected as TLS server name a DNS name such as 'triton.example'".into()),
     }
 }

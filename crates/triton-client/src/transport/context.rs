@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use http::StatusCode;
 use triton_protocol::{Endpoint, Sent};
 
 use crate::operation::Operation;

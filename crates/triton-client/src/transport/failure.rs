@@ -1,86 +1,181 @@
-//! Failures of the HTTP library, sorted by what a caller can know and do.
+//! Failures below HTTP, sorted by what a caller can know and do.
 
 use std::error::Error as StdError;
 use std::io;
 
 use super::Context;
+use super::connector::ConnectFailure;
+use super::stream::ConnectionHandle;
+use super::tls::TlsRefusal;
 use crate::{Error, ErrorKind};
 
 impl Context<'_> {
-    /// The error for a call that the HTTP library could not finish; `sent` says whether all of
-    /// the request was handed to a connection.
-    pub(crate) fn failure(&self, error: reqwest::Error, sent: bool) -> Error {
-        // The HTTP library repeats the whole URL, credentials included, unless it is taken away.
-        let error = error.without_url();
-        let failure = if error.is_connect() {
-            connection_failure(self, &error)
-        } else if is_malformed(&error) {
-            let message = "the answer is not valid HTTP/1.1; does the port speak gRPC, as Triton's \
-                           8001 does (HTTP/2), or want https://?";
-            self.error(ErrorKind::Protocol, message).executed(sent)
-        } else {
-            self.interrupted(sent)
+    /// The error for a request that the HTTP library could not send, or got no answer to; `sent`
+    /// says whether all of it was handed to a connection.
+    pub(super) fn send_failure(
+        &self,
+        error: hyper_util::client::legacy::Error,
+        sent: bool,
+    ) -> Error {
+        let connect = causes(&error).find_map(|cause| cause.downcast_ref::<ConnectFailure>());
+        if let Some(connect) = connect {
+            return self.connect_failure(connect).with_source(error);
+        }
+        let mut extras = http::Extensions::new();
+        if let Some(connection) = error.connect_info() {
+            connection.get_extras(&mut extras);
+        }
+        let handle: Option<&ConnectionHandle> = extras.get();
+        let refusal = handle.and_then(ConnectionHandle::refusal);
+        // Whoever is refused for its certificate was not heard, whatever it has sent.
+        match refusal.filter(|refusal| refusal.kind == ErrorKind::ClientCertificate) {
+            Some(refusal) => self.tls_refusal(refusal.clone()).with_source(error),
+            None => self.failure(error, sent),
+        }
+    }
+
+    /// The error for a connection that failed with a call on it.
+    pub(super) fn failure<E>(&self, error: E, sent: bool) -> Error
+    where
+        E: StdError + Send + Sync + 'static,
+    {
+        let failure = match is_malformed(&error) {
+            true => {
+                let message = "the answer is not valid HTTP/1.1; does the port speak gRPC, as \
+                               Triton's 8001 does (HTTP/2), or want https://?";
+                self.error(ErrorKind::Protocol, message).executed(sent)
+            }
+            false => self.interrupted(sent),
         };
         failure.with_source(error)
     }
+
+    fn tls_refusal(&self, refusal: TlsRefusal) -> Error {
+        self.error(refusal.kind, refusal.message)
+            .transient(refusal.transient)
+    }
+
+    fn connect_failure(&self, failure: &ConnectFailure) -> Error {
+        let proxy = |message: &str| self.error(ErrorKind::Proxy, message);
+        match failure {
+            ConnectFailure::TooSlow(limit, through_proxy) => {
+                let whose = match through_proxy {
+                    true => "are the proxy and, behind it, the server reachable?",
+                    false => "is the server reachable there?",
+                };
+                let message = format!("no connection could be made within {limit:?}; {whose}");
+                self.error(ErrorKind::Connect, message).transient(true)
+            }
+            ConnectFailure::Unreachable { proxy: true, .. } => proxy(
+                "no connection to the proxy could be made; is it running where the setting \
+                       'proxy' says?",
+            )
+            .transient(true),
+            ConnectFailure::Unreachable { .. } => {
+                let message = match causes(failure).any(is_timeout) {
+                    true => "no connection could be made in time; is the server reachable there?",
+                    false => "no connection could be made; is the server running there?",
+                };
+                self.error(ErrorKind::Connect, message).transient(true)
+            }
+            ConnectFailure::ProxyRefused { status: 407 } => self.proxy_denied(),
+            ConnectFailure::ProxyRefused { status } => {
+                let message = format!(
+                    "the proxy answered with status {status} when asked for a connection to the \
+                     server: does it know the server, and may it connect there?"
+                );
+                proxy(&message).transient(matches!(status, 408 | 429 | 502..=504))
+            }
+            ConnectFailure::ProxyBroke { .. } => {
+                proxy("the proxy closed the connection before it led to the server").transient(true)
+            }
+            ConnectFailure::NoProxy => proxy(
+                "what answers at the proxy's address is no HTTP proxy: set the proxy to the address \
+                 of one, with the scheme that it speaks",
+            ),
+            ConnectFailure::Socks(words) => {
+                let message = format!(
+                    "the proxy did not make a connection to the server ({words}): does it speak \
+                     SOCKS 5, and may it connect there?"
+                );
+                proxy(&message).transient(true)
+            }
+            ConnectFailure::Tls {
+                proxy,
+                lacks_certificate,
+                source,
+            } => self.tls_failure(source, *proxy, *lacks_certificate),
+        }
+    }
+
+    /// The error for a proxy that wants credentials, or others.
+    pub(super) fn proxy_denied(&self) -> Error {
+        let message = "the proxy wants credentials, or others: set the proxy to an \
+                       address with them, such as 'http://user:password@proxy:3128'";
+        self.error(ErrorKind::ProxyDenied, message).with_status(407)
+    }
+
+    fn tls_failure(&self, source: &io::Error, proxy: bool, lacks_certificate: bool) -> Error {
+        let with_proxy = |mut refusal: TlsRefusal| {
+            if proxy {
+                refusal.message = format!("of the proxy: {}", refusal.message);
+            }
+            self.tls_refusal(refusal)
+        };
+        let refusal = TlsRefusal::of(source);
+        // An alert of which the reason is not told may have this one.
+        let is_certain = refusal
+            .as_ref()
+            .is_some_and(|refusal| refusal.kind != ErrorKind::Tls);
+        if lacks_certificate && !is_certain {
+            return with_proxy(TlsRefusal::lacking_certificate());
+        }
+        if let Some(refusal) = refusal {
+            return with_proxy(refusal);
+        }
+        let message = match proxy {
+            true => {
+                "the proxy closed the connection before TLS was agreed on; does it speak plain \
+                 HTTP, so that its address begins with http://?"
+            }
+            false => {
+                "the connection was closed before TLS was agreed on; does the port speak plain \
+                 HTTP, so that http:// is right?"
+            }
+        };
+        let kind = match proxy {
+            true => ErrorKind::Proxy,
+            false => ErrorKind::Connect,
+        };
+        self.error(kind, message).transient(true)
+    }
 }
 
-fn connection_failure(context: &Context<'_>, error: &reqwest::Error) -> Error {
-    // The TLS library reports what it refuses as invalid data; time does not change that.
-    if io_kinds(error).any(|kind| kind == io::ErrorKind::InvalidData) {
-        // The TLS library names what it got in place of the first record of TLS only as text.
-        let answers_otherwise =
-            causes(error).any(|cause| cause.to_string().contains("InvalidContentType"));
-        if answers_otherwise {
-            let message = "the port answers, but does not speak TLS; does it speak plain HTTP, so \
-                           that http:// is right?";
-            return context.error(ErrorKind::Connect, message);
-        }
-        let message = "no TLS connection could be made; do both sides trust each other's \
-                       certificates?";
-        return context.error(ErrorKind::Connect, message);
-    }
-    let closed = [
-        io::ErrorKind::UnexpectedEof,
-        io::ErrorKind::ConnectionReset,
-        io::ErrorKind::BrokenPipe,
-    ];
-    let is_tls = context.endpoint.url().scheme() == "https";
-    if is_tls && io_kinds(error).any(|kind| closed.contains(&kind)) {
-        let message = "the connection was closed before TLS was agreed on; does the port speak plain \
-                       HTTP, so that http:// is right?";
-        return context.error(ErrorKind::Connect, message).transient(true);
-    }
-    let message = match error.is_timeout() {
-        true => "no connection could be made in time; is the server reachable there?",
-        false => "no connection could be made; is the server running there?",
-    };
-    context.error(ErrorKind::Connect, message).transient(true)
+fn is_timeout(cause: &(dyn StdError + 'static)) -> bool {
+    let error = cause.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Whether the peer said something that is not HTTP, as opposed to nothing more.
-fn is_malformed(error: &reqwest::Error) -> bool {
+fn is_malformed(error: &(dyn StdError + 'static)) -> bool {
     let refused_head = causes(error)
         .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
-        .any(|cause| cause.is_parse());
-    refused_head
-        || io_kinds(error).any(|kind| {
-            matches!(
-                kind,
-                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
-            )
-        })
+        .any(hyper::Error::is_parse);
+    let broken = [io::ErrorKind::InvalidInput, io::ErrorKind::InvalidData];
+    let is_tls = causes(error).any(|cause| cause.is::<rustls::Error>());
+    refused_head || !is_tls && io_kinds(error).any(|kind| broken.contains(&kind))
 }
 
-fn io_kinds(error: &reqwest::Error) -> impl Iterator<Item = io::ErrorKind> {
+fn io_kinds<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = io::ErrorKind> + 'a {
     causes(error)
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .map(io::Error::kind)
 }
 
 /// The error and everything below it, also what an I/O error merely wraps.
-fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    let first: &'a (dyn StdError + 'static) = error;
+pub(super) fn causes<'a>(
+    first: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(first), |cause: &&'a (dyn StdError + 'static)| {
         let cause: &'a (dyn StdError + 'static) = *cause;
         let wrapped = cause

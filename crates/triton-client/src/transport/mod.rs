@@ -3,40 +3,53 @@
 mod body;
 mod compression;
 mod connection;
+mod connector;
 mod context;
 mod failure;
+pub(crate) mod headers;
 mod metrics;
 mod observation;
 mod provided;
+mod proxy;
 mod receive;
 mod refusal;
 mod retry_after;
+mod stream;
+mod tls;
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Method, StatusCode};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue,
+    PROXY_AUTHORIZATION, USER_AGENT,
+};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use triton_protocol::Endpoint;
 
 use crate::header_provider::HeaderProviders;
 use crate::operation::Operation;
-use crate::{Compression, Error, SequenceId};
+use crate::{Compression, Error, ErrorKind, SequenceId};
 
 pub(crate) use connection::ConnectionSettings;
 pub(crate) use context::Context;
 pub(crate) use observation::Observation;
+pub(crate) use receive::Response;
+pub(crate) use refusal::{is_page, server_message};
 
 pub(crate) use body::Payload;
-use body::Progress;
+use body::{ChunkedBody, Progress};
+use connection::Connections;
 
 /// The header that says how many bytes of a body are JSON, before any compression
 /// ([protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)).
 const JSON_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+
+const USER_AGENT_VALUE: &str = concat!("triton-client-rust/", env!("CARGO_PKG_VERSION"));
 
 /// An answer read to its end.
 #[derive(Debug)]
@@ -49,6 +62,10 @@ pub(crate) struct Answer {
     /// Where the answer leads to, if it is a redirect.
     pub(crate) location: Option<String>,
     pub(crate) body: Bytes,
+    /// Whether some of the body is missing, which is so with refusals only.
+    pub(crate) is_cut: bool,
+    /// Whether the server had the whole request before it answered, as far as is known here.
+    pub(crate) request_was_sent: bool,
 }
 
 /// Which connections a call uses.
@@ -118,13 +135,13 @@ impl<'a> Call<'a> {
 /// Sends requests to one server through its pools of connections.
 pub(crate) struct Transport {
     pub(crate) endpoint: Endpoint,
-    /// As the endpoint, with the name in place that TLS is to check.
-    base: url::Url,
-    /// Sent as `Host` where `base` names another one.
-    host: Option<HeaderValue>,
-    data: reqwest::Client,
-    control: reqwest::Client,
+    data: Connections,
+    control: Connections,
+    /// For a proxy that reads the requests.
+    proxy_authorization: Option<HeaderValue>,
     pub(crate) response_limit: usize,
+    /// The most bytes that the body of a request may have, as far as a server has said.
+    request_limit: AtomicUsize,
 }
 
 impl fmt::Debug for Transport {
@@ -155,14 +172,15 @@ impl Transport {
         let elapsed = call.began.map_or(Duration::ZERO, |began| began.elapsed());
         let left = timeout.saturating_sub(elapsed);
         let progress = Progress::default();
+        let deadline = Instant::now() + left;
+        let bytes_out = call.payload.as_ref().map_or(0, Payload::len);
         let exchange = async {
             if left.is_zero() {
                 // The clock's tick would give even this a millisecond.
                 return Err(context.timeout(timeout, false));
             }
-            let mut response = self.send(settings, &context, call, &progress).await?;
-            let limit = self.response_limit;
-            receive::whole(&context, &mut response, limit, &progress).await
+            let response = self.send(settings, &context, call, &progress).await?;
+            receive::whole(&context, response, self.response_limit, deadline).await
         };
         let span = observation.span().clone();
         let outcome = match tokio::time::timeout(left, exchange.instrument(span)).await {
@@ -173,6 +191,7 @@ impl Transport {
             Ok(Err(error)) => Err(error),
             Err(_) => Err(context.timeout(timeout, progress.is_sent())),
         };
+        let outcome = outcome.map_err(|error| self.learned_from(error, bytes_out));
         observation.end(outcome.as_ref().err());
         outcome
     }
@@ -183,19 +202,21 @@ impl Transport {
         &self,
         settings: &CallSettings,
         call: Call<'_>,
-    ) -> Result<(reqwest::Response, Observation), Error> {
+    ) -> Result<(Response, Observation), Error> {
         let context =
             Context::new(call.operation, &self.endpoint).with_marks(call.id, call.sequence);
         let mut observation = Observation::begin(&call);
         let timeout = call.timeout.unwrap_or(settings.timeout);
         let progress = Progress::default();
+        let deadline = Instant::now() + timeout;
+        let bytes_out = call.payload.as_ref().map_or(0, Payload::len);
         let exchange = async {
-            let mut response = self.send(settings, &context, call, &progress).await?;
-            if response.status() == StatusCode::OK {
+            let response = self.send(settings, &context, call, &progress).await?;
+            if response.status == StatusCode::OK {
                 return Ok(response);
             }
             let limit = self.response_limit;
-            let answer = receive::whole(&context, &mut response, limit, &progress).await?;
+            let answer = receive::whole(&context, response, limit, deadline).await?;
             Err(context.refusal(&answer))
         };
         let span = observation.span().clone();
@@ -205,14 +226,34 @@ impl Transport {
         };
         match outcome {
             Ok(response) => {
-                observation.answered(response.status(), 0);
+                observation.answered(response.status, 0);
                 Ok((response, observation))
             }
             Err(error) => {
+                let error = self.learned_from(error, bytes_out);
                 observation.end(Some(&error));
                 Err(error)
             }
         }
+    }
+
+    /// The most bytes that the body of a request may have, as far as a server has said.
+    pub(crate) fn request_limit(&self) -> Option<usize> {
+        let limit = self.request_limit.load(Ordering::Relaxed);
+        (limit != usize::MAX).then_some(limit)
+    }
+
+    /// Keeps what a refused request tells of the requests that are not refused.
+    fn learned_from(&self, error: Error, bytes_out: usize) -> Error {
+        if error.kind() != ErrorKind::RequestTooLarge {
+            return error;
+        }
+        // A server that refuses less than what it says to take counts otherwise than is known here.
+        let smaller = bytes_out.saturating_sub(1);
+        let limit =
+            refusal::named_limit(error.message()).map_or(smaller, |named| named.min(smaller));
+        self.request_limit.fetch_min(limit, Ordering::Relaxed);
+        error.with_request_bytes(bytes_out)
     }
 
     /// Sends one request, with `provided` among its headers, and returns with the head of its
@@ -224,38 +265,40 @@ impl Transport {
         context: &Context<'_>,
         call: Call<'_>,
         progress: &Progress,
-    ) -> Result<reqwest::Response, Error> {
+    ) -> Result<Response, Error> {
+        let invalid =
+            |error: &dyn fmt::Display| context.error(ErrorKind::InvalidRequest, error.to_string());
         // The path is made of checked names, so that it always is a relative reference.
-        let url = self
-            .base
-            .join(&call.operation.path())
-            .map_err(|error| context.error(crate::ErrorKind::InvalidRequest, error.to_string()))?;
+        let url = self.endpoint.url().join(&call.operation.path());
+        let url = url.map_err(|error| invalid(&error))?;
+        let uri = Uri::try_from(url.as_str()).map_err(|error| invalid(&error))?;
         let http = match call.pool {
             Pool::Data => &self.data,
             Pool::Control => &self.control,
         };
-        let method = match call.payload {
-            Some(_) => Method::POST,
-            None => Method::GET,
-        };
-        let mut request = reqwest::Request::new(method, url);
-        let headers = request.headers_mut();
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         let extra = call.headers.into_iter();
         for more in [&settings.headers, provided].into_iter().chain(extra) {
+            headers::check(more).map_err(|message| invalid(&message))?;
             // Not `append`: the headers of one call take the place of the client's.
             for (name, value) in more {
                 headers.insert(name.clone(), value.clone());
             }
         }
-        if let Some(host) = &self.host {
-            headers.insert(http::header::HOST, host.clone());
+        if let Some(authorization) = &self.proxy_authorization {
+            headers.insert(PROXY_AUTHORIZATION, authorization.clone());
         }
         if let Some(accepted) = call.accepted {
             let name = HeaderValue::from_static(accepted.name());
             headers.insert(ACCEPT_ENCODING, name);
         }
-        match call.payload {
-            None => progress.sent(),
+        let (method, body) = match call.payload {
+            None => {
+                progress.sent();
+                (Method::GET, ChunkedBody::default())
+            }
             Some(payload) => {
                 let content_type = match payload.json_length {
                     Some(_) => "application/octet-stream",
@@ -269,11 +312,16 @@ impl Transport {
                     let name = HeaderValue::from_static(compression.name());
                     headers.insert(CONTENT_ENCODING, name);
                 }
-                *request.body_mut() = Some(payload.into_body(progress));
+                (Method::POST, payload.into_body(progress))
             }
+        };
+        let mut request = http::Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        match http.request(request).await {
+            Ok(response) => Ok(Response::new(response, progress)),
+            Err(error) => Err(context.send_failure(error, progress.is_sent())),
         }
-        http.execute(request)
-            .await
-            .map_err(|error| context.failure(error, progress.is_sent()))
     }
 }

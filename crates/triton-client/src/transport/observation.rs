@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use reqwest::StatusCode;
+use http::StatusCode;
 use tracing::{Span, field};
 
 use super::{Call, metrics};

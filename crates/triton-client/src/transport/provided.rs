@@ -1,9 +1,9 @@
 //! Requests with headers that are made anew for each: sent once more where credentials expired.
 
-use http::HeaderMap;
-use reqwest::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use super::body::Progress;
+use super::receive::Response;
 use super::{Call, CallSettings, Context, Transport};
 use crate::{Error, ErrorKind};
 
@@ -18,7 +18,7 @@ impl Transport {
         context: &Context<'_>,
         call: Call<'_>,
         progress: &Progress,
-    ) -> Result<reqwest::Response, Error> {
+    ) -> Result<Response, Error> {
         let providers = &settings.providers;
         if providers.is_empty() {
             return self
@@ -39,7 +39,7 @@ impl Transport {
         let response = self
             .send_once(settings, &provided, context, call, progress)
             .await?;
-        if response.status() != StatusCode::UNAUTHORIZED || !providers.have_newer(&provided) {
+        if response.status != StatusCode::UNAUTHORIZED || !providers.have_newer(&provided) {
             return Ok(response);
         }
         let provided = provide()?;

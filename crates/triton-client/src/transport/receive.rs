@@ -1,35 +1,111 @@
-//! Reads the body of an answer, up to a limit and to where its tensors are aligned.
+//! An answer as it comes: its head, its body in pieces, and the whole of it within limits.
 
-use std::time::SystemTime;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, LOCATION};
+use http::StatusCode;
+use http::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use tokio::time::Instant;
 
-use super::compression::{Undecompressable, decompress};
+use super::body::Progress;
+use super::compression::{Undecompressable, decompress, off_the_executor};
 use super::retry_after::retry_after;
-use super::{Answer, Context, JSON_LENGTH, Progress};
+use super::stream::ConnectionHandle;
+use super::{Answer, Context, JSON_LENGTH};
 use crate::{Compression, Error};
-
-/// The most memory that is set aside for what an answer only promises to bring.
-const TRUSTED_LENGTH: usize = 16 << 20;
 
 /// The largest alignment of a tensor's elements.
 const ALIGNMENT: usize = 8;
 
+/// The most of the text of a refusal that is read, in bytes; less of it is shown.
+const LONGEST_REFUSAL: usize = 1 << 20;
+
+/// The longest wait for the text of a refusal once its status is known.
+const REFUSAL_WAIT: Duration = Duration::from_secs(5);
+
+/// An answer of which the head has come.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    headers: HeaderMap,
+    body: Incoming,
+    connection: Option<ConnectionHandle>,
+    progress: Progress,
+}
+
+impl Response {
+    pub(super) fn new(response: http::Response<Incoming>, progress: &Progress) -> Self {
+        let (head, body) = response.into_parts();
+        if head.status != StatusCode::OK {
+            // What is still unsent would be sent in vain.
+            progress.refused();
+        }
+        Self {
+            status: head.status,
+            headers: head.headers,
+            body,
+            connection: head.extensions.get::<ConnectionHandle>().cloned(),
+            progress: progress.clone(),
+        }
+    }
+
+    /// The next piece of the body; `None` at its end.
+    pub(crate) async fn chunk(&mut self, context: &Context<'_>) -> Result<Option<Bytes>, Error> {
+        loop {
+            let frame = std::future::poll_fn(|task| Pin::new(&mut self.body).poll_frame(task));
+            match frame.await {
+                None => return Ok(None),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                    // Trailers say nothing that this protocol knows.
+                }
+                Some(Err(error)) => return Err(context.failure(error, self.progress.is_sent())),
+            }
+        }
+    }
+}
+
+impl Drop for Response {
+    fn drop(&mut self) {
+        // The connection would wait for the rest of the request.
+        if let Some(connection) = &self.connection
+            && !self.progress.is_sent()
+        {
+            connection.close();
+        }
+    }
+}
+
 /// The whole of an answer.
 ///
-/// The HTTP library hands the body over in pieces of its own buffer, so they are copied once,
-/// into a buffer of the body's length; the tensors are slices of that.
+/// A refusal is one by its status, so however little of its text can be had, it is no other error.
 pub(super) async fn whole(
     context: &Context<'_>,
-    response: &mut reqwest::Response,
+    response: Response,
     limit: usize,
-    progress: &Progress,
+    deadline: Instant,
 ) -> Result<Answer, Error> {
-    let status = response.status();
+    match response.status {
+        StatusCode::OK => accepted(context, response, limit).await,
+        _ => Ok(refused(context, response, limit, deadline).await),
+    }
+}
+
+/// The HTTP library hands the body over in pieces of its own buffer, so they are copied once,
+/// into a buffer of the body's length; the tensors are slices of that.
+async fn accepted(
+    context: &Context<'_>,
+    mut response: Response,
+    limit: usize,
+) -> Result<Answer, Error> {
+    let status = response.status;
     let too_large = || context.too_large(limit, status);
-    let headers = response.headers();
-    let json_length = match headers.get(JSON_LENGTH) {
+    let json_length = match response.headers.get(JSON_LENGTH) {
         None => None,
         Some(value) => {
             let length = value.to_str().ok().and_then(|text| text.parse().ok());
@@ -40,55 +116,119 @@ pub(super) async fn whole(
             })?)
         }
     };
-    let compression = match headers.get(CONTENT_ENCODING) {
-        None => None,
-        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"identity") => None,
-        Some(value) => Some(Compression::named(value.as_bytes()).ok_or_else(|| {
-            let message = format!("expected an answer in gzip or deflate, found {value:?}");
-            context.protocol(message)
-        })?),
-    };
-    let retry_after = retry_after(headers, SystemTime::now());
-    let location = status.is_redirection().then(|| headers.get(LOCATION));
-    let location = location.flatten();
-    let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let promised = response.content_length().unwrap_or(0);
+    let compression = compression(&response.headers).map_err(|value| {
+        let message = format!("expected an answer in gzip or deflate, found {value:?}");
+        context.protocol(message)
+    })?;
+    let promised = response.body.size_hint().exact().unwrap_or(0);
     let promised = usize::try_from(promised).unwrap_or(usize::MAX);
     if promised > limit {
         return Err(too_large());
     }
-    let mut body = AlignedBuffer::new(promised.min(TRUSTED_LENGTH), json_length.unwrap_or(0));
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| context.failure(error, progress.is_sent()))?
-    {
+    let aligned_from = json_length.unwrap_or(0);
+    let mut body = AlignedBuffer::new(promised, aligned_from);
+    while let Some(chunk) = response.chunk(context).await? {
         if body.len() + chunk.len() > limit {
             return Err(too_large());
         }
         body.extend(&chunk, promised);
     }
     if let Some(compression) = compression {
-        let compressed = body;
-        body = AlignedBuffer::new(compressed.len(), json_length.unwrap_or(0));
-        let output = &mut body.bytes;
-        decompress(compression, compressed.as_slice(), limit, output).map_err(
-            |error| match error {
-                Undecompressable::TooLarge => too_large(),
-                Undecompressable::Malformed => {
-                    let message = format!("the answer is not valid {}", compression.name());
-                    context.protocol(message)
-                }
-            },
-        )?;
+        // A short body may become a long one, so that its own length says little of the work.
+        let work = body.len().saturating_mul(16);
+        body = off_the_executor(work, move || {
+            decompressed(compression, &body, limit, aligned_from)
+        })
+        .await
+        .map_err(|error| match error {
+            Undecompressable::TooLarge => too_large(),
+            Undecompressable::Malformed => {
+                let message = format!("the answer is not valid {}", compression.name());
+                context.protocol(message)
+            }
+        })?;
     }
     Ok(Answer {
         status,
         json_length,
+        retry_after: None,
+        location: None,
+        body: body.freeze(),
+        is_cut: false,
+        request_was_sent: response.progress.is_sent(),
+    })
+}
+
+async fn refused(
+    context: &Context<'_>,
+    mut response: Response,
+    limit: usize,
+    deadline: Instant,
+) -> Answer {
+    let limit = limit.min(LONGEST_REFUSAL);
+    let location = response.status.is_redirection();
+    let location = location.then(|| response.headers.get(LOCATION)).flatten();
+    let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let retry_after = retry_after(&response.headers, SystemTime::now());
+    let mut text = Vec::new();
+    let reading = async {
+        while let Ok(Some(chunk)) = response.chunk(context).await {
+            let wanted = chunk.len().min(limit - text.len());
+            text.extend_from_slice(&chunk[..wanted]);
+            if text.len() == limit {
+                return false;
+            }
+        }
+        response.body.is_end_stream()
+    };
+    // The status is worth more than its text and than the error that the time has run out.
+    let left = deadline.saturating_duration_since(Instant::now()) / 2;
+    let is_whole = tokio::time::timeout(left.min(REFUSAL_WAIT), reading).await;
+    let mut is_cut = !is_whole.unwrap_or(false);
+    let body = match compression(&response.headers) {
+        Ok(None) => text,
+        Ok(Some(compression)) => {
+            let mut output = Vec::new();
+            is_cut |= decompress(compression, &text, limit, &mut output).is_err();
+            output
+        }
+        Err(_) => {
+            is_cut = true;
+            Vec::new()
+        }
+    };
+    Answer {
+        status: response.status,
+        json_length: None,
         retry_after,
         location,
-        body: body.freeze(),
-    })
+        body: body.into(),
+        is_cut,
+        request_was_sent: response.progress.is_sent(),
+    }
+}
+
+/// The compression that an answer's head names, or what it names in place of one.
+fn compression(headers: &HeaderMap) -> Result<Option<Compression>, http::HeaderValue> {
+    match headers.get(CONTENT_ENCODING) {
+        None => Ok(None),
+        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"identity") => Ok(None),
+        Some(value) => match Compression::named(value.as_bytes()) {
+            Some(compression) => Ok(Some(compression)),
+            None => Err(value.clone()),
+        },
+    }
+}
+
+fn decompressed(
+    compression: Compression,
+    compressed: &AlignedBuffer,
+    limit: usize,
+    aligned_from: usize,
+) -> Result<AlignedBuffer, Undecompressable> {
+    let mut body = AlignedBuffer::new(compressed.len(), aligned_from);
+    decompress(compression, compressed.as_slice(), limit, &mut body.bytes)?;
+    Ok(body)
 }
 
 /// A growing body, placed so that what follows its JSON is aligned for every datatype.
@@ -101,8 +241,19 @@ struct AlignedBuffer {
 }
 
 impl AlignedBuffer {
+    /// Room for `capacity` bytes, or for none where there is not so much.
+    ///
+    /// What an answer only promises to bring is set aside at once, up to the client's limit, since
+    /// a body that grows is copied each time. It costs address space; a system gives memory to the
+    /// pages that are written to, and so to the bytes that have come.
     fn new(capacity: usize, aligned_from: usize) -> Self {
-        let bytes: Vec<u8> = Vec::with_capacity(capacity.saturating_add(ALIGNMENT));
+        let mut bytes: Vec<u8> = Vec::new();
+        if bytes
+            .try_reserve_exact(capacity.saturating_add(ALIGNMENT))
+            .is_err()
+        {
+            bytes = Vec::with_capacity(ALIGNMENT);
+        }
         let misaligned = bytes.as_ptr().addr().wrapping_add(aligned_from) % ALIGNMENT;
         let padding = (ALIGNMENT - misaligned) % ALIGNMENT;
         let mut buffer = Self {

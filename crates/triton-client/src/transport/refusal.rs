@@ -1,6 +1,7 @@
 //! Answers that refuse: what kind of refusal it is, and whether the model ran before it.
 
-use reqwest::StatusCode;
+use http::StatusCode;
+use serde_json::Value;
 use triton_protocol::beginning;
 use url::Url;
 
@@ -13,12 +14,29 @@ const LONGEST_MESSAGE: usize = 4096;
 impl Context<'_> {
     /// The error for an answer whose status is not 200.
     pub(crate) fn refusal(&self, answer: &Answer) -> Error {
-        let message = match &answer.location {
-            Some(location) => redirect_message(location),
+        let mut message = match &answer.location {
+            Some(location) => {
+                let called = self.endpoint.url().join(&self.operation.path()).ok();
+                redirect_message(called.as_ref(), location)
+            }
             None => server_message(&answer.body),
         };
-        self.refused(answer.status, message)
-            .with_retry_after(answer.retry_after)
+        if answer.is_cut && !answer.body.is_empty() {
+            // Behind everything else, so that no part of a text is taken for the whole of another.
+            message.push_str(" (the rest of this answer did not come)");
+        }
+        let mut error = match answer.status.as_u16() {
+            407 => self.proxy_denied(),
+            _ => self.refused(answer.status, message),
+        };
+        if is_too_large(answer.status, error.message()) {
+            error = error.with_kind(ErrorKind::RequestTooLarge);
+        }
+        if !answer.request_was_sent {
+            // No server begins before it has the whole of a request.
+            error = error.executed(false);
+        }
+        error.with_retry_after(answer.retry_after)
     }
 
     /// The error for a refusal in the server's words.
@@ -54,9 +72,31 @@ impl Context<'_> {
     }
 }
 
-/// Where a redirect leads to, without the secrets that an address can hold.
-fn redirect_message(location: &str) -> String {
-    let shown = match Url::parse(location) {
+/// Whether a refusal is of a request's size: by its status, or by what Triton has said since 2.59
+/// in place of that.
+fn is_too_large(status: StatusCode, message: &str) -> bool {
+    status == StatusCode::PAYLOAD_TOO_LARGE
+        || status == StatusCode::BAD_REQUEST && message.contains(INPUT_LIMIT)
+}
+
+const INPUT_LIMIT: &str = "exceeds the maximum allowed input size";
+
+/// The limit that a server names where a request exceeds it, in bytes.
+pub(super) fn named_limit(message: &str) -> Option<usize> {
+    let (_, rest) = message.split_once(INPUT_LIMIT)?;
+    let rest = rest.strip_prefix(" of ")?;
+    let end = rest.find(|character: char| !character.is_ascii_digit());
+    rest[..end.unwrap_or(rest.len())].parse().ok()
+}
+
+/// Where a redirect of the address that was called leads to, without the secrets that an address
+/// can hold.
+fn redirect_message(called: Option<&Url>, location: &str) -> String {
+    let target = match called {
+        Some(called) => called.join(location),
+        None => Url::parse(location),
+    };
+    let shown = match target {
         Ok(mut url) => {
             // An address that takes no user info has none.
             let _ = url.set_username("").and_then(|()| url.set_password(None));
@@ -64,12 +104,7 @@ fn redirect_message(location: &str) -> String {
             url.set_fragment(None);
             url.to_string()
         }
-        // Relative to what was called, where the query may hold a token just as well.
-        Err(_) => location
-            .split(['?', '#'])
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
+        Err(_) => "an address that cannot be read".to_owned(),
     };
     let cut = beginning(&shown, LONGEST_MESSAGE).len();
     format!(
@@ -118,29 +153,26 @@ fn page_text(page: &str) -> String {
 }
 
 /// Whether a body is a page and not a text.
-fn is_page(text: &str) -> bool {
-    let start = text.get(..64).unwrap_or(text).to_ascii_lowercase();
+pub(crate) fn is_page(body: &[u8]) -> bool {
+    let start = body.trim_ascii_start();
+    let start = start[..start.len().min(64)].to_ascii_lowercase();
     ["<!doctype html", "<html", "<head", "<body", "<?xml"]
         .iter()
-        .any(|page| start.starts_with(page))
+        .any(|page| start.starts_with(page.as_bytes()))
 }
 
-/// The server's own words: the `error` member of a JSON body, or the body itself as text; of the
-/// page that a gateway answers in place of a server, only what it says.
+/// The server's own words: the sentence of a JSON body, or the body itself as text; of the page
+/// that a gateway answers in place of a server, only what it says.
 pub(crate) fn server_message(body: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        error: String,
-    }
-    let text = match serde_json::from_slice::<Body>(body) {
-        Ok(Body { error }) => error,
-        Err(_) => {
-            // What is cut off below need not be decoded first.
-            let shown = &body[..body.len().min(2 * LONGEST_MESSAGE)];
-            String::from_utf8_lossy(shown).into_owned()
-        }
-    };
-    let text = match is_page(text.trim_start()) {
+    let sentence = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|body| sentence(&body));
+    let text = sentence.unwrap_or_else(|| {
+        // What is cut off below need not be decoded first.
+        let shown = &body[..body.len().min(2 * LONGEST_MESSAGE)];
+        String::from_utf8_lossy(shown).into_owned()
+    });
+    let text = match is_page(text.as_bytes()) {
         true => page_text(&text),
         false => text,
     };
@@ -154,6 +186,50 @@ pub(crate) fn server_message(body: &[u8]) -> String {
     } else {
         text.to_owned()
     }
+}
+
+/// The sentence in a JSON body, in any of the forms that servers and gateways give it: Triton's
+/// `error`, FastAPI's `detail` (a text, or a list of what is wrong where), `message`, and an
+/// `error` that has a `message` of its own.
+fn sentence(body: &Value) -> Option<String> {
+    if let Value::String(text) = body {
+        return Some(text.clone());
+    }
+    for member in [
+        "error",
+        "detail",
+        "message",
+        "msg",
+        "error_description",
+        "title",
+    ] {
+        let found = match body.get(member) {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(inner @ Value::Object(_)) => sentence(inner),
+            Some(Value::Array(list)) => {
+                let parts: Vec<_> = list.iter().filter_map(located).collect();
+                (!parts.is_empty()).then(|| parts.join("; "))
+            }
+            _ => None,
+        };
+        if found.as_ref().is_some_and(|text| !text.trim().is_empty()) {
+            return found;
+        }
+    }
+    None
+}
+
+/// What is wrong with a part of the request, and which: `{"loc": ["body", "inputs"], "msg": …}`.
+fn located(fault: &Value) -> Option<String> {
+    let text = sentence(fault)?;
+    let Some(Value::Array(place)) = fault.get("loc") else {
+        return Some(text);
+    };
+    let place = place.iter().map(|step| match step {
+        Value::String(name) => name.clone(),
+        other => other.to_string(),
+    });
+    Some(format!("{}: {text}", place.collect::<Vec<_>>().join(".")))
 }
 
 #[cfg(test)]
@@ -238,9 +314,60 @@ mod tests {
     }
 
     #[test]
+    fn the_sentence_of_a_json_body_is_shown() {
+        let shown = |body: &str| server_message(body.as_bytes());
+        for (body, sentence) in [
+            (r#"{"error":"no"}"#, "no"),
+            (r#"{"detail":"Not Found"}"#, "Not Found"),
+            (
+                r#"{"detail":[{"loc":["body","inputs",0,"shape"],"msg":"field required","type":"missing"},{"msg":"b"}]}"#,
+                "body.inputs.0.shape: field required; b",
+            ),
+            (r#"{"message":"no Route matched"}"#, "no Route matched"),
+            (
+                r#"{"error":{"code":401,"message":"no key","status":"X"}}"#,
+                "no key",
+            ),
+            (r#"{"error":{"detail":"deep"}}"#, "deep"),
+            (r#"{"error":"","message":"m"}"#, "m"),
+            (r#""text""#, "text"),
+            (r#"{"code":5}"#, r#"{"code":5}"#),
+            ("[1]", "[1]"),
+            ("{}", "{}"),
+            (r#"{"error":"<html><title>Sorry</title></html>"}"#, "Sorry"),
+        ] {
+            assert_eq!(shown(body), sentence, "{body}");
+        }
+        let deep = format!("{}{}", r#"{"error":"#.repeat(100_000), "1");
+        assert!(shown(&deep).len() < LONGEST_MESSAGE + 30);
+    }
+
+    #[test]
+    fn a_limit_that_is_named_is_read() {
+        for (text, limit) in [
+            (
+                "request JSON size of 72 bytes exceeds the maximum allowed input size of 64 bytes",
+                Some(64),
+            ),
+            (
+                "x exceeds the maximum allowed input size of 67108864. Use --http-max-input-size",
+                Some(67_108_864),
+            ),
+            ("exceeds the maximum allowed input size", None),
+            ("exceeds the maximum allowed input size of many", None),
+        ] {
+            assert_eq!(named_limit(text), limit, "{text}");
+        }
+    }
+
+    #[test]
     fn a_redirect_says_where_it_leads_and_no_secret() {
-        insta::assert_snapshot!(redirect_message("https://user:canary@secure.example/v2/models/m?token=canary#x"), @"the answer leads to https://secure.example/v2/models/m, and redirects are not followed: set the endpoint to the address where the server itself answers");
-        insta::assert_snapshot!(redirect_message("/login?next=canary"), @"the answer leads to /login, and redirects are not followed: set the endpoint to the address where the server itself answers");
+        insta::assert_snapshot!(redirect_message(None, "https://user:canary@secure.example/v2/models/m?token=canary#x"), @"the answer leads to https://secure.example/v2/models/m, and redirects are not followed: set the endpoint to the address where the server itself answers");
+        let called = Url::parse("http://triton:8000/v2/models/m").ok();
+        let relative = |location| redirect_message(called.as_ref(), location);
+        insta::assert_snapshot!(relative("//other.example/x?canary"), @"the answer leads to http://other.example/x, and redirects are not followed: set the endpoint to the address where the server itself answers");
+        insta::assert_snapshot!(relative("http://[canary"), @"the answer leads to an address that cannot be read, and redirects are not followed: set the endpoint to the address where the server itself answers");
+        insta::assert_snapshot!(relative("/login?next=canary"), @"the answer leads to http://triton:8000/login, and redirects are not followed: set the endpoint to the address where the server itself answers");
     }
 
     #[test]

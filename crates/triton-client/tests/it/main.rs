@@ -7,15 +7,20 @@
 
 mod calls;
 mod conformance;
+mod early_answers;
 mod errors;
 mod header_providers;
+mod headers;
 mod malformed_servers;
+mod negotiation;
 mod official_client;
 mod proofs;
 mod proxy;
 mod raw_server;
 mod round_trip;
 mod secrets;
+mod streams;
 mod tls;
 #[cfg(feature = "opentelemetry")]
 mod trace_context;
+mod wrong_addresses;

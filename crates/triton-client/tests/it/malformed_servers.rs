@@ -234,6 +234,25 @@ fn cases() -> Vec<(&'static str, ErrorKind, Answer)> {
                 Some(Duration::from_millis(50)),
             ),
         ),
+        (
+            "an error whose text is cut",
+            Server,
+            bytes("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\nTraceb"),
+        ),
+        (
+            "an error whose text never ends",
+            Server,
+            without_end(
+                b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\nTr",
+                b"",
+                Some(Duration::from_secs(60)),
+            ),
+        ),
+        (
+            "an error in an unknown encoding",
+            Server,
+            bytes("HTTP/1.1 500 Oh\r\nContent-Encoding: br\r\nContent-Length: 3\r\n\r\nabc"),
+        ),
         ("garbage as JSON", Protocol, json("hello")),
         ("an empty body", Protocol, json("")),
         ("deep nesting", Protocol, json(&"[".repeat(100_000))),
@@ -325,7 +344,7 @@ fn cases() -> Vec<(&'static str, ErrorKind, Answer)> {
         ),
         (
             "an error with a text without end",
-            ResponseTooLarge,
+            Server,
             without_end(
                 b"HTTP/1.1 500 Internal Server Error\r\n\r\n",
                 &[b'e'; 65536],

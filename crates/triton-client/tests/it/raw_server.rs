@@ -2,13 +2,14 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// A server on a thread of its own; it ends with the test's process.
 pub(crate) struct RawServer {
     pub(crate) endpoint: String,
     requests: Arc<AtomicUsize>,
+    last: Arc<Mutex<Vec<u8>>>,
 }
 
 impl RawServer {
@@ -17,25 +18,42 @@ impl RawServer {
         Self::reading(move |_, connection| answer(connection))
     }
 
+    /// As [`start`](Self::start), for answers that depend on the path.
+    pub(crate) fn answering_each(
+        answer: impl Fn(&mut TcpStream, &str) + Send + Sync + 'static,
+    ) -> Self {
+        Self::reading(move |request, connection| {
+            let line = request.split(|byte| *byte == b'\r').next().unwrap();
+            let line = String::from_utf8_lossy(line);
+            answer(connection, line.split(' ').nth(1).unwrap());
+        })
+    }
+
     /// As [`start`](Self::start), for an answer that depends on the bytes of the request.
     pub(crate) fn reading(answer: impl Fn(&[u8], &mut TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(AtomicUsize::new(0));
-        let seen = Arc::clone(&requests);
+        let last = Arc::new(Mutex::new(Vec::new()));
+        let seen = (Arc::clone(&requests), Arc::clone(&last));
         let answer = Arc::new(answer);
         std::thread::spawn(move || {
             while let Ok((mut connection, _)) = listener.accept() {
-                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                let ((requests, last), answer) = (seen.clone(), Arc::clone(&answer));
                 std::thread::spawn(move || {
                     if let Some(request) = read_request(&mut connection) {
-                        seen.fetch_add(1, Ordering::SeqCst);
+                        requests.fetch_add(1, Ordering::SeqCst);
+                        last.lock().unwrap().clone_from(&request);
                         answer(&request, &mut connection);
                     }
                 });
             }
         });
-        Self { endpoint, requests }
+        Self {
+            endpoint,
+            requests,
+            last,
+        }
     }
 
     /// Answers every request with the same bytes.
@@ -44,6 +62,12 @@ impl RawServer {
         Self::start(move |connection| {
             let _ = connection.write_all(&bytes);
         })
+    }
+
+    /// The last whole request, its lines ended as usual.
+    pub(crate) fn last_request(&self) -> String {
+        let request = self.last.lock().unwrap();
+        String::from_utf8_lossy(&request).replace("\r\n", "\n")
     }
 
     /// How many whole requests have come.

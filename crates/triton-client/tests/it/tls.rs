@@ -8,7 +8,8 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{ALL_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use triton_client::{Client, ClientBuilder, ErrorKind, Readiness};
 
 /// An authority, a server's certificate of a name, and a client's; all made for one test.
@@ -20,21 +21,35 @@ struct Certificates {
 }
 
 fn certificates(server_name: &str, wants_client_certificate: bool) -> Certificates {
+    certificates_with(server_name, wants_client_certificate, ALL_VERSIONS, |_| {})
+}
+
+fn certificates_with(
+    server_name: &str,
+    wants_client_certificate: bool,
+    versions: &[&'static SupportedProtocolVersion],
+    change: impl FnOnce(&mut CertificateParams),
+) -> Certificates {
+    let mut change = Some(change);
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_certificate = authority.self_signed(&authority_key).unwrap();
     let issuer = Issuer::new(authority, authority_key);
-    let issue = |name: &str| {
+    let mut issue = |name: &str| {
         let key = KeyPair::generate().unwrap();
-        let parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        // The first is the server's.
+        if let Some(change) = change.take() {
+            change(&mut parameters);
+        }
         (parameters.signed_by(&key, &issuer).unwrap(), key)
     };
     let (server, server_key) = issue(server_name);
     let (client, client_key) = issue("client");
     let mut roots = RootCertStore::empty();
     roots.add(authority_certificate.der().clone()).unwrap();
-    let builder = ServerConfig::builder();
+    let builder = ServerConfig::builder_with_protocol_versions(versions);
     let builder = match wants_client_certificate {
         false => builder.with_no_client_auth(),
         true => {
@@ -96,20 +111,25 @@ async fn an_authority_of_ones_own_is_trusted() {
     assert!(is_live(builder("localhost", port).certificate_authorities(authority_pem)).await);
 }
 
-#[tokio::test]
-async fn an_unknown_authority_is_refused_for_good() {
-    let port = serve(certificates("localhost", false).server).await;
-    let other = certificates("localhost", false).authority_pem;
-    let client = builder("localhost", port)
-        .certificate_authorities(other)
-        .build()
-        .unwrap();
-    let error = client.live().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Connect);
+/// What is said of a client that trusts `authority_pem`, the port left out.
+async fn refusal(builder: ClientBuilder, port: u16) -> (ErrorKind, String) {
+    let error = builder.build().unwrap().live().await.unwrap_err();
     assert!(
         !error.is_transient() && !error.may_have_executed(),
         "{error:?}"
     );
+    let words = error.to_string().replace(&port.to_string(), "PORT");
+    (error.kind(), words)
+}
+
+#[tokio::test]
+async fn an_unknown_authority_is_refused_for_good() {
+    let port = serve(certificates("localhost", false).server).await;
+    let other = certificates("localhost", false).authority_pem;
+    let builder = builder("localhost", port).certificate_authorities(other);
+    let (kind, words) = refusal(builder, port).await;
+    assert_eq!(kind, ErrorKind::CertificateUntrusted);
+    insta::assert_snapshot!(words, @"check liveness at https://localhost:PORT/: the server's certificate is of an authority that is not trusted: set the certificate authorities to the one that issued it");
 }
 
 #[tokio::test]
@@ -121,23 +141,94 @@ async fn a_certificate_may_bear_another_name_if_told() {
     } = certificates("triton.example", false);
     let port = serve(server).await;
     let builder = builder("127.0.0.1", port).certificate_authorities(authority_pem);
-    let error = builder.clone().build().unwrap().live().await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.is_transient()),
-        (ErrorKind::Connect, false)
-    );
+    let (kind, words) = refusal(builder.clone(), port).await;
+    assert_eq!(kind, ErrorKind::CertificateName);
+    insta::assert_snapshot!(words, @"check liveness at https://127.0.0.1:PORT/: expected a certificate for 127.0.0.1, found one for triton.example: set the TLS server name to a name that the certificate bears");
     assert!(is_live(builder.tls_server_name("triton.example")).await);
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_not_valid_now_is_told() {
+    let years = |from: i32, to: i32| {
+        move |parameters: &mut CertificateParams| {
+            parameters.not_before = rcgen::date_time_ymd(from, 1, 1);
+            parameters.not_after = rcgen::date_time_ymd(to, 1, 1);
+        }
+    };
+    let kind_and_words = async |from, to| {
+        let made = certificates_with("localhost", false, ALL_VERSIONS, years(from, to));
+        let port = serve(made.server).await;
+        let builder = builder("localhost", port).certificate_authorities(made.authority_pem);
+        let (kind, words) = refusal(builder, port).await;
+        assert_eq!(kind, ErrorKind::CertificateExpired);
+        words
+    };
+    insta::assert_snapshot!(kind_and_words(2000, 2001).await, @"check liveness at https://localhost:PORT/: the server's certificate has expired on Mon, 01 Jan 2001 00:00:00 GMT: renew it, or set this machine's clock right");
+    insta::assert_snapshot!(kind_and_words(4000, 4001).await, @"check liveness at https://localhost:PORT/: the server's certificate is not valid before Sat, 01 Jan 4000 00:00:00 GMT: wait, or set this machine's clock right");
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_purpose_is_told_in_the_librarys_words() {
+    let made = certificates_with("localhost", false, ALL_VERSIONS, |parameters| {
+        parameters.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    let port = serve(made.server).await;
+    let builder = builder("localhost", port).certificate_authorities(made.authority_pem);
+    let (kind, words) = refusal(builder, port).await;
+    assert_eq!(kind, ErrorKind::Tls);
+    insta::assert_snapshot!(words, @"check liveness at https://localhost:PORT/: no TLS connection could be made: the server's certificate is refused: certificate does not allow extended key usage for server authentication, allows client authentication");
+}
+
+#[tokio::test]
 async fn a_client_certificate_is_shown() {
-    let certificates = certificates("localhost", true);
-    let port = serve(certificates.server).await;
-    let builder = builder("localhost", port).certificate_authorities(certificates.authority_pem);
-    let error = builder.clone().build().unwrap().live().await.unwrap_err();
-    assert!(error.status().is_none(), "{error:?}");
-    let certificate = (certificates.client_pem, certificates.client_key_pem);
-    assert!(is_live(builder.client_certificate(certificate.0, certificate.1)).await);
+    for version in [&TLS12, &TLS13] {
+        let made = certificates_with("localhost", true, &[version], |_| {});
+        let port = serve(made.server).await;
+        let builder = builder("localhost", port).certificate_authorities(made.authority_pem);
+        // Whether the refusal or the request is first is a matter of luck.
+        for _ in 0..20 {
+            let (kind, words) = refusal(builder.clone(), port).await;
+            assert_eq!(kind, ErrorKind::ClientCertificate);
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(words, @"check liveness at https://localhost:PORT/: the server wants a client certificate, and none is set: set the certificate and its private key");
+            }
+        }
+        let other = certificates("localhost", true);
+        let strange = builder
+            .clone()
+            .client_certificate(other.client_pem, other.client_key_pem);
+        let (kind, words) = refusal(strange, port).await;
+        assert_eq!(kind, ErrorKind::ClientCertificate);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(words, @"check liveness at https://localhost:PORT/: the server refuses the client's certificate (wrong signature): set a client certificate, with its private key, of an authority that the server trusts");
+        }
+        let shown = builder.client_certificate(made.client_pem, made.client_key_pem);
+        assert!(is_live(shown).await);
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_speaks_no_tls_is_told() {
+    let plain = plain_answers().await;
+    let authority = certificates("localhost", false).authority_pem;
+    let builder = |port| builder("localhost", port).certificate_authorities(authority.clone());
+    let (kind, words) = refusal(builder(plain), plain).await;
+    assert_eq!(kind, ErrorKind::Tls);
+    insta::assert_snapshot!(words, @"check liveness at https://localhost:PORT/: the port answers, but does not speak TLS; does it speak plain HTTP, so that http:// is right?");
+}
+
+/// Answers whatever comes with an answer of HTTP without TLS.
+async fn plain_answers() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let _ = connection.read(&mut [0; 4096]).await;
+            let answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+            let _ = connection.write_all(answer).await;
+        }
+    });
+    port
 }
 
 #[test]
@@ -151,9 +242,8 @@ fn settings_that_cannot_work_are_refused_when_built() {
     insta::assert_snapshot!(refused(builder().certificate_authorities("none")), @"expected certificate authorities as PEM");
     insta::assert_snapshot!(refused(builder().client_certificate("none", "none")), @"expected a client certificate and its private key as PEM");
     insta::assert_snapshot!(refused(builder().tls_server_name("127.0.0.1")), @"expected as TLS server name a DNS name such as 'triton.example'");
-    insta::assert_snapshot!(refused(builder().proxy("::")), @"expected the http or https address of a proxy, such as 'http://proxy:3128'");
-    let both = builder()
-        .tls_server_name("triton.example")
-        .proxy("http://proxy:3128");
-    insta::assert_snapshot!(refused(both), @"a TLS server name cannot be set together with a proxy, which would be asked to connect to it");
+    insta::assert_snapshot!(refused(builder().proxy("::")), @"expected the http, https, socks5 or socks5h address of a proxy, such as 'http://proxy:3128'");
+    let certificates = certificates("localhost", false);
+    let other_key = KeyPair::generate().unwrap().serialize_pem();
+    insta::assert_snapshot!(refused(builder().client_certificate(certificates.client_pem, other_key)), @"expected a client certificate and the private key that belongs to it");
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout};
 use tracing::debug;
-use triton_client::{Client, ErrorKind, InferRequest, ModelStatistics};
+use triton_client::{Client, InferRequest, ModelStatistics};
 
 use super::pacer::Pacer;
 use super::recorder::{Failed, Recorder, Request};
@@ -205,7 +205,7 @@ impl Shared {
                 ended,
                 error,
             });
-            if result.is_err_and(|error| error.kind() == ErrorKind::Connect) {
+            if result.is_err_and(|error| error.kind().is_connection()) {
                 sleep(PAUSE).await;
             }
         }

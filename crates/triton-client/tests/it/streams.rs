@@ -1,0 +1,122 @@
+//! Streams that are none, that never become an event, or that come in any pieces.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use triton_client::{Client, Error, ErrorKind, GenerateRequest, Generated, ModelId};
+
+use crate::raw_server::RawServer;
+
+/// What a stream gives whose server does so, with the address left out of its words.
+async fn streamed(
+    timeout: Duration,
+    answer: impl Fn(&mut TcpStream) + Send + Sync + 'static,
+) -> Vec<Result<Generated, Error>> {
+    let server = RawServer::start(answer);
+    let client = Client::builder(server.endpoint.parse().unwrap())
+        .timeout(timeout)
+        .build()
+        .unwrap();
+    let request = GenerateRequest::new(ModelId::latest("llm".parse().unwrap()));
+    let mut stream = client.generate_stream(&request).await.unwrap();
+    let mut events = Vec::new();
+    while let Some(event) = stream.next().await {
+        events.push(event);
+    }
+    events
+}
+
+fn head(content_type: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nConnection: close\r\n\r\n")
+}
+
+async fn foreign(content_type: &str, body: &'static str) -> String {
+    let head = head(content_type);
+    let events = streamed(Duration::from_secs(20), move |connection| {
+        connection.write_all(head.as_bytes()).unwrap();
+        // In two pieces, so that the first must not be taken for the whole.
+        let (first, second) = body.split_at(body.len() / 2);
+        for piece in [first, second] {
+            connection.write_all(piece.as_bytes()).unwrap();
+            connection.flush().unwrap();
+        }
+    })
+    .await;
+    let [Err(error)] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    assert!(error.may_have_executed() && error.status() == Some(200));
+    error.message().to_owned()
+}
+
+#[tokio::test]
+async fn a_stream_that_is_none_is_an_error_with_its_words() {
+    let page =
+        "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>to go on</body></html>";
+    insta::assert_snapshot!(foreign("text/html", page).await, @"expected a stream of events, found: Sign in to go on");
+    insta::assert_snapshot!(foreign("application/json", r#"{"error":"not here"}"#).await, @"expected a stream of events, found: not here");
+    insta::assert_snapshot!(foreign("text/event-stream", "upstream failed\n").await, @"expected a stream of events, found: upstream failed");
+    insta::assert_snapshot!(foreign("text/plain", "Unauthorized").await, @"expected a stream of events, found: Unauthorized");
+}
+
+#[tokio::test]
+async fn a_stream_without_events_is_empty() {
+    let head = head("text/event-stream");
+    let events = streamed(Duration::from_secs(20), move |connection| {
+        connection.write_all(head.as_bytes()).unwrap();
+        connection.write_all(b": nothing to say\n\n").unwrap();
+    });
+    assert!(events.await.is_empty());
+}
+
+#[tokio::test]
+async fn bytes_that_never_become_an_event_run_into_the_timeout() {
+    for piece in [": still here\n", "d", "event: ping\n\n"] {
+        let head = head("text/event-stream");
+        let began = Instant::now();
+        let events = streamed(Duration::from_millis(800), move |connection| {
+            connection.write_all(head.as_bytes()).unwrap();
+            let event = b"data: {\"x\":1}\n\ndata: {\"y\":";
+            connection
+                .write_all(&event[..if piece == "d" { event.len() } else { 15 }])
+                .unwrap();
+            while connection.write_all(piece.as_bytes()).is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        })
+        .await;
+        let [Ok(_), Err(error)] = &events[..] else {
+            panic!("{events:?}");
+        };
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+}
+
+#[tokio::test]
+async fn every_end_of_line_and_every_comment_is_understood() {
+    let head = head("text/event-stream");
+    let events = streamed(Duration::from_secs(20), move |connection| {
+        connection.write_all(head.as_bytes()).unwrap();
+        let body = "\u{feff}data: {\"a\":\r\ndata: 1}\r\n\r\n: hush\rdata:{\"a\":2}\r\rid: 3\nevent: x\ndata: {\"a\": 3}\n\n";
+        for byte in body.as_bytes() {
+            connection.write_all(&[*byte]).unwrap();
+        }
+    })
+    .await;
+    let numbers: Vec<_> = events
+        .iter()
+        .map(|event| {
+            event
+                .as_ref()
+                .unwrap()
+                .output("a")
+                .unwrap()
+                .as_u64()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(numbers, [1, 2, 3]);
+}
