@@ -2,7 +2,7 @@
 //!
 #![doc = include_str!("../README.md")]
 //!
-//! A [`Client`] never sends a request twice, follows no redirect and uses no proxy but one that it
+//! A [`Client`] never sends a request twice (but see [`HeaderProvider`]), follows no redirect and uses no proxy but one that it
 //! is given; an [`Error`] says what kind of failure it was, which call failed, what the server
 //! answered, whether to try again may help ([`Error::is_transient`]) and whether it may repeat what
 //! was done already ([`Error::may_have_executed`]).
