@@ -9,6 +9,7 @@ mod calls;
 mod conformance;
 mod early_answers;
 mod errors;
+mod features;
 mod headers;
 mod malformed_servers;
 mod negotiation;
@@ -18,5 +19,6 @@ mod raw_server;
 mod round_trip;
 mod secrets;
 mod streams;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
 mod wrong_addresses;
