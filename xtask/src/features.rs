@@ -68,7 +68,15 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn run_one(command: &mut Command) -> Result<()> {
-    println!("==> {}", command::describe(command));
+    let arguments = command
+        .get_args()
+        .map(|argument| match argument.to_string_lossy() {
+            // As one has to type it.
+            empty if empty.is_empty() => "''".into(),
+            argument => argument,
+        });
+    let arguments: Vec<_> = arguments.collect();
+    println!("==> cargo {}", arguments.join(" "));
     command::run_successfully(command)
 }
 
