@@ -202,7 +202,7 @@ async fn what_was_too_large_is_known_afterwards() {
         }
     };
     let (words, limit) = known("", "413 Payload Too Large", "").await;
-    insta::assert_snapshot!(words, @"infer with model 'echo' at http://server/: status 413: (the server gave no reason) (the request's body has 1143 bytes)");
+    insta::assert_snapshot!(words, @"infer with model 'echo' at http://server/: status 413: (the server gave no reason) (the request's body has 1167 bytes)");
     assert!((1000..1200).contains(&limit), "{limit}");
     let (words, limit) = known(
         "",
@@ -210,6 +210,6 @@ async fn what_was_too_large_is_known_afterwards() {
         r#"{"error":"request JSON size of 1072 bytes exceeds the maximum allowed input size of 64 bytes"}"#,
     )
     .await;
-    insta::assert_snapshot!(words, @"infer with model 'echo' at http://server/: status 400: request JSON size of 1072 bytes exceeds the maximum allowed input size of 64 bytes (the rest of this answer did not come) (the request's body has 1143 bytes)");
+    insta::assert_snapshot!(words, @"infer with model 'echo' at http://server/: status 400: request JSON size of 1072 bytes exceeds the maximum allowed input size of 64 bytes (the rest of this answer did not come) (the request's body has 1167 bytes)");
     assert_eq!(limit, 64);
 }
