@@ -9,6 +9,7 @@ mod calls;
 mod conformance;
 mod early_answers;
 mod errors;
+mod features;
 mod header_providers;
 mod headers;
 mod malformed_servers;
@@ -21,6 +22,7 @@ mod round_trip;
 mod secrets;
 mod shared_memory;
 mod streams;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
 #[cfg(feature = "opentelemetry")]
 mod trace_context;
