@@ -15,6 +15,7 @@ mod headers;
 mod malformed_servers;
 mod negotiation;
 mod official_client;
+mod other_servers;
 mod proofs;
 mod proxy;
 mod raw_server;
