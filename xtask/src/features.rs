@@ -28,6 +28,7 @@ const fn choice(package: &'static str, features: &'static str) -> Choice {
 const CHOICES: &[Choice] = &[
     choice("triton-protocol", ""),
     choice("triton-protocol", "half"),
+    choice("triton-protocol", "ndarray"),
     Choice {
         tests: CLIENT_TESTS,
         ..choice("triton-client", "")
@@ -38,6 +39,7 @@ const CHOICES: &[Choice] = &[
     },
     choice("triton-client", "compression"),
     choice("triton-client", "half"),
+    choice("triton-client", "ndarray"),
     choice("triton-client", "metrics"),
     choice("triton-client", "opentelemetry"),
     choice("triton-client", "rustls"),

@@ -87,8 +87,9 @@ impl Client {
         };
         self.perform(call, |context, answer| {
             let answer = accepted(context, answer)?;
-            let response = InferResponse::decode(answer.body, answer.json_length);
+            let response = InferResponse::decode_for(request, answer.body, answer.json_length);
             let response = response.map_err(|fault| context.protocol(fault.to_string()))?;
+            let response = response.with_headers(answer.headers);
             let sent_id = request.id.as_deref().or(own_id.as_deref());
             let fault = response
                 .foreign(sent_id.unwrap_or_default())

@@ -70,6 +70,7 @@ pub(crate) struct Answer {
     pub(crate) retry_after: Option<Duration>,
     /// Where the answer leads to, if it is a redirect.
     pub(crate) location: Option<String>,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// Whether some of the body is missing, which is so with refusals only.
     pub(crate) is_cut: bool,

@@ -20,6 +20,7 @@ mod proxy;
 mod raw_server;
 mod round_trip;
 mod secrets;
+mod shared_memory;
 mod streams;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
