@@ -121,7 +121,7 @@ fn every_option_changes_the_client_or_is_the_functions_own() {
 fn a_file_that_cannot_be_used_is_named_with_its_option() {
     let refused = |options: &[(&str, &str)]| {
         let outcome = settings(options).and_then(|settings| settings.client());
-        let error = outcome.err().expect("must be refused");
+        let error = outcome.expect_err("must be refused");
         assert_eq!(error.kind(), ErrorKind::Options);
         let mut message = error.to_string();
         if let Some(source) = error.client_error() {

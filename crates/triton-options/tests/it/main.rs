@@ -128,7 +128,7 @@ fn every_type_says_what_it_expects() {
     tls-certificate-file: expected the path of a file
     tls-key-file: expected the path of a file
     tls-server-name: expected a DNS name such as 'triton.example'
-    proxy: expected the http or https address of a proxy, such as 'http://proxy:3128'
+    proxy: expected the http, https, socks5 or socks5h address of a proxy, such as 'http://proxy:3128'
     custom-headers: expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes
     input-names: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
     output-names: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
