@@ -82,11 +82,8 @@ impl HeaderProviders {
     /// Whether one of them has something newer than what the server has refused.
     pub(crate) fn have_newer(&self, refused: &HeaderMap) -> bool {
         // Each is asked, because the question also tells it that what it keeps may be stale.
-        let providers = self.0.iter();
-        providers
-            .filter(|provider| provider.has_newer(refused))
-            .count()
-            > 0
+        let newer = self.0.iter().map(|provider| provider.has_newer(refused));
+        newer.filter(|newer| *newer).count() > 0
     }
 }
 

@@ -9,7 +9,8 @@
 //!
 //! Tensors travel in the binary form of the protocol, or as JSON: see [`TensorFormat`], and
 //! [`Tensor`] for what is copied. All datatypes of the protocol are there; with the feature `half`,
-//! `half::f16` and `half::bf16` are elements too.
+//! `half::f16` and `half::bf16` are elements too, and with `ndarray` tensors are made of arrays and
+//! arrays of tensors.
 //!
 //! # Monitoring
 //!
@@ -62,7 +63,8 @@ pub use triton_protocol::{
     InferenceStatistics, InvalidValue, LoadModel, LogFormat, LogSettings, LogSettingsUpdate,
     MemoryUsage, ModelConfig, ModelId, ModelMetadata, ModelName, ModelState, ModelStatistics,
     ModelVersion, Parameter, RepositoryEntry, RequestedOutput, ResponseStatistics, Sequence,
-    SequenceBatching, SequenceId, SequenceText, ServerMetadata, SystemRegion, SystemRegionStatus,
-    Tally, Tensor, TensorElement, TensorError, TensorFormat, TensorMetadata, TraceLevel,
-    TraceSettings, TraceSettingsUpdate, UnknownDatatype, UnloadDependents,
+    SequenceBatching, SequenceId, SequenceText, ServerMetadata, SharedMemory, SharedTensor,
+    SystemRegion, SystemRegionStatus, Tally, Tensor, TensorElement, TensorError, TensorFormat,
+    TensorMetadata, TraceLevel, TraceSettings, TraceSettingsUpdate, UnknownDatatype,
+    UnloadDependents,
 };

@@ -28,6 +28,7 @@ mod reserved_header;
 mod secret;
 mod sequence;
 mod server;
+mod shared_memory;
 mod statistics;
 mod system_shared_memory;
 mod tensor;
@@ -53,6 +54,7 @@ pub use reserved_header::reserved_header;
 pub use secret::{HIDDEN, Secret};
 pub use sequence::{MAX_SEQUENCE_ID_BYTES, Sequence, SequenceId, SequenceText};
 pub use server::ServerMetadata;
+pub use shared_memory::{SharedMemory, SharedTensor};
 pub use statistics::{
     BatchStatistics, InferenceStatistics, MemoryUsage, ModelStatistics, ResponseStatistics, Tally,
 };

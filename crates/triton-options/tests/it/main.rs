@@ -39,7 +39,7 @@ fn every_problem_is_reported_at_once() {
     assert!(!message.contains("canary"), "{message}");
     insta::assert_snapshot!(message, @"
     8 problems in the options:
-      - option 'endpoint': expected the http or https address of a Triton server, such as 'http://localhost:8000', found '(hidden)@triton'
+      - option 'endpoint': expected the http or https address of a Triton server, such as 'http://localhost:8000', found 'ftp://(hidden)@triton'
       - option 'model-name' is required: set it to the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@
       - option 'model-version': expected 'latest' or a version number such as '3', found 'newest'
       - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min', found 'soon'

@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::json_reader::{Fault, JsonReader};
 use super::{data_reader, unreadable};
 use crate::tensor::Elements;
-use crate::{Datatype, InferResponse, Parameter, Tensor};
+use crate::{
+    Datatype, InferResponse, Parameter, RequestedOutput, SharedMemory, SharedTensor, Tensor,
+    TensorError,
+};
 
 /// Why an answer is not what the protocol promises.
 ///
@@ -21,10 +25,11 @@ use crate::{Datatype, InferResponse, Parameter, Tensor};
 #[error("{0}")]
 pub struct DecodeError(String);
 
-/// Reads a whole body.
+/// Reads a whole body, as the answer to a request for these outputs.
 pub(crate) fn response(
     body: Bytes,
     json_length: Option<usize>,
+    asked: &[RequestedOutput],
 ) -> Result<InferResponse, DecodeError> {
     let mut json = body;
     let length = json_length.unwrap_or(json.len());
@@ -37,8 +42,17 @@ pub(crate) fn response(
     let mut binary = json.split_off(length);
     let head = read_head(&json).map_err(|fault| DecodeError(unreadable(&json, &fault)))?;
     let mut outputs = Vec::with_capacity(head.outputs.len());
+    let mut shared_outputs = Vec::new();
+    let mut names = BTreeSet::new();
     for output in head.outputs {
-        outputs.push(output.with_binary(&mut binary)?);
+        if !names.insert(output.name.clone()) {
+            let text = format!("output '{}' came twice", output.name);
+            return Err(DecodeError(text));
+        }
+        match output.memory(asked) {
+            Some(memory) => shared_outputs.push(output.written(memory)?),
+            None => outputs.push(output.with_binary(&mut binary)?),
+        }
     }
     if !binary.is_empty() {
         return Err(DecodeError(format!(
@@ -46,16 +60,14 @@ pub(crate) fn response(
             binary.len()
         )));
     }
-    let names: BTreeSet<&str> = outputs.iter().map(Tensor::name).collect();
-    if names.len() < outputs.len() {
-        return Err(DecodeError("an output came twice".to_owned()));
-    }
     Ok(InferResponse {
         model_name: head.model_name,
         model_version: head.model_version,
         id: head.id,
         parameters: head.parameters,
+        headers: HeaderMap::new(),
         outputs,
+        shared_outputs,
     })
 }
 
@@ -135,9 +147,30 @@ enum Place {
     Here(Elements),
     /// So many bytes of what follows the JSON.
     Binary(usize),
+    /// In a region of shared memory, by what the answer says.
+    Shared(SharedMemory),
+    /// The answer does not say. The server has put them where the request asked for it.
+    Unsaid,
 }
 
 impl Output {
+    /// The part of shared memory in which the elements are, if they are there.
+    fn memory(&self, asked: &[RequestedOutput]) -> Option<SharedMemory> {
+        match &self.place {
+            Place::Shared(memory) => Some(memory.clone()),
+            Place::Unsaid => {
+                let asked = asked.iter().find(|output| output.name == self.name);
+                asked.and_then(|output| output.memory.clone())
+            }
+            Place::Here(_) | Place::Binary(_) => None,
+        }
+    }
+
+    fn written(self, memory: SharedMemory) -> Result<SharedTensor, DecodeError> {
+        let tensor = SharedTensor::written(self.name, self.datatype, self.shape, memory);
+        tensor.map_err(|error| contradiction(&error))
+    }
+
     /// Takes what follows the JSON, if the elements are there.
     fn with_binary(self, binary: &mut Bytes) -> Result<Tensor, DecodeError> {
         let elements = match self.place {
@@ -150,10 +183,17 @@ impl Output {
                     binary.len()
                 )));
             }
+            Place::Shared(_) | Place::Unsaid => {
+                return Err(DecodeError(format!("output '{}' has no data", self.name)));
+            }
         };
         let tensor = Tensor::of_elements(self.name, self.datatype, self.shape, elements);
-        tensor.map_err(|error| DecodeError(format!("the answer contradicts itself: {error}")))
+        tensor.map_err(|error| contradiction(&error))
     }
+}
+
+fn contradiction(error: &TensorError) -> DecodeError {
+    DecodeError(format!("the answer contradicts itself: {error}"))
 }
 
 /// The members of an output, as far as they were read.
@@ -179,6 +219,17 @@ enum Data<'a> {
 #[derive(Deserialize, Default)]
 struct OutputParameters {
     binary_data_size: Option<usize>,
+    shared_memory_region: Option<String>,
+    shared_memory_byte_size: Option<usize>,
+    #[serde(default)]
+    shared_memory_offset: usize,
+}
+
+impl OutputParameters {
+    fn memory(self) -> Option<SharedMemory> {
+        let memory = SharedMemory::new(self.shared_memory_region?, self.shared_memory_byte_size?);
+        Some(memory.at(self.shared_memory_offset))
+    }
 }
 
 impl<'a> OutputHead<'a> {
@@ -240,7 +291,10 @@ impl<'a> OutputHead<'a> {
             (Some(elements), None) => Place::Here(elements),
             (None, Some(size)) => Place::Binary(size),
             (Some(_), Some(_)) => return Err(Fault::new("it has data and binary data, too")),
-            (None, None) => return Err(Fault::new("it has no data")),
+            (None, None) => self
+                .parameters
+                .memory()
+                .map_or(Place::Unsaid, Place::Shared),
         };
         Ok(Output {
             name,
