@@ -28,21 +28,31 @@ const fn choice(package: &'static str, features: &'static str) -> Choice {
 const CHOICES: &[Choice] = &[
     choice("triton-protocol", ""),
     choice("triton-protocol", "half"),
+    choice("triton-protocol", "ndarray"),
     Choice {
         tests: CLIENT_TESTS,
         ..choice("triton-client", "")
     },
-    choice("triton-client", "metrics"),
+    Choice {
+        tests: CLIENT_TESTS,
+        ..choice("triton-client", "native-tls")
+    },
+    choice("triton-client", "compression"),
     choice("triton-client", "half"),
+    choice("triton-client", "ndarray"),
+    choice("triton-client", "metrics"),
+    choice("triton-client", "opentelemetry"),
+    choice("triton-client", "rustls"),
     choice("triton-model-fn", ""),
     choice("triton-model-fn", "arrow"),
+    choice("triton-model-fn", "native-tls"),
     choice("triton-cli", ""),
 ];
 
 /// The parts of the client's tests that features change.
-const CLIENT_TESTS: &[&str] = &["features::", "proxy::"];
+const CLIENT_TESTS: &[&str] = &["features::", "proxy::", "tls::"];
 
-/// Checks every choice, or the one of a package and its features.
+/// Checks every choice.
 pub(crate) fn run() -> Result<()> {
     let root = Workspace::find()?.root;
     for choice in CHOICES {
@@ -60,7 +70,15 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn run_one(command: &mut Command) -> Result<()> {
-    println!("==> {}", command::describe(command));
+    let arguments = command
+        .get_args()
+        .map(|argument| match argument.to_string_lossy() {
+            // As one has to type it.
+            empty if empty.is_empty() => "''".into(),
+            argument => argument,
+        });
+    let arguments: Vec<_> = arguments.collect();
+    println!("==> cargo {}", arguments.join(" "));
     command::run_successfully(command)
 }
 

@@ -19,8 +19,9 @@ use crate::{Compression, Error, TensorFormat, json};
 /// a worker of the server, and with it every connection that this worker serves.
 ///
 /// Each call is sent at most once. Should a kept connection turn out to be closed before the
-/// first byte of a request went out on it, the request goes out on another; nothing else is ever
-/// sent again. Dropping the future of a call closes its connection, but the server goes on with
+/// first byte of a request went out on it, the request goes out on another; should the server refuse
+/// its credentials (401) while a [`HeaderProvider`](crate::HeaderProvider) has newer ones, it goes out
+/// with these. Nothing else is ever sent again. Dropping the future of a call closes its connection, but the server goes on with
 /// what it has received.
 ///
 /// ```

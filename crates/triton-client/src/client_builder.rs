@@ -13,7 +13,7 @@ use crate::client::InferenceSettings;
 use crate::extensions::Extensions;
 use crate::header_provider::{HeaderProvider, HeaderProviders};
 use crate::operation::Operation;
-use crate::transport::{CallSettings, ConnectionSettings, Transport, headers};
+use crate::transport::{CallSettings, ConnectionSettings, NO_COMPRESSION, Transport, headers};
 use crate::{Client, Compression, Error, ErrorKind, TensorFormat};
 
 /// The settings of a [`Client`] to be.
@@ -201,8 +201,9 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when a certificate, a key,
-    /// the TLS server name or the proxy's address cannot be read, or when a header is set that
-    /// belongs to the client itself, such as `Content-Length`.
+    /// the TLS server name or the proxy's address cannot be read, when a header is set that
+    /// belongs to the client itself, such as `Content-Length`, or when something is set that needs a
+    /// feature of this crate which was left out.
     pub fn build(mut self) -> Result<Client, Error> {
         // Not in the URL, which HTTP libraries write to their logs.
         if let Some(credentials) = self.endpoint.user_info().and_then(basic_authentication) {
@@ -211,7 +212,15 @@ impl ClientBuilder {
                 .entry(AUTHORIZATION)
                 .or_insert(credentials);
         }
-        if let Err(message) = headers::check(&self.calls.headers) {
+        let inference = &self.inference;
+        let compression = inference
+            .request_compression
+            .or(inference.response_compression);
+        let checked = match compression {
+            Some(_) if !cfg!(feature = "compression") => Err(NO_COMPRESSION.to_owned()),
+            _ => headers::check(&self.calls.headers),
+        };
+        if let Err(message) = checked {
             let operation = Operation::server("set_up", "set up", "");
             return Err(Error::new(
                 ErrorKind::InvalidRequest,

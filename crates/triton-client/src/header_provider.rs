@@ -83,7 +83,7 @@ impl HeaderProviders {
     pub(crate) fn have_newer(&self, refused: &HeaderMap) -> bool {
         // Each is asked, because the question also tells it that what it keeps may be stale.
         let newer = self.0.iter().map(|provider| provider.has_newer(refused));
-        newer.fold(false, |any, newer| any || newer)
+        newer.filter(|newer| *newer).count() > 0
     }
 }
 

@@ -2,14 +2,15 @@
 //!
 #![doc = include_str!("../README.md")]
 //!
-//! A [`Client`] never sends a request twice, follows no redirect and uses no proxy but one that it
+//! A [`Client`] never sends a request twice (but see [`HeaderProvider`]), follows no redirect and uses no proxy but one that it
 //! is given; an [`Error`] says what kind of failure it was, which call failed, what the server
 //! answered, whether to try again may help ([`Error::is_transient`]) and whether it may repeat what
 //! was done already ([`Error::may_have_executed`]).
 //!
 //! Tensors travel in the binary form of the protocol, or as JSON: see [`TensorFormat`], and
 //! [`Tensor`] for what is copied. All datatypes of the protocol are there; with the feature `half`,
-//! `half::f16` and `half::bf16` are elements too.
+//! `half::f16` and `half::bf16` are elements too, and with `ndarray` tensors are made of arrays and
+//! arrays of tensors.
 //!
 //! # Monitoring
 //!
@@ -62,8 +63,8 @@ pub use triton_protocol::{
     InferenceStatistics, InvalidValue, LoadModel, LogFormat, LogSettings, LogSettingsUpdate,
     MemoryUsage, ModelConfig, ModelId, ModelMetadata, ModelName, ModelState, ModelStatistics,
     ModelVersion, OtherDatatype, Parameter, RepositoryEntry, RequestedOutput, ResponseStatistics,
-    Sequence, SequenceBatching, SequenceId, SequenceText, ServerMetadata, SystemRegion,
-    SystemRegionStatus, Tally, Tensor, TensorElement, TensorError, TensorFormat, TensorMetadata,
-    TraceLevel, TraceSettings, TraceSettingsUpdate, UnknownDatatype, UnloadDependents,
-    UnreadOutput, VersionText,
+    Sequence, SequenceBatching, SequenceId, SequenceText, ServerMetadata, SharedMemory,
+    SharedTensor, SystemRegion, SystemRegionStatus, Tally, Tensor, TensorElement, TensorError,
+    TensorFormat, TensorMetadata, TraceLevel, TraceSettings, TraceSettingsUpdate, UnknownDatatype,
+    UnloadDependents, UnreadOutput, VersionText,
 };

@@ -64,11 +64,11 @@ impl ClientSettings {
     /// Takes what concerns the client out of the options, and reads the files that they name.
     pub(crate) fn read(options: &TritonOptions) -> Result<Self, Error> {
         let authorities = options.tls_ca_file.as_ref();
-        let authorities = authorities.map(|path| pem(&TLS_CA_FILE, path, CERTIFICATE));
+        let authorities = authorities.map(|path| pem(&TLS_CA_FILE, path, &CERTIFICATE));
         let certificate = options.tls_certificate_file.as_ref();
-        let certificate = certificate.map(|path| pem(&TLS_CERTIFICATE_FILE, path, CERTIFICATE));
+        let certificate = certificate.map(|path| pem(&TLS_CERTIFICATE_FILE, path, &CERTIFICATE));
         let key = options.tls_key_file.as_ref();
-        let key = key.map(|path| pem(&TLS_KEY_FILE, path, PRIVATE_KEY));
+        let key = key.map(|path| pem(&TLS_KEY_FILE, path, &PRIVATE_KEY));
         Ok(Self {
             endpoint: options.endpoint.clone(),
             timeout: options.timeout.get(),
@@ -165,12 +165,12 @@ struct PemContent {
     expected: &'static str,
 }
 
-const CERTIFICATE: PemContent = PemContent {
+static CERTIFICATE: PemContent = PemContent {
     mark: "CERTIFICATE-----",
     expected: "a certificate as PEM (-----BEGIN CERTIFICATE-----)",
 };
 
-const PRIVATE_KEY: PemContent = PemContent {
+static PRIVATE_KEY: PemContent = PemContent {
     mark: "PRIVATE KEY-----",
     expected: "a private key as PEM (-----BEGIN PRIVATE KEY-----)",
 };
@@ -179,7 +179,7 @@ const PRIVATE_KEY: PemContent = PemContent {
 fn pem(
     option: &ConfigOption<FilePath>,
     path: &FilePath,
-    content: PemContent,
+    content: &PemContent,
 ) -> Result<Vec<u8>, Error> {
     let path = path.as_path();
     let bytes = fs::read(path).map_err(|error| unusable(option, path, &error))?;

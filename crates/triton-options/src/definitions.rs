@@ -275,12 +275,12 @@ define_options! {
     Advanced TLS_KEY_FILE = "tls-key-file" as tls_key_file: FilePath, optional;
 
     /// DNS name that the server's certificate bears, where it is not the host of `endpoint`: for a
-    /// server that is reached by its IP address or through a tunnel. It cannot go together with
-    /// `proxy`.
+    /// server that is reached by its IP address or through a tunnel.
     Advanced TLS_SERVER_NAME = "tls-server-name" as tls_server_name: DnsName, optional;
 
-    /// Address of an HTTP proxy that all calls go through, such as `http://proxy:3128`; an `https`
-    /// endpoint is reached through it by `CONNECT`. User name and password in the address are never
+    /// Address of a proxy that all calls go through, such as `http://proxy:3128`; an `https`
+    /// endpoint is reached through it by `CONNECT`. A proxy of SOCKS 5 is `socks5://`, or `socks5h://`
+    /// where it is to look up the server's name. User name and password in the address are never
     /// shown. Variables of the environment such as `HTTPS_PROXY` are not heeded.
     Advanced PROXY = "proxy" as proxy: ProxyAddress, optional;
 

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use crate::invalid_value::quoted;
-use crate::{InvalidValue, Secret};
+use crate::{HIDDEN, InvalidValue, Secret};
 
 /// The address of a Triton server.
 ///
@@ -57,14 +57,23 @@ impl Endpoint {
         self.user_info.as_ref()
     }
 
-    /// `text`, an address or not, as it may stand in a log or an error message.
+    /// `text`, an address or not, as it may stand in a log or an error message: of an address its
+    /// scheme, host, port and path, and nothing of what can hold a secret.
+    ///
+    /// ```
+    /// use triton_protocol::Endpoint;
+    ///
+    /// let shown = Endpoint::loggable("http://user:word@triton:8000/v2?token=x");
+    /// assert_eq!(shown, "'http://(hidden)@triton:8000/v2?(hidden)'");
+    /// assert_eq!(Endpoint::loggable("http://:word@/triton"), "(hidden)");
+    /// ```
     #[must_use]
     pub fn loggable(text: &str) -> String {
-        // Also a malformed address may hold a password: whatever stands before the last `@`.
-        match text.rsplit_once('@') {
-            Some((_, host)) => quoted(&format!("(hidden)@{host}")),
-            None => quoted(text.split(['?', '#']).next().unwrap_or_default()),
+        let text = text.trim();
+        if !text.contains(['@', '?', '#']) {
+            return quoted(text);
         }
+        without_secrets(text).map_or_else(|| HIDDEN.to_owned(), |shown| quoted(&shown))
     }
 
     /// Whether what is sent there can be read on the way by other machines.
@@ -78,6 +87,41 @@ impl Endpoint {
         };
         self.url.scheme() == "http" && !loopback
     }
+}
+
+/// An address with `(hidden)` where it can hold a secret; `None` where it is not clear what does.
+fn without_secrets(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let url = Url::parse(&format!("http://{rest}")).ok()?;
+    let has_user_info = !url.username().is_empty() || url.password().is_some();
+    // A password that holds a '/', a '?' or a '#' ends what is read as the host.
+    let behind = [Some(url.path()), url.query(), url.fragment()];
+    let is_sure = |part: &str| !part.contains('@');
+    if !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        || !behind.into_iter().flatten().all(is_sure)
+    {
+        return None;
+    }
+    let mut shown = match scheme {
+        "" => String::new(),
+        scheme => format!("{scheme}://"),
+    };
+    if has_user_info {
+        shown.push_str(HIDDEN);
+        shown.push('@');
+    }
+    shown.push_str(url.host_str()?);
+    if let Some(port) = url.port() {
+        shown.push_str(&format!(":{port}"));
+    }
+    shown.push_str(url.path());
+    if url.query().is_some() {
+        shown.push_str("?(hidden)");
+    }
+    if url.fragment().is_some() {
+        shown.push_str("#(hidden)");
+    }
+    Some(shown)
 }
 
 /// The part of a path, from its slash on, that belongs to a call and not to the server's address;

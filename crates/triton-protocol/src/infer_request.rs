@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::wire::EncodingPlan;
 use crate::wire::encode::{EncodeError, EncodedRequest};
-use crate::{Compression, ModelId, Parameter, Sequence, Tensor};
+use crate::{Compression, ModelId, Parameter, Sequence, SharedMemory, SharedTensor, Tensor};
 
 /// The form in which tensors travel
 /// ([protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)).
@@ -64,6 +64,8 @@ pub struct InferRequest {
     pub parameters: Vec<(String, Parameter)>,
     /// The tensors that the model gets.
     pub inputs: Vec<Tensor>,
+    /// The tensors that the model gets out of shared memory.
+    pub shared_inputs: Vec<SharedTensor>,
     /// What is asked for; without any, all outputs.
     pub outputs: Vec<RequestedOutput>,
     /// The form of the tensors; `None` is what whoever sends it does.
@@ -90,6 +92,7 @@ impl InferRequest {
             server_timeout: None,
             parameters: Vec::new(),
             inputs: Vec::new(),
+            shared_inputs: Vec::new(),
             outputs: Vec::new(),
             format: None,
             request_compression: None,
@@ -103,6 +106,16 @@ impl InferRequest {
     #[must_use]
     pub fn input(mut self, tensor: Tensor) -> Self {
         self.inputs.push(tensor);
+        self
+    }
+
+    /// Adds an input that the server takes out of a registered region of shared memory.
+    ///
+    /// Nothing may write to that part until the answer is there. Newer servers do not let clients
+    /// use shared memory unless they are started so.
+    #[must_use]
+    pub fn shared_input(mut self, tensor: SharedTensor) -> Self {
+        self.shared_inputs.push(tensor);
         self
     }
 
@@ -234,6 +247,8 @@ pub struct RequestedOutput {
     pub format: Option<TensorFormat>,
     /// How many of the largest elements are wanted in its place.
     pub classes: Option<NonZeroU32>,
+    /// Where the server is to put it.
+    pub memory: Option<SharedMemory>,
     /// What else the request says of it.
     pub parameters: Vec<(String, Parameter)>,
 }
@@ -246,6 +261,7 @@ impl RequestedOutput {
             name: name.into(),
             format: None,
             classes: None,
+            memory: None,
             parameters: Vec::new(),
         }
     }
@@ -262,6 +278,23 @@ impl RequestedOutput {
             classes: Some(count),
             ..Self::new(name)
         }
+    }
+
+    /// Lets the server put the output into a part of a registered region of shared memory. The
+    /// answer then has it among its [`shared_outputs`](crate::InferResponse::shared_outputs).
+    ///
+    /// A part that is too small makes the request fail, but only after the model has run. After
+    /// a call that failed for another reason, an answer may still be written there.
+    ///
+    /// ```
+    /// use triton_protocol::{RequestedOutput, SharedMemory};
+    ///
+    /// let output = RequestedOutput::new("echo").shared_memory(SharedMemory::new("outputs", 12));
+    /// ```
+    #[must_use]
+    pub fn shared_memory(mut self, memory: SharedMemory) -> Self {
+        self.memory = Some(memory);
+        self
     }
 
     /// Says something of this output to a server that knows what it means, for example MLServer's

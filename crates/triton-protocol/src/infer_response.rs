@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{Entry, SET_COOKIE};
 
 use crate::wire::decode::{self, DecodeError};
-use crate::{Datatype, InferRequest, Parameter, Tensor, TensorError, quoted};
+use crate::{Datatype, InferRequest, Parameter, SharedTensor, Tensor, TensorError, quoted};
 
 /// The answer to an [`InferRequest`].
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +26,12 @@ pub struct InferResponse {
     pub parameters: BTreeMap<String, Parameter>,
     /// The outputs in the model's order, whatever the order in which they were asked for.
     pub outputs: Vec<Tensor>,
+    /// The outputs that the server has put into shared memory, as it was asked to.
+    pub shared_outputs: Vec<SharedTensor>,
     /// The outputs whose datatype is one of the server's own, so that they could not be read.
     pub unread: Vec<UnreadOutput>,
+    /// The headers of the HTTP answer that brought this; of none when it was only decoded.
+    pub headers: HeaderMap,
 }
 
 /// An output that came and could not be read.
@@ -43,9 +49,10 @@ impl InferResponse {
     ///
     /// # Errors
     ///
-    /// [`TensorError::Missing`] naming the outputs there are, and [`TensorError::UnknownDatatype`]
-    /// for one of [`unread`](Self::unread). An output that the request asked for by name is always
-    /// there.
+    /// [`TensorError::Missing`] naming the outputs there are,
+    /// [`TensorError::InSharedMemory`] when it is one of the
+    /// [`shared_outputs`](Self::shared_outputs), and [`TensorError::UnknownDatatype`] for one of
+    /// [`unread`](Self::unread). An output that the request asked for by name is always there.
     ///
     /// ```
     /// # use triton_protocol::InferResponse;
@@ -59,18 +66,48 @@ impl InferResponse {
         found.ok_or_else(|| self.missing_output(name))
     }
 
+    /// The output called `name`, which is in shared memory.
+    ///
+    /// # Errors
+    ///
+    /// [`TensorError::Missing`] naming the outputs that are there.
+    pub fn shared_output(&self, name: &str) -> Result<&SharedTensor, TensorError> {
+        let found = self
+            .shared_outputs
+            .iter()
+            .find(|output| output.name() == name);
+        found.ok_or_else(|| TensorError::Missing {
+            name: name.to_owned(),
+            present: self
+                .shared_outputs
+                .iter()
+                .map(|output| output.name().to_owned())
+                .collect(),
+        })
+    }
+
     fn missing_output(&self, name: &str) -> TensorError {
+        if let Ok(output) = self.shared_output(name) {
+            return TensorError::InSharedMemory {
+                name: name.to_owned(),
+                region: output.memory().region.clone(),
+            };
+        }
         if let Some(unread) = self.unread.iter().find(|output| output.name == name) {
             return TensorError::UnknownDatatype {
                 name: name.to_owned(),
                 datatype: unread.datatype,
             };
         }
-        let present = self.outputs.iter().map(|output| output.name().to_owned());
         TensorError::Missing {
             name: name.to_owned(),
-            present: present.collect(),
+            present: self.names().map(str::to_owned).collect(),
         }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let shared = self.shared_outputs.iter().map(SharedTensor::name);
+        self.outputs.iter().map(Tensor::name).chain(shared)
     }
 
     /// Takes the output called `name` out of the response, for example to have its memory.
@@ -111,7 +148,47 @@ impl InferResponse {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn decode(body: Bytes, json_length: Option<usize>) -> Result<Self, DecodeError> {
-        decode::response(body, json_length)
+        decode::response(body, json_length, &[])
+    }
+
+    /// Reads the answer to `request`.
+    ///
+    /// Of an output that a server has put into shared memory it says no more than that there is
+    /// one; where it lies is what the request asked for.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decode`](Self::decode).
+    ///
+    /// ```
+    /// use triton_protocol::{InferRequest, InferResponse, ModelId, RequestedOutput, SharedMemory};
+    ///
+    /// let memory = SharedMemory::new("outputs", 12);
+    /// let request = InferRequest::new(ModelId::latest("echo".parse()?))
+    ///     .output(RequestedOutput::new("echo").shared_memory(memory.clone()));
+    /// let body = br#"{"outputs":[{"name":"echo","datatype":"FP32","shape":[1,3]}]}"#;
+    /// let response = InferResponse::decode_for(&request, bytes::Bytes::from_static(body), None)?;
+    /// assert_eq!(response.shared_output("echo")?.memory(), &memory);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn decode_for(
+        request: &InferRequest,
+        body: Bytes,
+        json_length: Option<usize>,
+    ) -> Result<Self, DecodeError> {
+        decode::response(body, json_length, &request.outputs)
+    }
+
+    /// The response with the headers of the HTTP answer; `Debug` does not show cookies.
+    #[must_use]
+    pub fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers = headers;
+        if let Entry::Occupied(mut cookies) = self.headers.entry(SET_COOKIE) {
+            cookies
+                .iter_mut()
+                .for_each(|cookie| cookie.set_sensitive(true));
+        }
+        self
     }
 
     /// What is wrong if this is the answer to another request than the one that was sent as `id`.
@@ -132,7 +209,7 @@ impl InferResponse {
     /// What is wrong if an output is not there that `request` asked for by name.
     #[must_use]
     pub fn missing(&self, request: &InferRequest) -> Option<String> {
-        let is_there = |name: &str| self.outputs.iter().any(|output| output.name() == name);
+        let is_there = |name: &str| self.names().any(|present| present == name);
         let mut asked = request.outputs.iter().map(|output| &output.name);
         let missing = asked.find(|name| !is_there(name))?;
         if let Some(unread) = self.unread.iter().find(|output| output.name == *missing) {
@@ -142,7 +219,7 @@ impl InferResponse {
                 unread.datatype
             ));
         }
-        let mut present: Vec<_> = self.outputs.iter().map(Tensor::name).collect();
+        let mut present: Vec<_> = self.names().collect();
         present.sort_unstable();
         Some(format!(
             "the model left out the output '{missing}' that was asked for; it returned: {}",

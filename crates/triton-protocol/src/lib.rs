@@ -24,9 +24,11 @@ mod model_name;
 mod parameter;
 mod proof;
 mod repository;
+mod reserved_header;
 mod secret;
 mod sequence;
 mod server;
+mod shared_memory;
 mod statistics;
 mod system_shared_memory;
 mod tensor;
@@ -49,9 +51,11 @@ pub use model_name::{ModelName, ModelVersion, VersionText};
 pub use parameter::Parameter;
 pub use proof::{KNOWN_TEXTS, KnownText, Sent};
 pub use repository::{IndexFilter, LoadModel, ModelState, RepositoryEntry, UnloadDependents};
+pub use reserved_header::reserved_header;
 pub use secret::{HIDDEN, Secret};
 pub use sequence::{MAX_SEQUENCE_ID_BYTES, Sequence, SequenceId, SequenceText};
 pub use server::ServerMetadata;
+pub use shared_memory::{SharedMemory, SharedTensor};
 pub use statistics::{
     BatchStatistics, InferenceStatistics, MemoryUsage, ModelStatistics, ResponseStatistics, Tally,
 };

@@ -12,13 +12,16 @@ use super::programs::Programs;
 use super::rounds::Turn;
 use crate::interrupt;
 
+/// The function of `bench-rounds` within which instructions are counted.
+const COUNTED: &str = "--toggle-collect=*what_counts*";
+
 /// A program runs about fifty times slower meanwhile.
 const SHARE: usize = 10;
 
 /// The instructions for each request, of each peer; `None` for one that cannot be counted.
 ///
-/// What a program needs to begin is in two runs of different length, and so not in their
-/// difference. The longer one leaves a profile behind.
+/// Only what the rounds do is counted. What the first requests do alone, such as to connect, is in
+/// two runs of different length, and so not in their difference; the longer one leaves a profile.
 pub(super) fn count(
     programs: &Programs,
     server: &InstantServer,
@@ -69,7 +72,7 @@ fn instructions(
     let mut out = std::ffi::OsString::from("--callgrind-out-file=");
     out.push(profile);
     valgrind
-        .args(["--quiet", "--tool=callgrind"])
+        .args(["--quiet", "--tool=callgrind", COUNTED])
         .arg(out)
         .arg(program.get_program())
         .args(program.get_args());

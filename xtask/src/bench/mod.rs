@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// The peers to compare with [default: all]
     #[arg(long, value_name = "PEER", value_delimiter = ',', value_parser = Peer::named)]
     peer: Vec<Peer>,
+    /// Count no instructions, which takes longer than all rounds
+    #[arg(long)]
+    times_only: bool,
     /// Only see that each peer runs and is answered right: few requests, and no table
     #[arg(long)]
     check: bool,
@@ -52,6 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         rounds,
         only,
         peer,
+        times_only,
         check,
     } = arguments;
     let cases = match only.is_empty() {
@@ -70,11 +74,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     for case in cases {
         let peers = others.iter().copied().filter(|peer| peer.can_run(case));
         let peers: Vec<_> = std::iter::once(Peer::Client).chain(peers).collect();
-        let times = match check {
+        let times = match *check {
             true => rounds::check(&programs, &server, case, &peers)?,
             false => rounds::measure(&programs, &server, case, &peers, *rounds)?,
         };
-        let instructions = match check {
+        let instructions = match *check || *times_only {
             true => Vec::new(),
             false => callgrind::count(&programs, &server, case, &peers)?,
         };

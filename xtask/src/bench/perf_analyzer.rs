@@ -8,10 +8,10 @@ use anyhow::{Context, Result, bail};
 use bench_rounds::{Case, values};
 
 use super::instant_server::InstantServer;
-use crate::command;
 use crate::files::{remove_file_if_present, write_whole};
 use crate::processor_time::processor_seconds_of_children;
 use crate::python::{Python, without_python_variables};
+use crate::{command, interrupt};
 
 /// The program lies in the wheel of the client; it links to a library of CUDA that it does not
 /// use here, and to one that only Debian has.
@@ -19,8 +19,10 @@ const PACKAGES: &[&str] = &["tritonclient==2.51.0", "nvidia-cuda-runtime-cu12==1
 const DEBIAN_PACKAGE: &str = "libb64-0d";
 const DEBIAN_LIBRARY: &str = "libb64.so.0d";
 
-/// Its many pauses take seconds, whatever it measures.
-const LIMIT: Duration = Duration::from_secs(300);
+/// A run takes a second or two, because it pauses, whatever it measures. Now and then it waits for
+/// ever: all requests are answered, its threads are gone, and it misses that it has ended.
+const LIMIT: Duration = Duration::from_secs(30);
+const ATTEMPTS: usize = 3;
 
 /// A longer run has so many times the requests of a shorter one.
 const LONGER: usize = 5;
@@ -137,14 +139,27 @@ impl PerfAnalyzer {
                 format,
             ])
             .env("LD_LIBRARY_PATH", std::env::join_paths(&self.libraries)?);
-        let (answered_before, used_before) = (server.answered()?, processor_seconds_of_children()?);
         let printed = self.folder.join("printed.txt");
-        command::output_within(&mut program, &printed, LIMIT, || Ok(()))?;
-        let answered = server.answered()? - answered_before;
-        if answered < requests as u64 {
-            bail!("perf_analyzer was answered {answered} times, not {requests}");
+        for attempt in 1..=ATTEMPTS {
+            let answered_before = server.answered()?;
+            let used_before = processor_seconds_of_children()?;
+            match command::output_within(&mut program, &printed, LIMIT, || Ok(())) {
+                Ok(_) => {}
+                Err(error) if attempt == ATTEMPTS => return Err(error),
+                Err(error) => {
+                    interrupt::check()?;
+                    eprintln!("\nanother attempt, because {error:#}");
+                    continue;
+                }
+            }
+            let used = processor_seconds_of_children()? - used_before;
+            let answered = server.answered()? - answered_before;
+            if answered < requests as u64 {
+                bail!("perf_analyzer was answered {answered} times, not {requests}");
+            }
+            return Ok((answered, used));
         }
-        Ok((answered, processor_seconds_of_children()? - used_before))
+        bail!("perf_analyzer was not run")
     }
 
     /// The values of the case in the form that it reads, as input and as what is to come back.

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
-    Error, InferenceFunction, ModelFunction as _, Prediction, Schema, SequencePlaces,
+    Error, ErrorKind, InferenceFunction, ModelFunction as _, Prediction, Schema, SequencePlaces,
     SequenceSnapshot, ServerWait, Subtask, Value,
 };
 use triton_options::{SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SequenceMode, TritonOptions};
@@ -55,7 +55,10 @@ impl Subtasks {
                 .waiting_for_server(&subtasks.wait);
             if let Err(error) = function.open(subtask).await {
                 subtasks.close().await?;
-                return Err(Failure::server(NotOpened(error)));
+                return Err(match error.kind() {
+                    ErrorKind::Options => Failure::usage(NotOpened(error)),
+                    _ => Failure::server(NotOpened(error)),
+                });
             }
             subtasks.functions.push(function);
         }

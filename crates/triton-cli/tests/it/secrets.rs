@@ -106,7 +106,7 @@ fn no_public_type_shows_a_secret() {
         let endpoint = format!("ftp://user:{CANARY}@triton");
         let broken = map
             .with("endpoint", endpoint)
-            .with("proxy", format!("socks5://user:{CANARY}@proxy"))
+            .with("proxy", format!("socks4://user:{CANARY}@proxy"))
             .with("auth-tokn", CANARY);
         assert_error_hidden(&broken.parse().unwrap_err());
     }

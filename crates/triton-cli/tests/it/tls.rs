@@ -1,6 +1,10 @@
 //! A server behind TLS whose certificate comes from a company's own authority: how its files get
 //! to the command.
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+
 use triton_test_support::{EmbeddedTriton, TlsGateway};
 
 use crate::{Files, command, triton, triton_in};
@@ -82,6 +86,52 @@ fn rows_are_scored_with_a_certificate_of_ones_own() {
     insta::assert_snapshot!(files.relative(&run.stderr), @"error: --output client.key is the file client.key, which an option names: the run would write over what it reads; name another file");
 }
 
+/// A proxy that makes one tunnel; its port, and the head of the request for the tunnel.
+fn tunnel() -> (u16, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (heads, received) = mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let mut server = TcpStream::connect(head.split(' ').nth(1).unwrap()).unwrap();
+        heads.send(head).unwrap();
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        let (mut from_server, mut to_client) =
+            (server.try_clone().unwrap(), client.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut from_server, &mut to_client));
+        let _ = std::io::copy(&mut client, &mut server);
+    });
+    (port, received)
+}
+
+#[test]
+fn a_proxy_and_the_name_of_the_certificate_go_together() {
+    let (_server, gateway, files) = behind_tls("triton.example", false);
+    let (proxy_port, heads) = tunnel();
+    let config = format!(
+        "endpoint = \"https://127.0.0.1:{}\"\ntls-ca-file = \"company.pem\"\n\
+         tls-server-name = \"triton.example\"\nproxy = \"http://u:p@127.0.0.1:{proxy_port}\"\n",
+        gateway.port
+    );
+    let config = files.write("triton.toml", &config);
+    let run = triton(&["health", "--config", &config]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let head = heads.recv().unwrap();
+    let wanted = format!("CONNECT 127.0.0.1:{} HTTP/1.1\r\n", gateway.port);
+    assert!(head.starts_with(&wanted), "{head}");
+    assert!(
+        head.contains("Proxy-Authorization: Basic dTpw\r\n"),
+        "{head}"
+    );
+}
+
 #[test]
 fn a_file_that_is_not_there_is_named_with_its_option() {
     let files = Files::new();
@@ -99,6 +149,21 @@ fn a_file_that_is_not_there_is_named_with_its_option() {
     let run = triton(&["health", "-O", "endpoint=localhost:1", "-O", &token]);
     assert_eq!(run.code, Some(2));
     insta::assert_snapshot!(files.relative(&run.stderr), @"error: option 'auth-token-file' names 'none', which cannot be used: No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_run_that_cannot_read_a_file_does_not_blame_the_server() {
+    let files = Files::new();
+    let model = files.write(
+        "model.sql",
+        "CREATE MODEL m INPUT (value INT) OUTPUT (sum INT) WITH ('provider' = 'triton',
+         'endpoint' = 'https://localhost:1', 'model-name' = 'accumulate')",
+    );
+    let input = files.write("input.csv", "value\n1\n");
+    let missing = format!("tls-ca-file={}", files.path("none.pem"));
+    let run = triton(&["predict", &model, &input, "-O", &missing]);
+    assert_eq!(run.code, Some(2));
+    insta::assert_snapshot!(files.relative(&run.stderr), @"error: option 'tls-ca-file' names 'none.pem', which cannot be used: No such file or directory (os error 2)");
 }
 
 #[test]

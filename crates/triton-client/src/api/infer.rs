@@ -10,7 +10,7 @@ use triton_protocol::wire::{EncodingPlan, Lookup};
 
 use crate::client::accepted;
 use crate::operation::{Operation, Subject};
-use crate::transport::{Call, Context, Payload, Pool};
+use crate::transport::{Call, Context, NO_COMPRESSION, Payload, Pool};
 use crate::{Client, EncodeError, Error, ErrorKind, InferRequest, InferResponse};
 
 impl Client {
@@ -46,6 +46,14 @@ impl Client {
             "/infer",
         );
         let context = Context::new(operation, self.endpoint());
+        let settings = &self.inference;
+        let compression = request.request_compression.or(settings.request_compression);
+        let accepted_compression = request
+            .response_compression
+            .or(settings.response_compression);
+        if compression.or(accepted_compression).is_some() && !cfg!(feature = "compression") {
+            return Err(context.error(ErrorKind::InvalidRequest, NO_COMPRESSION));
+        }
         let timeout = request.deadline.unwrap_or(self.settings.timeout);
         let began = Instant::now();
         let planned = tokio::time::timeout(timeout, self.plan(request, &context, timeout));
@@ -62,15 +70,14 @@ impl Client {
             .encode_as(&plan)
             .map_err(|fault| context.error(ErrorKind::InvalidRequest, fault.to_string()))?;
         let (chunks, json_length) = encoded.into_parts();
-        let mut payload = Payload::new(chunks, json_length);
-        let settings = &self.inference;
-        if let Some(compression) = request.request_compression.or(settings.request_compression) {
-            payload = payload.compressed(compression).await;
-        }
+        let payload = Payload::new(chunks, json_length);
+        #[cfg(feature = "compression")]
+        let payload = match compression {
+            Some(compression) => payload.compressed(compression).await,
+            None => payload,
+        };
         let call = Call {
-            accepted: request
-                .response_compression
-                .or(settings.response_compression),
+            accepted: accepted_compression,
             sequence: request.sequence.as_ref().map(|sequence| &sequence.id),
             id: own_id.as_deref(),
             timeout: Some(timeout),
@@ -83,8 +90,9 @@ impl Client {
             if answer.json_length.is_some() {
                 self.answered_in_binary();
             }
-            let response = InferResponse::decode(answer.body, answer.json_length);
+            let response = InferResponse::decode_for(request, answer.body, answer.json_length);
             let response = response.map_err(|fault| context.protocol(fault.to_string()))?;
+            let response = response.with_headers(answer.headers);
             let sent_id = request.id.as_deref().or(own_id.as_deref());
             let fault = response
                 .foreign(sent_id.unwrap_or_default())

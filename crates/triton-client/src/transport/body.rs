@@ -10,7 +10,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::compression::{compress, off_the_executor};
+#[cfg(feature = "compression")]
+use super::compression::compress;
+#[cfg(feature = "compression")]
+use super::off_the_executor::off_the_executor;
 use crate::Compression;
 
 /// How much of a body the HTTP library is handed at once, and so cannot be stopped from sending.
@@ -41,6 +44,7 @@ impl Payload {
     }
 
     /// The same body, compressed; the length of its JSON remains what it is uncompressed.
+    #[cfg(feature = "compression")]
     pub(crate) async fn compressed(self, compression: Compression) -> Self {
         let (length, chunks) = (self.len(), self.chunks);
         let compressed = off_the_executor(length, move || compress(compression, &chunks)).await;

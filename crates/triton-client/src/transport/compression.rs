@@ -8,29 +8,6 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::Compression;
 
-/// The size from which on a body is not worked on between two other tasks, in bytes.
-pub(super) const LARGE: usize = 256 << 10;
-
-/// Does `work` on a body of `size` bytes, on a thread apart from the executor's where it is large.
-///
-/// Dropping the future gives the outcome up; the work itself is done to its end.
-pub(super) async fn off_the_executor<T: Send + 'static>(
-    size: usize,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> T {
-    if size < LARGE {
-        return work();
-    }
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(failure) => match failure.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime ends, and this task with it.
-            Err(_) => std::future::pending().await,
-        },
-    }
-}
-
 /// The chunks as one compressed body, at the fastest level: time is what callers lack.
 pub(super) fn compress(compression: Compression, chunks: &[Bytes]) -> Bytes {
     let level = flate2::Compression::fast();

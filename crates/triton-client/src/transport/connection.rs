@@ -1,19 +1,19 @@
 //! How connections are made: limits, TLS and an explicit proxy.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::pki_types::ServerName;
 use triton_protocol::Endpoint;
 
 use super::Transport;
 use super::body::ChunkedBody;
 use super::connector::{Address, Connector, Route};
 use super::proxy::Proxy;
-use super::tls::Tls;
+use super::tls::{self, Tls, TlsName};
 use crate::operation::Operation;
 use crate::{Error, ErrorKind};
 
@@ -63,6 +63,10 @@ impl From<&'static str> for Invalid {
     }
 }
 
+#[cfg_attr(
+    not(any(feature = "rustls", feature = "native-tls")),
+    expect(dead_code, reason = "only what TLS is set up with has causes")
+)]
 impl Invalid {
     pub(super) fn because<E: std::error::Error + Send + Sync + 'static>(
         message: &'static str,
@@ -124,10 +128,8 @@ impl ConnectionSettings {
                 (scheme == "https").then_some(name)
             }
             (None, "https") => {
-                let host = target.bare_host().to_owned();
-                Some(ServerName::try_from(host).map_err(Invalid::because(
-                    "expected an endpoint whose host is a DNS name or an IP address",
-                ))?)
+                let name = tls::name(target.bare_host());
+                Some(name.ok_or("expected an endpoint whose host is a DNS name or an IP address")?)
             }
             (None, _) => None,
         };
@@ -158,9 +160,8 @@ impl ConnectionSettings {
 }
 
 /// A DNS name, and no IP address: nobody asks TLS for those.
-fn server_name(name: &str) -> Result<ServerName<'static>, Invalid> {
-    match ServerName::try_from(name.to_owned()) {
-        Ok(name @ ServerName::DnsName(_)) => Ok(name),
-        _ => Err("expected as TLS server name a DNS name such as 'triton.example'".into()),
-    }
+fn server_name(name: &str) -> Result<TlsName, Invalid> {
+    let is_address = name.parse::<IpAddr>().is_ok();
+    let name = tls::name(name).filter(|_| !is_address);
+    name.ok_or_else(|| "expected as TLS server name a DNS name such as 'triton.example'".into())
 }

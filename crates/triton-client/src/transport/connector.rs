@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
-use rustls::pki_types::ServerName;
 use tower_service::Service;
 
 use super::proxy::Proxy;
 use super::stream::{Connection, ConnectionHandle, Layer, Socket};
-use super::tls::{Tls, TlsFailure};
+use super::tls::{self, Tls, TlsFailure, TlsName};
 
 /// A host, in brackets where it is an IPv6 address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +86,7 @@ pub(super) struct Connector(Arc<Route>);
 pub(super) struct Route {
     pub(super) target: Address,
     /// The name that the server's certificate must bear, where there is TLS to the server.
-    pub(super) tls_name: Option<ServerName<'static>>,
+    pub(super) tls_name: Option<TlsName>,
     /// There where either the server or the proxy is reached by it.
     pub(super) tls: Option<Tls>,
     pub(super) proxy: Option<Proxy>,
@@ -134,8 +133,7 @@ impl Route {
         let mut io = self.socket(&handle).await?;
         if let Some(proxy) = &self.proxy {
             if proxy.is_https() {
-                let host = proxy.address.bare_host().to_owned();
-                let name = ServerName::try_from(host).map_err(|_| ConnectFailure::NoProxy)?;
+                let name = tls::name(proxy.address.bare_host()).ok_or(ConnectFailure::NoProxy)?;
                 io = self.encrypted(name, io, true).await?;
             }
             if proxy.is_socks() {
@@ -175,7 +173,7 @@ impl Route {
 
     async fn encrypted(
         &self,
-        name: ServerName<'static>,
+        name: TlsName,
         io: Box<dyn Layer>,
         proxy: bool,
     ) -> Result<Box<dyn Layer>, ConnectFailure> {

@@ -6,7 +6,7 @@ use std::io;
 use super::Context;
 use super::connector::ConnectFailure;
 use super::stream::ConnectionHandle;
-use super::tls::TlsRefusal;
+use super::tls::{self, TlsRefusal};
 use crate::{Error, ErrorKind};
 
 impl Context<'_> {
@@ -122,7 +122,7 @@ impl Context<'_> {
             }
             self.tls_refusal(refusal)
         };
-        let refusal = TlsRefusal::of(source);
+        let refusal = tls::refusal(source);
         // An alert of which the reason is not told may have this one.
         let is_certain = refusal
             .as_ref()
@@ -162,7 +162,7 @@ fn is_malformed(error: &(dyn StdError + 'static)) -> bool {
         .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
         .any(hyper::Error::is_parse);
     let broken = [io::ErrorKind::InvalidInput, io::ErrorKind::InvalidData];
-    let is_tls = causes(error).any(|cause| cause.is::<rustls::Error>());
+    let is_tls = causes(error).any(tls::is_tls);
     refused_head || !is_tls && io_kinds(error).any(|kind| broken.contains(&kind))
 }
 

@@ -1,43 +1,12 @@
-//! Which headers a caller may set: those that say nothing of the bytes that follow them.
+//! Headers of the caller, which must not contradict the request that they go with.
 
 use http::HeaderMap;
-
-/// Headers by which client and server agree on a request's bytes and on the connection.
-///
-/// `Host` is not among them: gateways find the server by it.
-const OWN: &[(&str, &str)] = &[
-    ("accept-encoding", "ask for a compressed response instead"),
-    ("connection", "connections are the client's own"),
-    ("content-encoding", "ask for a compressed request instead"),
-    (
-        "content-length",
-        "the client knows the length of what it sends",
-    ),
-    ("content-type", "the client knows the form of what it sends"),
-    ("expect", "the client sends a request at once"),
-    (
-        "inference-header-content-length",
-        "the client knows the length of what it sends",
-    ),
-    ("keep-alive", "connections are the client's own"),
-    (
-        "proxy-authorization",
-        "set the proxy to an address with credentials",
-    ),
-    ("proxy-connection", "connections are the client's own"),
-    ("te", "connections are the client's own"),
-    ("trailer", "the client knows the form of what it sends"),
-    (
-        "transfer-encoding",
-        "the client knows the form of what it sends",
-    ),
-    ("upgrade", "connections are the client's own"),
-];
+use triton_protocol::reserved_header;
 
 /// Refuses headers that would contradict the request.
 pub(crate) fn check(headers: &HeaderMap) -> Result<(), String> {
-    for (name, reason) in OWN {
-        if headers.contains_key(*name) {
+    for name in headers.keys() {
+        if let Some(reason) = reserved_header(name.as_str()) {
             return Err(format!(
                 "expected no header '{name}', which belongs to the client itself: {reason}"
             ));

@@ -1,6 +1,10 @@
 //! One request and its answer over HTTP: the only place that knows the HTTP library.
 
 mod body;
+#[cfg(feature = "compression")]
+mod compression;
+#[cfg(not(feature = "compression"))]
+#[path = "no_compression.rs"]
 mod compression;
 mod connection;
 mod connector;
@@ -9,6 +13,7 @@ mod failure;
 pub(crate) mod headers;
 mod metrics;
 mod observation;
+mod off_the_executor;
 mod provided;
 mod proxy;
 mod receive;
@@ -45,6 +50,10 @@ pub(crate) use body::Payload;
 use body::{ChunkedBody, Progress};
 use connection::Connections;
 
+/// Why no body can be compressed, where the feature for it was left out.
+pub(crate) const NO_COMPRESSION: &str = "triton-client was built without compression: build it with its feature 'compression', or set \
+     none";
+
 /// The header that says how many bytes of a body are JSON, before any compression
 /// ([protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)).
 const JSON_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
@@ -61,6 +70,7 @@ pub(crate) struct Answer {
     pub(crate) retry_after: Option<Duration>,
     /// Where the answer leads to, if it is a redirect.
     pub(crate) location: Option<String>,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// Whether some of the body is missing, which is so with refusals only.
     pub(crate) is_cut: bool,

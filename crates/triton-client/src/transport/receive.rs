@@ -11,7 +11,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::body::Progress;
-use super::compression::{Undecompressable, decompress, off_the_executor};
+use super::compression::{Undecompressable, decompress};
+use super::off_the_executor::off_the_executor;
 use super::retry_after::retry_after;
 use super::stream::ConnectionHandle;
 use super::{Answer, Context, JSON_LENGTH};
@@ -120,6 +121,14 @@ async fn accepted(
         let message = format!("expected an answer in gzip or deflate, found {value:?}");
         context.protocol(message)
     })?;
+    if let (Some(compression), false) = (compression, cfg!(feature = "compression")) {
+        let message = format!(
+            "the answer is in {}, which triton-client only reads if built with its feature \
+             'compression'",
+            compression.name()
+        );
+        return Err(context.protocol(message));
+    }
     let promised = response.body.size_hint().exact().unwrap_or(0);
     let promised = usize::try_from(promised).unwrap_or(usize::MAX);
     if promised > limit {
@@ -153,6 +162,7 @@ async fn accepted(
         json_length,
         retry_after: None,
         location: None,
+        headers: std::mem::take(&mut response.headers),
         body: body.freeze(),
         is_cut: false,
         request_was_sent: response.progress.is_sent(),
@@ -202,6 +212,7 @@ async fn refused(
         json_length: None,
         retry_after,
         location,
+        headers: HeaderMap::new(),
         body: body.into(),
         is_cut,
         request_was_sent: response.progress.is_sent(),

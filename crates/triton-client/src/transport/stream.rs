@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::tls::TlsRefusal;
+use super::tls::{self, TlsRefusal};
 
 /// What a layer of a connection offers to the one above it.
 pub(super) trait Layer: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -193,7 +193,7 @@ impl Read for Connection {
         // With TLS 1.3 a server refuses a client's certificate only after its own handshake, and
         // the HTTP library may meet that between two requests, where it tells nobody.
         if let Poll::Ready(Err(error)) = &read
-            && let Some(refusal) = TlsRefusal::of(error)
+            && let Some(refusal) = tls::refusal(error)
         {
             let _ = self.handle.0.refusal.set(refusal);
         }

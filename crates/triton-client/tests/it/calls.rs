@@ -1,7 +1,7 @@
 //! Every call, and what it brings from either server.
 
 use triton_client::{
-    Client, Datatype, InferRequest, ModelId, Readiness, Sequence, SequenceId, Tensor,
+    Client, Compression, Datatype, InferRequest, ModelId, Readiness, Sequence, SequenceId, Tensor,
 };
 use triton_test_support::on_both_servers;
 
@@ -14,6 +14,7 @@ on_both_servers!(
     a_sequence_keeps_its_state,
     an_output_can_be_asked_for_by_name,
     numbers_and_texts_are_different_sequences,
+    large_bodies_are_compressed_both_ways,
 );
 
 fn client(endpoint: &str) -> Client {
@@ -22,6 +23,20 @@ fn client(endpoint: &str) -> Client {
 
 fn model(name: &str) -> ModelId {
     ModelId::latest(name.parse().unwrap())
+}
+
+async fn large_bodies_are_compressed_both_ways(endpoint: &str) {
+    let values: Vec<f32> = (0..500_000_u32).map(|value| value as f32).collect();
+    for compression in [Compression::Gzip, Compression::Deflate] {
+        let tensor = Tensor::from_slice("value", [1, values.len()], &values).unwrap();
+        let request = InferRequest::new(model("echo"))
+            .input(tensor)
+            .request_compression(compression)
+            .response_compression(compression);
+        let response = client(endpoint).infer(&request).await.unwrap();
+        let echo = response.output("echo").unwrap().values::<f32>().unwrap();
+        assert!(*echo == values[..]);
+    }
 }
 
 async fn health_is_told(endpoint: &str) {

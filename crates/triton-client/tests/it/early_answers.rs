@@ -68,51 +68,32 @@ async fn a_refusal_that_comes_early_is_that_refusal() {
         "Content-Length: 100\r\n",
         "too large",
     );
-    let variants: [(&str, Box<dyn Fn() -> String>); 5] = [
-        ("closes", {
-            let answer = with_length.clone();
-            Box::new(move || {
-                let answer = answer.clone();
-                after_the_head(move |connection| connection.write_all(&answer).unwrap())
-            })
-        }),
-        ("closes, and had told no length", {
-            Box::new(move || {
-                let answer = until_closed.clone();
-                after_the_head(move |connection| connection.write_all(&answer).unwrap())
-            })
-        }),
-        ("closes in the middle of its text", {
-            Box::new(move || {
-                let answer = cut.clone();
-                after_the_head(move |connection| connection.write_all(&answer).unwrap())
-            })
-        }),
-        ("reads a little more and closes", {
-            let answer = with_length.clone();
-            Box::new(move || {
-                let answer = answer.clone();
-                after_the_head(move |connection| {
-                    connection.write_all(&answer).unwrap();
-                    let mut piece = vec![0; 64 << 10];
-                    for _ in 0..50 {
-                        let _ = connection.read(&mut piece);
-                    }
-                })
-            })
-        }),
-        ("reads nothing more and stays", {
-            Box::new(move || {
-                let answer = with_length.clone();
-                after_the_head(move |connection| {
-                    connection.write_all(&answer).unwrap();
-                    std::thread::park();
-                })
-            })
-        }),
-    ];
-    for (name, start) in variants {
-        let endpoint = start();
+    let closing =
+        |text: Vec<u8>| after_the_head(move |connection| connection.write_all(&text).unwrap());
+    let staying = {
+        let text = with_length.clone();
+        after_the_head(move |connection| {
+            connection.write_all(&text).unwrap();
+            std::thread::park();
+        })
+    };
+    let reading = {
+        let text = with_length.clone();
+        after_the_head(move |connection| {
+            connection.write_all(&text).unwrap();
+            let mut piece = vec![0; 64 << 10];
+            for _ in 0..50 {
+                let _ = connection.read(&mut piece);
+            }
+        })
+    };
+    for (name, endpoint) in [
+        ("closes", closing(with_length)),
+        ("closes, and had told no length", closing(until_closed)),
+        ("closes in the middle of its text", closing(cut)),
+        ("reads a little more and closes", reading),
+        ("reads nothing more and stays", staying),
+    ] {
         let client = client(&endpoint);
         for round in 0..20 {
             let error = client.infer(&request(&bytes)).await.unwrap_err();

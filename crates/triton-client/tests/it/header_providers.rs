@@ -74,8 +74,8 @@ async fn a_request_is_sent_once_more_when_the_token_in_the_file_is_another() {
         let request = requests[2].replace("bearer two", token);
         requests.iter().filter(|other| **other == request).count()
     };
-    // Nothing but the token tells the attempts apart.
-    assert_eq!((same("bearer one"), same("bearer two")), (2, 2));
+    // Nothing but the token tells the two attempts apart, not even the ID of the request.
+    assert_eq!((same("bearer one"), same("bearer two")), (1, 1));
     std::fs::remove_file(path).unwrap();
 }
 
@@ -132,4 +132,22 @@ async fn nothing_is_sent_without_its_headers() {
     );
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(source, "the vault is sealed");
+}
+
+#[tokio::test]
+async fn a_provider_cannot_corrupt_a_request() {
+    let (server, _) = server_that_wants("t");
+    let client = Client::builder(server.endpoint.parse().unwrap())
+        .header_provider(|headers: &mut HeaderMap| {
+            headers.insert("content-length", HeaderValue::from_static("1"));
+            Ok(())
+        })
+        .build()
+        .unwrap();
+    let error = client.infer(&infer_request()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), server.requests()),
+        (ErrorKind::InvalidRequest, 0)
+    );
+    insta::assert_snapshot!(error.message(), @"expected no header 'content-length', which belongs to the client itself: the client knows the length of what it sends");
 }

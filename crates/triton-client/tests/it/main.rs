@@ -9,6 +9,7 @@ mod calls;
 mod conformance;
 mod early_answers;
 mod errors;
+mod features;
 mod header_providers;
 mod headers;
 mod malformed_servers;
@@ -20,7 +21,9 @@ mod proxy;
 mod raw_server;
 mod round_trip;
 mod secrets;
+mod shared_memory;
 mod streams;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
 #[cfg(feature = "opentelemetry")]
 mod trace_context;

@@ -1,8 +1,8 @@
 //! The question for the server's extensions: asked once, for all, and at nobody's cost.
 
 use std::io::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use triton_client::{Client, ErrorKind, InferRequest, InferResponse, ModelId, Tensor};
@@ -68,8 +68,13 @@ async fn round(client: &Client) -> Duration {
 
 #[tokio::test]
 async fn calls_wait_together_for_a_server_that_does_not_tell() {
-    let (server, asked) = server(|connection| {
-        std::thread::sleep(Duration::from_millis(100));
+    let (_never, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let (server, asked) = server(move |connection| {
+        let _ = wait
+            .lock()
+            .unwrap()
+            .recv_timeout(Duration::from_millis(100));
         let _ = connection.write_all(answer("500 Oh", r#"{"error":"no"}"#).as_bytes());
     });
     let client = client(&server, Duration::from_secs(20));
@@ -94,7 +99,7 @@ async fn a_question_that_hangs_leaves_calls_half_of_their_time() {
 #[tokio::test]
 async fn the_question_outlives_the_call_that_asked_it_first() {
     let (go, wait) = std::sync::mpsc::channel::<()>();
-    let wait = std::sync::Mutex::new(wait);
+    let wait = Mutex::new(wait);
     let (server, asked) = server(move |connection| {
         let _ = wait.lock().unwrap().recv();
         let metadata = r#"{"name":"x","version":"1","extensions":[]}"#;

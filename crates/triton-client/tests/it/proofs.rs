@@ -126,7 +126,7 @@ async fn the_answer_to_another_request_is_not_taken() {
     let body =
         r#"{"id":"theirs","outputs":[{"name":"echo","datatype":"FP32","shape":[1],"data":[1.0]}]}"#;
     let answer = format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
     let server = RawServer::answering(answer);

@@ -41,6 +41,7 @@ async fn a_proxy_sees_credentials_and_a_host_name_in_ascii() {
     ");
 }
 
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 /// What a call says whose proxy answers so; `PROXY` stands for its address.
 async fn refusal(scheme: &str, answer: &'static str) -> (ErrorKind, bool, String) {
     let proxy = RawServer::answering(answer);
@@ -51,8 +52,10 @@ async fn refusal(scheme: &str, answer: &'static str) -> (ErrorKind, bool, String
     (error.kind(), error.is_transient(), error.to_string())
 }
 
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 const DENIED: &str = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
 
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 #[tokio::test]
 async fn a_proxy_that_wants_credentials_is_told_by_either_way() {
     for scheme in ["http", "https"] {
@@ -65,6 +68,7 @@ async fn a_proxy_that_wants_credentials_is_told_by_either_way() {
     }
 }
 
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 #[tokio::test]
 async fn a_proxy_that_leads_nowhere_is_told() {
     let forbidden = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
@@ -82,6 +86,7 @@ async fn a_proxy_that_leads_nowhere_is_told() {
     insta::assert_snapshot!(words, @"check liveness at https://triton.invalid:8000/: what answers at the proxy's address is no HTTP proxy: set the proxy to the address of one, with the scheme that it speaks");
 }
 
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 #[tokio::test]
 async fn a_proxy_that_is_away_is_told() {
     for proxy in [

@@ -1,6 +1,6 @@
 //! Streams that are none, that never become an event, or that come in any pieces.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -82,8 +82,13 @@ async fn bytes_that_never_become_an_event_run_into_the_timeout() {
             connection
                 .write_all(&event[..if piece == "d" { event.len() } else { 15 }])
                 .unwrap();
+            // The client sends nothing more, so this waits until it hangs up.
+            let pause = Some(Duration::from_millis(20));
+            connection.set_read_timeout(pause).unwrap();
             while connection.write_all(piece.as_bytes()).is_ok() {
-                std::thread::sleep(Duration::from_millis(20));
+                if matches!(connection.read(&mut [0]), Ok(0)) {
+                    return;
+                }
             }
         })
         .await;

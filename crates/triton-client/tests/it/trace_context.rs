@@ -23,7 +23,8 @@ fn client() -> (Client, Arc<Mutex<Vec<Option<String>>>>) {
             .lines()
             .find_map(|line| line.strip_prefix("traceparent: "));
         seen.lock().unwrap().push(parent.map(str::to_owned));
-        let _ = connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let _ = connection.write_all(answer);
     });
     let client = Client::builder(server.endpoint.parse().unwrap())
         .header_provider(TraceContext)

@@ -9,6 +9,7 @@ use futures_util::{FutureExt as _, TryFutureExt as _};
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
+use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{Column, Error, InferenceFunction, ModelFunction as _, Prediction, Subtask};
 
 use crate::description::Description;
@@ -54,7 +55,11 @@ struct Calls {
 
 impl Function {
     pub(crate) fn new(description: Description, subtask: Subtask) -> Result<Self, Failure> {
-        let function = description.function()?;
+        let function = match subtask.index() {
+            0 => description.function(),
+            // What is odd about the options has been logged for the first one.
+            _ => with_default(NoSubscriber::new(), || description.function()),
+        }?;
         let (runtime, lease) = runtime::lease()?;
         let shared = Shared {
             function,

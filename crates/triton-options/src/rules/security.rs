@@ -5,7 +5,7 @@ use super::{rule, warning};
 use crate::definitions::ReadValues;
 use crate::{
     AUTH_TOKEN, AUTH_TOKEN_FILE, BearerToken, CUSTOM_HEADERS, ENDPOINT, OptionError, OptionMap,
-    OptionWarning, PROXY, TLS_CA_FILE, TLS_CERTIFICATE_FILE, TLS_KEY_FILE, TLS_SERVER_NAME,
+    OptionWarning, TLS_CA_FILE, TLS_CERTIFICATE_FILE, TLS_KEY_FILE, TLS_SERVER_NAME,
 };
 
 /// Checks the rules of this subject.
@@ -13,7 +13,6 @@ pub(super) fn check(read: &ReadValues, errors: &mut Vec<OptionError>) {
     errors.extend(authorization(read));
     errors.extend(certificate(read));
     errors.extend(encryption(read));
-    errors.extend(server_name(read));
 }
 
 /// What of this subject is allowed but hardly meant.
@@ -147,21 +146,6 @@ fn encryption(read: &ReadValues) -> Option<OptionError> {
     Some(rule(&keys, message))
 }
 
-/// A proxy finds the server by its name, which is then also the one that its certificate bears.
-fn server_name(read: &ReadValues) -> Option<OptionError> {
-    let name = read.tls_server_name.as_ref()?.as_ref()?;
-    read.proxy.as_ref()?.as_ref()?;
-    Some(rule(
-        &[TLS_SERVER_NAME.key(), PROXY.key()],
-        format!(
-            "option '{}' ({name}) cannot go together with '{}', which would be asked to connect to \
-             that name: leave one of them out",
-            TLS_SERVER_NAME.key(),
-            PROXY.key()
-        ),
-    ))
-}
-
 fn given(options: &[(&'static str, bool)]) -> Vec<&'static str> {
     let given = options.iter().filter(|(_, given)| *given);
     given.map(|(key, _)| *key).collect()
@@ -214,16 +198,6 @@ mod tests {
             parse(&[authority, ("proxy", "https://proxy:3128")]),
             Ok(Vec::new())
         );
-    }
-
-    #[test]
-    fn a_proxy_knows_the_server_by_its_own_name_only() {
-        let both = [
-            HTTPS,
-            ("tls-server-name", "triton.example"),
-            ("proxy", "http://user:canary@proxy:3128"),
-        ];
-        insta::assert_snapshot!(refusal(&both), @"option 'tls-server-name' (triton.example) cannot go together with 'proxy', which would be asked to connect to that name: leave one of them out");
     }
 
     #[test]

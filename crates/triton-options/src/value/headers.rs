@@ -4,19 +4,7 @@ use std::fmt;
 
 use super::pairs::pairs;
 use super::{InvalidValue, OptionValue};
-use triton_protocol::{HIDDEN, Secret};
-
-/// Headers that the client sets itself; another value would break the request.
-const RESERVED: &[&str] = &[
-    "accept-encoding",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "inference-header-content-length",
-    "transfer-encoding",
-];
+use triton_protocol::{HIDDEN, Secret, reserved_header};
 
 /// HTTP headers to send with every request; their values are secret.
 ///
@@ -79,11 +67,10 @@ impl OptionValue for Headers {
                     "; the value of '{name}' must be printable ASCII"
                 )));
             }
-            if RESERVED
-                .iter()
-                .any(|reserved| reserved.eq_ignore_ascii_case(&name))
-            {
-                return Err(expected(format!("; '{name}' is set by the client itself")));
+            if let Some(reason) = reserved_header(&name) {
+                return Err(expected(format!(
+                    "; '{name}' belongs to the client itself: {reason}"
+                )));
             }
             if headers.get(&name).is_some() {
                 return Err(expected(format!("; '{name}' is given twice")));
@@ -188,6 +175,7 @@ mod tests {
         let refused = |text: &str| Headers::parse(text).unwrap_err().to_string();
         insta::assert_snapshot!(refused(r#"{"X-A": "1"}"#), @"expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes; this looks like JSON: leave the braces and the quotes of names out");
         insta::assert_snapshot!(refused("X-A:1,x-a:2"), @"expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes; 'x-a' is given twice");
+        insta::assert_snapshot!(refused("Upgrade:h2c"), @"expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes; 'Upgrade' belongs to the client itself: connections are the client's own");
         // Gateways tell the services behind them apart by it.
         assert_eq!(
             parsed("Host:model.example"),

@@ -6,7 +6,7 @@ use triton_protocol::{Endpoint, Secret};
 
 use super::{InvalidValue, OptionValue};
 
-/// The address of an HTTP proxy.
+/// The address of a proxy: of HTTP, perhaps within TLS, or of SOCKS 5.
 ///
 /// ```
 /// use triton_options::{OptionValue, ProxyAddress};
@@ -19,7 +19,9 @@ use super::{InvalidValue, OptionValue};
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyAddress {
     address: Secret,
-    shown: Endpoint,
+    scheme: &'static str,
+    /// Host and port.
+    host: String,
 }
 
 impl ProxyAddress {
@@ -32,34 +34,38 @@ impl ProxyAddress {
     /// Whether the proxy itself is reached over TLS.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
-        self.shown.url().scheme() == "https"
+        self.scheme == "https"
     }
 }
+
+/// What a proxy may speak; with `socks5h` it looks up the names of servers itself.
+const SCHEMES: &[&str] = &["http", "https", "socks5", "socks5h"];
 
 impl OptionValue for ProxyAddress {
     const TYPE_NAME: &'static str = "String";
     const EXPECTED: &'static str =
-        "the http or https address of a proxy, such as 'http://proxy:3128'";
+        "the http, https, socks5 or socks5h address of a proxy, such as 'http://proxy:3128'";
 
     fn parse(text: &str) -> Result<Self, InvalidValue> {
         let text = text.trim();
         let invalid = |more: &str| InvalidValue {
             expected: format!("{}{more}", Self::EXPECTED),
         };
-        let address = match text.split_once("://") {
-            Some((scheme, _)) if scheme.to_ascii_lowercase().starts_with("socks") => {
-                return Err(invalid("; proxies of SOCKS are not supported"));
-            }
-            Some(_) => text.to_owned(),
-            None => format!("http://{text}"),
-        };
-        let shown: Endpoint = address.parse().map_err(|_| invalid(""))?;
-        if shown.url().path() != "/" {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+        let known = SCHEMES
+            .iter()
+            .find(|known| known.eq_ignore_ascii_case(scheme));
+        let scheme = known.ok_or_else(|| invalid(""))?;
+        // What stands behind the scheme has one grammar, whatever the proxy speaks.
+        let server: Endpoint = format!("http://{rest}").parse().map_err(|_| invalid(""))?;
+        if server.url().path() != "/" {
             return Err(invalid(", without a path"));
         }
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
         Ok(Self {
-            address: Secret::new(address),
-            shown,
+            address: Secret::new(format!("{scheme}://{rest}")),
+            scheme,
+            host: host.trim_end_matches('/').to_owned(),
         })
     }
 
@@ -74,7 +80,7 @@ impl OptionValue for ProxyAddress {
 
 impl fmt::Display for ProxyAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.shown.fmt(formatter)
+        write!(formatter, "{}://{}/", self.scheme, self.host)
     }
 }
 
@@ -94,13 +100,25 @@ mod tests {
         assert_eq!(proxy.address().expose(), "http://canary:canary@proxy:3128");
         let shown = format!("{proxy} {proxy:?} {}", proxy.canonical());
         assert!(!shown.contains("canary"), "{shown}");
+        for (text, canonical) in [
+            ("proxy", "http://proxy/"),
+            ("HTTPS://u:p@proxy:80/", "https://proxy:80/"),
+            ("socks5h://u@[::1]:80", "socks5h://[::1]:80/"),
+        ] {
+            let proxy = ProxyAddress::parse(text).unwrap();
+            assert_eq!(proxy.canonical(), canonical);
+            assert_eq!(
+                ProxyAddress::parse(canonical).unwrap().canonical(),
+                canonical
+            );
+        }
         let refused = |text: &str| {
             let invalid = ProxyAddress::parse(text).unwrap_err();
             assert!(!invalid.to_string().contains("canary"), "{invalid}");
             invalid.to_string()
         };
-        insta::assert_snapshot!(refused("::"), @"expected the http or https address of a proxy, such as 'http://proxy:3128'");
-        insta::assert_snapshot!(refused("http://canary@proxy/a"), @"expected the http or https address of a proxy, such as 'http://proxy:3128', without a path");
-        insta::assert_snapshot!(refused("socks5h://canary:1080"), @"expected the http or https address of a proxy, such as 'http://proxy:3128'; proxies of SOCKS are not supported");
+        insta::assert_snapshot!(refused("::"), @"expected the http, https, socks5 or socks5h address of a proxy, such as 'http://proxy:3128'");
+        insta::assert_snapshot!(refused("http://canary@proxy/a"), @"expected the http, https, socks5 or socks5h address of a proxy, such as 'http://proxy:3128', without a path");
+        insta::assert_snapshot!(refused("socks4://canary:1080"), @"expected the http, https, socks5 or socks5h address of a proxy, such as 'http://proxy:3128'");
     }
 }

@@ -39,7 +39,7 @@ fn every_problem_is_reported_at_once() {
     assert!(!message.contains("canary"), "{message}");
     insta::assert_snapshot!(message, @"
     8 problems in the options:
-      - option 'endpoint': expected the http or https address of a Triton server, such as 'http://localhost:8000', found '(hidden)@triton'
+      - option 'endpoint': expected the http or https address of a Triton server, such as 'http://localhost:8000', found 'ftp://(hidden)@triton'
       - option 'model-name' is required: set it to the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@
       - option 'model-version': expected 'latest' or a version number such as '3', found 'newest'
       - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min', found 'soon'
@@ -128,7 +128,7 @@ fn every_type_says_what_it_expects() {
     tls-certificate-file: expected the path of a file
     tls-key-file: expected the path of a file
     tls-server-name: expected a DNS name such as 'triton.example'
-    proxy: expected the http or https address of a proxy, such as 'http://proxy:3128'
+    proxy: expected the http, https, socks5 or socks5h address of a proxy, such as 'http://proxy:3128'
     custom-headers: expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes
     input-names: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
     output-names: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side

@@ -67,4 +67,32 @@ pub enum TensorError {
         /// The element's place, counted from 0.
         index: usize,
     },
+    /// A part of a region of shared memory does not hold the tensor.
+    #[error(
+        "tensor '{name}': expected a part of the shared memory region '{region}' that holds \
+         {datatype} elements of shape {shape:?}, found {found} bytes"
+    )]
+    ByteSize {
+        /// The tensor's name.
+        name: String,
+        /// Its datatype.
+        datatype: Datatype,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The bytes there are.
+        found: usize,
+        /// The region's name.
+        region: String,
+    },
+    /// The elements are not in the answer: the server has put them into shared memory.
+    #[error(
+        "tensor '{name}': its elements are not in the answer but in the shared memory region \
+         '{region}'; SharedTensor::read reads them there"
+    )]
+    InSharedMemory {
+        /// The tensor's name.
+        name: String,
+        /// The region's name.
+        region: String,
+    },
 }

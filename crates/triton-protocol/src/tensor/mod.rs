@@ -1,5 +1,7 @@
 //! Tensors: a name, a datatype, a shape, and the elements in the binary form of the protocol.
 
+#[cfg(feature = "ndarray")]
+mod array;
 mod byte_strings;
 mod debug;
 mod element;
@@ -74,6 +76,13 @@ impl PartialEq for Tensor {
 }
 
 impl Eq for Tensor {}
+
+/// How many elements a shape holds.
+pub(crate) fn count_of(shape: &[usize]) -> Option<usize> {
+    shape
+        .iter()
+        .try_fold(1_usize, |count, size| count.checked_mul(*size))
+}
 
 impl Tensor {
     /// A tensor of a copy of `values`, row-major.
@@ -174,16 +183,13 @@ impl Tensor {
         shape: Vec<usize>,
         elements: Elements,
     ) -> Result<Self, TensorError> {
-        let expected = shape
-            .iter()
-            .try_fold(1_usize, |count, dimension| count.checked_mul(*dimension));
         if matches!(datatype, Datatype::Other(_)) {
             return Err(TensorError::UnknownDatatype { name, datatype });
         }
         let Some(found) = element_count(datatype, elements.bytes()) else {
             return Err(TensorError::Malformed { name, datatype });
         };
-        if expected != Some(found) {
+        if count_of(&shape) != Some(found) {
             return Err(TensorError::ElementCount { name, shape, found });
         }
         Ok(Self {
@@ -359,6 +365,13 @@ impl Tensor {
             })
         });
         Ok(texts.collect::<Result<Vec<_>, _>>()?.into_iter())
+    }
+
+    /// How many bytes so many elements take of `data`.
+    pub(crate) fn byte_strings_length(data: &[u8], count: Option<usize>) -> Option<usize> {
+        let mut strings = ByteStrings(data);
+        let found = strings.by_ref().take(count?).count();
+        (Some(found) == count).then_some(data.len() - strings.0.len())
     }
 
     fn wrong_datatype(&self, expected: Datatype) -> TensorError {

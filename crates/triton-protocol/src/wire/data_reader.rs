@@ -1,10 +1,10 @@
 //! The `data` member of a JSON tensor, from its text into the form in which tensors are kept.
 
 use bytes::{Bytes, BytesMut};
-use fast_float2::FastFloat;
 use serde::Deserializer as _;
 use serde::de::Visitor;
 
+use super::float_text::{self, Float};
 use super::json_reader::{Fault, JsonReader, RawString};
 use super::json_tokens::{INFINITY, NAN, NEGATIVE_INFINITY};
 use crate::tensor::{Elements, push_byte_string};
@@ -138,32 +138,11 @@ fn integer<T: TryFrom<i128>>(reader: &mut JsonReader<'_>) -> Option<T> {
 /// A number as the nearest float, or one of the words that servers write for what is not finite.
 fn float<F: Float>(reader: &mut JsonReader<'_>) -> Option<F> {
     reader.peek();
-    let text = reader.rest();
-    if !begins_as_number(text) {
+    let Some((value, length)) = float_text::read(reader.rest()) else {
         return word(reader);
-    }
-    let (value, length) = fast_float2::parse_partial::<F, _>(text).ok()?;
-    // A float may round to infinity, as it does where the server narrows a double; but a number
-    // that is beyond every double is no number of the server's.
-    if value.is_infinite()
-        && fast_float2::parse::<f64, _>(&text[..length])
-            .ok()?
-            .is_infinite()
-    {
-        return None;
-    }
+    };
     reader.advance(length);
     Some(value)
-}
-
-/// Whether JSON and the parser of floats agree on what begins here: the parser takes more, such
-/// as `+1`, `01`, `.5`, `1.` and `inf`.
-fn begins_as_number(text: &[u8]) -> bool {
-    let text = text.strip_prefix(b"-").unwrap_or(text);
-    let whole = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let is_point_left_alone =
-        text.get(whole) == Some(&b'.') && !matches!(text.get(whole + 1), Some(b'0'..=b'9'));
-    whole > 0 && (whole == 1 || text[0] != b'0') && !is_point_left_alone
 }
 
 #[cold]
@@ -181,29 +160,4 @@ fn word<F: Float>(reader: &mut JsonReader<'_>) -> Option<F> {
         *reader = start;
     }
     found.map(|(_, value)| F::of(value))
-}
-
-trait Float: FastFloat {
-    fn of(value: f64) -> Self;
-    fn is_infinite(self) -> bool;
-}
-
-impl Float for f32 {
-    fn of(value: f64) -> Self {
-        value as f32
-    }
-
-    fn is_infinite(self) -> bool {
-        Self::is_infinite(self)
-    }
-}
-
-impl Float for f64 {
-    fn of(value: f64) -> Self {
-        value
-    }
-
-    fn is_infinite(self) -> bool {
-        Self::is_infinite(self)
-    }
 }

@@ -34,9 +34,8 @@ pub(super) fn check(tensor: &Tensor) -> Result<(), Unwritable> {
     }
 }
 
-/// Writes the elements of `tensor` as a flat JSON array.
+/// Writes the elements of `tensor`, which [`check`] has found fit, as a flat JSON array.
 pub(super) fn write(json: &mut Vec<u8>, tensor: &Tensor) -> Result<(), Unwritable> {
-    check(tensor)?;
     match tensor.datatype() {
         Datatype::Bool => each::<bool>(json, tensor, json_text::value),
         Datatype::Uint8 => each::<u8>(json, tensor, json_text::value),

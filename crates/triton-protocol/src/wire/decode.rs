@@ -2,13 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+use http::HeaderMap;
+
 use super::json_reader::{Fault, JsonReader};
 use super::{data_reader, unreadable};
 use crate::parameter::ReturnedParameters;
 use crate::tensor::Elements;
 use crate::tolerant::Version;
-use crate::{Datatype, InferResponse, Parameter, Tensor, UnreadOutput};
-use bytes::Bytes;
+use crate::{
+    Datatype, InferResponse, Parameter, RequestedOutput, SharedMemory, SharedTensor, Tensor,
+    TensorError, UnreadOutput,
+};
 
 /// Why an answer is not what the protocol promises.
 ///
@@ -20,10 +25,11 @@ use bytes::Bytes;
 #[error("{0}")]
 pub struct DecodeError(String);
 
-/// Reads a whole body.
+/// Reads a whole body, as the answer to a request for these outputs.
 pub(crate) fn response(
     body: Bytes,
     json_length: Option<usize>,
+    asked: &[RequestedOutput],
 ) -> Result<InferResponse, DecodeError> {
     let mut json = body;
     let length = json_length.unwrap_or(json.len());
@@ -36,8 +42,18 @@ pub(crate) fn response(
     let mut binary = json.split_off(length);
     let head = read_head(&json).map_err(|fault| DecodeError(unreadable(&json, &fault)))?;
     let mut outputs = Vec::with_capacity(head.outputs.len());
+    let mut shared_outputs = Vec::new();
     let mut unread = Vec::new();
+    let mut names = BTreeSet::new();
     for output in head.outputs {
+        if !names.insert(output.name.clone()) {
+            let text = format!("output '{}' came twice", output.name);
+            return Err(DecodeError(text));
+        }
+        if let Some(memory) = output.memory(asked) {
+            shared_outputs.push(output.written(memory)?);
+            continue;
+        }
         let (name, datatype) = (output.name.clone(), output.datatype);
         match output.with_binary(&mut binary)? {
             Some(tensor) => outputs.push(tensor),
@@ -50,17 +66,14 @@ pub(crate) fn response(
             binary.len()
         )));
     }
-    let mut names: BTreeSet<&str> = outputs.iter().map(Tensor::name).collect();
-    names.extend(unread.iter().map(|output| output.name.as_str()));
-    if names.len() < outputs.len() + unread.len() {
-        return Err(DecodeError("an output came twice".to_owned()));
-    }
     Ok(InferResponse {
         model_name: head.model_name,
         model_version: head.model_version,
         id: head.id,
         parameters: head.parameters,
+        headers: HeaderMap::new(),
         outputs,
+        shared_outputs,
         unread,
     })
 }
@@ -130,11 +143,32 @@ enum Place {
     Here(Elements),
     /// So many bytes of what follows the JSON.
     Binary(usize),
+    /// In a region of shared memory, by what the answer says.
+    Shared(SharedMemory),
+    /// The answer does not say. The server has put them where the request asked for it.
+    Unsaid,
     /// They stood in the JSON, in a form that nobody here knows.
     Unknown,
 }
 
 impl Output {
+    /// The part of shared memory in which the elements are, if they are there.
+    fn memory(&self, asked: &[RequestedOutput]) -> Option<SharedMemory> {
+        match &self.place {
+            Place::Shared(memory) => Some(memory.clone()),
+            Place::Unsaid => {
+                let asked = asked.iter().find(|output| output.name == self.name);
+                asked.and_then(|output| output.memory.clone())
+            }
+            Place::Here(_) | Place::Binary(_) | Place::Unknown => None,
+        }
+    }
+
+    fn written(self, memory: SharedMemory) -> Result<SharedTensor, DecodeError> {
+        let tensor = SharedTensor::written(self.name, self.datatype, self.shape, memory);
+        tensor.map_err(|error| contradiction(&error))
+    }
+
     /// Takes what follows the JSON, if the elements are there; `None` if they cannot be read.
     fn with_binary(self, binary: &mut Bytes) -> Result<Option<Tensor>, DecodeError> {
         let elements = match self.place {
@@ -148,6 +182,9 @@ impl Output {
                     binary.len()
                 )));
             }
+            Place::Shared(_) | Place::Unsaid => {
+                return Err(DecodeError(format!("output '{}' has no data", self.name)));
+            }
         };
         if matches!(self.datatype, Datatype::Other(_)) {
             return Ok(None);
@@ -155,8 +192,12 @@ impl Output {
         let tensor = Tensor::of_elements(self.name, self.datatype, self.shape, elements);
         tensor
             .map(|tensor| Some(tensor.with_parameters(self.parameters)))
-            .map_err(|error| DecodeError(format!("the answer contradicts itself: {error}")))
+            .map_err(|error| contradiction(&error))
     }
+}
+
+fn contradiction(error: &TensorError) -> DecodeError {
+    DecodeError(format!("the answer contradicts itself: {error}"))
 }
 
 /// The members of an output, as far as they were read.
@@ -243,22 +284,17 @@ impl<'a> OutputHead<'a> {
                     place: Place::Unknown,
                 });
             }
-            Data::Unread(mut reader) => Some(data_reader::read(&mut reader, datatype, promised)?),
+            Data::Unread(ref mut reader) => Some(data_reader::read(reader, datatype, promised)?),
         };
-        let size = match self.parameters.remove("binary_data_size") {
-            None => None,
-            Some(Parameter::Integer(size)) if size >= 0 => usize::try_from(size).ok(),
-            Some(_) => {
-                return Err(Fault::new(
-                    "its binary_data_size is no whole number of bytes",
-                ));
-            }
-        };
+        let size = take_bytes(&mut self.parameters, "binary_data_size")?;
         let place = match (elements, size) {
             (Some(elements), None) => Place::Here(elements),
             (None, Some(size)) => Place::Binary(size),
             (Some(_), Some(_)) => return Err(Fault::new("it has data and binary data, too")),
-            (None, None) => return Err(Fault::new("it has no data")),
+            (None, None) => match take_memory(&mut self.parameters)? {
+                Some(memory) => Place::Shared(memory),
+                None => Place::Unsaid,
+            },
         };
         Ok(Output {
             name,
@@ -267,5 +303,33 @@ impl<'a> OutputHead<'a> {
             parameters: self.parameters,
             place,
         })
+    }
+}
+
+/// The part of shared memory that an answer says an output is in.
+fn take_memory(
+    parameters: &mut BTreeMap<String, Parameter>,
+) -> Result<Option<SharedMemory>, Fault> {
+    let size = take_bytes(parameters, "shared_memory_byte_size")?;
+    let offset = take_bytes(parameters, "shared_memory_offset")?.unwrap_or(0);
+    match (parameters.remove("shared_memory_region"), size) {
+        (Some(Parameter::Text(region)), Some(size)) => {
+            Ok(Some(SharedMemory::new(region, size).at(offset)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A number of bytes among the parameters of an output.
+fn take_bytes(
+    parameters: &mut BTreeMap<String, Parameter>,
+    name: &str,
+) -> Result<Option<usize>, Fault> {
+    match parameters.remove(name) {
+        None => Ok(None),
+        Some(Parameter::Integer(size)) if size >= 0 => Ok(usize::try_from(size).ok()),
+        Some(_) => Err(Fault::new(&format!(
+            "its {name} is no whole number of bytes"
+        ))),
     }
 }

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use super::plan::{EncodingPlan, OutputForm, PlannedOutput};
 use super::{data_writer, json_text};
 use crate::parameter::{name_fault, tensor_name_fault, value_fault};
-use crate::{InferRequest, Parameter, Tensor, TensorFormat};
+use crate::{
+    Datatype, InferRequest, Parameter, RequestedOutput, SharedMemory, Tensor, TensorFormat,
+};
 
 /// Bodies up to this size are put in one piece, which is cheaper than to send several.
 const ONE_PIECE: usize = 16 << 10;
@@ -88,12 +90,24 @@ fn unwritable(tensor: &Tensor, reason: &data_writer::Unwritable) -> EncodeError 
 }
 
 impl InferRequest {
-    /// Looks whether the inputs can be sent in this form, before anybody is asked anything.
+    /// Looks whether the tensors can be sent in this form, before anybody is asked anything.
     ///
     /// # Errors
     ///
-    /// [`EncodeError`] when a tensor cannot be sent as JSON.
+    /// [`EncodeError`] when a tensor cannot be sent as JSON, or when the classes of an output are
+    /// wanted in shared memory.
     pub fn check_inputs(&self, format: TensorFormat) -> Result<(), EncodeError> {
+        let mut outputs = self.outputs.iter();
+        let contradiction =
+            |output: &&RequestedOutput| output.classes.is_some() && output.memory.is_some();
+        if let Some(output) = outputs.find(contradiction) {
+            return Err(EncodeError {
+                subject: "output",
+                name: output.name.clone(),
+                reason: "its classes are wanted, and they cannot be put into shared memory"
+                    .to_owned(),
+            });
+        }
         if format != TensorFormat::Json {
             return Ok(());
         }
@@ -108,6 +122,7 @@ impl InferRequest {
     ///
     /// [`EncodeError`] when a tensor or a parameter cannot be sent.
     pub fn encode_as(&self, plan: &EncodingPlan<'_>) -> Result<EncodedRequest, EncodeError> {
+        self.check_inputs(plan.format)?;
         let binary = plan.format != TensorFormat::Json;
         let mut json = Vec::with_capacity(512);
         json.push(b'{');
@@ -121,17 +136,7 @@ impl InferRequest {
         for tensor in &self.inputs {
             json_text::separate(&mut json);
             json.push(b'{');
-            json_text::name(&mut json, "name");
-            json_text::string(&mut json, tensor.name());
-            json_text::name(&mut json, "shape");
-            json.push(b'[');
-            for dimension in tensor.shape() {
-                json_text::separate(&mut json);
-                json_text::number(&mut json, dimension);
-            }
-            json.push(b']');
-            json_text::name(&mut json, "datatype");
-            json_text::string(&mut json, tensor.datatype().name());
+            write_description(&mut json, tensor.name(), tensor.shape(), tensor.datatype());
             let own = tensor.parameters();
             if binary || !own.is_empty() {
                 json_text::name(&mut json, "parameters");
@@ -149,6 +154,15 @@ impl InferRequest {
                     .map_err(|reason| unwritable(tensor, &reason))?;
             }
             json.push(b'}');
+        }
+        for tensor in &self.shared_inputs {
+            json_text::separate(&mut json);
+            json.push(b'{');
+            write_description(&mut json, tensor.name(), tensor.shape(), tensor.datatype());
+            json_text::name(&mut json, "parameters");
+            json.push(b'{');
+            write_memory(&mut json, tensor.memory());
+            json.extend_from_slice(b"}}");
         }
         json.push(b']');
         write_outputs(&mut json, &plan.outputs)?;
@@ -218,6 +232,26 @@ impl InferRequest {
     }
 }
 
+fn write_description(json: &mut Vec<u8>, name: &str, shape: &[usize], datatype: Datatype) {
+    json_text::name(json, "name");
+    json_text::string(json, name);
+    json_text::name(json, "shape");
+    json_text::value(json, &shape);
+    json_text::name(json, "datatype");
+    json_text::string(json, datatype.name());
+}
+
+fn write_memory(json: &mut Vec<u8>, memory: &SharedMemory) {
+    json_text::name(json, "shared_memory_region");
+    json_text::string(json, &memory.region);
+    json_text::name(json, "shared_memory_byte_size");
+    json_text::number(json, memory.byte_size);
+    if memory.offset > 0 {
+        json_text::name(json, "shared_memory_offset");
+        json_text::number(json, memory.offset);
+    }
+}
+
 /// Whose parameter it is.
 #[derive(Clone, Copy)]
 enum Bearer<'a> {
@@ -275,22 +309,27 @@ fn write_outputs(json: &mut Vec<u8>, outputs: &[PlannedOutput<'_>]) -> Result<()
         json.push(b'{');
         json_text::name(json, "name");
         json_text::string(json, &output.name);
-        let (classes, format) = match output.form {
-            OutputForm::Tensor(format) => (None, format),
-            OutputForm::Classes(count, format) => (Some(count), format),
+        let (classes, format, memory) = match output.form {
+            OutputForm::Tensor(format) => (None, Some(format), None),
+            OutputForm::Classes(count, format) => (Some(count), Some(format), None),
+            OutputForm::Shared(memory) => (None, None, Some(memory)),
         };
         // JSON is what the server does unless it is told otherwise.
+        let is_binary = format.is_some_and(|format| format != TensorFormat::Json);
         let own = output.parameters;
-        if classes.is_some() || format != TensorFormat::Json || !own.is_empty() {
+        if classes.is_some() || is_binary || memory.is_some() || !own.is_empty() {
             json_text::name(json, "parameters");
             json.push(b'{');
             if let Some(count) = classes {
                 json_text::name(json, "classification");
                 json_text::number(json, count);
             }
-            if format != TensorFormat::Json {
+            if is_binary {
                 json_text::name(json, "binary_data");
                 json_text::number(json, true);
+            }
+            if let Some(memory) = memory {
+                write_memory(json, memory);
             }
             let own = own.iter().map(|(name, value)| (name, value));
             Bearer::Output(&output.name).write_all(json, own)?;

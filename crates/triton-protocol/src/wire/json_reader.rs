@@ -11,6 +11,7 @@ use std::fmt;
 use memchr::memchr2;
 use serde::de::DeserializeOwned;
 
+use super::float_text::NumberText;
 use super::json_tokens::{self, INFINITY, NAN, NEGATIVE_INFINITY};
 
 /// How deep arrays and objects may lie in each other; servers have such a limit, too.
@@ -299,10 +300,9 @@ impl<'a> JsonReader<'a> {
                 if words.iter().any(|word| self.take(word)) {
                     return Ok(());
                 }
-                match number_length(self.rest()) {
-                    Some(length) => self.position += length,
-                    None => return Err(self.unexpected("a value")),
-                }
+                let number = NumberText::read(self.rest());
+                let number = number.ok_or_else(|| self.unexpected("a value"))?;
+                self.position += number.length;
                 Ok(())
             }
         }
@@ -342,28 +342,4 @@ fn string_length(text: &[u8]) -> Option<(usize, bool)> {
         // A backslash and whatever it escapes.
         position += 2;
     }
-}
-
-/// The length of the number that `text` opens with, by the grammar of JSON.
-pub(super) fn number_length(text: &[u8]) -> Option<usize> {
-    let digits = |from: usize| {
-        let rest = text.get(from..).unwrap_or_default();
-        rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
-    };
-    let mut length = usize::from(text.first() == Some(&b'-'));
-    let whole = digits(length);
-    if whole == 0 || (whole > 1 && text[length] == b'0') {
-        return None;
-    }
-    length += whole;
-    if text.get(length) == Some(&b'.') {
-        let fraction = digits(length + 1);
-        length += (fraction > 0).then_some(1 + fraction)?;
-    }
-    if matches!(text.get(length), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(text.get(length + 1), Some(b'+' | b'-')));
-        let exponent = digits(length + 1 + sign);
-        length += (exponent > 0).then_some(1 + sign + exponent)?;
-    }
-    Some(length)
 }

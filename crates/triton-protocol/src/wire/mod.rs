@@ -4,6 +4,7 @@ mod data_reader;
 mod data_writer;
 pub(crate) mod decode;
 pub(crate) mod encode;
+mod float_text;
 mod json_reader;
 pub mod json_text;
 pub mod json_tokens;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Datatype, InferRequest, Parameter, RequestedOutput, TensorFormat};
+use crate::{Datatype, InferRequest, Parameter, RequestedOutput, SharedMemory, TensorFormat};
 
 /// The form of each tensor of a request.
 ///
@@ -42,26 +42,28 @@ pub enum Lookup {
 #[derive(Debug)]
 pub(super) struct PlannedOutput<'a> {
     pub(super) name: Cow<'a, str>,
-    pub(super) form: OutputForm,
+    pub(super) form: OutputForm<'a>,
     pub(super) parameters: &'a [(String, Parameter)],
 }
 
 /// What an output is to come as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OutputForm {
+pub(super) enum OutputForm<'a> {
     Tensor(TensorFormat),
     Classes(u32, TensorFormat),
+    Shared(&'a SharedMemory),
 }
 
 impl<'a> EncodingPlan<'a> {
     /// Everything in `format`, but for the outputs with a wish of their own.
     #[must_use]
     pub fn new(request: &'a InferRequest, format: TensorFormat) -> Self {
-        let form = |output: &RequestedOutput| {
+        let form = |output: &'a RequestedOutput| {
             let format = output.format.unwrap_or(format);
-            match output.classes {
-                None => OutputForm::Tensor(format),
-                Some(count) => OutputForm::Classes(count.get(), format),
+            match (output.classes, &output.memory) {
+                (Some(count), _) => OutputForm::Classes(count.get(), format),
+                (None, Some(memory)) => OutputForm::Shared(memory),
+                (None, None) => OutputForm::Tensor(format),
             }
         };
         let outputs = request.outputs.iter().map(|output| PlannedOutput {
@@ -88,8 +90,9 @@ impl<'a> EncodingPlan<'a> {
         let forms = self
             .outputs
             .iter_mut()
-            .map(|output| match &mut output.form {
-                OutputForm::Tensor(form) | OutputForm::Classes(_, form) => form,
+            .filter_map(|output| match &mut output.form {
+                OutputForm::Tensor(form) | OutputForm::Classes(_, form) => Some(form),
+                OutputForm::Shared(_) => None,
             });
         forms.filter(|form| **form == TensorFormat::Auto)
     }

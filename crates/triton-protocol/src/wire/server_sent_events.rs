@@ -104,8 +104,8 @@ impl EventReader {
                     data.extend_from_slice(text);
                 }
             }
-        } else if !FIELDS.contains(&name)
-            && !(name.len() < line.len() && name.iter().copied().all(is_of_name))
+        } else if !(FIELDS.contains(&name)
+            || name.len() < line.len() && name.iter().copied().all(is_of_name))
         {
             self.is_foreign = true;
         }

@@ -4,10 +4,14 @@
     reason = "tests end where something unexpected comes"
 )]
 
+#[cfg(feature = "ndarray")]
+mod arrays;
 mod contradictions;
+mod endpoints;
 mod json_data;
 mod json_floats;
 mod other_servers;
+mod shared_memory;
 mod tensors;
 
 use triton_protocol::{DecodeError, InferResponse, Tensor};

@@ -91,7 +91,7 @@ pub const CASES: &[Case] = &[
         elements: PICTURE,
         format: Format::Binary,
         in_flight: 1,
-        requests: 200,
+        requests: 600,
     },
     Case {
         name: "large-json",

@@ -186,12 +186,12 @@ final class TritonModelOptions {
                 option(
                         "tls-server-name",
                         null,
-                        "DNS name that the server's certificate bears, where it is not the host of endpoint: for a server that is reached by its IP address or through a tunnel. It cannot go together with proxy."));
+                        "DNS name that the server's certificate bears, where it is not the host of endpoint: for a server that is reached by its IP address or through a tunnel."));
         OPTIONAL.add(
                 option(
                         "proxy",
                         null,
-                        "Address of an HTTP proxy that all calls go through, such as http://proxy:3128; an https endpoint is reached through it by CONNECT. User name and password in the address are never shown. Variables of the environment such as HTTPS_PROXY are not heeded."));
+                        "Address of a proxy that all calls go through, such as http://proxy:3128; an https endpoint is reached through it by CONNECT. A proxy of SOCKS 5 is socks5://, or socks5h:// where it is to look up the server's name. User name and password in the address are never shown. Variables of the environment such as HTTPS_PROXY are not heeded."));
         OPTIONAL.add(
                 option(
                         "custom-headers",
