@@ -107,7 +107,7 @@ impl FromStr for Datatype {
 /// assert_eq!(metadata.outputs[0].datatype.to_string(), "FP8_E5M2");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OtherDatatype {
     /// Kept here, so that a datatype stays as easy to copy as all the others are.
     name: [u8; OtherDatatype::LONGEST],
@@ -141,6 +141,12 @@ impl OtherDatatype {
         let name = &self.name[..usize::from(self.length)];
         // It was cut between characters.
         std::str::from_utf8(name).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for OtherDatatype {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
     }
 }
 
