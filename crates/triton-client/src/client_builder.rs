@@ -104,7 +104,7 @@ impl ClientBuilder {
     }
 
     /// The form in which tensors travel unless a request says otherwise
-    /// ([`TensorFormat::Negotiated`] unless set).
+    /// ([`TensorFormat::Auto`] unless set).
     #[must_use]
     pub fn tensor_format(mut self, format: TensorFormat) -> Self {
         self.inference.format = format;

@@ -16,6 +16,7 @@ mod http_service;
 mod malformed_servers;
 mod negotiation;
 mod official_client;
+mod other_servers;
 mod proofs;
 mod proxy;
 mod raw_server;
