@@ -32,7 +32,9 @@ class Echo(Model):
         outputs = []
         for tensor in payload.inputs:
             own = dict(tensor.parameters or {})
-            output = InferOutput(tensor.name, tensor.shape, tensor.datatype, parameters=own)
+            # As the model of this name on Triton has it.
+            name = "echo" if tensor.name == "value" else tensor.name
+            output = InferOutput(name, tensor.shape, tensor.datatype, parameters=own)
             output.set_data_from_numpy(tensor.as_numpy())
             outputs.append(output)
         if "odd" in parameters:
