@@ -46,7 +46,7 @@ pub type HttpFuture<'a> =
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Client::builder("http://triton.example".parse()?)
+/// let client = Client::builder("http://triton.example")
 ///     .http_service(Arc::new(Ready))
 ///     .build()?;
 /// assert_eq!(client.ready().await?, Readiness::Ready);

@@ -69,5 +69,5 @@ pub use triton_protocol::{
     Sequence, SequenceBatching, SequenceId, SequenceText, ServerMetadata, SharedMemory,
     SharedTensor, SystemRegion, SystemRegionStatus, Tally, Tensor, TensorElement, TensorError,
     TensorFormat, TensorMetadata, TraceLevel, TraceSettings, TraceSettingsUpdate, UnknownDatatype,
-    UnloadDependents, UnreadOutput, VersionText,
+    UnloadModel, UnreadOutput, VersionText,
 };

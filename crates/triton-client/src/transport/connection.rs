@@ -97,7 +97,12 @@ impl ConnectionSettings {
             }
             Err(Invalid { message, source }) => {
                 let operation = Operation::server("set_up", "set up", "");
-                let error = Error::new(ErrorKind::InvalidRequest, &operation, endpoint, message);
+                let error = Error::new(
+                    ErrorKind::InvalidRequest,
+                    &operation,
+                    Some(endpoint),
+                    message,
+                );
                 Err(match source {
                     Some(source) => error.with_source(source),
                     None => error,

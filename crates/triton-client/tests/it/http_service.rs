@@ -14,7 +14,7 @@ use triton_client::{
 use triton_test_support::EmbeddedTriton;
 
 fn client(service: Arc<dyn HttpService>) -> Client {
-    let builder = Client::builder("https://triton.invalid/base".parse().unwrap());
+    let builder = Client::builder("https://triton.invalid/base");
     let builder = builder.tensor_format(TensorFormat::Binary);
     builder.http_service(service).build().unwrap()
 }
@@ -151,7 +151,7 @@ impl HttpService for Counting {
 }
 
 fn counting(endpoint: &str) -> (Client, Arc<Counting>) {
-    let builder = Client::builder(endpoint.parse().unwrap());
+    let builder = Client::builder(endpoint);
     let counting = Arc::new(Counting {
         inner: builder.own_http_service().unwrap(),
         requests: AtomicUsize::new(0),
@@ -175,7 +175,7 @@ async fn middleware_stands_around_the_clients_own_connections() {
 async fn behind_middleware_errors_say_what_they_say_without() {
     let words = |error: Error| (error.kind(), error.may_have_executed(), error.to_string());
     for endpoint in ["http://127.0.0.1:1", "http://user:canary@triton.invalid"] {
-        let bare = Client::builder(endpoint.parse().unwrap()).build().unwrap();
+        let bare = Client::new(endpoint).unwrap();
         let (wrapped, _) = counting(endpoint);
         let bare = words(bare.live().await.unwrap_err());
         assert_eq!(words(wrapped.live().await.unwrap_err()), bare);

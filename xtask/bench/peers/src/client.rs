@@ -12,7 +12,6 @@ struct Ours {
 
 pub(super) fn run(endpoint: &str, case: &Case) -> Result<(), String> {
     let connect = || {
-        let endpoint = endpoint.parse().map_err(text)?;
         let client = Client::builder(endpoint).tensor_format(tensor_format(case.format));
         Ok(Ours {
             client: client.build().map_err(text)?,
