@@ -77,7 +77,7 @@ fn run() -> Result<ExitCode> {
     interrupt::listen()?;
     match arguments.task {
         Task::Triton(arguments) => triton::run(arguments),
-        Task::OtherServers(arguments) => other_servers::run(arguments),
+        Task::OtherServers(arguments) => other_servers::run(&arguments),
         Task::Flink(arguments) => flink::run(arguments),
         Task::Test { arguments } => test::run(&arguments),
         Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),

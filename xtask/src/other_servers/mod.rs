@@ -31,7 +31,7 @@ enum Task {
     Stop,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let servers = OtherServers::find()?;
     match arguments.task {
         Task::Install => servers.install()?,

@@ -100,10 +100,8 @@ fn read_head(json: &[u8]) -> Result<Head, Fault> {
             "model_version" => head.model_version = reader.read::<Version>()?.0,
             "id" => head.id = text(reader)?,
             "parameters" => {
-                head.parameters = reader
-                    .read::<Option<ReturnedParameters>>()?
-                    .unwrap_or_default()
-                    .known
+                let parameters: Option<ReturnedParameters> = reader.read()?;
+                head.parameters = parameters.unwrap_or_default().known;
             }
             _ => {
                 has_outputs = true;

@@ -145,7 +145,7 @@ impl InferRequest {
                     json_text::name(&mut json, "binary_data_size");
                     json_text::number(&mut json, tensor.raw().len());
                 }
-                Bearer::Input(tensor.name()).write_all(&mut json, own.iter())?;
+                Bearer::Input(tensor.name()).write_all(&mut json, &own.iter())?;
                 json.push(b'}');
             }
             if !binary {
@@ -223,7 +223,7 @@ impl InferRequest {
             json_text::number(json, true);
         }
         let own = self.parameters.iter().map(|(name, value)| (name, value));
-        Bearer::Request.write_all(json, own)?;
+        Bearer::Request.write_all(json, &own)?;
         match json.len() == empty {
             true => json.truncate(start),
             false => json.push(b'}'),
@@ -264,7 +264,7 @@ impl Bearer<'_> {
     fn write_all<'p>(
         self,
         json: &mut Vec<u8>,
-        parameters: impl Iterator<Item = (&'p String, &'p Parameter)> + Clone,
+        parameters: &(impl Iterator<Item = (&'p String, &'p Parameter)> + Clone),
     ) -> Result<(), EncodeError> {
         for (index, (name, value)) in parameters.clone().enumerate() {
             let name_fault = match self {
@@ -332,7 +332,7 @@ fn write_outputs(json: &mut Vec<u8>, outputs: &[PlannedOutput<'_>]) -> Result<()
                 write_memory(json, memory);
             }
             let own = own.iter().map(|(name, value)| (name, value));
-            Bearer::Output(&output.name).write_all(json, own)?;
+            Bearer::Output(&output.name).write_all(json, &own)?;
             json.push(b'}');
         }
         json.push(b'}');
