@@ -12,6 +12,7 @@ use triton_protocol::{Endpoint, UserInfo};
 use crate::client::InferenceSettings;
 use crate::extensions::Extensions;
 use crate::header_provider::{HeaderProvider, HeaderProviders};
+use crate::http_service::HttpService;
 use crate::operation::Operation;
 use crate::transport::{CallSettings, ConnectionSettings, NO_COMPRESSION, Transport, headers};
 use crate::{Client, Compression, Error, ErrorKind, TensorFormat};
@@ -36,6 +37,7 @@ pub struct ClientBuilder {
     connections: ConnectionSettings,
     inference: InferenceSettings,
     response_limit: usize,
+    service: Option<Arc<dyn HttpService>>,
 }
 
 impl ClientBuilder {
@@ -58,6 +60,7 @@ impl ClientBuilder {
             },
             inference: InferenceSettings::default(),
             response_limit: 256 << 20,
+            service: None,
         }
     }
 
@@ -101,7 +104,7 @@ impl ClientBuilder {
     }
 
     /// The form in which tensors travel unless a request says otherwise
-    /// ([`TensorFormat::Negotiated`] unless set).
+    /// ([`TensorFormat::Auto`] unless set).
     #[must_use]
     pub fn tensor_format(mut self, format: TensorFormat) -> Self {
         self.inference.format = format;
@@ -196,6 +199,47 @@ impl ClientBuilder {
         self
     }
 
+    /// Makes every exchange of HTTP by `service`, and not over connections of the client's own; what is
+    /// set here of connections, TLS and a proxy is then not used.
+    ///
+    /// For middleware around those see [`own_http_service`](Self::own_http_service).
+    #[must_use]
+    pub fn http_service(mut self, service: Arc<dyn HttpService>) -> Self {
+        self.service = Some(service);
+        self
+    }
+
+    /// The service that a client of these settings would have, to be wrapped in another one.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use triton_client::http_service::{HttpFuture, HttpService, RequestBody};
+    /// use triton_client::{Client, http};
+    ///
+    /// #[derive(Debug)]
+    /// struct Shown(Arc<dyn HttpService>);
+    ///
+    /// impl HttpService for Shown {
+    ///     fn call(&self, request: http::Request<RequestBody>) -> HttpFuture<'_> {
+    ///         println!("{} {}", request.method(), request.uri());
+    ///         self.0.call(request)
+    ///     }
+    /// }
+    ///
+    /// let builder = Client::builder("http://localhost:8000".parse()?);
+    /// let own = builder.own_http_service()?;
+    /// let client = builder.http_service(Arc::new(Shown(own))).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), for what is set of connections, TLS and a proxy.
+    pub fn own_http_service(&self) -> Result<Arc<dyn HttpService>, Error> {
+        self.connections.service(&self.endpoint)
+    }
+
     /// Makes the client; no connection is opened yet.
     ///
     /// # Errors
@@ -229,7 +273,11 @@ impl ClientBuilder {
                 message,
             ));
         }
-        let transport = Transport::new(self.endpoint, &self.connections, self.response_limit)?;
+        let service = match self.service {
+            Some(service) => service,
+            None => self.connections.service(&self.endpoint)?,
+        };
+        let transport = Transport::new(self.endpoint, service, self.response_limit);
         Ok(Client {
             transport: Arc::new(transport),
             settings: Arc::new(self.calls),

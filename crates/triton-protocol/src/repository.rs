@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::tolerant::{null_as_default, version};
+
 /// Which entries of the repository an index lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IndexFilter {
@@ -23,13 +25,26 @@ pub struct RepositoryEntry {
     /// The model's name.
     pub name: String,
     /// The version; empty where no version was ever loaded.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "version")]
     pub version: String,
     /// What state it is in; `None` where it was never loaded.
     pub state: Option<ModelState>,
     /// Why it is in this state, for example why it could not be loaded.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub reason: String,
+}
+
+impl RepositoryEntry {
+    /// A model of which no more is known.
+    #[must_use]
+    pub fn new(name: String, state: ModelState) -> Self {
+        Self {
+            name,
+            version: String::new(),
+            state: Some(state),
+            reason: String::new(),
+        }
+    }
 }
 
 /// The state of a version of a model.

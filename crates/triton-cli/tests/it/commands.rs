@@ -330,8 +330,8 @@ fn arguments_that_cannot_be_used() {
     insta::assert_snapshot!(refusal(&["models"]), @"
     exit code 3
     error: list the model repository at http://server/: no connection could be made; is the server running there?
-      caused by: error sending request
       caused by: client error (Connect)
+      caused by: no connection
       caused by: tcp connect error
       caused by: Connection refused (os error 111)
       try: `triton health --wait 60s` waits for a server that is starting; -O endpoint=… or TRITON_ENDPOINT names another

@@ -87,6 +87,9 @@ impl Client {
         };
         self.perform(call, |context, answer| {
             let answer = accepted(context, answer)?;
+            if answer.json_length.is_some() {
+                self.answered_in_binary();
+            }
             let response = InferResponse::decode_for(request, answer.body, answer.json_length);
             let response = response.map_err(|fault| context.protocol(fault.to_string()))?;
             let response = response.with_headers(answer.headers);

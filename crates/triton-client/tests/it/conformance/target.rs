@@ -14,6 +14,8 @@ use triton_client::{
 pub(crate) enum Kind {
     Embedded,
     Live,
+    /// A server of another kind, which has a model `echo` and no other.
+    Other,
 }
 
 /// A server with the test models on it.
