@@ -62,6 +62,11 @@ const STEPS: &[Step] = &[
         variable: None,
     },
     Step {
+        name: "what is measured",
+        arguments: &["xtask", "bench", "--check", "--peer", "bare,truston"],
+        variable: None,
+    },
+    Step {
         name: "tests",
         arguments: &["xtask", "test"],
         variable: None,

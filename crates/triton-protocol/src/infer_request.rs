@@ -18,6 +18,7 @@ use crate::{Compression, ModelId, Parameter, Sequence, SharedMemory, SharedTenso
 /// assert_eq!(triton_protocol::TensorFormat::default(), triton_protocol::TensorFormat::Auto);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum TensorFormat {
     /// Binary where the server lists the extension, which it is asked before the first inference,
     /// or has once answered in binary form; JSON elsewhere, because a server that does not know
@@ -44,7 +45,7 @@ pub enum TensorFormat {
 ///     .output(RequestedOutput::new("features").format(TensorFormat::Json))
 ///     .priority(1)
 ///     .server_timeout(Duration::from_millis(50))
-///     .deadline(Duration::from_millis(200));
+///     .timeout(Duration::from_millis(200));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -77,7 +78,7 @@ pub struct InferRequest {
     /// Headers of this request alone.
     pub headers: HeaderMap,
     /// The longest time the call may take.
-    pub deadline: Option<Duration>,
+    pub timeout: Option<Duration>,
 }
 
 impl InferRequest {
@@ -98,7 +99,7 @@ impl InferRequest {
             request_compression: None,
             response_compression: None,
             headers: HeaderMap::new(),
-            deadline: None,
+            timeout: None,
         }
     }
 
@@ -200,8 +201,8 @@ impl InferRequest {
 
     /// The longest time the call may take, in place of the client's timeout.
     #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 

@@ -50,7 +50,7 @@ pub use model_id::ModelId;
 pub use model_name::{ModelName, ModelVersion, VersionText};
 pub use parameter::Parameter;
 pub use proof::{KNOWN_TEXTS, KnownText, Sent};
-pub use repository::{IndexFilter, LoadModel, ModelState, RepositoryEntry, UnloadDependents};
+pub use repository::{IndexFilter, LoadModel, ModelState, RepositoryEntry, UnloadModel};
 pub use reserved_header::reserved_header;
 pub use secret::{HIDDEN, Secret};
 pub use sequence::{MAX_SEQUENCE_ID_BYTES, Sequence, SequenceId, SequenceText};

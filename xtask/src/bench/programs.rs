@@ -76,7 +76,9 @@ fn truston(sources: &Path, folder: &Path) -> Result<PathBuf> {
         .args(["build", "--locked", "--release", "--target-dir"])
         .arg(&target)
         .current_dir(sources.join("truston"));
-    command::run_successfully(&mut cargo)
-        .context("`truston` needs the headers of OpenSSL (Debian's libssl-dev and pkg-config)")?;
+    command::run_successfully(&mut cargo).context(
+        "cannot build the peer `truston`; among others it needs the headers of OpenSSL (Debian's \
+         libssl-dev and pkg-config)",
+    )?;
     Ok(target.join("release/bench-truston"))
 }

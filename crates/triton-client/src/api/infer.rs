@@ -54,7 +54,7 @@ impl Client {
         if compression.or(accepted_compression).is_some() && !cfg!(feature = "compression") {
             return Err(context.error(ErrorKind::InvalidRequest, NO_COMPRESSION));
         }
-        let timeout = request.deadline.unwrap_or(self.settings.timeout);
+        let timeout = request.timeout.unwrap_or(self.settings.timeout);
         let began = Instant::now();
         let planned = tokio::time::timeout(timeout, self.plan(request, &context, timeout));
         let plan = planned

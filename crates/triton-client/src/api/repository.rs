@@ -6,7 +6,7 @@ use crate::operation::{Operation, Subject};
 use crate::transport::{Call, Payload, Pool};
 use crate::{
     Client, Error, ErrorKind, IndexFilter, LoadModel, ModelName, ModelState, Readiness,
-    RepositoryEntry, UnloadDependents,
+    RepositoryEntry, UnloadModel,
 };
 use serde_json::json;
 
@@ -136,22 +136,16 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn example(client: triton_client::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// use triton_client::UnloadDependents;
+    /// use triton_client::UnloadModel;
     ///
-    /// client.unload_model(&"ensemble".parse()?, UnloadDependents::Unload).await?;
+    /// client.unload_model(&"ensemble".parse()?, &UnloadModel::new().dependents(true)).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn unload_model(
-        &self,
-        name: &ModelName,
-        dependents: UnloadDependents,
-    ) -> Result<(), Error> {
+    pub async fn unload_model(&self, name: &ModelName, model: &UnloadModel) -> Result<(), Error> {
         let subject = Subject::Repository(name);
         let operation = Operation::about(subject, "unload_model", "unload", "/unload");
-        let unload_dependents = dependents == UnloadDependents::Unload;
-        let body = json!({ "parameters": { "unload_dependents": unload_dependents } });
-        let payload = Payload::json(body.to_string());
+        let payload = Payload::json(json!(model).to_string());
         let outcome = self
             .done(Call::post(operation, Pool::Control, payload))
             .await;

@@ -12,6 +12,7 @@ mod errors;
 mod features;
 mod header_providers;
 mod headers;
+mod http_service;
 mod malformed_servers;
 mod negotiation;
 mod official_client;

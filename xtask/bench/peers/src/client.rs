@@ -1,7 +1,7 @@
 //! This workspace's client.
 
 use bench_rounds::{Case, Expected, Format, Peer, values};
-use triton_client::{Client, InferRequest, ModelId, Tensor, TensorFormat};
+use triton_client::{Client, InferRequest, ModelId, ModelName, Tensor, TensorFormat};
 
 struct Ours {
     client: Client,
@@ -12,10 +12,9 @@ struct Ours {
 
 pub(super) fn run(endpoint: &str, case: &Case) -> Result<(), String> {
     let connect = || {
-        let endpoint = endpoint.parse().map_err(text)?;
         let client = Client::builder(endpoint).tensor_format(tensor_format(case.format));
         Ok(Ours {
-            client: client.build().map_err(text)?,
+            client: client.build().map_err(|error| error.to_string())?,
             model: model(case)?,
             input: input(case)?,
             expected: Expected::new(values(case.elements)),
@@ -27,16 +26,23 @@ pub(super) fn run(endpoint: &str, case: &Case) -> Result<(), String> {
 impl Peer for Ours {
     async fn ask(&self) -> Result<(), String> {
         let request = request(self.model.clone(), self.input.clone());
-        let response = self.client.infer(&request).await.map_err(text)?;
-        let output = response.output("echo").map_err(text)?;
-        self.expected.check(&output.values::<f32>().map_err(text)?)
+        let response = self
+            .client
+            .infer(&request)
+            .await
+            .map_err(|error| error.to_string())?;
+        let output = response.output("echo").map_err(|error| error.to_string())?;
+        self.expected
+            .check(&output.values::<f32>().map_err(|error| error.to_string())?)
     }
 }
 
 /// The bytes of a request, and how many of them are JSON where tensors follow.
 pub(super) fn encoded(case: &Case) -> Result<(bytes::Bytes, Option<usize>), String> {
     let request = request(model(case)?, input(case)?);
-    let encoded = request.encode(tensor_format(case.format)).map_err(text)?;
+    let encoded = request
+        .encode(tensor_format(case.format))
+        .map_err(|error| error.to_string())?;
     let json_length = encoded.json_length();
     Ok((encoded.into_bytes(), json_length))
 }
@@ -46,11 +52,13 @@ fn request(model: ModelId, input: Tensor) -> InferRequest {
 }
 
 fn model(case: &Case) -> Result<ModelId, String> {
-    Ok(ModelId::latest(case.model.parse().map_err(text)?))
+    let name = case.model.parse::<ModelName>();
+    Ok(ModelId::latest(name.map_err(|error| error.to_string())?))
 }
 
 fn input(case: &Case) -> Result<Tensor, String> {
-    Tensor::from_vec("value", case.shape(), values(case.elements)).map_err(text)
+    Tensor::from_vec("value", case.shape(), values(case.elements))
+        .map_err(|error| error.to_string())
 }
 
 fn tensor_format(format: Format) -> TensorFormat {
@@ -58,8 +66,4 @@ fn tensor_format(format: Format) -> TensorFormat {
         Format::Binary => TensorFormat::Binary,
         Format::Json => TensorFormat::Json,
     }
-}
-
-fn text(error: impl ToString) -> String {
-    error.to_string()
 }

@@ -37,7 +37,7 @@ pub(super) fn serve() -> Result<(), String> {
             let server = Arc::clone(&server);
             std::thread::spawn(move || {
                 // Clients break connections off when they end.
-                let _ = server.serve_connection(connection);
+                let _ = server.serve_connection(&connection);
             });
         }
     });
@@ -48,11 +48,11 @@ pub(super) fn serve() -> Result<(), String> {
 }
 
 impl Server {
-    fn serve_connection(&self, connection: TcpStream) -> std::io::Result<()> {
+    fn serve_connection(&self, connection: &TcpStream) -> std::io::Result<()> {
         connection.set_nodelay(true)?;
         // The request lies in the buffer of `requests` while its answer goes out.
-        let mut sender = &connection;
-        let mut requests = Requests::new(&connection);
+        let mut sender = connection;
+        let mut requests = Requests::new(connection);
         let mut checks_json = true;
         while let Some(request) = requests.next()? {
             let (path, is_last) = (request.path, request.is_last);

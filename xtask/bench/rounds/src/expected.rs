@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn values_are_exact_and_differ() {
         let values = values(3);
-        assert_eq!(values, [0.118_033_95, -0.263_932_05, 0.354_101_9]);
+        assert_eq!(values, [0.118_033_946, -0.263_932_05, 0.354_101_96]);
         let exact = |value: &f32| (f64::from(*value) * 16_777_216.0).fract() == 0.0;
         assert!(values.iter().all(exact));
     }

@@ -10,7 +10,7 @@ use triton_client::{Client, InferRequest, ModelId, Tensor};
 /// A client of the server of this kind, made anew: nothing is known of the server yet.
 fn client(kind: &str) -> Client {
     let endpoint = triton_test_support::other_endpoint(kind);
-    Client::builder(endpoint.parse().unwrap()).build().unwrap()
+    Client::new(endpoint).unwrap()
 }
 
 fn echo() -> ModelId {

@@ -24,9 +24,7 @@ fn server(answers: &'static [(&'static str, &'static str)]) -> RawServer {
 }
 
 fn client(server: &RawServer) -> Client {
-    Client::builder(server.endpoint.parse().unwrap())
-        .build()
-        .unwrap()
+    Client::new(&server.endpoint).unwrap()
 }
 
 fn request() -> InferRequest {
