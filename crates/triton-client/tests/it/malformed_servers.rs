@@ -258,11 +258,6 @@ fn cases() -> Vec<(&'static str, ErrorKind, Answer)> {
         ("deep nesting", Protocol, json(&"[".repeat(100_000))),
         ("JSON without outputs", Protocol, json("{}")),
         (
-            "an unknown datatype",
-            Protocol,
-            json(r#"{"outputs":[{"name":"x","datatype":"FP128","shape":[1],"data":[1]}]}"#),
-        ),
-        (
             "a negative shape",
             Protocol,
             json(r#"{"outputs":[{"name":"x","datatype":"FP32","shape":[-1],"data":[1]}]}"#),
