@@ -37,7 +37,6 @@ fn infer_request() -> InferRequest {
     InferRequest::new(ModelId::latest("m".parse().unwrap()))
         .input(Tensor::from_slice("x", [1, 3], &[1_i32, 2, 3]).unwrap())
         .format(TensorFormat::Binary)
-        .id("the same for all")
 }
 
 fn token_file(name: &str, token: &str) -> PathBuf {
