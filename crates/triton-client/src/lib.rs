@@ -2,10 +2,10 @@
 //!
 #![doc = include_str!("../README.md")]
 //!
-//! A [`Client`] never sends a request twice (but see [`HeaderProvider`]), follows no redirect and uses no proxy but one that it
-//! is given; an [`Error`] says what kind of failure it was, which call failed, what the server
-//! answered, whether to try again may help ([`Error::is_transient`]) and whether it may repeat what
-//! was done already ([`Error::may_have_executed`]).
+//! A [`Client`] never sends a request twice (but see [`HeaderProvider`]), follows no redirect and
+//! uses no proxy but one that it is given; an [`Error`] says what kind of failure it was, which call
+//! failed, what the server answered, whether to try again may help ([`Error::is_transient`]) and
+//! whether it may repeat what was done already ([`Error::may_have_executed`]).
 //!
 //! Tensors travel in the binary form of the protocol, or as JSON: see [`TensorFormat`], and
 //! [`Tensor`] for what is copied. All datatypes of the protocol are there; with the feature `half`,
@@ -15,7 +15,8 @@
 //! # Monitoring
 //!
 //! Each call is one `tracing` span named `triton_call`, at the level DEBUG, with the fields
-//! `operation`, `model`, `version`, `sequence_id`, `bytes_out`, `bytes_in`, `status` and `error`.
+//! `operation`, `model`, `version`, `sequence_id`, `request_id` (as the server's log has it), `bytes_out`,
+//! `bytes_in`, `status` and `error`.
 //! With the feature `metrics`, the facade of that name gets:
 //!
 //! | Name | Kind | Labels |

@@ -28,6 +28,7 @@ impl Observation {
             model = field::Empty,
             version = field::Empty,
             sequence_id = field::Empty,
+            request_id = field::Empty,
             bytes_out,
             bytes_in = field::Empty,
             status = field::Empty,
@@ -45,6 +46,9 @@ impl Observation {
             }
             if let Some(id) = call.sequence {
                 span.record("sequence_id", field::display(id));
+            }
+            if let Some(id) = call.id {
+                span.record("request_id", id);
             }
         }
         metrics::begun(operation, bytes_out);
