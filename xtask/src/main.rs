@@ -10,6 +10,7 @@ mod flink;
 mod http;
 mod interrupt;
 mod lock;
+mod other_servers;
 mod package;
 mod poll;
 mod ports;
@@ -36,6 +37,8 @@ struct Arguments {
 enum Task {
     /// Run a real Triton Inference Server on this machine, without Docker or a GPU
     Triton(triton::Arguments),
+    /// Run servers of other kinds that speak the same protocol on this machine
+    OtherServers(other_servers::Arguments),
     /// Build the provider for Apache Flink, and run a real Flink cluster on this machine
     Flink(flink::Arguments),
     /// Run all tests, with a real Triton for those that need one
@@ -74,6 +77,7 @@ fn run() -> Result<ExitCode> {
     interrupt::listen()?;
     match arguments.task {
         Task::Triton(arguments) => triton::run(arguments),
+        Task::OtherServers(arguments) => other_servers::run(&arguments),
         Task::Flink(arguments) => flink::run(arguments),
         Task::Test { arguments } => test::run(&arguments),
         Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),

@@ -40,18 +40,26 @@ pub(crate) struct Python {
 impl Python {
     /// The usual `python3` if it fits, otherwise the newest that does.
     pub(crate) fn find() -> Result<Self> {
-        let versioned = (OLDEST_MINOR..=NEWEST_MINOR).rev();
+        Self::find_from(OLDEST_MINOR)
+    }
+
+    /// As [`find`](Self::find), but none before this minor version.
+    pub(crate) fn find_from(oldest_minor: u32) -> Result<Self> {
+        let versioned = (oldest_minor..=NEWEST_MINOR).rev();
         let names = std::iter::once("python3".into())
             .chain(versioned.map(|minor| format!("python3.{minor}")));
         let mut reasons = Vec::new();
         for name in names {
             match probe(Path::new(&name)) {
+                Ok(python) if python.minor < oldest_minor => {
+                    reasons.push(format!("  {name}: is Python 3.{}", python.minor));
+                }
                 Ok(python) => return Ok(python),
                 Err(reason) => reasons.push(format!("  {name}: {reason}")),
             }
         }
         bail!(
-            "Triton needs Python 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR} with its shared library \
+            "this needs Python 3.{oldest_minor} to 3.{NEWEST_MINOR} with its shared library \
              and the venv module; install one and put it on PATH. Tried:\n{}",
             reasons.join("\n")
         );

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::command;
 use crate::flink::Flink;
-use crate::triton::Triton;
+use crate::other_servers::OtherServers;
+use crate::triton::{ServerVersion, Triton};
 use crate::workspace::Workspace;
 
 /// How `triton-test-support` learns of the server; a dependency on it would make this command
@@ -27,31 +28,40 @@ const RELEASE: &str = "TRITON_TEST_RELEASE";
 /// Its tests run the command.
 const COMMAND_PACKAGE: &str = "triton-cli";
 
+/// Its tests meet servers of other kinds.
+const CLIENT_PACKAGE: &str = "triton-client";
+
 /// Its tests run SQL on a cluster, which takes the provider from its jar.
 const FLINK_PACKAGE: &str = "triton-flink";
 
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let triton = Triton::find()?;
     let _turn = triton.wait_for_test_run()?;
-    triton.install()?;
+    triton.install(ServerVersion::DEFAULT)?;
     let python_client = triton.install_python_client()?;
     // Not the server that a person may have started: its models and its state are theirs.
     let instance = triton.instance("test");
     let flink = Flink::find()?;
+    let others = OtherServers::find()?;
     let _stopping = Stopping {
         triton: &triton,
         flink: &flink,
+        others: &others,
     };
     // A test run that was killed leaves its servers, with whatever its tests did to them.
     triton.stop_test_servers()?;
     flink.stop_test_clusters()?;
-    if is_tested(FLINK_PACKAGE, arguments) {
-        flink.build(false)?;
-    }
-    let release = match is_tested(COMMAND_PACKAGE, arguments) {
-        true => Some(build_release(&triton.workspace)?),
-        false => None,
-    };
+    others.stop()?;
+    // What is downloaded for the one need not wait for what is compiled for the other.
+    let (other_endpoints, built) = std::thread::scope(|scope| {
+        let starting = is_tested(CLIENT_PACKAGE, arguments).then(|| scope.spawn(|| others.start()));
+        let built = build(&triton.workspace, &flink, arguments);
+        let panicked = || anyhow!("the servers of other kinds could not be started");
+        let endpoints = starting.map(|starting| starting.join().map_err(|_| panicked())?);
+        (endpoints.transpose(), built)
+    });
+    let other_endpoints = other_endpoints?.unwrap_or_default();
+    let release = built?;
     let server = triton.start(&instance, &triton.example_models(), None)?;
     let version = server.version()?;
 
@@ -64,13 +74,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         .current_dir(&triton.workspace.root)
         .env(ENDPOINT, server.endpoint())
         .env(PYTHON_CLIENT, python_client)
-        .env(XTASK, std::env::current_exe()?);
+        .env(XTASK, std::env::current_exe()?)
+        .envs(other_endpoints);
     if let Some(release) = release {
         test.env(RELEASE, release);
     }
     let status = command::run(&mut test)?;
 
     flink.stop_test_clusters()?;
+    others.stop()?;
     triton.stop_test_servers()?;
     let endpoint = server.endpoint();
     if status.success() {
@@ -80,6 +92,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     }
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// Builds what the tests take as users do; returns the program of the command, where it is tested.
+fn build(workspace: &Workspace, flink: &Flink, arguments: &[String]) -> Result<Option<PathBuf>> {
+    if is_tested(FLINK_PACKAGE, arguments) {
+        flink.build(false)?;
+    }
+    match is_tested(COMMAND_PACKAGE, arguments) {
+        true => build_release(workspace).map(Some),
+        false => Ok(None),
+    }
 }
 
 /// Builds the command with optimizations, as the first example of the README does; returns the
@@ -96,12 +119,16 @@ fn build_release(workspace: &Workspace) -> Result<PathBuf> {
 struct Stopping<'a> {
     triton: &'a Triton,
     flink: &'a Flink,
+    others: &'a OtherServers,
 }
 
 impl Drop for Stopping<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.flink.stop_test_clusters() {
             eprintln!("cannot stop Flink after the tests: {error:#}");
+        }
+        if let Err(error) = self.others.stop() {
+            eprintln!("cannot stop the servers of other kinds after the tests: {error:#}");
         }
         if let Err(error) = self.triton.stop_test_servers() {
             eprintln!("cannot stop Triton after the tests: {error:#}");

@@ -6,7 +6,7 @@ use triton_client::{Client, InferRequest, ModelId, Tensor};
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let endpoint = std::env::args().nth(1);
     let endpoint = endpoint.unwrap_or_else(|| "http://localhost:8000".to_owned());
-    let client = Client::builder(endpoint.parse()?).build()?;
+    let client = Client::new(endpoint)?;
     let request = InferRequest::new(ModelId::latest("echo".parse()?))
         .input(Tensor::from_vec("value", [1, 3], vec![0.5_f32, 1.5, 2.5])?)
         .output("echo");

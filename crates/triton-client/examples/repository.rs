@@ -13,7 +13,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let endpoint = endpoint.unwrap_or_else(|| "http://localhost:8000".to_owned());
     let model = arguments.next().unwrap_or_else(|| "echo".to_owned());
     let model: ModelName = model.parse()?;
-    let client = Client::builder(endpoint.parse()?).build()?;
+    let client = Client::new(endpoint)?;
     for entry in client.repository_index(IndexFilter::All).await? {
         println!(
             "{} {} {:?} {}",

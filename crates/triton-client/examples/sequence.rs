@@ -7,7 +7,7 @@ use triton_client::{Client, ErrorKind, InferRequest, ModelId, Sequence, Sequence
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let endpoint = std::env::args().nth(1);
     let endpoint = endpoint.unwrap_or_else(|| "http://localhost:8000".to_owned());
-    let client = Client::builder(endpoint.parse()?).build()?;
+    let client = Client::new(endpoint)?;
     let id = SequenceId::text("sensor-7")?;
     let values = [3, 4, 5];
     for (index, value) in values.iter().enumerate() {

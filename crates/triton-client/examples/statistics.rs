@@ -7,8 +7,8 @@ use triton_client::Client;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let endpoint = std::env::args().nth(1);
     let endpoint = endpoint.unwrap_or_else(|| "http://localhost:8000".to_owned());
-    let client = Client::builder(endpoint.parse()?).build()?;
-    for model in client.statistics().await? {
+    let client = Client::new(endpoint)?;
+    for model in client.statistics(None).await? {
         let phases = &model.inference_stats;
         println!(
             "{} {}: {} inferences in {} executions; on average {:?} in the queue, {:?} computing",

@@ -35,7 +35,7 @@ const LONGEST: u64 = 64 << 10;
 ///
 /// let path = std::env::temp_dir().join(format!("triton-client-token-{}", std::process::id()));
 /// std::fs::write(&path, "s3cr3t\n")?;
-/// let client = Client::builder("https://triton.example".parse()?)
+/// let client = Client::builder("https://triton.example")
 ///     .header_provider(BearerTokenFile::open(&path)?)
 ///     .build()?;
 /// # std::fs::remove_file(path)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
-use triton_protocol::Endpoint;
+use triton_protocol::{Endpoint, InvalidValue};
 
 use crate::client_builder::ClientBuilder;
 use crate::extensions::Extensions;
@@ -27,7 +27,7 @@ use crate::{Compression, Error, TensorFormat, json};
 /// ```
 /// use triton_client::Client;
 ///
-/// let client = Client::builder("http://user:secret@triton:8000".parse()?).build()?;
+/// let client = Client::new("http://user:secret@triton:8000")?;
 /// assert_eq!(client.endpoint().to_string(), "http://triton:8000/");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -49,14 +49,36 @@ pub(crate) struct InferenceSettings {
 }
 
 impl Client {
-    /// Starts to set up a client of the server at `endpoint`.
+    /// A client of the server at `endpoint`, for example `http://localhost:8000`, with the
+    /// settings of a [`builder`](Self::builder) of which none is changed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when it is no address.
     ///
     /// ```
-    /// let builder = triton_client::Client::builder("https://triton.example".parse()?);
-    /// # Ok::<(), triton_client::InvalidValue>(())
+    /// let client = triton_client::Client::new("http://localhost:8000")?;
+    /// # Ok::<(), triton_client::Error>(())
+    /// ```
+    pub fn new<E>(endpoint: E) -> Result<Self, Error>
+    where
+        E: TryInto<Endpoint>,
+        E::Error: Into<InvalidValue>,
+    {
+        Self::builder(endpoint).build()
+    }
+
+    /// Starts to set up a client of the server at `endpoint`: a text, or an [`Endpoint`].
+    ///
+    /// ```
+    /// let builder = triton_client::Client::builder("https://triton.example");
     /// ```
     #[must_use]
-    pub fn builder(endpoint: Endpoint) -> ClientBuilder {
+    pub fn builder<E>(endpoint: E) -> ClientBuilder
+    where
+        E: TryInto<Endpoint>,
+        E::Error: Into<InvalidValue>,
+    {
         ClientBuilder::new(endpoint)
     }
 
@@ -71,7 +93,7 @@ impl Client {
     ///
     /// ```
     /// # use triton_client::Client;
-    /// # let client = Client::builder("http://triton:8000".parse()?).build()?;
+    /// # let client = Client::new("http://triton:8000")?;
     /// let patient = client.with_timeout(std::time::Duration::from_secs(600));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -90,7 +112,7 @@ impl Client {
     /// ```
     /// # use triton_client::Client;
     /// use triton_client::{HeaderName, HeaderValue};
-    /// # let client = Client::builder("http://triton:8000".parse()?).build()?;
+    /// # let client = Client::new("http://triton:8000")?;
     /// let header = HeaderName::from_static("triton-admin");
     /// let admin = client.with_header(header, HeaderValue::from_static("a secret"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

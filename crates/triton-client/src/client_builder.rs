@@ -7,11 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use triton_protocol::{Endpoint, UserInfo};
+use triton_protocol::{Endpoint, InvalidValue, UserInfo};
 
 use crate::client::InferenceSettings;
 use crate::extensions::Extensions;
 use crate::header_provider::{HeaderProvider, HeaderProviders};
+use crate::http_service::HttpService;
 use crate::operation::Operation;
 use crate::transport::{CallSettings, ConnectionSettings, NO_COMPRESSION, Transport, headers};
 use crate::{Client, Compression, Error, ErrorKind, TensorFormat};
@@ -22,7 +23,7 @@ use crate::{Client, Compression, Error, ErrorKind, TensorFormat};
 /// use std::time::Duration;
 /// use triton_client::Client;
 ///
-/// let client = Client::builder("https://triton.example".parse()?)
+/// let client = Client::builder("https://triton.example")
 ///     .timeout(Duration::from_secs(5))
 ///     .connect_timeout(Duration::from_secs(1))
 ///     .response_limit(64 << 20)
@@ -31,17 +32,23 @@ use crate::{Client, Compression, Error, ErrorKind, TensorFormat};
 /// ```
 #[derive(Debug, Clone)]
 pub struct ClientBuilder {
-    endpoint: Endpoint,
+    /// An address that is none is told when the client is built.
+    endpoint: Result<Endpoint, InvalidValue>,
     calls: CallSettings,
     connections: ConnectionSettings,
     inference: InferenceSettings,
     response_limit: usize,
+    service: Option<Arc<dyn HttpService>>,
 }
 
 impl ClientBuilder {
-    pub(crate) fn new(endpoint: Endpoint) -> Self {
+    pub(crate) fn new<E>(endpoint: E) -> Self
+    where
+        E: TryInto<Endpoint>,
+        E::Error: Into<InvalidValue>,
+    {
         Self {
-            endpoint,
+            endpoint: endpoint.try_into().map_err(Into::into),
             calls: CallSettings {
                 timeout: Duration::from_secs(30),
                 headers: HeaderMap::new(),
@@ -58,6 +65,7 @@ impl ClientBuilder {
             },
             inference: InferenceSettings::default(),
             response_limit: 256 << 20,
+            service: None,
         }
     }
 
@@ -101,7 +109,7 @@ impl ClientBuilder {
     }
 
     /// The form in which tensors travel unless a request says otherwise
-    /// ([`TensorFormat::Negotiated`] unless set).
+    /// ([`TensorFormat::Auto`] unless set).
     #[must_use]
     pub fn tensor_format(mut self, format: TensorFormat) -> Self {
         self.inference.format = format;
@@ -131,7 +139,7 @@ impl ClientBuilder {
     /// ```
     /// use triton_client::{Client, HeaderName, HeaderValue};
     ///
-    /// let client = Client::builder("https://triton.example".parse()?)
+    /// let client = Client::builder("https://triton.example")
     ///     .header(HeaderName::from_static("authorization"), HeaderValue::from_static("Bearer canary"));
     /// assert!(!format!("{client:?}").contains("canary"));
     /// # Ok::<(), triton_client::InvalidValue>(())
@@ -196,17 +204,60 @@ impl ClientBuilder {
         self
     }
 
+    /// Makes every exchange of HTTP by `service`, and not over connections of the client's own; what is
+    /// set here of connections, TLS and a proxy is then not used.
+    ///
+    /// For middleware around those see [`own_http_service`](Self::own_http_service).
+    #[must_use]
+    pub fn http_service(mut self, service: Arc<dyn HttpService>) -> Self {
+        self.service = Some(service);
+        self
+    }
+
+    /// The service that a client of these settings would have, to be wrapped in another one.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use triton_client::http_service::{HttpFuture, HttpService, RequestBody};
+    /// use triton_client::{Client, http};
+    ///
+    /// #[derive(Debug)]
+    /// struct Shown(Arc<dyn HttpService>);
+    ///
+    /// impl HttpService for Shown {
+    ///     fn call(&self, request: http::Request<RequestBody>) -> HttpFuture<'_> {
+    ///         println!("{} {}", request.method(), request.uri());
+    ///         self.0.call(request)
+    ///     }
+    /// }
+    ///
+    /// let builder = Client::builder("http://localhost:8000");
+    /// let own = builder.own_http_service()?;
+    /// let client = builder.http_service(Arc::new(Shown(own))).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), for what is set of connections, TLS and a proxy.
+    pub fn own_http_service(&self) -> Result<Arc<dyn HttpService>, Error> {
+        self.connections.service(checked(&self.endpoint)?)
+    }
+
     /// Makes the client; no connection is opened yet.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when a certificate, a key,
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when the endpoint is no
+    /// address, when a certificate, a key,
     /// the TLS server name or the proxy's address cannot be read, when a header is set that
     /// belongs to the client itself, such as `Content-Length`, or when something is set that needs a
     /// feature of this crate which was left out.
     pub fn build(mut self) -> Result<Client, Error> {
+        let endpoint = checked(&self.endpoint)?.clone();
         // Not in the URL, which HTTP libraries write to their logs.
-        if let Some(credentials) = self.endpoint.user_info().and_then(basic_authentication) {
+        if let Some(credentials) = endpoint.user_info().and_then(basic_authentication) {
             self.calls
                 .headers
                 .entry(AUTHORIZATION)
@@ -225,11 +276,15 @@ impl ClientBuilder {
             return Err(Error::new(
                 ErrorKind::InvalidRequest,
                 &operation,
-                &self.endpoint,
+                Some(&endpoint),
                 message,
             ));
         }
-        let transport = Transport::new(self.endpoint, &self.connections, self.response_limit)?;
+        let service = match self.service {
+            Some(service) => service,
+            None => self.connections.service(&endpoint)?,
+        };
+        let transport = Transport::new(endpoint, service, self.response_limit);
         Ok(Client {
             transport: Arc::new(transport),
             settings: Arc::new(self.calls),
@@ -238,6 +293,19 @@ impl ClientBuilder {
             request_ids: Arc::default(),
         })
     }
+}
+
+/// The endpoint, if the client was given one that can be.
+fn checked(endpoint: &Result<Endpoint, InvalidValue>) -> Result<&Endpoint, Error> {
+    endpoint.as_ref().map_err(|invalid| {
+        let operation = Operation::server("set_up", "set up", "");
+        Error::new(
+            ErrorKind::InvalidRequest,
+            &operation,
+            None,
+            format!("the endpoint is no address of a server: {invalid}"),
+        )
+    })
 }
 
 /// User info as HTTP basic authentication (RFC 7617); base64 always makes a header's value.

@@ -132,7 +132,7 @@ impl ErrorKind {
 /// use triton_client::{Client, ErrorKind};
 ///
 /// // Nobody listens on this port.
-/// let client = Client::builder("http://user:secret@127.0.0.1:1".parse()?).build()?;
+/// let client = Client::new("http://user:secret@127.0.0.1:1")?;
 /// let error = client.live().await.unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::Connect);
 /// assert!(error.is_transient() && !error.may_have_executed());
@@ -147,7 +147,8 @@ pub struct Error(Box<Details>);
 struct Details {
     kind: ErrorKind,
     operation: String,
-    endpoint: Endpoint,
+    /// None where the address is none.
+    endpoint: Option<Endpoint>,
     path: String,
     request_id: Option<String>,
     status: Option<u16>,
@@ -165,13 +166,13 @@ impl Error {
     pub(crate) fn new(
         kind: ErrorKind,
         operation: &Operation<'_>,
-        endpoint: &Endpoint,
+        endpoint: Option<&Endpoint>,
         message: impl Into<String>,
     ) -> Self {
         Self(Box::new(Details {
             kind,
             operation: operation.to_string(),
-            endpoint: endpoint.clone(),
+            endpoint: endpoint.cloned(),
             path: operation.path(),
             request_id: None,
             status: None,
@@ -277,10 +278,14 @@ impl Error {
         &self.0.operation
     }
 
-    /// The address that was called, without the credentials in it.
+    /// The address that was called, without the credentials in it; empty where a client was to be
+    /// set up for something that is no address.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}{}", self.0.endpoint, self.0.path)
+        match &self.0.endpoint {
+            Some(endpoint) => format!("{endpoint}{}", self.0.path),
+            None => String::new(),
+        }
     }
 
     /// Whether the same call could succeed a little later, although nothing but time changes.
@@ -344,7 +349,11 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let details = &*self.0;
-        write!(formatter, "{} at {}: ", details.operation, details.endpoint)?;
+        formatter.write_str(&details.operation)?;
+        if let Some(endpoint) = &details.endpoint {
+            write!(formatter, " at {endpoint}")?;
+        }
+        formatter.write_str(": ")?;
         if let Some(status) = details.status {
             write!(formatter, "status {status}: ")?;
         }

@@ -55,7 +55,7 @@ impl Client {
         operation: &Operation<'_>,
         timeout: Duration,
     ) -> Result<TensorFormat, Error> {
-        if format != TensorFormat::Negotiated {
+        if format != TensorFormat::Auto {
             return Ok(format);
         }
         match self.has_binary_tensors(operation, timeout).await? {
@@ -128,9 +128,18 @@ impl Client {
             }
             Err(_) => Knowledge::Known(true),
         };
-        let known = !matches!(learned, Knowledge::Known(false));
-        *self.binary_tensors() = learned;
-        Ok(known)
+        let mut knowledge = self.binary_tensors();
+        // It may have answered in binary form meanwhile, whatever it lists.
+        if !matches!(*knowledge, Knowledge::Known(true)) {
+            *knowledge = learned;
+        }
+        Ok(!matches!(*knowledge, Knowledge::Known(false)))
+    }
+
+    /// Keeps that the server has answered in binary form: some, as KServe's own, speak it and list
+    /// no extension.
+    pub(crate) fn answered_in_binary(&self) {
+        *self.binary_tensors() = Knowledge::Known(true);
     }
 
     /// Keeps that the server let a call wait in vain, unless it has told meanwhile.

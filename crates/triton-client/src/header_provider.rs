@@ -17,7 +17,7 @@ pub type HeaderProviderError = Box<dyn std::error::Error + Send + Sync>;
 /// ```
 /// use triton_client::{Client, HeaderMap, HeaderProviderError, HeaderValue};
 ///
-/// let client = Client::builder("https://triton.example".parse()?)
+/// let client = Client::builder("https://triton.example")
 ///     .header_provider(|headers: &mut HeaderMap| -> Result<(), HeaderProviderError> {
 ///         headers.insert("x-request-from", HeaderValue::from_str("pipeline 7")?);
 ///         Ok(())

@@ -40,6 +40,7 @@ mod client_builder;
 mod error;
 mod extensions;
 mod header_provider;
+pub mod http_service;
 mod json;
 mod operation;
 mod request_ids;
@@ -54,6 +55,8 @@ pub use client::Client;
 pub use client_builder::ClientBuilder;
 pub use error::{Error, ErrorKind};
 pub use header_provider::{HeaderProvider, HeaderProviderError};
+/// The types of HTTP that [`http_service`] speaks of.
+pub use http;
 pub use http::{HeaderMap, HeaderName, HeaderValue};
 #[cfg(feature = "opentelemetry")]
 pub use trace_context::TraceContext;
@@ -62,9 +65,9 @@ pub use triton_protocol::{
     EncodeError, EncodedRequest, Endpoint, IndexFilter, InferRequest, InferResponse,
     InferenceStatistics, InvalidValue, LoadModel, LogFormat, LogSettings, LogSettingsUpdate,
     MemoryUsage, ModelConfig, ModelId, ModelMetadata, ModelName, ModelState, ModelStatistics,
-    ModelVersion, Parameter, RepositoryEntry, RequestedOutput, ResponseStatistics, Sequence,
-    SequenceBatching, SequenceId, SequenceText, ServerMetadata, SharedMemory, SharedTensor,
-    SystemRegion, SystemRegionStatus, Tally, Tensor, TensorElement, TensorError, TensorFormat,
-    TensorMetadata, TraceLevel, TraceSettings, TraceSettingsUpdate, UnknownDatatype,
-    UnloadDependents,
+    ModelVersion, OtherDatatype, Parameter, RepositoryEntry, RequestedOutput, ResponseStatistics,
+    Sequence, SequenceBatching, SequenceId, SequenceText, ServerMetadata, SharedMemory,
+    SharedTensor, SystemRegion, SystemRegionStatus, Tally, Tensor, TensorElement, TensorError,
+    TensorFormat, TensorMetadata, TraceLevel, TraceSettings, TraceSettingsUpdate, UnknownDatatype,
+    UnloadModel, UnreadOutput, VersionText,
 };

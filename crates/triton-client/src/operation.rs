@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ModelId, ModelName};
+use crate::{ModelId, ModelName, ModelVersion};
 
 /// What a call does and to what.
 #[derive(Debug, Clone, Copy)]
@@ -78,11 +78,11 @@ impl<'a> Operation<'a> {
     }
 
     /// The model's name and version, for spans.
-    pub(crate) fn model(&self) -> (&'a str, Option<u64>) {
+    pub(crate) fn model(&self) -> (&'a str, &'a ModelVersion) {
         match self.subject {
-            Subject::Model(model) => (model.name().as_str(), model.version_number()),
-            Subject::Repository(name) => (name.as_str(), None),
-            Subject::Server | Subject::Region(..) => ("", None),
+            Subject::Model(model) => (model.name().as_str(), model.version()),
+            Subject::Repository(name) => (name.as_str(), &ModelVersion::Latest),
+            Subject::Server | Subject::Region(..) => ("", &ModelVersion::Latest),
         }
     }
 }

@@ -22,7 +22,7 @@ const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 /// ```
 /// use triton_client::{Client, TraceContext};
 ///
-/// let client = Client::builder("https://triton.example".parse()?)
+/// let client = Client::builder("https://triton.example")
 ///     .header_provider(TraceContext)
 ///     .build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

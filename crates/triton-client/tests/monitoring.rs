@@ -176,7 +176,7 @@ fn every_call_is_one_span_and_is_counted() {
 
 async fn calls(endpoint: &str) {
     let endpoint = endpoint.replace("http://", "http://canary:canary@");
-    let client = Client::builder(endpoint.parse().unwrap()).build().unwrap();
+    let client = Client::new(endpoint).unwrap();
     let request = |name: &str| {
         let model = ModelId::new(name.parse().unwrap(), "1".parse().unwrap());
         InferRequest::new(model)

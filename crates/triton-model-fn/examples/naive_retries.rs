@@ -85,7 +85,7 @@ fn expected(key: i32, row: i32) -> i32 {
 /// Sends each request up to 20 times, under the same ID; where the server says that START is
 /// missing, it adds START.
 async fn naive(endpoint: &str) -> Result<Count, Failure> {
-    let client = &Client::builder(endpoint.parse()?).build()?;
+    let client = &Client::new(endpoint)?;
     let model = &ModelId::latest("accumulate".parse()?);
     let keys = (0..KEYS).map(async |key| {
         let mut answers = Vec::new();

@@ -65,7 +65,7 @@ impl OpenSubtask {
             _ => options.max_in_flight.get(),
         };
         let client = SharedClient::get(options)?;
-        let model = ModelId::new(options.model_name.clone(), options.model_version);
+        let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
         let breaker = options.circuit_breaker_enabled.then(|| {
             CircuitBreaker::shared(
                 &options.endpoint,

@@ -11,22 +11,31 @@ macro_rules! datatypes {
         #[non_exhaustive]
         pub enum Datatype {
             $($(#[$doc])+ $variant,)+
+            /// A datatype of a server's own: its metadata can be read, its tensors cannot.
+            Other(OtherDatatype),
         }
 
         impl Datatype {
-            /// Every datatype of the protocol.
+            /// Every datatype of the protocol; those of a server's own are not among them.
             pub const ALL: &'static [Datatype] = &[$(Datatype::$variant),+];
 
             /// The protocol's name, for example `FP32`.
             #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Datatype::$variant => $name,)+ }
+            pub fn name(&self) -> &str {
+                match self {
+                    $(Datatype::$variant => $name,)+
+                    Datatype::Other(other) => other.name(),
+                }
             }
 
-            /// Bytes of one element, or `None` where elements differ in length (`BYTES`).
+            /// Bytes of one element, or `None` where elements differ in length (`BYTES`) or that
+            /// is not known.
             #[must_use]
             pub fn element_size(self) -> Option<usize> {
-                match self { $(Datatype::$variant => $size,)+ }
+                match self {
+                    $(Datatype::$variant => $size,)+
+                    Datatype::Other(_) => None,
+                }
             }
         }
     };
@@ -87,6 +96,54 @@ impl FromStr for Datatype {
     }
 }
 
+/// The name of a datatype that is none of the protocol's, as a server calls it.
+///
+/// ```
+/// use triton_protocol::{Datatype, ModelMetadata};
+///
+/// let metadata = r#"{"name":"m","outputs":[{"name":"y","datatype":"FP8_E5M2","shape":[4]}]}"#;
+/// let metadata: ModelMetadata = serde_json::from_str(metadata)?;
+/// assert!(matches!(metadata.outputs[0].datatype, Datatype::Other(_)));
+/// assert_eq!(metadata.outputs[0].datatype.to_string(), "FP8_E5M2");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OtherDatatype {
+    /// Kept here, so that a datatype stays as easy to copy as all the others are.
+    name: [u8; OtherDatatype::LONGEST],
+    length: u8,
+}
+
+impl OtherDatatype {
+    /// Names are cut here.
+    const LONGEST: usize = 30;
+
+    fn new(name: &str) -> Self {
+        let shown: String = name.escape_debug().collect();
+        let ends = shown
+            .char_indices()
+            .map(|(start, character)| start + character.len_utf8());
+        let length = ends
+            .take_while(|end| *end <= Self::LONGEST)
+            .last()
+            .unwrap_or_default();
+        let mut kept = [0; Self::LONGEST];
+        kept[..length].copy_from_slice(&shown.as_bytes()[..length]);
+        Self {
+            name: kept,
+            length: u8::try_from(length).unwrap_or_default(),
+        }
+    }
+
+    /// The name, without control characters, and cut where it is very long.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let name = &self.name[..usize::from(self.length)];
+        // It was cut between characters.
+        std::str::from_utf8(name).unwrap_or_default()
+    }
+}
+
 /// A name that is no datatype of the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown datatype '{0}'")]
@@ -94,7 +151,11 @@ pub struct UnknownDatatype(String);
 
 impl<'de> serde::Deserialize<'de> for Datatype {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // A server may have more of them than this crate, which is no reason to know nothing of
+        // a model or to lose its other tensors.
         let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        name.parse().map_err(serde::de::Error::custom)
+        Ok(name
+            .parse()
+            .unwrap_or_else(|_| Self::Other(OtherDatatype::new(&name))))
     }
 }

@@ -15,14 +15,16 @@ use crate::{Compression, ModelId, Parameter, Sequence, SharedMemory, SharedTenso
 /// ([protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)).
 ///
 /// ```
-/// assert_eq!(triton_protocol::TensorFormat::default(), triton_protocol::TensorFormat::Negotiated);
+/// assert_eq!(triton_protocol::TensorFormat::default(), triton_protocol::TensorFormat::Auto);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum TensorFormat {
-    /// Binary where the server has the extension, which it is asked before the first inference,
-    /// and JSON where it does not.
+    /// Binary where the server lists the extension, which it is asked before the first inference,
+    /// or has once answered in binary form; JSON elsewhere, because a server that does not know
+    /// the binary form may fail in any way.
     #[default]
-    Negotiated,
+    Auto,
     /// Binary, and no question asked.
     Binary,
     /// JSON, which people can read. Outputs that are FP16 or BF16 come in binary form all the
@@ -43,7 +45,7 @@ pub enum TensorFormat {
 ///     .output(RequestedOutput::new("features").format(TensorFormat::Json))
 ///     .priority(1)
 ///     .server_timeout(Duration::from_millis(50))
-///     .deadline(Duration::from_millis(200));
+///     .timeout(Duration::from_millis(200));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -76,7 +78,7 @@ pub struct InferRequest {
     /// Headers of this request alone.
     pub headers: HeaderMap,
     /// The longest time the call may take.
-    pub deadline: Option<Duration>,
+    pub timeout: Option<Duration>,
 }
 
 impl InferRequest {
@@ -97,7 +99,7 @@ impl InferRequest {
             request_compression: None,
             response_compression: None,
             headers: HeaderMap::new(),
-            deadline: None,
+            timeout: None,
         }
     }
 
@@ -199,14 +201,14 @@ impl InferRequest {
 
     /// The longest time the call may take, in place of the client's timeout.
     #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 
     /// The body of the request, as a call with this format would send it uncompressed.
     ///
-    /// Nobody is asked what the server can do: [`TensorFormat::Negotiated`] means binary here.
+    /// Nobody is asked what the server can do: [`TensorFormat::Auto`] means binary here.
     ///
     /// # Errors
     ///
@@ -237,7 +239,7 @@ impl InferRequest {
 /// let by_name: RequestedOutput = "score".into();
 /// let as_json = RequestedOutput::new("score").format(TensorFormat::Json);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RequestedOutput {
     /// The output's name.
@@ -248,6 +250,8 @@ pub struct RequestedOutput {
     pub classes: Option<NonZeroU32>,
     /// Where the server is to put it.
     pub memory: Option<SharedMemory>,
+    /// What else the request says of it.
+    pub parameters: Vec<(String, Parameter)>,
 }
 
 impl RequestedOutput {
@@ -259,6 +263,7 @@ impl RequestedOutput {
             format: None,
             classes: None,
             memory: None,
+            parameters: Vec::new(),
         }
     }
 
@@ -290,6 +295,17 @@ impl RequestedOutput {
     #[must_use]
     pub fn shared_memory(mut self, memory: SharedMemory) -> Self {
         self.memory = Some(memory);
+        self
+    }
+
+    /// Says something of this output to a server that knows what it means, for example MLServer's
+    /// `content_type`.
+    ///
+    /// The names by which a tensor says how it travels, such as `binary_data`, make the call fail
+    /// before anything is sent.
+    #[must_use]
+    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Parameter>) -> Self {
+        self.parameters.push((name.into(), value.into()));
         self
     }
 

@@ -28,8 +28,20 @@ pub struct InferResponse {
     pub outputs: Vec<Tensor>,
     /// The outputs that the server has put into shared memory, as it was asked to.
     pub shared_outputs: Vec<SharedTensor>,
+    /// The outputs whose datatype is one of the server's own, so that they could not be read.
+    pub unread: Vec<UnreadOutput>,
     /// The headers of the HTTP answer that brought this; of none when it was only decoded.
     pub headers: HeaderMap,
+}
+
+/// An output that came and could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnreadOutput {
+    /// Its name.
+    pub name: String,
+    /// Its datatype, which is none of the protocol's.
+    pub datatype: Datatype,
 }
 
 impl InferResponse {
@@ -37,10 +49,10 @@ impl InferResponse {
     ///
     /// # Errors
     ///
-    /// [`TensorError::Missing`] naming the outputs there are, and
+    /// [`TensorError::Missing`] naming the outputs there are,
     /// [`TensorError::InSharedMemory`] when it is one of the
-    /// [`shared_outputs`](Self::shared_outputs). An output that the request asked for by name is
-    /// always there.
+    /// [`shared_outputs`](Self::shared_outputs), and [`TensorError::UnknownDatatype`] for one of
+    /// [`unread`](Self::unread). An output that the request asked for by name is always there.
     ///
     /// ```
     /// # use triton_protocol::InferResponse;
@@ -79,6 +91,12 @@ impl InferResponse {
             return TensorError::InSharedMemory {
                 name: name.to_owned(),
                 region: output.memory().region.clone(),
+            };
+        }
+        if let Some(unread) = self.unread.iter().find(|output| output.name == name) {
+            return TensorError::UnknownDatatype {
+                name: name.to_owned(),
+                datatype: unread.datatype,
             };
         }
         TensorError::Missing {
@@ -194,6 +212,13 @@ impl InferResponse {
         let is_there = |name: &str| self.names().any(|present| present == name);
         let mut asked = request.outputs.iter().map(|output| &output.name);
         let missing = asked.find(|name| !is_there(name))?;
+        if let Some(unread) = self.unread.iter().find(|output| output.name == *missing) {
+            return Some(format!(
+                "the output '{missing}' that was asked for came as {}, which is none of the \
+                 protocol's datatypes, so it cannot be read",
+                unread.datatype
+            ));
+        }
         let mut present: Vec<_> = self.names().collect();
         present.sort_unstable();
         Some(format!(

@@ -1,5 +1,7 @@
 //! A text that could not be read as a value, and how such a text is shown.
 
+use std::convert::Infallible;
+
 /// A text could not be read as what it should be.
 ///
 /// ```
@@ -36,6 +38,12 @@ pub fn beginning(text: &str, bytes: usize) -> &str {
         .rev()
         .find(|end| text.is_char_boundary(*end));
     &text[..cut.unwrap_or(0)]
+}
+
+impl From<Infallible> for InvalidValue {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 /// `text` in single quotes as errors show it: control characters are escaped, and it is cut where

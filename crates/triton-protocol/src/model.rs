@@ -3,34 +3,37 @@
 //! [Protocol](https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md#model-metadata),
 //! [configuration extension](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_configuration.md)
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::Datatype;
+use crate::parameter::parameters;
+use crate::tolerant::{null_as_default, versions};
+use crate::{Datatype, Parameter};
 
 /// The tensors of a model.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct ModelMetadata {
     /// The model's name.
     pub name: String,
     /// The versions that are loaded.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "versions")]
     pub versions: Vec<String>,
     /// The framework or backend, for example `python` or `onnxruntime_onnx`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub platform: String,
     /// The tensors a request must bring.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub inputs: Vec<TensorMetadata>,
     /// The tensors a response can bring, in the order in which it does.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub outputs: Vec<TensorMetadata>,
 }
 
 /// What a model says of one of its tensors.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct TensorMetadata {
     /// The tensor's name.
@@ -40,6 +43,9 @@ pub struct TensorMetadata {
     /// The size of each dimension, -1 where it varies; the batch dimension, where the model has
     /// one, comes first and is -1.
     pub shape: Vec<i64>,
+    /// What a server says beside that, for example MLServer's `content_type`.
+    #[serde(default, deserialize_with = "parameters")]
+    pub parameters: BTreeMap<String, Parameter>,
 }
 
 impl TensorMetadata {
@@ -137,18 +143,18 @@ impl<'de> Deserialize<'de> for ModelConfig {
         #[derive(Deserialize)]
         struct Known {
             name: String,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "null_as_default")]
             backend: String,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "null_as_default")]
             max_batch_size: u32,
             sequence_batching: Option<SequenceBatching>,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "null_as_default")]
             model_transaction_policy: TransactionPolicy,
         }
 
         #[derive(Deserialize, Default)]
         struct TransactionPolicy {
-            #[serde(default)]
+            #[serde(default, deserialize_with = "null_as_default")]
             decoupled: bool,
         }
 

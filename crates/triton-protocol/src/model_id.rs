@@ -41,9 +41,9 @@ impl ModelId {
     /// The server takes only digits as a version: the latest one has no segment of its own.
     #[must_use]
     pub fn path(&self, suffix: &str) -> String {
-        match self.version_number() {
-            Some(version) => format!("v2/models/{}/versions/{version}{suffix}", self.name),
-            None => format!("v2/models/{}{suffix}", self.name),
+        match &self.version {
+            ModelVersion::Latest => format!("v2/models/{}{suffix}", self.name),
+            version => format!("v2/models/{}/versions/{version}{suffix}", self.name),
         }
     }
 
@@ -53,7 +53,13 @@ impl ModelId {
         &self.name
     }
 
-    /// The version's number; `None` is the latest.
+    /// Which version of it.
+    #[must_use]
+    pub fn version(&self) -> &ModelVersion {
+        &self.version
+    }
+
+    /// The version's number; `None` is the latest, or one that has a name in place of a number.
     #[must_use]
     pub fn version_number(&self) -> Option<u64> {
         match self.version {
@@ -90,9 +96,9 @@ impl From<ModelName> for ModelId {
 impl fmt::Display for ModelId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "'{}'", self.name)?;
-        match self.version_number() {
-            Some(version) => write!(formatter, " version {version}"),
-            None => Ok(()),
+        match &self.version {
+            ModelVersion::Latest => Ok(()),
+            version => write!(formatter, " version {version}"),
         }
     }
 }

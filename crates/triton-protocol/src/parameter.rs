@@ -1,6 +1,9 @@
 //! Parameters: named scalars that travel beside the tensors, in both directions.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The value of a parameter: the server knows scalars only
 /// ([protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_parameters.md)).
@@ -25,6 +28,16 @@ pub enum Parameter {
     Double(f64),
     /// A text.
     Text(String),
+}
+
+impl Parameter {
+    /// Whether the two are one and the same value, NaN included.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Double(value), Self::Double(other)) => value.to_bits() == other.to_bits(),
+            _ => self == other,
+        }
+    }
 }
 
 impl From<bool> for Parameter {
@@ -67,6 +80,49 @@ impl From<String> for Parameter {
     fn from(value: String) -> Self {
         Self::Text(value)
     }
+}
+
+/// What a server that is newer than the protocol, or another than Triton, sends as a parameter is no
+/// reason to fail.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ReturnedParameter {
+    Known(Parameter),
+    Other(IgnoredAny),
+}
+
+/// The parameters that a server sends, without those that are no scalars.
+pub(crate) fn parameters<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Parameter>, D::Error> {
+    let returned: Option<BTreeMap<String, ReturnedParameter>> = Option::deserialize(deserializer)?;
+    let known = |(name, value)| match value {
+        ReturnedParameter::Known(value) => Some((name, value)),
+        ReturnedParameter::Other(_) => None,
+    };
+    Ok(returned.into_iter().flatten().filter_map(known).collect())
+}
+
+/// Those parameters.
+#[derive(Deserialize, Default)]
+#[serde(transparent)]
+pub(crate) struct ReturnedParameters {
+    #[serde(deserialize_with = "parameters")]
+    pub(crate) known: BTreeMap<String, Parameter>,
+}
+
+/// Why a tensor may not bear a parameter of this name; `None` where it may.
+pub(crate) fn tensor_name_fault(name: &str) -> Option<&'static str> {
+    const OWN: &[&str] = &[
+        "binary_data_size",
+        "binary_data",
+        "classification",
+        "shared_memory_region",
+        "shared_memory_offset",
+        "shared_memory_byte_size",
+    ];
+    OWN.contains(&name)
+        .then_some("says how the tensor travels, which is for the client to say")
 }
 
 /// Why a request may not bear a parameter of this name; `None` where it may.

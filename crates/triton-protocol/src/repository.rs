@@ -4,8 +4,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+use crate::tolerant::{null_as_default, version};
 
 /// Which entries of the repository an index lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,13 +25,26 @@ pub struct RepositoryEntry {
     /// The model's name.
     pub name: String,
     /// The version; empty where no version was ever loaded.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "version")]
     pub version: String,
     /// What state it is in; `None` where it was never loaded.
     pub state: Option<ModelState>,
     /// Why it is in this state, for example why it could not be loaded.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub reason: String,
+}
+
+impl RepositoryEntry {
+    /// A model of which no more is known.
+    #[must_use]
+    pub fn new(name: String, state: ModelState) -> Self {
+        Self {
+            name,
+            version: String::new(),
+            state: Some(state),
+            reason: String::new(),
+        }
+    }
 }
 
 /// The state of a version of a model.
@@ -106,12 +121,37 @@ impl LoadModel {
     }
 }
 
-/// What becomes of the models that only an unloaded ensemble used.
+/// How to unload a model.
+///
+/// ```
+/// use triton_protocol::UnloadModel;
+///
+/// let alone = UnloadModel::new();
+/// let with_steps = UnloadModel::new().dependents(true);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum UnloadDependents {
-    /// They stay loaded.
-    #[default]
-    Keep,
-    /// They are unloaded too.
-    Unload,
+pub struct UnloadModel {
+    dependents: bool,
+}
+
+impl UnloadModel {
+    /// The model alone.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether the models that only this one used, as an ensemble does its steps, are unloaded too.
+    #[must_use]
+    pub fn dependents(mut self, dependents: bool) -> Self {
+        self.dependents = dependents;
+        self
+    }
+}
+
+impl Serialize for UnloadModel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let body = json!({ "parameters": { "unload_dependents": self.dependents } });
+        body.serialize(serializer)
+    }
 }

@@ -4,15 +4,18 @@
 
 use serde::Deserialize;
 
+use crate::tolerant::{null_as_default, version};
+
 /// What a server says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ServerMetadata {
     /// The name it was given, `triton` unless configured.
     pub name: String,
-    /// The server's version, for example `2.51.0`.
+    /// The server's version, for example `2.51.0`; empty where it does not tell.
+    #[serde(default, deserialize_with = "version")]
     pub version: String,
     /// The protocol extensions it has, for example `sequence` and `binary_tensor_data`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub extensions: Vec<String>,
 }

@@ -28,6 +28,22 @@ pub fn live_endpoint() -> String {
     })
 }
 
+/// The address of a server of another kind that speaks the same protocol: `MLSERVER` or `KSERVE`.
+///
+/// # Panics
+///
+/// When there is none: a test that cannot run must never count as passed.
+#[must_use]
+pub fn other_endpoint(kind: &str) -> String {
+    let variable = format!("{kind}_TEST_ENDPOINT");
+    std::env::var(&variable).unwrap_or_else(|_| {
+        panic!(
+            "this test needs a server of another kind, and {variable} names none: run the tests \
+             with `cargo xtask test`, which starts it"
+        )
+    })
+}
+
 /// A real Triton of a test's own, to be crashed and started again on the same port.
 ///
 /// Only one test at a time has it; others of the same program wait.

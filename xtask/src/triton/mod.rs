@@ -17,6 +17,7 @@ use clap::{Args, Subcommand};
 use crate::lock::{self, Lock};
 use crate::workspace::Workspace;
 
+pub(crate) use install::ServerVersion;
 pub(crate) use instance::{Instance, Server};
 
 #[derive(Args)]
@@ -26,6 +27,9 @@ pub(crate) struct Arguments {
     /// The server meant, where several run at once
     #[arg(long, value_name = "NAME", default_value = "default", global = true)]
     instance: String,
+    /// An older server, such as 2.44; `install` and `start` know which there are
+    #[arg(long, value_name = "VERSION", default_value_t = ServerVersion::DEFAULT, global = true)]
+    server_version: ServerVersion,
 }
 
 #[derive(Subcommand)]
@@ -53,11 +57,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let triton = Triton::find()?;
     let instance = triton.instance(&arguments.instance);
     match arguments.task {
-        Task::Install => triton.install()?,
+        Task::Install => triton.install(arguments.server_version)?,
         Task::Start { models, port } => {
-            triton.install()?;
+            let version = arguments.server_version;
+            triton.install(version)?;
             let models = models.unwrap_or_else(|| triton.example_models());
-            let server = triton.start(&instance, &models, port)?;
+            let server = triton.start_version(version, &instance, &models, port)?;
             println!("Triton is ready at {}", server.endpoint());
         }
         Task::Kill => triton.kill(&instance)?,
@@ -100,9 +105,9 @@ impl Triton {
         self.workspace.root.join("examples/models")
     }
 
-    pub(crate) fn install(&self) -> Result<()> {
+    pub(crate) fn install(&self, version: ServerVersion) -> Result<()> {
         let _lock = lock::wait(&self.folder.join("install.lock"), "installs Triton")?;
-        install::install(&self.folder)
+        install::install(&self.folder, version)
     }
 
     /// A Python that has NVIDIA's client.
@@ -111,20 +116,31 @@ impl Triton {
         python_client::install(&self.folder)
     }
 
-    /// Starts the instance unless it runs already.
+    /// Starts the instance, with the server that all tests run against, unless it runs already.
     pub(crate) fn start(
         &self,
         instance: &Instance,
         models: &Path,
         port: Option<u16>,
     ) -> Result<Server> {
+        self.start_version(ServerVersion::DEFAULT, instance, models, port)
+    }
+
+    fn start_version(
+        &self,
+        version: ServerVersion,
+        instance: &Instance,
+        models: &Path,
+        port: Option<u16>,
+    ) -> Result<Server> {
         let _lock = instance.lock()?;
-        server::start(
-            &install::installation(&self.folder)?,
-            instance,
-            models,
-            port,
-        )
+        let installation = install::installation(&self.folder, version)?;
+        let server = server::start(&installation, instance, models, port)?;
+        let running = server.version()?;
+        if !running.starts_with(&format!("{version}.")) {
+            bail!("Triton {running} is running already; run `cargo xtask triton stop` first");
+        }
+        Ok(server)
     }
 
     fn kill(&self, instance: &Instance) -> Result<()> {

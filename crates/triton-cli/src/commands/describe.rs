@@ -51,12 +51,12 @@ Examples:
 pub(crate) fn run(arguments: &DescribeArguments) -> Result<ExitCode, Failure> {
     with_server(&arguments.config, Some(&arguments.model), async |server| {
         let options = &server.options;
-        let model = ModelId::new(options.model_name.clone(), options.model_version);
+        let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
         let metadata = server.client.model_metadata(&model).await?;
         let config = server.client.model_config_with_steps(&model).await?;
         let statement = Statement {
             endpoint: &server.endpoint,
-            version: options.model_version,
+            version: options.model_version.clone(),
             metadata: &metadata,
             config: &config,
         };

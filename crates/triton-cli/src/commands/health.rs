@@ -107,7 +107,7 @@ async fn ask(server: &Server, arguments: &HealthArguments) -> Result<Health, Err
         name: None,
     };
     if arguments.model.is_some() {
-        let model = ModelId::new(options.model_name.clone(), options.model_version);
+        let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
         health.model_ready = Some(is_ready(client.model_ready(&model).await?));
     }
     if health.ready {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use tokio::time::{Instant, sleep};
 use triton_client::{
-    IndexFilter, LoadModel, ModelId, ModelState, Readiness, RepositoryEntry, UnloadDependents,
+    IndexFilter, LoadModel, ModelId, ModelState, Readiness, RepositoryEntry, UnloadModel,
 };
 
 use super::health::duration;
@@ -109,10 +109,7 @@ pub(crate) fn load(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
 
 /// Runs `triton unload`.
 pub(crate) fn unload(arguments: &UnloadArguments) -> Result<ExitCode, Failure> {
-    let dependents = match arguments.dependents {
-        true => UnloadDependents::Unload,
-        false => UnloadDependents::Keep,
-    };
+    let how = UnloadModel::new().dependents(arguments.dependents);
     with_server(&arguments.config, Some(&arguments.model), async |server| {
         let name = &server.options.model_name;
         // The server would say that it has unloaded even what it never had. What was loaded with
@@ -124,7 +121,7 @@ pub(crate) fn unload(arguments: &UnloadArguments) -> Result<ExitCode, Failure> {
             return Err(Failure::server(error)
                 .with_hint("`triton models` lists the models that the server has"));
         }
-        let unloaded = server.client.unload_model(name, dependents).await;
+        let unloaded = server.client.unload_model(name, &how).await;
         unloaded.map_err(not_managed)?;
         let deadline = Instant::now() + arguments.wait;
         loop {

@@ -71,8 +71,8 @@ pub(crate) fn run(arguments: &StatsArguments) -> Result<ExitCode, Failure> {
 /// Each version that is loaded, or the one that the options name.
 pub(crate) async fn statistics(server: &Server) -> Result<Vec<ModelStatistics>, Failure> {
     let options = &server.options;
-    let model = ModelId::new(options.model_name.clone(), options.model_version);
-    let statistics = server.client.model_statistics(&model).await;
+    let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
+    let statistics = server.client.statistics(Some(&model)).await;
     statistics.map_err(|error| {
         // The server says so with the status of a malformed request.
         let unknown = error.message().contains("is not available");

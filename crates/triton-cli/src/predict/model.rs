@@ -35,12 +35,12 @@ pub(super) fn read_definition(path: &Path) -> Result<ModelDefinition, Failure> {
 pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result<Schema, Failure> {
     let parsed = options.parse_without_sequences()?;
     let client = triton_model_fn::client_from_options(&parsed).map_err(Failure::usage)?;
-    let model = ModelId::new(parsed.model_name.clone(), parsed.model_version);
+    let model = ModelId::new(parsed.model_name.clone(), parsed.model_version.clone());
     let metadata = client.model_metadata(&model).await?;
     let config = client.model_config_with_steps(&model).await?;
     let statement = Statement {
         endpoint: &parsed.endpoint.canonical(),
-        version: parsed.model_version,
+        version: parsed.model_version.clone(),
         metadata: &metadata,
         config: &config,
     };

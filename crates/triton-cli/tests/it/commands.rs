@@ -174,7 +174,7 @@ async fn the_statement_of_every_model_is_one_that_predict_accepts(endpoint: &str
 
 /// Sends `count` requests to `echo`.
 async fn infer(endpoint: &str, count: usize) {
-    let client = Client::builder(endpoint.parse().unwrap()).build().unwrap();
+    let client = Client::new(endpoint).unwrap();
     let request = InferRequest::new(ModelId::latest("echo".parse().unwrap()))
         .input(Tensor::from_slice("value", [1, 1], &[1.0_f32]).unwrap());
     for _ in 0..count {
@@ -282,7 +282,7 @@ fn a_model_is_unloaded_and_loaded() {
 async fn a_model_of_a_real_server_is_unloaded() {
     let _turn = READINESS.lock().await;
     let endpoint = live_endpoint();
-    let client = Client::builder(endpoint.parse().unwrap()).build().unwrap();
+    let client = Client::new(&endpoint).unwrap();
     let tensor = |name: &str| json!([{"name": name, "data_type": "TYPE_FP32", "dims": [-1]}]);
     let config = json!({
         "name": "cli_spare", "backend": "python", "max_batch_size": 64,
@@ -330,8 +330,8 @@ fn arguments_that_cannot_be_used() {
     insta::assert_snapshot!(refusal(&["models"]), @"
     exit code 3
     error: list the model repository at http://server/: no connection could be made; is the server running there?
-      caused by: error sending request
       caused by: client error (Connect)
+      caused by: no connection
       caused by: tcp connect error
       caused by: Connection refused (os error 111)
       try: `triton health --wait 60s` waits for a server that is starting; -O endpoint=… or TRITON_ENDPOINT names another

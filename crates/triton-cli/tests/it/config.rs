@@ -70,7 +70,7 @@ fn what_is_shown_can_be_read_again_and_holds_no_secret() {
     let hidden = run.stdout.lines().filter(|line| line.contains("(hidden)"));
     let hidden = hidden.collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(files.relative(&hidden), @"
-    # endpoint = '(hidden)@localhost:1'               # TRITON_ENDPOINT in the environment
+    # endpoint = 'http://(hidden)@localhost:1/'       # TRITON_ENDPOINT in the environment
     # custom-headers = (hidden)                       # headers, named by triton.toml, line 1
     ");
 

@@ -53,8 +53,8 @@ fn of_nobody() {
     insta::assert_snapshot!(health("http://127.0.0.1:1", &[]), @"
     exit code 3
     error: check liveness at http://server/: no connection could be made; is the server running there?
-      caused by: error sending request
       caused by: client error (Connect)
+      caused by: no connection
       caused by: tcp connect error
       caused by: Connection refused (os error 111)
       try: `triton health --wait 60s` waits for a server that is starting; -O endpoint=… or TRITON_ENDPOINT names another
@@ -66,7 +66,7 @@ fn of_nobody() {
     );
     insta::assert_snapshot!(health("http://127.0.0.1:1", &["--wait", "soon"]), @"
     exit code 2
-    error: invalid value 'soon' for '--wait <TIME>': expected a duration such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds)
+    error: invalid value 'soon' for '--wait <TIME>': expected a duration such as '30 s', '100 ms' or '1 min'
 
     For more information, try '--help'.
     ");

@@ -57,8 +57,8 @@ fn metrics_are_served_while_a_command_runs() {
     watching.wait().unwrap();
     for metric in [
         "# TYPE triton_client_calls_total counter",
-        "triton_client_calls_total{operation=\"model_statistics\",outcome=\"ok\"} ",
-        "triton_client_call_duration_seconds_bucket{operation=\"model_statistics\",outcome=\"ok\",le=\"0.001\"} ",
+        "triton_client_calls_total{operation=\"statistics\",outcome=\"ok\"} ",
+        "triton_client_call_duration_seconds_bucket{operation=\"statistics\",outcome=\"ok\",le=\"0.001\"} ",
     ] {
         assert!(page.contains(metric), "{metric}: {page}");
     }

@@ -214,8 +214,8 @@ fn a_dead_endpoint() {
     exit code 3
     error: the model could not be looked up
       caused by: read metadata of model 'echo' at http://server/: no connection could be made; is the server running there?
-      caused by: error sending request
       caused by: client error (Connect)
+      caused by: no connection
       caused by: tcp connect error
       caused by: Connection refused (os error 111)
     ");

@@ -35,9 +35,7 @@ impl Serving {
 
     /// The status of each of `count` inferences with `echo`.
     async fn statuses(&self, count: usize) -> Vec<Option<u16>> {
-        let client = Client::builder(self.endpoint.parse().unwrap())
-            .build()
-            .unwrap();
+        let client = Client::new(&self.endpoint).unwrap();
         let request = InferRequest::new(ModelId::latest("echo".parse().unwrap()))
             .input(Tensor::from_slice("value", [1, 1], &[1.0_f32]).unwrap());
         let mut statuses = Vec::new();

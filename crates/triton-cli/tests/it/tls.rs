@@ -163,7 +163,7 @@ fn a_run_that_cannot_read_a_file_does_not_blame_the_server() {
     let missing = format!("tls-ca-file={}", files.path("none.pem"));
     let run = triton(&["predict", &model, &input, "-O", &missing]);
     assert_eq!(run.code, Some(2));
-    insta::assert_snapshot!(files.relative(&run.stderr), @"");
+    insta::assert_snapshot!(files.relative(&run.stderr), @"error: option 'tls-ca-file' names 'none.pem', which cannot be used: No such file or directory (os error 2)");
 }
 
 #[test]

@@ -38,7 +38,7 @@ const PAGE_WAIT: Duration = Duration::from_secs(2);
 pub struct GenerateRequest {
     model: ModelId,
     members: Map<String, Value>,
-    deadline: Option<Duration>,
+    timeout: Option<Duration>,
 }
 
 impl GenerateRequest {
@@ -48,7 +48,7 @@ impl GenerateRequest {
         Self {
             model,
             members: Map::new(),
-            deadline: None,
+            timeout: None,
         }
     }
 
@@ -69,8 +69,8 @@ impl GenerateRequest {
     /// The longest time until the answer, or until each event of a stream, in place of the
     /// client's timeout.
     #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 
@@ -78,7 +78,7 @@ impl GenerateRequest {
         let mut json = Vec::new();
         json_text::value(&mut json, &self.members);
         Call {
-            timeout: self.deadline,
+            timeout: self.timeout,
             ..Call::post(operation, Pool::Data, Payload::json(json))
         }
     }
@@ -178,7 +178,7 @@ impl Client {
         let events = Events {
             client: self.clone(),
             model: request.model.clone(),
-            timeout: request.deadline.unwrap_or(self.settings.timeout),
+            timeout: request.timeout.unwrap_or(self.settings.timeout),
             response,
             observation,
             reader: EventReader::default(),

@@ -54,7 +54,7 @@ impl Client {
         if compression.or(accepted_compression).is_some() && !cfg!(feature = "compression") {
             return Err(context.error(ErrorKind::InvalidRequest, NO_COMPRESSION));
         }
-        let timeout = request.deadline.unwrap_or(self.settings.timeout);
+        let timeout = request.timeout.unwrap_or(self.settings.timeout);
         let began = Instant::now();
         let planned = tokio::time::timeout(timeout, self.plan(request, &context, timeout));
         let plan = planned
@@ -87,6 +87,9 @@ impl Client {
         };
         self.perform(call, |context, answer| {
             let answer = accepted(context, answer)?;
+            if answer.json_length.is_some() {
+                self.answered_in_binary();
+            }
             let response = InferResponse::decode_for(request, answer.body, answer.json_length);
             let response = response.map_err(|fault| context.protocol(fault.to_string()))?;
             let response = response.with_headers(answer.headers);

@@ -5,12 +5,17 @@
 use crate::operation::{Operation, Subject};
 use crate::transport::{Call, Payload, Pool};
 use crate::{
-    Client, Error, ErrorKind, IndexFilter, LoadModel, ModelName, RepositoryEntry, UnloadDependents,
+    Client, Error, ErrorKind, IndexFilter, LoadModel, ModelName, ModelState, Readiness,
+    RepositoryEntry, UnloadModel,
 };
 use serde_json::json;
 
 impl Client {
     /// Lists the models of the repository.
+    ///
+    /// A server that has no index but lists its models at `/v2/models`, as KServe's own does, is
+    /// asked for that list, and in an index of what is ready each of its models for its readiness.
+    /// Such entries have no version.
     ///
     /// # Errors
     ///
@@ -36,8 +41,49 @@ impl Client {
             "v2/repository/index",
         );
         let body = json!({ "ready": filter == IndexFilter::Ready }).to_string();
-        self.json(Call::post(operation, Pool::Control, Payload::json(body)))
-            .await
+        let index = self
+            .json(Call::post(operation, Pool::Control, Payload::json(body)))
+            .await;
+        match index {
+            Err(absent) if matches!(absent.status(), Some(404 | 405 | 501)) => {
+                // What the server says of the index is what was asked for.
+                let models = self.models().await.map_err(|_| absent)?;
+                self.entries(models, filter).await
+            }
+            index => index,
+        }
+    }
+
+    /// The names of the models that a server lists which has no index.
+    async fn models(&self) -> Result<Vec<String>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Models {
+            models: Vec<String>,
+        }
+        let operation = Operation::server("repository_index", "list the models", "v2/models");
+        let listed: Models = self.json(Call::get(operation, Pool::Control)).await?;
+        Ok(listed.models)
+    }
+
+    async fn entries(
+        &self,
+        models: Vec<String>,
+        filter: IndexFilter,
+    ) -> Result<Vec<RepositoryEntry>, Error> {
+        let mut entries = Vec::new();
+        for name in models {
+            let state = match (filter, name.parse::<ModelName>()) {
+                (IndexFilter::All, _) => ModelState::Unknown,
+                // It is there, and cannot be asked about.
+                (IndexFilter::Ready, Err(_)) => continue,
+                (IndexFilter::Ready, Ok(name)) => match self.model_ready(&name.into()).await? {
+                    Readiness::Ready => ModelState::Ready,
+                    Readiness::NotReady => continue,
+                },
+            };
+            entries.push(RepositoryEntry::new(name, state));
+        }
+        Ok(entries)
     }
 
     /// Loads a model, or loads it again, and waits until it is ready.
@@ -90,22 +136,16 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn example(client: triton_client::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// use triton_client::UnloadDependents;
+    /// use triton_client::UnloadModel;
     ///
-    /// client.unload_model(&"ensemble".parse()?, UnloadDependents::Unload).await?;
+    /// client.unload_model(&"ensemble".parse()?, &UnloadModel::new().dependents(true)).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn unload_model(
-        &self,
-        name: &ModelName,
-        dependents: UnloadDependents,
-    ) -> Result<(), Error> {
+    pub async fn unload_model(&self, name: &ModelName, model: &UnloadModel) -> Result<(), Error> {
         let subject = Subject::Repository(name);
         let operation = Operation::about(subject, "unload_model", "unload", "/unload");
-        let unload_dependents = dependents == UnloadDependents::Unload;
-        let body = json!({ "parameters": { "unload_dependents": unload_dependents } });
-        let payload = Payload::json(body.to_string());
+        let payload = Payload::json(json!(model).to_string());
         let outcome = self
             .done(Call::post(operation, Pool::Control, payload))
             .await;

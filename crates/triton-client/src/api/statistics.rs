@@ -9,27 +9,8 @@ use crate::transport::{Call, Pool};
 use crate::{Client, Error, ModelId, ModelStatistics};
 
 impl Client {
-    /// Asks for the statistics of every model and version that is loaded.
-    ///
-    /// # Errors
-    ///
-    /// Any failure of the call.
-    ///
-    /// ```no_run
-    /// # async fn example(client: triton_client::Client) -> Result<(), triton_client::Error> {
-    /// for model in client.statistics().await? {
-    ///     println!("{}: {:?} on average", model.name, model.inference_stats.success.mean());
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn statistics(&self) -> Result<Vec<ModelStatistics>, Error> {
-        let operation = Operation::server("statistics", "read statistics", "v2/models/stats");
-        let document: Document = self.json(Call::get(operation, Pool::Control)).await?;
-        Ok(document.model_stats)
-    }
-
-    /// Asks for the statistics of a model, of each version that is loaded unless one is named.
+    /// Asks for the statistics of all models that are loaded, or of one: of each version of it that
+    /// is loaded, unless one is named.
     ///
     /// # Errors
     ///
@@ -38,17 +19,23 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn example(client: triton_client::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// use triton_client::ModelId;
-    ///
-    /// let versions = client.model_statistics(&ModelId::latest("echo".parse()?)).await?;
+    /// for model in client.statistics(None).await? {
+    ///     println!("{}: {:?} on average", model.name, model.inference_stats.success.mean());
+    /// }
+    /// let versions = client.statistics(Some(&"echo".parse()?)).await?;
     /// println!("{} versions", versions.len());
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn model_statistics(&self, model: &ModelId) -> Result<Vec<ModelStatistics>, Error> {
-        let subject = Subject::Model(model);
-        let operation =
-            Operation::about(subject, "model_statistics", "read statistics of", "/stats");
+    pub async fn statistics(&self, model: Option<&ModelId>) -> Result<Vec<ModelStatistics>, Error> {
+        const NAME: &str = "statistics";
+        let operation = match model {
+            None => Operation::server(NAME, "read statistics", "v2/models/stats"),
+            Some(model) => {
+                let subject = Subject::Model(model);
+                Operation::about(subject, NAME, "read statistics of", "/stats")
+            }
+        };
         let document: Document = self.json(Call::get(operation, Pool::Control)).await?;
         Ok(document.model_stats)
     }

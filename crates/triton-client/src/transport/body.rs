@@ -60,8 +60,8 @@ impl Payload {
         self.chunks.iter().map(Bytes::len).sum()
     }
 
-    pub(super) fn into_body(self, progress: &Progress) -> ChunkedBody {
-        ChunkedBody {
+    pub(super) fn into_body(self, progress: &Progress) -> RequestBody {
+        RequestBody {
             remaining: self.len(),
             chunks: self.chunks.into(),
             progress: progress.clone(),
@@ -105,15 +105,44 @@ impl Progress {
     }
 }
 
-/// Chunks of a known total length, so that the request bears a `Content-Length`.
+/// The body of a request: chunks of a known total length, so that the request bears a
+/// `Content-Length`.
+///
+/// It notes when its last piece was taken. Until then the request was not sent as a whole, and an
+/// error proves that the server has executed nothing.
 #[derive(Debug, Default)]
-pub(super) struct ChunkedBody {
+pub struct RequestBody {
     chunks: VecDeque<Bytes>,
     remaining: usize,
     progress: Progress,
 }
 
-impl http_body::Body for ChunkedBody {
+impl RequestBody {
+    /// How many bytes are left to be taken.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.remaining
+    }
+
+    /// Whether nothing is left to be taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.remaining == 0
+    }
+
+    /// Takes everything at once, which copies it; from then on the request counts as sent.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        let mut bytes = Vec::with_capacity(self.remaining);
+        for chunk in &self.chunks {
+            bytes.extend_from_slice(chunk);
+        }
+        self.progress.sent();
+        bytes.into()
+    }
+}
+
+impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -113,14 +113,6 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn only_large_bodies_leave_the_thread() {
-        let here = std::thread::current().id();
-        let there = async |size| off_the_executor(size, || std::thread::current().id()).await;
-        assert_eq!(there(LARGE - 1).await, here);
-        assert_ne!(there(LARGE).await, here);
-    }
-
     #[test]
     fn a_bomb_stops_at_the_limit() {
         for compression in both() {

@@ -2,18 +2,19 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::atomic::AtomicUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use triton_protocol::Endpoint;
 
-use super::Transport;
-use super::body::ChunkedBody;
+use super::body::RequestBody;
 use super::connector::{Address, Connector, Route};
+use super::own_service::OwnService;
 use super::proxy::Proxy;
 use super::tls::{self, Tls, TlsName};
+use crate::http_service::HttpService;
 use crate::operation::Operation;
 use crate::{Error, ErrorKind};
 
@@ -48,7 +49,7 @@ impl fmt::Debug for ConnectionSettings {
 }
 
 /// A pool of connections to one server.
-pub(super) type Connections = HttpClient<Connector, ChunkedBody>;
+pub(super) type Connections = HttpClient<Connector, RequestBody>;
 
 /// Why the settings make no client.
 pub(super) struct Invalid {
@@ -78,32 +79,30 @@ impl Invalid {
     }
 }
 
-impl Transport {
+impl ConnectionSettings {
     /// Two pools of connections to `endpoint`, as yet empty.
-    pub(crate) fn new(
-        endpoint: Endpoint,
-        settings: &ConnectionSettings,
-        response_limit: usize,
-    ) -> Result<Self, Error> {
-        match settings.route(&endpoint) {
+    pub(crate) fn service(&self, endpoint: &Endpoint) -> Result<Arc<dyn HttpService>, Error> {
+        match self.route(endpoint) {
             Ok(route) => {
                 let proxy_authorization = match (route.is_proxied(), &route.proxy) {
                     (true, Some(proxy)) => proxy.authorization(),
                     _ => None,
                 };
                 let connector = Connector::new(route);
-                Ok(Self {
-                    endpoint,
-                    data: settings.connections(connector.clone()),
-                    control: settings.connections(connector),
+                Ok(Arc::new(OwnService {
+                    data: self.connections(connector.clone()),
+                    control: self.connections(connector),
                     proxy_authorization,
-                    response_limit,
-                    request_limit: AtomicUsize::new(usize::MAX),
-                })
+                }))
             }
             Err(Invalid { message, source }) => {
                 let operation = Operation::server("set_up", "set up", "");
-                let error = Error::new(ErrorKind::InvalidRequest, &operation, &endpoint, message);
+                let error = Error::new(
+                    ErrorKind::InvalidRequest,
+                    &operation,
+                    Some(endpoint),
+                    message,
+                );
                 Err(match source {
                     Some(source) => error.with_source(source),
                     None => error,
@@ -111,9 +110,7 @@ impl Transport {
             }
         }
     }
-}
 
-impl ConnectionSettings {
     /// The way to `endpoint`.
     fn route(&self, endpoint: &Endpoint) -> Result<Route, Invalid> {
         let url = endpoint.url();

@@ -43,7 +43,8 @@ impl<'a> Context<'a> {
 
     /// An error that is not transient, of a call that the server did not carry out.
     pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error::new(kind, &self.operation, self.endpoint, message).with_request_id(self.sent.id)
+        Error::new(kind, &self.operation, Some(self.endpoint), message)
+            .with_request_id(self.sent.id)
     }
 
     /// The error for an answer that is not what the protocol promises.

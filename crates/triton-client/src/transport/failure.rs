@@ -7,16 +7,43 @@ use super::Context;
 use super::connector::ConnectFailure;
 use super::stream::ConnectionHandle;
 use super::tls::{self, TlsRefusal};
+use crate::http_service::{HttpError, HttpErrorKind};
 use crate::{Error, ErrorKind};
 
 impl Context<'_> {
+    /// The error for an exchange that failed; `sent` says whether all of the request was taken.
+    pub(super) fn http_failure(&self, error: HttpError, sent: bool) -> Error {
+        let kind = error.kind();
+        // The client's own service fails with what tells more than a kind.
+        let source = match error.into_source().downcast() {
+            Ok(error) => return self.send_failure(*error, sent),
+            Err(source) => source,
+        };
+        let source = match source.downcast::<hyper::Error>() {
+            Ok(error) => return self.failure(*error, sent),
+            Err(source) => source,
+        };
+        let failure = match kind {
+            HttpErrorKind::Connect => {
+                let message = "no connection could be made; is the server running there?";
+                self.error(ErrorKind::Connect, message).transient(true)
+            }
+            HttpErrorKind::Tls => {
+                let message = format!("no TLS connection could be made: {source}");
+                self.error(ErrorKind::Tls, message)
+            }
+            HttpErrorKind::Interrupted => self.interrupted(sent),
+            HttpErrorKind::Malformed => {
+                let message = "the answer is not valid HTTP";
+                self.error(ErrorKind::Protocol, message).executed(sent)
+            }
+        };
+        failure.with_source(source)
+    }
+
     /// The error for a request that the HTTP library could not send, or got no answer to; `sent`
     /// says whether all of it was handed to a connection.
-    pub(super) fn send_failure(
-        &self,
-        error: hyper_util::client::legacy::Error,
-        sent: bool,
-    ) -> Error {
+    fn send_failure(&self, error: hyper_util::client::legacy::Error, sent: bool) -> Error {
         let connect = causes(&error).find_map(|cause| cause.downcast_ref::<ConnectFailure>());
         if let Some(connect) = connect {
             return self.connect_failure(connect).with_source(error);
@@ -35,7 +62,7 @@ impl Context<'_> {
     }
 
     /// The error for a connection that failed with a call on it.
-    pub(super) fn failure<E>(&self, error: E, sent: bool) -> Error
+    fn failure<E>(&self, error: E, sent: bool) -> Error
     where
         E: StdError + Send + Sync + 'static,
     {
@@ -157,7 +184,7 @@ fn is_timeout(cause: &(dyn StdError + 'static)) -> bool {
 }
 
 /// Whether the peer said something that is not HTTP, as opposed to nothing more.
-fn is_malformed(error: &(dyn StdError + 'static)) -> bool {
+pub(super) fn is_malformed(error: &(dyn StdError + 'static)) -> bool {
     let refused_head = causes(error)
         .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
         .any(hyper::Error::is_parse);

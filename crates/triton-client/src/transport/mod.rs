@@ -14,6 +14,7 @@ pub(crate) mod headers;
 mod metrics;
 mod observation;
 mod off_the_executor;
+mod own_service;
 mod provided;
 mod proxy;
 mod receive;
@@ -23,13 +24,13 @@ mod stream;
 mod tls;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue,
-    PROXY_AUTHORIZATION, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT,
 };
 use http::{HeaderMap, Method, StatusCode, Uri};
 use tokio::time::Instant;
@@ -37,6 +38,7 @@ use tracing::Instrument as _;
 use triton_protocol::Endpoint;
 
 use crate::header_provider::HeaderProviders;
+use crate::http_service::HttpService;
 use crate::operation::Operation;
 use crate::{Compression, Error, ErrorKind, SequenceId};
 
@@ -47,8 +49,8 @@ pub(crate) use receive::Response;
 pub(crate) use refusal::{is_page, server_message};
 
 pub(crate) use body::Payload;
-use body::{ChunkedBody, Progress};
-use connection::Connections;
+use body::Progress;
+pub use body::RequestBody;
 
 /// Why no body can be compressed, where the feature for it was left out.
 pub(crate) const NO_COMPRESSION: &str = "triton-client was built without compression: build it with its feature 'compression', or set \
@@ -145,10 +147,7 @@ impl<'a> Call<'a> {
 /// Sends requests to one server through its pools of connections.
 pub(crate) struct Transport {
     pub(crate) endpoint: Endpoint,
-    data: Connections,
-    control: Connections,
-    /// For a proxy that reads the requests.
-    proxy_authorization: Option<HeaderValue>,
+    service: Arc<dyn HttpService>,
     pub(crate) response_limit: usize,
     /// The most bytes that the body of a request may have, as far as a server has said.
     request_limit: AtomicUsize,
@@ -166,6 +165,19 @@ impl fmt::Debug for Transport {
 }
 
 impl Transport {
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        service: Arc<dyn HttpService>,
+        response_limit: usize,
+    ) -> Self {
+        Self {
+            endpoint,
+            service,
+            response_limit,
+            request_limit: AtomicUsize::new(usize::MAX),
+        }
+    }
+
     /// Sends one request, reads its answer whatever its status, and lets `read` make sense of it.
     ///
     /// The whole of it is one span and one observation of the metrics.
@@ -282,10 +294,6 @@ impl Transport {
         let url = self.endpoint.url().join(&call.operation.path());
         let url = url.map_err(|error| invalid(&error))?;
         let uri = Uri::try_from(url.as_str()).map_err(|error| invalid(&error))?;
-        let http = match call.pool {
-            Pool::Data => &self.data,
-            Pool::Control => &self.control,
-        };
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
@@ -297,9 +305,6 @@ impl Transport {
                 headers.insert(name.clone(), value.clone());
             }
         }
-        if let Some(authorization) = &self.proxy_authorization {
-            headers.insert(PROXY_AUTHORIZATION, authorization.clone());
-        }
         if let Some(accepted) = call.accepted {
             let name = HeaderValue::from_static(accepted.name());
             headers.insert(ACCEPT_ENCODING, name);
@@ -307,7 +312,7 @@ impl Transport {
         let (method, body) = match call.payload {
             None => {
                 progress.sent();
-                (Method::GET, ChunkedBody::default())
+                (Method::GET, RequestBody::default())
             }
             Some(payload) => {
                 let content_type = match payload.json_length {
@@ -329,9 +334,10 @@ impl Transport {
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        match http.request(request).await {
+        request.extensions_mut().insert(call.pool);
+        match self.service.call(request).await {
             Ok(response) => Ok(Response::new(response, progress)),
-            Err(error) => Err(context.send_failure(error, progress.is_sent())),
+            Err(error) => Err(context.http_failure(error, progress.is_sent())),
         }
     }
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use tracing::{Span, field};
 
 use super::{Call, metrics};
-use crate::Error;
+use crate::{Error, ModelVersion};
 
 /// A call under way; one that is dropped before its end counts as cancelled.
 #[derive(Debug)]
@@ -38,8 +38,10 @@ impl Observation {
             if !model.is_empty() {
                 span.record("model", model);
             }
-            if let Some(version) = version {
-                span.record("version", version);
+            match version {
+                ModelVersion::Latest => {}
+                ModelVersion::Number(version) => drop(span.record("version", version)),
+                version => drop(span.record("version", field::display(version))),
             }
             if let Some(id) = call.sequence {
                 span.record("sequence_id", field::display(id));

@@ -22,3 +22,16 @@ pub(super) async fn off_the_executor<T: Send + 'static>(
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_large_bodies_leave_the_thread() {
+        let here = std::thread::current().id();
+        let there = async |size| off_the_executor(size, || std::thread::current().id()).await;
+        assert_eq!(there(LARGE - 1).await, here);
+        assert_ne!(there(LARGE).await, here);
+    }
+}

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::body::Progress;
@@ -16,6 +15,7 @@ use super::off_the_executor::off_the_executor;
 use super::retry_after::retry_after;
 use super::stream::ConnectionHandle;
 use super::{Answer, Context, JSON_LENGTH};
+use crate::http_service::ResponseBody;
 use crate::{Compression, Error};
 
 /// The largest alignment of a tensor's elements.
@@ -32,13 +32,13 @@ const REFUSAL_WAIT: Duration = Duration::from_secs(5);
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
     headers: HeaderMap,
-    body: Incoming,
+    body: ResponseBody,
     connection: Option<ConnectionHandle>,
     progress: Progress,
 }
 
 impl Response {
-    pub(super) fn new(response: http::Response<Incoming>, progress: &Progress) -> Self {
+    pub(super) fn new(response: http::Response<ResponseBody>, progress: &Progress) -> Self {
         let (head, body) = response.into_parts();
         if head.status != StatusCode::OK {
             // What is still unsent would be sent in vain.
@@ -65,7 +65,9 @@ impl Response {
                     }
                     // Trailers say nothing that this protocol knows.
                 }
-                Some(Err(error)) => return Err(context.failure(error, self.progress.is_sent())),
+                Some(Err(error)) => {
+                    return Err(context.http_failure(error, self.progress.is_sent()));
+                }
             }
         }
     }

@@ -18,7 +18,7 @@ on_both_servers!(
 );
 
 fn client(endpoint: &str) -> Client {
-    Client::builder(endpoint.parse().unwrap()).build().unwrap()
+    Client::new(endpoint).unwrap()
 }
 
 fn model(name: &str) -> ModelId {

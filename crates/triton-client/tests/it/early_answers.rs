@@ -39,7 +39,7 @@ fn request(bytes: &Bytes) -> InferRequest {
 }
 
 fn client(endpoint: &str) -> Client {
-    Client::builder(endpoint.parse().unwrap())
+    Client::builder(endpoint)
         .timeout(Duration::from_secs(20))
         .tensor_format(TensorFormat::Binary)
         .build()

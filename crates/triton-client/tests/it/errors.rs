@@ -19,7 +19,7 @@ on_both_servers!(
 );
 
 fn client(endpoint: &str) -> Client {
-    Client::builder(endpoint.parse().unwrap()).build().unwrap()
+    Client::new(endpoint).unwrap()
 }
 
 fn model(name: &str) -> ModelId {
@@ -77,7 +77,7 @@ async fn a_wrong_datatype_is_rejected_in_the_servers_words(endpoint: &str) {
 }
 
 async fn a_large_answer_is_refused(endpoint: &str) {
-    let client = Client::builder(endpoint.parse().unwrap()).response_limit(100);
+    let client = Client::builder(endpoint).response_limit(100);
     let tensor = Tensor::from_slice("value", [1, 50], &[0.5_f32; 50]).unwrap();
     let request = InferRequest::new(model("echo")).input(tensor);
     let error = client.build().unwrap().infer(&request).await.unwrap_err();
@@ -115,7 +115,7 @@ async fn infer_error(answer: Option<&'static [u8]>) -> (ErrorKind, String) {
         None => RawServer::start(|_| std::thread::park()),
     };
     let endpoint = server.endpoint;
-    let client = Client::builder(endpoint.parse().unwrap()).timeout(Duration::from_millis(300));
+    let client = Client::builder(&endpoint).timeout(Duration::from_millis(300));
     let request = InferRequest::new(model("echo"))
         .input(Tensor::from_slice("value", [1], &[1.0_f32]).unwrap())
         .output("echo");

@@ -5,7 +5,7 @@
 fn without_tls_what_needs_it_is_refused_when_built() {
     use triton_client::{Client, ClientBuilder, ErrorKind};
 
-    let builder = |endpoint: &str| Client::builder(endpoint.parse().unwrap());
+    let builder = |endpoint: &str| Client::builder(endpoint);
     let refused = |builder: ClientBuilder| {
         let error = builder.build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidRequest);
@@ -30,7 +30,7 @@ async fn without_compression_what_needs_it_is_refused() {
 
     use crate::raw_server::RawServer;
 
-    let builder = |endpoint: &str| Client::builder(endpoint.parse().unwrap());
+    let builder = |endpoint: &str| Client::builder(endpoint);
     let set = builder("http://localhost").response_compression(Compression::Gzip);
     let error = set.build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);

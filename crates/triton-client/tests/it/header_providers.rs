@@ -51,7 +51,7 @@ fn token_file(name: &str, token: &str) -> PathBuf {
 async fn a_request_is_sent_once_more_when_the_token_in_the_file_is_another() {
     let (server, requests) = server_that_wants("two");
     let path = token_file("refused", "one");
-    let client = Client::builder(server.endpoint.parse().unwrap())
+    let client = Client::builder(&server.endpoint)
         .header_provider(BearerTokenFile::open(&path).unwrap())
         .build()
         .unwrap();
@@ -83,7 +83,7 @@ async fn a_request_is_sent_once_more_when_the_token_in_the_file_is_another() {
 async fn each_request_has_headers_of_its_own() {
     let (server, requests) = server_that_wants("t");
     let counter = AtomicU32::new(0);
-    let client = Client::builder(server.endpoint.parse().unwrap())
+    let client = Client::builder(&server.endpoint)
         .header(
             HeaderName::from_static("x-request"),
             HeaderValue::from_static("the client's"),
@@ -114,7 +114,7 @@ async fn each_request_has_headers_of_its_own() {
 #[tokio::test]
 async fn nothing_is_sent_without_its_headers() {
     let (server, _) = server_that_wants("t");
-    let client = Client::builder(server.endpoint.parse().unwrap())
+    let client = Client::builder(&server.endpoint)
         .header_provider(|_: &mut HeaderMap| -> Result<(), HeaderProviderError> {
             Err("the vault is sealed".into())
         })
@@ -137,7 +137,7 @@ async fn nothing_is_sent_without_its_headers() {
 #[tokio::test]
 async fn a_provider_cannot_corrupt_a_request() {
     let (server, _) = server_that_wants("t");
-    let client = Client::builder(server.endpoint.parse().unwrap())
+    let client = Client::builder(&server.endpoint)
         .header_provider(|headers: &mut HeaderMap| {
             headers.insert("content-length", HeaderValue::from_static("1"));
             Ok(())

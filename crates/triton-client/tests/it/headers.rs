@@ -14,7 +14,7 @@ fn request() -> InferRequest {
 #[tokio::test]
 async fn headers_that_would_corrupt_a_request_are_refused_wherever_they_are_set() {
     let server = RawServer::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    let builder = Client::builder(server.endpoint.parse().unwrap());
+    let builder = Client::builder(&server.endpoint);
     let client = builder.clone().build().unwrap();
     let mut all = Vec::new();
     for name in [
@@ -63,7 +63,7 @@ async fn headers_that_would_corrupt_a_request_are_refused_wherever_they_are_set(
 #[tokio::test]
 async fn the_host_and_other_headers_arrive() {
     let server = RawServer::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    let client = Client::builder(server.endpoint.parse().unwrap())
+    let client = Client::builder(&server.endpoint)
         .header(
             HeaderName::from_static("host"),
             HeaderValue::from_static("echo.models.example"),

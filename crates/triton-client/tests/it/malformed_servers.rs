@@ -30,7 +30,7 @@ const CHUNK: &[u8] = &{
 type Answer = Box<dyn Fn(&mut TcpStream) + Send + Sync>;
 
 fn client(endpoint: &str) -> Client {
-    Client::builder(endpoint.parse().unwrap())
+    Client::builder(endpoint)
         // It only runs out where a server goes on without end.
         .timeout(Duration::from_millis(700))
         .response_limit(LIMIT)

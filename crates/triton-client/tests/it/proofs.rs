@@ -29,9 +29,7 @@ async fn sum(client: &Client, id: &SequenceId) -> i32 {
 #[tokio::test]
 async fn a_refusal_after_execution_is_no_proof_though_it_quotes_the_request() {
     let server = EmbeddedTriton::start().unwrap();
-    let client = Client::builder(server.endpoint().parse().unwrap())
-        .build()
-        .unwrap();
+    let client = Client::new(server.endpoint()).unwrap();
     for (number, (status, text)) in [
         (503, "in ensemble 'e', [request id: {id}] Exceeds maximum queue size"),
         (400, "in ensemble 'e', [request id: {id}] unexpected shape for input 'A' for model 'm'. Expected [2], got [1,3]. "),
@@ -95,9 +93,7 @@ fn ensemble_repository() -> PathBuf {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_is_a_proof_and_that_of_a_later_step_is_none() {
     let server = OwnTriton::start("ensemble", &ensemble_repository());
-    let client = Client::builder(server.endpoint().parse().unwrap())
-        .build()
-        .unwrap();
+    let client = Client::new(server.endpoint()).unwrap();
     for (error, _) in refusals(&client, "queue_of_one").await {
         assert_eq!(error.message(), "Exceeds maximum queue size");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -130,9 +126,7 @@ async fn the_answer_to_another_request_is_not_taken() {
         body.len()
     );
     let server = RawServer::answering(answer);
-    let client = Client::builder(server.endpoint.parse().unwrap())
-        .build()
-        .unwrap();
+    let client = Client::new(&server.endpoint).unwrap();
     let tensor = Tensor::from_slice("value", [1], &[1.0_f32]).unwrap();
     let request = InferRequest::new(model("echo")).input(tensor);
     let error = client.infer(&request).await.unwrap_err();

@@ -11,7 +11,7 @@ use crate::raw_server::RawServer;
 async fn calls_go_through_the_proxy_that_was_set() {
     let proxy = RawServer::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     // No such host: only a proxy could know it.
-    let endpoint = "http://triton.invalid:8000".parse().unwrap();
+    let endpoint = "http://triton.invalid:8000";
     let builder = Client::builder(endpoint);
     let client = builder.clone().proxy(&proxy.endpoint).build().unwrap();
     assert_eq!(client.live().await.unwrap(), Readiness::Ready);
@@ -26,7 +26,7 @@ async fn a_proxy_sees_credentials_and_a_host_name_in_ascii() {
     let address = proxy
         .endpoint
         .replace("http://", "http://user:pass%20word@");
-    let endpoint = "http://b\u{fc}cher.invalid:8000".parse().unwrap();
+    let endpoint = "http://b\u{fc}cher.invalid:8000";
     let client = Client::builder(endpoint).proxy(address).build().unwrap();
     assert_eq!(client.live().await.unwrap(), Readiness::Ready);
     let seen = proxy
@@ -45,7 +45,7 @@ async fn a_proxy_sees_credentials_and_a_host_name_in_ascii() {
 /// What a call says whose proxy answers so; `PROXY` stands for its address.
 async fn refusal(scheme: &str, answer: &'static str) -> (ErrorKind, bool, String) {
     let proxy = RawServer::answering(answer);
-    let endpoint = format!("{scheme}://triton.invalid:8000").parse().unwrap();
+    let endpoint = format!("{scheme}://triton.invalid:8000");
     let client = Client::builder(endpoint).proxy(&proxy.endpoint).build();
     let error = client.unwrap().live().await.unwrap_err();
     assert!(!error.may_have_executed(), "{error:?}");
@@ -94,7 +94,7 @@ async fn a_proxy_that_is_away_is_told() {
         "https://127.0.0.1:1",
         "socks5h://127.0.0.1:1",
     ] {
-        let endpoint = "http://triton.invalid:8000".parse().unwrap();
+        let endpoint = "http://triton.invalid:8000";
         let client = Client::builder(endpoint).proxy(proxy).build().unwrap();
         let error = client.live().await.unwrap_err();
         assert_eq!(
@@ -171,7 +171,7 @@ async fn a_socks_proxy_leads_to_the_server() {
         } else {
             "triton.invalid"
         };
-        let client = Client::builder(format!("http://{host}:8000").parse().unwrap())
+        let client = Client::builder(format!("http://{host}:8000"))
             .proxy(format!("{scheme}{user}{address}"))
             .build()
             .unwrap();
@@ -195,7 +195,7 @@ async fn a_socks_proxy_leads_to_the_server() {
 #[tokio::test]
 async fn a_socks_proxy_that_refuses_is_told() {
     let (address, _) = socks_proxy(false, 5);
-    let endpoint = "http://triton.invalid:8000".parse().unwrap();
+    let endpoint = "http://triton.invalid:8000";
     let proxy = format!("socks5h://{address}");
     let client = Client::builder(endpoint).proxy(proxy).build().unwrap();
     let error = client.live().await.unwrap_err();
@@ -209,7 +209,7 @@ async fn a_socks_proxy_that_refuses_is_told() {
 #[test]
 fn other_proxies_are_refused_when_built() {
     for address in ["socks4://canary:1", "ftp://canary", "http://", "::"] {
-        let endpoint = "http://triton.invalid:8000".parse().unwrap();
+        let endpoint = "http://triton.invalid:8000";
         let error = Client::builder(endpoint)
             .proxy(address)
             .build()

@@ -15,7 +15,7 @@ async fn no_public_type_shows_a_secret() {
     let header = || HeaderValue::from_static(CANARY);
     let authorization = HeaderName::from_static("authorization");
     // Nobody listens there, neither as a server nor as a proxy.
-    let builder = Client::builder("http://canary:canary@127.0.0.1:1".parse().unwrap())
+    let builder = Client::builder("http://canary:canary@127.0.0.1:1")
         .header(authorization.clone(), header())
         .proxy("http://canary:canary@127.0.0.1:1");
     let with_key = builder.clone().client_certificate(CANARY, CANARY);

@@ -62,7 +62,7 @@ impl Drop for Object {
 }
 
 fn client(endpoint: &str) -> Client {
-    Client::builder(endpoint.parse().unwrap()).build().unwrap()
+    Client::new(endpoint).unwrap()
 }
 
 fn live() -> Client {

@@ -14,7 +14,7 @@ async fn streamed(
     answer: impl Fn(&mut TcpStream) + Send + Sync + 'static,
 ) -> Vec<Result<Generated, Error>> {
     let server = RawServer::start(answer);
-    let client = Client::builder(server.endpoint.parse().unwrap())
+    let client = Client::builder(&server.endpoint)
         .timeout(timeout)
         .build()
         .unwrap();

@@ -95,7 +95,7 @@ async fn serve(config: ServerConfig) -> u16 {
 }
 
 fn builder(host: &str, port: u16) -> ClientBuilder {
-    Client::builder(format!("https://{host}:{port}").parse().unwrap())
+    Client::builder(format!("https://{host}:{port}"))
 }
 
 async fn is_live(builder: ClientBuilder) -> bool {

@@ -26,7 +26,7 @@ fn client() -> (Client, Arc<Mutex<Vec<Option<String>>>>) {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         let _ = connection.write_all(answer);
     });
-    let client = Client::builder(server.endpoint.parse().unwrap())
+    let client = Client::builder(&server.endpoint)
         .header_provider(TraceContext)
         .build()
         .unwrap();

@@ -24,8 +24,8 @@ fn client(all: Vec<u8>, metadata: Vec<u8>) -> (RawServer, Client) {
         };
         let _ = connection.write_all(answer);
     });
-    let endpoint = format!("{}/base", server.endpoint).parse().unwrap();
-    let client = Client::builder(endpoint).build().unwrap();
+    let endpoint = format!("{}/base", server.endpoint);
+    let client = Client::new(endpoint).unwrap();
     (server, client)
 }
 

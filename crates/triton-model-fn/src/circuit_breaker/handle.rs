@@ -29,7 +29,7 @@ pub type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 ///     ("endpoint", "http://localhost:8000"),
 ///     ("model-name", "echo"),
 /// ])?;
-/// let model = ModelId::new(options.model_name.clone(), options.model_version);
+/// let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
 /// let settings = CircuitBreakerSettings::from(&*options);
 /// let breaker = CircuitBreaker::shared(&options.endpoint, &model, settings);
 /// for _ in 0..10 {

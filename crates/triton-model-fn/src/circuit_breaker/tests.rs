@@ -13,7 +13,7 @@ use super::*;
 fn target(endpoint: &str) -> (Endpoint, ModelId, CircuitBreakerSettings) {
     let options = [("endpoint", endpoint), ("model-name", "m")];
     let options = TritonOptions::parse(options).unwrap();
-    let model = ModelId::new(options.model_name.clone(), options.model_version);
+    let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
     let settings = CircuitBreakerSettings::from(&*options);
     (options.endpoint.clone(), model, settings)
 }

@@ -150,7 +150,7 @@ fn a_file_that_cannot_be_used_is_named_with_its_option() {
     insta::assert_snapshot!(shown(refused(&pair(certificate.path())), &certificate), @"option 'tls-key-file' names 'FILE', which cannot be used: expected a private key as PEM (-----BEGIN PRIVATE KEY-----), found something else");
     insta::assert_snapshot!(shown(refused(&pair(encrypted.path())), &encrypted), @"option 'tls-key-file' names 'FILE', which cannot be used: expected a private key as PEM (-----BEGIN PRIVATE KEY-----), found a key with a passphrase: write it without one, for example with `openssl pkey`");
     // It looks like one and is none; whoever reads it has the last word.
-    insta::assert_snapshot!(refused(&[("tls-ca-file", certificate.path())]), @"the client cannot be set up: set up at https://triton/: the HTTP client cannot be set up");
+    insta::assert_snapshot!(refused(&[("tls-ca-file", certificate.path())]), @"the client cannot be set up: set up at https://triton/: expected certificate authorities as PEM");
 }
 
 #[test]

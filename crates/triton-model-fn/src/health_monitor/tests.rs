@@ -56,7 +56,7 @@ fn breaker() -> CircuitBreaker {
     let options = TritonOptions::parse(options).unwrap();
     CircuitBreaker::with_clock(
         options.endpoint.clone(),
-        ModelId::new(options.model_name.clone(), options.model_version),
+        ModelId::new(options.model_name.clone(), options.model_version.clone()),
         CircuitBreakerSettings::from(&*options),
         Box::new(Instant::now),
     )

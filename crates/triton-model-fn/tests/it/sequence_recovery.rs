@@ -99,7 +99,7 @@ async fn run_through(models: &[Stateful], recovery: &str, trouble: &[Trouble]) -
 /// Loads the model with a configuration that differs in nothing that matters: an equal one would
 /// change nothing, and the sequences would live on.
 async fn reload(endpoint: &str, model: Stateful) {
-    let client = Client::builder(endpoint.parse().unwrap()).build().unwrap();
+    let client = Client::new(endpoint).unwrap();
     let model = ModelId::latest(model.model().parse().unwrap());
     let config = client.model_config(&model).await.unwrap();
     let mut config = config.document().clone();

@@ -91,7 +91,7 @@ impl OptionValue for TensorFormat {
 }
 
 const TENSOR_FORMATS: &[(&str, TensorFormat)] = &[
-    ("auto", TensorFormat::Negotiated),
+    ("auto", TensorFormat::Auto),
     ("binary", TensorFormat::Binary),
     ("json", TensorFormat::Json),
 ];

@@ -1,5 +1,7 @@
 //! Tensors as arrays of `ndarray`, in any number of dimensions.
 
+use std::collections::BTreeMap;
+
 use ndarray::{ArrayBase, ArrayD, Data, Dimension, IxDyn};
 
 use super::{Elements, Tensor};
@@ -51,6 +53,7 @@ impl Tensor {
             datatype: T::DATATYPE,
             shape,
             elements: Elements::from_vec(values),
+            parameters: BTreeMap::new(),
         }
     }
 

@@ -19,6 +19,9 @@ pub(super) fn element_count(datatype: Datatype, data: &[u8]) -> Option<usize> {
     if let Some(size) = datatype.element_size() {
         return data.len().is_multiple_of(size).then(|| data.len() / size);
     }
+    if datatype != Datatype::Bytes {
+        return None;
+    }
     let mut strings = ByteStrings(data);
     let count = strings.by_ref().count();
     strings.0.is_empty().then_some(count)

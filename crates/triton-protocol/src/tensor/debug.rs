@@ -11,13 +11,16 @@ const SHOWN_CHARACTERS: usize = 40;
 
 impl fmt::Debug for Tensor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Tensor")
+        let mut shown = formatter.debug_struct("Tensor");
+        shown
             .field("name", &self.name())
             .field("datatype", &self.datatype())
             .field("shape", &format_args!("{:?}", self.shape()))
-            .field("elements", &format_args!("[{}]", elements(self)))
-            .finish()
+            .field("elements", &format_args!("[{}]", elements(self)));
+        if !self.parameters().is_empty() {
+            shown.field("parameters", self.parameters());
+        }
+        shown.finish()
     }
 }
 
@@ -36,6 +39,8 @@ fn elements(tensor: &Tensor) -> String {
         Datatype::Fp64 => first::<f64>(tensor),
         Datatype::Fp16 | Datatype::Bf16 => first_bits(tensor),
         Datatype::Bytes => first_strings(tensor),
+        // There is no tensor of them.
+        Datatype::Other(_) => (Vec::new(), 0),
     };
     if count > shown.len() {
         shown.push(format!("… {} in all", grouped(count)));

@@ -11,14 +11,22 @@ use crate::Datatype;
 ///
 /// assert_eq!(f32::DATATYPE, Datatype::Fp32);
 /// ```
-pub trait TensorElement: NoUninit + CheckedBitPattern + Send + Sync {
+///
+/// It is sealed: the datatypes are those of the protocol.
+pub trait TensorElement: private::Sealed + NoUninit + CheckedBitPattern + Send + Sync {
     /// The datatype of a tensor of these.
     const DATATYPE: Datatype;
 }
 
+mod private {
+    pub trait Sealed {}
+}
+
 macro_rules! tensor_elements {
     ($($element:ty => $datatype:ident),+ $(,)?) => {
-        $(impl TensorElement for $element {
+        $(impl private::Sealed for $element {}
+
+        impl TensorElement for $element {
             const DATATYPE: Datatype = Datatype::$datatype;
         })+
     };

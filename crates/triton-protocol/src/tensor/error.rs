@@ -49,6 +49,16 @@ pub enum TensorError {
         /// Its datatype.
         datatype: Datatype,
     },
+    /// The datatype is one of the server's own, which this crate cannot read or write.
+    #[error(
+        "tensor '{name}': its datatype {datatype} is none of the protocol's, so it cannot be read"
+    )]
+    UnknownDatatype {
+        /// The tensor's name.
+        name: String,
+        /// Its datatype.
+        datatype: Datatype,
+    },
     /// An element was read as text that is none.
     #[error("tensor '{name}': expected UTF-8, found other bytes in element {index}")]
     NotText {

@@ -11,10 +11,11 @@ mod error;
 mod tests;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::Datatype;
+use crate::{Datatype, Parameter};
 
 pub(crate) use byte_strings::push_byte_string;
 pub use element::TensorElement;
@@ -53,12 +54,24 @@ pub struct Tensor {
     datatype: Datatype,
     shape: Vec<usize>,
     elements: Elements,
+    parameters: BTreeMap<String, Parameter>,
 }
 
 impl PartialEq for Tensor {
     fn eq(&self, other: &Self) -> bool {
         let described = |tensor: &Self| (tensor.datatype, tensor.elements.bytes().clone());
-        self.name == other.name && self.shape == other.shape && described(self) == described(other)
+        let same = |(name, value): (&String, &Parameter), (other_name, other): (_, &Parameter)| {
+            name == other_name && value.is_same(other)
+        };
+        self.name == other.name
+            && self.shape == other.shape
+            && self.parameters.len() == other.parameters.len()
+            && self
+                .parameters
+                .iter()
+                .zip(&other.parameters)
+                .all(|(parameter, other)| same(parameter, other))
+            && described(self) == described(other)
     }
 }
 
@@ -170,6 +183,9 @@ impl Tensor {
         shape: Vec<usize>,
         elements: Elements,
     ) -> Result<Self, TensorError> {
+        if matches!(datatype, Datatype::Other(_)) {
+            return Err(TensorError::UnknownDatatype { name, datatype });
+        }
         let Some(found) = element_count(datatype, elements.bytes()) else {
             return Err(TensorError::Malformed { name, datatype });
         };
@@ -181,7 +197,39 @@ impl Tensor {
             datatype,
             shape,
             elements,
+            parameters: BTreeMap::new(),
         })
+    }
+
+    /// Says something of this tensor to a server that knows what it means, for example MLServer's
+    /// `content_type`; Triton itself has no such parameters.
+    ///
+    /// The names by which a tensor says how it travels, such as `binary_data_size`, make the call
+    /// fail before anything is sent.
+    ///
+    /// ```
+    /// use triton_protocol::Tensor;
+    ///
+    /// let tensor = Tensor::from_byte_strings("word", [1], ["été"])?
+    ///     .with_parameter("content_type", "str");
+    /// assert_eq!(tensor.parameters()["content_type"], "str".into());
+    /// # Ok::<(), triton_protocol::TensorError>(())
+    /// ```
+    #[must_use]
+    pub fn with_parameter(mut self, name: impl Into<String>, value: impl Into<Parameter>) -> Self {
+        self.parameters.insert(name.into(), value.into());
+        self
+    }
+
+    pub(crate) fn with_parameters(mut self, parameters: BTreeMap<String, Parameter>) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    /// What was said of this tensor beside its elements, but for how it travelled.
+    #[must_use]
+    pub fn parameters(&self) -> &BTreeMap<String, Parameter> {
+        &self.parameters
     }
 
     /// The name by which the model knows the tensor.
@@ -259,6 +307,7 @@ impl Tensor {
             datatype,
             shape,
             elements,
+            parameters,
         } = self;
         match elements.into_vec() {
             Ok(values) => Ok(values),
@@ -268,6 +317,7 @@ impl Tensor {
                     datatype,
                     shape,
                     elements,
+                    parameters,
                 };
                 tensor.values::<T>().map(Cow::into_owned)
             }

@@ -32,7 +32,7 @@ pub(super) fn read(
         Datatype::Fp32 => numbers(reader, promised, float::<f32>),
         Datatype::Fp64 => numbers(reader, promised, float::<f64>),
         Datatype::Bytes => byte_strings(reader),
-        Datatype::Fp16 | Datatype::Bf16 => {
+        Datatype::Fp16 | Datatype::Bf16 | Datatype::Other(_) => {
             reader.flat_elements(|reader| {
                 Err(reader.unexpected(format_args!("{datatype} in binary form")))
             })?;

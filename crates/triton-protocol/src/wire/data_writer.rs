@@ -20,7 +20,9 @@ pub(super) enum Unwritable {
 /// Fails where JSON cannot carry the tensor.
 pub(super) fn check(tensor: &Tensor) -> Result<(), Unwritable> {
     match tensor.datatype() {
-        datatype @ (Datatype::Fp16 | Datatype::Bf16) => Err(Unwritable::Datatype(datatype)),
+        datatype @ (Datatype::Fp16 | Datatype::Bf16 | Datatype::Other(_)) => {
+            Err(Unwritable::Datatype(datatype))
+        }
         Datatype::Bytes => {
             let mut values = tensor.byte_strings()?;
             match values.position(|value| std::str::from_utf8(value).is_err()) {
@@ -55,7 +57,9 @@ pub(super) fn write(json: &mut Vec<u8>, tensor: &Tensor) -> Result<(), Unwritabl
             json.push(b']');
             Ok(())
         }
-        datatype @ (Datatype::Fp16 | Datatype::Bf16) => Err(Unwritable::Datatype(datatype)),
+        datatype @ (Datatype::Fp16 | Datatype::Bf16 | Datatype::Other(_)) => {
+            Err(Unwritable::Datatype(datatype))
+        }
     }
 }
 

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::json_reader::{Fault, JsonReader};
 use super::{data_reader, unreadable};
+use crate::parameter::ReturnedParameters;
 use crate::tensor::Elements;
+use crate::tolerant::Version;
 use crate::{
     Datatype, InferResponse, Parameter, RequestedOutput, SharedMemory, SharedTensor, Tensor,
-    TensorError,
+    TensorError, UnreadOutput,
 };
 
 /// Why an answer is not what the protocol promises.
@@ -43,15 +43,21 @@ pub(crate) fn response(
     let head = read_head(&json).map_err(|fault| DecodeError(unreadable(&json, &fault)))?;
     let mut outputs = Vec::with_capacity(head.outputs.len());
     let mut shared_outputs = Vec::new();
+    let mut unread = Vec::new();
     let mut names = BTreeSet::new();
     for output in head.outputs {
         if !names.insert(output.name.clone()) {
             let text = format!("output '{}' came twice", output.name);
             return Err(DecodeError(text));
         }
-        match output.memory(asked) {
-            Some(memory) => shared_outputs.push(output.written(memory)?),
-            None => outputs.push(output.with_binary(&mut binary)?),
+        if let Some(memory) = output.memory(asked) {
+            shared_outputs.push(output.written(memory)?);
+            continue;
+        }
+        let (name, datatype) = (output.name.clone(), output.datatype);
+        match output.with_binary(&mut binary)? {
+            Some(tensor) => outputs.push(tensor),
+            None => unread.push(UnreadOutput { name, datatype }),
         }
     }
     if !binary.is_empty() {
@@ -68,6 +74,7 @@ pub(crate) fn response(
         headers: HeaderMap::new(),
         outputs,
         shared_outputs,
+        unread,
     })
 }
 
@@ -90,9 +97,12 @@ fn read_head(json: &[u8]) -> Result<Head, Fault> {
     reader.members("an inference response", MEMBERS, |reader, member| {
         match member {
             "model_name" => head.model_name = text(reader)?.unwrap_or_default(),
-            "model_version" => head.model_version = text(reader)?.unwrap_or_default(),
+            "model_version" => head.model_version = reader.read::<Version>()?.0,
             "id" => head.id = text(reader)?,
-            "parameters" => head.parameters = read_parameters(reader)?,
+            "parameters" => {
+                let parameters: Option<ReturnedParameters> = reader.read()?;
+                head.parameters = parameters.unwrap_or_default().known;
+            }
             _ => {
                 has_outputs = true;
                 let outputs = &mut head.outputs;
@@ -116,28 +126,12 @@ fn text(reader: &mut JsonReader<'_>) -> Result<Option<String>, Fault> {
     reader.read()
 }
 
-/// What a server that is newer than the protocol sends as a parameter is no reason to fail.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ReturnedParameter {
-    Known(Parameter),
-    Other(IgnoredAny),
-}
-
-fn read_parameters(reader: &mut JsonReader<'_>) -> Result<BTreeMap<String, Parameter>, Fault> {
-    let returned: Option<BTreeMap<String, ReturnedParameter>> = reader.read()?;
-    let known = |(name, value)| match value {
-        ReturnedParameter::Known(value) => Some((name, value)),
-        ReturnedParameter::Other(_) => None,
-    };
-    Ok(returned.into_iter().flatten().filter_map(known).collect())
-}
-
 /// An output of a response.
 struct Output {
     name: String,
     datatype: Datatype,
     shape: Vec<usize>,
+    parameters: BTreeMap<String, Parameter>,
     place: Place,
 }
 
@@ -151,6 +145,8 @@ enum Place {
     Shared(SharedMemory),
     /// The answer does not say. The server has put them where the request asked for it.
     Unsaid,
+    /// They stood in the JSON, in a form that nobody here knows.
+    Unknown,
 }
 
 impl Output {
@@ -162,7 +158,7 @@ impl Output {
                 let asked = asked.iter().find(|output| output.name == self.name);
                 asked.and_then(|output| output.memory.clone())
             }
-            Place::Here(_) | Place::Binary(_) => None,
+            Place::Here(_) | Place::Binary(_) | Place::Unknown => None,
         }
     }
 
@@ -171,9 +167,10 @@ impl Output {
         tensor.map_err(|error| contradiction(&error))
     }
 
-    /// Takes what follows the JSON, if the elements are there.
-    fn with_binary(self, binary: &mut Bytes) -> Result<Tensor, DecodeError> {
+    /// Takes what follows the JSON, if the elements are there; `None` if they cannot be read.
+    fn with_binary(self, binary: &mut Bytes) -> Result<Option<Tensor>, DecodeError> {
         let elements = match self.place {
+            Place::Unknown => return Ok(None),
             Place::Here(elements) => elements,
             Place::Binary(size) if size <= binary.len() => binary.split_to(size).into(),
             Place::Binary(size) => {
@@ -187,8 +184,13 @@ impl Output {
                 return Err(DecodeError(format!("output '{}' has no data", self.name)));
             }
         };
+        if matches!(self.datatype, Datatype::Other(_)) {
+            return Ok(None);
+        }
         let tensor = Tensor::of_elements(self.name, self.datatype, self.shape, elements);
-        tensor.map_err(|error| contradiction(&error))
+        tensor
+            .map(|tensor| Some(tensor.with_parameters(self.parameters)))
+            .map_err(|error| contradiction(&error))
     }
 }
 
@@ -202,7 +204,7 @@ struct OutputHead<'a> {
     name: Option<String>,
     datatype: Option<Datatype>,
     shape: Option<Vec<usize>>,
-    parameters: OutputParameters,
+    parameters: BTreeMap<String, Parameter>,
     data: Data<'a>,
 }
 
@@ -216,22 +218,6 @@ enum Data<'a> {
     Unread(JsonReader<'a>),
 }
 
-#[derive(Deserialize, Default)]
-struct OutputParameters {
-    binary_data_size: Option<usize>,
-    shared_memory_region: Option<String>,
-    shared_memory_byte_size: Option<usize>,
-    #[serde(default)]
-    shared_memory_offset: usize,
-}
-
-impl OutputParameters {
-    fn memory(self) -> Option<SharedMemory> {
-        let memory = SharedMemory::new(self.shared_memory_region?, self.shared_memory_byte_size?);
-        Some(memory.at(self.shared_memory_offset))
-    }
-}
-
 impl<'a> OutputHead<'a> {
     fn read(reader: &mut JsonReader<'a>, index: usize) -> Result<Output, Fault> {
         const MEMBERS: [&str; 5] = ["name", "datatype", "shape", "parameters", "data"];
@@ -242,8 +228,8 @@ impl<'a> OutputHead<'a> {
                 "datatype" => head.datatype = Some(reader.read()?),
                 "shape" => head.shape = Some(reader.read()?),
                 "parameters" => {
-                    let parameters: Option<_> = reader.read()?;
-                    head.parameters = parameters.unwrap_or_default();
+                    let parameters: Option<ReturnedParameters> = reader.read()?;
+                    head.parameters = parameters.unwrap_or_default().known;
                 }
                 _ => head.data = head.read_data(reader)?,
             }
@@ -261,7 +247,9 @@ impl<'a> OutputHead<'a> {
         if reader.take("null") {
             return Ok(Data::None);
         }
-        if let Some(datatype) = self.datatype {
+        if let Some(datatype) = self.datatype
+            && !matches!(datatype, Datatype::Other(_))
+        {
             return data_reader::read(reader, datatype, self.promised()).map(Data::Read);
         }
         let start = reader.clone();
@@ -277,7 +265,7 @@ impl<'a> OutputHead<'a> {
             .fold(1, |count, size| count.saturating_mul(*size))
     }
 
-    fn finished(self) -> Result<Output, Fault> {
+    fn finished(mut self) -> Result<Output, Fault> {
         let promised = self.promised();
         let name = self.name.ok_or_else(|| Fault::missing("name"))?;
         let datatype = self.datatype.ok_or_else(|| Fault::missing("datatype"))?;
@@ -285,22 +273,61 @@ impl<'a> OutputHead<'a> {
         let elements = match self.data {
             Data::None => None,
             Data::Read(elements) => Some(elements),
-            Data::Unread(mut reader) => Some(data_reader::read(&mut reader, datatype, promised)?),
+            Data::Unread(_) if matches!(datatype, Datatype::Other(_)) => {
+                return Ok(Output {
+                    name,
+                    datatype,
+                    shape,
+                    parameters: self.parameters,
+                    place: Place::Unknown,
+                });
+            }
+            Data::Unread(ref mut reader) => Some(data_reader::read(reader, datatype, promised)?),
         };
-        let place = match (elements, self.parameters.binary_data_size) {
+        let size = take_bytes(&mut self.parameters, "binary_data_size")?;
+        let place = match (elements, size) {
             (Some(elements), None) => Place::Here(elements),
             (None, Some(size)) => Place::Binary(size),
             (Some(_), Some(_)) => return Err(Fault::new("it has data and binary data, too")),
-            (None, None) => self
-                .parameters
-                .memory()
-                .map_or(Place::Unsaid, Place::Shared),
+            (None, None) => match take_memory(&mut self.parameters)? {
+                Some(memory) => Place::Shared(memory),
+                None => Place::Unsaid,
+            },
         };
         Ok(Output {
             name,
             datatype,
             shape,
+            parameters: self.parameters,
             place,
         })
+    }
+}
+
+/// The part of shared memory that an answer says an output is in.
+fn take_memory(
+    parameters: &mut BTreeMap<String, Parameter>,
+) -> Result<Option<SharedMemory>, Fault> {
+    let size = take_bytes(parameters, "shared_memory_byte_size")?;
+    let offset = take_bytes(parameters, "shared_memory_offset")?.unwrap_or(0);
+    match (parameters.remove("shared_memory_region"), size) {
+        (Some(Parameter::Text(region)), Some(size)) => {
+            Ok(Some(SharedMemory::new(region, size).at(offset)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A number of bytes among the parameters of an output.
+fn take_bytes(
+    parameters: &mut BTreeMap<String, Parameter>,
+    name: &str,
+) -> Result<Option<usize>, Fault> {
+    match parameters.remove(name) {
+        None => Ok(None),
+        Some(Parameter::Integer(size)) if size >= 0 => Ok(usize::try_from(size).ok()),
+        Some(_) => Err(Fault::new(&format!(
+            "its {name} is no whole number of bytes"
+        ))),
     }
 }

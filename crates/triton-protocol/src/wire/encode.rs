@@ -4,8 +4,10 @@ use bytes::Bytes;
 
 use super::plan::{EncodingPlan, OutputForm, PlannedOutput};
 use super::{data_writer, json_text};
-use crate::parameter::{name_fault, value_fault};
-use crate::{Datatype, InferRequest, RequestedOutput, SharedMemory, Tensor, TensorFormat};
+use crate::parameter::{name_fault, tensor_name_fault, value_fault};
+use crate::{
+    Datatype, InferRequest, Parameter, RequestedOutput, SharedMemory, Tensor, TensorFormat,
+};
 
 /// Bodies up to this size are put in one piece, which is cheaper than to send several.
 const ONE_PIECE: usize = 16 << 10;
@@ -135,13 +137,18 @@ impl InferRequest {
             json_text::separate(&mut json);
             json.push(b'{');
             write_description(&mut json, tensor.name(), tensor.shape(), tensor.datatype());
-            if binary {
+            let own = tensor.parameters();
+            if binary || !own.is_empty() {
                 json_text::name(&mut json, "parameters");
                 json.push(b'{');
-                json_text::name(&mut json, "binary_data_size");
-                json_text::number(&mut json, tensor.raw().len());
+                if binary {
+                    json_text::name(&mut json, "binary_data_size");
+                    json_text::number(&mut json, tensor.raw().len());
+                }
+                Bearer::Input(tensor.name()).write_all(&mut json, &own.iter())?;
                 json.push(b'}');
-            } else {
+            }
+            if !binary {
                 json_text::name(&mut json, "data");
                 data_writer::write(&mut json, tensor)
                     .map_err(|reason| unwritable(tensor, &reason))?;
@@ -158,7 +165,7 @@ impl InferRequest {
             json.extend_from_slice(b"}}");
         }
         json.push(b']');
-        write_outputs(&mut json, &plan.outputs);
+        write_outputs(&mut json, &plan.outputs)?;
         json.push(b'}');
         Ok(self.with_tensors(json, binary && !self.inputs.is_empty()))
     }
@@ -215,26 +222,8 @@ impl InferRequest {
             json_text::name(json, "binary_data_output");
             json_text::number(json, true);
         }
-        for (index, (name, value)) in self.parameters.iter().enumerate() {
-            let name_fault = name_fault(name).map(|fault| format!("its name {fault}"));
-            let value_fault = || value_fault(value).map(|fault| format!("its value {fault}"));
-            // The server would take the first one without a word.
-            let is_repeated = || {
-                let mut before = self.parameters[..index].iter();
-                before
-                    .any(|(other, _)| other == name)
-                    .then(|| "it is set twice".to_owned())
-            };
-            if let Some(reason) = name_fault.or_else(value_fault).or_else(is_repeated) {
-                return Err(EncodeError {
-                    subject: "parameter",
-                    name: name.clone(),
-                    reason,
-                });
-            }
-            json_text::name(json, name);
-            json_text::value(json, value);
-        }
+        let own = self.parameters.iter().map(|(name, value)| (name, value));
+        Bearer::Request.write_all(json, &own)?;
         match json.len() == empty {
             true => json.truncate(start),
             false => json.push(b'}'),
@@ -263,9 +252,55 @@ fn write_memory(json: &mut Vec<u8>, memory: &SharedMemory) {
     }
 }
 
-fn write_outputs(json: &mut Vec<u8>, outputs: &[PlannedOutput<'_>]) {
+/// Whose parameter it is.
+#[derive(Clone, Copy)]
+enum Bearer<'a> {
+    Request,
+    Input(&'a str),
+    Output(&'a str),
+}
+
+impl Bearer<'_> {
+    fn write_all<'p>(
+        self,
+        json: &mut Vec<u8>,
+        parameters: &(impl Iterator<Item = (&'p String, &'p Parameter)> + Clone),
+    ) -> Result<(), EncodeError> {
+        for (index, (name, value)) in parameters.clone().enumerate() {
+            let name_fault = match self {
+                Self::Request => name_fault(name),
+                Self::Input(_) | Self::Output(_) => tensor_name_fault(name),
+            };
+            let name_fault = name_fault.map(|fault| format!("its name {fault}"));
+            let value_fault = || value_fault(value).map(|fault| format!("its value {fault}"));
+            // The server would take the first one without a word.
+            let is_repeated = || {
+                let mut before = parameters.clone().take(index);
+                let is_there = before.any(|(other, _)| other == name);
+                is_there.then(|| "it is set twice".to_owned())
+            };
+            if let Some(reason) = name_fault.or_else(value_fault).or_else(is_repeated) {
+                let bearer = match self {
+                    Self::Request => String::new(),
+                    Self::Input(tensor) => format!("; it is one of input '{tensor}'"),
+                    Self::Output(tensor) => format!("; it is one of output '{tensor}'"),
+                };
+                return Err(EncodeError {
+                    subject: "parameter",
+                    name: name.clone(),
+                    reason: reason + &bearer,
+                });
+            }
+            json_text::name(json, name);
+            json_text::value(json, value);
+        }
+        Ok(())
+    }
+}
+
+fn write_outputs(json: &mut Vec<u8>, outputs: &[PlannedOutput<'_>]) -> Result<(), EncodeError> {
     if outputs.is_empty() {
-        return;
+        return Ok(());
     }
     json_text::name(json, "outputs");
     json.push(b'[');
@@ -281,7 +316,8 @@ fn write_outputs(json: &mut Vec<u8>, outputs: &[PlannedOutput<'_>]) {
         };
         // JSON is what the server does unless it is told otherwise.
         let is_binary = format.is_some_and(|format| format != TensorFormat::Json);
-        if classes.is_some() || is_binary || memory.is_some() {
+        let own = output.parameters;
+        if classes.is_some() || is_binary || memory.is_some() || !own.is_empty() {
             json_text::name(json, "parameters");
             json.push(b'{');
             if let Some(count) = classes {
@@ -295,9 +331,12 @@ fn write_outputs(json: &mut Vec<u8>, outputs: &[PlannedOutput<'_>]) {
             if let Some(memory) = memory {
                 write_memory(json, memory);
             }
+            let own = own.iter().map(|(name, value)| (name, value));
+            Bearer::Output(&output.name).write_all(json, &own)?;
             json.push(b'}');
         }
         json.push(b'}');
     }
     json.push(b']');
+    Ok(())
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Datatype, InferRequest, RequestedOutput, SharedMemory, TensorFormat};
+use crate::{Datatype, InferRequest, Parameter, RequestedOutput, SharedMemory, TensorFormat};
 
 /// The form of each tensor of a request.
 ///
@@ -43,6 +43,7 @@ pub enum Lookup {
 pub(super) struct PlannedOutput<'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) form: OutputForm<'a>,
+    pub(super) parameters: &'a [(String, Parameter)],
 }
 
 /// What an output is to come as.
@@ -68,6 +69,7 @@ impl<'a> EncodingPlan<'a> {
         let outputs = request.outputs.iter().map(|output| PlannedOutput {
             name: output.name.as_str().into(),
             form: form(output),
+            parameters: &output.parameters,
         });
         Self {
             format,
@@ -92,7 +94,7 @@ impl<'a> EncodingPlan<'a> {
                 OutputForm::Tensor(form) | OutputForm::Classes(_, form) => Some(form),
                 OutputForm::Shared(_) => None,
             });
-        forms.filter(|form| **form == TensorFormat::Negotiated)
+        forms.filter(|form| **form == TensorFormat::Auto)
     }
 
     /// What must be known of the model's outputs before the request may be sent.
@@ -151,6 +153,7 @@ impl PlannedOutput<'_> {
         Self {
             name: name.into(),
             form: OutputForm::Tensor(TensorFormat::Json),
+            parameters: &[],
         }
     }
 

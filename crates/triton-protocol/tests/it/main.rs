@@ -10,6 +10,7 @@ mod contradictions;
 mod endpoints;
 mod json_data;
 mod json_floats;
+mod other_servers;
 mod shared_memory;
 mod tensors;
 

@@ -1,7 +1,7 @@
 //! This workspace's client.
 
 use bench_rounds::{Case, Expected, Format, Peer, values};
-use triton_client::{Client, Endpoint, InferRequest, ModelId, ModelName, Tensor, TensorFormat};
+use triton_client::{Client, InferRequest, ModelId, ModelName, Tensor, TensorFormat};
 
 struct Ours {
     client: Client,
@@ -12,8 +12,6 @@ struct Ours {
 
 pub(super) fn run(endpoint: &str, case: &Case) -> Result<(), String> {
     let connect = || {
-        let endpoint = endpoint.parse::<Endpoint>();
-        let endpoint = endpoint.map_err(|error| error.to_string())?;
         let client = Client::builder(endpoint).tensor_format(tensor_format(case.format));
         Ok(Ours {
             client: client.build().map_err(|error| error.to_string())?,

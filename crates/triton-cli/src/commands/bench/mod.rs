@@ -233,7 +233,7 @@ impl BenchArguments {
 
 async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, Failure> {
     let options = &server.options;
-    let model = ModelId::new(options.model_name.clone(), options.model_version);
+    let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
     let metadata = server.client.model_metadata(&model).await?;
     let config = server.client.model_config_with_steps(&model).await?;
     check_batch_size(&config, arguments.batch_size)?;

@@ -108,7 +108,7 @@ async fn a_header_can_be_sent_with_every_call(target: Target) {
 async fn a_deadline_of_nothing_ends_before_sending(target: Target) {
     let error = target
         .client
-        .infer(&echo(&[1.0]).deadline(Duration::ZERO))
+        .infer(&echo(&[1.0]).timeout(Duration::ZERO))
         .await
         .unwrap_err();
     assert_eq!(
@@ -119,6 +119,6 @@ async fn a_deadline_of_nothing_ends_before_sending(target: Target) {
 
 async fn a_longer_deadline_than_the_clients_is_kept(target: Target) {
     let client = target.client.with_timeout(Duration::ZERO);
-    let request = echo(&[1.0]).deadline(Duration::from_secs(30));
+    let request = echo(&[1.0]).timeout(Duration::from_secs(30));
     client.infer(&request).await.unwrap();
 }

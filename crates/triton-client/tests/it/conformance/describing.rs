@@ -149,7 +149,7 @@ async fn configuration_of_a_decoupled_model(target: Target) {
 }
 
 async fn statistics_of_all_models(target: Target) {
-    let statistics = target.client.statistics().await.unwrap();
+    let statistics = target.client.statistics(None).await.unwrap();
     for name in ["accumulate", "anomaly", "echo"] {
         assert!(statistics.iter().any(|model| model.name == name), "{name}");
     }
@@ -158,7 +158,7 @@ async fn statistics_of_all_models(target: Target) {
 async fn statistics_of_one_model(target: Target) {
     let statistics = target
         .client
-        .model_statistics(&model("echo"))
+        .statistics(Some(&model("echo")))
         .await
         .unwrap();
     assert_eq!((statistics.len(), statistics[0].name.as_str()), (1, "echo"));
@@ -167,7 +167,7 @@ async fn statistics_of_one_model(target: Target) {
 async fn statistics_of_one_version(target: Target) {
     let statistics = target
         .client
-        .model_statistics(&version("echo", "1"))
+        .statistics(Some(&version("echo", "1")))
         .await
         .unwrap();
     assert_eq!(statistics[0].version, "1");
@@ -176,7 +176,7 @@ async fn statistics_of_one_version(target: Target) {
 async fn statistics_of_an_unknown_model(target: Target) {
     let error = target
         .client
-        .model_statistics(&model("nobody"))
+        .statistics(Some(&model("nobody")))
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
@@ -184,11 +184,11 @@ async fn statistics_of_an_unknown_model(target: Target) {
 
 async fn statistics_count_inferences(target: Target) {
     let model = model("echo");
-    let before = target.client.model_statistics(&model).await.unwrap();
+    let before = target.client.statistics(Some(&model)).await.unwrap();
     target.echo(&[1.0]).await.unwrap();
     // A real server counts an inference only after it has answered it.
     for _ in 0..10_000 {
-        let after = target.client.model_statistics(&model).await.unwrap();
+        let after = target.client.statistics(Some(&model)).await.unwrap();
         if after[0].inference_count > before[0].inference_count {
             assert!(after[0].execution_count > before[0].execution_count);
             assert!(after[0].inference_stats.success.mean().is_some());

@@ -3,7 +3,7 @@
 use serde_json::json;
 use triton_client::{
     CudaRegion, ErrorKind, IndexFilter, LoadModel, LogFormat, LogSettingsUpdate, ModelName,
-    ModelState, Readiness, SystemRegion, TraceLevel, TraceSettingsUpdate, UnloadDependents,
+    ModelState, Readiness, SystemRegion, TraceLevel, TraceSettingsUpdate, UnloadModel,
 };
 
 use super::cases;
@@ -85,7 +85,7 @@ async fn a_model_is_loaded_from_files_in_the_request(target: Target) {
     assert_eq!(ready, Readiness::Ready);
     target
         .client
-        .unload_model(&copy, UnloadDependents::Keep)
+        .unload_model(&copy, &UnloadModel::new())
         .await
         .unwrap();
 }
@@ -149,14 +149,14 @@ async fn a_model_that_is_not_there_cannot_be_loaded(target: Target) {
 }
 
 async fn a_model_is_unloaded(target: Target) {
-    unloaded(&target, UnloadDependents::Keep).await;
+    unloaded(&target, &UnloadModel::new()).await;
 }
 
-async fn unloaded(target: &Target, dependents: UnloadDependents) {
+async fn unloaded(target: &Target, model: &UnloadModel) {
     target.load_spare(None).await.unwrap();
     target
         .client
-        .unload_model(&name(SPARE), dependents)
+        .unload_model(&name(SPARE), model)
         .await
         .unwrap();
     spare_is(target, Readiness::NotReady).await;
@@ -165,13 +165,13 @@ async fn unloaded(target: &Target, dependents: UnloadDependents) {
 async fn an_unknown_model_may_be_unloaded(target: Target) {
     target
         .client
-        .unload_model(&name("nobody"), UnloadDependents::Keep)
+        .unload_model(&name("nobody"), &UnloadModel::new())
         .await
         .unwrap();
 }
 
 async fn dependents_are_unloaded_on_request(target: Target) {
-    unloaded(&target, UnloadDependents::Unload).await;
+    unloaded(&target, &UnloadModel::new().dependents(true)).await;
 }
 
 async fn trace_settings_are_read(target: Target) {

@@ -91,15 +91,115 @@ fn all_cases() -> impl Iterator<Item = &'static Case> {
 async fn outcomes(target: Target) -> BTreeMap<&'static str, String> {
     let mut failures = BTreeMap::new();
     for case in all_cases() {
-        // A task of its own turns the panic of a failed assertion into a value.
-        if let Err(error) = tokio::spawn((case.run)(target.clone())).await {
-            let panic = error.into_panic();
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
-            failures.insert(case.name, text.unwrap_or_else(|| "panicked".to_owned()));
-        }
+        failures.extend(outcome(case, target.clone()).await);
     }
     failures
+}
+
+/// The failure of a row, if it fails.
+async fn outcome(case: &Case, target: Target) -> Option<(&'static str, String)> {
+    // A task of its own turns the panic of a failed assertion into a value.
+    let error = tokio::spawn((case.run)(target)).await.err()?;
+    let panic = error.into_panic();
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+    Some((case.name, text.unwrap_or_else(|| "panicked".to_owned())))
+}
+
+/// The failures on a server of another kind: rows of which it has no part.
+async fn on_other(kind: &str) -> BTreeMap<&'static str, String> {
+    let endpoint = triton_test_support::other_endpoint(kind);
+    let mut failures = BTreeMap::new();
+    for case in all_cases() {
+        // With connections of its own: MLServer closes one after a request that it cannot read,
+        // which the next row would meet.
+        let target = Target::new(Kind::Other, &endpoint).await;
+        failures.extend(outcome(case, target).await);
+    }
+    failures
+}
+
+/// What the servers of other kinds have of the protocol. They have neither Triton's extensions nor
+/// its test models, so the list is of what works, and whoever breaks that sees it here.
+#[tokio::test]
+async fn servers_of_other_kinds_keep_to_their_part_of_the_protocol() {
+    let passed = |failures: &BTreeMap<_, _>| {
+        let names = all_cases().map(|case| case.name);
+        let passed: Vec<_> = names.filter(|name| !failures.contains_key(name)).collect();
+        passed.join("\n")
+    };
+    insta::assert_snapshot!(passed(&on_other("MLSERVER").await), @"
+    live
+    ready
+    a_model_is_ready
+    an_unknown_model_is_not_ready
+    an_unknown_version_is_not_ready
+    metadata_of_an_unknown_version
+    configuration_of_an_unknown_model
+    an_id_is_echoed
+    an_id_that_is_absent_is_made
+    a_batch_is_answered_whole
+    a_gzip_request
+    a_gzip_answer
+    a_deflate_answer
+    a_small_answer_may_stay_uncompressed
+    fp16_is_never_sent_as_json
+    byte_strings_that_are_no_text_are_not_sent_as_json
+    an_image_of_150528_numbers_in_json
+    floats_that_are_hard_to_read_in_json
+    a_priority_is_taken
+    a_header_can_be_sent_with_one_call
+    a_header_can_be_sent_with_every_call
+    a_deadline_of_nothing_ends_before_sending
+    an_id_of_129_bytes_is_refused_before_sending
+    an_id_with_nul_is_refused_before_sending
+    generation_with_an_unknown_model
+    generation_without_an_input
+    a_stream_from_an_unknown_model
+    files_without_a_configuration_are_refused_before_sending
+    an_unknown_region_has_no_status
+    a_region_that_no_path_can_name_is_refused_before_sending
+    a_cuda_region_without_a_gpu
+    inference_with_an_unknown_model
+    inference_with_an_unknown_version
+    an_answer_above_the_limit
+    ");
+    insta::assert_snapshot!(passed(&on_other("KSERVE").await), @"
+    live
+    ready
+    a_model_is_ready
+    an_unknown_model_is_not_ready
+    configuration_of_an_unknown_model
+    an_id_is_echoed
+    an_id_that_is_absent_is_made
+    an_id_may_hold_anything
+    a_batch_is_answered_whole
+    a_gzip_answer
+    a_deflate_answer
+    a_small_answer_may_stay_uncompressed
+    fp16_is_never_sent_as_json
+    nan_and_infinities_in_binary
+    byte_strings_that_are_no_text_are_not_sent_as_json
+    an_image_of_150528_numbers_in_binary
+    an_image_of_150528_numbers_in_json
+    floats_that_are_hard_to_read_in_json
+    tensors_are_lent_without_a_copy
+    a_priority_is_taken
+    a_header_can_be_sent_with_one_call
+    a_header_can_be_sent_with_every_call
+    a_deadline_of_nothing_ends_before_sending
+    an_id_of_129_bytes_is_refused_before_sending
+    an_id_with_nul_is_refused_before_sending
+    generation_with_an_unknown_model
+    a_stream_from_an_unknown_model
+    files_without_a_configuration_are_refused_before_sending
+    an_unknown_region_has_no_status
+    a_region_that_no_path_can_name_is_refused_before_sending
+    a_cuda_region_without_a_gpu
+    inference_with_an_unknown_model
+    an_unknown_output
+    an_answer_above_the_limit
+    ");
 }
 
 #[tokio::test]
@@ -111,6 +211,7 @@ async fn the_client_keeps_to_the_protocol_on_both_servers() {
     let on_embedded = outcomes(Target::new(Kind::Embedded, &embedded.endpoint()).await).await;
     let live = Target::new(Kind::Live, &triton_test_support::live_endpoint()).await;
     let on_live = outcomes(live).await;
+    let (on_mlserver, on_kserve) = (on_other("MLSERVER").await, on_other("KSERVE").await);
 
     let differences: BTreeMap<_, _> = EMBEDDED_DIFFERS.iter().copied().collect();
     let mut problems = Vec::new();
@@ -118,14 +219,23 @@ async fn the_client_keeps_to_the_protocol_on_both_servers() {
         true => "FAIL",
         false => "pass",
     };
-    println!("| case | embedded | Triton |\n|---|---|---|");
+    let offered = |failures: &BTreeMap<_, _>, name: &str| match failures.contains_key(name) {
+        true => "not offered",
+        false => "pass",
+    };
+    println!("| case | embedded | Triton | MLServer | KServe |\n|---|---|---|---|---|");
     for case in all_cases() {
         let name = case.name;
         let embedded = match differences.get(name) {
             Some(reason) => format!("differs: {reason}"),
             None => mark(&on_embedded, name).to_owned(),
         };
-        println!("| {name} | {embedded} | {} |", mark(&on_live, name));
+        println!(
+            "| {name} | {embedded} | {} | {} | {} |",
+            mark(&on_live, name),
+            offered(&on_mlserver, name),
+            offered(&on_kserve, name)
+        );
         match (on_embedded.get(name), differences.contains_key(name)) {
             (Some(failure), false) => problems.push(format!("{name} (embedded): {failure}")),
             (None, true) => {

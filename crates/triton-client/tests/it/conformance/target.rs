@@ -14,6 +14,8 @@ use triton_client::{
 pub(crate) enum Kind {
     Embedded,
     Live,
+    /// A server of another kind, which has a model `echo` and no other.
+    Other,
 }
 
 /// A server with the test models on it.
@@ -71,7 +73,7 @@ async fn load_test_models(client: &Client) {
 
 impl Target {
     pub(crate) async fn new(kind: Kind, endpoint: &str) -> Self {
-        let client = Client::builder(endpoint.parse().unwrap()).build().unwrap();
+        let client = Client::new(endpoint).unwrap();
         if kind == Kind::Live {
             LOADED.get_or_init(|| load_test_models(&client)).await;
         }

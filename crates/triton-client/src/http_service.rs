@@ -1,0 +1,192 @@
+//! The seam between calls and HTTP: where a caller brings middleware, another HTTP client, or a test
+//! double without sockets.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+pub use crate::transport::RequestBody;
+
+/// What [`HttpService::call`] returns.
+pub type HttpFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<http::Response<ResponseBody>, HttpError>> + Send + 'a>>;
+
+/// Makes one exchange of HTTP for the client.
+///
+/// It gets whole requests and returns with the head of the answer, whatever its status. It never
+/// makes an exchange twice: whoever owns the request decides whether to. Timeouts are the client's,
+/// which drops the future.
+///
+/// What an error proves depends on the request's body: until its last piece was taken, the server
+/// cannot have executed anything, see [`RequestBody`]. So a service takes pieces as it sends them,
+/// and middleware hands the body on as it is.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use triton_client::http_service::{HttpFuture, HttpService, RequestBody};
+/// use triton_client::{Client, Readiness, http};
+///
+/// /// Is ready, whatever it is asked.
+/// #[derive(Debug)]
+/// struct Ready;
+///
+/// impl HttpService for Ready {
+///     fn call(&self, request: http::Request<RequestBody>) -> HttpFuture<'_> {
+///         Box::pin(async move {
+///             assert_eq!(request.uri().path(), "/v2/health/ready");
+///             Ok(http::Response::new("".into()))
+///         })
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::builder("http://triton.example")
+///     .http_service(Arc::new(Ready))
+///     .build()?;
+/// assert_eq!(client.ready().await?, Readiness::Ready);
+/// # Ok(())
+/// # }
+/// ```
+pub trait HttpService: fmt::Debug + Send + Sync {
+    /// Sends the request and waits for the head of its answer.
+    fn call(&self, request: http::Request<RequestBody>) -> HttpFuture<'_>;
+}
+
+/// The body of an answer, which may still be on its way.
+pub struct ResponseBody(Pin<Box<dyn Body<Data = Bytes, Error = HttpError> + Send>>);
+
+impl ResponseBody {
+    /// A body that comes piece by piece.
+    pub fn new<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes, Error = HttpError> + Send + 'static,
+    {
+        Self(Box::pin(body))
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for ResponseBody {
+    /// A body that is there already.
+    fn from(whole: T) -> Self {
+        Self::new(Whole(whole.into()))
+    }
+}
+
+/// A body in one piece.
+struct Whole(Bytes);
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        let rest = std::mem::take(&mut self.0);
+        Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ResponseBody")
+            .finish_non_exhaustive()
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        self.0.as_mut().poll_frame(task)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+/// Why an exchange has failed.
+#[derive(Debug)]
+pub struct HttpError {
+    kind: HttpErrorKind,
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+/// What is known of a failure below the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HttpErrorKind {
+    /// There was no connection, so that nothing of the request was sent. To try again may help.
+    Connect,
+    /// TLS could not be agreed on, so that nothing of the request was heard. To try again does not
+    /// help.
+    Tls,
+    /// The connection broke. Whether the server may have executed the request follows from how much
+    /// of its body was taken.
+    Interrupted,
+    /// What came is no answer of HTTP.
+    Malformed,
+}
+
+impl HttpError {
+    /// A failure with its cause.
+    pub fn new(kind: HttpErrorKind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            kind,
+            source: source.into(),
+        }
+    }
+
+    /// What is known of it.
+    #[must_use]
+    pub fn kind(&self) -> HttpErrorKind {
+        self.kind
+    }
+
+    /// The cause, which is what the client's own service knows more of.
+    pub(crate) fn into_source(self) -> Box<dyn StdError + Send + Sync> {
+        self.source
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self.kind {
+            HttpErrorKind::Connect => "no connection could be made",
+            HttpErrorKind::Tls => "TLS could not be agreed on",
+            HttpErrorKind::Interrupted => "the connection broke",
+            HttpErrorKind::Malformed => "the answer is not valid HTTP",
+        })
+    }
+}
+
+impl StdError for HttpError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.source)
+    }
+}

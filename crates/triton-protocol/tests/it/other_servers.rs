@@ -1,0 +1,174 @@
+//! What servers other than Triton send and are sent: absent and `null` members, versions as numbers,
+//! datatypes that nobody else has, parameters of tensors.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use triton_protocol::{
+    Datatype, InferRequest, InferResponse, ModelMetadata, ModelState, Parameter, RepositoryEntry,
+    RequestedOutput, ServerMetadata, Tensor, TensorError, TensorFormat,
+};
+
+fn read<T: DeserializeOwned>(json: &str) -> T {
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
+}
+
+fn response(json: &'static str) -> InferResponse {
+    InferResponse::decode(bytes::Bytes::from_static(json.as_bytes()), None).unwrap()
+}
+
+#[test]
+fn an_optional_member_may_be_absent_or_null() {
+    for json in [
+        r#"{"name":"s"}"#,
+        r#"{"name":"s","version":null,"extensions":null}"#,
+    ] {
+        let server: ServerMetadata = read(json);
+        assert_eq!((server.version.as_str(), server.extensions.len()), ("", 0));
+    }
+    for json in [
+        r#"{"name":"m"}"#,
+        r#"{"name":"m","versions":null,"platform":null,"inputs":null,"outputs":null,"parameters":null}"#,
+    ] {
+        let model: ModelMetadata = read(json);
+        assert_eq!((model.platform.as_str(), model.versions.len()), ("", 0));
+        assert!(model.inputs.is_empty() && model.outputs.is_empty());
+    }
+    let model: ModelMetadata = read(
+        r#"{"name":"m","inputs":[{"name":"x","datatype":"INT8","shape":[1],"parameters":null}]}"#,
+    );
+    assert!(model.inputs[0].parameters.is_empty());
+    for json in [
+        r#"{"name":"m"}"#,
+        r#"{"name":"m","version":null,"state":null,"reason":null}"#,
+    ] {
+        let entry: RepositoryEntry = read(json);
+        assert_eq!((entry.version.as_str(), entry.state), ("", None));
+    }
+    for json in [
+        r#"{"outputs":[]}"#,
+        r#"{"id":null,"model_name":null,"model_version":null,"parameters":null,"outputs":[]}"#,
+    ] {
+        let response = response(json);
+        assert_eq!((response.id, response.model_version), (None, String::new()));
+    }
+    let response = response(
+        r#"{"outputs":[{"name":"x","datatype":"INT8","shape":[1],"parameters":null,"data":[7]}]}"#,
+    );
+    assert_eq!(*response.output("x").unwrap().values::<i8>().unwrap(), [7]);
+}
+
+#[test]
+fn a_version_may_be_a_number() {
+    let model: ModelMetadata = read(r#"{"name":"m","versions":[1,"v2",null]}"#);
+    assert_eq!(model.versions, ["1", "v2", ""]);
+    let entry: RepositoryEntry = read(r#"{"name":"m","version":3,"state":"READY"}"#);
+    assert_eq!(
+        (entry.version.as_str(), entry.state),
+        ("3", Some(ModelState::Ready))
+    );
+    assert_eq!(
+        response(r#"{"model_version":4,"outputs":[]}"#).model_version,
+        "4"
+    );
+    let server: ServerMetadata = read(r#"{"name":"s","version":1.5}"#);
+    assert_eq!(server.version, "1.5");
+}
+
+#[test]
+fn an_unknown_datatype_spoils_neither_metadata_nor_the_other_outputs() {
+    let model: ModelMetadata = read(
+        r#"{"name":"m","outputs":[
+            {"name":"odd","datatype":"FP8_E5M2","shape":[2]},
+            {"name":"even","datatype":"INT8","shape":[2],"parameters":{"content_type":"np","x":{}}}]}"#,
+    );
+    assert_eq!(model.outputs[0].datatype.name(), "FP8_E5M2");
+    assert!(matches!(model.outputs[0].datatype, Datatype::Other(_)));
+    let parameters = &model.outputs[1].parameters;
+    assert_eq!(
+        *parameters,
+        BTreeMap::from([("content_type".to_owned(), "np".into())])
+    );
+
+    let json = r#"{"outputs":[
+        {"name":"odd","datatype":"FP8_E5M2","shape":[2],"data":[1,"x"]},
+        {"name":"even","datatype":"INT8","shape":[2],"data":[1,2]},
+        {"name":"last","data":[{}],"shape":[1],"datatype":"a\u0007 a longer name than all-the-protocol-has"}]}"#;
+    let answer = response(json);
+    assert_eq!(
+        *answer.output("even").unwrap().values::<i8>().unwrap(),
+        [1, 2]
+    );
+    let error = answer.output("odd").unwrap_err();
+    assert!(matches!(error, TensorError::UnknownDatatype { .. }));
+    insta::assert_snapshot!(error, @"tensor 'odd': its datatype FP8_E5M2 is none of the protocol's, so it cannot be read");
+    insta::assert_snapshot!(answer.output("last").unwrap_err(), @"tensor 'last': its datatype a\u{7} a longer name than all- is none of the protocol's, so it cannot be read");
+
+    let asked = |output: &str| InferRequest::new("m".parse().unwrap()).output(output);
+    assert_eq!(answer.missing(&asked("even")), None);
+    insta::assert_snapshot!(answer.missing(&asked("odd")).unwrap(), @"the output 'odd' that was asked for came as FP8_E5M2, which is none of the protocol's datatypes, so it cannot be read");
+}
+
+#[test]
+fn an_unknown_datatype_in_binary_form_leaves_the_other_outputs_in_their_places() {
+    let json = r#"{"outputs":[
+        {"name":"odd","datatype":"FP4","shape":[3],"parameters":{"binary_data_size":2}},
+        {"name":"even","datatype":"INT8","shape":[2],"parameters":{"binary_data_size":2}}]}"#;
+    let body = [json.as_bytes(), b"ab\x05\x06"].concat();
+    let answer = InferResponse::decode(body.into(), Some(json.len())).unwrap();
+    assert_eq!(
+        *answer.output("even").unwrap().values::<i8>().unwrap(),
+        [5, 6]
+    );
+    assert_eq!(answer.unread[0].name, "odd");
+}
+
+#[test]
+fn a_tensor_of_an_unknown_datatype_cannot_be_made() {
+    let model: ModelMetadata =
+        read(r#"{"name":"m","inputs":[{"name":"x","datatype":"FP4","shape":[1]}]}"#);
+    let made = Tensor::from_raw("x", model.inputs[0].datatype, [1], vec![0].into());
+    assert!(matches!(made, Err(TensorError::UnknownDatatype { .. })));
+}
+
+#[test]
+fn tensors_carry_parameters_in_both_directions() {
+    let words = Tensor::from_byte_strings("words", [1], ["a"])
+        .unwrap()
+        .with_parameter("content_type", "str")
+        .with_parameter("level", 3);
+    let request = InferRequest::new("m".parse().unwrap())
+        .input(words.clone())
+        .output(RequestedOutput::new("y").parameter("content_type", "pd"));
+    let body = |format| request.encode(format).unwrap().into_bytes();
+    insta::assert_snapshot!(
+        String::from_utf8_lossy(&body(TensorFormat::Json)),
+        @r#"{"inputs":[{"name":"words","shape":[1],"datatype":"BYTES","parameters":{"content_type":"str","level":3},"data":["a"]}],"outputs":[{"name":"y","parameters":{"content_type":"pd"}}]}"#
+    );
+    insta::assert_snapshot!(
+        String::from_utf8_lossy(&body(TensorFormat::Binary)).escape_debug().to_string(),
+        @r#"{\"inputs\":[{\"name\":\"words\",\"shape\":[1],\"datatype\":\"BYTES\",\"parameters\":{\"binary_data_size\":5,\"content_type\":\"str\",\"level\":3}}],\"outputs\":[{\"name\":\"y\",\"parameters\":{\"binary_data\":true,\"content_type\":\"pd\"}}]}\u{1}\0\0\0a"#
+    );
+
+    let answer = response(
+        r#"{"outputs":[{"name":"words","shape":[1],"datatype":"BYTES","parameters":{"content_type":"str","level":3,"odd":[1]},"data":["a"]}]}"#,
+    );
+    assert_eq!(answer.output("words").unwrap(), &words);
+    assert_ne!(
+        answer.output("words").unwrap(),
+        &words.with_parameter("level", 4)
+    );
+}
+
+#[test]
+fn a_parameter_that_says_how_a_tensor_travels_is_refused() {
+    let refused = |name: &str, value: Parameter| {
+        let tensor = Tensor::from_slice("x", [1], &[1_i8])
+            .unwrap()
+            .with_parameter(name, value);
+        let request = InferRequest::new("m".parse().unwrap()).input(tensor);
+        request.encode(TensorFormat::Binary).unwrap_err()
+    };
+    insta::assert_snapshot!(refused("binary_data_size", 3.into()), @"parameter 'binary_data_size' cannot be sent: its name says how the tensor travels, which is for the client to say; it is one of input 'x'");
+    insta::assert_snapshot!(refused("scale", f64::NAN.into()), @"parameter 'scale' cannot be sent: its value is no finite number; it is one of input 'x'");
+}
