@@ -70,6 +70,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let _lock = lock::wait(&folder.join("lock"), "measures")?;
     let programs = Programs::prepare(&workspace, &folder, &others)?;
     let server = InstantServer::start(&programs)?;
+    if !check {
+        warn_of_a_busy_machine();
+    }
     let mut table = Table::default();
     for case in cases {
         let peers = others.iter().copied().filter(|peer| peer.can_run(case));
@@ -96,4 +99,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         false => print!("\n{table}"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ratios bear that others use the machine, but spread more, and caches are not theirs alone.
+fn warn_of_a_busy_machine() {
+    let load = fs_err::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load
+        .split(' ')
+        .next()
+        .and_then(|load| load.parse::<f64>().ok());
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    if let Some(load) = load
+        && load > processors as f64 / 2.0
+    {
+        eprintln!(
+            "WARNING: the machine is busy (load {load:.1} on {processors} processors): times will \
+             spread, and the instructions say more"
+        );
+    }
 }

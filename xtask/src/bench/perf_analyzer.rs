@@ -21,8 +21,8 @@ const DEBIAN_LIBRARY: &str = "libb64.so.0d";
 
 /// A run takes a second or two, because it pauses, whatever it measures. Now and then it waits for
 /// ever: all requests are answered, its threads are gone, and it misses that it has ended.
-const LIMIT: Duration = Duration::from_secs(30);
-const ATTEMPTS: usize = 3;
+const LIMIT: Duration = Duration::from_secs(15);
+const ATTEMPTS: usize = 8;
 
 /// A longer run has so many times the requests of a shorter one.
 const LONGER: usize = 5;
@@ -148,7 +148,7 @@ impl PerfAnalyzer {
                 Err(error) if attempt == ATTEMPTS => return Err(error),
                 Err(error) => {
                     interrupt::check()?;
-                    eprintln!("\nanother attempt, because {error:#}");
+                    eprintln!("\nperf_analyzer is run again: {error:#}");
                     continue;
                 }
             }

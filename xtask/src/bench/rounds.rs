@@ -15,10 +15,13 @@ use crate::{command, interrupt};
 /// Opens connections and fills caches, which no round is to pay for.
 const SHARE_TO_WARM_UP: usize = 5;
 
+/// Within a round each peer has so many turns: what disturbs the machine often takes longer than one.
+const TURNS: usize = 8;
+
 /// The processor time for each request of each peer, round by round.
 pub(super) type Times = Vec<Vec<Duration>>;
 
-/// Measures each peer in every round; the order is turned around from round to round.
+/// Measures each peer in every round; their order is turned around from turn to turn.
 pub(super) fn measure(
     programs: &Programs,
     server: &InstantServer,
@@ -42,16 +45,24 @@ pub(super) fn measure(
     }
     for round in 1..=rounds {
         eprint!("\r{}: round {round} of {rounds} ", case.name);
+        let mut spent = vec![Duration::ZERO; peers.len()];
         let mut order: Vec<_> = (0..peers.len()).collect();
-        if round % 2 == 0 {
+        for _ in 0..TURNS {
+            for &index in &order {
+                interrupt::check()?;
+                if let Some(turn) = &mut turns[index] {
+                    spent[index] += turn.take(peers[index].requests(case).div_ceil(TURNS))?;
+                }
+            }
             order.reverse();
         }
-        for index in order {
-            interrupt::check()?;
-            let requests = peers[index].requests(case);
-            let time = match &mut turns[index] {
-                Some(turn) => turn.take(requests)?,
-                None => programs.perf_analyzer()?.measure(server, case, requests)?,
+        for (index, peer) in peers.iter().enumerate() {
+            let time = match turns[index] {
+                Some(_) => spent[index] / TURNS as u32,
+                None => {
+                    let requests = peer.requests(case);
+                    programs.perf_analyzer()?.measure(server, case, requests)?
+                }
             };
             times[index].push(time);
         }
