@@ -57,8 +57,14 @@ impl RawServer {
     }
 
     /// Answers every request with the same bytes.
+    ///
+    /// An answer with a head says that the connection closes, because it does: a client that asks
+    /// something first would otherwise send its next request into a connection that is closing.
     pub(crate) fn answering(bytes: impl Into<Vec<u8>>) -> Self {
-        let bytes = bytes.into();
+        let mut bytes = bytes.into();
+        if let Some(end) = find(&bytes, b"\r\n").filter(|_| find(&bytes, b"\r\n\r\n").is_some()) {
+            bytes.splice(end..end, *b"\r\nConnection: close");
+        }
         Self::start(move |connection| {
             let _ = connection.write_all(&bytes);
         })
