@@ -68,7 +68,7 @@ async fn a_wrong_model_is_refused_while_the_query_is_planned() {
     org.apache.flink.table.api.ValidationException: 4 problems in the options:
       - option 'endpoint' is required: set it to the http or https address of a Triton server, such as 'http://localhost:8000'
       - option 'model-name' is required: set it to the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@
-      - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min' (a bare number is milliseconds), found 'soon'
+      - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min', found 'soon'
       - unknown option 'endpiont'; did you mean 'endpoint'?
 
     org.apache.flink.table.api.ValidationException: option 'sequence-id-auto-increment' is true but 'sequence-id' is not set: set 'sequence-id' to the text that every generated ID begins with, for example 'my-job'
@@ -106,7 +106,7 @@ async fn a_model_that_does_not_fit_fails_the_job_when_it_starts() {
 
     triton.flink.TritonException: triton.flink.TritonException: subtask N of 4, attempt 0: the model could not be looked up: read metadata of model 'acumulate' at http://ENDPOINT/: status 404: Request for unknown model: 'acumulate' is not found
 
-    triton.flink.TritonException: triton.flink.TritonException: subtask N of 4, attempt 0: the model could not be looked up: read metadata of model 'accumulate' at http://localhost:9/: no connection could be made; is the server running there?: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)
+    triton.flink.TritonException: triton.flink.TritonException: subtask N of 4, attempt 0: the model could not be looked up: read metadata of model 'accumulate' at http://localhost:9/: no connection could be made; is the server running there?: client error (Connect): no connection: tcp connect error: Connection refused (os error 111)
     ");
 }
 
