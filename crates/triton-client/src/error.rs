@@ -368,15 +368,29 @@ impl fmt::Display for Error {
 /// A text on one line, without what a terminal would take as a command: a server's text may be a
 /// stack trace.
 fn one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(is_unseen) {
         return Cow::Borrowed(text);
     }
-    let words = text.split(|character: char| character.is_control());
+    let words = text.split(is_unseen);
     let words: Vec<_> = words
         .map(str::trim)
         .filter(|word| !word.is_empty())
         .collect();
     Cow::Owned(words.join(" "))
+}
+
+/// Whether a character is not seen itself and changes how others are: control characters, ends of
+/// lines and paragraphs, marks of direction and width, and tags.
+fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 impl std::error::Error for Error {

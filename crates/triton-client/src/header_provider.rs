@@ -72,8 +72,11 @@ impl HeaderProviders {
         for provider in &self.0 {
             let mut provided = HeaderMap::new();
             provider.provide(&mut provided)?;
+            for name in provided.keys() {
+                headers.remove(name);
+            }
             for (name, value) in &provided {
-                headers.insert(name.clone(), sensitive(value));
+                headers.append(name.clone(), sensitive(value));
             }
         }
         Ok(headers)

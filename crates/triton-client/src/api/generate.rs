@@ -15,7 +15,9 @@ use triton_protocol::wire::{self, json_text, json_tokens};
 
 use crate::client::accepted;
 use crate::operation::{Operation, Subject};
-use crate::transport::{Call, Context, Observation, Payload, Pool, Response, server_message};
+use crate::transport::{
+    Call, Context, Observation, Payload, Pool, Response, after, server_message,
+};
 use crate::{Client, Error, ErrorKind, ModelId};
 
 /// The most that is read of a page that came in place of a stream, in bytes.
@@ -266,7 +268,7 @@ impl Events {
         let model = self.model.clone();
         let context = Context::new(stream_operation(&model), &client.transport.endpoint);
         // Of the whole event: bytes that never become one are no answer.
-        let deadline = Instant::now() + self.timeout;
+        let deadline = after(self.timeout);
         loop {
             if let Some(event) = self.reader.next_event() {
                 self.beginning = None;

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -65,30 +66,53 @@ impl Payload {
             remaining: self.len(),
             chunks: self.chunks.into(),
             progress: progress.clone(),
+            attempt: progress.attempt(),
         }
     }
 }
 
-/// How far a request has gone.
+/// How far a request has gone, agreed on by whoever sends it and whoever waits for the answer.
+///
+/// They may be different tasks on different threads, so the last piece of a body and the end of
+/// the waiting exclude each other: a request that is given up is not sent as a whole afterwards.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Progress(Arc<Flags>);
+pub(super) struct Progress(Arc<AtomicU64>);
 
-#[derive(Debug, Default)]
-struct Flags {
-    sent: AtomicBool,
-    refused: AtomicBool,
-}
+/// Pieces may still be taken.
+const OPEN: u64 = 0;
+/// The last piece was taken.
+const SENT: u64 = 1;
+/// Nothing more is taken, and the last piece was not.
+const STOPPED: u64 = 2;
+/// What is added for each attempt, so that the body of an earlier one takes no part any more.
+const ATTEMPT: u64 = 4;
 
 impl Progress {
-    // Only the task that sends the request writes and reads these, or one that was woken by it.
-    pub(super) fn sent(&self) {
-        self.0.sent.store(true, Ordering::Release);
+    fn state(&self) -> u64 {
+        self.0.load(Ordering::Acquire) % ATTEMPT
     }
 
-    /// Forgets what was sent of a request that the server has refused, for the next attempt.
+    fn attempt(&self) -> u64 {
+        self.0.load(Ordering::Acquire) / ATTEMPT * ATTEMPT
+    }
+
+    /// Moves from open to `state`, in this attempt; says whether the state is that one now.
+    fn reach(&self, attempt: u64, state: u64) -> bool {
+        let (from, to) = (attempt + OPEN, attempt + state);
+        let reached = self
+            .0
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+        reached.is_ok() || reached == Err(to)
+    }
+
+    /// The whole of the request is handed over.
+    pub(super) fn sent(&self) {
+        self.reach(self.attempt(), SENT);
+    }
+
+    /// Begins anew with a request that the server has refused.
     pub(super) fn begin_again(&self) {
-        self.0.sent.store(false, Ordering::Release);
-        self.0.refused.store(false, Ordering::Release);
+        self.0.store(self.attempt() + ATTEMPT, Ordering::Release);
     }
 
     /// Whether the whole of the request was handed to the connection.
@@ -96,12 +120,12 @@ impl Progress {
     /// Until then the server cannot have executed it, because it begins with none before it has
     /// all of its body.
     pub(super) fn is_sent(&self) -> bool {
-        self.0.sent.load(Ordering::Acquire)
+        self.state() == SENT
     }
 
-    /// Sends no more: the server has refused the request before it had all of it.
-    pub(super) fn refused(&self) {
-        self.0.refused.store(true, Ordering::Release);
+    /// Lets nothing more be sent, unless all is; says whether it was.
+    pub(super) fn stop(&self) -> bool {
+        !self.reach(self.attempt(), STOPPED)
     }
 }
 
@@ -110,11 +134,12 @@ impl Progress {
 ///
 /// It notes when its last piece was taken. Until then the request was not sent as a whole, and an
 /// error proves that the server has executed nothing.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct RequestBody {
     chunks: VecDeque<Bytes>,
     remaining: usize,
     progress: Progress,
+    attempt: u64,
 }
 
 impl RequestBody {
@@ -142,6 +167,16 @@ impl RequestBody {
     }
 }
 
+impl fmt::Debug for RequestBody {
+    /// Without the bytes, which may be megabytes of tensors.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RequestBody")
+            .field("len", &self.remaining)
+            .finish_non_exhaustive()
+    }
+}
+
 impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = Infallible;
@@ -150,12 +185,20 @@ impl http_body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.progress.0.refused.load(Ordering::Acquire) {
-            // Nobody wakes it: the connection is closed once the refusal is read.
+        let next = self
+            .chunks
+            .front()
+            .map_or(0, |chunk| chunk.len().min(PIECE));
+        let state = match next == self.remaining {
+            // The last piece, or the end.
+            true => SENT,
+            false => OPEN,
+        };
+        if !self.progress.reach(self.attempt, state) {
+            // Nobody wakes it: whoever stopped it closes the connection.
             return Poll::Pending;
         }
         let Some(mut chunk) = self.chunks.pop_front() else {
-            self.progress.sent();
             return Poll::Ready(None);
         };
         let piece = chunk.split_to(chunk.len().min(PIECE));
@@ -163,9 +206,6 @@ impl http_body::Body for RequestBody {
             self.chunks.push_front(chunk);
         }
         self.remaining -= piece.len();
-        if self.remaining == 0 {
-            self.progress.sent();
-        }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 

@@ -9,6 +9,7 @@ use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use triton_protocol::Endpoint;
 
+use super::LONGEST;
 use super::body::RequestBody;
 use super::connector::{Address, Connector, Route};
 use super::own_service::OwnService;
@@ -150,7 +151,7 @@ impl ConnectionSettings {
     fn connections(&self, connector: Connector) -> Connections {
         HttpClient::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(self.idle_timeout)
+            .pool_idle_timeout(self.idle_timeout.min(LONGEST))
             .pool_max_idle_per_host(self.idle_connections)
             .build(connector)
     }

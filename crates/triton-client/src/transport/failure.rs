@@ -53,10 +53,14 @@ impl Context<'_> {
             connection.get_extras(&mut extras);
         }
         let handle: Option<&ConnectionHandle> = extras.get();
-        let refusal = handle.and_then(ConnectionHandle::refusal);
+        let refusal = match handle {
+            Some(handle) => handle.refusal().cloned(),
+            // It broke before a request was put on it, so the error alone tells.
+            None => tls::refusal(&error),
+        };
         // Whoever is refused for its certificate was not heard, whatever it has sent.
         match refusal.filter(|refusal| refusal.kind == ErrorKind::ClientCertificate) {
-            Some(refusal) => self.tls_refusal(refusal.clone()).with_source(error),
+            Some(refusal) => self.tls_refusal(refusal).with_source(error),
             None => self.failure(error, sent),
         }
     }
@@ -101,6 +105,10 @@ impl Context<'_> {
             ConnectFailure::Unreachable { .. } => {
                 let message = match causes(failure).any(is_timeout) {
                     true => "no connection could be made in time; is the server reachable there?",
+                    false if causes(failure).any(is_lookup) => {
+                        "the host's name could not be looked up: is it spelled right, and does \
+                         this machine reach the server without a proxy?"
+                    }
                     false => "no connection could be made; is the server running there?",
                 };
                 self.error(ErrorKind::Connect, message).transient(true)
@@ -145,7 +153,7 @@ impl Context<'_> {
     fn tls_failure(&self, source: &io::Error, proxy: bool, lacks_certificate: bool) -> Error {
         let with_proxy = |mut refusal: TlsRefusal| {
             if proxy {
-                refusal.message = format!("of the proxy: {}", refusal.message);
+                refusal.message = of_the_proxy(&refusal.message);
             }
             self.tls_refusal(refusal)
         };
@@ -176,6 +184,19 @@ impl Context<'_> {
         };
         self.error(kind, message).transient(true)
     }
+}
+
+/// Whether the name of a host was not found.
+fn is_lookup(cause: &(dyn StdError + 'static)) -> bool {
+    cause.to_string().starts_with("dns error")
+}
+
+/// A sentence about the server's side of TLS, as one about the proxy's.
+fn of_the_proxy(message: &str) -> String {
+    message.replace("the server", "the proxy").replace(
+        "set the TLS server name to a name that the certificate bears",
+        "set the proxy to an address whose host the certificate bears",
+    )
 }
 
 fn is_timeout(cause: &(dyn StdError + 'static)) -> bool {

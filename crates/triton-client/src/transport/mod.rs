@@ -144,6 +144,14 @@ impl<'a> Call<'a> {
     }
 }
 
+/// The longest time that anything is waited for; sums with longer ones may not exist.
+pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// The time when `wait` is over.
+pub(crate) fn after(wait: Duration) -> Instant {
+    Instant::now() + wait.min(LONGEST)
+}
+
 /// Sends requests to one server through its pools of connections.
 pub(crate) struct Transport {
     pub(crate) endpoint: Endpoint,
@@ -194,7 +202,7 @@ impl Transport {
         let elapsed = call.began.map_or(Duration::ZERO, |began| began.elapsed());
         let left = timeout.saturating_sub(elapsed);
         let progress = Progress::default();
-        let deadline = Instant::now() + left;
+        let deadline = after(left);
         let bytes_out = call.payload.as_ref().map_or(0, Payload::len);
         let exchange = async {
             if left.is_zero() {
@@ -211,7 +219,7 @@ impl Transport {
                 read(&context, answer)
             }
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(context.timeout(timeout, progress.is_sent())),
+            Err(_) => Err(context.timeout(timeout, progress.stop())),
         };
         let outcome = outcome.map_err(|error| self.learned_from(error, bytes_out));
         observation.end(outcome.as_ref().err());
@@ -230,7 +238,7 @@ impl Transport {
         let mut observation = Observation::begin(&call);
         let timeout = call.timeout.unwrap_or(settings.timeout);
         let progress = Progress::default();
-        let deadline = Instant::now() + timeout;
+        let deadline = after(timeout);
         let bytes_out = call.payload.as_ref().map_or(0, Payload::len);
         let exchange = async {
             let response = self.send(settings, &context, call, &progress).await?;
@@ -244,7 +252,7 @@ impl Transport {
         let span = observation.span().clone();
         let outcome = match tokio::time::timeout(timeout, exchange.instrument(span)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(context.timeout(timeout, progress.is_sent())),
+            Err(_) => Err(context.timeout(timeout, progress.stop())),
         };
         match outcome {
             Ok(response) => {
@@ -267,7 +275,7 @@ impl Transport {
 
     /// Keeps what a refused request tells of the requests that are not refused.
     fn learned_from(&self, error: Error, bytes_out: usize) -> Error {
-        if error.kind() != ErrorKind::RequestTooLarge {
+        if error.kind() != ErrorKind::RequestTooLarge || bytes_out == 0 {
             return error;
         }
         // A server that refuses less than what it says to take counts otherwise than is known here.
@@ -300,9 +308,12 @@ impl Transport {
         let extra = call.headers.into_iter();
         for more in [&settings.headers, provided].into_iter().chain(extra) {
             headers::check(more).map_err(|message| invalid(&message))?;
-            // Not `append`: the headers of one call take the place of the client's.
+            // The headers of one call take the place of the client's.
+            for name in more.keys() {
+                headers.remove(name);
+            }
             for (name, value) in more {
-                headers.insert(name.clone(), value.clone());
+                headers.append(name.clone(), value.clone());
             }
         }
         if let Some(accepted) = call.accepted {

@@ -1,19 +1,23 @@
 //! The client's own way to make exchanges: two pools of connections to one server.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use http::HeaderValue;
 use http::header::PROXY_AUTHORIZATION;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::{CaptureConnection, Connected, capture_connection};
 
 use super::Pool;
 use super::body::RequestBody;
 use super::connection::Connections;
 use super::connector::ConnectFailure;
 use super::failure::{causes, is_malformed};
+use super::stream::ConnectionHandle;
 use crate::http_service::{HttpError, HttpErrorKind, HttpFuture, HttpService, ResponseBody};
 
 /// Sends requests over connections of its own.
@@ -35,14 +39,58 @@ impl HttpService for OwnService {
             let headers = request.headers_mut();
             headers.insert(PROXY_AUTHORIZATION, authorization.clone());
         }
+        let connection = capture_connection(&mut request);
         let sending = connections.request(request);
         Box::pin(async move {
-            match sending.await {
-                Ok(response) => Ok(response.map(|body| ResponseBody::new(IncomingBody(body)))),
+            let answer = match select(sending, pin!(ended(connection))).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right(_) => {
+                    let error = "the connection ended, and nothing was heard of the request";
+                    return Err(HttpError::new(HttpErrorKind::Interrupted, error));
+                }
+            };
+            match answer {
+                Ok(response) => {
+                    if let Some(connection) = response.extensions().get::<ConnectionHandle>() {
+                        connection.answered();
+                    }
+                    Ok(response.map(|body| ResponseBody::new(IncomingBody(body))))
+                }
                 Err(error) => Err(HttpError::new(kind(&error), error)),
             }
         })
     }
+}
+
+/// How long the end of a connection may take to be told to the call that it had.
+const END_IS_TOLD: Duration = Duration::from_secs(1);
+
+/// Returns once the connection of a call has ended, and the call was not told so in time.
+///
+/// Now and then the HTTP library forgets a request that it put on a connection which was just
+/// closing; nobody would ever answer it.
+async fn ended(mut connection: CaptureConnection) {
+    loop {
+        let Some(handle) = handle(&connection.connection_metadata()) else {
+            if connection.wait_for_connection_metadata().await.is_none() {
+                return std::future::pending().await;
+            }
+            continue;
+        };
+        handle.ended().await;
+        tokio::time::sleep(END_IS_TOLD).await;
+        // A request that had not begun goes out on another connection.
+        let now = self::handle(&connection.connection_metadata());
+        if now.is_some_and(|now| now.is(&handle)) {
+            return;
+        }
+    }
+}
+
+fn handle(connected: &Option<Connected>) -> Option<ConnectionHandle> {
+    let mut extras = http::Extensions::new();
+    connected.as_ref()?.get_extras(&mut extras);
+    extras.get::<ConnectionHandle>().cloned()
 }
 
 fn kind(error: &hyper_util::client::legacy::Error) -> HttpErrorKind {

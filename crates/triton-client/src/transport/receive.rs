@@ -42,7 +42,7 @@ impl Response {
         let (head, body) = response.into_parts();
         if head.status != StatusCode::OK {
             // What is still unsent would be sent in vain.
-            progress.refused();
+            progress.stop();
         }
         Self {
             status: head.status,
@@ -56,6 +56,8 @@ impl Response {
     /// The next piece of the body; `None` at its end.
     pub(crate) async fn chunk(&mut self, context: &Context<'_>) -> Result<Option<Bytes>, Error> {
         loop {
+            // Frames without an end and without bytes must not keep the clock from running.
+            tokio::task::coop::consume_budget().await;
             let frame = std::future::poll_fn(|task| Pin::new(&mut self.body).poll_frame(task));
             match frame.await {
                 None => return Ok(None),
@@ -66,7 +68,9 @@ impl Response {
                     // Trailers say nothing that this protocol knows.
                 }
                 Some(Err(error)) => {
-                    return Err(context.http_failure(error, self.progress.is_sent()));
+                    // An answer had begun, so that not even a failed connection proves anything.
+                    let sent = self.progress.is_sent();
+                    return Err(context.http_failure(error, sent).executed(sent));
                 }
             }
         }
@@ -184,14 +188,18 @@ async fn refused(
     let retry_after = retry_after(&response.headers, SystemTime::now());
     let mut text = Vec::new();
     let reading = async {
-        while let Ok(Some(chunk)) = response.chunk(context).await {
+        loop {
+            let chunk = match response.chunk(context).await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return true,
+                Err(_) => return false,
+            };
             let wanted = chunk.len().min(limit - text.len());
             text.extend_from_slice(&chunk[..wanted]);
             if text.len() == limit {
                 return false;
             }
         }
-        response.body.is_end_stream()
     };
     // The status is worth more than its text and than the error that the time has run out.
     let left = deadline.saturating_duration_since(Instant::now()) / 2;

@@ -76,14 +76,19 @@ impl Context<'_> {
 /// in place of that.
 fn is_too_large(status: StatusCode, message: &str) -> bool {
     status == StatusCode::PAYLOAD_TOO_LARGE
-        || status == StatusCode::BAD_REQUEST && message.contains(INPUT_LIMIT)
+        || status == StatusCode::BAD_REQUEST
+            && message.starts_with(INPUT_SIZE)
+            && message.contains(INPUT_LIMIT)
 }
+
+/// A model may speak of limits of its own, in tokens, say.
+const INPUT_SIZE: &str = "request JSON size of ";
 
 const INPUT_LIMIT: &str = "exceeds the maximum allowed input size";
 
 /// The limit that a server names where a request exceeds it, in bytes.
 pub(super) fn named_limit(message: &str) -> Option<usize> {
-    let (_, rest) = message.split_once(INPUT_LIMIT)?;
+    let (_, rest) = message.strip_prefix(INPUT_SIZE)?.split_once(INPUT_LIMIT)?;
     let rest = rest.strip_prefix(" of ")?;
     let end = rest.find(|character: char| !character.is_ascii_digit());
     rest[..end.unwrap_or(rest.len())].parse().ok()
@@ -350,7 +355,7 @@ mod tests {
                 Some(64),
             ),
             (
-                "x exceeds the maximum allowed input size of 67108864. Use --http-max-input-size",
+                "request JSON size of 9 exceeds the maximum allowed input size of 67108864. Use --http-max-input-size",
                 Some(67_108_864),
             ),
             ("exceeds the maximum allowed input size", None),

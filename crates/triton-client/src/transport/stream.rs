@@ -17,8 +17,16 @@ use hyper_util::client::legacy::connect::{Connected, Connection as ConnectionInf
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use super::tls::{self, TlsRefusal};
+
+/// How often a connection reads before other tasks have their turn.
+const READS_IN_A_ROW: u32 = 32;
+
+/// The most bytes that may come between a request and the head of its answer: interim answers, which
+/// the HTTP library reads without an end.
+const MOST_UNANSWERED: usize = 4 << 20;
 
 /// What a layer of a connection offers to the one above it.
 pub(super) trait Layer: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -35,6 +43,12 @@ struct State {
     broken: AtomicBool,
     task: AtomicWaker,
     refusal: OnceLock<TlsRefusal>,
+    /// Whether a request was answered on it.
+    answered: AtomicBool,
+    /// Whether something was written of which no answer is known yet.
+    awaiting: AtomicBool,
+    ended: AtomicBool,
+    end: Notify,
 }
 
 impl ConnectionHandle {
@@ -44,9 +58,32 @@ impl ConnectionHandle {
         self.0.task.wake();
     }
 
-    /// What the other side's TLS said when it refused the connection after it was made.
+    /// What the other side's TLS said when it refused the connection after it was made, unless it
+    /// had taken it: who has answered a request has accepted the certificate.
     pub(super) fn refusal(&self) -> Option<&TlsRefusal> {
-        self.0.refusal.get()
+        let refusal = self.0.refusal.get();
+        refusal.filter(|_| !self.0.answered.load(Ordering::Acquire))
+    }
+
+    /// A request was answered on it.
+    pub(super) fn answered(&self) {
+        self.0.answered.store(true, Ordering::Release);
+        self.0.awaiting.store(false, Ordering::Release);
+    }
+
+    /// Returns once the connection is no more.
+    pub(super) async fn ended(&self) {
+        loop {
+            let end = self.0.end.notified();
+            if self.0.ended.load(Ordering::Acquire) {
+                return;
+            }
+            end.await;
+        }
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     fn is_open(&self, task: &Context<'_>) -> io::Result<()> {
@@ -65,6 +102,10 @@ pub(super) struct Socket {
     handle: ConnectionHandle,
     /// Why nothing more can be written.
     broken: Option<io::Error>,
+    /// How often was read since others had their turn.
+    reads: u32,
+    /// How many bytes have come since the last ones were written.
+    unanswered: usize,
 }
 
 impl Socket {
@@ -74,11 +115,19 @@ impl Socket {
             tcp,
             handle,
             broken,
+            reads: 0,
+            unanswered: 0,
         }
     }
 
     fn is_broken(&self) -> bool {
         self.handle.0.broken.load(Ordering::Acquire)
+    }
+
+    /// Notes that an answer is waited for from now on.
+    fn wrote(&mut self) {
+        self.unanswered = 0;
+        self.handle.0.awaiting.store(true, Ordering::Release);
     }
 
     /// Keeps the failure of a write for the end of what there is to read.
@@ -107,9 +156,24 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.handle.is_open(task)?;
+        self.reads += 1;
+        if self.reads > READS_IN_A_ROW {
+            // A server that never ends, with interim answers, say, must not stop the clock.
+            self.reads = 0;
+            task.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.tcp).poll_read(task, buffer);
-        let is_end = matches!(read, Poll::Ready(Ok(()))) && buffer.filled().len() == before;
+        let came = buffer.filled().len() - before;
+        let is_end = matches!(read, Poll::Ready(Ok(()))) && came == 0;
+        if self.handle.0.awaiting.load(Ordering::Acquire) {
+            self.unanswered += came;
+            if self.unanswered > MOST_UNANSWERED {
+                let error = "interim answers, and no answer";
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+            }
+        }
         match self.broken.take_if(|_| is_end) {
             Some(error) => Poll::Ready(Err(error)),
             None => read,
@@ -127,6 +191,7 @@ impl AsyncWrite for Socket {
         if self.is_broken() {
             return Poll::Pending;
         }
+        self.wrote();
         let written = Pin::new(&mut self.tcp).poll_write(task, bytes);
         self.postponed(task, written)
     }
@@ -140,6 +205,7 @@ impl AsyncWrite for Socket {
         if self.is_broken() {
             return Poll::Pending;
         }
+        self.wrote();
         let written = Pin::new(&mut self.tcp).poll_write_vectored(task, slices);
         self.postponed(task, written)
     }
@@ -172,6 +238,13 @@ impl Connection {
             handle,
             proxied,
         }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.handle.0.ended.store(true, Ordering::Release);
+        self.handle.0.end.notify_waiters();
     }
 }
 

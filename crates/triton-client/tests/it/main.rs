@@ -8,6 +8,7 @@
 mod calls;
 mod conformance;
 mod early_answers;
+mod endless;
 mod errors;
 mod features;
 mod header_providers;

@@ -199,7 +199,8 @@ async fn a_certificate_for_another_purpose_is_told_in_the_librarys_words() {
     insta::assert_snapshot!(words, @"check liveness at https://localhost:PORT/: no TLS connection could be made: the server's certificate is refused: certificate does not allow extended key usage for server authentication, allows client authentication");
 }
 
-#[tokio::test]
+// On several threads, where the end of a connection may be noticed before its request begins.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_certificate_is_shown() {
     for version in [&TLS12, &TLS13] {
         let made = certificates_with("localhost", true, &[version], |_| {});
