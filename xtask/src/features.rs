@@ -29,7 +29,6 @@ const CHOICES: &[Choice] = &[
     choice("triton-protocol", ""),
     choice("triton-protocol", "half"),
     choice("triton-protocol", "ndarray"),
-    choice("triton-protocol", "ndarray"),
     Choice {
         tests: CLIENT_TESTS,
         ..choice("triton-client", "")
@@ -42,7 +41,6 @@ const CHOICES: &[Choice] = &[
     choice("triton-client", "half"),
     choice("triton-client", "ndarray"),
     choice("triton-client", "metrics"),
-    choice("triton-client", "ndarray"),
     choice("triton-client", "opentelemetry"),
     choice("triton-client", "rustls"),
     choice("triton-model-fn", ""),

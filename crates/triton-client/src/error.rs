@@ -37,9 +37,11 @@ pub enum ErrorKind {
     ProxyDenied,
     /// The proxy could not be reached, or does not lead to the server.
     Proxy,
-    /// The call took longer than its timeout; the server may have executed it.
+    /// The call took longer than its timeout; [`Error::may_have_executed`] says whether the server may
+    /// have executed it.
     Timeout,
-    /// The connection broke during the call; the server may have executed it.
+    /// The connection broke during the call; [`Error::may_have_executed`] says whether the server may
+    /// have executed it.
     Interrupted,
     /// What came back is not what the protocol promises.
     Protocol,
@@ -328,7 +330,8 @@ impl Error {
     ///   carries out no request
     ///   before it has the whole body);
     /// - the status says so: 401, 403, 405, 407, 413 and 429 (a gateway that forwards a request
-    ///   and answers it so afterwards breaks the rule);
+    ///   and answers it so afterwards breaks the rule, and so does a model of MLServer that raises
+    ///   one of these itself; on Triton no model can);
     /// - the server's text is one that it writes before it executes anything, matched whole, with
     ///   its status, and quotes what belongs to this request alone: the `id` that the client made
     ///   for it, its sequence with its model, or a model that is not there

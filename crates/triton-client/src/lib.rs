@@ -64,11 +64,13 @@ pub use trace_context::TraceContext;
 pub use triton_protocol::{
     BatchStatistics, Class, Compression, CudaRegion, CudaRegionStatus, Datatype, DecodeError,
     EncodeError, EncodedRequest, Endpoint, IndexFilter, InferRequest, InferResponse,
-    InferenceStatistics, InvalidValue, LoadModel, LogFormat, LogSettings, LogSettingsUpdate,
-    MemoryUsage, ModelConfig, ModelId, ModelMetadata, ModelName, ModelState, ModelStatistics,
-    ModelVersion, OtherDatatype, Parameter, RepositoryEntry, RequestedOutput, ResponseStatistics,
-    Sequence, SequenceBatching, SequenceId, SequenceText, ServerMetadata, SharedMemory,
-    SharedTensor, SystemRegion, SystemRegionStatus, Tally, Tensor, TensorElement, TensorError,
-    TensorFormat, TensorMetadata, TraceLevel, TraceSettings, TraceSettingsUpdate, UnknownDatatype,
-    UnloadModel, UnreadOutput, VersionText,
+    InferenceStatistics, InvalidValue, KNOWN_TEXTS, KnownText, LoadModel, LogFormat, LogSettings,
+    LogSettingsUpdate, MemoryUsage, ModelConfig, ModelId, ModelMetadata, ModelName, ModelState,
+    ModelStatistics, ModelVersion, OtherDatatype, Parameter, RepositoryEntry, RequestedOutput,
+    ResponseStatistics, Secret, Sequence, SequenceBatching, SequenceId, SequenceText,
+    ServerMetadata, SharedMemory, SharedTensor, SystemRegion, SystemRegionStatus, Tally, Tensor,
+    TensorElement, TensorError, TensorFormat, TensorMetadata, TraceLevel, TraceSettings,
+    TraceSettingsUpdate, UnknownDatatype, UnloadModel, UnreadOutput, UserInfo, VersionText,
 };
+/// What tensors, shapes and plain JSON are made of.
+pub use {bytes, serde_json};

@@ -92,6 +92,29 @@ impl fmt::Display for SequenceId {
     }
 }
 
+impl SequenceText {
+    /// The text as the server gets it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SequenceText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for SequenceId {
+    type Err = InvalidValue;
+
+    /// As [`SequenceId::text`]: also what is all digits is a text.
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        Self::text(text)
+    }
+}
+
 /// The place of a request in a sequence.
 ///
 /// ```

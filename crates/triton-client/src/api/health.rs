@@ -13,7 +13,7 @@ use crate::{Client, Error, ErrorKind, ModelId};
 /// ```
 /// use triton_client::Readiness;
 ///
-/// assert_ne!(Readiness::Ready, Readiness::NotReady);
+/// assert!(Readiness::Ready.is_ready());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Readiness {
@@ -21,6 +21,14 @@ pub enum Readiness {
     Ready,
     /// The server answered that it, or the model, is not ready or not known.
     NotReady,
+}
+
+impl Readiness {
+    /// Whether requests can be sent.
+    #[must_use]
+    pub fn is_ready(self) -> bool {
+        self == Self::Ready
+    }
 }
 
 impl Client {

@@ -95,8 +95,9 @@ impl Client {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidRequest`] when there are files without a configuration,
-    /// [`ErrorKind::Rejected`] or [`ErrorKind::Unavailable`] when the model cannot be loaded or
-    /// the server does not let clients do so, and any other failure of the call.
+    /// [`ErrorKind::Server`] when the model cannot be loaded, [`ErrorKind::Rejected`] or
+    /// [`ErrorKind::Unavailable`] when the server does not let clients do so, and any other failure
+    /// of the call.
     ///
     /// ```no_run
     /// # async fn example(client: triton_client::Client) -> Result<(), Box<dyn std::error::Error>> {

@@ -58,6 +58,12 @@ fn operation<'a>(
 ) -> Operation<'a> {
     match model {
         None => Operation::server(name, words, "v2/trace/setting"),
-        Some(model) => Operation::about(Subject::Model(model), name, words, "/trace/setting"),
+        Some(model) => {
+            let words = match words {
+                "read trace settings" => "read trace settings of",
+                _ => "change trace settings of",
+            };
+            Operation::about(Subject::Model(model), name, words, "/trace/setting")
+        }
     }
 }
