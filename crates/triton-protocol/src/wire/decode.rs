@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use http::HeaderMap;
 
+use super::data_reader::{self, Budget};
 use super::json_reader::{Fault, JsonReader};
-use super::{data_reader, unreadable};
+use super::unreadable;
 use crate::parameter::ReturnedParameters;
 use crate::tensor::Elements;
 use crate::tolerant::Version;
@@ -93,6 +94,7 @@ fn read_head(json: &[u8]) -> Result<Head, Fault> {
     const MEMBERS: [&str; 5] = ["model_name", "model_version", "id", "parameters", "outputs"];
     let mut reader = JsonReader::new(json);
     let mut head = Head::default();
+    let mut budget = Budget::of(json);
     let mut has_outputs = false;
     reader.members("an inference response", MEMBERS, |reader, member| {
         match member {
@@ -107,7 +109,7 @@ fn read_head(json: &[u8]) -> Result<Head, Fault> {
                 has_outputs = true;
                 let outputs = &mut head.outputs;
                 reader.elements("an array of outputs", |reader| {
-                    outputs.push(OutputHead::read(reader, outputs.len())?);
+                    outputs.push(OutputHead::read(reader, outputs.len(), &mut budget)?);
                     Ok(())
                 })?;
             }
@@ -219,7 +221,11 @@ enum Data<'a> {
 }
 
 impl<'a> OutputHead<'a> {
-    fn read(reader: &mut JsonReader<'a>, index: usize) -> Result<Output, Fault> {
+    fn read(
+        reader: &mut JsonReader<'a>,
+        index: usize,
+        budget: &mut Budget,
+    ) -> Result<Output, Fault> {
         const MEMBERS: [&str; 5] = ["name", "datatype", "shape", "parameters", "data"];
         let mut head = Self::default();
         let result = reader.members("an output", MEMBERS, |reader, member| {
@@ -231,7 +237,7 @@ impl<'a> OutputHead<'a> {
                     let parameters: Option<ReturnedParameters> = reader.read()?;
                     head.parameters = parameters.unwrap_or_default().known;
                 }
-                _ => head.data = head.read_data(reader)?,
+                _ => head.data = head.read_data(reader, budget)?,
             }
             Ok(())
         });
@@ -239,18 +245,23 @@ impl<'a> OutputHead<'a> {
             Some(name) => format!("output '{name}'"),
             None => format!("output {index}"),
         };
-        let finished = result.and_then(|()| head.finished());
+        let finished = result.and_then(|()| head.finished(budget));
         finished.map_err(|fault| fault.of(&called))
     }
 
-    fn read_data(&self, reader: &mut JsonReader<'a>) -> Result<Data<'a>, Fault> {
+    fn read_data(
+        &self,
+        reader: &mut JsonReader<'a>,
+        budget: &mut Budget,
+    ) -> Result<Data<'a>, Fault> {
         if reader.take("null") {
             return Ok(Data::None);
         }
         if let Some(datatype) = self.datatype
             && !matches!(datatype, Datatype::Other(_))
         {
-            return data_reader::read(reader, datatype, self.promised()).map(Data::Read);
+            let read = data_reader::read(reader, datatype, self.promised(), budget);
+            return read.map(Data::Read);
         }
         let start = reader.clone();
         reader.skip()?;
@@ -265,7 +276,7 @@ impl<'a> OutputHead<'a> {
             .fold(1, |count, size| count.saturating_mul(*size))
     }
 
-    fn finished(mut self) -> Result<Output, Fault> {
+    fn finished(mut self, budget: &mut Budget) -> Result<Output, Fault> {
         let promised = self.promised();
         let name = self.name.ok_or_else(|| Fault::missing("name"))?;
         let datatype = self.datatype.ok_or_else(|| Fault::missing("datatype"))?;
@@ -282,7 +293,9 @@ impl<'a> OutputHead<'a> {
                     place: Place::Unknown,
                 });
             }
-            Data::Unread(ref mut reader) => Some(data_reader::read(reader, datatype, promised)?),
+            Data::Unread(ref mut reader) => {
+                Some(data_reader::read(reader, datatype, promised, budget)?)
+            },
         };
         let size = take_bytes(&mut self.parameters, "binary_data_size")?;
         let place = match (elements, size) {

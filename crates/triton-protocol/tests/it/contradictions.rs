@@ -118,3 +118,13 @@ fn a_shape_that_lies_sets_nothing_aside() {
         }
     }
 }
+
+#[test]
+fn many_shapes_that_lie_set_no_more_aside_than_one() {
+    let one = |index: usize| {
+        format!(r#"{{"name":"{index}","datatype":"INT64","shape":[99999999999],"data":[1]}}"#)
+    };
+    let outputs: Vec<_> = (0..20_000).map(one).collect();
+    let error = decode(format!(r#"{{"outputs":[{}]}}"#, outputs.join(","))).unwrap_err();
+    insta::assert_snapshot!(error, @"the answer contradicts itself: tensor '0': shape [99999999999] does not hold 1 elements");
+}
