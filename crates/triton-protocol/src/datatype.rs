@@ -1,6 +1,7 @@
 //! The datatypes a tensor can have, under the names the protocol gives them.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::str::FromStr;
 
 macro_rules! datatypes {
@@ -112,6 +113,8 @@ pub struct OtherDatatype {
     /// Kept here, so that a datatype stays as easy to copy as all the others are.
     name: [u8; OtherDatatype::LONGEST],
     length: u8,
+    /// Of the whole name, so that two whose beginnings are the same are two.
+    hash: u64,
 }
 
 impl OtherDatatype {
@@ -127,11 +130,14 @@ impl OtherDatatype {
             .take_while(|end| *end <= Self::LONGEST)
             .last()
             .unwrap_or_default();
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
         let mut kept = [0; Self::LONGEST];
         kept[..length].copy_from_slice(&shown.as_bytes()[..length]);
         Self {
             name: kept,
             length: u8::try_from(length).unwrap_or_default(),
+            hash: hasher.finish(),
         }
     }
 
