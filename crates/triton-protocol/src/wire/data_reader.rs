@@ -6,7 +6,6 @@ use serde::de::Visitor;
 
 use super::float_text::{self, Float};
 use super::json_reader::{Fault, JsonReader, RawString};
-use super::json_tokens::{INFINITY, NAN, NEGATIVE_INFINITY};
 use crate::tensor::{Elements, push_byte_string};
 use crate::{Datatype, TensorElement};
 
@@ -170,17 +169,12 @@ fn float<F: Float>(reader: &mut JsonReader<'_>) -> Option<F> {
 fn word<F: Float>(reader: &mut JsonReader<'_>) -> Option<F> {
     let start = reader.clone();
     let is_quoted = reader.take("\"");
-    let words = [
-        (NAN, f64::NAN),
-        (INFINITY, f64::INFINITY),
-        (NEGATIVE_INFINITY, f64::NEG_INFINITY),
-    ];
-    let found = words.into_iter().find(|(word, _)| reader.take(word));
+    let found = reader.bare_float();
     let found = found.filter(|_| !is_quoted || reader.take("\""));
     if found.is_none() {
         *reader = start;
     }
-    found.map(|(_, value)| F::of(value))
+    found.map(F::of)
 }
 
 #[cfg(test)]

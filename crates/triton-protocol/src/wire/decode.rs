@@ -8,9 +8,8 @@ use http::HeaderMap;
 use super::data_reader::{self, Budget};
 use super::json_reader::{Fault, JsonReader};
 use super::unreadable;
-use crate::parameter::ReturnedParameters;
 use crate::tensor::Elements;
-use crate::tolerant::Version;
+use crate::tolerant::Text;
 use crate::{
     Datatype, InferResponse, Parameter, RequestedOutput, SharedMemory, SharedTensor, Tensor,
     TensorError, UnreadOutput,
@@ -99,12 +98,9 @@ fn read_head(json: &[u8]) -> Result<Head, Fault> {
     reader.members("an inference response", MEMBERS, |reader, member| {
         match member {
             "model_name" => head.model_name = text(reader)?.unwrap_or_default(),
-            "model_version" => head.model_version = reader.read::<Version>()?.0,
+            "model_version" => head.model_version = text(reader)?.unwrap_or_default(),
             "id" => head.id = text(reader)?,
-            "parameters" => {
-                let parameters: Option<ReturnedParameters> = reader.read()?;
-                head.parameters = parameters.unwrap_or_default().known;
-            }
+            "parameters" => head.parameters = reader.parameters()?,
             _ => {
                 has_outputs = true;
                 let outputs = &mut head.outputs;
@@ -123,9 +119,10 @@ fn read_head(json: &[u8]) -> Result<Head, Fault> {
     }
 }
 
-/// A text, which some servers send as `null` where there is none.
+/// A text, which some servers send as a number, or as `null` where there is none.
 fn text(reader: &mut JsonReader<'_>) -> Result<Option<String>, Fault> {
-    reader.read()
+    let text: Option<Text> = reader.read()?;
+    Ok(text.map(|Text(text)| text))
 }
 
 /// An output of a response.
@@ -233,10 +230,7 @@ impl<'a> OutputHead<'a> {
                 "name" => head.name = Some(reader.read()?),
                 "datatype" => head.datatype = Some(reader.read()?),
                 "shape" => head.shape = Some(reader.read()?),
-                "parameters" => {
-                    let parameters: Option<ReturnedParameters> = reader.read()?;
-                    head.parameters = parameters.unwrap_or_default().known;
-                }
+                "parameters" => head.parameters = reader.parameters()?,
                 _ => head.data = head.read_data(reader, budget)?,
             }
             Ok(())
@@ -295,7 +289,7 @@ impl<'a> OutputHead<'a> {
             }
             Data::Unread(ref mut reader) => {
                 Some(data_reader::read(reader, datatype, promised, budget)?)
-            },
+            }
         };
         let size = take_bytes(&mut self.parameters, "binary_data_size")?;
         let place = match (elements, size) {
