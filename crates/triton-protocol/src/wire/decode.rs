@@ -50,11 +50,17 @@ pub(crate) fn response(
             let text = format!("output '{}' came twice", output.name);
             return Err(DecodeError(text));
         }
+        let (name, datatype) = (output.name.clone(), output.datatype);
         if let Some(memory) = output.memory(asked) {
-            shared_outputs.push(output.written(memory)?);
+            match output.written(memory) {
+                Ok(output) => shared_outputs.push(output),
+                Err(_) if matches!(datatype, Datatype::Other(_)) => {
+                    unread.push(UnreadOutput { name, datatype });
+                }
+                Err(error) => return Err(error),
+            }
             continue;
         }
-        let (name, datatype) = (output.name.clone(), output.datatype);
         match output.with_binary(&mut binary)? {
             Some(tensor) => outputs.push(tensor),
             None => unread.push(UnreadOutput { name, datatype }),
@@ -179,6 +185,7 @@ impl Output {
                     binary.len()
                 )));
             }
+            Place::Unsaid if matches!(self.datatype, Datatype::Other(_)) => return Ok(None),
             Place::Shared(_) | Place::Unsaid => {
                 return Err(DecodeError(format!("output '{}' has no data", self.name)));
             }
@@ -202,7 +209,8 @@ fn contradiction(error: &TensorError) -> DecodeError {
 struct OutputHead<'a> {
     name: Option<String>,
     datatype: Option<Datatype>,
-    shape: Option<Vec<usize>>,
+    /// What is wrong with it does not matter where the elements cannot be read anyhow.
+    shape: Option<Result<Vec<usize>, Fault>>,
     parameters: BTreeMap<String, Parameter>,
     data: Data<'a>,
 }
@@ -229,7 +237,7 @@ impl<'a> OutputHead<'a> {
             match member {
                 "name" => head.name = Some(reader.read()?),
                 "datatype" => head.datatype = Some(reader.read()?),
-                "shape" => head.shape = Some(reader.read()?),
+                "shape" => head.shape = Some(shape(reader)?),
                 "parameters" => head.parameters = reader.parameters()?,
                 _ => head.data = head.read_data(reader, budget)?,
             }
@@ -264,7 +272,8 @@ impl<'a> OutputHead<'a> {
 
     /// How many elements there are by the shape.
     fn promised(&self) -> usize {
-        let shape = self.shape.as_deref().unwrap_or(&[0]);
+        let shape = self.shape.as_ref().and_then(|shape| shape.as_ref().ok());
+        let shape = shape.map_or(&[0][..], Vec::as_slice);
         shape
             .iter()
             .fold(1, |count, size| count.saturating_mul(*size))
@@ -274,19 +283,19 @@ impl<'a> OutputHead<'a> {
         let promised = self.promised();
         let name = self.name.ok_or_else(|| Fault::missing("name"))?;
         let datatype = self.datatype.ok_or_else(|| Fault::missing("datatype"))?;
-        let shape = self.shape.ok_or_else(|| Fault::missing("shape"))?;
+        if matches!(datatype, Datatype::Other(_)) {
+            return Ok(Output {
+                name,
+                datatype,
+                place: unknown_place(&mut self.parameters, !matches!(self.data, Data::None))?,
+                shape: self.shape.and_then(Result::ok).unwrap_or_default(),
+                parameters: self.parameters,
+            });
+        }
+        let shape = self.shape.ok_or_else(|| Fault::missing("shape"))??;
         let elements = match self.data {
             Data::None => None,
             Data::Read(elements) => Some(elements),
-            Data::Unread(_) if matches!(datatype, Datatype::Other(_)) => {
-                return Ok(Output {
-                    name,
-                    datatype,
-                    shape,
-                    parameters: self.parameters,
-                    place: Place::Unknown,
-                });
-            }
             Data::Unread(ref mut reader) => {
                 Some(data_reader::read(reader, datatype, promised, budget)?)
             }
@@ -309,6 +318,30 @@ impl<'a> OutputHead<'a> {
             place,
         })
     }
+}
+
+/// Where the elements are of an output whose datatype nobody here knows.
+fn unknown_place(
+    parameters: &mut BTreeMap<String, Parameter>,
+    has_data: bool,
+) -> Result<Place, Fault> {
+    // The outputs behind it can only be found where this one is known to end.
+    if let Some(size) = take_bytes(parameters, "binary_data_size")? {
+        return Ok(Place::Binary(size));
+    }
+    let memory = take_memory(parameters).unwrap_or_default();
+    Ok(match memory {
+        _ if has_data => Place::Unknown,
+        Some(memory) => Place::Shared(memory),
+        None => Place::Unsaid,
+    })
+}
+
+/// A shape, or what is wrong with it.
+fn shape(reader: &mut JsonReader<'_>) -> Result<Result<Vec<usize>, Fault>, Fault> {
+    let mut start = reader.clone();
+    reader.skip()?;
+    Ok(start.read())
 }
 
 /// The part of shared memory that an answer says an output is in.

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use triton_protocol::{
     CudaRegionStatus, Datatype, InferRequest, InferResponse, LogFormat, LogSettings, ModelConfig,
     ModelMetadata, ModelState, ModelStatistics, Parameter, RepositoryEntry, RequestedOutput,
-    ServerMetadata, SystemRegionStatus, Tensor, TensorError, TensorFormat, TensorMetadata,
-    TraceSettings,
+    ServerMetadata, SharedMemory, SystemRegionStatus, Tensor, TensorError, TensorFormat,
+    TensorMetadata, TraceSettings,
 };
 
 fn read<T: DeserializeOwned>(json: &str) -> T {
@@ -305,4 +305,32 @@ fn statistics_and_configurations_may_be_absent_null_or_numbers() {
     assert_eq!((region.key.as_str(), region.byte_size), ("", 0));
     let region: CudaRegionStatus = read(r#"{"name":"r","device_id":"1"}"#);
     assert_eq!((region.device_id, region.byte_size), (1, 0));
+}
+
+#[test]
+fn nothing_about_an_unknown_datatype_spoils_the_answer() {
+    for members in [
+        "",
+        r#","shape":[2]"#,
+        r#","shape":[2],"data":null"#,
+        r#","shape":null,"data":[1]"#,
+        r#","shape":[-1],"data":[1]"#,
+        r#","shape":"two","data":{}"#,
+        r#","shape":[2],"parameters":{"shared_memory_region":"r","shared_memory_byte_size":-1}"#,
+    ] {
+        let json = format!(
+            r#"{{"outputs":[{{"name":"odd","datatype":"FP4"{members}}},
+                {{"name":"even","datatype":"INT8","shape":[1],"data":[7]}}]}}"#
+        );
+        let request = InferRequest::new("m".parse().unwrap()).output("odd");
+        let in_memory = RequestedOutput::new("odd").shared_memory(SharedMemory::new("r", 1));
+        let shared = InferRequest::new("m".parse().unwrap()).output(in_memory);
+        for request in [request, shared] {
+            let answer = InferResponse::decode_for(&request, json.clone().into(), None);
+            let answer = answer.unwrap_or_else(|error| panic!("{members}: {error}"));
+            let even = answer.output("even").unwrap();
+            assert_eq!(*even.values::<i8>().unwrap(), [7]);
+            assert_eq!(answer.unread[0].name, "odd");
+        }
+    }
 }
