@@ -119,7 +119,10 @@ impl<'de> Visitor<'de> for TextVisitor {
 /// like maps to all but its own types; under which name is for nobody else to know.
 fn disguised_number(entry: &(String, String)) -> Option<String> {
     let (name, value) = entry;
-    let map = MapDeserializer::<_, serde_value::Error>::new(std::iter::once((name.as_str(), value.as_str())));
+    let map = MapDeserializer::<_, serde_value::Error>::new(std::iter::once((
+        name.as_str(),
+        value.as_str(),
+    )));
     let serde_json::Value::Number(number) = serde_json::Value::deserialize(map).ok()? else {
         return None;
     };

@@ -114,12 +114,12 @@ pub struct OtherDatatype {
     name: [u8; OtherDatatype::LONGEST],
     length: u8,
     /// Of the whole name, so that two whose beginnings are the same are two.
-    hash: u64,
+    hash: [u8; 4],
 }
 
 impl OtherDatatype {
     /// Names are cut here.
-    const LONGEST: usize = 30;
+    const LONGEST: usize = 26;
 
     fn new(name: &str) -> Self {
         let shown: String = name.escape_debug().collect();
@@ -132,12 +132,13 @@ impl OtherDatatype {
             .unwrap_or_default();
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
+        let [.., a, b, c, d] = hasher.finish().to_ne_bytes();
         let mut kept = [0; Self::LONGEST];
         kept[..length].copy_from_slice(&shown.as_bytes()[..length]);
         Self {
             name: kept,
             length: u8::try_from(length).unwrap_or_default(),
-            hash: hasher.finish(),
+            hash: [a, b, c, d],
         }
     }
 

@@ -105,7 +105,7 @@ fn datatypes_are_the_same_where_all_of_their_names_are() {
         let json = serde_json::to_string(name).unwrap();
         serde_json::from_str::<triton_protocol::Datatype>(&json).unwrap()
     };
-    let long = "A_NAME_OF_THIRTY_CHARACTERS_IN";
+    let long = "A_NAME_OF_26_CHARACTERS_IN";
     assert_ne!(datatype(&format!("{long}1")), datatype(&format!("{long}2")));
     assert_eq!(datatype(&format!("{long}1")), datatype(&format!("{long}1")));
     assert_eq!(datatype(&format!("{long}1")).name(), long);
