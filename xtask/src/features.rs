@@ -13,6 +13,8 @@ struct Choice {
     features: &'static str,
     /// The tests to run with them; those of the tests that need a real Triton are not among them.
     tests: &'static [&'static str],
+    /// Where those tests are.
+    target: &'static [&'static str],
 }
 
 const fn choice(package: &'static str, features: &'static str) -> Choice {
@@ -20,6 +22,7 @@ const fn choice(package: &'static str, features: &'static str) -> Choice {
         package,
         features,
         tests: &[],
+        target: &["--test", "it"],
     }
 }
 
@@ -29,6 +32,16 @@ const CHOICES: &[Choice] = &[
     choice("triton-protocol", ""),
     choice("triton-protocol", "half"),
     choice("triton-protocol", "ndarray"),
+    // Any other crate of a program can turn it on, and no number may be lost for that.
+    Choice {
+        tests: &["other_servers::", "contradictions::"],
+        ..choice("triton-protocol", "serde_json/arbitrary_precision")
+    },
+    Choice {
+        target: &["--lib"],
+        tests: &["serialization::"],
+        ..choice("triton-options", "serde_json/arbitrary_precision")
+    },
     Choice {
         tests: CLIENT_TESTS,
         ..choice("triton-client", "")
@@ -61,7 +74,7 @@ pub(crate) fn run() -> Result<()> {
         run_one(clippy.current_dir(&root))?;
         if !choice.tests.is_empty() {
             let mut test = choice.cargo("test");
-            test.args(["--test", "it", "--"]).args(choice.tests);
+            test.args(choice.target).arg("--").args(choice.tests);
             run_one(test.current_dir(&root))?;
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::value::{self as serde_value, MapDeserializer};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
@@ -92,9 +93,17 @@ impl<'de> Visitor<'de> for TextVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Text, A::Error> {
         let mut pairs = Vec::new();
         while let Some((name, Text(value))) = entries.next_entry::<String, Text>()? {
-            pairs.push(value::write_pair(&name, &value));
+            pairs.push((name, value));
         }
-        Ok(Text(pairs.join(",")))
+        if let [pair] = &pairs[..]
+            && let Some(number) = disguised_number(pair)
+        {
+            return Ok(Text(number));
+        }
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| value::write_pair(name, value));
+        Ok(Text(pairs.collect::<Vec<_>>().join(",")))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Text, A::Error> {
@@ -102,6 +111,25 @@ impl<'de> Visitor<'de> for TextVisitor {
             "an option is never a list; write it as one text",
         ))
     }
+}
+
+/// The number that a map with this only entry stands for, if it does.
+///
+/// Where any crate of a program has `serde_json` keep numbers as they are written, its numbers look
+/// like maps to all but its own types; under which name is for nobody else to know.
+fn disguised_number(entry: &(String, String)) -> Option<String> {
+    let (name, value) = entry;
+    let map = MapDeserializer::<_, serde_value::Error>::new(std::iter::once((
+        name.as_str(),
+        value.as_str(),
+    )));
+    let serde_json::Value::Number(number) = serde_json::Value::deserialize(map).ok()? else {
+        return None;
+    };
+    let whole = number.as_i64().map(|number| number.to_string());
+    let whole = whole.or_else(|| number.as_u64().map(|number| number.to_string()));
+    let number = whole.or_else(|| number.as_f64().map(|number| number.to_string()));
+    Some(number.unwrap_or_else(|| value.clone()))
 }
 
 /// Writes every option that has a value, defaults included and secrets hidden.
@@ -149,14 +177,18 @@ mod tests {
     fn values_need_no_quotes_where_the_format_has_types() {
         let json = r#"{"max-retries": 3, "sequence-start": false, "timeout": "5 s",
             "circuit-breaker-failure-threshold": 0.25,
-            "custom-headers": {"X-A": "a,b", "X-B": "it's: 1"}}"#;
+            "retry-max-backoff": 1e3, "batch-size": 18446744073709551615,
+            "custom-headers": {"X-A": "a,b", "X-B": "it's: 1"}, "other": {"X-A": 0.5}}"#;
         let map: OptionMap = serde_json::from_str(json).unwrap();
         let expected = OptionMap::new()
             .with("max-retries", "3")
             .with("sequence-start", "false")
             .with("timeout", "5 s")
             .with("circuit-breaker-failure-threshold", "0.25")
-            .with("custom-headers", "X-A:'a,b',X-B:'it''s: 1'");
+            .with("retry-max-backoff", "1000")
+            .with("batch-size", "18446744073709551615")
+            .with("custom-headers", "X-A:'a,b',X-B:'it''s: 1'")
+            .with("other", "X-A:'0.5'");
         assert_eq!(map, expected);
     }
 

@@ -11,6 +11,8 @@ use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 
+use crate::tolerant::{number, text};
+
 /// A region to register.
 ///
 /// ```
@@ -44,9 +46,12 @@ impl Serialize for CudaRegion {
 #[non_exhaustive]
 pub struct CudaRegionStatus {
     /// The name that it was given.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// The GPU whose memory it is.
+    #[serde(default, deserialize_with = "number")]
     pub device_id: u64,
     /// How large the region is, in bytes.
+    #[serde(default, deserialize_with = "number")]
     pub byte_size: u64,
 }

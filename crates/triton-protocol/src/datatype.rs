@@ -1,6 +1,7 @@
 //! The datatypes a tensor can have, under the names the protocol gives them.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::str::FromStr;
 
 macro_rules! datatypes {
@@ -112,11 +113,13 @@ pub struct OtherDatatype {
     /// Kept here, so that a datatype stays as easy to copy as all the others are.
     name: [u8; OtherDatatype::LONGEST],
     length: u8,
+    /// Of the whole name, so that two whose beginnings are the same are two.
+    hash: [u8; 4],
 }
 
 impl OtherDatatype {
     /// Names are cut here.
-    const LONGEST: usize = 30;
+    const LONGEST: usize = 26;
 
     fn new(name: &str) -> Self {
         let shown: String = name.escape_debug().collect();
@@ -127,11 +130,15 @@ impl OtherDatatype {
             .take_while(|end| *end <= Self::LONGEST)
             .last()
             .unwrap_or_default();
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        let [.., a, b, c, d] = hasher.finish().to_ne_bytes();
         let mut kept = [0; Self::LONGEST];
         kept[..length].copy_from_slice(&shown.as_bytes()[..length]);
         Self {
             name: kept,
             length: u8::try_from(length).unwrap_or_default(),
+            hash: [a, b, c, d],
         }
     }
 

@@ -150,8 +150,8 @@ impl InferRequest {
         self
     }
 
-    /// How long the request may wait in the server's queue, in whole microseconds, where the
-    /// model allows requests to say so. It never interrupts an execution.
+    /// How long the request may wait in the server's queue, in whole microseconds and
+    /// at least one, where the model allows requests to say so. It never interrupts an execution.
     #[must_use]
     pub fn server_timeout(mut self, timeout: Duration) -> Self {
         self.server_timeout = Some(timeout);

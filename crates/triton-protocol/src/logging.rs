@@ -4,35 +4,38 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What the server writes to its log.
+use crate::tolerant::{null_as_default, number, text};
+
+/// What the server writes to its log; what it does not tell is false, 0 or empty.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct LogSettings {
     /// The file on the server; empty is its standard error. Only its command line can set it.
-    #[serde(rename = "log_file", default)]
+    #[serde(rename = "log_file", default, deserialize_with = "text")]
     pub file: String,
     /// Whether informative lines are written.
-    #[serde(rename = "log_info")]
+    #[serde(rename = "log_info", default, deserialize_with = "null_as_default")]
     pub info: bool,
     /// Whether warnings are written.
-    #[serde(rename = "log_warning")]
+    #[serde(rename = "log_warning", default, deserialize_with = "null_as_default")]
     pub warning: bool,
     /// Whether errors are written.
-    #[serde(rename = "log_error")]
+    #[serde(rename = "log_error", default, deserialize_with = "null_as_default")]
     pub error: bool,
     /// How verbose the log is; 0 is not at all.
-    #[serde(rename = "log_verbose_level")]
+    #[serde(rename = "log_verbose_level", default, deserialize_with = "number")]
     pub verbose_level: u32,
     /// The form of the lines.
-    #[serde(rename = "log_format")]
+    #[serde(rename = "log_format", default, deserialize_with = "null_as_default")]
     pub format: LogFormat,
 }
 
 /// The form of a log's lines.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum LogFormat {
     /// The severity and the time in one word.
+    #[default]
     #[serde(rename = "default")]
     Default,
     /// The time as ISO 8601, then the severity.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::parameter::parameters;
-use crate::tolerant::{null_as_default, versions};
+use crate::tolerant::{null_as_default, number, text, texts};
 use crate::{Datatype, Parameter};
 
 /// The tensors of a model.
@@ -17,12 +17,13 @@ use crate::{Datatype, Parameter};
 #[non_exhaustive]
 pub struct ModelMetadata {
     /// The model's name.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// The versions that are loaded.
-    #[serde(default, deserialize_with = "versions")]
+    #[serde(default, deserialize_with = "texts")]
     pub versions: Vec<String>,
     /// The framework or backend, for example `python` or `onnxruntime_onnx`.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "text")]
     pub platform: String,
     /// The tensors a request must bring.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -37,11 +38,13 @@ pub struct ModelMetadata {
 #[non_exhaustive]
 pub struct TensorMetadata {
     /// The tensor's name.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// The datatype of its elements.
     pub datatype: Datatype,
     /// The size of each dimension, -1 where it varies; the batch dimension, where the model has
-    /// one, comes first and is -1.
+    /// one, comes first and is -1. Empty where the server does not tell.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub shape: Vec<i64>,
     /// What a server says beside that, for example MLServer's `content_type`.
     #[serde(default, deserialize_with = "parameters")]
@@ -142,10 +145,11 @@ impl<'de> Deserialize<'de> for ModelConfig {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Known {
+            #[serde(deserialize_with = "text")]
             name: String,
-            #[serde(default, deserialize_with = "null_as_default")]
+            #[serde(default, deserialize_with = "text")]
             backend: String,
-            #[serde(default, deserialize_with = "null_as_default")]
+            #[serde(default, deserialize_with = "number")]
             max_batch_size: u32,
             sequence_batching: Option<SequenceBatching>,
             #[serde(default, deserialize_with = "null_as_default")]
@@ -177,7 +181,7 @@ impl<'de> Deserialize<'de> for ModelConfig {
 #[non_exhaustive]
 pub struct SequenceBatching {
     /// How long a sequence may go without a request before the server forgets it, in µs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number")]
     max_sequence_idle_microseconds: u64,
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{InvalidValue, ModelName, ModelVersion};
+use crate::{InvalidValue, ModelName, ModelVersion, quoted};
 
 /// Names a model and which version of it.
 ///
@@ -72,17 +72,24 @@ impl ModelId {
 impl FromStr for ModelId {
     type Err = InvalidValue;
 
-    /// Reads `name` or `name:version`, where the version is digits. A model whose own name ends in
-    /// a colon and digits is made by [`ModelId::new`].
+    /// Reads `name` or `name:version`, where the version is digits or `latest`.
+    ///
+    /// Anything else behind the last colon is an error, as a server would only say that it has no
+    /// such model. A model whose own name has a colon is made by [`ModelId::new`] or
+    /// [`ModelId::latest`].
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        match text.rsplit_once(':') {
-            Some((name, version))
-                if !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit()) =>
-            {
-                Ok(Self::new(name.parse()?, version.parse()?))
-            }
-            _ => Ok(Self::latest(text.parse()?)),
-        }
+        let Some((name, version)) = text.rsplit_once(':') else {
+            return Ok(Self::latest(text.parse()?));
+        };
+        let version = version.parse().map_err(|_| {
+            InvalidValue::new(format!(
+                "{} after the colon, found {}; a model whose own name has a colon is made by \
+                 ModelId::new",
+                ModelVersion::EXPECTED,
+                quoted(version)
+            ))
+        })?;
+        Ok(Self::new(name.parse()?, version))
     }
 }
 
@@ -100,5 +107,28 @@ impl fmt::Display for ModelId {
             ModelVersion::Latest => Ok(()),
             version => write!(formatter, " version {version}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_behind_a_colon_is_a_version() {
+        let echo = || ModelName::from_str("echo").unwrap();
+        assert_eq!("echo:latest".parse(), Ok(ModelId::latest(echo())));
+        assert_eq!(
+            "echo:12".parse(),
+            Ok(ModelId::new(echo(), ModelVersion::Number(12)))
+        );
+        let fault = |text: &str| text.parse::<ModelId>().unwrap_err().to_string();
+        insta::assert_snapshot!(fault("echo:v2"), @"expected 'latest' or a version number such as '3' after the colon, found 'v2'; a model whose own name has a colon is made by ModelId::new");
+        for text in ["echo:", "echo:Latest", "echo:18446744073709551616", "a:b:c"] {
+            assert!(fault(text).contains("after the colon"), "{text}");
+        }
+        insta::assert_snapshot!(fault(":2"), @"expected the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@");
+        let own: ModelName = "echo:v2".parse().unwrap();
+        assert_eq!(ModelId::latest(own).path(""), "v2/models/echo:v2");
     }
 }

@@ -1,9 +1,12 @@
 //! Parameters: named scalars that travel beside the tensors, in both directions.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::de::IgnoredAny;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// The value of a parameter: the server knows scalars only
 /// ([protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_parameters.md)).
@@ -14,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// assert_eq!(Parameter::from("en"), Parameter::Text("en".to_owned()));
 /// assert_eq!(Parameter::from(7), Parameter::Integer(7));
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Parameter {
@@ -37,6 +40,66 @@ impl Parameter {
             (Self::Double(value), Self::Double(other)) => value.to_bits() == other.to_bits(),
             _ => self == other,
         }
+    }
+
+    /// The scalar that a JSON value is; `None` where it is none.
+    pub(crate) fn of_json(value: Value) -> Option<Self> {
+        match value {
+            Value::Bool(value) => Some(Self::Bool(value)),
+            Value::String(text) => Some(Self::Text(text)),
+            Value::Number(number) => {
+                let whole = number.as_i64().map(Self::Integer);
+                let whole = whole.or_else(|| number.as_u64().map(Self::Unsigned));
+                whole.or_else(|| number.as_f64().map(Self::Double))
+            }
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Parameter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ParameterVisitor)
+    }
+}
+
+struct ParameterVisitor;
+
+impl<'de> Visitor<'de> for ParameterVisitor {
+    type Value = Parameter;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a truth value, a number or a text")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Parameter, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Parameter, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Parameter, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Parameter, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Parameter, E> {
+        Ok(value.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Parameter, A::Error> {
+        // Where any crate of a program has serde_json keep numbers as they are written, its
+        // numbers look like maps to all but its own types.
+        match Value::deserialize(MapAccessDeserializer::new(map))? {
+            number @ Value::Number(_) => Parameter::of_json(number),
+            _ => None,
+        }
+        .ok_or_else(|| A::Error::custom("expected a truth value, a number or a text, found a map"))
     }
 }
 
@@ -82,33 +145,55 @@ impl From<String> for Parameter {
     }
 }
 
-/// What a server that is newer than the protocol, or another than Triton, sends as a parameter is no
-/// reason to fail.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ReturnedParameter {
-    Known(Parameter),
-    Other(IgnoredAny),
-}
-
-/// The parameters that a server sends, without those that are no scalars.
+/// The parameters that a server sends, without those that are no scalars: what a server that is
+/// newer than the protocol, or another than Triton, sends is no reason to fail.
 pub(crate) fn parameters<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, Parameter>, D::Error> {
-    let returned: Option<BTreeMap<String, ReturnedParameter>> = Option::deserialize(deserializer)?;
-    let known = |(name, value)| match value {
-        ReturnedParameter::Known(value) => Some((name, value)),
-        ReturnedParameter::Other(_) => None,
-    };
-    Ok(returned.into_iter().flatten().filter_map(known).collect())
+    let returned: Option<Returned> = Option::deserialize(deserializer)?;
+    Ok(returned.unwrap_or_default().0)
 }
 
 /// Those parameters.
-#[derive(Deserialize, Default)]
-#[serde(transparent)]
-pub(crate) struct ReturnedParameters {
-    #[serde(deserialize_with = "parameters")]
-    pub(crate) known: BTreeMap<String, Parameter>,
+#[derive(Default)]
+struct Returned(BTreeMap<String, Parameter>);
+
+impl<'de> Deserialize<'de> for Returned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ReturnedVisitor)
+    }
+}
+
+struct ReturnedVisitor;
+
+impl<'de> Visitor<'de> for ReturnedVisitor {
+    type Value = Returned;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("parameters")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Returned, A::Error> {
+        let mut returned = BTreeMap::new();
+        while let Some((name, value)) = map.next_entry::<String, Value>()? {
+            if returned.contains_key(&name) {
+                let text = format_args!("expected each member once, found '{name}' again");
+                return Err(A::Error::custom(text));
+            }
+            returned.insert(name, Parameter::of_json(value));
+        }
+        Ok(Returned(scalars(returned)))
+    }
+}
+
+/// Those values that are scalars.
+pub(crate) fn scalars(
+    returned: BTreeMap<String, Option<Parameter>>,
+) -> BTreeMap<String, Parameter> {
+    let known = returned.into_iter();
+    known
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
 }
 
 /// Why a tensor may not bear a parameter of this name; `None` where it may.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::tolerant::{null_as_default, version};
+use crate::tolerant::text;
 
 /// Which entries of the repository an index lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,14 +23,15 @@ pub enum IndexFilter {
 #[non_exhaustive]
 pub struct RepositoryEntry {
     /// The model's name.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// The version; empty where no version was ever loaded.
-    #[serde(default, deserialize_with = "version")]
+    #[serde(default, deserialize_with = "text")]
     pub version: String,
     /// What state it is in; `None` where it was never loaded.
     pub state: Option<ModelState>,
     /// Why it is in this state, for example why it could not be loaded.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "text")]
     pub reason: String,
 }
 

@@ -4,18 +4,19 @@
 
 use serde::Deserialize;
 
-use crate::tolerant::{null_as_default, version};
+use crate::tolerant::{text, texts};
 
 /// What a server says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ServerMetadata {
-    /// The name it was given, `triton` unless configured.
+    /// The name it was given, `triton` unless configured; empty where it does not tell.
+    #[serde(default, deserialize_with = "text")]
     pub name: String,
     /// The server's version, for example `2.51.0`; empty where it does not tell.
-    #[serde(default, deserialize_with = "version")]
+    #[serde(default, deserialize_with = "text")]
     pub version: String,
     /// The protocol extensions it has, for example `sequence` and `binary_tensor_data`.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "texts")]
     pub extensions: Vec<String>,
 }

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::tolerant::{null_as_default, number, text};
+
 /// How often something happened, and how long it took in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Tally {
     /// How often.
+    #[serde(deserialize_with = "number")]
     pub count: u64,
     /// The sum of its durations, in nanoseconds.
+    #[serde(deserialize_with = "number")]
     pub ns: u64,
 }
 
@@ -35,30 +39,31 @@ impl Tally {
 #[non_exhaustive]
 pub struct ModelStatistics {
     /// The model's name.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// The version.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub version: String,
     /// When the last request came, in milliseconds since 1970; 0 when there was none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number")]
     pub last_inference: u64,
     /// The number of inferences, where a batch of 8 counts as 8.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number")]
     pub inference_count: u64,
     /// The number of executions, where a batch counts as 1.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number")]
     pub execution_count: u64,
     /// Requests by outcome and phase.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub inference_stats: InferenceStatistics,
     /// Of models with several responses to a request: by the response's index, as text.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub response_stats: BTreeMap<String, ResponseStatistics>,
     /// Executions by the size of their batch.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub batch_stats: Vec<BatchStatistics>,
     /// The memory that the model holds, where the backend tells.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub memory_usage: Vec<MemoryUsage>,
 }
 
@@ -68,20 +73,28 @@ pub struct ModelStatistics {
 #[non_exhaustive]
 pub struct InferenceStatistics {
     /// Requests that succeeded, from their arrival to their end.
+    #[serde(deserialize_with = "null_as_default")]
     pub success: Tally,
     /// Requests that failed.
+    #[serde(deserialize_with = "null_as_default")]
     pub fail: Tally,
     /// Waiting to be executed.
+    #[serde(deserialize_with = "null_as_default")]
     pub queue: Tally,
     /// Preparing inputs.
+    #[serde(deserialize_with = "null_as_default")]
     pub compute_input: Tally,
     /// Executing.
+    #[serde(deserialize_with = "null_as_default")]
     pub compute_infer: Tally,
     /// Reading outputs.
+    #[serde(deserialize_with = "null_as_default")]
     pub compute_output: Tally,
     /// Answers that the response cache had.
+    #[serde(deserialize_with = "null_as_default")]
     pub cache_hit: Tally,
     /// Answers that the response cache did not have.
+    #[serde(deserialize_with = "null_as_default")]
     pub cache_miss: Tally,
 }
 
@@ -91,16 +104,22 @@ pub struct InferenceStatistics {
 #[non_exhaustive]
 pub struct ResponseStatistics {
     /// Computing the response.
+    #[serde(deserialize_with = "null_as_default")]
     pub compute_infer: Tally,
     /// Reading its outputs.
+    #[serde(deserialize_with = "null_as_default")]
     pub compute_output: Tally,
     /// Responses that succeeded.
+    #[serde(deserialize_with = "null_as_default")]
     pub success: Tally,
     /// Responses that failed.
+    #[serde(deserialize_with = "null_as_default")]
     pub fail: Tally,
     /// Responses without outputs.
+    #[serde(deserialize_with = "null_as_default")]
     pub empty_response: Tally,
     /// Responses that were cancelled.
+    #[serde(deserialize_with = "null_as_default")]
     pub cancel: Tally,
 }
 
@@ -110,12 +129,16 @@ pub struct ResponseStatistics {
 #[non_exhaustive]
 pub struct BatchStatistics {
     /// The size of the batch.
+    #[serde(deserialize_with = "number")]
     pub batch_size: u64,
     /// Preparing inputs.
+    #[serde(deserialize_with = "null_as_default")]
     pub compute_input: Tally,
     /// Executing.
+    #[serde(deserialize_with = "null_as_default")]
     pub compute_infer: Tally,
     /// Reading outputs.
+    #[serde(deserialize_with = "null_as_default")]
     pub compute_output: Tally,
 }
 
@@ -125,10 +148,12 @@ pub struct BatchStatistics {
 #[non_exhaustive]
 pub struct MemoryUsage {
     /// The kind, for example `CPU` or `GPU`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "text")]
     pub kind: String,
     /// Which one of its kind.
+    #[serde(deserialize_with = "number")]
     pub id: i64,
     /// How much, in bytes.
+    #[serde(deserialize_with = "number")]
     pub byte_size: u64,
 }

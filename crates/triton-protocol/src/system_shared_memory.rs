@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::tolerant::{number, text};
+
 /// A region to register.
 ///
 /// ```
@@ -26,11 +28,15 @@ pub struct SystemRegion {
 #[non_exhaustive]
 pub struct SystemRegionStatus {
     /// The name that it was given.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// The name by which the system knows the memory object.
+    #[serde(default, deserialize_with = "text")]
     pub key: String,
     /// Where the region begins in it, in bytes.
+    #[serde(default, deserialize_with = "number")]
     pub offset: u64,
     /// How large the region is, in bytes.
+    #[serde(default, deserialize_with = "number")]
     pub byte_size: u64,
 }

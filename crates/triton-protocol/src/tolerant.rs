@@ -1,6 +1,13 @@
 //! How fields are read that servers leave out, send as `null`, or send in another type than Triton.
 
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use crate::Parameter;
 
 /// A value, or what it is by default where it is `null`.
 pub(crate) fn null_as_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
@@ -11,59 +18,85 @@ where
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// A version, which is a text with most servers and a number with some.
+/// A text, which is a number with some servers where Triton has a text, or `null`.
 #[derive(Default)]
-pub(crate) struct Version(pub(crate) String);
+pub(crate) struct Text(pub(crate) String);
 
-impl<'de> Deserialize<'de> for Version {
+impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Version;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("a version as text or as a number")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Version, E> {
-                Ok(Version(text.to_owned()))
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Version, E> {
-                Ok(Version(number.to_string()))
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Version, E> {
-                Ok(Version(number.to_string()))
-            }
-
-            fn visit_f64<E>(self, number: f64) -> Result<Version, E> {
-                Ok(Version(number.to_string()))
-            }
-
-            fn visit_unit<E>(self) -> Result<Version, E> {
-                Ok(Version::default())
-            }
-        }
-
-        deserializer.deserialize_any(Visitor)
+        deserializer.deserialize_any(TextVisitor)
     }
 }
 
-/// A version.
-pub(crate) fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Version::deserialize(deserializer).map(|Version(text)| text)
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a text or a number")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(text.to_owned()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Text, E> {
+        Ok(Text::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Text, A::Error> {
+        // It may be a number all the same: see `Parameter`.
+        match Parameter::deserialize(MapAccessDeserializer::new(map)) {
+            Ok(Parameter::Integer(number)) => self.visit_i64(number),
+            Ok(Parameter::Unsigned(number)) => self.visit_u64(number),
+            Ok(Parameter::Double(number)) => self.visit_f64(number),
+            _ => Err(A::Error::invalid_type(Unexpected::Map, &self)),
+        }
+    }
 }
 
-/// A list of versions, or none.
-pub(crate) fn versions<'de, D: Deserializer<'de>>(
+/// A text, or a number as one.
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Text::deserialize(deserializer).map(|Text(text)| text)
+}
+
+/// A list of texts, or none.
+pub(crate) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let texts: Option<Vec<Text>> = Option::deserialize(deserializer)?;
+    Ok(texts.into_iter().flatten().map(|Text(text)| text).collect())
+}
+
+/// A number, which Triton sends as a text at some places; `None` where it is `null`.
+pub(crate) fn perhaps_number<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
     deserializer: D,
-) -> Result<Vec<String>, D::Error> {
-    let versions: Option<Vec<Version>> = Option::deserialize(deserializer)?;
-    Ok(versions
-        .into_iter()
-        .flatten()
-        .map(|Version(text)| text)
-        .collect())
+) -> Result<Option<T>, D::Error> {
+    let text = text(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|error| {
+        D::Error::custom(format_args!("expected a number, found '{text}': {error}"))
+    })
+}
+
+/// A number, or what it is by default where it is `null`.
+pub(crate) fn number<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display> + Default,
+{
+    perhaps_number(deserializer).map(Option::unwrap_or_default)
 }

@@ -3,11 +3,11 @@
 //! [Protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_trace.md)
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+
+use crate::tolerant::{null_as_default, number, perhaps_number, text};
 
 /// What is written down of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,36 +30,40 @@ pub enum TraceLevel {
 #[non_exhaustive]
 pub struct TraceSettings {
     /// What is written down.
-    #[serde(rename = "trace_level", default)]
+    #[serde(rename = "trace_level", default, deserialize_with = "null_as_default")]
     pub levels: Vec<TraceLevel>,
-    /// One request of this many is traced.
-    #[serde(rename = "trace_rate", deserialize_with = "number")]
+    /// One request of this many is traced; 0 where the server does not tell.
+    #[serde(rename = "trace_rate", default, deserialize_with = "number")]
     pub rate: u64,
-    /// How many requests are still to be traced; -1 is no limit.
-    #[serde(rename = "trace_count", deserialize_with = "number")]
+    /// How many requests are still to be traced; -1 is no limit, or none that the server tells.
+    #[serde(
+        rename = "trace_count",
+        default = "no_limit",
+        deserialize_with = "limit"
+    )]
     pub count: i64,
     /// A new file begins after this many traces; 0 is never.
-    #[serde(deserialize_with = "number")]
+    #[serde(default, deserialize_with = "number")]
     pub log_frequency: u64,
     /// The file on the server; only its command line can set it.
-    #[serde(rename = "trace_file", default)]
+    #[serde(rename = "trace_file", default, deserialize_with = "text")]
     pub file: String,
     /// `triton` or `opentelemetry`.
-    #[serde(rename = "trace_mode", default)]
+    #[serde(rename = "trace_mode", default, deserialize_with = "text")]
     pub mode: String,
     /// Settings of the mode, as the server names them.
     #[serde(flatten)]
     pub others: BTreeMap<String, Value>,
 }
 
-/// Reads a number that the server sends as a text.
-fn number<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|error| {
-        serde::de::Error::custom(format_args!("expected a number, found '{text}': {error}"))
-    })
+fn no_limit() -> i64 {
+    -1
+}
+
+/// How many, where `null` is no limit.
+fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let limit = perhaps_number(deserializer)?;
+    Ok(limit.unwrap_or_else(no_limit))
 }
 
 /// A change of trace settings; what it does not name stays. `None` resets a setting, for one

@@ -77,8 +77,12 @@ impl PartialEq for Tensor {
 
 impl Eq for Tensor {}
 
-/// How many elements a shape holds.
+/// How many elements a shape holds, unless they are more than can be counted.
 pub(crate) fn count_of(shape: &[usize]) -> Option<usize> {
+    // Wherever a zero stands, there is none.
+    if shape.contains(&0) {
+        return Some(0);
+    }
     shape
         .iter()
         .try_fold(1_usize, |count, size| count.checked_mul(*size))

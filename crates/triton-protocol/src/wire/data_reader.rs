@@ -6,31 +6,53 @@ use serde::de::Visitor;
 
 use super::float_text::{self, Float};
 use super::json_reader::{Fault, JsonReader, RawString};
-use super::json_tokens::{INFINITY, NAN, NEGATIVE_INFINITY};
 use crate::tensor::{Elements, push_byte_string};
 use crate::{Datatype, TensorElement};
+
+/// For how many elements memory may still be set aside before they are read.
+///
+/// All tensors of an answer share it. Were each given what the whole text could hold, thousands
+/// of small ones whose shapes lie would be given many times the memory that there is.
+pub(super) struct Budget(usize);
+
+impl Budget {
+    /// As many elements as so long a text can hold, so that honest shapes get all they want.
+    pub(super) fn of(text: &[u8]) -> Self {
+        // Each element takes two bytes at least: a digit, and a comma or bracket.
+        Self(text.len() / 2)
+    }
+
+    /// So many, or what is left.
+    fn take(&mut self, elements: usize) -> usize {
+        let taken = elements.min(self.0);
+        self.0 -= taken;
+        taken
+    }
+}
 
 /// Reads a `data` member, flat or nested, as elements of a datatype.
 ///
 /// `promised` is how many there are by the shape, or zero where that is not known. Memory is set
-/// aside for no more than the text can hold, whatever a shape promises.
+/// aside for no more of them than `budget` has left, whatever a shape promises.
 pub(super) fn read(
     reader: &mut JsonReader<'_>,
     datatype: Datatype,
     promised: usize,
+    budget: &mut Budget,
 ) -> Result<Elements, Fault> {
+    let reserved = budget.take(promised);
     match datatype {
-        Datatype::Bool => numbers(reader, promised, truth),
-        Datatype::Uint8 => numbers(reader, promised, integer::<u8>),
-        Datatype::Uint16 => numbers(reader, promised, integer::<u16>),
-        Datatype::Uint32 => numbers(reader, promised, integer::<u32>),
-        Datatype::Uint64 => numbers(reader, promised, integer::<u64>),
-        Datatype::Int8 => numbers(reader, promised, integer::<i8>),
-        Datatype::Int16 => numbers(reader, promised, integer::<i16>),
-        Datatype::Int32 => numbers(reader, promised, integer::<i32>),
-        Datatype::Int64 => numbers(reader, promised, integer::<i64>),
-        Datatype::Fp32 => numbers(reader, promised, float::<f32>),
-        Datatype::Fp64 => numbers(reader, promised, float::<f64>),
+        Datatype::Bool => numbers(reader, reserved, truth),
+        Datatype::Uint8 => numbers(reader, reserved, integer::<u8>),
+        Datatype::Uint16 => numbers(reader, reserved, integer::<u16>),
+        Datatype::Uint32 => numbers(reader, reserved, integer::<u32>),
+        Datatype::Uint64 => numbers(reader, reserved, integer::<u64>),
+        Datatype::Int8 => numbers(reader, reserved, integer::<i8>),
+        Datatype::Int16 => numbers(reader, reserved, integer::<i16>),
+        Datatype::Int32 => numbers(reader, reserved, integer::<i32>),
+        Datatype::Int64 => numbers(reader, reserved, integer::<i64>),
+        Datatype::Fp32 => numbers(reader, reserved, float::<f32>),
+        Datatype::Fp64 => numbers(reader, reserved, float::<f64>),
         Datatype::Bytes => byte_strings(reader),
         Datatype::Fp16 | Datatype::Bf16 | Datatype::Other(_) => {
             reader.flat_elements(|reader| {
@@ -43,12 +65,10 @@ pub(super) fn read(
 
 fn numbers<T: TensorElement>(
     reader: &mut JsonReader<'_>,
-    promised: usize,
+    reserved: usize,
     read: impl Fn(&mut JsonReader<'_>) -> Option<T>,
 ) -> Result<Elements, Fault> {
-    // Each element takes two bytes at least: a digit, and a comma or bracket.
-    let possible = reader.rest().len() / 2;
-    let mut values = Vec::with_capacity(promised.min(possible));
+    let mut values = Vec::with_capacity(reserved);
     reader.flat_elements(|reader| {
         let value =
             read(reader).ok_or_else(|| not_an_element(reader, T::DATATYPE, values.len()))?;
@@ -149,15 +169,43 @@ fn float<F: Float>(reader: &mut JsonReader<'_>) -> Option<F> {
 fn word<F: Float>(reader: &mut JsonReader<'_>) -> Option<F> {
     let start = reader.clone();
     let is_quoted = reader.take("\"");
-    let words = [
-        (NAN, f64::NAN),
-        (INFINITY, f64::INFINITY),
-        (NEGATIVE_INFINITY, f64::NEG_INFINITY),
-    ];
-    let found = words.into_iter().find(|(word, _)| reader.take(word));
+    let found = reader.bare_float();
     let found = found.filter(|_| !is_quoted || reader.take("\""));
     if found.is_none() {
         *reader = start;
     }
-    found.map(|(_, value)| F::of(value))
+    found.map(F::of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tensors_whose_shapes_lie_share_what_is_set_aside() {
+        const TENSORS: usize = 20_000;
+        let text = "[1],".repeat(TENSORS);
+        let mut budget = Budget::of(text.as_bytes());
+        let mut reader = JsonReader::new(text.as_bytes());
+        let mut reserved = 0;
+        for _ in 0..TENSORS {
+            let read = read(&mut reader, Datatype::Int64, 99_999_999_999, &mut budget);
+            assert!(reader.take(","));
+            reserved += read.unwrap().into_vec::<i64>().ok().unwrap().capacity();
+        }
+        // A vector that grows by itself has a few elements at once.
+        assert!(reserved <= text.len() / 2 + 4 * TENSORS, "{reserved}");
+    }
+
+    #[test]
+    fn tensors_whose_shapes_are_true_are_each_set_aside_at_once() {
+        let text = "[1,2,3,4,5],[6,7,8,9,0,1,2]";
+        let mut budget = Budget::of(text.as_bytes());
+        let mut reader = JsonReader::new(text.as_bytes());
+        for count in [5, 7] {
+            let elements = read(&mut reader, Datatype::Uint16, count, &mut budget).unwrap();
+            assert_eq!(elements.into_vec::<u16>().ok().unwrap().capacity(), count);
+            reader.take(",");
+        }
+    }
 }

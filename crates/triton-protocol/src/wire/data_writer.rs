@@ -23,6 +23,10 @@ pub(super) fn check(tensor: &Tensor) -> Result<(), Unwritable> {
         datatype @ (Datatype::Fp16 | Datatype::Bf16 | Datatype::Other(_)) => {
             Err(Unwritable::Datatype(datatype))
         }
+        Datatype::Bool => {
+            tensor.values::<bool>()?;
+            Ok(())
+        }
         Datatype::Bytes => {
             let mut values = tensor.byte_strings()?;
             match values.position(|value| std::str::from_utf8(value).is_err()) {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use http::HeaderMap;
 
+use super::data_reader::{self, Budget};
 use super::json_reader::{Fault, JsonReader};
-use super::{data_reader, unreadable};
-use crate::parameter::ReturnedParameters;
+use super::unreadable;
 use crate::tensor::Elements;
-use crate::tolerant::Version;
+use crate::tolerant::Text;
 use crate::{
     Datatype, InferResponse, Parameter, RequestedOutput, SharedMemory, SharedTensor, Tensor,
     TensorError, UnreadOutput,
@@ -50,11 +50,17 @@ pub(crate) fn response(
             let text = format!("output '{}' came twice", output.name);
             return Err(DecodeError(text));
         }
+        let (name, datatype) = (output.name.clone(), output.datatype);
         if let Some(memory) = output.memory(asked) {
-            shared_outputs.push(output.written(memory)?);
+            match output.written(memory) {
+                Ok(output) => shared_outputs.push(output),
+                Err(_) if matches!(datatype, Datatype::Other(_)) => {
+                    unread.push(UnreadOutput { name, datatype });
+                }
+                Err(error) => return Err(error),
+            }
             continue;
         }
-        let (name, datatype) = (output.name.clone(), output.datatype);
         match output.with_binary(&mut binary)? {
             Some(tensor) => outputs.push(tensor),
             None => unread.push(UnreadOutput { name, datatype }),
@@ -93,21 +99,19 @@ fn read_head(json: &[u8]) -> Result<Head, Fault> {
     const MEMBERS: [&str; 5] = ["model_name", "model_version", "id", "parameters", "outputs"];
     let mut reader = JsonReader::new(json);
     let mut head = Head::default();
+    let mut budget = Budget::of(json);
     let mut has_outputs = false;
     reader.members("an inference response", MEMBERS, |reader, member| {
         match member {
             "model_name" => head.model_name = text(reader)?.unwrap_or_default(),
-            "model_version" => head.model_version = reader.read::<Version>()?.0,
+            "model_version" => head.model_version = text(reader)?.unwrap_or_default(),
             "id" => head.id = text(reader)?,
-            "parameters" => {
-                let parameters: Option<ReturnedParameters> = reader.read()?;
-                head.parameters = parameters.unwrap_or_default().known;
-            }
+            "parameters" => head.parameters = reader.parameters()?,
             _ => {
                 has_outputs = true;
                 let outputs = &mut head.outputs;
                 reader.elements("an array of outputs", |reader| {
-                    outputs.push(OutputHead::read(reader, outputs.len())?);
+                    outputs.push(OutputHead::read(reader, outputs.len(), &mut budget)?);
                     Ok(())
                 })?;
             }
@@ -121,9 +125,10 @@ fn read_head(json: &[u8]) -> Result<Head, Fault> {
     }
 }
 
-/// A text, which some servers send as `null` where there is none.
+/// A text, which some servers send as a number, or as `null` where there is none.
 fn text(reader: &mut JsonReader<'_>) -> Result<Option<String>, Fault> {
-    reader.read()
+    let text: Option<Text> = reader.read()?;
+    Ok(text.map(|Text(text)| text))
 }
 
 /// An output of a response.
@@ -180,6 +185,7 @@ impl Output {
                     binary.len()
                 )));
             }
+            Place::Unsaid if matches!(self.datatype, Datatype::Other(_)) => return Ok(None),
             Place::Shared(_) | Place::Unsaid => {
                 return Err(DecodeError(format!("output '{}' has no data", self.name)));
             }
@@ -203,7 +209,8 @@ fn contradiction(error: &TensorError) -> DecodeError {
 struct OutputHead<'a> {
     name: Option<String>,
     datatype: Option<Datatype>,
-    shape: Option<Vec<usize>>,
+    /// What is wrong with it does not matter where the elements cannot be read anyhow.
+    shape: Option<Result<Vec<usize>, Fault>>,
     parameters: BTreeMap<String, Parameter>,
     data: Data<'a>,
 }
@@ -219,19 +226,20 @@ enum Data<'a> {
 }
 
 impl<'a> OutputHead<'a> {
-    fn read(reader: &mut JsonReader<'a>, index: usize) -> Result<Output, Fault> {
+    fn read(
+        reader: &mut JsonReader<'a>,
+        index: usize,
+        budget: &mut Budget,
+    ) -> Result<Output, Fault> {
         const MEMBERS: [&str; 5] = ["name", "datatype", "shape", "parameters", "data"];
         let mut head = Self::default();
         let result = reader.members("an output", MEMBERS, |reader, member| {
             match member {
                 "name" => head.name = Some(reader.read()?),
                 "datatype" => head.datatype = Some(reader.read()?),
-                "shape" => head.shape = Some(reader.read()?),
-                "parameters" => {
-                    let parameters: Option<ReturnedParameters> = reader.read()?;
-                    head.parameters = parameters.unwrap_or_default().known;
-                }
-                _ => head.data = head.read_data(reader)?,
+                "shape" => head.shape = Some(shape(reader)?),
+                "parameters" => head.parameters = reader.parameters()?,
+                _ => head.data = head.read_data(reader, budget)?,
             }
             Ok(())
         });
@@ -239,18 +247,23 @@ impl<'a> OutputHead<'a> {
             Some(name) => format!("output '{name}'"),
             None => format!("output {index}"),
         };
-        let finished = result.and_then(|()| head.finished());
+        let finished = result.and_then(|()| head.finished(budget));
         finished.map_err(|fault| fault.of(&called))
     }
 
-    fn read_data(&self, reader: &mut JsonReader<'a>) -> Result<Data<'a>, Fault> {
+    fn read_data(
+        &self,
+        reader: &mut JsonReader<'a>,
+        budget: &mut Budget,
+    ) -> Result<Data<'a>, Fault> {
         if reader.take("null") {
             return Ok(Data::None);
         }
         if let Some(datatype) = self.datatype
             && !matches!(datatype, Datatype::Other(_))
         {
-            return data_reader::read(reader, datatype, self.promised()).map(Data::Read);
+            let read = data_reader::read(reader, datatype, self.promised(), budget);
+            return read.map(Data::Read);
         }
         let start = reader.clone();
         reader.skip()?;
@@ -259,30 +272,33 @@ impl<'a> OutputHead<'a> {
 
     /// How many elements there are by the shape.
     fn promised(&self) -> usize {
-        let shape = self.shape.as_deref().unwrap_or(&[0]);
+        let shape = self.shape.as_ref().and_then(|shape| shape.as_ref().ok());
+        let shape = shape.map_or(&[0][..], Vec::as_slice);
         shape
             .iter()
             .fold(1, |count, size| count.saturating_mul(*size))
     }
 
-    fn finished(mut self) -> Result<Output, Fault> {
+    fn finished(mut self, budget: &mut Budget) -> Result<Output, Fault> {
         let promised = self.promised();
         let name = self.name.ok_or_else(|| Fault::missing("name"))?;
         let datatype = self.datatype.ok_or_else(|| Fault::missing("datatype"))?;
-        let shape = self.shape.ok_or_else(|| Fault::missing("shape"))?;
+        if matches!(datatype, Datatype::Other(_)) {
+            return Ok(Output {
+                name,
+                datatype,
+                place: unknown_place(&mut self.parameters, !matches!(self.data, Data::None))?,
+                shape: self.shape.and_then(Result::ok).unwrap_or_default(),
+                parameters: self.parameters,
+            });
+        }
+        let shape = self.shape.ok_or_else(|| Fault::missing("shape"))??;
         let elements = match self.data {
             Data::None => None,
             Data::Read(elements) => Some(elements),
-            Data::Unread(_) if matches!(datatype, Datatype::Other(_)) => {
-                return Ok(Output {
-                    name,
-                    datatype,
-                    shape,
-                    parameters: self.parameters,
-                    place: Place::Unknown,
-                });
+            Data::Unread(ref mut reader) => {
+                Some(data_reader::read(reader, datatype, promised, budget)?)
             }
-            Data::Unread(ref mut reader) => Some(data_reader::read(reader, datatype, promised)?),
         };
         let size = take_bytes(&mut self.parameters, "binary_data_size")?;
         let place = match (elements, size) {
@@ -302,6 +318,30 @@ impl<'a> OutputHead<'a> {
             place,
         })
     }
+}
+
+/// Where the elements are of an output whose datatype nobody here knows.
+fn unknown_place(
+    parameters: &mut BTreeMap<String, Parameter>,
+    has_data: bool,
+) -> Result<Place, Fault> {
+    // The outputs behind it can only be found where this one is known to end.
+    if let Some(size) = take_bytes(parameters, "binary_data_size")? {
+        return Ok(Place::Binary(size));
+    }
+    let memory = take_memory(parameters).unwrap_or_default();
+    Ok(match memory {
+        _ if has_data => Place::Unknown,
+        Some(memory) => Place::Shared(memory),
+        None => Place::Unsaid,
+    })
+}
+
+/// A shape, or what is wrong with it.
+fn shape(reader: &mut JsonReader<'_>) -> Result<Result<Vec<usize>, Fault>, Fault> {
+    let mut start = reader.clone();
+    reader.skip()?;
+    Ok(start.read())
 }
 
 /// The part of shared memory that an answer says an output is in.

@@ -215,7 +215,9 @@ impl InferRequest {
         }
         if let Some(timeout) = self.server_timeout {
             json_text::name(json, "timeout");
+            // Zero would be the server's word for none.
             let microseconds = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
+            let microseconds = microseconds.max(1);
             json_text::number(json, microseconds);
         }
         if all_binary {

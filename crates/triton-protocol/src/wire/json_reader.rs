@@ -6,6 +6,7 @@
 //! `Infinity`. What is not an element is small, and is left to `serde_json` piece by piece.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use memchr::memchr2;
@@ -13,6 +14,8 @@ use serde::de::DeserializeOwned;
 
 use super::float_text::NumberText;
 use super::json_tokens::{self, INFINITY, NAN, NEGATIVE_INFINITY};
+use crate::parameter::scalars;
+use crate::{Parameter, quoted};
 
 /// How deep arrays and objects may lie in each other; servers have such a limit, too.
 const MAX_DEPTH: usize = 100;
@@ -181,13 +184,52 @@ impl<'a> JsonReader<'a> {
                 return reader.skip().map(|_| ());
             };
             if std::mem::replace(&mut seen[index], true) {
-                return Err(Fault(format!(
-                    "expected each member once, found '{name}' again before byte {}",
-                    reader.position
-                )));
+                return Err(reader.repeated(name));
             }
             member(reader, name)
         })
+    }
+
+    /// The parameters of an answer or an output, which may be `null`, without those that are no
+    /// scalars.
+    pub(super) fn parameters(&mut self) -> Result<BTreeMap<String, Parameter>, Fault> {
+        let mut returned = BTreeMap::new();
+        if self.take("null") {
+            return Ok(scalars(returned));
+        }
+        self.object("parameters", |reader, name| {
+            if returned.contains_key(name) {
+                return Err(reader.repeated(name));
+            }
+            let value = match reader.bare_float() {
+                Some(value) => Some(value.into()),
+                None => Parameter::of_json(reader.read()?),
+            };
+            returned.insert(name.to_owned(), value);
+            Ok(())
+        })?;
+        Ok(scalars(returned))
+    }
+
+    /// One of the words that servers write for what is not finite, without quotes.
+    pub(super) fn bare_float(&mut self) -> Option<f64> {
+        let words = [
+            (NAN, f64::NAN),
+            (INFINITY, f64::INFINITY),
+            (NEGATIVE_INFINITY, f64::NEG_INFINITY),
+        ];
+        let found = words.into_iter().find(|(word, _)| self.take(word));
+        found.map(|(_, value)| value)
+    }
+
+    /// Says that a member, whose value stands here, was there before.
+    fn repeated(&self, name: &str) -> Fault {
+        // A name of any length and with any characters may come from a server.
+        let name = quoted(name);
+        Fault(format!(
+            "expected each member once, found {name} again before byte {}",
+            self.position
+        ))
     }
 
     fn object(

@@ -70,6 +70,15 @@ fn members_are_needed_and_come_once() {
 }
 
 #[test]
+fn a_parameter_comes_once() {
+    insta::assert_snapshot!(fault(r#""name":"x","datatype":"INT8","shape":[1],"parameters":{"a":1,"a":1},"data":[1]"#), @"output 'x': expected each member once, found 'a' again before byte 78");
+    insta::assert_snapshot!(decode(r#"{"parameters":{"a":[],"a":1},"outputs":[]}"#).unwrap_err(), @r#"the answer is not what the protocol promises: expected each member once, found 'a' again before byte 26; its 42 bytes begin with '{\"parameters\":{\"a\":[],\"a\":1},\"outputs\":[]}'"#);
+    let metadata = r#"{"name":"x","datatype":"INT8","shape":[1],"parameters":{"a":1,"a":2}}"#;
+    let error = serde_json::from_str::<triton_protocol::TensorMetadata>(metadata).unwrap_err();
+    insta::assert_snapshot!(error, @"expected each member once, found 'a' again at line 1 column 68");
+}
+
+#[test]
 fn members_that_nobody_knows_may_hold_anything() {
     let body = r#"{"new":[{"a":NaN}],"new":null,"parameters":{"p":Infinity,"q":[1],"r":true},
         "outputs":[{"more":{"deep":[[1]]},"name":"x","datatype":"INT8","shape":[1],"data":[1]}]}"#;
@@ -117,4 +126,14 @@ fn a_shape_that_lies_sets_nothing_aside() {
             assert!(InferResponse::decode(body.clone().into(), Some(body.len())).is_err());
         }
     }
+}
+
+#[test]
+fn many_shapes_that_lie_set_no_more_aside_than_one() {
+    let one = |index: usize| {
+        format!(r#"{{"name":"{index}","datatype":"INT64","shape":[99999999999],"data":[1]}}"#)
+    };
+    let outputs: Vec<_> = (0..20_000).map(one).collect();
+    let error = decode(format!(r#"{{"outputs":[{}]}}"#, outputs.join(","))).unwrap_err();
+    insta::assert_snapshot!(error, @"the answer contradicts itself: tensor '0': shape [99999999999] does not hold 1 elements");
 }

@@ -78,3 +78,49 @@ fn a_tensor_is_shown_without_its_megabytes() {
     let empty = Tensor::from_slice::<f64>("empty", [0, 4], &[]).unwrap();
     insta::assert_snapshot!(format!("{empty:?}"), @r#"Tensor { name: "empty", datatype: Fp64, shape: [0, 4], elements: [] }"#);
 }
+
+#[test]
+fn a_zero_anywhere_in_a_shape_is_no_elements() {
+    let large = 1_usize << 40;
+    for shape in [[large, large, 0], [0, large, large], [large, 0, large]] {
+        let tensor = Tensor::from_slice::<f32>("x", shape, &[]).unwrap();
+        assert_eq!(tensor.shape(), shape);
+        assert!(Tensor::from_slice("x", shape, &[1_u8]).is_err());
+    }
+}
+
+#[test]
+fn a_bool_that_is_neither_true_nor_false_is_found_before_anything_is_asked() {
+    use triton_protocol::{Datatype, InferRequest, TensorFormat};
+    let flags = Tensor::from_raw("flags", Datatype::Bool, [2], vec![1, 2].into()).unwrap();
+    let request = InferRequest::new("m".parse().unwrap()).input(flags);
+    let fault = request.check_inputs(TensorFormat::Json).unwrap_err();
+    insta::assert_snapshot!(fault, @"input 'flags' cannot be sent: tensor 'flags': its bytes are not whole BOOL elements");
+    assert_eq!(request.encode(TensorFormat::Json).unwrap_err(), fault);
+}
+
+#[test]
+fn datatypes_are_the_same_where_all_of_their_names_are() {
+    let datatype = |name: &str| {
+        let json = serde_json::to_string(name).unwrap();
+        serde_json::from_str::<triton_protocol::Datatype>(&json).unwrap()
+    };
+    let long = "A_NAME_OF_26_CHARACTERS_IN";
+    assert_ne!(datatype(&format!("{long}1")), datatype(&format!("{long}2")));
+    assert_eq!(datatype(&format!("{long}1")), datatype(&format!("{long}1")));
+    assert_eq!(datatype(&format!("{long}1")).name(), long);
+}
+
+#[test]
+fn a_short_server_timeout_is_not_none() {
+    use std::time::Duration;
+    let body = |timeout: Duration| {
+        let request = triton_protocol::InferRequest::new("m".parse().unwrap());
+        let request = request.server_timeout(timeout);
+        let body = request.encode(triton_protocol::TensorFormat::Json).unwrap();
+        String::from_utf8(body.into_bytes().to_vec()).unwrap()
+    };
+    assert!(body(Duration::from_nanos(999)).contains(r#""timeout":1"#));
+    assert!(body(Duration::ZERO).contains(r#""timeout":1"#));
+    assert!(body(Duration::from_nanos(2999)).contains(r#""timeout":2"#));
+}
