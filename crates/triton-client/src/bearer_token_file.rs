@@ -13,7 +13,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 use tracing::{info, warn};
-use triton_protocol::BearerToken;
+use triton_protocol::{BearerToken, InvalidValue};
 
 use crate::header_provider::{HeaderProvider, HeaderProviderError};
 
@@ -22,6 +22,9 @@ const LOOK_HOLDS: Duration = Duration::from_secs(1);
 
 /// The most bytes of a file that is taken for a token: a header could not carry more.
 const LONGEST: u64 = 64 << 10;
+
+const NO_FILE: &str = "expected a regular file, which is read again when the token changes, found a \
+                       folder, a pipe or a device: set the token itself instead";
 
 /// Sends the token in a file as `Authorization: Bearer`, and takes the next one once the file has
 /// changed.
@@ -68,7 +71,7 @@ impl BearerTokenFile {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or holds no token; nothing of its content is in the error.
+    /// When the file cannot be read, is no regular file (a pipe, say), or holds no token; nothing of its content is in the error.
     pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         let stamp = Stamp::of(&path)?;
@@ -161,6 +164,10 @@ impl fmt::Debug for BearerTokenFile {
 impl Stamp {
     fn of(path: &Path) -> io::Result<Self> {
         let metadata = fs::metadata(path)?;
+        // To open a pipe would wait for a writer, in the middle of a request.
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, NO_FILE));
+        }
         Ok(Self {
             modified: metadata.modified().ok(),
             length: metadata.len(),
@@ -183,13 +190,17 @@ fn read(path: &Path) -> io::Result<HeaderValue> {
     if content.trim_ascii().is_empty() {
         return Err(invalid("expected a token, found an empty file"));
     }
-    let token: Option<BearerToken> = std::str::from_utf8(content.trim_ascii())
-        .ok()
-        .and_then(|text| text.parse().ok());
-    let header = token.and_then(|token| HeaderValue::from_str(token.header_value().expose()).ok());
-    let mut header = header.ok_or_else(|| {
-        invalid("expected a token of printable ASCII on one line, found something else")
+    let no_token =
+        || invalid("expected a token of printable ASCII on one line, found something else");
+    let text = std::str::from_utf8(&content).map_err(|_| no_token())?;
+    let token: BearerToken = text.parse().map_err(|fault: InvalidValue| {
+        match fault.expected == BearerToken::EXPECTED {
+            true => no_token(),
+            false => invalid(&fault.to_string()),
+        }
     })?;
+    let mut header =
+        HeaderValue::from_str(token.header_value().expose()).map_err(|_| no_token())?;
     header.set_sensitive(true);
     Ok(header)
 }
@@ -268,6 +279,25 @@ mod tests {
         assert!(!provider.has_newer(&refused));
     }
 
+    #[cfg(unix)]
+    #[tokio::test(start_paused = true)]
+    async fn a_pipe_is_never_waited_for() {
+        let make_pipe = |path: &Path| {
+            let made = std::process::Command::new("mkfifo").arg(path).status();
+            assert!(made.unwrap().success());
+        };
+        let file = TokenFile::new("pipe", "one");
+        let provider = BearerTokenFile::open(&file.0).unwrap();
+        let mut refused = HeaderMap::new();
+        provider.provide(&mut refused).unwrap();
+        fs::remove_file(&file.0).unwrap();
+        make_pipe(&file.0);
+        assert!(!provider.has_newer(&refused));
+        tokio::time::advance(LOOK_HOLDS).await;
+        assert_eq!(sent(&provider), "Bearer one");
+        assert!(BearerTokenFile::open(&file.0).is_err());
+    }
+
     #[test]
     fn what_is_no_token_is_refused_without_being_shown() {
         let refused = |name: &str, content: &str| {
@@ -279,7 +309,10 @@ mod tests {
         insta::assert_snapshot!(refused("empty", " \n"), @"expected a token, found an empty file");
         insta::assert_snapshot!(refused("lines", "canary\ncanary"), @"expected a token of printable ASCII on one line, found something else");
         insta::assert_snapshot!(refused("long", &"canary".repeat(20_000)), @"expected a token, found a file of more than 64 KiB");
+        insta::assert_snapshot!(refused("scheme", "Basic canary"), @"expected a text of printable ASCII, not empty; this is of another scheme than Bearer: set the whole header Authorization, as any other header is set");
         assert!(BearerTokenFile::open("/no/such/file").is_err());
+        let folder = BearerTokenFile::open(std::env::temp_dir()).unwrap_err();
+        insta::assert_snapshot!(folder, @"expected a regular file, which is read again when the token changes, found a folder, a pipe or a device: set the token itself instead");
         let file = TokenFile::new("shown", "canary");
         let shown = format!("{:?}", BearerTokenFile::open(&file.0).unwrap());
         assert!(

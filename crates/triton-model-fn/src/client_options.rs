@@ -1,6 +1,8 @@
 //! From options to a client: the one place that knows which option is which setting of it.
 
-use std::fs;
+mod pem_file;
+
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use triton_options::{
     TLS_KEY_FILE, TensorFormat, TritonOptions,
 };
 
+use self::pem_file::{CERTIFICATE, PRIVATE_KEY, PemFile};
 use crate::{Error, ErrorKind};
 
 /// A client as `options` describe it, for calls that are not a model function's.
@@ -53,9 +56,9 @@ pub(crate) struct ClientSettings {
     auth_token: Option<BearerToken>,
     auth_token_file: Option<FilePath>,
     custom_headers: Option<Headers>,
-    authorities: Option<Vec<u8>>,
+    authorities: Option<PemFile>,
     /// The client's certificate and its key.
-    identity: Option<(Vec<u8>, Vec<u8>)>,
+    identity: Option<(PemFile, PemFile)>,
     server_name: Option<DnsName>,
     proxy: Option<ProxyAddress>,
 }
@@ -64,11 +67,12 @@ impl ClientSettings {
     /// Takes what concerns the client out of the options, and reads the files that they name.
     pub(crate) fn read(options: &TritonOptions) -> Result<Self, Error> {
         let authorities = options.tls_ca_file.as_ref();
-        let authorities = authorities.map(|path| pem(&TLS_CA_FILE, path, &CERTIFICATE));
+        let authorities = authorities.map(|path| PemFile::read(&TLS_CA_FILE, path, &CERTIFICATE));
         let certificate = options.tls_certificate_file.as_ref();
-        let certificate = certificate.map(|path| pem(&TLS_CERTIFICATE_FILE, path, &CERTIFICATE));
+        let certificate =
+            certificate.map(|path| PemFile::read(&TLS_CERTIFICATE_FILE, path, &CERTIFICATE));
         let key = options.tls_key_file.as_ref();
-        let key = key.map(|path| pem(&TLS_KEY_FILE, path, &PRIVATE_KEY));
+        let key = key.map(|path| PemFile::read(&TLS_KEY_FILE, path, &PRIVATE_KEY));
         Ok(Self {
             endpoint: options.endpoint.clone(),
             timeout: options.timeout.get(),
@@ -138,10 +142,10 @@ impl ClientSettings {
             builder = builder.header(name, value);
         }
         if let Some(pem) = authorities {
-            builder = builder.certificate_authorities(pem.clone());
+            builder = builder.certificate_authorities(pem.content.clone());
         }
         if let Some((certificate, key)) = identity {
-            builder = builder.client_certificate(certificate.clone(), key.clone());
+            builder = builder.client_certificate(certificate.content.clone(), key.content.clone());
         }
         if let Some(name) = server_name {
             builder = builder.tls_server_name(name.as_str());
@@ -153,64 +157,49 @@ impl ClientSettings {
         {
             builder = builder.header_provider(triton_client::TraceContext);
         }
-        builder.build().map_err(|error| {
-            Error::new(ErrorKind::Options, "the client cannot be set up").with_source(error)
-        })
+        builder
+            .build()
+            .map_err(|error| self.unusable_file().unwrap_or_else(|| not_set_up(error)))
+    }
+
+    /// What is wrong with the files of TLS, where a client cannot be set up because of them: a client
+    /// that has nothing else tells which.
+    fn unusable_file(&self) -> Option<Error> {
+        let builder = || Client::builder("https://localhost");
+        if let Some(file) = &self.authorities {
+            let client = builder().certificate_authorities(file.content.clone());
+            if let Err(error) = client.build() {
+                let fault = "a certificate in it cannot be read";
+                let key = TLS_CA_FILE.key();
+                return Some(unusable_path(key, &file.path, &fault).with_source(error));
+            }
+        }
+        let (certificate, key) = self.identity.as_ref()?;
+        let client = builder().client_certificate(certificate.content.clone(), key.content.clone());
+        let error = client.build().err()?;
+        let message = format!(
+            "options '{}' and '{}' name '{}' and '{}', which cannot be used together: expected a \
+             certificate and the private key that belongs to it",
+            TLS_CERTIFICATE_FILE.key(),
+            TLS_KEY_FILE.key(),
+            certificate.path.display(),
+            key.path.display()
+        );
+        Some(Error::new(ErrorKind::Options, message).with_source(error))
     }
 }
 
-/// What a PEM file is to hold, and how the beginning of it reads.
-struct PemContent {
-    mark: &'static str,
-    expected: &'static str,
+fn not_set_up(error: triton_client::Error) -> Error {
+    Error::new(ErrorKind::Options, "the client cannot be set up").with_source(error)
 }
 
-static CERTIFICATE: PemContent = PemContent {
-    mark: "CERTIFICATE-----",
-    expected: "a certificate as PEM (-----BEGIN CERTIFICATE-----)",
-};
-
-static PRIVATE_KEY: PemContent = PemContent {
-    mark: "PRIVATE KEY-----",
-    expected: "a private key as PEM (-----BEGIN PRIVATE KEY-----)",
-};
-
-/// Reads a PEM file, and looks whether it is one; the TLS library reads what is in it.
-fn pem(
-    option: &ConfigOption<FilePath>,
-    path: &FilePath,
-    content: &PemContent,
-) -> Result<Vec<u8>, Error> {
-    let path = path.as_path();
-    let bytes = fs::read(path).map_err(|error| unusable(option, path, &error))?;
-    let lines = || {
-        let lines = bytes.split(|byte| *byte == b'\n');
-        lines.filter_map(|line| std::str::from_utf8(line).ok().map(str::trim_end))
-    };
-    let begins =
-        |mark: &str| lines().any(|line| line.starts_with("-----BEGIN ") && line.ends_with(mark));
-    // The second is how keys of one algorithm say it.
-    if begins("ENCRYPTED PRIVATE KEY-----") || lines().any(|line| line == "Proc-Type: 4,ENCRYPTED")
-    {
-        let advice = "found a key with a passphrase: write it without one, for example with \
-                      `openssl pkey`";
-        return Err(unusable(
-            option,
-            path,
-            &format!("expected {}, {advice}", content.expected),
-        ));
-    }
-    if !begins(content.mark) {
-        let fault = format!("expected {}, found something else", content.expected);
-        return Err(unusable(option, path, &fault));
-    }
-    Ok(bytes)
+fn unusable<T>(option: &ConfigOption<T>, path: &Path, fault: &dyn Display) -> Error {
+    unusable_path(option.key(), path, fault)
 }
 
-fn unusable<T>(option: &ConfigOption<T>, path: &Path, fault: &dyn std::fmt::Display) -> Error {
+fn unusable_path(key: &str, path: &Path, fault: &dyn Display) -> Error {
     let message = format!(
-        "option '{}' names '{}', which cannot be used: {fault}",
-        option.key(),
+        "option '{key}' names '{}', which cannot be used: {fault}",
         path.display()
     );
     Error::new(ErrorKind::Options, message)

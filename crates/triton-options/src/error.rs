@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use triton_protocol::quoted;
+
 /// One problem of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -25,9 +27,9 @@ pub enum OptionError {
         expected: String,
     },
     /// No option has this key.
-    #[error("unknown option '{key}'{}", suggestion(*.nearest))]
+    #[error("unknown option {}{}", quoted(.key), suggestion(*.nearest))]
     Unknown {
-        /// The key as given.
+        /// The key as given, or what of it can be shown where a secret stands behind it.
         key: String,
         /// The known key that is spelled most alike, when one is close.
         nearest: Option<&'static str>,

@@ -127,7 +127,7 @@ impl OptionMap {
             .keys()
             .filter(|key| CATALOG.iter().all(|definition| definition.key != *key))
             .map(|key| OptionError::Unknown {
-                key: key.clone(),
+                key: loggable_key(key),
                 nearest: nearest_key(key),
             })
     }
@@ -251,6 +251,18 @@ impl OptionReader<'_> {
                 });
             })
             .ok()
+    }
+}
+
+/// A key that nobody knows, without what may be a value that was written into it.
+fn loggable_key(key: &str) -> String {
+    if key.contains('@') {
+        return HIDDEN.to_owned();
+    }
+    let (before, behind) = key.split_at(key.find([':', '=']).unwrap_or(key.len()));
+    match CATALOG.iter().any(|known| known.key == before.trim()) && !behind.is_empty() {
+        true => format!("{}{HIDDEN}", &key[..=before.len()]),
+        false => key.to_owned(),
     }
 }
 

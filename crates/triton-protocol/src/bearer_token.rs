@@ -47,11 +47,34 @@ fn without_scheme(text: &str) -> Option<&str> {
         .then(|| token.trim_start())
 }
 
+/// What to do about a text that is another part of the header than the token.
+fn misread(token: &str) -> Option<&'static str> {
+    let begins = |start: &str| {
+        let beginning = token.get(..start.len());
+        beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(start))
+    };
+    if token.eq_ignore_ascii_case("bearer") {
+        Some("this is only the word 'Bearer', with no token behind it")
+    } else if begins("authorization:") {
+        Some("this begins with the header's name: leave out 'Authorization:'")
+    } else if ["basic ", "digest ", "negotiate "].into_iter().any(begins) {
+        Some(
+            "this is of another scheme than Bearer: set the whole header Authorization, as any \
+             other header is set",
+        )
+    } else {
+        None
+    }
+}
+
 impl FromStr for BearerToken {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        let token = without_scheme(text).unwrap_or(text);
+        let token = without_scheme(text).unwrap_or(text).trim_ascii();
+        if let Some(advice) = misread(token) {
+            return Err(InvalidValue::new(format!("{}; {advice}", Self::EXPECTED)));
+        }
         // It travels in an HTTP header, which takes nothing else.
         if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
             return Err(InvalidValue::new(Self::EXPECTED));
@@ -79,13 +102,16 @@ mod tests {
         for text in ["t0", "Bearer t0", "bearer  t0", " BEARER t0"] {
             assert_eq!(sent(text), "Bearer t0", "{text:?}");
         }
-        // A token may be called so.
-        assert_eq!(sent("Bearer"), "Bearer Bearer");
+        assert_eq!(sent("t0 \t\r\n"), "Bearer t0");
         assert_eq!(sent("bearers t0"), "Bearer bearers t0");
         for text in ["", "Bearer canary\n2", "canary\0"] {
             let invalid = BearerToken::from_str(text).unwrap_err();
             assert!(!invalid.to_string().contains("can"), "{invalid}");
         }
+        let refused = |text: &str| BearerToken::from_str(text).unwrap_err().to_string();
+        insta::assert_snapshot!(refused("Bearer "), @"expected a text of printable ASCII, not empty; this is only the word 'Bearer', with no token behind it");
+        insta::assert_snapshot!(refused("Authorization: Bearer t"), @"expected a text of printable ASCII, not empty; this begins with the header's name: leave out 'Authorization:'");
+        insta::assert_snapshot!(refused("Basic x"), @"expected a text of printable ASCII, not empty; this is of another scheme than Bearer: set the whole header Authorization, as any other header is set");
         let token = BearerToken::from_str("canary").unwrap();
         let shown = format!("{token} {token:?}");
         assert!(!shown.contains("canary"), "{shown}");

@@ -110,6 +110,9 @@ fn without_secrets(text: &str) -> Option<String> {
         shown.push_str(HIDDEN);
         shown.push('@');
     }
+    if !has_user_info && rest.starts_with('@') {
+        shown.push('@');
+    }
     shown.push_str(url.host_str()?);
     if let Some(port) = url.port() {
         shown.push_str(&format!(":{port}"));
@@ -152,6 +155,30 @@ fn path_of_a_call(path: &str) -> Option<&str> {
     Some(&path[path.len() - action.len()..])
 }
 
+/// What is wrong with an address whose parts are others than its writer meant; a password may be
+/// anywhere in it, so that nothing of it is said.
+fn misread(text: &str, url: &Url) -> Option<&'static str> {
+    // The parser takes a backslash for a slash, as browsers do.
+    let behind_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = behind_scheme
+        .trim_start_matches(['/', '\\'])
+        .split(['/', '\\'])
+        .next();
+    let user_info = authority.and_then(|authority| authority.rsplit_once('@'));
+    if matches!(url.host_str(), Some("http" | "https")) {
+        Some("with '://' behind http or https, which is no host")
+    } else if url.path().contains('@') {
+        Some(
+            "without an '@' behind the host: in a user name or a password write '/' as %2F and \
+             '\\' as %5C, and in a path '@' as %40",
+        )
+    } else if matches!(user_info, Some(("" | ":", _))) {
+        Some("with a user name before the '@', or without the '@'")
+    } else {
+        None
+    }
+}
+
 /// Takes the user info out of an address.
 fn take_user_info(url: &mut Url) -> Option<UserInfo> {
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -188,6 +215,9 @@ impl FromStr for Endpoint {
                 "{}, without a query or fragment",
                 Self::EXPECTED
             )));
+        }
+        if let Some(advice) = misread(text, &url) {
+            return Err(InvalidValue::new(format!("{}, {advice}", Self::EXPECTED)));
         }
         let mut base = url.path().trim_end_matches('/').to_owned();
         for suffix in ["/models", "/v2"] {
@@ -312,6 +342,38 @@ mod tests {
         ] {
             assert!(Endpoint::from_str(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn an_address_that_is_read_otherwise_than_it_was_meant_is_refused_unseen() {
+        let refused = |text: &str| {
+            let message = Endpoint::from_str(text).unwrap_err().to_string();
+            let shown = format!("{message} {}", Endpoint::loggable(text));
+            assert!(!shown.contains("canary"), "{shown}");
+            message
+        };
+        insta::assert_snapshot!(refused("http://user:12/canary@host"), @r"expected the http or https address of a Triton server, such as 'http://localhost:8000', without an '@' behind the host: in a user name or a password write '/' as %2F and '\' as %5C, and in a path '@' as %40");
+        insta::assert_snapshot!(refused("https:/user:canary@host"), @"expected the http or https address of a Triton server, such as 'http://localhost:8000', with '://' behind http or https, which is no host");
+        insta::assert_snapshot!(refused("@file"), @"expected the http or https address of a Triton server, such as 'http://localhost:8000', with a user name before the '@', or without the '@'");
+        for text in [
+            "http://user:/canary@h",
+            "http://user:12\\canary@h",
+            "http://user:\\canary@h",
+            "user:12/canary@h",
+            "https//user:canary@host",
+            "https:\\\\user:canary@host",
+            "http:/triton:8000",
+            "https//triton",
+            "http://https://user:canary@host",
+            "https:8000",
+            "http://@triton",
+            "http://:@triton",
+        ] {
+            refused(text);
+        }
+        assert_eq!(Endpoint::loggable("@file"), "'@file/'");
+        let endpoint = Endpoint::from_str("https:///triton/a%40b").unwrap();
+        assert_eq!(endpoint.to_string(), "https://triton/a%40b/");
     }
 
     #[test]

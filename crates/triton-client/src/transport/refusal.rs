@@ -183,7 +183,7 @@ pub(crate) fn server_message(body: &[u8]) -> String {
     };
     let text = text.trim();
     if text.is_empty() {
-        return "(the server gave no reason)".to_owned();
+        return "the server gave no reason".to_owned();
     }
     let cut = beginning(text, LONGEST_MESSAGE).len();
     if cut < text.len() {
@@ -314,7 +314,7 @@ mod tests {
         let shown = |page: &str| server_message(page.as_bytes());
         insta::assert_snapshot!(shown("<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"), @"502 Bad Gateway nginx");
         insta::assert_snapshot!(shown("<!DOCTYPE html><html><head><style>p { a: b }</style><script>if (a < b) {}</script><!-- <p>no</p> --></head><body><p>Access&nbsp;denied</p></body>"), @"Access denied");
-        insta::assert_snapshot!(shown("<html><script>endless"), @"(the server gave no reason)");
+        insta::assert_snapshot!(shown("<html><script>endless"), @"the server gave no reason");
         insta::assert_snapshot!(shown("x < 3 and y > 2"), @"x < 3 and y > 2");
     }
 

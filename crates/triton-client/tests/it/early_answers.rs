@@ -183,7 +183,7 @@ async fn what_was_too_large_is_known_afterwards() {
         }
     };
     let (words, limit) = known("", "413 Payload Too Large", "").await;
-    insta::assert_snapshot!(words, @"infer with model 'echo' at http://server/: status 413: (the server gave no reason) (the request's body has 1167 bytes)");
+    insta::assert_snapshot!(words, @"infer with model 'echo' at http://server/: status 413: the server gave no reason (the request's body has 1167 bytes)");
     assert!((1000..1200).contains(&limit), "{limit}");
     let (words, limit) = known(
         "",

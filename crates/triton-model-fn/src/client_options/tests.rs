@@ -1,5 +1,6 @@
 //! That every option which concerns a client reaches it, and what is said of files.
 
+use std::fs;
 use std::path::PathBuf;
 
 use triton_options::CATALOG;
@@ -150,7 +151,48 @@ fn a_file_that_cannot_be_used_is_named_with_its_option() {
     insta::assert_snapshot!(shown(refused(&pair(certificate.path())), &certificate), @"option 'tls-key-file' names 'FILE', which cannot be used: expected a private key as PEM (-----BEGIN PRIVATE KEY-----), found something else");
     insta::assert_snapshot!(shown(refused(&pair(encrypted.path())), &encrypted), @"option 'tls-key-file' names 'FILE', which cannot be used: expected a private key as PEM (-----BEGIN PRIVATE KEY-----), found a key with a passphrase: write it without one, for example with `openssl pkey`");
     // It looks like one and is none; whoever reads it has the last word.
-    insta::assert_snapshot!(refused(&[("tls-ca-file", certificate.path())]), @"the client cannot be set up: set up at https://triton/: expected certificate authorities as PEM");
+    let ca = [("tls-ca-file", certificate.path())];
+    insta::assert_snapshot!(shown(refused(&ca), &certificate), @"option 'tls-ca-file' names 'FILE', which cannot be used: a certificate in it cannot be read: set up at https://localhost/: expected certificate authorities as PEM");
+    let key = TestFile::new("no.key", KEY_PEM);
+    let message = refused(&pair(key.path())).replace(key.path(), "KEY");
+    insta::assert_snapshot!(shown(message, &certificate), @"options 'tls-certificate-file' and 'tls-key-file' name 'FILE' and 'KEY', which cannot be used together: expected a certificate and the private key that belongs to it: set up at https://localhost/: expected a client certificate and the private key that belongs to it");
+}
+
+#[test]
+fn a_pem_file_is_read_whole_or_refused_with_its_line() {
+    let read = |content: &str| {
+        let file = TestFile::new("whole.pem", content);
+        let settings = settings(&[("tls-ca-file", file.path())])?;
+        Ok(settings.authorities.unwrap().content)
+    };
+    let refused = |content: &str| {
+        let error: Error = read(content).expect_err("must be refused");
+        let (_, fault) = error
+            .to_string()
+            .split_once(", found ")
+            .map(|(_, fault)| ((), fault.to_owned()))
+            .unwrap();
+        assert!(
+            error
+                .to_string()
+                .starts_with("option 'tls-ca-file' names '"),
+            "{error}"
+        );
+        fault
+    };
+    let marked = format!("\u{feff}{CERTIFICATE_PEM}");
+    assert_eq!(read(&marked).unwrap(), CERTIFICATE_PEM.as_bytes());
+    let two = format!(
+        "{CERTIFICATE_PEM}# another\r\n{}",
+        CERTIFICATE_PEM.replace('\n', "\r\n")
+    );
+    assert_eq!(read(&two).unwrap(), two.as_bytes());
+    let end = "-----END CERTIFICATE-----\n";
+    insta::assert_snapshot!(refused(&CERTIFICATE_PEM.replace(end, "")), @"one that begins in line 1 and has no -----END CERTIFICATE-----: the file may be cut off");
+    insta::assert_snapshot!(refused(&format!("{}{CERTIFICATE_PEM}", CERTIFICATE_PEM.replace(end, ""))), @"one that begins in line 1 and has no -----END CERTIFICATE-----: the file may be cut off");
+    insta::assert_snapshot!(refused(&format!("  {CERTIFICATE_PEM}{CERTIFICATE_PEM}")), @"-----BEGIN in the middle of line 1: put it at the beginning of a line");
+    insta::assert_snapshot!(refused(&format!("{}{CERTIFICATE_PEM}", CERTIFICATE_PEM.trim_end())), @"-----BEGIN in the middle of line 3: put it at the beginning of a line");
+    insta::assert_snapshot!(refused(&CERTIFICATE_PEM.replace("CERT", "TRUSTED CERT")), @"a TRUSTED CERTIFICATE, which only OpenSSL reads: write it without its trust settings, for example with `openssl x509 -in FILE -out FILE`");
 }
 
 #[test]

@@ -28,21 +28,37 @@ pub(super) fn warnings(map: &OptionMap, read: &ReadValues) -> Vec<OptionWarning>
             ),
         ));
     }
-    let tokens = [
-        (AUTH_TOKEN.key(), is_given(&read.auth_token)),
-        (AUTH_TOKEN_FILE.key(), is_given(&read.auth_token_file)),
-    ];
-    let given = tokens.into_iter().find(|(_, given)| *given);
-    if let (Some(endpoint), Some((key, _))) = (&read.endpoint, given)
+    if let Some(endpoint) = &read.endpoint
         && endpoint.is_unencrypted_to_others()
     {
-        warnings.push(warning(
-            &[key, ENDPOINT.key()],
-            format!(
-                "option '{key}' is sent unencrypted, because '{}' is {endpoint}: use https",
-                ENDPOINT.key()
+        let headers = read.custom_headers.as_ref().and_then(Option::as_ref);
+        let sources = [
+            (ENDPOINT.key(), endpoint.user_info().is_some()),
+            (AUTH_TOKEN.key(), is_given(&read.auth_token)),
+            (AUTH_TOKEN_FILE.key(), is_given(&read.auth_token_file)),
+            (
+                CUSTOM_HEADERS.key(),
+                headers.is_some_and(|headers| headers.get("authorization").is_some()),
             ),
-        ));
+        ];
+        for key in given(&sources) {
+            let what = if key == ENDPOINT.key() {
+                format!("the user name and the password in option '{key}' are")
+            } else if key == CUSTOM_HEADERS.key() {
+                format!("the header Authorization of option '{key}' is")
+            } else {
+                format!("option '{key}' is")
+            };
+            let mut keys = vec![key, ENDPOINT.key()];
+            keys.dedup();
+            warnings.push(warning(
+                &keys,
+                format!(
+                    "{what} sent unencrypted, because '{}' is {endpoint}: use https",
+                    ENDPOINT.key()
+                ),
+            ));
+        }
     }
     warnings
 }
@@ -208,6 +224,9 @@ mod tests {
         option 'auth-token' is sent unencrypted, because 'endpoint' is http://triton:8000/: use https
         ");
         insta::assert_snapshot!(warned(&[("auth-token-file", "token")]), @"option 'auth-token-file' is sent unencrypted, because 'endpoint' is http://triton:8000/: use https");
+        insta::assert_snapshot!(warned(&[("endpoint", "http://canary:canary@triton")]), @"the user name and the password in option 'endpoint' are sent unencrypted, because 'endpoint' is http://triton/: use https");
+        insta::assert_snapshot!(warned(&[("custom-headers", "authorization:canary")]), @"the header Authorization of option 'custom-headers' is sent unencrypted, because 'endpoint' is http://triton:8000/: use https");
+        assert_eq!(warned(&[("custom-headers", "X-A:canary")]), "");
         for endpoint in [
             "https://triton",
             "http://localhost:8000",

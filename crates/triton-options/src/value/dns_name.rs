@@ -26,6 +26,20 @@ impl DnsName {
     }
 }
 
+/// Whether a name is one that TLS can ask for, which a host of an address need not be.
+fn is_made_of_labels(name: &str) -> bool {
+    let labels = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    labels.len() <= 253 && labels.split('.').all(is_label)
+}
+
 impl OptionValue for DnsName {
     const TYPE_NAME: &'static str = "String";
     const EXPECTED: &'static str = "a DNS name such as 'triton.example'";
@@ -41,7 +55,9 @@ impl OptionValue for DnsName {
         // Addresses hold hosts, so that their grammar is the one for this, too.
         let endpoint: Endpoint = format!("https://{text}").parse().map_err(|_| invalid())?;
         match endpoint.url().host_str() {
-            Some(name) if name.parse::<IpAddr>().is_err() => Ok(Self(name.to_owned())),
+            Some(name) if name.parse::<IpAddr>().is_err() && is_made_of_labels(name) => {
+                Ok(Self(name.to_owned()))
+            }
             _ => Err(invalid()),
         }
     }
@@ -77,6 +93,11 @@ mod tests {
             "triton.example:8000",
             "triton.example/",
             "a b",
+            "*.example",
+            "a..b",
+            ".a",
+            "-a.example",
+            "a!.example",
         ] {
             assert!(DnsName::parse(text).is_err(), "{text:?}");
         }

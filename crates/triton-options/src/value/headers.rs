@@ -44,9 +44,9 @@ impl OptionValue for Headers {
         let expected = |more: String| InvalidValue {
             expected: format!("{}{more}", Self::EXPECTED),
         };
-        if text.trim_start().starts_with('{') {
+        if text.trim_start().starts_with(['{', '[']) {
             return Err(expected(
-                "; this looks like JSON: leave the braces and the quotes of names out".to_owned(),
+                "; this looks like JSON: leave the brackets, the braces and the quotes of names out".to_owned(),
             ));
         }
         let pairs = pairs(text).ok_or_else(|| expected(String::new()))?;
@@ -173,7 +173,8 @@ mod tests {
     #[test]
     fn json_and_a_name_given_twice_are_called_so() {
         let refused = |text: &str| Headers::parse(text).unwrap_err().to_string();
-        insta::assert_snapshot!(refused(r#"{"X-A": "1"}"#), @"expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes; this looks like JSON: leave the braces and the quotes of names out");
+        insta::assert_snapshot!(refused(r#"{"X-A": "1"}"#), @"expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes; this looks like JSON: leave the brackets, the braces and the quotes of names out");
+        assert_eq!(refused(r#" [{"X": "1"}]"#), refused(r#"{"X-A": "1"}"#));
         insta::assert_snapshot!(refused("X-A:1,x-a:2"), @"expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes; 'x-a' is given twice");
         insta::assert_snapshot!(refused("Upgrade:h2c"), @"expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes; 'Upgrade' belongs to the client itself: connections are the client's own");
         // Gateways tell the services behind them apart by it.

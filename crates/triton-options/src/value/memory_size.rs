@@ -42,6 +42,9 @@ impl OptionValue for MemorySize {
         let (number, unit) = text.split_at(digits);
         let unit = unit.trim_start().to_lowercase();
         if unit.is_empty() && !number.is_empty() {
+            if number.trim_matches('0').is_empty() {
+                return Err(expected(format!("{}, and not zero", Self::EXPECTED)));
+            }
             return Err(expected(format!(
                 "a size of memory with its unit: '{number} mb' or '{number} b'"
             )));
@@ -58,7 +61,8 @@ impl OptionValue for MemorySize {
         };
         match size {
             Some(bytes) if bytes > 0 => Ok(Self(bytes)),
-            _ => Err(expected(Self::EXPECTED.to_owned())),
+            Some(_) => Err(expected(format!("{}, and not zero", Self::EXPECTED))),
+            None => Err(expected(Self::EXPECTED.to_owned())),
         }
     }
 
@@ -95,6 +99,13 @@ mod tests {
         }
         for text in ["", "mb", "0 b", "-1 b", "1.5 mb", "1 mib", "99999999999 tb"] {
             assert!(MemorySize::parse(text).is_err(), "{text:?}");
+        }
+        for text in ["0", "0 mb"] {
+            let invalid = MemorySize::parse(text).unwrap_err().to_string();
+            assert_eq!(
+                invalid,
+                "expected a size of memory such as '64 mb' or '1 gb', and not zero"
+            );
         }
         insta::assert_snapshot!(MemorySize::parse("256").unwrap_err(), @"expected a size of memory with its unit: '256 mb' or '256 b'");
     }

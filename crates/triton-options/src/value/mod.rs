@@ -27,6 +27,7 @@ pub(crate) use pairs::write_pair;
 pub use protocol::EMBEDDED_ENDPOINT;
 pub use proxy::ProxyAddress;
 
+use triton_protocol::Endpoint;
 pub(crate) use triton_protocol::{InvalidValue, quoted};
 
 /// A type that options can have.
@@ -57,7 +58,11 @@ pub trait OptionValue: Sized {
     /// `text`, valid or not, as it may stand in a log or an error message.
     #[must_use]
     fn loggable(text: &str) -> String {
-        quoted(text)
+        // Where one option's value is given to another, a password can be in any of them.
+        match text.contains("://") && text.contains('@') {
+            true => Endpoint::loggable(text),
+            false => quoted(text),
+        }
     }
 }
 

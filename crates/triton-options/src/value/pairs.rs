@@ -2,7 +2,12 @@
 
 /// One pair as text that [`pairs`] reads back, for maps that come in another form.
 pub(crate) fn write_pair(name: &str, value: &str) -> String {
-    format!("{name}:'{}'", value.replace('\'', "''"))
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let is_plain = !name.is_empty() && name.trim() == name && !name.contains([',', ':', '\'', '"']);
+    match is_plain {
+        true => format!("{name}:{}", quoted(value)),
+        false => format!("{}:{}", quoted(name), quoted(value)),
+    }
 }
 
 /// Splits `key:value,key:value`; `None` where quotes do not match or a colon is missing.

@@ -13,6 +13,10 @@ use super::{OptionValue, invalid};
 /// address in its place before the options are parsed.
 pub const EMBEDDED_ENDPOINT: &str = "embedded";
 
+/// What is added to the expectation of an address where `@FILE` was given.
+pub(super) const NO_FILE: &str =
+    ", and no '@FILE': only options whose whole value is secret can be read from a file so";
+
 impl OptionValue for Endpoint {
     const TYPE_NAME: &'static str = "String";
     const EXPECTED: &'static str = Endpoint::EXPECTED;
@@ -20,6 +24,9 @@ impl OptionValue for Endpoint {
     fn parse(text: &str) -> Result<Self, InvalidValue> {
         match text.trim() {
             EMBEDDED_ENDPOINT => Err(invalid::<Self>()),
+            text if text.starts_with('@') => {
+                Err(InvalidValue::new(format!("{}{NO_FILE}", Self::EXPECTED)))
+            }
             text => text.parse(),
         }
     }
@@ -142,6 +149,7 @@ mod tests {
     fn the_server_of_the_process_is_no_address() {
         assert!(Endpoint::parse(" embedded ").is_err());
         assert!(Endpoint::parse("triton:8000").is_ok());
+        insta::assert_snapshot!(Endpoint::parse("@file").unwrap_err(), @"expected the http or https address of a Triton server, such as 'http://localhost:8000', and no '@FILE': only options whose whole value is secret can be read from a file so");
     }
 
     #[test]

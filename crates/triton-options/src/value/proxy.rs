@@ -4,6 +4,7 @@ use std::fmt;
 
 use triton_protocol::{Endpoint, Secret};
 
+use super::protocol::NO_FILE;
 use super::{InvalidValue, OptionValue};
 
 /// The address of a proxy: of HTTP, perhaps within TLS, or of SOCKS 5.
@@ -56,9 +57,14 @@ impl OptionValue for ProxyAddress {
             .iter()
             .find(|known| known.eq_ignore_ascii_case(scheme));
         let scheme = known.ok_or_else(|| invalid(""))?;
+        if rest.starts_with('@') {
+            return Err(invalid(NO_FILE));
+        }
         // What stands behind the scheme has one grammar, whatever the proxy speaks.
         let server: Endpoint = format!("http://{rest}").parse().map_err(|_| invalid(""))?;
-        if server.url().path() != "/" {
+        // An endpoint's path may be `/v2`, which it does not keep.
+        let path = rest.find(['/', '\\']).map_or("", |start| &rest[start..]);
+        if server.url().path() != "/" || !matches!(path, "" | "/") {
             return Err(invalid(", without a path"));
         }
         let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
@@ -119,6 +125,18 @@ mod tests {
         };
         insta::assert_snapshot!(refused("::"), @"expected the http, https, socks5 or socks5h address of a proxy, such as 'http://proxy:3128'");
         insta::assert_snapshot!(refused("http://canary@proxy/a"), @"expected the http, https, socks5 or socks5h address of a proxy, such as 'http://proxy:3128', without a path");
+        insta::assert_snapshot!(refused("http://p:3128/v2"), @"expected the http, https, socks5 or socks5h address of a proxy, such as 'http://proxy:3128', without a path");
+        insta::assert_snapshot!(refused("@file"), @"expected the http, https, socks5 or socks5h address of a proxy, such as 'http://proxy:3128', and no '@FILE': only options whose whole value is secret can be read from a file so");
+        for text in [
+            "http://user:12/canary@proxy",
+            "socks5:/user:canary@proxy",
+            "https//user:canary@proxy",
+            "https:/proxy",
+            "proxy/v2/models/",
+            "http://@proxy",
+        ] {
+            refused(text);
+        }
         insta::assert_snapshot!(refused("socks4://canary:1080"), @"expected the http, https, socks5 or socks5h address of a proxy, such as 'http://proxy:3128'");
     }
 }

@@ -1,5 +1,6 @@
 //! The crate as its users see it: every message and every generated page.
 
+use proptest::prelude::*;
 use triton_options::{CATALOG, OptionMap, SEQUENCE_ID, SequenceBase, TritonOptions, render};
 
 fn message(options: &[(&str, &str)]) -> String {
@@ -30,7 +31,7 @@ fn every_problem_is_reported_at_once() {
         ("endpoint", "ftp://user:canary@triton"),
         ("model-version", "newest"),
         ("timeout", "soon"),
-        ("auth-token", "canary\n"),
+        ("auth-token", "canary\ncanary"),
         ("sequence-id-auto-increment", "yes"),
         ("Max_Retrys", "3"),
         ("batch-colour", "green"),
@@ -39,7 +40,7 @@ fn every_problem_is_reported_at_once() {
     assert!(!message.contains("canary"), "{message}");
     insta::assert_snapshot!(message, @"
     8 problems in the options:
-      - option 'endpoint': expected the http or https address of a Triton server, such as 'http://localhost:8000', found 'ftp://(hidden)@triton'
+      - option 'endpoint': expected the http or https address of a Triton server, such as 'http://localhost:8000', found 'ftp://(hidden)@triton/'
       - option 'model-name' is required: set it to the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@
       - option 'model-version': expected 'latest' or a version number such as '3', found 'newest'
       - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min', found 'soon'
@@ -47,6 +48,29 @@ fn every_problem_is_reported_at_once() {
       - option 'auth-token': expected a text of printable ASCII, not empty, found (hidden)
       - unknown option 'Max_Retrys'; did you mean 'max-retries'?
       - unknown option 'batch-colour'
+    ");
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_hidden_there_too() {
+    let options = [
+        ("endpoint", "http://user:12/canary@triton"),
+        ("model-name", "http://user:canary@triton"),
+        ("timeout", "http://user:canary@triton"),
+        ("auth-token:canary", ""),
+        ("http://user:canary@triton", ""),
+        ("a\nb", ""),
+    ];
+    let errors = TritonOptions::parse(options).expect_err("must be refused");
+    assert!(!format!("{errors:?}").contains("canary"), "{errors:?}");
+    insta::assert_snapshot!(errors, @r"
+    6 problems in the options:
+      - option 'endpoint': expected the http or https address of a Triton server, such as 'http://localhost:8000', without an '@' behind the host: in a user name or a password write '/' as %2F and '\' as %5C, and in a path '@' as %40, found (hidden)
+      - option 'model-name': expected the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@, found 'http://(hidden)@triton/'
+      - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min', found 'http://(hidden)@triton/'
+      - unknown option 'a\nb'
+      - unknown option 'auth-token:(hidden)'
+      - unknown option '(hidden)'
     ");
 }
 
@@ -188,4 +212,49 @@ fn a_number_without_a_unit_has_one_in_flink_alone() {
         (options.batch_timeout.as_nanos(), options.max_retries),
         (0, 2)
     );
+}
+
+/// Text with every sign that has a meaning in a map.
+fn odd_text() -> impl Strategy<Value = String> {
+    "[a-c:,'\"= \u{e9}\\\\@]{0,6}"
+}
+
+proptest! {
+    #[test]
+    fn a_map_in_its_canonical_form_is_read_back(
+        pairs in proptest::collection::btree_map(odd_text(), odd_text(), 0..4),
+    ) {
+        let table = serde_json::to_string(&pairs).unwrap();
+        for definition in CATALOG.iter().filter(|definition| definition.type_name == "Map") {
+            let json = format!(r#"{{"endpoint": "t", "model-name": "m", "{}": {table}}}"#, definition.key);
+            let map: OptionMap = serde_json::from_str(&json).unwrap();
+            let text = map.iter().find(|(key, _)| *key == definition.key).unwrap().1;
+            // What is secret has no form that could be read.
+            if let Ok(canonical) = definition.canonical(text)
+                && !definition.is_secret()
+            {
+                prop_assert_eq!(definition.canonical(&canonical), Ok(canonical.clone()));
+            }
+            let Ok(options) = map.parse() else { continue };
+            let found: std::collections::BTreeMap<String, String> = match definition.key {
+                "input-names" => names(options.input_names.as_ref()),
+                "output-names" => names(options.output_names.as_ref()),
+                "sequence-history-columns" => names(options.sequence_history_columns.as_ref()),
+                "custom-headers" => {
+                    let headers = options.custom_headers.as_ref();
+                    let headers = headers.into_iter().flat_map(|headers| headers.iter());
+                    headers.map(|(name, value)| (name.to_owned(), value.expose().to_owned())).collect()
+                }
+                other => panic!("option '{other}' is a map and not looked at"),
+            };
+            prop_assert_eq!(&found, &pairs);
+        }
+    }
+}
+
+fn names(names: Option<&triton_options::NameMap>) -> std::collections::BTreeMap<String, String> {
+    let names = names.into_iter().flat_map(triton_options::NameMap::iter);
+    names
+        .map(|(column, name)| (column.to_owned(), name.to_owned()))
+        .collect()
 }
