@@ -296,6 +296,8 @@ fn statistics_and_configurations_may_be_absent_null_or_numbers() {
     assert_eq!(idle, Duration::ZERO);
     let server: ServerMetadata = read(r#"{"extensions":["a",1]}"#);
     assert_eq!((server.name.as_str(), server.extensions.len()), ("", 2));
+    let other = serde_json::from_str::<ServerMetadata>(r#"{"status":"ok"}"#);
+    insta::assert_snapshot!(other.unwrap_err(), @"missing field `name`");
     for shape in ["", r#","shape":null"#] {
         let json = format!(r#"{{"name":7,"datatype":"FP4"{shape}}}"#);
         let tensor: TensorMetadata = read(&json);
