@@ -190,7 +190,8 @@ fn read(path: &Path) -> io::Result<HeaderValue> {
     if content.trim_ascii().is_empty() {
         return Err(invalid("expected a token, found an empty file"));
     }
-    let no_token = || invalid("expected a token of printable ASCII on one line, found something else");
+    let no_token =
+        || invalid("expected a token of printable ASCII on one line, found something else");
     let text = std::str::from_utf8(&content).map_err(|_| no_token())?;
     let token: BearerToken = text.parse().map_err(|fault: InvalidValue| {
         match fault.expected == BearerToken::EXPECTED {

@@ -175,8 +175,7 @@ impl ClientSettings {
             }
         }
         let (certificate, key) = self.identity.as_ref()?;
-        let client =
-            builder().client_certificate(certificate.content.clone(), key.content.clone());
+        let client = builder().client_certificate(certificate.content.clone(), key.content.clone());
         let error = client.build().err()?;
         let message = format!(
             "options '{}' and '{}' name '{}' and '{}', which cannot be used together: expected a \

@@ -122,5 +122,6 @@ fn cut_off(label: &str, line: usize) -> String {
 }
 
 fn passphrase() -> String {
-    "found a key with a passphrase: write it without one, for example with `openssl pkey`".to_owned()
+    "found a key with a passphrase: write it without one, for example with `openssl pkey`"
+        .to_owned()
 }

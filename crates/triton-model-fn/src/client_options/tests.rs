@@ -167,13 +167,25 @@ fn a_pem_file_is_read_whole_or_refused_with_its_line() {
     };
     let refused = |content: &str| {
         let error: Error = read(content).expect_err("must be refused");
-        let (_, fault) = error.to_string().split_once(", found ").map(|(_, fault)| ((), fault.to_owned())).unwrap();
-        assert!(error.to_string().starts_with("option 'tls-ca-file' names '"), "{error}");
+        let (_, fault) = error
+            .to_string()
+            .split_once(", found ")
+            .map(|(_, fault)| ((), fault.to_owned()))
+            .unwrap();
+        assert!(
+            error
+                .to_string()
+                .starts_with("option 'tls-ca-file' names '"),
+            "{error}"
+        );
         fault
     };
     let marked = format!("\u{feff}{CERTIFICATE_PEM}");
     assert_eq!(read(&marked).unwrap(), CERTIFICATE_PEM.as_bytes());
-    let two = format!("{CERTIFICATE_PEM}# another\r\n{}", CERTIFICATE_PEM.replace('\n', "\r\n"));
+    let two = format!(
+        "{CERTIFICATE_PEM}# another\r\n{}",
+        CERTIFICATE_PEM.replace('\n', "\r\n")
+    );
     assert_eq!(read(&two).unwrap(), two.as_bytes());
     let end = "-----END CERTIFICATE-----\n";
     insta::assert_snapshot!(refused(&CERTIFICATE_PEM.replace(end, "")), @"one that begins in line 1 and has no -----END CERTIFICATE-----: the file may be cut off");

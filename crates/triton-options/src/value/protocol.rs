@@ -24,10 +24,9 @@ impl OptionValue for Endpoint {
     fn parse(text: &str) -> Result<Self, InvalidValue> {
         match text.trim() {
             EMBEDDED_ENDPOINT => Err(invalid::<Self>()),
-            text if text.starts_with('@') => Err(InvalidValue::new(format!(
-                "{}{NO_FILE}",
-                Self::EXPECTED
-            ))),
+            text if text.starts_with('@') => {
+                Err(InvalidValue::new(format!("{}{NO_FILE}", Self::EXPECTED)))
+            }
             text => text.parse(),
         }
     }

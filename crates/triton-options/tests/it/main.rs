@@ -252,9 +252,7 @@ proptest! {
     }
 }
 
-fn names(
-    names: Option<&triton_options::NameMap>,
-) -> std::collections::BTreeMap<String, String> {
+fn names(names: Option<&triton_options::NameMap>) -> std::collections::BTreeMap<String, String> {
     let names = names.into_iter().flat_map(triton_options::NameMap::iter);
     names
         .map(|(column, name)| (column.to_owned(), name.to_owned()))
