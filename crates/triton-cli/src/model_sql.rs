@@ -500,7 +500,7 @@ mod tests {
                 assert!(!refused.contains("canary"), "{refused}");
             }
         }
-        insta::assert_snapshot!(message(&SEED.replace("'sequence-id' = 'flink-job-123'", "'auth-token' = \"canary\"")), @"");
+        insta::assert_snapshot!(message(&SEED.replace("'sequence-id' = 'flink-job-123'", "'auth-token' = \"canary\"")), @"line 9, column 26: expected the option's value in single quotes, found something else, which may be a secret");
     }
 
     fn message(sql: &str) -> String {

@@ -273,7 +273,10 @@ fn no_refusal_shows_a_secret() {
         assert_ne!(run.code, Some(0));
         assert_hidden(&run.stderr);
     }
-    insta::assert_snapshot!(triton(&["health", &address]).stderr, @"");
+    insta::assert_snapshot!(triton(&["health", &address]).stderr, @"
+    error: MODEL: expected the model's name, found 'http://(hidden)@h/'
+      try: the server and all else are options: -O endpoint=…
+    ");
 }
 
 #[test]
