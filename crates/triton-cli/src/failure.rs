@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::exit_codes::Exit;
 use crate::progress::say;
+use crate::unshown::without_secrets;
 
 /// Why a command stopped.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl Failure {
 
     /// Says what happened on standard error.
     pub(crate) fn report(&self) -> ExitCode {
-        say(&describe("error", &self.error));
+        say(&without_secrets(&describe("error", &self.error)));
         if let Some(hint) = self.hint {
             say(&format!("  try: {hint}"));
         }

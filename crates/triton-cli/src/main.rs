@@ -17,6 +17,7 @@ mod server;
 mod signals;
 mod table;
 mod text_encoding;
+mod unshown;
 
 use std::process::ExitCode;
 
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
 fn show(refused: &clap::Error) -> Result<ExitCode, Failure> {
     let text = refused.render().to_string();
     if refused.use_stderr() {
-        say_as_is(text.trim_end());
+        say_as_is(unshown::without_secrets(&text).trim_end());
         return Ok(Exit::Usage.into());
     }
     print(&text)?;

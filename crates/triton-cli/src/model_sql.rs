@@ -12,6 +12,8 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use triton_model_fn::{Column, DataType, Schema};
 use triton_options::OptionMap;
 
+use crate::unshown::value_may_be_secret;
+
 /// The value of the option `provider` that names this project.
 const PROVIDER: &str = "triton";
 
@@ -62,6 +64,7 @@ pub(crate) fn parse(sql: &str) -> Result<ModelDefinition, SqlError> {
         tokens,
         position: 0,
         open_angles: 0,
+        at_secret: false,
         end: end_of(sql),
     };
     parser.statement()
@@ -80,6 +83,8 @@ struct Parser {
     position: usize,
     /// Closing angles still to come from a `>>` that was taken as one token.
     open_angles: usize,
+    /// Whether what comes next may belong to the value of a secret option.
+    at_secret: bool,
     end: Location,
 }
 
@@ -238,6 +243,7 @@ impl Parser {
         loop {
             let location = self.location();
             let key = self.string("an option's key")?;
+            self.at_secret = key != "provider" && value_may_be_secret(&key);
             self.expect(&Token::Eq)?;
             let value_location = self.location();
             let value = self.string("the option's value")?;
@@ -260,8 +266,10 @@ impl Parser {
             }
             if !self.optional(&Token::Comma) {
                 self.expect(&Token::RParen)?;
+                self.at_secret = false;
                 break;
             }
+            self.at_secret = false;
         }
         match provider {
             Some((name, _)) if name == PROVIDER => Ok((options, lines)),
@@ -340,7 +348,12 @@ impl Parser {
     }
 
     fn unexpected(&self, expected: &str) -> SqlError {
-        let found = Found(self.peek());
+        let found = match self.peek() {
+            Some(token) if self.at_secret && !matches!(token, Token::RParen | Token::Comma) => {
+                "something else, which may be a secret".to_owned()
+            }
+            token => Found(token).to_string(),
+        };
         SqlError::new(
             self.location(),
             format!("expected {expected}, found {found}"),
@@ -463,6 +476,31 @@ mod tests {
         );
         insta::assert_snapshot!(message("CREATE MODEL m INPUT (x VARCHAR(10))"), @"line 1, column 32: VARCHAR needs the length 2147483647, as Flink prints STRING and BYTES: texts are not cut to another one, so write STRING or BYTES");
         insta::assert_snapshot!(message(&SEED.replace("'flink-job-123'", "'******'")), @"line 9, column 27: option 'sequence-id' is '******', as Flink hides secrets in what it prints: write the secret, or take the option out and set it elsewhere");
+    }
+
+    #[test]
+    fn what_stands_behind_the_key_of_a_secret_is_not_shown() {
+        for value in [
+            "= \"canary\"",
+            "= canary",
+            "canary",
+            "= 'a'canary",
+            "= 'a' 'canary'",
+            "= u:canary@h",
+        ] {
+            for key in ["auth-token", "endpoint", "proxy", "colour"] {
+                let refused = message(
+                    &SEED
+                        .replace(
+                            "'sequence-id' = 'flink-job-123'",
+                            &format!("'{key}' {value}"),
+                        )
+                        .replace("'endpoint' = 'https://triton-server:8000/v2/models',", ""),
+                );
+                assert!(!refused.contains("canary"), "{refused}");
+            }
+        }
+        insta::assert_snapshot!(message(&SEED.replace("'sequence-id' = 'flink-job-123'", "'auth-token' = \"canary\"")), @"line 9, column 26: expected the option's value in single quotes, found something else, which may be a secret");
     }
 
     fn message(sql: &str) -> String {

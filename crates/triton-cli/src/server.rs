@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use tracing::warn;
 use triton_client::{Client, ErrorKind};
 use triton_embedded::EmbeddedTriton;
 use triton_options::{EMBEDDED_ENDPOINT, ENDPOINT, MODEL_NAME, OptionValue as _, TritonOptions};
 
 use crate::config::{ConfigArguments, LayeredOptions, Origin};
 use crate::failure::Failure;
+use crate::unshown;
 
 /// A server, and the options that apply to it.
 pub(crate) struct Server {
@@ -25,20 +27,38 @@ pub(crate) fn with_server(
     model: Option<&str>,
     command: impl AsyncFnOnce(Server) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
+    check_model(model)?;
     let prepare = |options: &mut LayeredOptions| match model {
         Some(model) => options.set(MODEL_NAME.key(), model, Origin::Argument("MODEL")),
         None => options.without_model(),
     };
-    with_prepared_server(arguments, prepare, command)
+    with_prepared_server(arguments, prepare, &[], command)
 }
 
-/// As [`with_server`], for a command whose arguments say more than the model.
+/// Whoever writes an address or an option in place of the model is told where it belongs.
+pub(crate) fn check_model(model: Option<&str>) -> Result<(), Failure> {
+    let Some(model) = model else { return Ok(()) };
+    let shown = unshown::loggable(model).unwrap_or_else(|| model.to_owned());
+    if !model.contains("://") && shown == model {
+        return Ok(());
+    }
+    let error = anyhow!("MODEL: expected the model's name, found '{shown}'");
+    Err(Failure::usage(error).with_hint("the server and all else are options: -O endpoint=…"))
+}
+
+/// As [`with_server`], for a command whose arguments say more than the model; the options
+/// `without_effect` mean nothing to it.
 pub(crate) fn with_prepared_server(
     arguments: &ConfigArguments,
     prepare: impl FnOnce(&mut LayeredOptions),
+    without_effect: &[&str],
     command: impl AsyncFnOnce(Server) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
     let mut options = LayeredOptions::collect(None, arguments)?;
+    let ignored: Vec<_> = without_effect
+        .iter()
+        .filter(|key| options.is_set(key))
+        .collect();
     prepare(&mut options);
     if arguments.print_config {
         return options.print().map(|()| ExitCode::SUCCESS);
@@ -46,6 +66,16 @@ pub(crate) fn with_prepared_server(
     // The embedded server lives until the command is over.
     let embedded = start_embedded(&mut options)?;
     let options = options.parse()?;
+    for key in ignored {
+        warn!("option '{key}' has no effect in this command");
+    }
+    let warnings = options.warnings().iter();
+    for warning in warnings.filter(|warning| {
+        let mut keys = warning.keys.iter();
+        !keys.any(|key| without_effect.contains(key))
+    }) {
+        warn!("{warning}");
+    }
     let endpoint = match embedded {
         Some(_) => EMBEDDED_ENDPOINT.to_owned(),
         None => options.endpoint.canonical(),

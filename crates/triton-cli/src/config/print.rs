@@ -51,10 +51,21 @@ fn given(definition: &OptionDefinition, layered: &Layered) -> String {
     };
     let origin = origin.to_string();
     if whole {
-        assignment(key, canonical.as_ref().unwrap_or(value), &origin)
+        let value = canonical.as_ref().unwrap_or(value);
+        assignment(key, &from_anywhere(definition, value), &origin)
     } else {
         commented(&format!("# {key} = {shown}"), &origin)
     }
+}
+
+/// The value for a file that may lie in any folder, from which the names of files in it start.
+fn from_anywhere(definition: &OptionDefinition, value: &str) -> String {
+    let path = match definition.is_file {
+        true => std::path::absolute(value).ok(),
+        false => None,
+    };
+    let path = path.as_deref().and_then(std::path::Path::to_str);
+    path.unwrap_or(value).to_owned()
 }
 
 fn assignment(key: &str, value: &str, origin: &str) -> String {

@@ -297,12 +297,8 @@ fn max_errors(text: &str) -> Result<MaxErrors, String> {
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    let duration = PositiveDuration::parse(text);
-    // A bare number is milliseconds in an option, and seconds to whoever types it here.
-    match duration.ok().filter(|_| text.parse::<f64>().is_err()) {
-        Some(duration) => Ok(duration.get()),
-        None => Err("expected a time with its unit, such as 30s or 10min".to_owned()),
-    }
+    let duration = PositiveDuration::parse(text).map_err(|invalid| invalid.to_string());
+    duration.map(PositiveDuration::get)
 }
 
 fn interval(text: &str) -> Result<Interval, String> {

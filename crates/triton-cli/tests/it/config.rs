@@ -218,3 +218,30 @@ fn a_variable_that_looks_like_a_slip_is_mentioned() {
     insta::assert_snapshot!(said.trim(), @"triton::config::environment: the environment variable TRITON_ENDPIONT sets no option; did you mean TRITON_ENDPOINT?");
     assert!(!run.stderr.contains("SERVER_VERSION"));
 }
+
+#[test]
+fn what_is_shown_can_be_read_from_another_folder() {
+    let files = Files::new();
+    let config = files.write(
+        "triton.toml",
+        "endpoint = \"https://localhost:1\"\ntls-ca-file = \"company.pem\"\n\
+         input-names = \"'a:b,\\\"':T\"\n",
+    );
+    let first = triton(&["health", "--config", &config, "--print-config"]);
+    let folder = Files::new();
+    let copy = folder.write("copy.toml", &first.stdout);
+    let again = triton(&["health", "--config", &copy, "--print-config"]);
+    assert_eq!(
+        (first.code, again.code),
+        (Some(0), Some(0)),
+        "{}",
+        again.stderr
+    );
+    for key in ["tls-ca-file = ", "input-names = "] {
+        let value = |text: &str| {
+            let line = text.lines().find(|line| line.starts_with(key)).unwrap();
+            line.split("  #").next().unwrap().trim_end().to_owned()
+        };
+        assert_eq!(value(&first.stdout), value(&again.stdout));
+    }
+}

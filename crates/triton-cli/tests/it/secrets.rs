@@ -253,4 +253,47 @@ fn no_refusal_shows_a_secret() {
         &format!("CREATE MODEL m INPUT (x INT) OUTPUT (y INT) WITH ('auth-token' '{CANARY}'"),
     );
     assert_hidden(&triton(&["predict", &unfinished, "input.csv"]).stderr);
+    let (token, address) = (
+        format!("auth-token:{CANARY}"),
+        format!("http://u:{CANARY}@h"),
+    );
+    for arguments in [
+        &["health", "-O", &token][..],
+        &["health", "-O", &address],
+        &["health", "-O", CANARY],
+        &["health", &address],
+        &["health", "m", &address],
+        &["load", &token],
+        &["bench", &address],
+        &[&address],
+        &["predict", &address],
+        &["health", "--config", &address],
+    ] {
+        let run = triton(arguments);
+        assert_ne!(run.code, Some(0));
+        assert_hidden(&run.stderr);
+    }
+    insta::assert_snapshot!(triton(&["health", &address]).stderr, @"
+    error: MODEL: expected the model's name, found 'http://(hidden)@h/'
+      try: the server and all else are options: -O endpoint=…
+    ");
+}
+
+#[test]
+fn what_is_sent_unencrypted_is_said_once_in_every_command() {
+    let server = EmbeddedTriton::start().unwrap();
+    let proxy = format!("proxy={}", server.endpoint());
+    let token = [("TRITON_AUTH_TOKEN", CANARY)];
+    for command in [
+        &["health"][..],
+        &["models"],
+        &["stats", "echo"],
+        &["describe", "echo"],
+    ] {
+        let options = ["-O", "endpoint=http://triton.example", "-O", &proxy];
+        let run = triton_in(&token, &[command, &options].concat());
+        let text = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(text.matches("is sent unencrypted").count(), 1, "{text}");
+        assert_hidden(&run.stderr);
+    }
 }

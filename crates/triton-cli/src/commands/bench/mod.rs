@@ -36,7 +36,7 @@ use crate::config::{ConfigArguments, LayeredOptions, Origin};
 use crate::failure::Failure;
 use crate::output::print;
 use crate::progress::say;
-use crate::server::{Server, with_prepared_server};
+use crate::server::{Server, check_model, with_prepared_server};
 
 /// The most requests under way at once where only a rate is given.
 const RATE_CONCURRENCY: u32 = 256;
@@ -46,6 +46,28 @@ const MOST_AT_ONCE: u32 = 65_535;
 
 /// The length of sequences where none is given.
 const SEQUENCE_LENGTH: u32 = 20;
+
+/// Options of rows and of what is done about failures; here requests are made and counted as they
+/// are.
+const WITHOUT_EFFECT: &[&str] = &[
+    "batch-size",
+    "batch-timeout",
+    "circuit-breaker-enabled",
+    "circuit-breaker-failure-threshold",
+    "circuit-breaker-half-open-requests",
+    "circuit-breaker-timeout",
+    "default-value",
+    "flatten-batch-dim",
+    "health-check-enabled",
+    "health-check-interval",
+    "input-names",
+    "max-in-flight",
+    "max-retries",
+    "open-wait",
+    "output-names",
+    "retry-initial-backoff",
+    "retry-max-backoff",
+];
 
 /// Measure how fast a model answers.
 ///
@@ -149,6 +171,7 @@ fn positive(text: &str) -> Result<f64, String> {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &BenchArguments) -> Result<ExitCode, Failure> {
+    check_model(Some(&arguments.model))?;
     if arguments.duration.is_zero() {
         let error = anyhow!("--duration 0: expected a time longer than zero, such as 10s");
         return Err(Failure::usage(error));
@@ -181,7 +204,7 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<ExitCode, Failure> {
             }
         }
     };
-    with_prepared_server(&arguments.config, prepare, async |server| {
+    with_prepared_server(&arguments.config, prepare, WITHOUT_EFFECT, async |server| {
         let report = measure(&server, arguments).await?;
         print(&match arguments.json {
             true => format!("{:#}\n", report.to_json()),
