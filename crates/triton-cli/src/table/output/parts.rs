@@ -11,10 +11,6 @@ use fs_err::File;
 /// Where parts are kept, and how they are told from the files of others.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
-    #[cfg_attr(
-        not(feature = "arrow"),
-        expect(dead_code, reason = "no output has parts")
-    )]
     folder: PathBuf,
     /// What the names of all parts end in.
     ending: String,

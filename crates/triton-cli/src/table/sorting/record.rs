@@ -142,6 +142,13 @@ impl Sources {
     }
 
     /// The row that a record was made of.
+    #[cfg_attr(
+        not(feature = "arrow"),
+        expect(
+            clippy::needless_pass_by_value,
+            reason = "only a row of Arrow keeps parts of its record"
+        )
+    )]
     pub(super) fn row(&self, record: Record) -> anyhow::Result<Row> {
         let mut body = Encoded::new(&record.body);
         let source = self.0.get(body.length()?);
