@@ -63,7 +63,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "what is measured",
-        arguments: &["xtask", "bench", "--check", "--peer", "bare,truston"],
+        arguments: &["xtask", "bench", "--check", "--peer", "bare"],
         variable: None,
     },
     Step {
