@@ -48,7 +48,7 @@ const CASES: [Case; 4] = [
 const KEYS: u64 = 60;
 
 /// So slow that the first job is not over when the last one, submitted after it, is in its middle.
-const ROWS_PER_SECOND: u64 = 100;
+const ROWS_PER_SECOND: u64 = 60;
 
 /// As often as it takes until the cluster has its slots again.
 const SETTINGS: &str = "SET 'restart-strategy.type' = 'fixed-delay';
