@@ -71,7 +71,8 @@ impl BearerTokenFile {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is no regular file (a pipe, say), or holds no token; nothing of its content is in the error.
+    /// When the file cannot be read, is no regular file (a pipe, say), or holds no token; nothing of
+    /// its content is in the error.
     pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         let stamp = Stamp::of(&path)?;

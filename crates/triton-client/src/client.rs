@@ -21,8 +21,8 @@ use crate::{Compression, Error, TensorFormat, json};
 /// Each call is sent at most once. Should a kept connection turn out to be closed before the
 /// first byte of a request went out on it, the request goes out on another; should the server refuse
 /// its credentials (401) while a [`HeaderProvider`](crate::HeaderProvider) has newer ones, it goes out
-/// with these. Nothing else is ever sent again. Dropping the future of a call closes its connection, but the server goes on with
-/// what it has received.
+/// with these. Nothing else is ever sent again. Dropping the future of a call closes its
+/// connection, but the server goes on with what it has received.
 ///
 /// ```
 /// use triton_client::Client;

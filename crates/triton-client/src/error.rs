@@ -126,7 +126,8 @@ impl ErrorKind {
 /// The failure of one call.
 ///
 /// Its `Display` is one line without control characters: the operation, the endpoint without
-/// credentials, the status and the server's own text. The cause, if there is one below, is its [`source`](std::error::Error::source).
+/// credentials, the status and the server's own text. The cause, if there is one below, is its
+/// [`source`](std::error::Error::source).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -292,10 +293,11 @@ impl Error {
 
     /// Whether the same call could succeed a little later, although nothing but time changes.
     ///
-    /// True for [`Connect`](ErrorKind::Connect), [`Timeout`](ErrorKind::Timeout), [`Interrupted`](ErrorKind::Interrupted),
-    /// [`Unavailable`](ErrorKind::Unavailable), a [`Proxy`](ErrorKind::Proxy) that is away or cannot
-    /// reach the server now, and a certificate that will be valid within minutes. A status of 500 is not transient: Triton also
-    /// answers it where the request is at fault, and no text tells which 500 would pass later.
+    /// True for [`Connect`](ErrorKind::Connect), [`Timeout`](ErrorKind::Timeout),
+    /// [`Interrupted`](ErrorKind::Interrupted), [`Unavailable`](ErrorKind::Unavailable), a
+    /// [`Proxy`](ErrorKind::Proxy) that is away or cannot reach the server now, and a certificate
+    /// that will be valid within minutes. A status of 500 is not transient: Triton also answers it
+    /// where the request is at fault, and no text tells which 500 would pass later.
     ///
     /// It does not say that sending again is safe: see [`may_have_executed`](Self::may_have_executed).
     #[must_use]

@@ -15,9 +15,9 @@
 //! # Monitoring
 //!
 //! Each call is one `tracing` span named `triton_call`, at the level DEBUG, with the fields
-//! `operation`, `model`, `version`, `sequence_id`, `request_id` (as the server's log has it), `bytes_out`,
-//! `bytes_in`, `status` and `error`.
-//! With the feature `metrics`, the facade of that name gets:
+//! `operation`, `model`, `version`, `sequence_id`, `request_id` (as the server's log has it),
+//! `bytes_out`, `bytes_in`, `status` and `error`. With the feature `metrics`, the facade of that name
+//! gets:
 //!
 //! | Name | Kind | Labels |
 //! |---|---|---|

@@ -61,7 +61,8 @@ impl Client {
             .await
             .map_err(|_| context.timeout(timeout, false))??;
         // One that nobody else can know, so that a text which quotes it is about this request.
-        let own_id = request.id.is_none().then(|| self.request_ids.next());
+        let callers_id = request.id.as_deref().filter(|id| !id.is_empty());
+        let own_id = callers_id.is_none().then(|| self.request_ids.next());
         let plan = match &own_id {
             Some(id) => plan.with_id(id),
             None => plan,
@@ -93,7 +94,7 @@ impl Client {
             let response = InferResponse::decode_for(request, answer.body, answer.json_length);
             let response = response.map_err(|fault| context.protocol(fault.to_string()))?;
             let response = response.with_headers(answer.headers);
-            let sent_id = request.id.as_deref().or(own_id.as_deref());
+            let sent_id = callers_id.or(own_id.as_deref());
             let fault = response
                 .foreign(sent_id.unwrap_or_default())
                 .or_else(|| response.missing(request));

@@ -20,7 +20,11 @@ impl Client {
     /// # }
     /// ```
     pub async fn trace_settings(&self, model: Option<&ModelId>) -> Result<TraceSettings, Error> {
-        let operation = operation(model, "trace_settings", "read trace settings");
+        let operation = operation(
+            model,
+            "trace_settings",
+            ["read trace settings", "read trace settings of"],
+        );
         self.json(Call::get(operation, Pool::Control)).await
     }
 
@@ -44,26 +48,25 @@ impl Client {
         model: Option<&ModelId>,
         update: &TraceSettingsUpdate,
     ) -> Result<TraceSettings, Error> {
-        let operation = operation(model, "update_trace_settings", "change trace settings");
+        let operation = operation(
+            model,
+            "update_trace_settings",
+            ["change trace settings", "change trace settings of"],
+        );
         let body = serde_json::json!(update).to_string();
         self.json(Call::post(operation, Pool::Control, Payload::json(body)))
             .await
     }
 }
 
+/// The words are those about all models, and those before the name of one.
 fn operation<'a>(
     model: Option<&'a ModelId>,
     name: &'static str,
-    words: &'static str,
+    [all, one]: [&'static str; 2],
 ) -> Operation<'a> {
     match model {
-        None => Operation::server(name, words, "v2/trace/setting"),
-        Some(model) => {
-            let words = match words {
-                "read trace settings" => "read trace settings of",
-                _ => "change trace settings of",
-            };
-            Operation::about(Subject::Model(model), name, words, "/trace/setting")
-        }
+        None => Operation::server(name, all, "v2/trace/setting"),
+        Some(model) => Operation::about(Subject::Model(model), name, one, "/trace/setting"),
     }
 }

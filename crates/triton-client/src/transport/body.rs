@@ -16,6 +16,7 @@ use super::compression::compress;
 #[cfg(feature = "compression")]
 use super::off_the_executor::off_the_executor;
 use crate::Compression;
+use crate::http_service::{HttpError, HttpErrorKind};
 
 /// How much of a body the HTTP library is handed at once, and so cannot be stopped from sending.
 const PIECE: usize = 128 << 10;
@@ -156,14 +157,21 @@ impl RequestBody {
     }
 
     /// Takes everything at once, which copies it; from then on the request counts as sent.
-    #[must_use]
-    pub fn into_bytes(self) -> Bytes {
+    ///
+    /// # Errors
+    ///
+    /// [`HttpErrorKind::Interrupted`] when the call was given up meanwhile: it has said that the
+    /// request was not sent, so it must not be.
+    pub fn into_bytes(self) -> Result<Bytes, HttpError> {
+        if !self.progress.reach(self.attempt, SENT) {
+            let error = "the call was given up before its body was taken";
+            return Err(HttpError::new(HttpErrorKind::Interrupted, error));
+        }
         let mut bytes = Vec::with_capacity(self.remaining);
         for chunk in &self.chunks {
             bytes.extend_from_slice(chunk);
         }
-        self.progress.sent();
-        bytes.into()
+        Ok(bytes.into())
     }
 }
 

@@ -151,11 +151,9 @@ impl Context<'_> {
     }
 
     fn tls_failure(&self, source: &io::Error, proxy: bool, lacks_certificate: bool) -> Error {
-        let with_proxy = |mut refusal: TlsRefusal| {
-            if proxy {
-                refusal.message = of_the_proxy(&refusal.message);
-            }
-            self.tls_refusal(refusal)
+        let with_proxy = |refusal: TlsRefusal| match proxy {
+            true => self.tls_refusal(refusal.of_the_proxy()),
+            false => self.tls_refusal(refusal),
         };
         let refusal = tls::refusal(source);
         // An alert of which the reason is not told may have this one.
@@ -189,14 +187,6 @@ impl Context<'_> {
 /// Whether the name of a host was not found.
 fn is_lookup(cause: &(dyn StdError + 'static)) -> bool {
     cause.to_string().starts_with("dns error")
-}
-
-/// A sentence about the server's side of TLS, as one about the proxy's.
-fn of_the_proxy(message: &str) -> String {
-    message.replace("the server", "the proxy").replace(
-        "set the TLS server name to a name that the certificate bears",
-        "set the proxy to an address whose host the certificate bears",
-    )
 }
 
 fn is_timeout(cause: &(dyn StdError + 'static)) -> bool {

@@ -348,7 +348,8 @@ impl Transport {
         request.extensions_mut().insert(call.pool);
         match self.service.call(request).await {
             Ok(response) => Ok(Response::new(response, progress)),
-            Err(error) => Err(context.http_failure(error, progress.is_sent())),
+            // Whatever failed, nothing more of the request is sent behind the error's back.
+            Err(error) => Err(context.http_failure(error, progress.stop())),
         }
     }
 }

@@ -51,10 +51,12 @@ impl HttpService for OwnService {
             };
             match answer {
                 Ok(response) => {
-                    if let Some(connection) = response.extensions().get::<ConnectionHandle>() {
+                    let connection = response.extensions().get::<ConnectionHandle>().cloned();
+                    if let Some(connection) = &connection {
                         connection.answered();
                     }
-                    Ok(response.map(|body| ResponseBody::new(IncomingBody(body))))
+                    let body = |body| ResponseBody::new(IncomingBody { body, connection });
+                    Ok(response.map(body))
                 }
                 Err(error) => Err(HttpError::new(kind(&error), error)),
             }
@@ -104,7 +106,10 @@ fn kind(error: &hyper_util::client::legacy::Error) -> HttpErrorKind {
 }
 
 /// The rest of an answer on one of the connections.
-struct IncomingBody(Incoming);
+struct IncomingBody {
+    body: Incoming,
+    connection: Option<ConnectionHandle>,
+}
 
 impl Body for IncomingBody {
     type Data = Bytes;
@@ -114,7 +119,11 @@ impl Body for IncomingBody {
         mut self: Pin<&mut Self>,
         task: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        let frame = Pin::new(&mut self.0).poll_frame(task);
+        let frame = Pin::new(&mut self.body).poll_frame(task);
+        if let (Poll::Ready(_), Some(connection)) = (&frame, &self.connection) {
+            // The rest of a request may have been written since the answer began.
+            connection.answered();
+        }
         frame.map_err(|error| {
             let kind = match is_malformed(&error) {
                 true => HttpErrorKind::Malformed,
@@ -125,10 +134,10 @@ impl Body for IncomingBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.body.size_hint()
     }
 }

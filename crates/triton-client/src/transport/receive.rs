@@ -69,7 +69,7 @@ impl Response {
                 }
                 Some(Err(error)) => {
                     // An answer had begun, so that not even a failed connection proves anything.
-                    let sent = self.progress.is_sent();
+                    let sent = self.progress.stop();
                     return Err(context.http_failure(error, sent).executed(sent));
                 }
             }

@@ -65,7 +65,7 @@ impl ConnectionHandle {
         refusal.filter(|_| !self.0.answered.load(Ordering::Acquire))
     }
 
-    /// A request was answered on it.
+    /// A part of an answer came on it, its head or more.
     pub(super) fn answered(&self) {
         self.0.answered.store(true, Ordering::Release);
         self.0.awaiting.store(false, Ordering::Release);
@@ -165,6 +165,9 @@ impl AsyncRead for Socket {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.tcp).poll_read(task, buffer);
+        if read.is_pending() {
+            self.reads = 0;
+        }
         let came = buffer.filled().len() - before;
         let is_end = matches!(read, Poll::Ready(Ok(()))) && came == 0;
         if self.handle.0.awaiting.load(Ordering::Acquire) {

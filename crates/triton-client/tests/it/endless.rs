@@ -86,7 +86,7 @@ impl http_body::Body for Nothing {
 
 impl HttpService for Saying {
     fn call(&self, request: Request<RequestBody>) -> HttpFuture<'_> {
-        drop(request.into_body().into_bytes());
+        request.into_body().into_bytes().unwrap();
         let mut response = Response::new(ResponseBody::new(Nothing));
         *response.status_mut() = StatusCode::from_u16(self.0).unwrap();
         Box::pin(async move { Ok(response) })
@@ -149,6 +149,29 @@ async fn a_request_that_the_server_has_as_a_whole_is_never_said_not_to_be_sent()
             "round {round}: {error}"
         );
     }
+}
+
+/// Answers while it still reads, as a gateway may that only passes things on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_may_be_long_and_begin_before_the_request_has_ended() {
+    const BYTES: usize = 32 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let body = format!("{}{}", r#"{"outputs":[]}"#, " ".repeat(BYTES));
+        let (mut buffer, mut read) = (vec![0; 1 << 16], 0);
+        read += connection.read(&mut buffer).unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        connection.write_all(head.as_bytes()).unwrap();
+        // The client has seen the head when most of its request is still to be written.
+        while read < BYTES {
+            read += connection.read(&mut buffer).unwrap();
+        }
+        connection.write_all(body.as_bytes()).unwrap();
+    });
+    let client = Client::new(&endpoint).unwrap();
+    client.infer(&request(BYTES)).await.unwrap();
 }
 
 /// A gateway hands a refusal on without its length.

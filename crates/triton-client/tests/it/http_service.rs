@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use triton_client::http::{HeaderValue, Request, Response, StatusCode};
 use triton_client::http_service::{
@@ -36,7 +37,7 @@ impl HttpService for Double {
         Box::pin(async move {
             let (head, body) = request.into_parts();
             assert_eq!(head.headers["content-type"], "application/octet-stream");
-            assert!(body.into_bytes().ends_with(&2.5_f32.to_le_bytes()));
+            assert!(body.into_bytes()?.ends_with(&2.5_f32.to_le_bytes()));
             let json = r#"{"outputs":[{"name":"echo","datatype":"FP32","shape":[1],"data":[4]}]}"#;
             Ok(Response::new(json.into()))
         })
@@ -71,7 +72,7 @@ impl HttpService for Failing {
         } = *self;
         Box::pin(async move {
             if takes_body {
-                drop(request.into_body().into_bytes());
+                request.into_body().into_bytes()?;
             }
             let error = HttpError::new(kind, "the cause");
             match answers_first {
@@ -205,4 +206,28 @@ async fn a_refusal_of_what_was_not_taken_proves_that_nothing_was_executed() {
         error.is_transient() && !error.may_have_executed(),
         "{error:?}"
     );
+}
+
+/// Goes on with the request although nobody waits for it any more.
+#[derive(Debug, Default)]
+struct Late(Arc<Mutex<Option<Request<RequestBody>>>>);
+
+impl HttpService for Late {
+    fn call(&self, request: Request<RequestBody>) -> HttpFuture<'_> {
+        *self.0.lock().unwrap() = Some(request);
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_was_given_up_cannot_be_sent_any_more() {
+    let late = Arc::new(Late::default());
+    let client = client(late.clone());
+    let request = request().timeout(Duration::from_millis(50));
+    let error = client.infer(&request).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(!error.may_have_executed());
+    let kept = late.0.lock().unwrap().take().unwrap();
+    let error = kept.into_body().into_bytes().unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::Interrupted);
 }

@@ -31,17 +31,7 @@ pub(super) fn warnings(map: &OptionMap, read: &ReadValues) -> Vec<OptionWarning>
     if let Some(endpoint) = &read.endpoint
         && endpoint.is_unencrypted_to_others()
     {
-        let headers = read.custom_headers.as_ref().and_then(Option::as_ref);
-        let sources = [
-            (ENDPOINT.key(), endpoint.user_info().is_some()),
-            (AUTH_TOKEN.key(), is_given(&read.auth_token)),
-            (AUTH_TOKEN_FILE.key(), is_given(&read.auth_token_file)),
-            (
-                CUSTOM_HEADERS.key(),
-                headers.is_some_and(|headers| headers.get("authorization").is_some()),
-            ),
-        ];
-        for key in given(&sources) {
+        for key in authorization_sources(read) {
             let what = if key == ENDPOINT.key() {
                 format!("the user name and the password in option '{key}' are")
             } else if key == CUSTOM_HEADERS.key() {
@@ -69,24 +59,26 @@ fn is_given<T>(read: &Option<Option<T>>) -> bool {
 }
 
 /// Only one option may say what the `Authorization` header is.
-fn authorization(read: &ReadValues) -> Option<OptionError> {
-    let header = read.custom_headers.as_ref()?.as_ref();
-    let sources = [
+/// The options that set the header Authorization.
+fn authorization_sources(read: &ReadValues) -> Vec<&'static str> {
+    let endpoint = read.endpoint.as_ref();
+    let headers = read.custom_headers.as_ref().and_then(Option::as_ref);
+    given(&[
         (
             ENDPOINT.key(),
-            read.endpoint.as_ref()?.user_info().is_some(),
+            endpoint.is_some_and(|endpoint| endpoint.user_info().is_some()),
         ),
-        (AUTH_TOKEN.key(), read.auth_token.as_ref()?.is_some()),
-        (
-            AUTH_TOKEN_FILE.key(),
-            read.auth_token_file.as_ref()?.is_some(),
-        ),
+        (AUTH_TOKEN.key(), is_given(&read.auth_token)),
+        (AUTH_TOKEN_FILE.key(), is_given(&read.auth_token_file)),
         (
             CUSTOM_HEADERS.key(),
-            header.is_some_and(|headers| headers.get("authorization").is_some()),
+            headers.is_some_and(|headers| headers.get("authorization").is_some()),
         ),
-    ];
-    let sources = given(&sources);
+    ])
+}
+
+fn authorization(read: &ReadValues) -> Option<OptionError> {
+    let sources = authorization_sources(read);
     (sources.len() > 1).then(|| {
         rule(
             &sources,

@@ -45,25 +45,19 @@ pub(crate) fn response(
     let mut shared_outputs = Vec::new();
     let mut unread = Vec::new();
     let mut names = BTreeSet::new();
+    if let Some(again) = head
+        .outputs
+        .iter()
+        .find(|output| !names.insert(&output.name))
+    {
+        let text = format!("output '{}' came twice", again.name);
+        return Err(DecodeError(text));
+    }
     for output in head.outputs {
-        if !names.insert(output.name.clone()) {
-            let text = format!("output '{}' came twice", output.name);
-            return Err(DecodeError(text));
-        }
-        let (name, datatype) = (output.name.clone(), output.datatype);
-        if let Some(memory) = output.memory(asked) {
-            match output.written(memory) {
-                Ok(output) => shared_outputs.push(output),
-                Err(_) if matches!(datatype, Datatype::Other(_)) => {
-                    unread.push(UnreadOutput { name, datatype });
-                }
-                Err(error) => return Err(error),
-            }
-            continue;
-        }
-        match output.with_binary(&mut binary)? {
-            Some(tensor) => outputs.push(tensor),
-            None => unread.push(UnreadOutput { name, datatype }),
+        match output.found(asked, &mut binary)? {
+            Found::Here(tensor) => outputs.push(tensor),
+            Found::Shared(tensor) => shared_outputs.push(tensor),
+            Found::Unread(output) => unread.push(output),
         }
     }
     if !binary.is_empty() {
@@ -167,37 +161,61 @@ impl Output {
         }
     }
 
-    fn written(self, memory: SharedMemory) -> Result<SharedTensor, DecodeError> {
-        let tensor = SharedTensor::written(self.name, self.datatype, self.shape, memory);
-        tensor.map_err(|error| contradiction(&error))
-    }
-
-    /// Takes what follows the JSON, if the elements are there; `None` if they cannot be read.
-    fn with_binary(self, binary: &mut Bytes) -> Result<Option<Tensor>, DecodeError> {
-        let elements = match self.place {
-            Place::Unknown => return Ok(None),
-            Place::Here(elements) => elements,
-            Place::Binary(size) if size <= binary.len() => binary.split_to(size).into(),
-            Place::Binary(size) => {
-                return Err(DecodeError(format!(
-                    "output '{}' has {size} bytes of binary data, and the answer only {} more",
-                    self.name,
-                    binary.len()
-                )));
+    /// Takes the elements from where they are.
+    fn found(self, asked: &[RequestedOutput], binary: &mut Bytes) -> Result<Found, DecodeError> {
+        let memory = self.memory(asked);
+        if let Datatype::Other(_) = self.datatype {
+            if let Place::Binary(size) = self.place {
+                self.split(binary, size)?;
             }
-            Place::Unsaid if matches!(self.datatype, Datatype::Other(_)) => return Ok(None),
-            Place::Shared(_) | Place::Unsaid => {
+            let written = memory.map(|memory| {
+                SharedTensor::written(self.name.clone(), self.datatype, self.shape, memory)
+            });
+            return Ok(match written {
+                Some(Ok(tensor)) => Found::Shared(tensor),
+                _ => Found::Unread(UnreadOutput {
+                    name: self.name,
+                    datatype: self.datatype,
+                }),
+            });
+        }
+        if let Some(memory) = memory {
+            let tensor = SharedTensor::written(self.name, self.datatype, self.shape, memory);
+            return tensor
+                .map(Found::Shared)
+                .map_err(|error| contradiction(&error));
+        }
+        let elements = match self.place {
+            Place::Here(elements) => elements,
+            Place::Binary(size) => self.split(binary, size)?.into(),
+            Place::Shared(_) | Place::Unsaid | Place::Unknown => {
                 return Err(DecodeError(format!("output '{}' has no data", self.name)));
             }
         };
-        if matches!(self.datatype, Datatype::Other(_)) {
-            return Ok(None);
-        }
         let tensor = Tensor::of_elements(self.name, self.datatype, self.shape, elements);
         tensor
-            .map(|tensor| Some(tensor.with_parameters(self.parameters)))
+            .map(|tensor| Found::Here(tensor.with_parameters(self.parameters)))
             .map_err(|error| contradiction(&error))
     }
+
+    /// So many bytes of what follows the JSON.
+    fn split(&self, binary: &mut Bytes, size: usize) -> Result<Bytes, DecodeError> {
+        if size > binary.len() {
+            return Err(DecodeError(format!(
+                "output '{}' has {size} bytes of binary data, and the answer only {} more",
+                self.name,
+                binary.len()
+            )));
+        }
+        Ok(binary.split_to(size))
+    }
+}
+
+/// An output with its elements, as far as they can be had.
+enum Found {
+    Here(Tensor),
+    Shared(SharedTensor),
+    Unread(UnreadOutput),
 }
 
 fn contradiction(error: &TensorError) -> DecodeError {

@@ -13,6 +13,12 @@ pub(in crate::transport) struct TlsRefusal {
     pub(in crate::transport) transient: bool,
 }
 
+/// What to do where the server's certificate bears another name.
+const SET_SERVER_NAME: &str = ": set the TLS server name to a name that the certificate bears";
+
+/// What to do where the proxy's does.
+const SET_PROXY: &str = ": set the proxy to an address whose host the certificate bears";
+
 #[cfg_attr(
     not(any(feature = "rustls", feature = "native-tls")),
     expect(dead_code, reason = "nothing refuses where nothing speaks TLS")
@@ -25,6 +31,15 @@ impl TlsRefusal {
             "the server wants a client certificate, and none is set: set the certificate and its \
              private key",
         )
+    }
+
+    /// The same of the proxy, which is reached by a name that only its address sets.
+    pub(in crate::transport) fn of_the_proxy(self) -> Self {
+        let message = self.message.replace(SET_SERVER_NAME, SET_PROXY);
+        Self {
+            message: message.replace("the server", "the proxy"),
+            ..self
+        }
     }
 
     pub(super) fn for_good(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -79,8 +94,7 @@ impl TlsRefusal {
 
     /// `found` says of the names what is known of them.
     pub(super) fn wrong_name(found: &str) -> Self {
-        let message =
-            format!("{found}: set the TLS server name to a name that the certificate bears");
+        let message = format!("{found}{SET_SERVER_NAME}");
         Self::for_good(ErrorKind::CertificateName, message)
     }
 
@@ -90,5 +104,18 @@ impl TlsRefusal {
              with its private key, of an authority that the server trusts"
         );
         Self::for_good(ErrorKind::ClientCertificate, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_proxy_names_it_and_what_sets_its_name() {
+        let said = |refusal: TlsRefusal| refusal.of_the_proxy().message;
+        insta::assert_snapshot!(said(TlsRefusal::untrusted()), @"the proxy's certificate is of an authority that is not trusted: set the certificate authorities to the one that issued it");
+        insta::assert_snapshot!(said(TlsRefusal::wrong_name("the server's certificate is for another host")), @"the proxy's certificate is for another host: set the proxy to an address whose host the certificate bears");
+        insta::assert_snapshot!(said(TlsRefusal::lacking_certificate()), @"the proxy wants a client certificate, and none is set: set the certificate and its private key");
     }
 }
