@@ -14,6 +14,8 @@ pub(crate) mod tensors;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 
+use tokio::sync::OnceCell;
+
 use target::{Kind, Target};
 
 /// One row of the table.
@@ -106,7 +108,18 @@ async fn outcome(case: &Case, target: Target) -> Option<(&'static str, String)> 
     Some((case.name, text.unwrap_or_else(|| "panicked".to_owned())))
 }
 
-/// The failures on a server of another kind: rows of which it has no part.
+static ON_MLSERVER: OnceCell<BTreeMap<&str, String>> = OnceCell::const_new();
+static ON_KSERVE: OnceCell<BTreeMap<&str, String>> = OnceCell::const_new();
+
+/// The failures on MLServer and on KServe's own server: rows of which these have no part. They are
+/// asked once for all tests.
+async fn on_others() -> [&'static BTreeMap<&'static str, String>; 2] {
+    [
+        ON_MLSERVER.get_or_init(|| on_other("MLSERVER")).await,
+        ON_KSERVE.get_or_init(|| on_other("KSERVE")).await,
+    ]
+}
+
 async fn on_other(kind: &str) -> BTreeMap<&'static str, String> {
     let endpoint = triton_test_support::other_endpoint(kind);
     let mut failures = BTreeMap::new();
@@ -128,7 +141,8 @@ async fn servers_of_other_kinds_keep_to_their_part_of_the_protocol() {
         let passed: Vec<_> = names.filter(|name| !failures.contains_key(name)).collect();
         passed.join("\n")
     };
-    insta::assert_snapshot!(passed(&on_other("MLSERVER").await), @"
+    let [on_mlserver, on_kserve] = on_others().await;
+    insta::assert_snapshot!(passed(on_mlserver), @"
     live
     ready
     a_model_is_ready
@@ -164,7 +178,7 @@ async fn servers_of_other_kinds_keep_to_their_part_of_the_protocol() {
     inference_with_an_unknown_version
     an_answer_above_the_limit
     ");
-    insta::assert_snapshot!(passed(&on_other("KSERVE").await), @"
+    insta::assert_snapshot!(passed(on_kserve), @"
     live
     ready
     a_model_is_ready
@@ -211,7 +225,7 @@ async fn the_client_keeps_to_the_protocol_on_both_servers() {
     let on_embedded = outcomes(Target::new(Kind::Embedded, &embedded.endpoint()).await).await;
     let live = Target::new(Kind::Live, &triton_test_support::live_endpoint()).await;
     let on_live = outcomes(live).await;
-    let (on_mlserver, on_kserve) = (on_other("MLSERVER").await, on_other("KSERVE").await);
+    let [on_mlserver, on_kserve] = on_others().await;
 
     let differences: BTreeMap<_, _> = EMBEDDED_DIFFERS.iter().copied().collect();
     let mut problems = Vec::new();
@@ -233,8 +247,8 @@ async fn the_client_keeps_to_the_protocol_on_both_servers() {
         println!(
             "| {name} | {embedded} | {} | {} | {} |",
             mark(&on_live, name),
-            offered(&on_mlserver, name),
-            offered(&on_kserve, name)
+            offered(on_mlserver, name),
+            offered(on_kserve, name)
         );
         match (on_embedded.get(name), differences.contains_key(name)) {
             (Some(failure), false) => problems.push(format!("{name} (embedded): {failure}")),
