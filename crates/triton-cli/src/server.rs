@@ -123,6 +123,16 @@ impl From<triton_client::Error> for Failure {
                  -O custom-headers=… any other header"
             }
             ErrorKind::NotFound => "`triton models` lists the models that the server has",
+            ErrorKind::CertificateUntrusted => {
+                "-O tls-ca-file=FILE trusts the authority that signed the server's certificate"
+            }
+            ErrorKind::CertificateName => {
+                "-O tls-server-name=NAME expects another name in the server's certificate"
+            }
+            ErrorKind::ClientCertificate => {
+                "-O tls-certificate-file=FILE -O tls-key-file=FILE show a certificate to the server"
+            }
+            ErrorKind::Proxy | ErrorKind::ProxyDenied => "-O proxy=URL names another proxy",
             _ => return Failure::server(error),
         };
         Failure::server(error).with_hint(hint)

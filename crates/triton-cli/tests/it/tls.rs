@@ -57,6 +57,26 @@ fn an_authority_comes_from_every_place_of_options() {
 }
 
 #[test]
+fn each_refusal_by_tls_names_the_option_that_helps() {
+    let (_server, gateway, files) = behind_tls("triton.example", true);
+    let endpoint = format!("endpoint=https://localhost:{}", gateway.port);
+    let authority = format!("tls-ca-file={}", files.path("company.pem"));
+    let name = "tls-server-name=triton.example";
+    for (options, helps) in [
+        (&[][..], "try: -O tls-ca-file=FILE "),
+        (&["-O", authority.as_str()], "try: -O tls-server-name=NAME "),
+        (
+            &["-O", &authority, "-O", name],
+            "try: -O tls-certificate-file=FILE -O tls-key-file=FILE ",
+        ),
+    ] {
+        let run = triton(&[&["health", "-O", &endpoint], options].concat());
+        assert_eq!(run.code, Some(3));
+        assert!(run.stderr.contains(helps), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn rows_are_scored_with_a_certificate_of_ones_own() {
     let (_server, gateway, files) = behind_tls("triton.example", true);
     let model = format!(
