@@ -17,6 +17,8 @@ mod placing;
 mod property_tests;
 mod recovery;
 mod settings;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 mod standing;
 #[cfg(test)]
