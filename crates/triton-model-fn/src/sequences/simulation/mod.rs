@@ -6,7 +6,11 @@
 
 mod client_errors;
 mod function;
+mod long_replay_tests;
+mod memory_tests;
 mod network;
+mod place_tests;
+mod recovery_tests;
 mod server;
 mod server_tests;
 mod transport;

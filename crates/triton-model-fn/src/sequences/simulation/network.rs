@@ -30,6 +30,8 @@ pub(super) enum Fault {
     Slow(Duration),
     /// The answer cannot be read, or is that of another request.
     Unreadable,
+    /// The model fails (500), after it has taken the row in; it would not do so again.
+    ModelFailed,
     /// The server is restarted, and then gets the request.
     Restart,
     /// The server is restarted, and the connection breaks with it.
@@ -201,6 +203,7 @@ impl World {
             Some(Fault::Delayed(after)) => delivered = Some(gives_up + after),
             Some(Fault::AnsweredLate) => answer_takes = self.timeout,
             Some(Fault::Slow(by)) => answer_takes += by,
+            Some(Fault::ModelFailed) => instead = Some(Outcome::Failed),
             Some(Fault::Unreadable) => instead = Some(Outcome::Unreadable),
             Some(Fault::Restart) => after_restart = true,
             Some(Fault::Crash) => {
