@@ -14,11 +14,13 @@ mod health_monitor;
 mod keyed;
 mod monitoring;
 mod predict;
+mod rejected_rows;
 mod requests;
 mod row_positions;
 mod sequence_recovery;
 mod sequences;
 mod server_wait;
+mod static_sequences;
 mod types;
 
 use triton_model_fn::{Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask};

@@ -6,11 +6,14 @@
 
 mod client_errors;
 mod function;
+mod history;
 mod long_replay_tests;
 mod memory_tests;
 mod network;
 mod place_tests;
+mod property_tests;
 mod recovery_tests;
+mod run;
 mod server;
 mod server_tests;
 mod transport;

@@ -58,7 +58,14 @@ async fn lost_answers_take_no_more_places() {
     }
     network.faults([Fault::AnswerLost; 12]);
     let rows = (0..4).map(|key| (function.submit(key, 2, false), 3));
-    assert_eq!(answered(rows.collect()).await, 4);
+    let answered = answered(rows.collect()).await;
+    let ids = network
+        .world()
+        .sent
+        .iter()
+        .filter(|sent| sent.request.start)
+        .count();
+    assert_eq!((answered, ids), (4, 16), "answered, sequences begun");
     no_start_was_held_back(&network);
 }
 
@@ -95,10 +102,12 @@ async fn the_places_of_the_run_before_are_counted() {
     drop(before);
     let after = open(&network, 1);
     after.restore(snapshot).unwrap();
+    let begun = Instant::now();
     let known = (0..4).map(|key| (after.submit(key, 2, true), 3));
     let new = (4..80).map(|key| (after.submit(key, 2, true), 2));
     let rows: Vec<_> = known.chain(new).collect();
-    assert_eq!(answered(rows).await, 80);
+    let answered = answered(rows).await;
+    assert_eq!(answered, 80, "of 80 rows, in {:?}", begun.elapsed());
     no_start_was_held_back(&network);
 }
 
