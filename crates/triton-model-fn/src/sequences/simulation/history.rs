@@ -67,49 +67,49 @@ impl fmt::Debug for History {
     }
 }
 
-fn milliseconds(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
-    range.prop_map(Duration::from_millis)
+/// What a number stands for, from the most frequent to the rarest: proptest shrinks to the first.
+fn meaning(kind: u32, key: i64, last: bool, time: Duration) -> Event {
+    let short = Duration::from_millis(1 + time.as_millis() as u64 % 20);
+    let fault = match kind {
+        0..24 => return Event::Row { key, last },
+        24..28 => return Event::Pass(short),
+        28..30 => return Event::Pass(time),
+        30..33 => return Event::Wait,
+        33..35 => return Event::Snapshot,
+        35 => return Event::Kill,
+        36 => return Event::Close(time),
+        37 => return Event::RestartServer,
+        38 => return Event::PoisonedRow { key },
+        39..41 => Fault::NotSent,
+        41..43 => Fault::AnswerLost,
+        43 => Fault::CutBefore,
+        44 => Fault::RequestLost,
+        45 => Fault::CutAndDelivered(time),
+        46 => Fault::Delayed(time),
+        47 => Fault::AnsweredLate,
+        48 => Fault::Slow(time / 10),
+        49 => Fault::Unreadable,
+        50 => Fault::ModelFailed,
+        51 => Fault::Restart,
+        _ => Fault::Crash,
+    };
+    Event::Fault(fault)
 }
 
-fn fault() -> impl Strategy<Value = Fault> {
-    prop_oneof![
-        3 => Just(Fault::NotSent),
-        2 => Just(Fault::RequestLost),
-        2 => Just(Fault::CutBefore),
-        4 => Just(Fault::AnswerLost),
-        2 => milliseconds(1..6000).prop_map(Fault::CutAndDelivered),
-        2 => milliseconds(1..6000).prop_map(Fault::Delayed),
-        1 => Just(Fault::AnsweredLate),
-        1 => milliseconds(1..900).prop_map(Fault::Slow),
-        1 => Just(Fault::Unreadable),
-        1 => Just(Fault::ModelFailed),
-        1 => Just(Fault::Restart),
-        1 => Just(Fault::Crash),
-    ]
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    let last = prop::bool::weighted(0.3);
-    prop_oneof![
-        24 => (0..KEYS, last).prop_map(|(key, last)| Event::Row { key, last }),
-        1 => (0..KEYS).prop_map(|key| Event::PoisonedRow { key }),
-        8 => fault().prop_map(Event::Fault),
-        1 => Just(Event::RestartServer),
-        4 => milliseconds(1..20).prop_map(Event::Pass),
-        2 => milliseconds(20..9000).prop_map(Event::Pass),
-        3 => Just(Event::Wait),
-        2 => Just(Event::Snapshot),
-        1 => Just(Event::Kill),
-        1 => milliseconds(1..9000).prop_map(Event::Close),
-    ]
-}
-
-/// Any history.
+/// Any history. One strategy for all events, because a choice between many takes long.
 pub(super) fn history() -> impl Strategy<Value = History> {
     let recovery = prop_oneof![Just("fail"), Just("restart"), Just("replay")];
     let max_length = prop::option::weighted(0.3, 2_u64..6);
-    let events = vec(event(), 1..60);
-    let parts = (recovery, 2_usize..=6, max_length, any::<bool>(), events);
+    let time = (1_u64..9000).prop_map(Duration::from_millis);
+    let event = (0_u32..53, 0..KEYS, prop::bool::weighted(0.3), time);
+    let event = event.prop_map(|(kind, key, last, time)| meaning(kind, key, last, time));
+    let parts = (
+        recovery,
+        2_usize..=6,
+        max_length,
+        any::<bool>(),
+        vec(event, 1..50),
+    );
     parts.prop_map(|(recovery, places, max_length, bounded, events)| History {
         recovery,
         places,

@@ -37,7 +37,11 @@ struct Chain {
     values: Vec<i64>,
     /// Whether a row has failed because the sequence was lost.
     reported: bool,
-    last_answer: Instant,
+    /// When its last row was handed over: it was answered at that time or later.
+    last_row: Instant,
+    /// Whether time may have ended the sequence since its last answer, by a clock that stands still
+    /// now and then.
+    may_be_over: bool,
 }
 
 /// What was stored last.
@@ -279,14 +283,16 @@ impl<'a> Run<'a> {
         handed_over: Instant,
         result: Result<Answered, Error>,
     ) -> Result<(), Broken> {
-        let now = Instant::now();
         let chain = self.chains.entry(row.key).or_insert_with(|| Chain {
             values: Vec::new(),
             reported: false,
-            last_answer: now,
+            last_row: handed_over,
+            may_be_over: false,
         });
-        let silent = handed_over.saturating_duration_since(chain.last_answer);
-        chain.last_answer = now;
+        let silent = handed_over.saturating_duration_since(chain.last_row);
+        chain.last_row = handed_over;
+        let boundary = SimulatedNetwork::IDLE * 3 / 4;
+        chain.may_be_over |= !self.history.bounded && silent > boundary;
         let history = self.history;
         let mut ends = row.last;
         match result {
@@ -302,9 +308,7 @@ impl<'a> Run<'a> {
                     chain.values.clear();
                 }
                 chain.values.push(row.value);
-                // Time may have ended the sequence, by a clock that sometimes stands still.
-                let boundary = SimulatedNetwork::IDLE * 3 / 4;
-                if !history.bounded && silent > boundary && found == row.value {
+                if std::mem::take(&mut chain.may_be_over) && found == row.value {
                     chain.values = vec![row.value];
                 }
                 let expected: i64 = chain.values.iter().sum();
