@@ -5,6 +5,7 @@
 //! them, and [`function`] is all that the tests know of the core.
 
 mod client_errors;
+mod expected;
 mod function;
 mod history;
 mod long_replay_tests;
