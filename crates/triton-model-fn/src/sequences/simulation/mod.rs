@@ -11,6 +11,7 @@ mod history;
 mod long_replay_tests;
 mod memory_tests;
 mod network;
+mod network_tests;
 mod place_tests;
 mod property_tests;
 mod recovery_tests;
