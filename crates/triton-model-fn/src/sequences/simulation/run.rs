@@ -239,8 +239,8 @@ impl<'a> Run<'a> {
             restored.map_err(|error| format!("a snapshot is refused: {error}"))?;
         }
         self.chains = chains;
-        for row in self.source[rows..].to_vec() {
-            self.hand_over(row);
+        for index in rows..self.source.len() {
+            self.hand_over(self.source[index]);
         }
         Ok(())
     }
