@@ -9,7 +9,7 @@ use tracing::info;
 use triton_client::{
     Client, InferRequest, InferResponse, ModelConfig, ModelId, ModelMetadata, Sequence, SequenceId,
 };
-use triton_options::{PositiveDuration, SEQUENCE_KEY, SequenceMode, TritonOptions};
+use triton_options::{PositiveDuration, SEQUENCE_KEY, SequenceMode, StaticFlags, TritonOptions};
 
 use crate::call::{Blame, Resend};
 use crate::circuit_breaker::{CircuitBreaker, CircuitBreakerSettings};
@@ -61,7 +61,7 @@ impl OpenSubtask {
             .map(|ids| Arc::new(IdSource::new(ids.clone(), subtask, SystemTime::now())));
         // One after the other is the only order that the server keeps within a sequence.
         let max_in_flight = match &sequence_mode {
-            SequenceMode::Static { start, end, .. } if !(*start && *end) => 1,
+            SequenceMode::Static { flags, .. } if !flags.are_both() => 1,
             _ => options.max_in_flight.get(),
         };
         let client = SharedClient::get(options)?;
@@ -126,11 +126,14 @@ impl OpenSubtask {
     /// [`InferenceFunction`](crate::InferenceFunction) keeps sequences for keys.
     pub fn next_sequence(&self) -> Result<Option<Sequence>, Error> {
         let (id, start, end) = match (&self.sequence_mode, &self.id_source) {
-            (SequenceMode::Static { id, start, end }, _) => {
+            (SequenceMode::Static { id, flags }, _) => {
                 let id = SequenceId::text(id.clone()).map_err(|invalid| {
                     Error::new(ErrorKind::Input, invalid.to_string()).in_subtask(self.subtask)
                 })?;
-                (id, *start, *end)
+                match flags {
+                    StaticFlags::Given { start, end } => (id, *start, *end),
+                    _ => (id, false, false),
+                }
             }
             (SequenceMode::PerKey { .. }, _) => {
                 let message = format!(
