@@ -90,6 +90,7 @@ async fn what_becomes_of_sequences_is_counted() {
         .collect::<Vec<_>>();
     insta::assert_snapshot!(of_sequences.join("\n"), @"
     triton_function_failures_total{model=accumulate,subtask=0,kind=sequence_uncertain} 1
+    triton_function_lost_sequences{model=accumulate,subtask=0} 0
     triton_function_open_sequences{model=accumulate,subtask=0} 1
     triton_function_replayed_rows_total{model=accumulate,subtask=0} 1
     triton_function_sequence_events_total{model=accumulate,subtask=0,event=abandoned} 0
