@@ -529,9 +529,14 @@ impl ModelFunction for InferenceFunction {
         info!(
             model = %open.model,
             endpoint = %open.client().endpoint(),
+            job = subtask.job(),
+            operator = subtask.operator(),
+            execution = subtask.execution(),
             subtask = subtask.index(),
             parallelism = subtask.parallelism(),
             attempt = subtask.attempt(),
+            run = open.id_source.as_ref().and_then(|source| source.run()),
+            ran_before = open.ran_before.as_ref().map(tracing::field::display),
             "opened"
         );
         Ok(())

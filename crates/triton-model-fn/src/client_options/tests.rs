@@ -14,6 +14,7 @@ const OWN: &[&str] = &[
     "flatten-batch-dim",
     "priority",
     "server-timeout",
+    "row-deadline",
     "input-names",
     "output-names",
     "batch-size",

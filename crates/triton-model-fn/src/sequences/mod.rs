@@ -128,7 +128,7 @@ impl<T: SequenceTransport> KeyedSequences<T> {
             ready: Semaphore::new(0),
             places: Arc::new(Semaphore::new(settings.max_open)),
             count: Arc::new(count),
-            owners: open.subtask.job().map(Owners::of_job),
+            owners: open.subtask.work().as_deref().map(Owners::of_job),
             settings,
             ids,
             open,

@@ -211,12 +211,14 @@ impl Running {
             ("sequence-id", "job"),
             ("sequence-id-auto-increment", "true"),
             ("sequence-key", "key"),
+            // IDs without a run are the same every time, and short.
+            ("sequence-id-scope", "subtask"),
         ];
         let options = TritonOptions::parse(common.iter().chain(extra).copied()).unwrap();
         let subtask = Subtask::new(0, 1, attempt).unwrap();
         // As long as one of them lives, their HTTP client does, which takes long to set up.
         static FIRST: OnceLock<Arc<OpenSubtask>> = OnceLock::new();
-        let open = Arc::new(OpenSubtask::new(&options, subtask, None).unwrap());
+        let open = Arc::new(OpenSubtask::new(&options, subtask, false, None).unwrap());
         FIRST.get_or_init(|| Arc::clone(&open));
         let config: ModelConfig = serde_json::from_value(serde_json::json!({
             "name": "m",
