@@ -1,5 +1,6 @@
 //! What every function on a Triton model is built on: its life, from open to close.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
@@ -20,6 +21,8 @@ pub struct FunctionBase<P> {
     options: TritonOptions,
     server_wait: Option<ServerWait>,
     state: Mutex<State<P>>,
+    /// Whether it was open before, with rows that nothing else remembers.
+    was_open: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -46,6 +49,7 @@ impl<P> FunctionBase<P> {
             options,
             server_wait: None,
             state: Mutex::new(State::Closed),
+            was_open: AtomicBool::new(false),
         }
     }
 
@@ -83,7 +87,8 @@ impl<P> FunctionBase<P> {
         if let Some(message) = message {
             return Err(Error::new(ErrorKind::State, message).in_subtask(subtask));
         }
-        let open = OpenSubtask::new(&self.options, subtask, self.server_wait.clone());
+        let again = self.was_open.load(Ordering::Relaxed);
+        let open = OpenSubtask::new(&self.options, subtask, again, self.server_wait.clone());
         let open = open.map_err(|error| error.in_subtask(subtask))?;
         *state = State::Opening(subtask);
         Ok(Opening {
@@ -172,6 +177,7 @@ impl<P> Opening<'_, P> {
     /// Makes the base open, with what the function has prepared.
     pub fn finish(mut self, prepared: P) {
         self.finished = true;
+        self.base.was_open.store(true, Ordering::Relaxed);
         let subtask = Arc::clone(&self.subtask);
         *self.base.lock() = State::Open(Arc::new(Opened { subtask, prepared }));
     }

@@ -14,6 +14,7 @@ pub mod circuit_breaker;
 mod client_options;
 mod default_value;
 mod error;
+mod executions;
 mod function;
 pub mod health_monitor;
 mod id_source;

@@ -20,6 +20,7 @@ mod sequence_recovery;
 mod sequences;
 mod server_wait;
 mod types;
+mod unknown_keys;
 
 use triton_model_fn::{Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask};
 use triton_options::{OptionMap, TritonOptions};
