@@ -186,6 +186,15 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         self.shared.count.get()
     }
 
+    /// Gives all rows up, and waits until nothing works on them any more.
+    pub(crate) async fn abort(&self) {
+        self.shared.lock().close();
+        self.shared.ready.close();
+        let mut workers = std::mem::take(&mut *self.lock_workers());
+        workers.shutdown().await;
+        self.reaper.abort();
+    }
+
     fn lock_workers(&self) -> MutexGuard<'_, JoinSet<()>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }

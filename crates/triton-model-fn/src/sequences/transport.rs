@@ -31,10 +31,12 @@ pub(crate) struct ModelTransport {
 
 impl SequenceTransport for ModelTransport {
     async fn send(&self, row: &EncodedRow, sequence: Sequence) -> Result<Vec<Value>, Error> {
-        let slot = self.open.slot().await?;
+        // The lane of keys has no deadline to hand down yet.
+        let deadline = None;
+        let slot = self.open.slot(deadline).await?;
         let inputs = self.plan.tensors(&[row])?;
         let request = row_batch::request(&self.open, &self.plan, inputs);
-        let answer = self.open.infer_once(request, &sequence).await;
+        let answer = self.open.infer_once(request, &sequence, deadline).await;
         drop(slot);
         let response = answer.map_err(lost_where_unknown)?;
         let mut rows = self.plan.rows(&response, 1)?;

@@ -420,7 +420,11 @@ async fn a_wait_that_the_server_asks_for_is_known() {
     let base = FunctionBase::<()>::new(options(&gateway, "echo", &[]));
     let opening = base.begin(Subtask::new(0, 1, 0).unwrap()).unwrap();
     let metadata = |client: Client| async move { client.server_metadata().await };
-    let error = opening.subtask().call(None, metadata).await.unwrap_err();
+    let error = opening
+        .subtask()
+        .call(None, None, metadata)
+        .await
+        .unwrap_err();
     assert_eq!(
         error.client_error().unwrap().retry_after(),
         Some(Duration::from_secs(7))
