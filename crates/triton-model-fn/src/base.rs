@@ -118,11 +118,11 @@ impl<P> FunctionBase<P> {
 
     /// A sequence that all rows share has one sender, or the model would mix their states.
     fn check_parallelism(&self, subtask: Subtask) -> Result<(), Error> {
-        let SequenceMode::Static { id, start, end } = self.options.sequence_mode() else {
+        let SequenceMode::Static { id, flags } = self.options.sequence_mode() else {
             return Ok(());
         };
         let parallelism = subtask.parallelism();
-        if parallelism == 1 || (*start && *end) {
+        if parallelism == 1 || flags.are_both() {
             return Ok(());
         }
         let message = format!(

@@ -14,6 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 use triton_client::{Client, ErrorKind as ClientErrorKind, Sequence};
+use triton_options::ROW_DEADLINE;
 
 use crate::circuit_breaker::{CircuitState, Permit, Rejected};
 use crate::metrics::CallInFlight;
@@ -190,7 +191,10 @@ impl OpenSubtask {
             let back = wait.until_back(self.client(), &self.model);
             match deadline {
                 Some(deadline) => timeout_at(deadline, back).await.map_err(|_| {
-                    let message = "nothing was sent: the server was away until the row's deadline";
+                    let message = format!(
+                        "nothing was sent: the server was away until the row's deadline ('{}')",
+                        ROW_DEADLINE.key()
+                    );
                     Error::new(ErrorKind::Call, message)
                 })??,
                 None => back.await?,
@@ -442,7 +446,10 @@ fn failure(failed: Failed<triton_client::Error, NotSent>, resend: Resend) -> Una
             return Unanswered::Waited(Error::new(ErrorKind::Call, message));
         }
         StopReason::DeadlineBeforeAttempt if !was_sent => {
-            let message = "nothing was sent: the row's deadline was over before it could be";
+            let message = format!(
+                "nothing was sent: the row's deadline ('{}') was over before it could be",
+                ROW_DEADLINE.key()
+            );
             return Unanswered::Waited(Error::new(ErrorKind::Call, message));
         }
         _ if uncertain => (

@@ -13,8 +13,8 @@ use triton_options::{SEQUENCE_KEY, TritonOptions};
 use crate::batcher::Batcher;
 use crate::ending::Ended;
 use crate::sequences::{
-    Answered, KeyedSequences, ModelColumns, ModelTransport, Row, SequenceColumns, SequenceSettings,
-    SourceTraits,
+    Answered, KeyedSequences, ModelColumns, ModelTransport, Row, SequenceColumns, SequenceKey,
+    SequenceSettings, SourceTraits,
 };
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{
@@ -221,7 +221,11 @@ impl InferenceFunction {
     pub fn advance_counter(&self, counter: u64) -> Result<(), Error> {
         let opened = self.base.opened()?;
         if let Some(ids) = &opened.subtask.id_source {
+            let reserved = counter.saturating_sub(ids.peek());
             ids.advance(counter);
+            if let Sender::Keyed(sequences) = &opened.prepared.sender {
+                sequences.hold_reserved(reserved);
+            }
         }
         Ok(())
     }
@@ -260,7 +264,7 @@ impl InferenceFunction {
                     .id_source
                     .as_ref()
                     .map_or(0, |ids| ids.peek());
-                Ok(SequenceSnapshot::new(Vec::new(), next, Vec::new()))
+                Ok(SequenceSnapshot::new(next, Vec::new()))
             }
         }
     }
@@ -318,7 +322,7 @@ impl InferenceFunction {
             match &opened.prepared.sender {
                 Sender::Single => {}
                 Sender::Batched(batcher) => batcher.abort().await,
-                Sender::Keyed(sequences) => sequences.abort().await,
+                Sender::Keyed(sequences) => sequences.abort(),
             }
         };
         self.base.abort(stop).await;
@@ -340,23 +344,28 @@ impl InferenceFunction {
         let default_row = default_value::parse(options, &columns.schema.outputs)?;
         let plan = TensorPlan::new(options, &columns.schema, &metadata, &config)?;
         let plan = Arc::new(plan);
-        let schema = &columns.schema;
-        let settings =
-            SequenceSettings::agree(options, schema, &config, open.subtask, self.source)?;
-        let sender = match (settings, &open.id_source) {
-            (Some(settings), Some(ids)) => {
+        let (subtask, source) = (open.subtask, self.source);
+        let settings = SequenceSettings::agree(
+            options,
+            &self.schema,
+            &columns.schema,
+            &config,
+            subtask,
+            source,
+        )?;
+        let sender = match settings {
+            Some(settings) => {
                 let transport = ModelTransport {
                     open: Arc::clone(open),
                     plan: Arc::clone(&plan),
                 };
-                let (open, ids) = (Arc::clone(open), Arc::clone(ids));
-                Sender::Keyed(KeyedSequences::start(open, ids, transport, settings))
+                Sender::Keyed(KeyedSequences::start(Arc::clone(open), transport, settings))
             }
-            _ if plan.rows_per_request > 1 => {
+            None if plan.rows_per_request > 1 => {
                 let (open, plan) = (Arc::clone(open), Arc::clone(&plan));
                 Sender::Batched(Batcher::start(open, plan, options.batch_timeout))
             }
-            _ => Sender::Single,
+            None => Sender::Single,
         };
         Ok(Prepared {
             plan,
@@ -408,7 +417,7 @@ impl InferenceFunction {
         }
     }
 
-    /// Puts a row behind those of its key; `None` where rows have no keys.
+    /// Puts a row behind those of its key; `None` where rows belong to no sequence of others.
     fn begin_keyed(
         &self,
         prepared: &Prepared,
@@ -416,7 +425,7 @@ impl InferenceFunction {
         last: bool,
         encode: impl Fn() -> Result<EncodedRow, Error>,
     ) -> Option<Begun> {
-        let (Sender::Keyed(keyed), Some(columns)) = (&prepared.sender, &self.sequences) else {
+        let Sender::Keyed(keyed) = &prepared.sender else {
             return None;
         };
         let expected = self.schema.inputs.len();
@@ -424,20 +433,29 @@ impl InferenceFunction {
             let message = format!("expected {expected} values, found {}", row.len());
             return Some(Begun::Refused(Error::new(ErrorKind::Input, message)));
         }
+        let Some(columns) = &self.sequences else {
+            // All rows share one sequence, which the rows of other keys would be in as well.
+            let row = Row {
+                encoded: encode().map(Arc::new),
+                last: false,
+                position: None,
+            };
+            return Some(Begun::Queued(keyed.submit(&SequenceKey::new(""), row)));
+        };
         let encode_later = || {
             let (columns, plan) = (Arc::clone(&prepared.columns), Arc::clone(&prepared.plan));
             move |row: &[Value]| columns.encode(&plan, row)
         };
         let place = columns.key(row).and_then(|key| {
-            let standing = columns.standing(row, encode_later)?;
-            Ok((key, columns.ends(row)?, standing))
+            let position = columns.position(row, encode_later)?;
+            Ok((key, columns.ends(row)?, position))
         });
         Some(match place {
-            Ok((key, ends, standing)) => {
+            Ok((key, ends, position)) => {
                 let row = Row {
-                    encoded: encode(),
-                    last: last || ends || columns.is_longest(standing.as_ref()),
-                    standing,
+                    encoded: encode().map(Arc::new),
+                    last: last || ends || columns.is_longest(position.as_ref()),
+                    position,
                 };
                 Begun::Queued(keyed.submit(&key, row))
             }

@@ -13,10 +13,10 @@
 //! | `triton_function_permit_wait_seconds` | histogram | time that a request waited to be sent, by `permit`: `request` (option `max-in-flight`), `connection` (option `connection-pool-max-total`) |
 //! | `triton_function_batch_rows` | histogram | rows in a request of a stateless model |
 //! | `triton_function_open_sequences` | gauge | sequences of keys that are open |
-//! | `triton_function_queued_rows` | gauge | rows of keys that were handed over and are not answered yet |
-//! | `triton_function_oldest_row_seconds` | gauge | for how long the oldest of them has been there |
-//! | `triton_function_held_places` | gauge | places on the server that lost sequences still hold |
+//! | `triton_function_held_places` | gauge | sequences that are over here and may be alive on the server, whose places are held |
 //! | `triton_function_lost_sequences` | gauge | lost sequences that are remembered until their key has a row |
+//! | `triton_function_queued_rows` | gauge | rows of keys that were not answered yet |
+//! | `triton_function_oldest_row_seconds` | gauge | the age of the oldest of them |
 //! | `triton_function_sequence_events_total` | counter | what became of sequences of keys, by `event`: see below |
 //! | `triton_function_replayed_rows_total` | counter | rows sent again to rebuild a sequence |
 //! | `triton_function_breaker_state` | gauge | 0 closed, 1 half-open, 2 open |
@@ -44,6 +44,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use triton_options::ModelName;
 
 use crate::permits::PermitKind;
+use crate::sequences::Counts;
 use crate::{ErrorKind, Subtask};
 
 /// What became of the sequence of a key.
@@ -94,21 +95,25 @@ impl SequenceEvent {
 
 /// The counters of the sequences of keys.
 pub(crate) struct SequenceMetrics {
-    pub(crate) open: Gauge,
-    #[expect(dead_code, reason = "the lane of keys is to set it")]
-    pub(crate) queued_rows: Gauge,
-    #[expect(dead_code, reason = "the lane of keys is to set it")]
-    pub(crate) oldest_row_seconds: Gauge,
-    #[expect(dead_code, reason = "the lane of keys is to set it")]
-    pub(crate) held_places: Gauge,
-    #[expect(dead_code, reason = "the lane of keys is to set it")]
-    pub(crate) lost_sequences: Gauge,
+    open: Gauge,
+    held: Gauge,
+    lost: Gauge,
+    queued: Gauge,
+    oldest: Gauge,
     /// In the order of [`SequenceEvent::ALL`].
     events: [Counter; SequenceEvent::ALL.len()],
     pub(crate) replayed_rows: Counter,
 }
 
 impl SequenceMetrics {
+    pub(crate) fn counts(&self, counts: &Counts) {
+        self.open.set(counts.open as f64);
+        self.held.set(counts.held as f64);
+        self.lost.set(counts.lost as f64);
+        self.queued.set(counts.rows as f64);
+        self.oldest.set(counts.oldest.as_secs_f64());
+    }
+
     pub(crate) fn event(&self, event: SequenceEvent) {
         self.events[event as usize].increment(1);
     }
@@ -226,10 +231,10 @@ impl FunctionMetrics {
         });
         SequenceMetrics {
             open: gauge!("triton_function_open_sequences", &labels),
-            queued_rows: gauge!("triton_function_queued_rows", &labels),
-            oldest_row_seconds: gauge!("triton_function_oldest_row_seconds", &labels),
-            held_places: gauge!("triton_function_held_places", &labels),
-            lost_sequences: gauge!("triton_function_lost_sequences", &labels),
+            held: gauge!("triton_function_held_places", &labels),
+            lost: gauge!("triton_function_lost_sequences", &labels),
+            queued: gauge!("triton_function_queued_rows", &labels),
+            oldest: gauge!("triton_function_oldest_row_seconds", &labels),
             events,
             replayed_rows: counter!("triton_function_replayed_rows_total", &labels),
         }

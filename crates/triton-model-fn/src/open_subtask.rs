@@ -9,7 +9,7 @@ use tracing::info;
 use triton_client::{
     Client, InferRequest, InferResponse, ModelConfig, ModelId, ModelMetadata, Sequence, SequenceId,
 };
-use triton_options::{PositiveDuration, SEQUENCE_KEY, SequenceMode, TritonOptions};
+use triton_options::{PositiveDuration, SEQUENCE_KEY, SequenceMode, StaticFlags, TritonOptions};
 
 use crate::call::{Blame, Resend};
 use crate::ending::{Ended, Ending};
@@ -63,7 +63,7 @@ impl OpenSubtask {
             .map(|ids| Arc::new(IdSource::new(ids.clone(), subtask, SystemTime::now())));
         // One after the other is the only order that the server keeps within a sequence.
         let max_in_flight = match &sequence_mode {
-            SequenceMode::Static { start, end, .. } if !(*start && *end) => 1,
+            SequenceMode::Static { flags, .. } if !flags.are_both() => 1,
             _ => options.max_in_flight.get(),
         };
         let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
@@ -77,7 +77,7 @@ impl OpenSubtask {
             subtask,
             replica,
             call_budget: call_budget(options),
-            row_deadline: None,
+            row_deadline: options.row_deadline.map(PositiveDuration::get),
             retry,
             priority: options.priority,
             server_timeout: options.server_timeout.map(PositiveDuration::get),
@@ -115,11 +115,14 @@ impl OpenSubtask {
     /// [`InferenceFunction`](crate::InferenceFunction) keeps sequences for keys.
     pub fn next_sequence(&self) -> Result<Option<Sequence>, Error> {
         let (id, start, end) = match (&self.sequence_mode, &self.id_source) {
-            (SequenceMode::Static { id, start, end }, _) => {
+            (SequenceMode::Static { id, flags }, _) => {
                 let id = SequenceId::text(id.clone()).map_err(|invalid| {
                     Error::new(ErrorKind::Input, invalid.to_string()).in_subtask(self.subtask)
                 })?;
-                (id, *start, *end)
+                match flags {
+                    StaticFlags::Given { start, end } => (id, *start, *end),
+                    _ => (id, false, false),
+                }
             }
             (SequenceMode::PerKey { .. }, _) => {
                 let message = format!(

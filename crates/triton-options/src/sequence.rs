@@ -16,14 +16,12 @@ pub const MAX_RUN_ID_BYTES: usize = 32 + 1 + decimal_digits(u32::MAX as u64);
 pub enum SequenceMode {
     /// Requests carry no sequence ID: the model is stateless.
     None,
-    /// Every request carries the same ID and the same flags.
+    /// Every request carries the same ID.
     Static {
         /// The ID, sent as a string.
         id: String,
-        /// Whether every request starts the sequence anew.
-        start: bool,
-        /// Whether every request ends the sequence.
-        end: bool,
+        /// Which requests start and end the sequence.
+        flags: StaticFlags,
     },
     /// Every request is a sequence of its own, with an ID made from a counter; it both starts
     /// and ends its sequence.
@@ -38,6 +36,33 @@ pub enum SequenceMode {
         /// The columns that make the key.
         key: ColumnNames,
     },
+}
+
+/// Which requests start and end a sequence that all requests share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StaticFlags {
+    /// No option says it: the first row of each open starts the sequence, and nothing ends it.
+    FirstRow,
+    /// Every request carries these flags.
+    Given {
+        /// Whether every request starts the sequence anew.
+        start: bool,
+        /// Whether every request ends the sequence.
+        end: bool,
+    },
+}
+
+impl StaticFlags {
+    /// Whether every request is a whole sequence, so that requests need not keep an order.
+    #[must_use]
+    pub fn are_both(self) -> bool {
+        let both = Self::Given {
+            start: true,
+            end: true,
+        };
+        self == both
+    }
 }
 
 impl SequenceMode {

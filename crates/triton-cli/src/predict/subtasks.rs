@@ -197,7 +197,7 @@ const ROWS_BEHIND_REQUEST: usize = 16;
 /// allows no concurrency at all.
 pub(super) fn rows_in_flight(options: &TritonOptions, parallelism: u32) -> Result<usize, Failure> {
     match options.sequence_mode() {
-        SequenceMode::Static { start, end, .. } if !(*start && *end) => {
+        SequenceMode::Static { flags, .. } if !flags.are_both() => {
             if parallelism == 1 {
                 return Ok(1);
             }

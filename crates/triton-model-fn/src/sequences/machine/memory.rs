@@ -1,0 +1,134 @@
+//! Keys without a sequence on the server that are worth remembering, within limits.
+//!
+//! A lost sequence must not be taken for a new one, so its key is remembered until its next row. An
+//! end is remembered so that the next row is known to be a first one; to forget it costs a mark that
+//! was not needed. What had to be forgotten is never mistaken for what never was.
+
+use std::time::Duration;
+
+use hashlink::LinkedHashMap;
+
+use super::history::History;
+use super::sequence::Sequence;
+use crate::sequences::SequenceKey;
+
+/// How many ends are remembered: keys may be as many as there are rows.
+pub(in crate::sequences) const MOST_ENDS: usize = 100_000;
+
+/// What is remembered, the oldest first.
+#[derive(Debug)]
+pub(super) struct Memory {
+    lost: LinkedHashMap<SequenceKey, Box<Sequence>>,
+    most_lost: usize,
+    /// The bytes of the rows kept of lost sequences.
+    bytes: usize,
+    most_bytes: usize,
+    /// The number of the row at which the last sequence of a key was over; 0 where rows have none.
+    ended: LinkedHashMap<SequenceKey, u64>,
+    /// Whether a lost sequence, or an end, had to be forgotten: then it is not certain of any
+    /// unknown key that it has had no row before.
+    pub(super) has_forgotten: bool,
+}
+
+impl Memory {
+    pub(super) fn new(most_lost: usize, most_bytes: usize) -> Self {
+        Self {
+            lost: LinkedHashMap::new(),
+            most_lost,
+            bytes: 0,
+            most_bytes,
+            ended: LinkedHashMap::new(),
+            has_forgotten: false,
+        }
+    }
+
+    /// Remembers a lost sequence; the key that had to be forgotten instead.
+    pub(super) fn lose(
+        &mut self,
+        key: SequenceKey,
+        sequence: Box<Sequence>,
+    ) -> Option<SequenceKey> {
+        self.bytes += sequence.history.bytes();
+        self.lost.insert(key, sequence);
+        if self.bytes > self.most_bytes {
+            self.drop_rows();
+        }
+        if self.lost.len() <= self.most_lost {
+            return None;
+        }
+        let (forgotten, sequence) = self.lost.pop_front()?;
+        self.bytes -= sequence.history.bytes();
+        self.has_forgotten = true;
+        Some(forgotten)
+    }
+
+    /// Drops the rows of the sequences that were lost first; that they are lost stays known.
+    fn drop_rows(&mut self) {
+        for (_, sequence) in &mut self.lost {
+            if self.bytes <= self.most_bytes {
+                break;
+            }
+            let bytes = sequence.history.bytes();
+            if bytes > 0 {
+                self.bytes -= bytes;
+                sequence.history = History::Outgrown;
+            }
+        }
+    }
+
+    /// The lost sequence of a key, which has a row again.
+    pub(super) fn take_lost(&mut self, key: &SequenceKey) -> Option<Box<Sequence>> {
+        let sequence = self.lost.remove(key)?;
+        self.bytes -= sequence.history.bytes();
+        Some(sequence)
+    }
+
+    /// The first lost sequence that has been at rest for longer than `boundary` allows.
+    pub(super) fn take_expired(
+        &mut self,
+        reading: Duration,
+        boundary: Duration,
+    ) -> Option<(SequenceKey, Box<Sequence>)> {
+        let (_, oldest) = self.lost.front()?;
+        if reading.saturating_sub(oldest.idle_since) <= boundary {
+            return None;
+        }
+        let (key, sequence) = self.lost.pop_front()?;
+        self.bytes -= sequence.history.bytes();
+        Some((key, sequence))
+    }
+
+    pub(super) fn is_lost(&self, key: &SequenceKey) -> bool {
+        self.lost.contains_key(key)
+    }
+
+    pub(super) fn lost(&self) -> impl Iterator<Item = (&SequenceKey, &Sequence)> {
+        self.lost.iter().map(|(key, sequence)| (key, &**sequence))
+    }
+
+    pub(super) fn lost_count(&self) -> usize {
+        self.lost.len()
+    }
+
+    /// Remembers that the sequence of a key is over.
+    pub(super) fn end(&mut self, key: SequenceKey, position: u64) {
+        self.ended.insert(key, position);
+        if self.ended.len() > MOST_ENDS {
+            self.ended.pop_front();
+            self.has_forgotten = true;
+        }
+    }
+
+    pub(super) fn has_ended(&self, key: &SequenceKey) -> bool {
+        self.ended.contains_key(key)
+    }
+
+    /// Forgets the end of a key that has a row again; at which row it was.
+    pub(super) fn take_end(&mut self, key: &SequenceKey) -> Option<u64> {
+        self.ended.remove(key)
+    }
+
+    pub(super) fn ended(&self) -> impl Iterator<Item = (&SequenceKey, u64)> {
+        self.ended.iter().map(|(key, position)| (key, *position))
+    }
+}
