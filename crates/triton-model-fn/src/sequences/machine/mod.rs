@@ -321,7 +321,7 @@ impl<A: Asker> Machine<A> {
                 self.effects
                     .push_back(Effect::Answer(waiting.asker, Err(error())));
             }
-            self.come_to_rest(now, &key);
+            self.come_to_rest(&key);
         }
         self.turns.clear();
     }

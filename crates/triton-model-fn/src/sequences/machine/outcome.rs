@@ -264,7 +264,7 @@ impl<A: Asker> Machine<A> {
     }
 
     /// A row fails in spite of every recovery: it is not part of its sequence.
-    fn give_up(&mut self, now: Instant, mut turn: Turn<A>, sent: Sent, error: Error) {
+    fn give_up(&mut self, now: Instant, turn: Turn<A>, sent: Sent, error: Error) {
         // The last failure was counted, too, and no recovery followed it.
         let recovered = turn.work.recoveries.count().saturating_sub(1);
         let error = told(&turn, now, error, recovered, sent.is_replay);

@@ -266,7 +266,8 @@ fn ids(run: u32) -> Arc<IdSource> {
     let options = TritonOptions::parse(options).unwrap();
     let ids = options.sequence_mode().ids().unwrap().clone();
     let subtask = Subtask::new(0, 1, 0).unwrap();
-    Arc::new(IdSource::new(ids, subtask, SystemTime::UNIX_EPOCH))
+    let opened = crate::executions::note(&subtask, false);
+    Arc::new(IdSource::new(ids, subtask, &opened, SystemTime::UNIX_EPOCH))
 }
 
 fn encoded(value: i64) -> EncodedRow {

@@ -36,7 +36,7 @@ impl<A: Asker> Machine<A> {
             return;
         };
         let Some(waiting) = entry.queue.pop_front() else {
-            self.come_to_rest(now, key);
+            self.come_to_rest(key);
             return;
         };
         if waiting.asker.is_gone() && !waiting.row.last {
@@ -561,7 +561,7 @@ impl<A: Asker> Machine<A> {
     }
 
     /// A key has no row any more.
-    pub(super) fn come_to_rest(&mut self, now: Instant, key: &SequenceKey) {
+    pub(super) fn come_to_rest(&mut self, key: &SequenceKey) {
         let Some(entry) = self.keys.get_mut(key).filter(|entry| !entry.has_rows()) else {
             return;
         };
