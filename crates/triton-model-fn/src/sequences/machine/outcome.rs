@@ -147,8 +147,13 @@ impl<A: Asker> Machine<A> {
 
     fn failed(&mut self, now: Instant, turn: Turn<A>, sent: Sent, failed: Failed) {
         match (failed.effect, sent.is_replay) {
-            // Its answer would have been dropped anyway.
-            (FailureEffect::Executed, true) => self.replayed(now, turn, None),
+            // Its answer would have been dropped anyway, unless it was to be compared.
+            (FailureEffect::Executed, true) if !self.settings.compares() => {
+                self.replayed(now, turn, None);
+            }
+            (FailureEffect::Executed, true) => {
+                self.lose_by(now, turn, sent, LossCause::Uncertain, failed);
+            }
             (FailureEffect::Executed, false) => self.executed(now, turn, sent.end, failed.error),
             (FailureEffect::None, false) => self.not_executed(now, turn, failed.error),
             (FailureEffect::None, true) => self.recover(now, turn, sent, failed),
