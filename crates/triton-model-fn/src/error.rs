@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Output,
     /// Closing did not go as it should; the function is closed all the same.
     Close,
+    /// A panic, which is a fault of this crate or of one that it uses.
+    Internal,
 }
 
 impl ErrorKind {
@@ -64,6 +66,7 @@ impl ErrorKind {
             ErrorKind::ServerAway => "server_away",
             ErrorKind::Output => "output",
             ErrorKind::Close => "close",
+            ErrorKind::Internal => "internal",
         }
     }
 }

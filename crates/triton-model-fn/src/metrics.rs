@@ -5,13 +5,18 @@
 //! | Metric | Kind | What it counts |
 //! | --- | --- | --- |
 //! | `triton_function_rows_total` | counter | rows, by `result`: `answered`, `default`, `failed` |
-//! | `triton_function_calls_total` | counter | logical calls, attempts not counted apart |
-//! | `triton_function_failures_total` | counter | logical calls that failed, by `kind`: `call`, `sequence_uncertain` |
+//! | `triton_function_calls_total` | counter | logical calls that were sent, attempts not counted apart |
+//! | `triton_function_failures_total` | counter | logical calls that were sent and failed, by `kind`: `call`, `sequence_uncertain` |
 //! | `triton_function_retries_total` | counter | attempts after the first |
-//! | `triton_function_in_flight` | gauge | logical calls under way |
-//! | `triton_function_call_seconds` | histogram | time of a logical call, all attempts and waits |
+//! | `triton_function_in_flight` | gauge | logical calls that were sent and are not answered yet |
+//! | `triton_function_call_seconds` | histogram | time of a logical call from the moment at which it was sent, with all attempts and the pauses between them |
+//! | `triton_function_permit_wait_seconds` | histogram | time that a request waited to be sent, by `permit`: `request` (option `max-in-flight`), `connection` (option `connection-pool-max-total`) |
 //! | `triton_function_batch_rows` | histogram | rows in a request of a stateless model |
 //! | `triton_function_open_sequences` | gauge | sequences of keys that are open |
+//! | `triton_function_held_places` | gauge | sequences that are over here and may be alive on the server, whose places are held |
+//! | `triton_function_lost_sequences` | gauge | lost sequences that are remembered until their key has a row |
+//! | `triton_function_queued_rows` | gauge | rows of keys that were not answered yet |
+//! | `triton_function_oldest_row_seconds` | gauge | the age of the oldest of them |
 //! | `triton_function_sequence_events_total` | counter | what became of sequences of keys, by `event`: see below |
 //! | `triton_function_replayed_rows_total` | counter | rows sent again to rebuild a sequence |
 //! | `triton_function_breaker_state` | gauge | 0 closed, 1 half-open, 2 open |
@@ -38,6 +43,8 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use triton_options::ModelName;
 
+use crate::permits::PermitKind;
+use crate::sequences::Counts;
 use crate::{ErrorKind, Subtask};
 
 /// What became of the sequence of a key.
@@ -88,13 +95,25 @@ impl SequenceEvent {
 
 /// The counters of the sequences of keys.
 pub(crate) struct SequenceMetrics {
-    pub(crate) open: Gauge,
+    open: Gauge,
+    held: Gauge,
+    lost: Gauge,
+    queued: Gauge,
+    oldest: Gauge,
     /// In the order of [`SequenceEvent::ALL`].
     events: [Counter; SequenceEvent::ALL.len()],
     pub(crate) replayed_rows: Counter,
 }
 
 impl SequenceMetrics {
+    pub(crate) fn counts(&self, counts: &Counts) {
+        self.open.set(counts.open as f64);
+        self.held.set(counts.held as f64);
+        self.lost.set(counts.lost as f64);
+        self.queued.set(counts.rows as f64);
+        self.oldest.set(counts.oldest.as_secs_f64());
+    }
+
     pub(crate) fn event(&self, event: SequenceEvent) {
         self.events[event as usize].increment(1);
     }
@@ -121,6 +140,8 @@ pub struct FunctionMetrics {
     retries: Counter,
     in_flight: Gauge,
     seconds: Histogram,
+    /// Waits for permits: of requests, and of connections.
+    permit_waits: [Histogram; 2],
     batch_rows: Histogram,
     breaker_state: Gauge,
 }
@@ -146,6 +167,14 @@ impl FunctionMetrics {
             ];
             counter!("triton_function_failures_total", &labels)
         };
+        let permit_waits = |kind: PermitKind| {
+            let labels = [
+                ("model", model.clone()),
+                ("subtask", subtask.clone()),
+                ("permit", kind.name().to_owned()),
+            ];
+            histogram!("triton_function_permit_wait_seconds", &labels)
+        };
         Self {
             answered: rows("answered"),
             defaults: rows("default"),
@@ -155,6 +184,7 @@ impl FunctionMetrics {
             retries: counter!("triton_function_retries_total", &labels),
             in_flight: gauge!("triton_function_in_flight", &labels),
             seconds: histogram!("triton_function_call_seconds", &labels),
+            permit_waits: [PermitKind::Request, PermitKind::Connection].map(permit_waits),
             batch_rows: histogram!("triton_function_batch_rows", &labels),
             breaker_state: gauge!("triton_function_breaker_state", &labels),
             model,
@@ -201,12 +231,25 @@ impl FunctionMetrics {
         });
         SequenceMetrics {
             open: gauge!("triton_function_open_sequences", &labels),
+            held: gauge!("triton_function_held_places", &labels),
+            lost: gauge!("triton_function_lost_sequences", &labels),
+            queued: gauge!("triton_function_queued_rows", &labels),
+            oldest: gauge!("triton_function_oldest_row_seconds", &labels),
             events,
             replayed_rows: counter!("triton_function_replayed_rows_total", &labels),
         }
     }
 
-    /// A logical call begins; what it returns counts its end, however it comes about.
+    /// Where the waits for permits of a kind go.
+    pub(crate) fn permit_wait(&self, kind: PermitKind) -> &Histogram {
+        let [request, connection] = &self.permit_waits;
+        match kind {
+            PermitKind::Request => request,
+            PermitKind::Connection => connection,
+        }
+    }
+
+    /// A logical call is sent; what it returns counts its end, however it comes about.
     pub(crate) fn call_begins(&self) -> CallInFlight<'_> {
         self.calls.increment(1);
         self.in_flight.increment(1.0);
@@ -214,7 +257,7 @@ impl FunctionMetrics {
     }
 }
 
-/// A logical call that is counted as under way until this is dropped.
+/// A logical call that is counted as in flight until this is dropped.
 pub(crate) struct CallInFlight<'a>(&'a FunctionMetrics);
 
 impl CallInFlight<'_> {

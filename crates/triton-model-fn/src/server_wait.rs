@@ -238,10 +238,19 @@ impl ServerWait {
         sleep(time).await;
     }
 
-    /// Whether the server was found not to be ready after a moment.
-    pub(crate) fn was_away_since(&self, moment: Instant) -> bool {
-        let last = self.lock().last_found_away;
-        last.is_some_and(|last| last >= moment)
+    /// When the server was last found not to be ready.
+    pub(crate) fn last_found_away(&self) -> Option<Instant> {
+        self.lock().last_found_away
+    }
+
+    /// Rows pause between two recoveries of their sequences, `after` of them where `before` did.
+    pub(crate) fn pauses_change(&self, before: usize, after: usize) {
+        for count in [&self.0.calls, &self.0.waiting] {
+            match after.checked_sub(before) {
+                Some(more) => count.fetch_add(more, Ordering::Relaxed),
+                None => count.fetch_sub(before - after, Ordering::Relaxed),
+            };
+        }
     }
 
     /// A call was answered.

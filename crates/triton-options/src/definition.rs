@@ -52,6 +52,9 @@ pub struct OptionDefinition {
     pub section: Section,
     /// Whether the option must be given.
     pub presence: Presence,
+    /// What holds in place of the default where the option `sequence-key` is set, if that is
+    /// something else.
+    pub with_sequence_key: Option<&'static str>,
     /// What `triton predict` takes where the option is left out, if that is something else: files
     /// can wait and be read again, which a stream of rows cannot.
     pub in_predict: Option<&'static str>,
@@ -74,8 +77,30 @@ impl OptionDefinition {
         Description::parse(self.text)
     }
 
+    /// What holds where the option is left out, as the text of a value; `has_key` says whether the
+    /// option `sequence-key` is set.
+    ///
+    /// ```
+    /// use triton_options::SEQUENCE_ID_SCOPE;
+    ///
+    /// let scope = SEQUENCE_ID_SCOPE.definition();
+    /// assert_eq!(scope.default_value(false), Some("subtask"));
+    /// assert_eq!(scope.default_value(true), Some("run"));
+    /// ```
+    #[must_use]
+    pub fn default_value(&self, has_key: bool) -> Option<&'static str> {
+        match self.presence {
+            Presence::Required | Presence::Optional => None,
+            Presence::Default(text) => Some(match self.with_sequence_key {
+                Some(with_key) if has_key => with_key,
+                _ => text,
+            }),
+        }
+    }
+
     /// The text of a default as documentation shows it: `(none)` without one, strings quoted,
-    /// and behind it the default in `triton predict` where that is another one.
+    /// and behind it the default beside `sequence-key` or in `triton predict` where that is another
+    /// one.
     #[must_use]
     pub fn default_text(&self) -> String {
         let shown = |text: &str| match self.type_name == String::TYPE_NAME {
@@ -86,10 +111,14 @@ impl OptionDefinition {
             Presence::Required | Presence::Optional => "(none)".to_owned(),
             Presence::Default(text) => shown(text),
         };
-        match self.in_predict {
-            Some(text) => format!("{default} ({} in triton predict)", shown(text)),
-            None => default,
-        }
+        let others = [
+            (self.with_sequence_key, "with sequence-key"),
+            (self.in_predict, "in triton predict"),
+        ];
+        let others = others
+            .into_iter()
+            .filter_map(|(text, place)| Some(format!(" ({} {place})", shown(text?))));
+        others.fold(default, |text, other| text + &other)
     }
 
     /// Parses `text` as a value of this option and writes it back in its canonical form.

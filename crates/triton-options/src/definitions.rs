@@ -9,17 +9,18 @@ use std::time::Duration;
 
 use crate::option_map::OptionReader;
 use crate::{
-    BearerToken, ColumnNames, Compression, ConfigOption, CounterInitStrategy, DnsName, Endpoint,
-    FilePath, Fraction, Headers, MemorySize, ModelName, ModelVersion, NameMap, OptionDefinition,
-    OptionValue, PositiveDuration, Presence, ProxyAddress, ReplayOverflow, Section,
-    SequenceIdScope, SequenceRecovery, TensorFormat,
+    AbandonedSequence, BearerToken, ColumnNames, Compression, ConfigOption, CounterInitStrategy,
+    DnsName, Endpoint, FilePath, Fraction, Headers, MemorySize, ModelName, ModelVersion, NameMap,
+    OptionDefinition, OptionValue, PositiveDuration, Presence, ProxyAddress, ReplayOverflow,
+    Section, SequenceIdScope, SequenceRecovery, TensorFormat, UnknownKey,
 };
 
 macro_rules! define_options {
     ($(
         $(#[doc = $text:literal])+
         $section:ident $constant:ident = $key:literal as $field:ident: $type:ty,
-        $presence:ident $($default:literal)? $(, in predict $in_predict:literal)?;
+        $presence:ident $($default:literal)?
+        $(, with key $with_key:literal)? $(, in predict $in_predict:literal)?;
     )+) => {
         $(
             $(#[doc = $text])+
@@ -27,7 +28,8 @@ macro_rules! define_options {
                 key: $key,
                 section: Section::$section,
                 presence: define_options!(@presence $presence $($default)?),
-                in_predict: define_options!(@in_predict $($in_predict)?),
+                with_sequence_key: define_options!(@other $($with_key)?),
+                in_predict: define_options!(@other $($in_predict)?),
                 type_name: <$type as OptionValue>::TYPE_NAME,
                 field: stringify!($field),
                 is_file: <$type as OptionValue>::IS_FILE,
@@ -72,8 +74,8 @@ macro_rules! define_options {
             }
         }
     };
-    (@in_predict) => { None };
-    (@in_predict $text:literal) => { Some($text) };
+    (@other) => { None };
+    (@other $text:literal) => { Some($text) };
     (@presence required) => { Presence::Required };
     (@presence optional) => { Presence::Optional };
     (@presence default $text:literal) => { Presence::Default($text) };
@@ -104,6 +106,7 @@ define_options! {
     /// The longest time one call to the server may take, from connecting until the whole answer
     /// is read. The server is not told and may finish the work all the same, unless
     /// `server-timeout` ends it. Raise it for models that are slow or wait long in a queue.
+    /// `row-deadline` bounds a row with all its calls.
     Common TIMEOUT = "timeout" as timeout: PositiveDuration, default "30 s";
 
     /// Drops a leading dimension of 1 from array inputs, so that an array of shape `[1, N]` is
@@ -126,11 +129,17 @@ define_options! {
     /// has `allow_timeout_override`. Best a little shorter than `timeout`.
     Advanced SERVER_TIMEOUT = "server-timeout" as server_timeout: PositiveDuration, optional;
 
+    /// The longest time that one row may take with all its attempts, replays and waits: for others
+    /// that go before it, for a connection, for a place on the server. `timeout` bounds one request;
+    /// where less time is left to its row, that request is cut short. A row that is too late fails
+    /// and says what it waited for. Without it, attempts and waits are bounded by their number.
+    Advanced ROW_DEADLINE = "row-deadline" as row_deadline: PositiveDuration, optional;
+
     /// ID of the sequence that requests to a
     /// [stateful model](https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/architecture.html#stateful-models)
     /// belong to; the model keeps one state for each ID. Sent as a string of at most 128 bytes.
     /// With `sequence-id-auto-increment` it is what every generated ID begins with, and may have
-    /// at most 96 bytes, or 52 where `sequence-id-scope` is `run`.
+    /// at most 96 bytes, or 69 where `sequence-id-scope` is `run`.
     Advanced SEQUENCE_ID = "sequence-id" as sequence_id: String, optional;
 
     /// Gives every request a sequence ID of its own, `{sequence-id}-{subtask-index}-{counter}`,
@@ -150,9 +159,12 @@ define_options! {
     /// What generated sequence IDs are unique within. With `subtask` a restarted or resubmitted
     /// job repeats the IDs of the run before. With `run` they are
     /// `{sequence-id}-{run}-{subtask-index}-{counter}`, where the run is told apart from every
-    /// other by the engine's job and attempt, or else by a UUID of version 7 taken anew whenever a
-    /// subtask is opened: no restart, rescaling, second job or clock that is set back repeats them.
-    Advanced SEQUENCE_ID_SCOPE = "sequence-id-scope" as sequence_id_scope: SequenceIdScope, default "subtask";
+    /// other by a digest of the engine's job, operator, execution and attempt, or, where the engine
+    /// does not tell all of them, by a UUID of version 7 taken anew whenever a subtask is opened: no
+    /// restart, rescaling, takeover, second job or clock that is set back repeats them.
+    /// Sequences of a `sequence-key` are open for long, and one whose ID comes again would lose
+    /// its state or mix with another: without a value it is `run` there, and `subtask` elsewhere.
+    Advanced SEQUENCE_ID_SCOPE = "sequence-id-scope" as sequence_id_scope: SequenceIdScope, default "subtask", with key "run";
 
     /// The input columns whose values tell one entity from another: a call, a sensor, a vehicle.
     /// Each distinct key within a subtask then has a sequence of its own, whose rows are sent one
@@ -194,8 +206,10 @@ define_options! {
 
     /// The most sequences that a subtask has open at once; further keys wait for one to end.
     /// Where nothing is given, the subtasks share what the model can keep: its
-    /// `max_candidate_sequences`, or its number of slots with the direct strategy. The server
-    /// itself would hold further sequences back without any limit or error.
+    /// `max_candidate_sequences`, or its number of slots with the direct strategy. An eighth of
+    /// that, at most `max-in-flight`, is then left for sequences that are recovered, because a lost
+    /// one keeps its place beside the new one for a while. The server itself would hold further
+    /// sequences back without any limit or error.
     Advanced SEQUENCE_MAX_OPEN = "sequence-max-open" as sequence_max_open: NonZeroU32, optional;
 
     /// What is done when the server has lost the state of a sequence, or may have spoilt it: it
@@ -220,21 +234,43 @@ define_options! {
     /// models whose answers depend on nothing but the rows of the sequence.
     Advanced SEQUENCE_REPLAY_COMPARE = "sequence-replay-compare" as sequence_replay_compare: bool, default "false";
 
+    /// What the first row of a key is that this subtask has not seen, where no column says which
+    /// row it is. The key may have had rows in an earlier run of the job, whose state is gone.
+    /// `auto` marks the row in the output column `sequence_restarted` where an engine gives the
+    /// function no state and anything shows that the job has run before: an attempt above 0, or an
+    /// earlier execution of the job seen in this process. `mark` marks it always, which is what
+    /// to set where jobs are restored from savepoints. `new` takes every such key for a new one.
+    Advanced SEQUENCE_UNKNOWN_KEY = "sequence-unknown-key" as sequence_unknown_key: UnknownKey, default "auto";
+
+    /// What becomes of a sequence that is left before its end, because it was lost, fell idle or
+    /// began anew. With `wait` it keeps its place on the server until the server's idle limit
+    /// frees it. `end` sends at most one END for it, so that the place is free as soon as that is
+    /// answered; the request has the tensors of the last row, and the model executes it.
+    Advanced SEQUENCE_ABANDON = "sequence-abandon" as sequence_abandon: AbandonedSequence, default "wait";
+
+    /// How many keys are remembered whose sequence was lost before anybody was told. Once one of
+    /// them has been dropped, the first row of every key that is not known begins marked in the
+    /// output column `sequence_restarted`.
+    Advanced SEQUENCE_MAX_LOST = "sequence-max-lost" as sequence_max_lost: NonZeroU32, default "100000";
+
     /// Shows a digest in place of each key in logs and errors, for keys that others must not
     /// read. Equal keys have equal digests within a run.
     Advanced SEQUENCE_KEY_REDACTED = "sequence-key-redacted" as sequence_key_redacted: bool, default "false";
 
     /// Marks every request as the first one of its sequence: the model forgets what it knew of
-    /// the ID. With `sequence-id-auto-increment` it counts as true unless given, and cannot be
-    /// set to false, because the server refuses a new ID that does not start. With `sequence-key`
-    /// it cannot be given: the first row of each sequence is marked.
-    Advanced SEQUENCE_START = "sequence-start" as sequence_start: bool, default "false";
+    /// the ID. Where neither this nor `sequence-end` is given, the first row after each opening of
+    /// the function starts the sequence; where only the other one is, this counts as false. With
+    /// `sequence-id-auto-increment` it counts as true unless given, and cannot be set to false,
+    /// because the server refuses a new ID that does not start. With `sequence-key` it cannot be
+    /// given: the first row of each sequence is marked.
+    Advanced SEQUENCE_START = "sequence-start" as sequence_start: bool, optional;
 
     /// Marks every request as the last one of its sequence: the server frees the slot of the ID.
-    /// With `sequence-id-auto-increment` it counts as true unless given, and cannot be set to
-    /// false, because each ID is used once and would hold its slot until it idles out. With
-    /// `sequence-key` it cannot be given: the last row of each sequence is marked.
-    Advanced SEQUENCE_END = "sequence-end" as sequence_end: bool, default "false";
+    /// Unless given it counts as false. With `sequence-id-auto-increment` it counts as true unless
+    /// given, and cannot be set to false, because each ID is used once and would hold its slot
+    /// until it idles out. With `sequence-key` it cannot be given: the last row of each sequence is
+    /// marked.
+    Advanced SEQUENCE_END = "sequence-end" as sequence_end: bool, optional;
 
     /// Compresses the bodies of inference requests. It saves bandwidth on slow links and costs
     /// time on both sides; on a fast network leave it out. The server takes it for inference
@@ -410,7 +446,8 @@ mod tests {
                 Presence::Default(text) => Some(text),
                 _ => None,
             };
-            for text in default.into_iter().chain(definition.in_predict) {
+            let others = [definition.with_sequence_key, definition.in_predict];
+            for text in default.into_iter().chain(others.into_iter().flatten()) {
                 assert_eq!(
                     definition.canonical(text).as_deref(),
                     Ok(text),

@@ -24,13 +24,13 @@ pub use definitions::*;
 pub use description::{Description, Piece};
 pub use error::{OptionError, OptionErrors, OptionWarning};
 pub use option_map::{OptionMap, TritonOptions, nearest_key};
-pub use sequence::{MAX_RUN_ID_BYTES, SequenceBase, SequenceIds, SequenceMode};
+pub use sequence::{MAX_RUN_ID_BYTES, SequenceBase, SequenceIds, SequenceMode, StaticFlags};
 pub use triton_protocol::{
     BearerToken, Compression, Endpoint, HIDDEN, InvalidValue, MAX_SEQUENCE_ID_BYTES, ModelName,
     ModelVersion, Secret, TensorFormat, UserInfo,
 };
 pub use value::{
-    ColumnNames, CounterInitStrategy, DnsName, EMBEDDED_ENDPOINT, FilePath, Fraction, Headers,
-    MemorySize, NameMap, OptionValue, PositiveDuration, ProxyAddress, ReplayOverflow,
-    SequenceIdScope, SequenceRecovery,
+    AbandonedSequence, ColumnNames, CounterInitStrategy, DnsName, EMBEDDED_ENDPOINT, FilePath,
+    Fraction, Headers, MemorySize, NameMap, OptionValue, PositiveDuration, ProxyAddress,
+    ReplayOverflow, SequenceIdScope, SequenceRecovery, UnknownKey,
 };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::definitions::ReadValues;
 use crate::{
     CATALOG, ConfigOption, HIDDEN, OptionDefinition, OptionError, OptionErrors, OptionValue,
-    OptionValues, OptionWarning, Presence, SequenceMode, rules,
+    OptionValues, OptionWarning, SEQUENCE_KEY, SequenceMode, rules,
 };
 
 /// Options as text, before anything is checked: setting one never fails.
@@ -187,7 +187,7 @@ impl TritonOptions {
         options.into_iter().collect::<OptionMap>().parse()
     }
 
-    /// How requests belong to sequences, as the four `sequence-` options together say.
+    /// How requests belong to sequences, as the options `sequence-…` together say.
     #[must_use]
     pub fn sequence_mode(&self) -> &SequenceMode {
         &self.0.sequence_mode
@@ -218,9 +218,11 @@ impl OptionReader<'_> {
     /// A value that must be there, given or by default; `None` means an error was recorded.
     pub(crate) fn value<T: OptionValue>(&mut self, option: &ConfigOption<T>) -> Option<T> {
         let definition = option.definition();
-        match (self.map.get(option), definition.presence) {
-            (Some(text), _) | (None, Presence::Default(text)) => self.parse(definition, text),
-            (None, Presence::Required | Presence::Optional) => {
+        let has_key = self.map.has(SEQUENCE_KEY.definition());
+        let given = self.map.get(option);
+        match given.or_else(|| definition.default_value(has_key)) {
+            Some(text) => self.parse(definition, text),
+            None => {
                 self.errors.push(OptionError::Missing {
                     key: definition.key,
                     expected: T::EXPECTED,

@@ -6,9 +6,8 @@ use triton_protocol::MAX_SEQUENCE_ID_BYTES;
 
 use crate::{ColumnNames, CounterInitStrategy, SequenceIdScope};
 
-/// The longest identifier of a run, in bytes: a job ID of 32 hexadecimal digits, a point and an
-/// attempt at its longest.
-pub const MAX_RUN_ID_BYTES: usize = 32 + 1 + decimal_digits(u32::MAX as u64);
+/// The longest identifier of a run, in bytes: the digits of a UUID to the base 32.
+pub const MAX_RUN_ID_BYTES: usize = 128_usize.div_ceil(5);
 
 /// How requests belong to sequences of a stateful model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,14 +15,12 @@ pub const MAX_RUN_ID_BYTES: usize = 32 + 1 + decimal_digits(u32::MAX as u64);
 pub enum SequenceMode {
     /// Requests carry no sequence ID: the model is stateless.
     None,
-    /// Every request carries the same ID and the same flags.
+    /// Every request carries the same ID.
     Static {
         /// The ID, sent as a string.
         id: String,
-        /// Whether every request starts the sequence anew.
-        start: bool,
-        /// Whether every request ends the sequence.
-        end: bool,
+        /// Which requests start and end the sequence.
+        flags: StaticFlags,
     },
     /// Every request is a sequence of its own, with an ID made from a counter; it both starts
     /// and ends its sequence.
@@ -38,6 +35,33 @@ pub enum SequenceMode {
         /// The columns that make the key.
         key: ColumnNames,
     },
+}
+
+/// Which requests start and end a sequence that all requests share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StaticFlags {
+    /// No option says it: the first row of each open starts the sequence, and nothing ends it.
+    FirstRow,
+    /// Every request carries these flags.
+    Given {
+        /// Whether every request starts the sequence anew.
+        start: bool,
+        /// Whether every request ends the sequence.
+        end: bool,
+    },
+}
+
+impl StaticFlags {
+    /// Whether every request is a whole sequence, so that requests need not keep an order.
+    #[must_use]
+    pub fn are_both(self) -> bool {
+        let both = Self::Given {
+            start: true,
+            end: true,
+        };
+        self == both
+    }
 }
 
 impl SequenceMode {

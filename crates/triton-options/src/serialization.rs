@@ -154,6 +154,9 @@ impl Serialize for OptionDefinition {
             _ => None,
         };
         map.serialize_entry("default", &default)?;
+        if let Some(text) = self.with_sequence_key {
+            map.serialize_entry("default_with_sequence_key", text)?;
+        }
         if let Some(text) = self.in_predict {
             map.serialize_entry("default_in_predict", text)?;
         }
@@ -231,9 +234,10 @@ mod tests {
           "sequence-replay-max-bytes": "1048576",
           "sequence-replay-overflow": "fail",
           "sequence-replay-compare": "false",
+          "sequence-unknown-key": "auto",
+          "sequence-abandon": "wait",
+          "sequence-max-lost": "100000",
           "sequence-key-redacted": "false",
-          "sequence-start": "false",
-          "sequence-end": "false",
           "tensor-format": "auto",
           "response-limit": "256 mb",
           "auth-token": "(hidden)",

@@ -61,6 +61,8 @@ pub(super) fn problem(expected: &str, found: &[u8]) -> Option<String> {
 fn entry(definition: &OptionDefinition) -> String {
     let (set, default) = match definition.presence {
         Presence::Required => ("REQUIRED", None),
+        // Flink knows of one default only; where there are two, the text says which holds when.
+        Presence::Default(_) if definition.with_sequence_key.is_some() => ("OPTIONAL", None),
         Presence::Default(text) => ("OPTIONAL", Some(text)),
         _ => ("OPTIONAL", None),
     };

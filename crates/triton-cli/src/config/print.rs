@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use toml::Value;
-use triton_options::{CATALOG, EMBEDDED_ENDPOINT, ENDPOINT, HIDDEN, OptionDefinition, Presence};
+use triton_options::{
+    CATALOG, EMBEDDED_ENDPOINT, ENDPOINT, HIDDEN, OptionDefinition, SEQUENCE_KEY,
+};
 
 use super::{Layered, LayeredOptions, Origin};
 use crate::failure::Failure;
@@ -18,11 +20,19 @@ impl LayeredOptions {
     /// What is shown can be read as the file of `--config`; secrets stand in comments.
     pub(crate) fn print(mut self) -> Result<(), Failure> {
         let mut text = String::new();
+        let has_key = self.is_set(SEQUENCE_KEY.key());
         for definition in CATALOG {
-            let line = match (self.0.get(definition.key), definition.presence) {
+            let default = definition.default_value(has_key);
+            let line = match (self.0.get(definition.key), default) {
                 (Some(layered), _) => given(definition, layered),
-                (None, Presence::Default(value)) => assignment(definition.key, value, "default"),
-                (None, _) => format!("# {} is not set", definition.key),
+                (None, Some(value)) => {
+                    let origin = match definition.with_sequence_key {
+                        Some(_) if has_key => "default with sequence-key",
+                        _ => "default",
+                    };
+                    assignment(definition.key, value, origin)
+                }
+                (None, None) => format!("# {} is not set", definition.key),
             };
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{line}");

@@ -54,7 +54,7 @@ impl Subtasks {
                 .for_bounded_input()
                 .waiting_for_server(&subtasks.wait);
             if let Err(error) = function.open(subtask).await {
-                subtasks.close().await?;
+                subtasks.abort().await;
                 return Err(match error.kind() {
                     ErrorKind::Options => Failure::usage(NotOpened(error)),
                     _ => Failure::server(NotOpened(error)),
@@ -156,6 +156,13 @@ impl Subtasks {
         }
         result
     }
+
+    /// Gives up whatever every function is still doing.
+    pub(super) async fn abort(&self) {
+        for function in &self.functions {
+            function.abort().await;
+        }
+    }
 }
 
 /// Why a function could not be opened: in which subtask, only where there are several.
@@ -190,7 +197,7 @@ const ROWS_BEHIND_REQUEST: usize = 16;
 /// allows no concurrency at all.
 pub(super) fn rows_in_flight(options: &TritonOptions, parallelism: u32) -> Result<usize, Failure> {
     match options.sequence_mode() {
-        SequenceMode::Static { start, end, .. } if !(*start && *end) => {
+        SequenceMode::Static { flags, .. } if !flags.are_both() => {
             if parallelism == 1 {
                 return Ok(1);
             }

@@ -27,6 +27,7 @@ const OWN: &[&str] = &[
     "circuit-breaker-timeout",
     "circuit-breaker-half-open-requests",
     "max-retries",
+    "row-deadline",
     "retry-initial-backoff",
     "retry-max-backoff",
     "default-value",

@@ -1,10 +1,12 @@
 //! Which columns of a schema are about sequences, and which of them the model sees.
 
+use std::sync::Arc;
+
 use triton_options::{SEQUENCE_END_COLUMN, SEQUENCE_POSITION_COLUMN, SequenceMode, TritonOptions};
 
 use super::carried_rows::HistoryColumns;
 use super::key::{KeyColumns, SequenceKey};
-use super::standing::{EarlierRows, Standing, rows_before};
+use super::row_position::{EarlierRows, RowPosition, rows_before};
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{Column, DataType, Error, ErrorKind, Schema, Value};
 
@@ -83,18 +85,18 @@ impl SequenceColumns {
     /// What a row says of its place among the rows of its key; `None` where no column is for that.
     ///
     /// `encode` makes what turns a row into tensors; it is asked only where rows are carried.
-    pub(crate) fn standing<Encode>(
+    pub(crate) fn position<Encode>(
         &self,
         row: &[Value],
         encode: impl FnOnce() -> Encode,
-    ) -> Result<Option<Standing>, Error>
+    ) -> Result<Option<RowPosition>, Error>
     where
         Encode: Fn(&[Value]) -> Result<EncodedRow, Error> + Send + Sync + 'static,
     {
         let position = self.position.map(|index| position(row.get(index)));
         let position = position.transpose()?;
         let Some(history) = &self.history else {
-            return Ok(position.map(|position| Standing {
+            return Ok(position.map(|position| RowPosition {
                 position,
                 before: match self.end {
                     // Where the sequence began is not to be seen from here.
@@ -121,19 +123,21 @@ impl SequenceColumns {
         let ends = self.end.and_then(|end| carried.column(end));
         let before = rows_before(position, ends, self.max_length);
         let reaches_back = before.filter(|before| *before <= carried.count());
-        Ok(Some(Standing {
+        Ok(Some(RowPosition {
             position,
             before,
             earlier: reaches_back.map(|count| {
                 let (first, encode) = (carried.count() - count, encode());
-                EarlierRows::new(count, move |index| encode(&carried.row(first + index)))
+                Arc::new(EarlierRows::new(count, move |index| {
+                    encode(&carried.row(first + index))
+                }))
             }),
         }))
     }
 
     /// Whether a row is the last one that its sequence may have.
-    pub(crate) fn is_longest(&self, standing: Option<&Standing>) -> bool {
-        let before = standing.and_then(|standing| standing.before);
+    pub(crate) fn is_longest(&self, position: Option<&RowPosition>) -> bool {
+        let before = position.and_then(|position| position.before);
         before.is_some_and(|before| self.max_length == Some(before + 1))
     }
 

@@ -1,73 +1,67 @@
-//! A sequence for every key: in order, one request under way for each, rebuilt when it is lost.
+//! A sequence for every key: in order, one request in flight for each, rebuilt when it is lost.
 //!
-//! Rows of a key wait in a queue; a worker takes each key that has any and answers one row after
-//! the other until there is none. Workers are tasks that stay for the next key, because a task for
-//! every row would cost several kilobytes of memory each time. The table of keys is only locked
-//! between rows, never while anything is waited for.
+//! What is done is decided by a state machine without a lock, a clock or a task
+//! ([`machine`]). This executor hands it rows, outcomes and the time, and carries out what it wants:
+//! workers send its requests, one task wakes it when time has passed, and answers go back to whoever
+//! handed the rows over. The machine is only locked for as long as it thinks, never while anything is
+//! waited for.
 
 mod carried_rows;
 mod columns;
-mod history;
 mod idle_clock;
 mod key;
-mod key_sequence;
+mod machine;
 mod owners;
-mod placing;
+#[cfg(test)]
+mod position_tests;
 #[cfg(test)]
 mod property_tests;
-mod recovery;
+mod row_position;
 mod settings;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
-mod standing;
-#[cfg(test)]
-mod standing_tests;
-mod store;
-mod table;
+mod teller;
 #[cfg(test)]
 mod test_server;
 #[cfg(test)]
 mod tests;
 mod transport;
-mod whole_keys;
 mod worker;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, MissedTickBehavior, timeout_at};
-use tracing::{debug, warn};
-use triton_options::SEQUENCE_KEY;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::warn;
 
 pub(crate) use self::columns::{ModelColumns, SequenceColumns};
 pub(crate) use self::key::SequenceKey;
+pub(crate) use self::row_position::RowPosition;
 pub(crate) use self::settings::{SequenceSettings, SourceTraits};
 pub use self::snapshot::SequenceSnapshot;
-pub(crate) use self::standing::Standing;
 pub(crate) use self::transport::{ModelTransport, SequenceTransport};
 
-use self::idle_clock::IdleClock;
-use self::key_sequence::{KeySequence, LossCause, OpenCount};
-use self::owners::{Owned, Owners};
-use self::table::{Submitted, Table, Waiting};
-use crate::id_source::IdSource;
-use crate::metrics::SequenceEvent;
+pub(crate) use self::machine::Counts;
+use self::machine::{Asker, Effect, Machine, RecoveryLimits, Report, Request};
+use self::teller::Teller;
+use crate::ending::Ended;
 use crate::tensor_plan::EncodedRow;
 use crate::{Error, ErrorKind, OpenSubtask, Value};
 
 /// A row for the sequence of its key.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// What is sent; a row that cannot be sent still has its place, which may be the last.
-    pub(crate) encoded: Result<EncodedRow, Error>,
+    /// What is sent; a row that cannot be sent still has its position, which may be the last.
+    pub(crate) encoded: Result<Arc<EncodedRow>, Error>,
     /// Whether it is the last row of its sequence.
     pub(crate) last: bool,
-    /// What it says of its place, where columns are there for that.
-    pub(crate) standing: Option<Standing>,
+    /// What it says of its position, where columns are there for that.
+    pub(crate) position: Option<RowPosition>,
 }
 
 /// The answer to a row.
@@ -89,88 +83,104 @@ pub struct SequencePlaces {
     pub server_idle: Option<Duration>,
 }
 
+/// Where the answer to a row goes.
+type Answer = oneshot::Sender<Result<Answered, Error>>;
+
+impl Asker for Answer {
+    fn is_gone(&self) -> bool {
+        self.is_closed()
+    }
+}
+
 /// The sequences of all keys of a subtask.
 #[derive(Debug)]
 pub(crate) struct KeyedSequences<T> {
     shared: Arc<Shared<T>>,
-    runtime: Handle,
-    workers: Mutex<JoinSet<()>>,
-    reaper: JoinHandle<()>,
+    timer: JoinHandle<()>,
 }
 
 #[derive(Debug)]
 struct Shared<T> {
     open: Arc<OpenSubtask>,
-    ids: Arc<IdSource>,
     transport: T,
-    settings: SequenceSettings,
-    table: Mutex<Table>,
-    /// A permit for every key that no worker has taken yet.
+    settings: Arc<SequenceSettings>,
+    teller: Teller,
+    state: Mutex<State>,
+    runtime: Handle,
+    workers: Mutex<JoinSet<()>>,
+    /// A permit for every request that no worker has taken yet.
     ready: Semaphore,
-    /// The places for open sequences.
-    places: Arc<Semaphore>,
-    count: Arc<OpenCount>,
-    /// Which subtask has which key, where it is known which ones belong together.
-    owners: Option<Arc<Owners>>,
+    /// The time at which the machine wants to be woken has come nearer.
+    sooner: Notify,
+    /// A row was answered.
+    answered: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    machine: Machine<Answer>,
+    /// Requests that no worker has taken yet.
+    requests: VecDeque<Request>,
+    /// How many workers there are, and how many of them wait for a request.
+    workers: usize,
+    resting: usize,
+    /// What the timer is set to.
+    wakes_at: Option<Instant>,
+}
+
+/// What is done once the machine is not locked any more.
+#[derive(Debug, Default)]
+struct ToDo {
+    answers: Vec<(Answer, Result<Answered, Error>)>,
+    reports: Vec<Report>,
+    requests: usize,
+    new_workers: usize,
+    wakes_sooner: bool,
 }
 
 impl<T: SequenceTransport> KeyedSequences<T> {
-    /// No sequence yet. It starts a task that looks for idle ones, within the current runtime.
-    pub(crate) fn start(
-        open: Arc<OpenSubtask>,
-        ids: Arc<IdSource>,
-        transport: T,
-        settings: SequenceSettings,
-    ) -> Self {
-        let clock = IdleClock::new(Instant::now(), settings.patience());
-        let count = OpenCount::new(open.metrics().of_sequences());
+    /// No sequence yet. It starts a task within the current runtime.
+    pub(crate) fn start(open: Arc<OpenSubtask>, transport: T, settings: SequenceSettings) -> Self {
+        let settings = Arc::new(settings);
+        let ids = open.id_source.clone();
+        let limits = RecoveryLimits {
+            retry: open.retry,
+            budget: open.call_budget,
+        };
+        let now = Instant::now();
+        let machine = Machine::new(Arc::clone(&settings), ids.clone(), limits, now);
         let shared = Arc::new(Shared {
+            teller: Teller::new(&open, Arc::clone(&settings), ids),
             transport,
-            table: Mutex::new(Table::new(clock)),
-            ready: Semaphore::new(0),
-            places: Arc::new(Semaphore::new(settings.max_open)),
-            count: Arc::new(count),
-            owners: open.subtask.job().map(Owners::of_job),
             settings,
-            ids,
-            open,
-        });
-        let reaper = tokio::spawn(reap(Arc::clone(&shared)));
-        Self {
-            shared,
+            state: Mutex::new(State {
+                machine,
+                requests: VecDeque::new(),
+                workers: 0,
+                resting: 0,
+                wakes_at: None,
+            }),
             runtime: Handle::current(),
             workers: Mutex::default(),
-            reaper,
-        }
+            ready: Semaphore::new(0),
+            sooner: Notify::new(),
+            answered: Notify::new(),
+            open,
+        });
+        let timer = tokio::spawn(keep_time(Arc::clone(&shared)));
+        Self { shared, timer }
     }
 
     /// Puts a row behind those of its key that came before; the order of calls is the order of
-    /// rows. Dropping the receiver gives the row up unless it is under way.
+    /// rows. Dropping the receiver gives the row up unless it is in flight.
     pub(crate) fn submit(
         &self,
         key: &SequenceKey,
         row: Row,
     ) -> oneshot::Receiver<Result<Answered, Error>> {
         let (answer, answered) = oneshot::channel();
-        let mut table = self.shared.lock();
-        let arrived = table.clock.read(Instant::now());
-        let waiting = Waiting {
-            row,
-            arrived,
-            answer,
-        };
-        // A refused row is dropped with its sender, which the receiver notices.
-        let submitted = table.submit(key, waiting);
-        drop(table);
-        if submitted != Submitted::Queued {
-            self.shared.ready.add_permits(1);
-        }
-        if submitted == Submitted::WantsWorker {
-            let worker = worker::serve(Arc::clone(&self.shared));
-            let mut workers = self.lock_workers();
-            while workers.try_join_next().is_some() {}
-            workers.spawn_on(worker, &self.runtime);
-        }
+        self.shared
+            .with(|machine, now| machine.submit(now, key, row, answer));
         answered
     }
 
@@ -178,157 +188,177 @@ impl<T: SequenceTransport> KeyedSequences<T> {
     pub(crate) fn places(&self) -> SequencePlaces {
         let settings = &self.shared.settings;
         SequencePlaces {
-            limit: (settings.max_open < Semaphore::MAX_PERMITS).then_some(settings.max_open),
+            limit: (settings.places < usize::MAX).then_some(settings.places - settings.room),
             server_idle: settings.server_idle,
         }
     }
 
     /// How many sequences are open.
     pub(crate) fn open_sequences(&self) -> usize {
-        self.shared.count.get()
+        self.shared.lock().machine.open_sequences()
     }
 
-    fn lock_workers(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Every sequence that is known, while no row is under way.
+    pub(crate) fn snapshot(&self) -> Result<SequenceSnapshot, Error> {
+        self.shared.lock().machine.snapshot()
     }
 
-    /// Refuses further rows, and waits for those under way until `deadline`.
+    /// Takes the sequences of a snapshot, or nothing of it.
+    pub(crate) fn restore(&self, snapshot: SequenceSnapshot) -> Result<(), Error> {
+        self.shared
+            .with(|machine, now| machine.restore(now, snapshot))
+    }
+
+    /// So many IDs may have been taken by an earlier run, and be alive.
+    pub(crate) fn hold_reserved(&self, count: u64) {
+        self.shared
+            .with(|machine, now| machine.hold_reserved(now, count));
+    }
+
+    /// Refuses further rows, and waits until `deadline` for the answers to those that somebody
+    /// still waits for.
     pub(crate) async fn close(&self, deadline: Instant) -> Result<(), Error> {
-        self.shared.lock().close();
-        self.shared.ready.close();
-        let mut workers = std::mem::take(&mut *self.lock_workers());
-        let all = async { while workers.join_next().await.is_some() {} };
-        let finished = timeout_at(deadline, all).await.is_ok();
-        self.reaper.abort();
+        // Whoever drops a row does not say so.
+        const LOOK_AGAIN: Duration = Duration::from_millis(20);
+        let shared = &self.shared;
+        shared.with(|machine, _| machine.close());
+        let answered = async {
+            while shared.lock().machine.is_wanted() {
+                let next = shared.answered.notified();
+                if shared.lock().machine.is_wanted() {
+                    let _ = timeout_at(Instant::now() + LOOK_AGAIN, next).await;
+                }
+            }
+        };
+        let is_finished = timeout_at(deadline, answered).await.is_ok();
         let left = self.open_sequences();
+        self.abort();
         if left > 0 {
             warn!(
-                model = %self.shared.open.model,
-                subtask = self.shared.open.subtask.index(),
+                model = %shared.open.model,
+                subtask = shared.open.subtask.index(),
                 sequences = left,
                 "closed with open sequences, which the server keeps until they idle out"
             );
         }
-        if finished {
+        if is_finished {
             return Ok(());
         }
         let message = "rows of sequences were still under way when the time to close was up";
         Err(Error::new(ErrorKind::Close, message))
     }
+
+    /// Gives up every row at once, and refuses further ones.
+    pub(crate) fn abort(&self) {
+        let shared = &self.shared;
+        let ended = shared.open.ending.ended().unwrap_or(Ended::Closed);
+        let error = || ended.error("before the row was answered");
+        shared.with(|machine, now| machine.abort(now, error));
+        shared.lock().requests.clear();
+        shared.ready.close();
+        shared.lock_workers().abort_all();
+        self.timer.abort();
+        shared.teller.is_over();
+    }
 }
 
 impl<T> Drop for KeyedSequences<T> {
     fn drop(&mut self) {
-        self.reaper.abort();
+        self.timer.abort();
+        self.shared.ready.close();
+        self.shared.lock_workers().abort_all();
+    }
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_workers(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T: SequenceTransport> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether lost sequences stay known, whatever time goes by.
-    ///
-    /// A row that says which number it has shows by itself that its sequence is lost; only the
-    /// rows kept for a replay are then worth remembering.
-    fn parks(&self) -> bool {
-        let settings = &self.settings;
-        settings.boundary.is_none() && (!settings.positions || settings.history.is_some())
-    }
-
-    /// The next sequence of the key has all of its rows.
-    fn begins_whole(&self, key: &SequenceKey) {
-        if self.settings.may_lack_rows {
-            self.lock().whole_keys.insert(key, 0);
-        }
-    }
-
-    /// Notes whose the key is from now on, and warns where it is another subtask's as well.
-    fn own(&self, key: &SequenceKey) -> Option<Owned> {
-        let subtask = self.open.subtask.index();
-        let owned = self.owners.as_ref()?.own(key, subtask);
-        owned
-            .inspect_err(|other| {
-                if self.lock().owners_warned.may_warn(Instant::now()) {
-                    warn!(
-                        key = self.settings.display.show(key),
-                        subtask,
-                        other,
-                        "rows of one key reach two subtasks, and neither sees those of the other: \
-                         their answers are wrong; partition the rows by the columns of '{}' \
-                         before they come here",
-                        SEQUENCE_KEY.key()
-                    );
-                }
-            })
-            .ok()
-    }
-
-    fn event(&self, event: SequenceEvent) {
-        self.count.metrics.event(event);
-    }
-
-    /// The sequence is over here; the server may hold it until it idles out there.
-    fn let_go(&self, sequence: &mut KeySequence) {
-        let Some(permit) = sequence.place.take().map(key_sequence::Place::into_permit) else {
-            return;
-        };
-        let Some(server_idle) = self.settings.server_idle else {
-            return;
-        };
-        let cause = sequence.loss.as_ref().map(|loss| loss.cause);
-        // Nothing was sent with its ID, or the server does not hold it any more.
-        if (sequence.rows == 0 && cause.is_none()) || cause == Some(LossCause::Forgotten) {
-            return;
-        }
-        let dropped_at = sequence.last_sent.checked_add(server_idle);
-        if let Some(at) = dropped_at.filter(|at| *at > Instant::now()) {
-            self.lock().release_at(at, permit);
-        }
-    }
-
-    fn expire(&self, key: &SequenceKey, sequence: &mut KeySequence) {
-        debug!(
-            key = self.settings.display.show(key),
-            counter = sequence.counter,
-            subtask = self.open.subtask.index(),
-            rows = sequence.rows,
-            "the sequence is over: its key had no row for too long"
-        );
-        self.event(SequenceEvent::Expired);
-        self.begins_whole(key);
-        self.let_go(sequence);
-    }
-
-    fn tick(&self) {
-        let settings = &self.settings;
+    /// Has the machine do something, and carries out what it wants.
+    fn with<R>(self: &Arc<Self>, operation: impl FnOnce(&mut Machine<Answer>, Instant) -> R) -> R {
+        let mut state = self.lock();
         let now = Instant::now();
-        let ticked = self
-            .lock()
-            .tick(now, settings.boundary, settings.server_idle, self.parks());
-        for (key, mut sequence) in ticked.expired {
-            self.expire(&key, &mut sequence);
+        let result = operation(&mut state.machine, now);
+        let to_do = state.take_effects(self.open.max_in_flight());
+        self.teller.count(&state.machine.counts(now));
+        drop(state);
+        for report in to_do.reports {
+            self.teller.tell(report);
         }
-        for key in ticked.forgotten {
-            debug!(
-                key = settings.display.show(&key),
-                subtask = self.open.subtask.index(),
-                "the server has dropped the sequence: its key had no row for too long"
-            );
-            self.event(SequenceEvent::Forgotten);
+        let has_answers = !to_do.answers.is_empty();
+        for (answer, result) in to_do.answers {
+            // Whoever asked may have gone meanwhile.
+            let _ = answer.send(result);
         }
+        if to_do.requests > 0 {
+            self.ready.add_permits(to_do.requests);
+        }
+        if to_do.new_workers > 0 {
+            let mut workers = self.lock_workers();
+            while workers.try_join_next().is_some() {}
+            for _ in 0..to_do.new_workers {
+                workers.spawn_on(worker::serve(Arc::clone(self)), &self.runtime);
+            }
+        }
+        if to_do.wakes_sooner {
+            self.sooner.notify_one();
+        }
+        if has_answers {
+            self.answered.notify_waiters();
+        }
+        result
     }
 }
 
-/// Looks for idle sequences until it is aborted.
-async fn reap<T: SequenceTransport>(shared: Arc<Shared<T>>) {
-    let (shortest, longest) = (Duration::from_millis(10), Duration::from_secs(1));
-    let period = (shared.settings.shortest_idle() / 20).clamp(shortest, longest);
-    let mut interval = tokio::time::interval(period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+impl State {
+    fn take_effects(&mut self, most_workers: usize) -> ToDo {
+        let mut to_do = ToDo::default();
+        while let Some(effect) = self.machine.next_effect() {
+            match effect {
+                Effect::Send(request) => {
+                    self.requests.push_back(request);
+                    to_do.requests += 1;
+                }
+                Effect::Answer(answer, result) => to_do.answers.push((answer, result)),
+                Effect::Report(report) => to_do.reports.push(report),
+            }
+        }
+        while self.resting < self.requests.len() && self.workers < most_workers {
+            self.workers += 1;
+            self.resting += 1;
+            to_do.new_workers += 1;
+        }
+        let wakes_at = self.machine.wake_at();
+        let is_sooner = |at: Instant| self.wakes_at.is_none_or(|set| at < set);
+        to_do.wakes_sooner = wakes_at.is_some_and(is_sooner);
+        if to_do.wakes_sooner {
+            self.wakes_at = wakes_at;
+        }
+        to_do
+    }
+}
+
+/// Wakes the machine when it has something to do, until it is aborted.
+async fn keep_time<T: SequenceTransport>(shared: Arc<Shared<T>>) {
     loop {
-        interval.tick().await;
-        shared.tick();
+        let wakes_at = shared.lock().wakes_at;
+        let sooner = shared.sooner.notified();
+        match wakes_at {
+            Some(at) => tokio::select! {
+                () = sleep_until(at) => {
+                    shared.lock().wakes_at = None;
+                    shared.with(|machine, now| machine.advance(now));
+                }
+                () = sooner => {}
+            },
+            None => sooner.await,
+        }
     }
 }

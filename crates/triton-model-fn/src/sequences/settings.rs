@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tracing::warn;
-use triton_client::ModelConfig;
+use tracing::{info, warn};
+use triton_client::{ModelConfig, SequenceId};
 use triton_options::{
-    OptionValue as _, ReplayOverflow, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_MAX_OPEN, SequenceMode,
-    SequenceRecovery, TritonOptions,
+    OptionValue as _, PositiveDuration, ReplayOverflow, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_MAX_OPEN,
+    SEQUENCE_UNKNOWN_KEY, SequenceMode, SequenceRecovery, StaticFlags, TritonOptions, UnknownKey,
 };
 
-use super::history::HistoryLimits;
 use super::key::KeyDisplay;
-use crate::{Error, ErrorKind, Schema, Subtask};
+use super::machine::{HistoryLimits, LostId};
+use crate::id_source::IdSource;
+use crate::{Column, Error, ErrorKind, OpenSubtask, Schema, Subtask};
 
 /// What is known of where rows come from.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,46 +23,96 @@ pub(crate) struct SourceTraits {
     pub(crate) without_state: bool,
 }
 
+/// A sequence that all rows share, whatever their keys.
+#[derive(Debug, Clone)]
+pub(crate) struct FixedSequence {
+    pub(super) id: SequenceId,
+    pub(super) flags: StaticFlags,
+}
+
 /// How the sequences of keys are kept.
 #[derive(Debug)]
 pub(crate) struct SequenceSettings {
+    /// The one sequence there is, where rows have no keys.
+    pub(super) fixed: Option<FixedSequence>,
     pub(super) max_length: Option<u64>,
     /// How long a key may be without a row before its sequence is over.
     pub(super) boundary: Option<Duration>,
     /// How long the server keeps a sequence without a request.
     pub(super) server_idle: Option<Duration>,
-    pub(super) max_open: usize,
+    /// The most IDs that may be alive on the server; `usize::MAX` where nobody knows a limit.
+    pub(super) places: usize,
+    /// How many of these places are left to sequences that are recovered.
+    pub(super) room: usize,
     pub(super) recovery: SequenceRecovery,
     pub(super) overflow: ReplayOverflow,
     pub(super) history: Option<HistoryLimits>,
+    /// The most lost sequences that are remembered.
+    pub(super) most_lost: usize,
+    /// How long a row may take with all its attempts, replays and waits.
+    pub(super) row_deadline: Option<Duration>,
     /// Whether each row says which number it has among those of its key.
     pub(super) positions: bool,
-    /// Whether a key that is not known here may have had rows in an earlier attempt.
-    pub(super) may_lack_rows: bool,
+    /// Whether a key that is not known here may have had rows before, in an execution that is gone.
+    pub(super) has_run_before: bool,
+    /// Whether the first row of a key that is not known here is marked.
+    pub(super) marks_unknown: bool,
+    /// Whether it never is, not even where keys had to be forgotten.
+    pub(super) trusts_unknown: bool,
     pub(super) display: KeyDisplay,
-    /// The model's input columns, as a snapshot names them.
+    /// The columns of the key and the model's input columns, as a snapshot names them.
+    pub(super) key_columns: Vec<String>,
     pub(super) columns: Vec<String>,
 }
 
 impl SequenceSettings {
-    /// The settings, or `None` where the options name no key.
+    /// The settings, or `None` where each request is a sequence of its own, or has none.
     ///
-    /// `schema` is that of the model. Bounded input ends its sequences itself, so that time does
-    /// so only where the options ask for it.
+    /// `schema` is that of the rows, `model` that of the model. Bounded input ends its sequences
+    /// itself, so that time does so only where the options ask for it.
     pub(crate) fn agree(
         options: &TritonOptions,
         schema: &Schema,
+        model: &Schema,
         config: &ModelConfig,
-        subtask: Subtask,
+        open: &OpenSubtask,
         source: SourceTraits,
     ) -> Result<Option<Self>, Error> {
-        if !matches!(options.sequence_mode(), SequenceMode::PerKey { .. }) {
-            return Ok(None);
-        }
         let server_idle = config
             .sequence_batching
             .as_ref()
             .map(|batching| batching.max_sequence_idle());
+        let described = |columns: &[Column]| -> Vec<String> {
+            columns
+                .iter()
+                .map(|column| format!("{} {}", column.name, column.data_type))
+                .collect()
+        };
+        let common = Self {
+            fixed: None,
+            max_length: None,
+            boundary: None,
+            server_idle,
+            places: usize::MAX,
+            room: 0,
+            recovery: SequenceRecovery::Fail,
+            overflow: ReplayOverflow::Fail,
+            history: None,
+            most_lost: options.sequence_max_lost.get() as usize,
+            row_deadline: options.row_deadline.map(PositiveDuration::get),
+            positions: false,
+            has_run_before: false,
+            marks_unknown: false,
+            trusts_unknown: options.sequence_unknown_key == UnknownKey::New,
+            display: KeyDisplay::new(options.sequence_key_redacted),
+            key_columns: Vec::new(),
+            columns: described(&model.inputs),
+        };
+        let key = match options.sequence_mode() {
+            SequenceMode::PerKey { key, .. } => key,
+            SequenceMode::Static { id, flags } => return fixed(common, id, *flags),
+            _ => return Ok(None),
+        };
         let given = options.sequence_idle_timeout;
         if let (Some(given), Some(server)) = (given, server_idle)
             && given.get() >= server
@@ -85,11 +135,23 @@ impl SequenceSettings {
             None => server_idle.map(|idle| idle * 3 / 4),
         };
         let replays = options.sequence_recovery == SequenceRecovery::Replay;
+        let has_run_before = source.without_state && open.ran_before.is_some();
+        let marks_unknown = match options.sequence_unknown_key {
+            UnknownKey::Mark => true,
+            UnknownKey::New => false,
+            _ => has_run_before,
+        };
+        if !positions && (source.without_state || marks_unknown) {
+            tell_of_unknown_keys(options, open, marks_unknown);
+        }
+        let (places, room) = places(options, config, open.subtask);
+        let is_key = |column: &&Column| key.iter().any(|name| name == column.name);
+        let keys: Vec<Column> = schema.inputs.iter().filter(is_key).cloned().collect();
         Ok(Some(Self {
             max_length: options.sequence_max_length.map(|rows| rows.get().into()),
             boundary,
-            server_idle,
-            max_open: max_open(options, config, subtask),
+            places,
+            room,
             recovery: options.sequence_recovery,
             overflow: options.sequence_replay_overflow,
             history: (replays && !carried).then(|| HistoryLimits {
@@ -98,14 +160,64 @@ impl SequenceSettings {
                 digests: options.sequence_replay_compare,
             }),
             positions,
-            may_lack_rows: source.without_state && subtask.attempt() > 0 && !positions,
-            display: KeyDisplay::new(options.sequence_key_redacted),
-            columns: schema
-                .inputs
-                .iter()
-                .map(|column| format!("{} {}", column.name, column.data_type))
-                .collect(),
+            has_run_before,
+            marks_unknown: marks_unknown && !positions,
+            key_columns: described(&keys),
+            ..common
         }))
+    }
+
+    /// Whether answers of a replay are compared with those that were given before.
+    pub(super) fn compares(&self) -> bool {
+        self.history.is_some_and(|limits| limits.digests)
+    }
+
+    /// Whether the first row of a sequence starts it.
+    pub(super) fn starts(&self) -> bool {
+        match &self.fixed {
+            Some(FixedSequence {
+                flags: StaticFlags::Given { start, .. },
+                ..
+            }) => *start,
+            _ => true,
+        }
+    }
+
+    /// START and END of a row that has so many rows of its sequence before it.
+    pub(super) fn flags(&self, before: u64, is_last: bool) -> (bool, bool) {
+        match &self.fixed {
+            Some(FixedSequence {
+                flags: StaticFlags::Given { start, end },
+                ..
+            }) => (*start, *end),
+            _ => {
+                let is_longest = self.max_length.is_some_and(|most| before + 1 >= most);
+                (before == 0, is_last || is_longest)
+            }
+        }
+    }
+
+    /// The text of an ID, where it is known.
+    pub(super) fn id_text(&self, ids: Option<&IdSource>, id: &LostId) -> Option<String> {
+        match (id, &self.fixed, ids) {
+            (LostId::Own(_), Some(fixed), _) => Some(fixed.id.to_string()),
+            (LostId::Own(counter), None, Some(ids)) => Some(ids.text(*counter)),
+            (LostId::Restored(id), ..) => Some(id.to_string()),
+            (LostId::Own(_) | LostId::Unknown, ..) => None,
+        }
+    }
+
+    /// The most bytes of rows that are kept of lost sequences together.
+    pub(super) fn most_lost_bytes(&self) -> usize {
+        const SEQUENCES: usize = 64;
+        self.history
+            .map_or(0, |limits| limits.bytes.saturating_mul(SEQUENCES))
+    }
+
+    /// How often idle sequences are looked for.
+    pub(super) fn tick(&self) -> Duration {
+        let (shortest, longest) = (Duration::from_millis(10), Duration::from_secs(1));
+        (self.shortest_idle() / 20).clamp(shortest, longest)
     }
 
     /// How long a call may take before the idle clock stops.
@@ -124,12 +236,61 @@ impl SequenceSettings {
     }
 }
 
-/// The most sequences that this subtask may have open at once.
-fn max_open(options: &TritonOptions, config: &ModelConfig, subtask: Subtask) -> usize {
-    const UNLIMITED: usize = Semaphore::MAX_PERMITS;
+/// The settings of a sequence that all rows share.
+fn fixed(
+    common: SequenceSettings,
+    id: &str,
+    flags: StaticFlags,
+) -> Result<Option<SequenceSettings>, Error> {
+    // Each request is a sequence of its own: they go side by side.
+    if flags.are_both() {
+        return Ok(None);
+    }
+    let id = SequenceId::text(id.to_owned())
+        .map_err(|invalid| Error::new(ErrorKind::Input, invalid.to_string()))?;
+    Ok(Some(SequenceSettings {
+        // After a loss, START has to wait until the server has certainly dropped what there was.
+        places: match flags {
+            StaticFlags::FirstRow => 1,
+            _ => usize::MAX,
+        },
+        fixed: Some(FixedSequence { id, flags }),
+        ..common
+    }))
+}
+
+/// Says in the log what the first row of a key is taken for, which only users can judge.
+fn tell_of_unknown_keys(options: &TritonOptions, open: &OpenSubtask, marks_unknown: bool) {
+    let model = &options.model_name;
+    let key = SEQUENCE_UNKNOWN_KEY.key();
+    match (options.sequence_unknown_key, &open.ran_before) {
+        (UnknownKey::Auto, Some(ran_before)) if marks_unknown => info!(
+            %model,
+            %ran_before,
+            "the job has run before: the first row of each key is marked as restarted, because the \
+             key may have had rows that the model no longer knows ('{key}' = 'auto')"
+        ),
+        _ if marks_unknown => info!(
+            %model,
+            "the first row of each key is marked as restarted, because the key may have had rows \
+             that the model does not know ('{key}' = 'mark')"
+        ),
+        (unknown, _) => info!(
+            %model,
+            "each key that has not been seen is taken for a new one ('{key}' = '{}'); where the job \
+             is restored from a savepoint, set '{key}' to 'mark'",
+            unknown.canonical()
+        ),
+    }
+}
+
+/// How many IDs this subtask may have alive on the server, and how many of them only to recover
+/// sequences.
+fn places(options: &TritonOptions, config: &ModelConfig, subtask: Subtask) -> (usize, usize) {
+    const ROOM_SHARE: usize = 8;
     let kept = config.concurrent_sequences();
     let subtasks = u64::from(subtask.parallelism());
-    match (options.sequence_max_open, kept) {
+    let places = match (options.sequence_max_open, kept) {
         (Some(given), kept) => {
             let all = u64::from(given.get()) * subtasks;
             if let Some(kept) = kept.filter(|kept| all > *kept) {
@@ -141,9 +302,11 @@ fn max_open(options: &TritonOptions, config: &ModelConfig, subtask: Subtask) -> 
                     SEQUENCE_MAX_OPEN.key()
                 );
             }
-            given.get() as usize
+            return (given.get() as usize, 0);
         }
-        (None, Some(kept)) => usize::try_from((kept / subtasks).max(1)).unwrap_or(UNLIMITED),
-        (None, None) => UNLIMITED,
-    }
+        (None, Some(kept)) => usize::try_from((kept / subtasks).max(1)).unwrap_or(usize::MAX),
+        (None, None) => return (usize::MAX, 0),
+    };
+    let most_room = options.max_in_flight.get() as usize;
+    (places, (places / ROOM_SHARE).min(most_room))
 }

@@ -19,23 +19,38 @@ use crate::{Error, ErrorKind};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequenceSnapshot {
-    version: Version,
+    pub(super) version: Version,
+    /// The columns of the key and their types.
+    pub(crate) key_columns: Vec<String>,
     /// The model's input columns and their types, which the rows kept consist of.
     pub(crate) columns: Vec<String>,
     /// The first number of the counter that no sequence has taken.
     pub(crate) next_counter: u64,
+    /// How many IDs may have been alive on the server.
+    pub(crate) alive: u64,
+    /// Whether keys had to be forgotten that were worth remembering.
+    pub(crate) has_forgotten: bool,
+    /// The keys of which an end is remembered.
+    pub(crate) ended: Vec<StoredEnd>,
     pub(crate) sequences: Vec<StoredSequence>,
 }
 
-/// One open sequence.
+/// That the last sequence of a key is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredEnd {
+    pub(crate) key: String,
+    /// The number of the row at which it was over; 0 where rows have none.
+    pub(crate) position: u64,
+}
+
+/// One open or lost sequence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredSequence {
     pub(crate) key: String,
     pub(crate) sequence_id: String,
-    /// How many of its rows were answered.
+    /// How many of its rows were answered; 0 where its next row begins anew.
     pub(crate) rows: u64,
     /// The number that the last row of its key had; 0 where rows have none.
-    #[serde(default)]
     pub(crate) position: u64,
     /// Whether its next answer has to be marked: the sequence goes on without its earlier rows.
     pub(crate) marked: bool,
@@ -47,18 +62,23 @@ pub(crate) struct StoredSequence {
 pub(crate) enum StoredHistory {
     NotKept,
     Outgrown,
-    Rows {
-        rows: Vec<ByteBuf>,
-        digests: Vec<u32>,
-    },
+    Rows(Vec<StoredRow>),
+}
+
+/// A row that was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredRow {
+    pub(crate) tensors: ByteBuf,
+    /// That of its answer, where answers were compared.
+    pub(crate) digest: Option<u32>,
 }
 
 /// The version of the format; reading any other one fails before anything else is looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Version;
+pub(super) struct Version;
 
 impl Version {
-    const NUMBER: u16 = 1;
+    const NUMBER: u16 = 2;
 }
 
 impl Serialize for Version {
@@ -91,32 +111,33 @@ fn check_version(number: u64) -> Result<(), String> {
 const MAGIC: &[u8; 8] = b"TRITONSQ";
 
 impl SequenceSnapshot {
-    pub(crate) fn new(
-        columns: Vec<String>,
-        next_counter: u64,
-        sequences: Vec<StoredSequence>,
-    ) -> Self {
+    /// A snapshot of sequences without columns.
+    pub(crate) fn new(next_counter: u64, sequences: Vec<StoredSequence>) -> Self {
         Self {
             version: Version,
-            columns,
+            key_columns: Vec::new(),
+            columns: Vec::new(),
             next_counter,
+            alive: 0,
+            has_forgotten: false,
+            ended: Vec::new(),
             sequences,
         }
     }
 
-    /// How many sequences were open.
+    /// How many sequences were open, or lost and remembered.
     #[must_use]
     pub fn len(&self) -> usize {
         self.sequences.len()
     }
 
-    /// Whether no sequence was open.
+    /// Whether there was none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sequences.is_empty()
     }
 
-    /// The keys of the open sequences: a single key column as its text, several as a JSON array.
+    /// The keys of these sequences: a single key column as its text, several as a JSON array.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.sequences.iter().map(|sequence| sequence.key.as_str())
     }
@@ -125,6 +146,7 @@ impl SequenceSnapshot {
     /// their number changes. The subtask then restores several such snapshots.
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
         self.sequences.retain(|sequence| keep(&sequence.key));
+        self.ended.retain(|end| keep(&end.key));
     }
 
     /// The snapshot as bytes that notice when they are damaged.
@@ -189,17 +211,27 @@ mod tests {
             marked: false,
             history,
         };
-        let rows = StoredHistory::Rows {
-            rows: vec![ByteBuf::from([1, 2, 3]), ByteBuf::from([])],
-            digests: vec![7, 8],
+        let row = |tensors: &[u8], digest| StoredRow {
+            tensors: ByteBuf::from(tensors),
+            digest,
         };
-        let columns = vec!["value INT".to_owned()];
+        let rows = StoredHistory::Rows(vec![row(&[1, 2, 3], Some(7)), row(&[], None)]);
         let sequences = vec![
             sequence("a", rows),
             sequence("b", StoredHistory::Outgrown),
             sequence("c", StoredHistory::NotKept),
         ];
-        SequenceSnapshot::new(columns, 8, sequences)
+        let end = StoredEnd {
+            key: "d".to_owned(),
+            position: 4,
+        };
+        SequenceSnapshot {
+            key_columns: vec!["id INT".to_owned()],
+            columns: vec!["value INT".to_owned()],
+            alive: 3,
+            ended: vec![end],
+            ..SequenceSnapshot::new(8, sequences)
+        }
     }
 
     #[test]
@@ -223,8 +255,8 @@ mod tests {
         insta::assert_snapshot!(refusal(b""), @"these 0 bytes are no snapshot of sequences: they do not begin as one");
         let good = snapshot().to_bytes();
         let mut newer = good.clone();
-        newer[8] = 2;
-        insta::assert_snapshot!(refusal(&newer), @"the snapshot of sequences has the version 2, this program reads version 1: use the program that wrote it, or start without it");
+        newer[8] = 3;
+        insta::assert_snapshot!(refusal(&newer), @"the snapshot of sequences has the version 3, this program reads version 2: use the program that wrote it, or start without it");
         let mut damaged = good;
         damaged[20] ^= 1;
         let refused = refusal(&damaged);
@@ -232,10 +264,10 @@ mod tests {
             refused.starts_with("the snapshot of sequences is damaged"),
             "{refused}"
         );
-        let newer = r#"{"version":2,"sequences_by_key":{}}"#;
+        let newer = r#"{"version":3,"sequences_by_key":{}}"#;
         let refused = serde_json::from_str::<SequenceSnapshot>(newer).unwrap_err();
         assert!(
-            refused.to_string().contains("has the version 2"),
+            refused.to_string().contains("has the version 3"),
             "{refused}"
         );
     }

@@ -14,8 +14,8 @@ use triton_client::{ModelConfig, Sequence};
 use triton_options::TritonOptions;
 
 use super::{
-    Answered, KeyedSequences, Row, SequenceKey, SequenceSettings, SequenceTransport, SourceTraits,
-    Standing,
+    Answered, KeyedSequences, Row, RowPosition, SequenceKey, SequenceSettings, SequenceTransport,
+    SourceTraits,
 };
 use crate::row_codec::EncodedCell;
 use crate::tensor_plan::EncodedRow;
@@ -144,7 +144,12 @@ impl TestServer {
 }
 
 impl SequenceTransport for TestServer {
-    async fn send(&self, row: &EncodedRow, sequence: Sequence) -> Result<Vec<Value>, Error> {
+    async fn send(
+        &self,
+        row: &EncodedRow,
+        sequence: Sequence,
+        _deadline: Option<Instant>,
+    ) -> Result<Vec<Value>, Error> {
         let data = <[u8; 8]>::try_from(&*row.cells()[0].data).unwrap();
         let value = i64::from_le_bytes(data);
         let fault = {
@@ -212,11 +217,16 @@ impl Running {
             ("sequence-id-auto-increment", "true"),
             ("sequence-key", "key"),
         ];
-        let options = TritonOptions::parse(common.iter().chain(extra).copied()).unwrap();
+        // The same IDs in every run, where a test does not ask for others.
+        let scope = [("sequence-id-scope", "subtask")];
+        let has_scope = extra.iter().any(|(key, _)| *key == scope[0].0);
+        let scope = scope.iter().filter(|_| !has_scope);
+        let options = common.iter().chain(scope).chain(extra).copied();
+        let options = TritonOptions::parse(options).unwrap();
         let subtask = Subtask::new(0, 1, attempt).unwrap();
         // As long as one of them lives, their HTTP client does, which takes long to set up.
         static FIRST: OnceLock<Arc<OpenSubtask>> = OnceLock::new();
-        let open = Arc::new(OpenSubtask::new(&options, subtask, None).unwrap());
+        let open = Arc::new(OpenSubtask::new(&options, subtask, false, None).unwrap());
         FIRST.get_or_init(|| Arc::clone(&open));
         let config: ModelConfig = serde_json::from_value(serde_json::json!({
             "name": "m",
@@ -231,15 +241,12 @@ impl Running {
             inputs: vec![Column::new("value", DataType::BigInt)],
             outputs: vec![Column::new("sum", DataType::BigInt)],
         };
-        let settings = SequenceSettings::agree(&options, &schema, &config, subtask, source);
+        let mut rows = schema.clone();
+        rows.inputs.push(Column::new("key", DataType::BigInt));
+        let settings = SequenceSettings::agree(&options, &rows, &schema, &config, &open, source);
         let settings = settings.unwrap().unwrap();
         Self {
-            sequences: KeyedSequences::start(
-                Arc::clone(&open),
-                Arc::clone(open.id_source.as_ref().unwrap()),
-                server.clone(),
-                settings,
-            ),
+            sequences: KeyedSequences::start(Arc::clone(&open), server.clone(), settings),
             server: server.clone(),
         }
     }
@@ -260,12 +267,12 @@ impl Running {
         key: i64,
         number: i64,
         last: bool,
-        standing: Option<Standing>,
+        position: Option<RowPosition>,
     ) -> oneshot::Receiver<Result<Answered, Error>> {
         let row = Row {
-            encoded: Ok(row(value(key, number))),
+            encoded: Ok(Arc::new(row(value(key, number)))),
             last,
-            standing,
+            position,
         };
         self.sequences
             .submit(&SequenceKey::new(&key.to_string()), row)

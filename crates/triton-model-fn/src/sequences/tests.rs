@@ -320,7 +320,7 @@ async fn a_snapshot_goes_on_in_another_run_under_new_ids() {
 async fn a_snapshot_waits_for_the_rows_under_way_and_fits_its_schema() {
     let running = start(&[]);
     let answer = running.submit(1, 1, false);
-    insta::assert_snapshot!(running.sequences.snapshot().unwrap_err(), @"1 keys have rows under way: wait for their answers before taking a snapshot");
+    insta::assert_snapshot!(running.sequences.snapshot().unwrap_err(), @"1 keys have rows that were not answered yet: wait for their answers before taking a snapshot");
     answer.await.unwrap().unwrap();
     let mut snapshot = running.sequences.snapshot().unwrap();
     snapshot.columns = vec!["value INT".to_owned()];
@@ -362,7 +362,7 @@ async fn closing_answers_what_was_handed_over_and_refuses_the_rest() {
     let deadline = Instant::now() + Duration::from_secs(1);
     let error = running.sequences.close(deadline).await.unwrap_err();
     assert_eq!((error.kind(), Instant::now()), (ErrorKind::Close, deadline));
-    assert!(row.await.is_err());
+    assert_eq!(row.await.unwrap().unwrap_err().kind(), ErrorKind::State);
 }
 
 /// Which of the answers to the rows of a key are marked; rows that end a sequence are `true`.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use triton_client::{ErrorKind as ClientErrorKind, Sequence};
 
 use crate::tensor_plan::{EncodedRow, TensorPlan};
@@ -9,7 +10,7 @@ use crate::{Error, ErrorKind, OpenSubtask, Value, row_batch};
 
 /// Sends rows of sequences.
 pub(crate) trait SequenceTransport: Send + Sync + 'static {
-    /// Sends one row and returns the model's answer to it.
+    /// Sends one row and returns the model's answer to it; gives it up at `deadline`.
     ///
     /// An error says by its kind what became of the sequence: after
     /// [`ErrorKind::SequenceUncertain`] and [`ErrorKind::Output`] the model may have taken the row
@@ -19,6 +20,7 @@ pub(crate) trait SequenceTransport: Send + Sync + 'static {
         &self,
         row: &EncodedRow,
         sequence: Sequence,
+        deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Vec<Value>, Error>> + Send;
 }
 
@@ -30,11 +32,16 @@ pub(crate) struct ModelTransport {
 }
 
 impl SequenceTransport for ModelTransport {
-    async fn send(&self, row: &EncodedRow, sequence: Sequence) -> Result<Vec<Value>, Error> {
-        let slot = self.open.slot().await?;
+    async fn send(
+        &self,
+        row: &EncodedRow,
+        sequence: Sequence,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Value>, Error> {
+        let slot = self.open.slot(deadline).await?;
         let inputs = self.plan.tensors(&[row])?;
         let request = row_batch::request(&self.open, &self.plan, inputs);
-        let answer = self.open.infer_once(request, &sequence).await;
+        let answer = self.open.infer_once(request, &sequence, deadline).await;
         drop(slot);
         let response = answer.map_err(lost_where_unknown)?;
         let mut rows = self.plan.rows(&response, 1)?;

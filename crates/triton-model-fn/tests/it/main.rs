@@ -12,7 +12,9 @@ mod errors;
 mod failures;
 mod health_monitor;
 mod keyed;
+mod life;
 mod monitoring;
+mod permits;
 mod predict;
 mod rejected_rows;
 mod requests;
@@ -22,6 +24,7 @@ mod sequences;
 mod server_wait;
 mod static_sequences;
 mod types;
+mod unknown_keys;
 
 use triton_model_fn::{Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask};
 use triton_options::{OptionMap, TritonOptions};

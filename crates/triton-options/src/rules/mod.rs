@@ -12,12 +12,12 @@ use crate::{
     CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, CONNECTION_REUSE_ENABLED,
     CONNECTION_TIMEOUT, HEALTH_CHECK_ENABLED, HEALTH_CHECK_INTERVAL, MAX_RETRIES, OptionDefinition,
     OptionError, OptionMap, OptionValue as _, OptionWarning, RETRY_INITIAL_BACKOFF,
-    RETRY_MAX_BACKOFF, SEQUENCE_END_COLUMN, SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID,
-    SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE,
+    RETRY_MAX_BACKOFF, SEQUENCE_ABANDON, SEQUENCE_END_COLUMN, SEQUENCE_HISTORY_COLUMNS,
+    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE,
     SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_KEY_REDACTED, SEQUENCE_MAX_LENGTH,
-    SEQUENCE_MAX_OPEN, SEQUENCE_POSITION_COLUMN, SEQUENCE_RECOVERY, SEQUENCE_REPLAY_COMPARE,
-    SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES, SEQUENCE_REPLAY_OVERFLOW, SequenceMode,
-    SequenceRecovery, TIMEOUT,
+    SEQUENCE_MAX_LOST, SEQUENCE_MAX_OPEN, SEQUENCE_POSITION_COLUMN, SEQUENCE_RECOVERY,
+    SEQUENCE_REPLAY_COMPARE, SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES,
+    SEQUENCE_REPLAY_OVERFLOW, SEQUENCE_UNKNOWN_KEY, SequenceMode, SequenceRecovery, TIMEOUT,
 };
 
 /// Checks every rule and works out the sequence mode; without one, an error was recorded.
@@ -29,7 +29,7 @@ pub(crate) fn check(
     errors.extend(backoff(read));
     errors.extend(pool(map, read));
     security::check(read, errors);
-    sequence::mode(map, read, errors)
+    sequence::mode(read, errors)
 }
 
 /// What is allowed but hardly meant.
@@ -77,6 +77,7 @@ pub(crate) fn warnings(map: &OptionMap, read: &ReadValues) -> Vec<OptionWarning>
             ),
         ));
     }
+    warnings.extend(sequence::unknown_key_beside_position(map, read));
     warnings.extend(security::warnings(map, read));
     warnings
 }
@@ -151,6 +152,9 @@ static SWITCHES: &[Switch] = &[
             SEQUENCE_HISTORY_COLUMNS.definition(),
             SEQUENCE_MAX_OPEN.definition(),
             SEQUENCE_RECOVERY.definition(),
+            SEQUENCE_UNKNOWN_KEY.definition(),
+            SEQUENCE_ABANDON.definition(),
+            SEQUENCE_MAX_LOST.definition(),
             SEQUENCE_KEY_REDACTED.definition(),
         ],
     },
@@ -321,15 +325,36 @@ mod tests {
         let options = [
             ("sequence-id-scope", "run"),
             ("sequence-max-length", "5"),
+            ("sequence-unknown-key", "mark"),
+            ("sequence-abandon", "end"),
+            ("sequence-max-lost", "5"),
             ("sequence-replay-limit", "5"),
         ];
         insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"
         option 'sequence-id-scope' has no effect while 'sequence-id-auto-increment' is false
         option 'sequence-max-length' has no effect while 'sequence-key' is not set
+        option 'sequence-unknown-key' has no effect while 'sequence-key' is not set
+        option 'sequence-abandon' has no effect while 'sequence-key' is not set
+        option 'sequence-max-lost' has no effect while 'sequence-key' is not set
         option 'sequence-replay-limit' has no effect while 'sequence-recovery' is not 'replay'
         ");
         let options = [("batch-size", "2"), ("sequence-id", "s")];
         insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"option 'batch-size' (2) has no effect beside 'sequence-id': a request of a sequence carries one row");
+        let per_key = [
+            ("sequence-id", "s"),
+            ("sequence-id-auto-increment", "true"),
+            ("sequence-key", "k"),
+            ("sequence-unknown-key", "mark"),
+        ];
+        assert_eq!(parse(&per_key), Ok(Vec::new()));
+        let options = [&per_key[..], &[("sequence-position-column", "n")]].concat();
+        insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"option 'sequence-unknown-key' has no effect beside 'sequence-position-column': a row's number says whether its key is new");
+        let history = [
+            ("sequence-history-columns", "x:xs"),
+            ("sequence-recovery", "replay"),
+        ];
+        let options = [&per_key[..], &history].concat();
+        insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"option 'sequence-unknown-key' has no effect beside 'sequence-history-columns': a row's number says whether its key is new");
         let options = [("health-check-enabled", "true")];
         insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"option 'health-check-enabled' is true but 'circuit-breaker-enabled' is false: health checks will be logged and nothing else comes of them");
     }

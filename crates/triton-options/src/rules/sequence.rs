@@ -1,34 +1,23 @@
 //! What the options of sequences mean together, and which of them contradict each other.
 
-use super::rule;
+use super::{rule, warning};
 use crate::definitions::ReadValues;
 use crate::{
-    ColumnNames, MAX_SEQUENCE_ID_BYTES, OptionError, OptionMap, SEQUENCE_END, SEQUENCE_END_COLUMN,
-    SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE,
-    SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_POSITION_COLUMN, SEQUENCE_RECOVERY,
-    SEQUENCE_REPLAY_COMPARE, SEQUENCE_START, SequenceBase, SequenceIdScope, SequenceIds,
-    SequenceMode, SequenceRecovery, value,
+    ColumnNames, MAX_SEQUENCE_ID_BYTES, OptionError, OptionMap, OptionWarning, SEQUENCE_END,
+    SEQUENCE_END_COLUMN, SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
+    SEQUENCE_ID_SCOPE, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_POSITION_COLUMN,
+    SEQUENCE_RECOVERY, SEQUENCE_REPLAY_COMPARE, SEQUENCE_START, SEQUENCE_UNKNOWN_KEY, SequenceBase,
+    SequenceIdScope, SequenceIds, SequenceMode, SequenceRecovery, StaticFlags, value,
 };
 
 /// Works out the sequence mode; without one, an error was recorded.
-pub(super) fn mode(
-    map: &OptionMap,
-    read: &ReadValues,
-    errors: &mut Vec<OptionError>,
-) -> Option<SequenceMode> {
+pub(super) fn mode(read: &ReadValues, errors: &mut Vec<OptionError>) -> Option<SequenceMode> {
     let id = read.sequence_id.as_ref()?.as_deref();
     let auto_increment = read.sequence_id_auto_increment?;
+    // A flag that could not be read counts as left out: it has been reported.
     let flags = [
-        (
-            SEQUENCE_START.key(),
-            read.sequence_start,
-            map.get(&SEQUENCE_START),
-        ),
-        (
-            SEQUENCE_END.key(),
-            read.sequence_end,
-            map.get(&SEQUENCE_END),
-        ),
+        (SEQUENCE_START.key(), read.sequence_start.flatten()),
+        (SEQUENCE_END.key(), read.sequence_end.flatten()),
     ];
     let key = read.sequence_key.as_ref()?.as_ref();
     let before = errors.len();
@@ -63,7 +52,10 @@ pub(super) fn mode(
                 None => SequenceMode::PerRequest { ids },
             })
         }
-        (Some(id), false) => fixed(id, read.sequence_start?, read.sequence_end?, errors),
+        (Some(id), false) => {
+            let flags = static_flags(read.sequence_start?, read.sequence_end?);
+            fixed(id, flags, errors)
+        }
         (None, true) => {
             errors.push(rule(
                 &[SEQUENCE_ID_AUTO_INCREMENT.key(), SEQUENCE_ID.key()],
@@ -77,7 +69,7 @@ pub(super) fn mode(
             None
         }
         (None, false) => {
-            for (key, _, _) in flags.iter().filter(|(_, flag, _)| *flag == Some(true)) {
+            for (key, _) in flags.iter().filter(|(_, flag)| *flag == Some(true)) {
                 errors.push(rule(
                     &[key, SEQUENCE_ID.key()],
                     format!(
@@ -93,11 +85,12 @@ pub(super) fn mode(
     mode.filter(|_| errors.len() == before)
 }
 
-type Flag<'a> = (&'static str, Option<bool>, Option<&'a str>);
+/// The key of a flag, and what was given for it.
+type Flag = (&'static str, Option<bool>);
 
-fn no_false_flags(flags: &[Flag<'_>], errors: &mut Vec<OptionError>) {
-    for (key, flag, given) in flags {
-        if given.is_some() && *flag == Some(false) {
+fn no_false_flags(flags: &[Flag], errors: &mut Vec<OptionError>) {
+    for (key, flag) in flags {
+        if *flag == Some(false) {
             errors.push(rule(
                 &[key, SEQUENCE_ID_AUTO_INCREMENT.key()],
                 format!(
@@ -111,9 +104,9 @@ fn no_false_flags(flags: &[Flag<'_>], errors: &mut Vec<OptionError>) {
     }
 }
 
-fn no_flags_beside_keys(flags: &[Flag<'_>], errors: &mut Vec<OptionError>) {
-    for (key, _, given) in flags {
-        if given.is_some() {
+fn no_flags_beside_keys(flags: &[Flag], errors: &mut Vec<OptionError>) {
+    for (key, flag) in flags {
+        if flag.is_some() {
             errors.push(rule(
                 &[key, SEQUENCE_KEY.key()],
                 format!(
@@ -159,14 +152,7 @@ fn columns_beside_key(read: &ReadValues, key: &ColumnNames) -> Vec<OptionError> 
 
 fn position_beside_time(read: &ReadValues) -> Option<OptionError> {
     read.sequence_idle_timeout.as_ref()?.as_ref()?;
-    let position = read.sequence_position_column.as_ref()?.is_some();
-    let option = match position {
-        true => SEQUENCE_POSITION_COLUMN.key(),
-        false => {
-            read.sequence_history_columns.as_ref()?.as_ref()?;
-            SEQUENCE_HISTORY_COLUMNS.key()
-        }
-    };
+    let option = position_option(read)?;
     Some(rule(
         &[SEQUENCE_IDLE_TIMEOUT.key(), option],
         format!(
@@ -175,6 +161,33 @@ fn position_beside_time(read: &ReadValues) -> Option<OptionError> {
             SEQUENCE_IDLE_TIMEOUT.key()
         ),
     ))
+}
+
+/// A column that says which row of its key a row is says of an unknown key, too, what it is.
+pub(super) fn unknown_key_beside_position(
+    map: &OptionMap,
+    read: &ReadValues,
+) -> Option<OptionWarning> {
+    map.get(&SEQUENCE_UNKNOWN_KEY)?;
+    read.sequence_key.as_ref()?.as_ref()?;
+    let option = position_option(read)?;
+    Some(warning(
+        &[SEQUENCE_UNKNOWN_KEY.key(), option],
+        format!(
+            "option '{}' has no effect beside '{option}': a row's number says whether its key is \
+             new",
+            SEQUENCE_UNKNOWN_KEY.key()
+        ),
+    ))
+}
+
+/// The option that has rows say which of their key they are.
+fn position_option(read: &ReadValues) -> Option<&'static str> {
+    if read.sequence_position_column.as_ref()?.is_some() {
+        return Some(SEQUENCE_POSITION_COLUMN.key());
+    }
+    read.sequence_history_columns.as_ref()?.as_ref()?;
+    Some(SEQUENCE_HISTORY_COLUMNS.key())
 }
 
 fn history_without_replay(read: &ReadValues) -> Option<OptionError> {
@@ -241,15 +254,24 @@ fn self_numbering(
     })
 }
 
-fn fixed(id: &str, start: bool, end: bool, errors: &mut Vec<OptionError>) -> Option<SequenceMode> {
+fn static_flags(start: Option<bool>, end: Option<bool>) -> StaticFlags {
+    match (start, end) {
+        (None, None) => StaticFlags::FirstRow,
+        _ => StaticFlags::Given {
+            start: start == Some(true),
+            end: end == Some(true),
+        },
+    }
+}
+
+fn fixed(id: &str, flags: StaticFlags, errors: &mut Vec<OptionError>) -> Option<SequenceMode> {
     if id.is_empty() || id.contains('\0') || id.len() > MAX_SEQUENCE_ID_BYTES {
         errors.push(bad_id(id, MAX_SEQUENCE_ID_BYTES, ", the server's limit"));
         return None;
     }
     Some(SequenceMode::Static {
         id: id.to_owned(),
-        start,
-        end,
+        flags,
     })
 }
 
@@ -280,7 +302,7 @@ fn bad_id(id: &str, limit: usize, reason: &str) -> OptionError {
 mod tests {
     use crate::{
         ColumnNames, CounterInitStrategy, OptionErrors, OptionValue as _, SequenceBase,
-        SequenceIdScope, SequenceIds, SequenceMode, TritonOptions,
+        SequenceIdScope, SequenceIds, SequenceMode, StaticFlags, TritonOptions,
     };
 
     fn parse(extra: &[(&str, &str)]) -> Result<SequenceMode, OptionErrors> {
@@ -314,13 +336,25 @@ mod tests {
 
     #[test]
     fn a_static_id_sends_its_flags_as_configured() {
-        let mode = parse(&[("sequence-id", "call-7"), ("sequence-start", "true")]);
-        let expected = SequenceMode::Static {
-            id: "call-7".into(),
-            start: true,
-            end: false,
+        let flags = |extra: &[(&str, &str)]| {
+            let mode = parse(&[&[("sequence-id", "call-7")], extra].concat()).unwrap();
+            let SequenceMode::Static { id, flags } = mode else {
+                panic!("{mode:?}");
+            };
+            assert_eq!(id, "call-7");
+            flags
         };
-        assert_eq!(mode, Ok(expected));
+        let given = |start, end| StaticFlags::Given { start, end };
+        let (start, end) = (("sequence-start", "true"), ("sequence-end", "true"));
+        assert_eq!(flags(&[start]), given(true, false));
+        assert_eq!(flags(&[end]), given(false, true));
+        assert_eq!(flags(&[start, end]), given(true, true));
+        assert!(given(true, true).are_both() && !given(true, false).are_both());
+        // One that is given says something of the other one, too.
+        assert_eq!(flags(&[("sequence-start", "false")]), given(false, false));
+        assert_eq!(flags(&[("sequence-end", "FALSE")]), given(false, false));
+        assert_eq!(flags(&[]), StaticFlags::FirstRow);
+        assert!(!StaticFlags::FirstRow.are_both());
     }
 
     #[test]
@@ -353,15 +387,15 @@ mod tests {
     #[test]
     fn a_key_makes_sequences_of_its_own() {
         let key = ("sequence-key", "site;sensor");
-        let scope = ("sequence-id-scope", "run");
-        let expected = SequenceMode::PerKey {
-            ids: ids("job", SequenceIdScope::Run),
+        let expected = |scope| SequenceMode::PerKey {
+            ids: ids("job", scope),
             key: ColumnNames::parse("site;sensor").unwrap(),
         };
-        assert_eq!(
-            parse(&[("sequence-id", "job"), AUTO, key, scope]),
-            Ok(expected)
-        );
+        let per_key = [("sequence-id", "job"), AUTO, key];
+        assert_eq!(parse(&per_key), Ok(expected(SequenceIdScope::Run)));
+        let scope = |scope| parse(&[&per_key[..], &[("sequence-id-scope", scope)]].concat());
+        assert_eq!(scope("run"), Ok(expected(SequenceIdScope::Run)));
+        assert_eq!(scope("subtask"), Ok(expected(SequenceIdScope::Subtask)));
         insta::assert_snapshot!(message(&[("sequence-id", "job"), key]), @"option 'sequence-key' is set but 'sequence-id-auto-increment' is not true: the sequences of keys take their IDs from its counter; set 'sequence-id-auto-increment' to true");
         insta::assert_snapshot!(message(&[AUTO, key]), @"option 'sequence-id-auto-increment' is true but 'sequence-id' is not set: set 'sequence-id' to the text that every generated ID begins with, for example 'my-job'");
         let flag = ("sequence-end", "true");
@@ -402,7 +436,21 @@ mod tests {
         let longer = "b".repeat(SequenceBase::MAX_BYTES + 1);
         insta::assert_snapshot!(message(&[("sequence-id", &longer), AUTO]), @"option 'sequence-id' is 97 bytes long: 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'; at most 96 bytes are possible, because generated IDs add the subtask index and a counter and the server takes 128 bytes");
         let run = ("sequence-id-scope", "run");
-        insta::assert_snapshot!(message(&[("sequence-id", &"b".repeat(53)), AUTO, run]), @"option 'sequence-id' is 53 bytes long: 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'; at most 52 bytes are possible, because generated IDs add the run (option 'sequence-id-scope'), the subtask index and a counter and the server takes 128 bytes");
+        let longer = "b".repeat(SequenceBase::MAX_BYTES_IN_RUN + 1);
+        insta::assert_snapshot!(message(&[("sequence-id", &longer), AUTO, run]), @"option 'sequence-id' is 70 bytes long: 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'; at most 69 bytes are possible, because generated IDs add the run (option 'sequence-id-scope'), the subtask index and a counter and the server takes 128 bytes");
+        // A key has the run in its IDs without a word.
+        let key = ("sequence-key", "sensor");
+        let within_run = "b".repeat(SequenceBase::MAX_BYTES_IN_RUN);
+        assert!(parse(&[("sequence-id", &within_run), AUTO, key]).is_ok());
+        let id = ("sequence-id", longer.as_str());
+        assert_eq!(message(&[id, AUTO, key]), message(&[id, AUTO, run]));
+        let within_subtask = [
+            ("sequence-id", longest.as_str()),
+            AUTO,
+            key,
+            ("sequence-id-scope", "subtask"),
+        ];
+        assert!(parse(&within_subtask).is_ok());
         // Bytes count, not characters.
         let accented = "é".repeat(SequenceBase::MAX_BYTES / 2 + 1);
         assert!(parse(&[("sequence-id", &accented), AUTO]).is_err());

@@ -100,4 +100,24 @@ choices! {
         Restart = "restart",
     }
     type "Enum: fail, restart", expected "'fail' or 'restart'";
+
+    /// What the first row of a key is that the subtask has not seen.
+    UnknownKey {
+        /// Marked as restarted where the job has run before and the engine gives no state.
+        Auto = "auto",
+        /// Marked as restarted.
+        Mark = "mark",
+        /// The first row of a new key.
+        New = "new",
+    }
+    type "Enum: auto, mark, new", expected "'auto', 'mark' or 'new'";
+
+    /// What becomes of a sequence that is left before its end.
+    AbandonedSequence {
+        /// It keeps its place until the server's idle limit.
+        Wait = "wait",
+        /// At most one END is sent for it.
+        End = "end",
+    }
+    type "Enum: wait, end", expected "'wait' or 'end'";
 }

@@ -14,7 +14,10 @@ mod protocol;
 mod proxy;
 mod scalar;
 
-pub use choice::{CounterInitStrategy, ReplayOverflow, SequenceIdScope, SequenceRecovery};
+pub use choice::{
+    AbandonedSequence, CounterInitStrategy, ReplayOverflow, SequenceIdScope, SequenceRecovery,
+    UnknownKey,
+};
 pub use column_names::ColumnNames;
 pub use dns_name::DnsName;
 pub use duration::PositiveDuration;

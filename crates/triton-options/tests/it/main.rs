@@ -128,6 +128,7 @@ fn every_type_says_what_it_expects() {
     flatten-batch-dim: expected true or false
     priority: expected a whole number from 0 to 18446744073709551615
     server-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
+    row-deadline: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     sequence-id-auto-increment: expected true or false
     sequence-id-counter-init-strategy: expected 'ZERO', 'EPOCH_MILLIS' or 'NANO_TIME'
     sequence-id-scope: expected 'subtask' or 'run'
@@ -140,6 +141,9 @@ fn every_type_says_what_it_expects() {
     sequence-replay-max-bytes: expected a whole number from 1 to 4294967295
     sequence-replay-overflow: expected 'fail' or 'restart'
     sequence-replay-compare: expected true or false
+    sequence-unknown-key: expected 'auto', 'mark' or 'new'
+    sequence-abandon: expected 'wait' or 'end'
+    sequence-max-lost: expected a whole number from 1 to 4294967295
     sequence-key-redacted: expected true or false
     sequence-start: expected true or false
     sequence-end: expected true or false
@@ -186,6 +190,8 @@ fn the_text_of_sequence_id_names_the_limits_in_force() {
     ] {
         assert!(text.contains(&format!("at most {limit} bytes")), "{text}");
     }
+    let in_run = SequenceBase::MAX_BYTES_IN_RUN;
+    assert!(text.contains(&format!("or {in_run} where")), "{text}");
 }
 
 #[test]

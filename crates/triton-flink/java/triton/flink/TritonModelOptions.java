@@ -31,7 +31,7 @@ final class TritonModelOptions {
                 option(
                         "timeout",
                         "30 s",
-                        "The longest time one call to the server may take, from connecting until the whole answer is read. The server is not told and may finish the work all the same, unless server-timeout ends it. Raise it for models that are slow or wait long in a queue."));
+                        "The longest time one call to the server may take, from connecting until the whole answer is read. The server is not told and may finish the work all the same, unless server-timeout ends it. Raise it for models that are slow or wait long in a queue. row-deadline bounds a row with all its calls."));
         OPTIONAL.add(
                 option(
                         "flatten-batch-dim",
@@ -49,9 +49,14 @@ final class TritonModelOptions {
                         "How long a request may wait in the model's queue on the server, which then drops it and answers 503, so that nobody works for a caller who has given up. What has begun to execute goes on to its end. It is sent with every request, in microseconds, and only models heed it whose queue policy (https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/batcher.html#queue-policy) has allow_timeout_override. Best a little shorter than timeout."));
         OPTIONAL.add(
                 option(
+                        "row-deadline",
+                        null,
+                        "The longest time that one row may take with all its attempts, replays and waits: for others that go before it, for a connection, for a place on the server. timeout bounds one request; where less time is left to its row, that request is cut short. A row that is too late fails and says what it waited for. Without it, attempts and waits are bounded by their number."));
+        OPTIONAL.add(
+                option(
                         "sequence-id",
                         null,
-                        "ID of the sequence that requests to a stateful model (https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/architecture.html#stateful-models) belong to; the model keeps one state for each ID. Sent as a string of at most 128 bytes. With sequence-id-auto-increment it is what every generated ID begins with, and may have at most 96 bytes, or 52 where sequence-id-scope is run."));
+                        "ID of the sequence that requests to a stateful model (https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/architecture.html#stateful-models) belong to; the model keeps one state for each ID. Sent as a string of at most 128 bytes. With sequence-id-auto-increment it is what every generated ID begins with, and may have at most 96 bytes, or 69 where sequence-id-scope is run."));
         OPTIONAL.add(
                 option(
                         "sequence-id-auto-increment",
@@ -65,8 +70,8 @@ final class TritonModelOptions {
         OPTIONAL.add(
                 option(
                         "sequence-id-scope",
-                        "subtask",
-                        "What generated sequence IDs are unique within. With subtask a restarted or resubmitted job repeats the IDs of the run before. With run they are {sequence-id}-{run}-{subtask-index}-{counter}, where the run is told apart from every other by the engine's job and attempt, or else by a UUID of version 7 taken anew whenever a subtask is opened: no restart, rescaling, second job or clock that is set back repeats them."));
+                        null,
+                        "What generated sequence IDs are unique within. With subtask a restarted or resubmitted job repeats the IDs of the run before. With run they are {sequence-id}-{run}-{subtask-index}-{counter}, where the run is told apart from every other by a digest of the engine's job, operator, execution and attempt, or, where the engine does not tell all of them, by a UUID of version 7 taken anew whenever a subtask is opened: no restart, rescaling, takeover, second job or clock that is set back repeats them. Sequences of a sequence-key are open for long, and one whose ID comes again would lose its state or mix with another: without a value it is run there, and subtask elsewhere."));
         OPTIONAL.add(
                 option(
                         "sequence-key",
@@ -101,7 +106,7 @@ final class TritonModelOptions {
                 option(
                         "sequence-max-open",
                         null,
-                        "The most sequences that a subtask has open at once; further keys wait for one to end. Where nothing is given, the subtasks share what the model can keep: its max_candidate_sequences, or its number of slots with the direct strategy. The server itself would hold further sequences back without any limit or error."));
+                        "The most sequences that a subtask has open at once; further keys wait for one to end. Where nothing is given, the subtasks share what the model can keep: its max_candidate_sequences, or its number of slots with the direct strategy. An eighth of that, at most max-in-flight, is then left for sequences that are recovered, because a lost one keeps its place beside the new one for a while. The server itself would hold further sequences back without any limit or error."));
         OPTIONAL.add(
                 option(
                         "sequence-recovery",
@@ -129,19 +134,34 @@ final class TritonModelOptions {
                         "Compares the answers of a replay with those that were given before, by a digest kept for each row. A model that answers differently fails the row: its state cannot be rebuilt. For models whose answers depend on nothing but the rows of the sequence."));
         OPTIONAL.add(
                 option(
+                        "sequence-unknown-key",
+                        "auto",
+                        "What the first row of a key is that this subtask has not seen, where no column says which row it is. The key may have had rows in an earlier run of the job, whose state is gone. auto marks the row in the output column sequence_restarted where an engine gives the function no state and anything shows that the job has run before: an attempt above 0, or an earlier execution of the job seen in this process. mark marks it always, which is what to set where jobs are restored from savepoints. new takes every such key for a new one."));
+        OPTIONAL.add(
+                option(
+                        "sequence-abandon",
+                        "wait",
+                        "What becomes of a sequence that is left before its end, because it was lost, fell idle or began anew. With wait it keeps its place on the server until the server's idle limit frees it. end sends at most one END for it, so that the place is free as soon as that is answered; the request has the tensors of the last row, and the model executes it."));
+        OPTIONAL.add(
+                option(
+                        "sequence-max-lost",
+                        "100000",
+                        "How many keys are remembered whose sequence was lost before anybody was told. Once one of them has been dropped, the first row of every key that is not known begins marked in the output column sequence_restarted."));
+        OPTIONAL.add(
+                option(
                         "sequence-key-redacted",
                         "false",
                         "Shows a digest in place of each key in logs and errors, for keys that others must not read. Equal keys have equal digests within a run."));
         OPTIONAL.add(
                 option(
                         "sequence-start",
-                        "false",
-                        "Marks every request as the first one of its sequence: the model forgets what it knew of the ID. With sequence-id-auto-increment it counts as true unless given, and cannot be set to false, because the server refuses a new ID that does not start. With sequence-key it cannot be given: the first row of each sequence is marked."));
+                        null,
+                        "Marks every request as the first one of its sequence: the model forgets what it knew of the ID. Where neither this nor sequence-end is given, the first row after each opening of the function starts the sequence; where only the other one is, this counts as false. With sequence-id-auto-increment it counts as true unless given, and cannot be set to false, because the server refuses a new ID that does not start. With sequence-key it cannot be given: the first row of each sequence is marked."));
         OPTIONAL.add(
                 option(
                         "sequence-end",
-                        "false",
-                        "Marks every request as the last one of its sequence: the server frees the slot of the ID. With sequence-id-auto-increment it counts as true unless given, and cannot be set to false, because each ID is used once and would hold its slot until it idles out. With sequence-key it cannot be given: the last row of each sequence is marked."));
+                        null,
+                        "Marks every request as the last one of its sequence: the server frees the slot of the ID. Unless given it counts as false. With sequence-id-auto-increment it counts as true unless given, and cannot be set to false, because each ID is used once and would hold its slot until it idles out. With sequence-key it cannot be given: the last row of each sequence is marked."));
         OPTIONAL.add(
                 option(
                         "compression",

@@ -13,8 +13,8 @@ use triton_options::TritonOptions;
 use super::transport::SimulatedNetwork;
 use crate::row_codec::EncodedCell;
 use crate::sequences::{
-    Answered, KeyedSequences, Row, SequenceKey, SequenceSettings, SequenceSnapshot, SourceTraits,
-    Standing,
+    Answered, KeyedSequences, Row, RowPosition, SequenceKey, SequenceSettings, SequenceSnapshot,
+    SourceTraits,
 };
 use crate::tensor_plan::EncodedRow;
 use crate::{Column, DataType, Error, OpenSubtask, Schema, Subtask, Value};
@@ -30,6 +30,8 @@ pub(super) struct Opening<'a> {
     pub(super) attempt: u32,
     /// Whether the input has an end.
     pub(super) bounded: bool,
+    /// Whether the engine begins an attempt anew without anything of the one before.
+    pub(super) without_state: bool,
 }
 
 /// What a row says of its place among those of its key.
@@ -61,7 +63,7 @@ impl Function {
         let options = TritonOptions::parse(options).unwrap();
         let subtask = Subtask::new(0, 1, opening.attempt).unwrap();
         let subtask = subtask.in_job("simulated").unwrap();
-        let open = Arc::new(OpenSubtask::new(&options, subtask, None).unwrap());
+        let open = Arc::new(OpenSubtask::new(&options, subtask, false, None).unwrap());
         keep_client(&open);
         let settings = network.world().server.settings();
         let config: ModelConfig = serde_json::from_value(serde_json::json!({
@@ -79,13 +81,14 @@ impl Function {
         };
         let source = SourceTraits {
             bounded: opening.bounded,
-            ..SourceTraits::default()
+            without_state: opening.without_state,
         };
-        let settings = SequenceSettings::agree(&options, &schema, &config, subtask, source);
+        let mut rows = schema.clone();
+        rows.inputs.push(Column::new("key", DataType::BigInt));
+        let settings = SequenceSettings::agree(&options, &rows, &schema, &config, &open, source);
         let settings = settings.unwrap().unwrap();
-        let ids = Arc::clone(open.id_source.as_ref().unwrap());
         Self {
-            sequences: KeyedSequences::start(open, ids, network.clone(), settings),
+            sequences: KeyedSequences::start(open, network.clone(), settings),
         }
     }
 
@@ -101,9 +104,9 @@ impl Function {
 
     fn hand_over(&self, key: i64, value: i64, last: bool, position: Option<Position>) -> Answer {
         let row = Row {
-            encoded: Ok(value_row(value)),
+            encoded: Ok(Arc::new(value_row(value))),
             last,
-            standing: position.map(|position| Standing {
+            position: position.map(|position| RowPosition {
                 position: position.number,
                 before: position.before,
                 earlier: None,

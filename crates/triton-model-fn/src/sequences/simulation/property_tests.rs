@@ -26,13 +26,11 @@ fn check(runtime: &Runtime, history: &History) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    #[ignore = "the core: fault 3"]
     fn every_promise_holds_whatever_happens(history in history(false)) {
         check(&OF_ANY_ROWS, &history)?;
     }
 
     #[test]
-    #[ignore = "the core: faults 3, 5 and 9"]
     fn every_promise_holds_where_rows_have_numbers(history in history(true)) {
         check(&OF_NUMBERED_ROWS, &history)?;
     }

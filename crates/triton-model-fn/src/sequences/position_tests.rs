@@ -2,7 +2,7 @@
 //! no answer may be silently wrong.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,16 +10,16 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::standing::{EarlierRows, Standing, rows_before};
+use super::row_position::{EarlierRows, rows_before};
 use super::test_server::{
     Fault, Running, SERVER_IDLE, TestServer, any_fault, paused_runtime, row, sum, value,
 };
-use super::{Answered, SourceTraits};
+use super::{Answered, RowPosition, SourceTraits};
 use crate::{Error, ErrorKind};
 
 const KEYS: usize = 3;
 
-/// The options of all rows here; the scope keeps the functions' IDs apart.
+/// The options of all rows here; the scope keeps the IDs of functions apart.
 fn start(server: &TestServer, extra: &[(&str, &str)]) -> Running {
     let position = [
         ("sequence-id-scope", "run"),
@@ -38,22 +38,22 @@ const REPLAY: &[(&str, &str)] = &[
 ];
 
 /// What a row says of its place, with the rows before it or without.
-fn standing(key: i64, position: u64, max_length: Option<u64>, carries: bool) -> Standing {
+fn said(key: i64, position: u64, max_length: Option<u64>, carries: bool) -> RowPosition {
     let before = rows_before(position, None, max_length).unwrap();
     let first = position - before;
     let earlier = EarlierRows::new(before, move |index| {
         Ok(row(value(key, (first + index) as i64)))
     });
-    Standing {
+    RowPosition {
         position,
         before: Some(before),
-        earlier: carries.then_some(earlier),
+        earlier: carries.then(|| Arc::new(earlier)),
     }
 }
 
 async fn answer(running: &Running, position: u64, carries: bool) -> Result<Answered, Error> {
-    let standing = standing(1, position, None, carries);
-    let answer = running.hand_over(1, position as i64, false, Some(standing));
+    let said = said(1, position, None, carries);
+    let answer = running.hand_over(1, position as i64, false, Some(said));
     answer.await.unwrap()
 }
 
@@ -119,14 +119,14 @@ async fn a_gap_is_marked_or_refused_where_no_rows_are_carried() {
 async fn an_end_that_was_seen_makes_the_next_row_the_first() {
     let running = start(&TestServer::default(), RESTART);
     // Where only rows tell of an end, nothing says how many rows came before.
-    let standing = |position| Standing {
+    let said = |position| RowPosition {
         position,
         before: None,
         earlier: None,
     };
     let mut answers = Vec::new();
     for (position, last) in [(1, false), (2, true), (3, false), (9, true), (10, false)] {
-        let answer = running.hand_over(1, position, last, Some(standing(position as u64)));
+        let answer = running.hand_over(1, position, last, Some(said(position as u64)));
         let answered = answer.await.unwrap().unwrap();
         answers.push((sum(&answered), answered.restarted));
     }
@@ -248,7 +248,7 @@ impl Run {
                     self.rows[key] += 1;
                 }
                 let position = self.rows[key].saturating_sub(back).max(1);
-                let said = standing(key as i64, position, self.max_length, self.carries);
+                let said = said(key as i64, position, self.max_length, self.carries);
                 let last = self.max_length == Some(said.before.unwrap() + 1);
                 let number = position as i64;
                 let answer =

@@ -5,19 +5,20 @@
 //! then no more than a memory of it: a row that does not fit shows that the memory is not whole.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::tensor_plan::EncodedRow;
 use crate::{Error, Value};
 
-/// The place of a row, and what it carries of the rows before it.
+/// The position of a row, and what it carries of the rows before it.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct RowPosition {
     /// Its number among the rows of its key, from 1 on.
     pub(crate) position: u64,
     /// How many rows of its sequence came before it, where that can be told from the row.
     pub(crate) before: Option<u64>,
     /// All of those rows, where it carries them.
-    pub(crate) earlier: Option<EarlierRows>,
+    pub(crate) earlier: Option<Arc<EarlierRows>>,
 }
 
 /// The rows of a sequence before the one that carries them. They are encoded only where they are
@@ -38,9 +39,13 @@ impl EarlierRows {
         }
     }
 
-    /// The rows in their order, without those that can never have been sent.
-    pub(super) fn rows(&self) -> impl Iterator<Item = EncodedRow> {
-        (0..self.count).filter_map(|index| (self.encode)(index).ok())
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// A row; an error where it can never have been sent.
+    pub(super) fn row(&self, index: u64) -> Result<EncodedRow, Error> {
+        (self.encode)(index)
     }
 }
 

@@ -1,0 +1,294 @@
+//! Tells logs and metrics what becomes of sequences.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+use triton_options::{OptionValue as _, SEQUENCE_KEY, SEQUENCE_MAX_OPEN};
+
+use super::machine::{Abandoned, Counts, Event, LossCause, LostId, Purpose, Report};
+use super::owners::{Owned, Owners};
+use super::{SequenceKey, SequenceSettings};
+use crate::id_source::IdSource;
+use crate::metrics::{SequenceEvent, SequenceMetrics};
+use crate::{Error, OpenSubtask, Subtask};
+
+/// What is told, and by whom.
+#[derive(Debug)]
+pub(super) struct Teller {
+    settings: Arc<SequenceSettings>,
+    ids: Option<Arc<IdSource>>,
+    metrics: SequenceMetrics,
+    subtask: Subtask,
+    endpoint: String,
+    wait: Option<crate::ServerWait>,
+    /// How many pauses the server's wait was told of.
+    pausing: AtomicUsize,
+    /// Which subtask has which key, where it is known which ones belong together.
+    owners: Option<Arc<Owners>>,
+    owned: Mutex<OwnedKeys>,
+}
+
+/// The keys of this subtask, and when it was last warned that another one has one of them.
+#[derive(Debug, Default)]
+struct OwnedKeys {
+    keys: HashMap<SequenceKey, Owned>,
+    warned: Option<Instant>,
+}
+
+impl Teller {
+    pub(super) fn new(
+        open: &OpenSubtask,
+        settings: Arc<SequenceSettings>,
+        ids: Option<Arc<IdSource>>,
+    ) -> Self {
+        Self {
+            settings,
+            ids,
+            metrics: open.metrics().of_sequences(),
+            subtask: open.subtask,
+            endpoint: open.client().endpoint().to_string(),
+            wait: open.server_wait.clone(),
+            pausing: AtomicUsize::new(0),
+            owners: open.subtask.work().as_deref().map(Owners::of_work),
+            owned: Mutex::default(),
+        }
+    }
+
+    /// Shows the numbers of the machine, which is locked.
+    pub(super) fn count(&self, counts: &Counts) {
+        self.metrics.counts(counts);
+        if let Some(wait) = &self.wait {
+            let before = self.pausing.swap(counts.pausing, Ordering::Relaxed);
+            wait.pauses_change(before, counts.pausing);
+        }
+    }
+
+    /// No sequence of this function goes on.
+    pub(super) fn is_over(&self) {
+        self.count(&Counts::default());
+        self.lock().keys.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OwnedKeys> {
+        self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn id(&self, id: &LostId) -> Option<String> {
+        self.settings.id_text(self.ids.as_deref(), id)
+    }
+
+    pub(super) fn tell(&self, report: Report) {
+        let Report { key, event } = report;
+        let metrics = &self.metrics;
+        let shown = || self.settings.display.show(&key);
+        let (subtask, attempt) = (self.subtask.index(), self.subtask.attempt());
+        match event {
+            Event::Begins => self.own(&key),
+            Event::Over => {
+                if self.owners.is_some() {
+                    self.lock().keys.remove(&key);
+                }
+            }
+            Event::Started { counter } => {
+                metrics.event(SequenceEvent::Started);
+                debug!(
+                    key = shown(),
+                    sequence_id = self.id(&LostId::Own(counter)),
+                    subtask,
+                    "the sequence has begun"
+                );
+            }
+            Event::Ended { counter, rows } => {
+                metrics.event(SequenceEvent::Ended);
+                debug!(
+                    key = shown(),
+                    sequence_id = self.id(&LostId::Own(counter)),
+                    rows,
+                    subtask,
+                    "the sequence has ended"
+                );
+            }
+            Event::Expired { id, rows } => {
+                metrics.event(SequenceEvent::Expired);
+                debug!(
+                    key = shown(),
+                    sequence_id = self.id(&id),
+                    rows,
+                    subtask,
+                    "the sequence is over: its key had no row for too long"
+                );
+            }
+            Event::Idle => {
+                metrics.event(SequenceEvent::Forgotten);
+                debug!(
+                    key = shown(),
+                    subtask, "the server has dropped the sequence: its key had no row for too long"
+                );
+            }
+            Event::Abandoned { id, reason } => {
+                metrics.event(SequenceEvent::Abandoned);
+                let (reason, position) = match reason {
+                    Abandoned::BegunAnew { position } => ("a row begins anew", Some(position)),
+                    Abandoned::LastRowFailed => ("its last row failed", None),
+                };
+                debug!(
+                    key = shown(),
+                    sequence_id = self.id(&id),
+                    position,
+                    reason,
+                    subtask,
+                    "the sequence is left to the server without an end"
+                );
+            }
+            Event::Gap { id, cause } => {
+                metrics.event(SequenceEvent::Gap);
+                // What is done about it, and how it shows in answers, is told by the recovery.
+                debug!(
+                    key = shown(),
+                    sequence_id = self.id(&id),
+                    %cause,
+                    subtask,
+                    attempt,
+                    "a row does not follow the one before it: that is so after a failover, and \
+                     where rows of one key reach several subtasks or come out of order"
+                );
+            }
+            Event::Lost {
+                id,
+                rows,
+                cause,
+                is_hidden,
+                error,
+            } => self.lost(&key, &id, rows, cause, is_hidden, &error),
+            Event::Restarted { id, rows, cause } => {
+                metrics.event(SequenceEvent::Restarted);
+                warn!(
+                    key = shown(),
+                    lost = self.id(&id),
+                    rows,
+                    %cause,
+                    subtask,
+                    attempt,
+                    "the sequence starts again without its earlier rows"
+                );
+            }
+            Event::Replayed { id, counter, rows } => {
+                metrics.event(SequenceEvent::Replayed);
+                info!(
+                    key = shown(),
+                    lost = self.id(&id),
+                    sequence_id = self.id(&LostId::Own(counter)),
+                    rows,
+                    subtask,
+                    attempt,
+                    "the sequence was rebuilt by a replay"
+                );
+            }
+            Event::RowReplayed => metrics.replayed_rows.increment(1),
+            Event::Failed => metrics.event(SequenceEvent::Failed),
+            Event::WaitsForPlace {
+                purpose,
+                open,
+                held,
+                limit,
+            } => self.waits(&key, purpose, open, held, limit),
+        }
+    }
+
+    fn lost(
+        &self,
+        key: &SequenceKey,
+        id: &LostId,
+        rows: u64,
+        cause: LossCause,
+        is_hidden: bool,
+        error: &Error,
+    ) {
+        self.metrics.event(match cause {
+            LossCause::Uncertain => SequenceEvent::Uncertain,
+            _ => SequenceEvent::Forgotten,
+        });
+        macro_rules! tell {
+            ($level:ident) => {
+                $level!(
+                    key = self.settings.display.show(key),
+                    sequence_id = self.id(id),
+                    rows,
+                    subtask = self.subtask.index(),
+                    attempt = self.subtask.attempt(),
+                    endpoint = self.endpoint,
+                    recovery = self.settings.recovery.canonical(),
+                    %error,
+                    cause = error.client_error().map(tracing::field::display),
+                    "the state of the sequence is lost or uncertain"
+                )
+            };
+        }
+        // What a replay makes good shows in no answer.
+        match is_hidden {
+            true => tell!(info),
+            false => tell!(warn),
+        }
+    }
+
+    fn waits(&self, key: &SequenceKey, purpose: Purpose, open: usize, held: usize, limit: usize) {
+        let waits_for = match purpose {
+            Purpose::Recover => "a place to recover its sequence in",
+            Purpose::Begin => "a place to begin its sequence in",
+        };
+        warn!(
+            key = self.settings.display.show(key),
+            waits_for,
+            open,
+            held,
+            limit,
+            room = self.settings.room,
+            server_idle = ?self.settings.server_idle,
+            subtask = self.subtask.index(),
+            "keys wait for other sequences to end, or for those that are over here and may be alive \
+             on the server to idle out: raise the model's max_candidate_sequences (and '{}', if it \
+             is set), or end sequences sooner",
+            SEQUENCE_MAX_OPEN.key()
+        );
+    }
+
+    /// Notes whose the key is from now on, and warns where it is another subtask's as well.
+    fn own(&self, key: &SequenceKey) {
+        const PAUSE: Duration = Duration::from_secs(10);
+        let Some(owners) = &self.owners else {
+            return;
+        };
+        let mut owned = self.lock();
+        if owned.keys.contains_key(key) {
+            return;
+        }
+        let subtask = self.subtask.index();
+        match owners.own(key, subtask) {
+            Ok(own) => {
+                owned.keys.insert(key.clone(), own);
+            }
+            Err(other) => {
+                let now = Instant::now();
+                let is_new = owned
+                    .warned
+                    .is_none_or(|warned| now.saturating_duration_since(warned) >= PAUSE);
+                if is_new {
+                    owned.warned = Some(now);
+                    warn!(
+                        key = self.settings.display.show(key),
+                        subtask,
+                        other,
+                        "rows of one key reach two subtasks, and neither sees those of the other: \
+                         their answers are wrong; partition the rows by the columns of '{}' before \
+                         they come here",
+                        SEQUENCE_KEY.key()
+                    );
+                }
+            }
+        }
+    }
+}
