@@ -113,3 +113,25 @@ async fn a_panic_takes_no_other_row_with_it() {
     sleep(Duration::from_millis(10)).await;
     assert_eq!(function.open_sequences(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+#[ignore = "the core: a mark that nobody saw"]
+async fn a_mark_that_nobody_saw_is_given_to_the_next_row() {
+    let network = SimulatedNetwork::new(64);
+    let function = open(&network, 0, &[("sequence-recovery", "restart")]);
+    function.answer(1, 1).await.unwrap();
+    network.restart_server();
+    // The request that begins the new sequence takes long.
+    network.world().fault(None);
+    network.fault(Fault::Slow(Duration::from_millis(500)));
+    // It is given up while it is in flight: it is in the sequence, and its answer is nobody's.
+    let given_up = function.submit(1, 2, false);
+    sleep(Duration::from_millis(400)).await;
+    drop(given_up);
+    let next = function.answer(1, 4).await.unwrap();
+    assert_eq!(
+        (sum(&next), next.restarted),
+        (6, true),
+        "it lacks the first row"
+    );
+}
