@@ -26,6 +26,8 @@ pub(super) struct SourceRow {
 pub(super) struct Chain {
     /// The values of the rows that the next answer must contain.
     values: Vec<i64>,
+    /// The values of rows given up since its last answer, each of which may be in the sequence.
+    given_up: Vec<i64>,
     /// Whether a row has failed because the sequence was lost.
     reported: bool,
     /// Whether a row of the sequence has failed, so that those after it lack it.
@@ -42,11 +44,49 @@ impl Chain {
     pub(super) fn new(handed_over: Instant) -> Self {
         Self {
             values: Vec::new(),
+            given_up: Vec::new(),
             reported: false,
             lacks_rows: false,
             last_row: handed_over,
             may_be_over: false,
         }
+    }
+
+    /// A row of the key is given up: nobody learns what becomes of it.
+    pub(super) fn give_up(&mut self, history: &History, row: SourceRow, handed_over: Instant) {
+        self.silent_until(history, handed_over);
+        self.given_up.push(row.value);
+        (self.reported, self.lacks_rows) = (false, true);
+        if row.last {
+            self.end();
+        }
+    }
+
+    fn silent_until(&mut self, history: &History, handed_over: Instant) {
+        let silent = handed_over.saturating_duration_since(self.last_row);
+        self.last_row = handed_over;
+        let boundary = SimulatedNetwork::IDLE * 3 / 4;
+        self.may_be_over |= history.time_ends_sequences() && silent > boundary;
+    }
+
+    fn end(&mut self) {
+        self.values.clear();
+        self.given_up.clear();
+        (self.reported, self.lacks_rows) = (false, false);
+    }
+
+    /// The rows of an answer that has this sum: those of `before`, some of those given up, and its own.
+    fn rows_of_sum(&self, before: &[i64], value: i64, sum: i64) -> Option<Vec<i64>> {
+        let choices = 0..1_u32 << self.given_up.len().min(10);
+        let rows = choices.map(|choice| {
+            let given_up = self.given_up.iter().enumerate();
+            let chosen = given_up.filter(|(place, _)| choice >> place & 1 == 1);
+            let chosen = chosen.map(|(_, value)| *value);
+            let before = before.iter().copied();
+            before.chain(chosen).chain([value]).collect::<Vec<i64>>()
+        });
+        let mut rows = rows.filter(|rows| rows.iter().sum::<i64>() == sum);
+        rows.next()
     }
 
     /// Holds the answer to a row against the rows that it must contain.
@@ -60,10 +100,7 @@ impl Chain {
         handed_over: Instant,
         result: Result<Answered, Error>,
     ) -> Result<(), Broken> {
-        let silent = handed_over.saturating_duration_since(self.last_row);
-        self.last_row = handed_over;
-        let boundary = SimulatedNetwork::IDLE * 3 / 4;
-        self.may_be_over |= history.time_ends_sequences() && silent > boundary;
+        self.silent_until(history, handed_over);
         let mut ends = row.last;
         match result {
             Ok(answered) => {
@@ -80,22 +117,25 @@ impl Chain {
                     }
                     self.values.clear();
                 }
-                self.values.push(row.value);
-                if std::mem::take(&mut self.may_be_over) && found == row.value {
-                    self.values = vec![row.value];
+                let mut rows = self.rows_of_sum(&self.values, row.value, found);
+                if std::mem::take(&mut self.may_be_over) && rows.is_none() {
+                    rows = self.rows_of_sum(&[], row.value, found);
                 }
-                let expected: i64 = self.values.iter().sum();
-                if found != expected {
+                let Some(rows) = rows else {
                     return Err(format!(
-                        "{row:?} is answered with {found} and not {expected}, the sum of {:?}; {}",
+                        "{row:?} is answered with {found}, not the sum of {:?} and itself ({:?} \
+                         were given up); {}",
                         self.values,
+                        self.given_up,
                         if answered.restarted {
                             "marked"
                         } else {
                             "not marked"
                         },
                     ));
-                }
+                };
+                self.values = rows;
+                self.given_up.clear();
                 self.reported = false;
                 ends |= history.max_length == Some(self.values.len() as u64);
             }
@@ -113,8 +153,7 @@ impl Chain {
             }
         }
         if ends {
-            self.values.clear();
-            (self.reported, self.lacks_rows) = (false, false);
+            self.end();
         }
         Ok(())
     }

@@ -18,6 +18,8 @@ pub(super) enum Event {
     Row { key: i64, last: bool },
     /// The source has a row on which the model fails.
     PoisonedRow { key: i64 },
+    /// Nobody waits any longer for the answer to the row that was handed over last.
+    GiveUp,
     /// Something goes wrong with a request to come.
     Fault(Fault),
     /// The server forgets everything.
@@ -102,6 +104,7 @@ fn meaning(kind: u32, key: i64, last: bool, time: Duration) -> Event {
         49 => Fault::Unreadable,
         50 => Fault::ModelFailed,
         51 => Fault::Restart,
+        52 => return Event::GiveUp,
         _ => Fault::Crash,
     };
     Event::Fault(fault)
@@ -113,7 +116,7 @@ pub(super) fn history(positions: bool) -> impl Strategy<Value = History> {
     let recovery = prop_oneof![Just("fail"), Just("restart"), Just("replay")];
     let max_length = prop::option::weighted(0.3, 2_u64..6);
     let time = (1_u64..9000).prop_map(Duration::from_millis);
-    let event = (0_u32..53, 0..KEYS, prop::bool::weighted(0.15), time);
+    let event = (0_u32..54, 0..KEYS, prop::bool::weighted(0.15), time);
     let event = event.prop_map(|(kind, key, last, time)| meaning(kind, key, last, time));
     // With few keys their sequences are long, with many they wait for places.
     let events = (1..=KEYS, vec(event, 1..50)).prop_map(|(keys, mut events)| {

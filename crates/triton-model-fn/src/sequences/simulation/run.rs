@@ -19,7 +19,8 @@ const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(3600);
 struct Pending {
     row: SourceRow,
     handed_over: Instant,
-    answer: Answer,
+    /// `None` where nobody waits for it any longer.
+    answer: Option<Answer>,
     result: Option<Result<Answered, Error>>,
 }
 
@@ -45,6 +46,8 @@ pub(super) struct Run<'a> {
     checkpoint: Option<Checkpoint>,
     /// Whether anything has gone wrong so far.
     disturbed: bool,
+    /// Whether a row was given up that may still be on its way.
+    given_up: bool,
 }
 
 impl<'a> Run<'a> {
@@ -61,6 +64,7 @@ impl<'a> Run<'a> {
             checkpoint: None,
             // Where no time ends a sequence, the server drops it while its key waits.
             disturbed: !history.time_ends_sequences(),
+            given_up: false,
         }
     }
 
@@ -89,6 +93,16 @@ impl<'a> Run<'a> {
                 let value = self.next_value();
                 self.network.world().server.poison(value);
                 self.row(key, false);
+            }
+            // Whether a row that nobody waits for counts for the length of its sequence is not known.
+            Event::GiveUp if self.history.max_length.is_some() => {}
+            Event::GiveUp => {
+                self.collect()?;
+                self.disturbed |= !self.pending.is_empty();
+                self.given_up |= !self.pending.is_empty();
+                if let Some(pending) = self.pending.last_mut() {
+                    pending.answer = None;
+                }
             }
             Event::Fault(fault) => {
                 self.disturbed = true;
@@ -155,15 +169,15 @@ impl<'a> Run<'a> {
         self.pending.push(Pending {
             row,
             handed_over: Instant::now(),
-            answer,
+            answer: Some(answer),
             result: None,
         });
     }
 
     async fn wait(&mut self) -> Result<(), Broken> {
         for pending in &mut self.pending {
-            if pending.result.is_none() {
-                let answer = timeout(LONGEST_WAIT, &mut pending.answer).await;
+            if let (Some(answer), None) = (&mut pending.answer, &pending.result) {
+                let answer = timeout(LONGEST_WAIT, answer).await;
                 let row = pending.row;
                 let answer = answer.map_err(|_| format!("{row:?} is never answered"))?;
                 pending.result = Some(answer.map_err(|_| format!("{row:?} is dropped"))?);
@@ -174,7 +188,13 @@ impl<'a> Run<'a> {
 
     async fn snapshot(&mut self) -> Result<(), Broken> {
         self.wait().await?;
-        let snapshot = self.function.snapshot();
+        let mut snapshot = self.function.snapshot();
+        let begun = Instant::now();
+        while snapshot.is_err() && self.given_up && begun.elapsed() < LONGEST_WAIT {
+            sleep(std::time::Duration::from_millis(100)).await;
+            snapshot = self.function.snapshot();
+        }
+        self.given_up = false;
         let snapshot = snapshot.map_err(|error| format!("no snapshot at rest: {error}"))?;
         self.checkpoint = Some(Checkpoint {
             bytes: snapshot.to_bytes(),
@@ -201,9 +221,9 @@ impl<'a> Run<'a> {
         if closed.is_ok() {
             // Everything that was handed over before is answered, and at once.
             for pending in &mut self.pending {
-                if pending.result.is_none() {
+                if let (Some(answer), None) = (&mut pending.answer, &pending.result) {
                     let row = pending.row;
-                    let answer = pending.answer.try_recv();
+                    let answer = answer.try_recv();
                     pending.result =
                         Some(answer.map_err(|_| format!("{row:?} has no answer after close"))?);
                 }
@@ -251,8 +271,20 @@ impl<'a> Run<'a> {
         let mut rest = Vec::new();
         for mut pending in std::mem::take(&mut self.pending) {
             let row = pending.row;
+            let Some(answer) = &mut pending.answer else {
+                if waiting.contains_key(&row.key) {
+                    rest.push(pending);
+                } else {
+                    let chain = self
+                        .chains
+                        .entry(row.key)
+                        .or_insert_with(|| Chain::new(pending.handed_over));
+                    chain.give_up(self.history, row, pending.handed_over);
+                }
+                continue;
+            };
             if pending.result.is_none() {
-                pending.result = match pending.answer.try_recv() {
+                pending.result = match answer.try_recv() {
                     Ok(result) => Some(result),
                     Err(TryRecvError::Empty) => None,
                     Err(TryRecvError::Closed) => return Err(format!("{row:?} is dropped")),
