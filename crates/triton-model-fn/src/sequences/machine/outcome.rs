@@ -75,7 +75,9 @@ impl<A: Asker> Machine<A> {
         let Some(sequence) = &mut turn.sequence else {
             return;
         };
-        let restarted = std::mem::take(&mut sequence.marked);
+        let restarted = sequence.marked;
+        // A mark that nobody sees is kept for the next answer.
+        sequence.marked &= turn.work.asker.is_gone();
         let counter = sequence.counter;
         let is_first = sequence.rows == 0;
         let sequence_follows_end = sequence.follows_end;

@@ -115,7 +115,6 @@ async fn a_panic_takes_no_other_row_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: a mark that nobody saw"]
 async fn a_mark_that_nobody_saw_is_given_to_the_next_row() {
     let network = SimulatedNetwork::new(64);
     let function = open(&network, 0, &[("sequence-recovery", "restart")]);

@@ -208,6 +208,7 @@ impl<'a> Run<'a> {
     async fn close(&mut self, patience: std::time::Duration) -> Result<(), Broken> {
         let begun = Instant::now();
         let closed = self.function.close(patience).await;
+        self.disturbed |= closed.is_err();
         if begun.elapsed() > patience + std::time::Duration::from_millis(10) {
             return Err(format!(
                 "closing took {:?} of {patience:?}",
