@@ -15,8 +15,7 @@ struct GenerateFunction(FunctionBase<()>);
 #[async_trait]
 impl ModelFunction for GenerateFunction {
     async fn open(&self, subtask: Subtask) -> Result<(), Error> {
-        self.0.begin(subtask)?.finish(());
-        Ok(())
+        self.0.begin(subtask)?.finish(())
     }
 
     async fn predict(&self, row: &[Value]) -> Result<Prediction, Error> {
@@ -28,9 +27,10 @@ impl ModelFunction for GenerateFunction {
             );
         };
         let request = &GenerateRequest::new(open.model.clone()).input("value", *number);
-        let _slot = open.slot().await?;
+        let deadline = open.row_deadline();
+        let _slot = open.slot(deadline).await?;
         let generate = |client: Client| async move { client.generate(request).await };
-        let generated = open.call(None, generate).await;
+        let generated = open.call(None, deadline, generate).await;
         let generated = generated.map_err(|error| error.in_subtask(open.subtask))?;
         open.metrics().row_answered();
         let text = generated

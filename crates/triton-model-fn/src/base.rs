@@ -1,11 +1,14 @@
 //! What every function on a Triton model is built on: its life, from open to close.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::time::Instant;
-use triton_options::TritonOptions;
+use triton_options::{
+    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
+};
 
+use crate::ending::Ended;
 use crate::{Error, ErrorKind, OpenSubtask, ServerWait, Subtask};
 
 /// The part of a model function that does not depend on what it does with a row.
@@ -13,22 +16,34 @@ use crate::{Error, ErrorKind, OpenSubtask, ServerWait, Subtask};
 /// `P` is what a function prepares while it opens, for its predictions: whatever it agrees with
 /// the server. A function of your own owns a base and goes through
 ///
-/// 1. [`begin`](Self::begin) in its `open`, then [`Opening::finish`] once it is prepared,
+/// 1. [`begin`](Self::begin) in its `open`, [`Opening::unless_closed`] around whatever it waits for
+///    there, then [`Opening::finish`] once it is prepared,
 /// 2. [`opened`](Self::opened) in each `predict`, and [`OpenSubtask::call`] for each call,
-/// 3. [`close`](Self::close) in its `close`.
+/// 3. [`close`](Self::close) in its `close`, or [`abort`](Self::abort) where nothing is to be
+///    waited for.
+///
+/// Every opening is one of its own: closing ends the one that there is, whether it is finished or
+/// not, and what comes of it afterwards does not touch a later one.
 #[derive(Debug)]
 pub struct FunctionBase<P> {
     options: TritonOptions,
     server_wait: Option<ServerWait>,
-    state: Mutex<State<P>>,
+    life: Mutex<Life<P>>,
     /// Whether it was open before, with rows that nothing else remembers.
     was_open: AtomicBool,
 }
 
 #[derive(Debug)]
+struct Life<P> {
+    state: State<P>,
+    /// Those that were open and still wait for their rows; `abort` ends them, too.
+    closing: Vec<Weak<OpenSubtask>>,
+}
+
+#[derive(Debug)]
 enum State<P> {
     Closed,
-    Opening(Subtask),
+    Opening(Arc<OpenSubtask>),
     Open(Arc<Opened<P>>),
 }
 
@@ -48,7 +63,10 @@ impl<P> FunctionBase<P> {
         Self {
             options,
             server_wait: None,
-            state: Mutex::new(State::Closed),
+            life: Mutex::new(Life {
+                state: State::Closed,
+                closing: Vec::new(),
+            }),
             was_open: AtomicBool::new(false),
         }
     }
@@ -73,12 +91,18 @@ impl<P> FunctionBase<P> {
     /// # Errors
     ///
     /// [`ErrorKind::State`] when the base is open or opening, or when there is no tokio runtime,
-    /// and [`ErrorKind::Options`] when the client cannot be set up.
+    /// and [`ErrorKind::Options`] when the client cannot be set up, or when several subtasks would
+    /// share one sequence.
     pub fn begin(&self, subtask: Subtask) -> Result<Opening<'_, P>, Error> {
-        let mut state = self.lock();
-        let message = match &*state {
+        self.check_parallelism(subtask)
+            .map_err(|error| error.in_subtask(subtask))?;
+        let mut life = self.lock();
+        let message = match &life.state {
             State::Closed => None,
-            State::Opening(other) => Some(format!("the function is being opened, in {other}")),
+            State::Opening(other) => Some(format!(
+                "the function is being opened, in {}",
+                other.subtask
+            )),
             State::Open(open) => Some(format!(
                 "the function is open already, in {}",
                 open.subtask.subtask
@@ -89,13 +113,32 @@ impl<P> FunctionBase<P> {
         }
         let again = self.was_open.load(Ordering::Relaxed);
         let open = OpenSubtask::new(&self.options, subtask, again, self.server_wait.clone());
-        let open = open.map_err(|error| error.in_subtask(subtask))?;
-        *state = State::Opening(subtask);
+        let open = Arc::new(open.map_err(|error| error.in_subtask(subtask))?);
+        life.state = State::Opening(Arc::clone(&open));
         Ok(Opening {
             base: self,
-            subtask: Arc::new(open),
-            finished: false,
+            subtask: open,
         })
+    }
+
+    /// A sequence that all rows share has one sender, or the model would mix their states.
+    fn check_parallelism(&self, subtask: Subtask) -> Result<(), Error> {
+        let SequenceMode::Static { id, flags } = self.options.sequence_mode() else {
+            return Ok(());
+        };
+        let parallelism = subtask.parallelism();
+        if parallelism == 1 || flags.are_both() {
+            return Ok(());
+        }
+        let message = format!(
+            "'{}' = '{id}' names one sequence, which all {parallelism} subtasks would share, and \
+             the model would mix their rows without a word: set '{}' to true for a sequence of \
+             each request, or '{}' as well for one of each key, or use one subtask",
+            SEQUENCE_ID.key(),
+            SEQUENCE_ID_AUTO_INCREMENT.key(),
+            SEQUENCE_KEY.key()
+        );
+        Err(Error::new(ErrorKind::Options, message))
     }
 
     /// What `open` set up.
@@ -104,13 +147,13 @@ impl<P> FunctionBase<P> {
     ///
     /// [`ErrorKind::State`] when the base is not open.
     pub fn opened(&self) -> Result<Arc<Opened<P>>, Error> {
-        match &*self.lock() {
+        match &self.lock().state {
             State::Open(open) => Ok(Arc::clone(open)),
-            State::Opening(subtask) => Err(Error::new(
+            State::Opening(open) => Err(Error::new(
                 ErrorKind::State,
                 "the function is still being opened",
             )
-            .in_subtask(*subtask)),
+            .in_subtask(open.subtask)),
             State::Closed => Err(Error::new(
                 ErrorKind::State,
                 "the function is not open: call open before predict",
@@ -118,11 +161,13 @@ impl<P> FunctionBase<P> {
         }
     }
 
-    /// Closes: lets `stop` end what the function itself started, then waits for the calls under
-    /// way, at most as long as the option `timeout` says in all, and cancels the rest.
+    /// Closes: lets `stop` end what the function itself started, then waits for the requests in
+    /// flight, at most as long as the option `timeout` says in all, and gives the rest up.
     ///
-    /// New predictions are refused from the first moment. Closing a base that is not open does
-    /// nothing.
+    /// New predictions are refused from the first moment. A row that nobody waits for any more,
+    /// because its future was dropped, is not waited for here either. An opening that is not
+    /// finished is cancelled: [`Opening::unless_closed`] and [`Opening::finish`] then fail.
+    /// Closing a base that is not open does nothing.
     ///
     /// # Errors
     ///
@@ -134,15 +179,27 @@ impl<P> FunctionBase<P> {
     where
         F: Future<Output = Result<(), Error>> + Send,
     {
-        let state = std::mem::replace(&mut *self.lock(), State::Closed);
-        let State::Open(open) = state else {
-            return Ok(());
+        let open = match self.begin_to_close() {
+            State::Closed => return Ok(()),
+            State::Opening(subtask) => return subtask.end(Ended::Closed).await,
+            State::Open(open) => open,
         };
         let subtask = Arc::clone(&open.subtask);
         let deadline = Instant::now() + self.options.timeout.get();
-        let stopped = stop(open, deadline).await;
-        let drained = subtask.drain(deadline).await;
-        let failures: Vec<String> = [stopped, drained]
+        let closing = async {
+            let stopped = stop(open, deadline).await;
+            [stopped, subtask.drain(deadline).await]
+        };
+        let [stopped, drained] = tokio::select! {
+            biased;
+            // First, because requests that are given up come to their end, too.
+            ended = subtask.ending.wait() => {
+                [Err(ended.error("while it was being closed")), Ok(())]
+            }
+            results = closing => results,
+        };
+        let ended = subtask.end(Ended::Closed).await;
+        let failures: Vec<String> = [stopped, drained, ended]
             .into_iter()
             .filter_map(Result::err)
             .map(|e| e.to_string())
@@ -154,8 +211,58 @@ impl<P> FunctionBase<P> {
         Err(error.in_subtask(subtask.subtask))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<P>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Gives everything up at once, whatever the base is doing: opening, being open, or closing.
+    ///
+    /// Rows that are not answered fail with [`ErrorKind::State`]; the server may execute all the
+    /// same what was sent. `stop` ends what the function itself started. A base that is not open
+    /// has nothing to give up.
+    pub async fn abort<F>(&self, stop: impl FnOnce(Arc<Opened<P>>) -> F)
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let (state, closing) = {
+            let mut life = self.lock();
+            let state = std::mem::replace(&mut life.state, State::Closed);
+            (state, std::mem::take(&mut life.closing))
+        };
+        let mut subtasks: Vec<_> = closing.iter().filter_map(Weak::upgrade).collect();
+        let open = match state {
+            State::Closed => None,
+            State::Opening(subtask) => {
+                subtasks.push(subtask);
+                None
+            }
+            State::Open(open) => {
+                subtasks.push(Arc::clone(&open.subtask));
+                Some(open)
+            }
+        };
+        // All at once, before anything is waited for.
+        for subtask in &subtasks {
+            subtask.give_up(Ended::GivenUp);
+        }
+        if let Some(open) = open {
+            stop(open).await;
+        }
+        for subtask in subtasks {
+            // That health checks had ended before is nothing to whoever gives them up.
+            let _ = subtask.end(Ended::GivenUp).await;
+        }
+    }
+
+    /// Closed from now on; what comes back is what there was, which `abort` still finds.
+    fn begin_to_close(&self) -> State<P> {
+        let mut life = self.lock();
+        let state = std::mem::replace(&mut life.state, State::Closed);
+        if let State::Open(open) = &state {
+            life.closing.retain(|other| other.strong_count() > 0);
+            life.closing.push(Arc::downgrade(&open.subtask));
+        }
+        state
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Life<P>> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -164,7 +271,6 @@ impl<P> FunctionBase<P> {
 pub struct Opening<'a, P> {
     base: &'a FunctionBase<P>,
     subtask: Arc<OpenSubtask>,
-    finished: bool,
 }
 
 impl<P> Opening<'_, P> {
@@ -174,19 +280,53 @@ impl<P> Opening<'_, P> {
         &self.subtask
     }
 
+    /// What `preparation` comes to, unless the base is closed before.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::State`] when the base was closed or given up meanwhile; the preparation is then
+    /// dropped. Otherwise whatever it fails with.
+    pub async fn unless_closed<T>(
+        &self,
+        preparation: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let prepared = self.subtask.ending.or(WHILE_OPENING, preparation).await;
+        prepared.map_err(|error| error.in_subtask(self.subtask.subtask))
+    }
+
     /// Makes the base open, with what the function has prepared.
-    pub fn finish(mut self, prepared: P) {
-        self.finished = true;
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::State`] when the base was closed or given up meanwhile; what was prepared is
+    /// dropped.
+    pub fn finish(self, prepared: P) -> Result<(), Error> {
+        let mut life = self.base.lock();
+        if !self.is_current(&life) {
+            drop(life);
+            let ended = self.subtask.ending.ended().unwrap_or(Ended::Closed);
+            return Err(ended.error(WHILE_OPENING).in_subtask(self.subtask.subtask));
+        }
         self.base.was_open.store(true, Ordering::Relaxed);
         let subtask = Arc::clone(&self.subtask);
-        *self.base.lock() = State::Open(Arc::new(Opened { subtask, prepared }));
+        life.state = State::Open(Arc::new(Opened { subtask, prepared }));
+        Ok(())
+    }
+
+    /// Whether the base is still being opened by this, and not by a later one.
+    fn is_current(&self, life: &Life<P>) -> bool {
+        matches!(&life.state, State::Opening(subtask) if Arc::ptr_eq(subtask, &self.subtask))
     }
 }
 
+const WHILE_OPENING: &str = "while it was being opened";
+
 impl<P> Drop for Opening<'_, P> {
     fn drop(&mut self) {
-        if !self.finished {
-            *self.base.lock() = State::Closed;
+        let mut life = self.base.lock();
+        if self.is_current(&life) {
+            life.state = State::Closed;
+            self.subtask.give_up(Ended::GivenUp);
         }
     }
 }
@@ -211,7 +351,7 @@ mod tests {
         let opening = base.begin(subtask).unwrap();
         insta::assert_snapshot!(base.begin(subtask).unwrap_err(), @"subtask 1 of 2, attempt 3: the function is being opened, in subtask 1 of 2, attempt 3");
         insta::assert_snapshot!(base.opened().unwrap_err(), @"subtask 1 of 2, attempt 3: the function is still being opened");
-        opening.finish(());
+        opening.finish(()).unwrap();
         insta::assert_snapshot!(base.begin(subtask).unwrap_err(), @"subtask 1 of 2, attempt 3: the function is open already, in subtask 1 of 2, attempt 3");
         assert!(base.opened().is_ok());
     }
@@ -222,7 +362,7 @@ mod tests {
         let subtask = Subtask::new(0, 1, 0).unwrap();
         close(&base).await.unwrap();
         for _ in 0..2 {
-            base.begin(subtask).unwrap().finish(());
+            base.begin(subtask).unwrap().finish(()).unwrap();
             close(&base).await.unwrap();
             close(&base).await.unwrap();
             insta::allow_duplicates! {

@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
+use triton_options::MAX_IN_FLIGHT;
 
+use crate::ending::Ended;
 use crate::row_batch::{self, PartAnswer};
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{Error, ErrorKind, OpenSubtask, Value};
@@ -15,15 +17,19 @@ use crate::{Error, ErrorKind, OpenSubtask, Value};
 #[derive(Debug)]
 struct Waiting {
     row: EncodedRow,
+    /// By when it has to be answered.
+    deadline: Option<Instant>,
     answer: oneshot::Sender<Result<Vec<Value>, Error>>,
 }
 
 /// Hands rows to the task that collects them.
 #[derive(Debug)]
 pub(crate) struct Batcher {
+    open: Arc<OpenSubtask>,
     rows: mpsc::Sender<Waiting>,
     stop: watch::Sender<bool>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    /// The one task; it is aborted wherever this set is dropped.
+    task: Mutex<JoinSet<()>>,
 }
 
 impl Batcher {
@@ -32,64 +38,88 @@ impl Batcher {
         // One batch can wait while another is collected.
         let (rows, waiting) = mpsc::channel(plan.rows_per_request);
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(collect(open, plan, delay, waiting, stopped));
+        let mut task = JoinSet::new();
+        task.spawn(collect(Arc::clone(&open), plan, delay, waiting, stopped));
         Self {
+            open,
             rows,
             stop,
-            task: Mutex::new(Some(task)),
+            task: Mutex::new(task),
         }
     }
 
-    /// Answers a row together with others.
+    /// Answers a row together with others, by its deadline.
     ///
-    /// Dropping the future gives the row up; if its request has not left yet, it is left out.
-    pub(crate) async fn answer(&self, row: EncodedRow) -> Result<Vec<Value>, Error> {
+    /// Dropping the future gives the row up; if its request has not left yet, it is left out, and
+    /// a request that nobody waits for any more is given up.
+    pub(crate) async fn answer(
+        &self,
+        row: EncodedRow,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Value>, Error> {
         let (answer, answered) = oneshot::channel();
-        let closed = || {
-            Error::new(
-                ErrorKind::State,
-                "the function was closed before the row was sent",
-            )
+        let ended = |before| {
+            let ended = self.open.ending.ended().unwrap_or(Ended::Closed);
+            ended.error(before)
         };
-        self.rows
-            .send(Waiting { row, answer })
+        let begun = Instant::now();
+        let waiting = Waiting {
+            row,
+            deadline,
+            answer,
+        };
+        let handed_over = self.rows.send(waiting);
+        let handed_over = match deadline {
+            Some(deadline) => timeout_at(deadline, handed_over).await,
+            None => Ok(handed_over.await),
+        };
+        match handed_over {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(ended("before the row was sent")),
+            Err(_) => {
+                let message = format!(
+                    "nothing was sent: waited {:.1?} behind rows that wait for a request permit \
+                     ('{}' = {})",
+                    begun.elapsed(),
+                    MAX_IN_FLIGHT.key(),
+                    self.open.max_in_flight()
+                );
+                return Err(Error::new(ErrorKind::Call, message));
+            }
+        }
+        answered
             .await
-            .map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+            .map_err(|_| ended("before the row was answered"))?
     }
 
-    /// Stops taking rows and waits for those under way, until `deadline`.
+    /// Stops taking rows and waits for those in flight that somebody waits for, until `deadline`.
+    ///
+    /// Dropping the future gives all of them up.
     pub(crate) async fn close(&self, deadline: Instant) -> Result<(), Error> {
         self.stop.send_replace(true);
-        let task = self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(mut task) = task else {
-            return Ok(());
-        };
-        match timeout_at(deadline, &mut task).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(failure)) => {
+        let mut task = self.take_task();
+        match timeout_at(deadline, task.join_next()).await {
+            Ok(None | Some(Ok(()))) => Ok(()),
+            Ok(Some(Err(failure))) => {
                 let message = format!("the task that collects rows failed: {failure}");
                 Err(Error::new(ErrorKind::Close, message))
             }
             Err(_) => {
-                task.abort();
+                task.shutdown().await;
                 let message = "rows were still being collected when the time to close was up";
                 Err(Error::new(ErrorKind::Close, message))
             }
         }
     }
-}
 
-impl Drop for Batcher {
-    fn drop(&mut self) {
-        let task = self.task.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(task) = task {
-            task.abort();
-        }
+    /// Gives all rows up, and waits until nothing works on them any more.
+    pub(crate) async fn abort(&self) {
+        self.take_task().shutdown().await;
+    }
+
+    fn take_task(&self) -> JoinSet<()> {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *task)
     }
 }
 
@@ -112,16 +142,25 @@ async fn collect(
             }
         };
         let Some(first) = first else { break };
-        let deadline = Instant::now() + delay;
-        // While all requests are busy, rows gather for the next one.
-        let Ok(slot) = open.slot().await else { break };
+        let collected = Instant::now() + delay;
+        // While all requests are busy, rows gather for the next one. Nobody's deadline is before
+        // that of the row that came first.
+        let slot = match open.slot(first.deadline).await {
+            Ok(slot) => slot,
+            Err(error) if error.kind() == ErrorKind::Call => {
+                // Whoever asked may have gone meanwhile.
+                let _ = first.answer.send(Err(error));
+                continue;
+            }
+            Err(_) => break,
+        };
         let mut batch = vec![first];
         while batch.len() < plan.rows_per_request {
             // Rows that wait already are taken even after the deadline.
             match waiting.try_recv() {
                 Ok(row) => batch.push(row),
                 Err(_) => tokio::select! {
-                    row = timeout_at(deadline, waiting.recv()) => match row {
+                    row = timeout_at(collected, waiting.recv()) => match row {
                         Ok(Some(row)) => batch.push(row),
                         Ok(None) | Err(_) => break,
                     },
@@ -165,14 +204,21 @@ fn by_shape(batch: Vec<Waiting>) -> Vec<Vec<Waiting>> {
     groups
 }
 
+/// Answers rows of one shape, for as long as anybody waits for one of them.
 async fn answer_group(open: &OpenSubtask, plan: &TensorPlan, group: Vec<Waiting>) {
-    let (rows, answers): (Vec<_>, Vec<_>) = group
+    let deadline = group.iter().filter_map(|waiting| waiting.deadline).min();
+    let (rows, mut answers): (Vec<_>, Vec<_>) = group
         .into_iter()
         .map(|waiting| (waiting.row, waiting.answer))
         .unzip();
     let rows: Vec<&EncodedRow> = rows.iter().collect();
+    let parts = tokio::select! {
+        biased;
+        parts = row_batch::answer(open, plan, rows.as_slice(), deadline) => parts,
+        () = all_given_up(&mut answers) => return,
+    };
     let mut answers = answers.into_iter();
-    for PartAnswer { range, result } in row_batch::answer(open, plan, rows.as_slice()).await {
+    for PartAnswer { range, result } in parts {
         let decoded = result.and_then(|response| plan.rows(&response, range.len()));
         let mut decoded = decoded.map(Vec::into_iter);
         for answer in answers.by_ref().take(range.len()) {
@@ -188,5 +234,12 @@ async fn answer_group(open: &OpenSubtask, plan: &TensorPlan, group: Vec<Waiting>
             // Whoever asked may have gone meanwhile.
             let _ = answer.send(row);
         }
+    }
+}
+
+/// Waits until nobody waits for any of the answers.
+async fn all_given_up(answers: &mut [oneshot::Sender<Result<Vec<Value>, Error>>]) {
+    for answer in answers {
+        answer.closed().await;
     }
 }

@@ -1,15 +1,31 @@
-//! A logical call: admitted by the circuit breaker, retried where that is safe, and counted.
+//! A logical call: it waits for its permits, is sent, sent again where that is safe, and counted.
+//!
+//! A request is *waiting* until it holds its permits (that of its function for a request, that of
+//! the client for a connection, then the breaker's admission), then *sent*, then *answered*. Only
+//! what was sent can have executed. So nothing that ends a wait makes a sequence uncertain, blames
+//! the server or holds one of the breaker's trials.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 use triton_client::{Client, ErrorKind as ClientErrorKind, Sequence};
+use triton_options::ROW_DEADLINE;
 
-use crate::circuit_breaker::{CircuitState, Permit};
-use crate::retry::{self, Failed, StopReason, Verdict};
+use crate::circuit_breaker::{CircuitState, Permit, Rejected};
+use crate::metrics::CallInFlight;
+use crate::permits::{NoPermit, PermitKind};
+use crate::retry::{self, Failed, StopReason, TimeLimit, Verdict};
 use crate::server_wait::{Failures, Judgement, LONGEST_DOUBTFUL_PAUSE};
 use crate::{Error, ErrorKind, OpenSubtask};
+
+/// How much later than it should an attempt is cut off that sees to its own end: the client's own
+/// error knows what was sent.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// Whether a request that the server may have executed can be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,13 +55,15 @@ impl Resend {
     }
 }
 
-/// What a failed call says about the server.
+/// Whose fault a failed call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Blame {
-    /// It fails: the circuit breaker counts it.
+    /// The server's: it did not answer, or failed. The circuit breaker counts it.
     Server,
-    /// The request was at fault, or one row of several may be: the breaker counts nothing.
+    /// The request's: the server answered and refused it, so it is there.
     Request,
+    /// Nobody knows: the breaker counts nothing.
+    Unknown,
 }
 
 impl Blame {
@@ -57,18 +75,57 @@ impl Blame {
             | ClientErrorKind::Interrupted
             | ClientErrorKind::Unavailable
             | ClientErrorKind::Server => Blame::Server,
-            _ => Blame::Request,
+            ClientErrorKind::Rejected
+            | ClientErrorKind::RequestTooLarge
+            | ClientErrorKind::Denied
+            | ClientErrorKind::NotFound
+            | ClientErrorKind::SequenceNotStarted
+            | ClientErrorKind::Unsupported
+            | ClientErrorKind::ResponseTooLarge => Blame::Request,
+            _ => Blame::Unknown,
         }
     }
 }
 
+/// Why a request stayed in the phase of waiting; nothing was sent.
+#[derive(Debug)]
+enum NotSent {
+    NoPermit(NoPermit),
+    Rejected(Rejected),
+}
+
+/// What a call has from the moment at which it is sent first.
+struct Sent<'a> {
+    admission: Option<Permit>,
+    in_flight: CallInFlight<'a>,
+    since: Instant,
+}
+
+/// A logical call that was not answered.
+enum Unanswered {
+    /// It waited for something of this process or for too long, which says nothing of the server.
+    Waited(Error),
+    Failed(Error),
+}
+
+impl From<Unanswered> for Error {
+    fn from(unanswered: Unanswered) -> Self {
+        let (Unanswered::Waited(error) | Unanswered::Failed(error)) = unanswered;
+        error
+    }
+}
+
 impl OpenSubtask {
-    /// Makes a logical call: asks the circuit breaker, runs `operation`, and runs it again after
-    /// passing failures as `max-retries` and the backoff options say.
+    /// Makes a logical call: waits for a connection, asks the circuit breaker, runs `operation`,
+    /// and runs it again after passing failures as `max-retries` and the backoff options say.
     ///
     /// `sequence` is the place of the request in a sequence, which stays the same on every
     /// attempt. A request in the middle of a sequence is sent again only if the server certainly
     /// did not execute it; otherwise it would count twice.
+    ///
+    /// `deadline` bounds the call with all its waits, as [`row_deadline`](Self::row_deadline) gives
+    /// it; without one the options `timeout` and `max-retries` bound it alone. The client that
+    /// `operation` gets has the time that is left for one request.
     ///
     /// Dropping the future gives the call up; the server may execute it all the same.
     ///
@@ -76,17 +133,21 @@ impl OpenSubtask {
     ///
     /// [`ErrorKind::CircuitOpen`] when the breaker does not admit the call,
     /// [`ErrorKind::SequenceUncertain`] when a call in the middle of a sequence failed and may
-    /// have been executed, and [`ErrorKind::Call`] for every other failure of the last attempt.
+    /// have been executed, [`ErrorKind::State`] when the function is given up meanwhile, and
+    /// [`ErrorKind::Call`] for every other failure: of the last attempt, or of the wait for a
+    /// connection.
     pub async fn call<T, F>(
         &self,
         sequence: Option<&Sequence>,
+        deadline: Option<Instant>,
         operation: impl Fn(Client) -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
     {
         let resend = Resend::of(sequence);
-        self.call_with(sequence, resend, Blame::of, operation).await
+        self.call_with(sequence, deadline, resend, Blame::of, operation)
+            .await
     }
 
     /// As [`call`](Self::call), with judgements of its own: whether the request can be sent again
@@ -96,6 +157,22 @@ impl OpenSubtask {
     pub(crate) async fn call_with<T, F>(
         &self,
         sequence: Option<&Sequence>,
+        deadline: Option<Instant>,
+        resend: Resend,
+        blame: impl Fn(&triton_client::Error) -> Blame,
+        operation: impl Fn(Client) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, triton_client::Error>>,
+    {
+        let call = self.call_patiently(sequence, deadline, resend, blame, operation);
+        self.ending.or("before the row was answered", call).await
+    }
+
+    async fn call_patiently<T, F>(
+        &self,
+        sequence: Option<&Sequence>,
+        deadline: Option<Instant>,
         resend: Resend,
         blame: impl Fn(&triton_client::Error) -> Blame,
         operation: impl Fn(Client) -> F,
@@ -104,21 +181,33 @@ impl OpenSubtask {
         F: Future<Output = Result<T, triton_client::Error>>,
     {
         let Some(wait) = &self.server_wait else {
-            return self.call_once(sequence, resend, blame, operation).await;
+            let called = self.call_once(sequence, deadline, resend, blame, operation);
+            return Ok(called.await?);
         };
         let _calling = wait.calling();
         // Failures while the server answered others: only those count as retries.
         let (mut own_failures, mut doubts, mut failures) = (0, 0, Failures::default());
         loop {
-            wait.until_back(self.client(), &self.model).await?;
+            let back = wait.until_back(self.client(), &self.model);
+            match deadline {
+                Some(deadline) => timeout_at(deadline, back).await.map_err(|_| {
+                    let message = format!(
+                        "nothing was sent: the server was away until the row's deadline ('{}')",
+                        ROW_DEADLINE.key()
+                    );
+                    Error::new(ErrorKind::Call, message)
+                })??,
+                None => back.await?,
+            }
             let answered = wait.answered();
-            let called = self.call_once(sequence, resend, &blame, &operation).await;
-            let error = match called {
+            let called = self.call_once(sequence, deadline, resend, &blame, &operation);
+            let error = match called.await {
                 Ok(answer) => {
                     wait.answers(&self.model);
                     return Ok(answer);
                 }
-                Err(error) => error,
+                Err(Unanswered::Waited(error)) => return Err(error),
+                Err(Unanswered::Failed(error)) => error,
             };
             let judgement = wait
                 .judge(self.client(), &self.model, &error, answered, &mut failures)
@@ -148,6 +237,10 @@ impl OpenSubtask {
                 }
                 _ => after.unwrap_or_default().min(wait.longest_pause()),
             };
+            let next = Instant::now().checked_add(pause);
+            if deadline.is_some_and(|deadline| next.is_none_or(|next| next >= deadline)) {
+                return Err(error);
+            }
             wait.pause(pause).await;
         }
     }
@@ -156,34 +249,47 @@ impl OpenSubtask {
     async fn call_once<T, F>(
         &self,
         sequence: Option<&Sequence>,
+        deadline: Option<Instant>,
         resend: Resend,
         blame: impl Fn(&triton_client::Error) -> Blame,
         operation: impl Fn(Client) -> F,
-    ) -> Result<T, Error>
+    ) -> Result<T, Unanswered>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
     {
-        let permit = self.admit()?;
-        let in_flight = self.metrics().call_begins();
-        let begun = Instant::now();
-        let attempts = AtomicU32::new(0);
-        let result = retry::run(
+        let sent = OnceLock::new();
+        let (attempts, cut_short) = (AtomicU32::new(0), AtomicBool::new(false));
+        let limit = TimeLimit {
+            budget: self.call_budget,
+            deadline,
+            grace: GRACE,
+        };
+        let attempt = |attempt, connection: OwnedSemaphorePermit, ends| {
+            attempts.store(attempt, Ordering::Relaxed);
+            if attempt > 1 {
+                debug!(
+                    model = %self.model,
+                    subtask = self.subtask.index(),
+                    sequence_id = sequence.map(|sequence| tracing::field::display(&sequence.id)),
+                    attempt,
+                    "sending again"
+                );
+            }
+            let timed = self.replica.client_until(ends);
+            cut_short.store(timed.is_cut_short, Ordering::Relaxed);
+            let operation = operation(timed.client);
+            async move {
+                let result = operation.await;
+                drop(connection);
+                result
+            }
+        };
+        let result = retry::run_in_phases(
             &self.retry,
-            begun + self.call_budget,
+            limit,
             retry::thread_random,
-            |attempt| {
-                attempts.store(attempt, Ordering::Relaxed);
-                if attempt > 1 {
-                    debug!(
-                        model = %self.model,
-                        subtask = self.subtask.index(),
-                        sequence_id = sequence.map(|sequence| tracing::field::display(&sequence.id)),
-                        attempt,
-                        "sending again"
-                    );
-                }
-                self.with_client(&operation)
-            },
+            |_| self.become_sent(&sent, deadline),
+            attempt,
             |error| match self.server_wait {
                 // Whether and when it is sent again depends on what others meet.
                 Some(_) => Verdict::Stop,
@@ -191,44 +297,82 @@ impl OpenSubtask {
             },
         )
         .await;
-        let attempts = attempts.into_inner();
+        let (admission, ends) = match sent.into_inner() {
+            Some(Sent {
+                admission,
+                in_flight,
+                since,
+            }) => {
+                let attempts = attempts.into_inner();
+                let ends = move |kind| in_flight.ends(kind, since.elapsed(), attempts);
+                (admission, Some(ends))
+            }
+            None => (None, None),
+        };
         let outcome = match result {
             Ok(answer) => {
-                if let Some(permit) = permit {
-                    permit.success();
+                if let Some(admission) = admission {
+                    admission.success();
                 }
-                in_flight.ends(None, begun.elapsed(), attempts);
+                if let Some(ends) = ends {
+                    ends(None);
+                }
                 Ok(answer)
             }
             Err(failed) => {
-                let blame = failed.error.as_ref().map_or(Blame::Server, blame);
-                match permit {
-                    Some(permit) if blame == Blame::Server => permit.failure(),
-                    // A permit that is dropped counts as nothing.
-                    dropped => drop(dropped),
+                if let Some(admission) = admission {
+                    match whose_fault(&failed, blame, cut_short.into_inner()) {
+                        Blame::Server => admission.failure(),
+                        Blame::Request => admission.refused(),
+                        Blame::Unknown => drop(admission),
+                    }
                 }
-                let error = failure(failed, resend);
-                in_flight.ends(Some(error.kind()), begun.elapsed(), attempts);
-                Err(error)
+                let unanswered = failure(failed, resend);
+                if let Some(ends) = ends {
+                    let (Unanswered::Waited(error) | Unanswered::Failed(error)) = &unanswered;
+                    ends(Some(error.kind()));
+                }
+                Err(unanswered)
             }
         };
         self.observe_breaker();
         outcome
     }
 
-    fn admit(&self) -> Result<Option<Permit>, Error> {
-        let Some(breaker) = &self.breaker else {
-            return Ok(None);
+    /// Waits for what an attempt needs to be sent; the breaker is asked last, and once for a call.
+    async fn become_sent<'a>(
+        &'a self,
+        sent: &OnceLock<Sent<'a>>,
+        deadline: Option<Instant>,
+    ) -> Result<OwnedSemaphorePermit, NotSent> {
+        if sent.get().is_none() {
+            // What would be rejected now need not wait for that.
+            self.replica.check().map_err(NotSent::Rejected)?;
+        }
+        let end = match (deadline, &self.server_wait) {
+            (Some(deadline), _) => Some(deadline),
+            // Rows that can wait for a server can wait for a connection.
+            (None, Some(_)) => None,
+            (None, None) => Some(Instant::now() + self.call_budget),
         };
-        breaker.admit().map(Some).map_err(|rejected| {
-            self.observe_breaker();
-            Error::new(ErrorKind::CircuitOpen, format!("the row was {rejected}"))
-        })
+        let seconds = self.metrics().permit_wait(PermitKind::Connection);
+        let connection = self.replica.connection(end, seconds).await;
+        let connection = connection.map_err(NotSent::NoPermit)?;
+        if sent.get().is_none() {
+            let admission = self.replica.admit().map_err(NotSent::Rejected)?;
+            // Nobody else sets it, so nothing is lost.
+            let _ = sent.set(Sent {
+                admission,
+                in_flight: self.metrics().call_begins(),
+                since: Instant::now(),
+            });
+        }
+        Ok(connection)
     }
 
     fn observe_breaker(&self) {
-        if let Some(breaker) = &self.breaker {
-            self.metrics().breaker_state(match breaker.state() {
+        if let Some(state) = self.replica.breaker_state() {
+            self.metrics().breaker_state(match state {
                 CircuitState::Closed => 0.0,
                 CircuitState::HalfOpen => 1.0,
                 CircuitState::Open => 2.0,
@@ -237,37 +381,104 @@ impl OpenSubtask {
     }
 }
 
-/// The error of a logical call whose last attempt failed.
-fn failure(failed: Failed<triton_client::Error>, resend: Resend) -> Error {
+/// Whose fault it is that a call which was sent was not answered.
+fn whose_fault(
+    failed: &Failed<triton_client::Error, NotSent>,
+    blame: impl Fn(&triton_client::Error) -> Blame,
+    is_cut_short: bool,
+) -> Blame {
+    let timed_out = match (&failed.reason, &failed.error) {
+        (StopReason::DeadlineDuringAttempt, _) => true,
+        (_, Some(error)) => error.kind() == ClientErrorKind::Timeout,
+        (_, None) => false,
+    };
+    match &failed.error {
+        // Most of the row's time had gone by before it was sent.
+        _ if timed_out && is_cut_short => Blame::Unknown,
+        _ if failed.reason_is_cut() => Blame::Server,
+        Some(error) => blame(error),
+        None => Blame::Unknown,
+    }
+}
+
+impl Failed<triton_client::Error, NotSent> {
+    /// Whether the last attempt was sent and did not come to an end by itself.
+    fn reason_is_cut(&self) -> bool {
+        matches!(self.reason, StopReason::DeadlineDuringAttempt)
+    }
+}
+
+impl fmt::Display for NotSent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotSent::NoPermit(no_permit) => no_permit.fmt(formatter),
+            NotSent::Rejected(rejected) => rejected.fmt(formatter),
+        }
+    }
+}
+
+/// The error of a logical call that was not answered.
+fn failure(failed: Failed<triton_client::Error, NotSent>, resend: Resend) -> Unanswered {
+    let is_cut = failed.reason_is_cut();
     let attempts = match failed.attempts {
-        1 => String::new(),
+        0 | 1 => String::new(),
         attempts => format!(" in {attempts} attempts over {:.1?}", failed.elapsed),
     };
-    let in_time = match failed.reason {
-        StopReason::DeadlineBeforeAttempt | StopReason::DeadlineDuringAttempt => {
-            ", and there is no time for another"
+    // An attempt that was cut off says nothing of itself; the error is of one before it.
+    let uncertain = is_cut
+        || failed
+            .error
+            .as_ref()
+            .is_some_and(triton_client::Error::may_have_executed);
+    let uncertain = uncertain && resend == Resend::UnlessExecuted;
+    let was_sent = failed.attempts > 0;
+    let (kind, message) = match failed.reason {
+        StopReason::NotReady(NotSent::Rejected(rejected)) => {
+            (ErrorKind::CircuitOpen, format!("the row was {rejected}"))
         }
-        StopReason::NotRetryable | StopReason::AttemptsUsedUp => "",
-    };
-    let uncertain = match &failed.error {
-        // An attempt that was cut off says nothing of itself; the error is of one before it.
-        _ if failed.reason == StopReason::DeadlineDuringAttempt => true,
-        Some(error) => error.may_have_executed(),
-        None => false,
-    };
-    let error = if uncertain && resend == Resend::UnlessExecuted {
-        Error::new(
+        StopReason::NotReady(not_sent) if was_sent => {
+            let message =
+                format!("the row was not answered{attempts}, and not sent again: {not_sent}");
+            return Unanswered::Waited(error_of(ErrorKind::Call, message, failed.error));
+        }
+        StopReason::NotReady(not_sent) => {
+            let message = format!("nothing was sent: {not_sent}");
+            return Unanswered::Waited(Error::new(ErrorKind::Call, message));
+        }
+        StopReason::DeadlineBeforeAttempt if !was_sent => {
+            let message = format!(
+                "nothing was sent: the row's deadline ('{}') was over before it could be",
+                ROW_DEADLINE.key()
+            );
+            return Unanswered::Waited(Error::new(ErrorKind::Call, message));
+        }
+        _ if uncertain => (
             ErrorKind::SequenceUncertain,
-            format!(
-                "the row was not answered{attempts}, and the model may have taken it into its \
-                 sequence all the same, so it was not sent again"
-            ),
-        )
-    } else {
-        let message = format!("the row was not answered{attempts}{in_time}");
-        Error::new(ErrorKind::Call, message)
+            match failed.attempts {
+                0 | 1 => "the row was not answered, and the model may have taken it into its \
+                          sequence all the same, so it was not sent again"
+                    .to_owned(),
+                _ => format!(
+                    "the row was not answered{attempts}, and the model may have taken the last \
+                     of them into its sequence all the same, so there was no other"
+                ),
+            },
+        ),
+        StopReason::DeadlineBeforeAttempt | StopReason::DeadlineDuringAttempt => (
+            ErrorKind::Call,
+            format!("the row was not answered{attempts}, and there is no time for another"),
+        ),
+        StopReason::NotRetryable | StopReason::AttemptsUsedUp => (
+            ErrorKind::Call,
+            format!("the row was not answered{attempts}"),
+        ),
     };
-    match failed.error {
+    Unanswered::Failed(error_of(kind, message, failed.error))
+}
+
+fn error_of(kind: ErrorKind, message: String, source: Option<triton_client::Error>) -> Error {
+    let error = Error::new(kind, message);
+    match source {
         Some(source) => error.with_source(source),
         None => error,
     }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tracing::{info, warn};
-use triton_client::ModelConfig;
+use triton_client::{ModelConfig, Sequence};
 use triton_options::{SEQUENCE_KEY, TritonOptions};
 
 use crate::batcher::Batcher;
+use crate::ending::Ended;
 use crate::sequences::{
     Answered, KeyedSequences, ModelColumns, ModelTransport, Row, SequenceColumns, SequenceKey,
     SequenceSettings, SourceTraits,
@@ -24,8 +26,9 @@ use crate::{
 ///
 /// `open` asks the server for the model and refuses a schema that does not fit it. Rows of a
 /// stateless model travel together where the option `batch-size` allows it. In auto-increment
-/// mode each row takes a sequence ID of its own, which is the request's
-/// `parameters.sequence_id`, with START and END. With `sequence-key` each key has a sequence,
+/// mode each row takes a sequence ID of its own when it is handed over, which is the request's
+/// `parameters.sequence_id`, with START and END: the n-th row that can be encoded has the n-th
+/// counter. With `sequence-key` each key has a sequence,
 /// whose rows are answered in the order in which [`predict`](ModelFunction::predict) was called.
 #[derive(Debug)]
 pub struct InferenceFunction {
@@ -55,10 +58,14 @@ enum Sender {
     Keyed(KeyedSequences<ModelTransport>),
 }
 
-/// A row that has its place among the others, so that its answer can be waited for.
+/// A row whose turn among the others is settled, so that its answer can be waited for.
 enum Begun {
     Refused(Error),
-    Encoded(EncodedRow),
+    /// In a request of its own.
+    Single(EncodedRow, Option<Sequence>),
+    /// In a request with others.
+    Batched(EncodedRow),
+    /// Behind those of its key.
     Queued(oneshot::Receiver<Result<Answered, Error>>),
 }
 
@@ -307,6 +314,22 @@ impl InferenceFunction {
         &self.schema
     }
 
+    /// Gives everything up at once, whatever the function is doing: opening, predicting or closing.
+    ///
+    /// Rows that are not answered fail with [`ErrorKind::State`]; the server may execute all the
+    /// same what was sent. When this returns, nothing of the function works any more, and it can be
+    /// opened again. Aborting a function that is not open does nothing.
+    pub async fn abort(&self) {
+        let stop = |opened: Arc<Opened<Prepared>>| async move {
+            match &opened.prepared.sender {
+                Sender::Single => {}
+                Sender::Batched(batcher) => batcher.abort().await,
+                Sender::Keyed(sequences) => sequences.abort(),
+            }
+        };
+        self.base.abort(stop).await;
+    }
+
     async fn prepare(&self, open: &Arc<OpenSubtask>) -> Result<Prepared, Error> {
         let options = self.base.options();
         let (metadata, config) = open.look_up_model(options.open_wait).await?;
@@ -360,24 +383,39 @@ impl InferenceFunction {
         last: bool,
     ) -> impl Future<Output = Result<Prediction, Error>> + Send + use<> {
         let begun = self.base.opened().map(|opened| {
-            let begun = self.begin(&opened.prepared, row, last);
-            (opened, begun)
+            let deadline = opened.subtask.row_deadline();
+            let begun = self.begin(&opened, row, last);
+            (opened, begun, deadline)
         });
         async move {
-            let (opened, begun) = begun?;
+            let (opened, begun, deadline) = begun?;
             let Opened {
                 subtask: open,
                 prepared,
             } = &*opened;
-            let answer = prepared.answer(open, begun).await;
+            let answer = prepared.answer(open, begun, deadline).await;
             prepared.conclude(open, answer)
         }
     }
 
-    fn begin(&self, prepared: &Prepared, row: &[Value], last: bool) -> Begun {
+    fn begin(&self, opened: &Opened<Prepared>, row: &[Value], last: bool) -> Begun {
+        let prepared = &opened.prepared;
         let encode = || prepared.columns.encode(&prepared.plan, row);
-        self.begin_keyed(prepared, row, last, encode)
-            .unwrap_or_else(|| encode().map_or_else(Begun::Refused, Begun::Encoded))
+        if let Some(begun) = self.begin_keyed(prepared, row, last, encode) {
+            return begun;
+        }
+        let row = match encode() {
+            Ok(row) => row,
+            Err(error) => return Begun::Refused(error),
+        };
+        match &prepared.sender {
+            Sender::Batched(_) => Begun::Batched(row),
+            // Here and now, and only for a row that can be sent: IDs follow the order of rows.
+            Sender::Single | Sender::Keyed(_) => match opened.subtask.next_sequence() {
+                Ok(sequence) => Begun::Single(row, sequence),
+                Err(error) => Begun::Refused(error),
+            },
+        }
     }
 
     /// Puts a row behind those of its key; `None` where rows belong to no sequence of others.
@@ -428,33 +466,38 @@ impl InferenceFunction {
 }
 
 impl Prepared {
-    /// Answers a row by the model.
-    async fn answer(&self, open: &OpenSubtask, begun: Begun) -> Result<Prediction, Error> {
-        let row = match begun {
+    /// Answers a row by the model, before its deadline.
+    async fn answer(
+        &self,
+        open: &OpenSubtask,
+        begun: Begun,
+        deadline: Option<Instant>,
+    ) -> Result<Prediction, Error> {
+        let (row, sequence) = match begun {
             Begun::Refused(error) => return Err(error),
-            Begun::Encoded(row) => row,
+            Begun::Single(row, sequence) => (row, sequence),
+            Begun::Batched(row) => {
+                let Sender::Batched(batcher) = &self.sender else {
+                    return Err(gone(open));
+                };
+                return Ok(Prediction::new(batcher.answer(row, deadline).await?, None));
+            }
             Begun::Queued(answer) => {
-                let answered = answer.await.unwrap_or_else(|_| {
-                    let message = "the function was closed before the row was answered";
-                    Err(Error::new(ErrorKind::State, message))
-                })?;
+                let answered = answer.await.unwrap_or_else(|_| Err(gone(open)))?;
                 let row = self.columns.output(answered.values, answered.restarted);
                 let mut prediction = Prediction::new(row, Some(answered.sequence_id));
                 prediction.sequence_restarted = answered.restarted;
                 return Ok(prediction);
             }
         };
-        if let Sender::Batched(batcher) = &self.sender {
-            return Ok(Prediction::new(batcher.answer(row).await?, None));
-        }
-        let slot = open.slot().await?;
-        // Only a row that is about to be sent takes an ID.
-        let sequence = open.next_sequence()?;
         let sequence_id = sequence.as_ref().map(|sequence| sequence.id.to_string());
-        let inputs = self.plan.tensors(&[&row])?;
-        let request = row_batch::request(open, &self.plan, inputs);
-        let answer = open.infer(request, sequence.as_ref()).await;
-        drop(slot);
+        let answer = async {
+            let _slot = open.slot(deadline).await?;
+            let inputs = self.plan.tensors(&[&row])?;
+            let request = row_batch::request(open, &self.plan, inputs);
+            open.infer(request, sequence.as_ref(), deadline).await
+        };
+        let answer = answer.await;
         let rows = answer.and_then(|response| self.plan.rows(&response, 1));
         match rows.map(|mut rows| rows.pop()) {
             Ok(row) => Ok(Prediction::new(row.unwrap_or_default(), sequence_id)),
@@ -518,6 +561,12 @@ impl Prepared {
     }
 }
 
+/// The error of a row whose worker is gone.
+fn gone(open: &OpenSubtask) -> Error {
+    let ended = open.ending.ended().unwrap_or(Ended::Closed);
+    ended.error("before the row was answered")
+}
+
 /// Such a model has no one answer to a request, and the server refuses each of them.
 fn decoupled(config: &ModelConfig) -> Error {
     let name = &config.name;
@@ -540,11 +589,8 @@ impl ModelFunction for InferenceFunction {
     async fn open(&self, subtask: Subtask) -> Result<(), Error> {
         let opening = self.base.begin(subtask)?;
         let open = Arc::clone(opening.subtask());
-        let prepared = self
-            .prepare(&open)
-            .await
-            .map_err(|error| error.in_subtask(subtask))?;
-        opening.finish(prepared);
+        let prepared = opening.unless_closed(self.prepare(&open)).await?;
+        opening.finish(prepared)?;
         info!(
             model = %open.model,
             endpoint = %open.client().endpoint(),

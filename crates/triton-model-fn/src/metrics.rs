@@ -5,11 +5,12 @@
 //! | Metric | Kind | What it counts |
 //! | --- | --- | --- |
 //! | `triton_function_rows_total` | counter | rows, by `result`: `answered`, `default`, `failed` |
-//! | `triton_function_calls_total` | counter | logical calls, attempts not counted apart |
-//! | `triton_function_failures_total` | counter | logical calls that failed, by `kind`: `call`, `sequence_uncertain` |
+//! | `triton_function_calls_total` | counter | logical calls that were sent, attempts not counted apart |
+//! | `triton_function_failures_total` | counter | logical calls that were sent and failed, by `kind`: `call`, `sequence_uncertain` |
 //! | `triton_function_retries_total` | counter | attempts after the first |
-//! | `triton_function_in_flight` | gauge | logical calls under way |
-//! | `triton_function_call_seconds` | histogram | time of a logical call, all attempts and waits |
+//! | `triton_function_in_flight` | gauge | logical calls that were sent and are not answered yet |
+//! | `triton_function_call_seconds` | histogram | time of a logical call from the moment at which it was sent, with all attempts and the pauses between them |
+//! | `triton_function_permit_wait_seconds` | histogram | time that a request waited to be sent, by `permit`: `request` (option `max-in-flight`), `connection` (option `connection-pool-max-total`) |
 //! | `triton_function_batch_rows` | histogram | rows in a request of a stateless model |
 //! | `triton_function_open_sequences` | gauge | sequences of keys that are open |
 //! | `triton_function_held_places` | gauge | sequences that are over here and may be alive on the server, whose places are held |
@@ -42,6 +43,7 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use triton_options::ModelName;
 
+use crate::permits::PermitKind;
 use crate::sequences::Counts;
 use crate::{ErrorKind, Subtask};
 
@@ -138,6 +140,8 @@ pub struct FunctionMetrics {
     retries: Counter,
     in_flight: Gauge,
     seconds: Histogram,
+    /// Waits for permits: of requests, and of connections.
+    permit_waits: [Histogram; 2],
     batch_rows: Histogram,
     breaker_state: Gauge,
 }
@@ -163,6 +167,14 @@ impl FunctionMetrics {
             ];
             counter!("triton_function_failures_total", &labels)
         };
+        let permit_waits = |kind: PermitKind| {
+            let labels = [
+                ("model", model.clone()),
+                ("subtask", subtask.clone()),
+                ("permit", kind.name().to_owned()),
+            ];
+            histogram!("triton_function_permit_wait_seconds", &labels)
+        };
         Self {
             answered: rows("answered"),
             defaults: rows("default"),
@@ -172,6 +184,7 @@ impl FunctionMetrics {
             retries: counter!("triton_function_retries_total", &labels),
             in_flight: gauge!("triton_function_in_flight", &labels),
             seconds: histogram!("triton_function_call_seconds", &labels),
+            permit_waits: [PermitKind::Request, PermitKind::Connection].map(permit_waits),
             batch_rows: histogram!("triton_function_batch_rows", &labels),
             breaker_state: gauge!("triton_function_breaker_state", &labels),
             model,
@@ -227,7 +240,16 @@ impl FunctionMetrics {
         }
     }
 
-    /// A logical call begins; what it returns counts its end, however it comes about.
+    /// Where the waits for permits of a kind go.
+    pub(crate) fn permit_wait(&self, kind: PermitKind) -> &Histogram {
+        let [request, connection] = &self.permit_waits;
+        match kind {
+            PermitKind::Request => request,
+            PermitKind::Connection => connection,
+        }
+    }
+
+    /// A logical call is sent; what it returns counts its end, however it comes about.
     pub(crate) fn call_begins(&self) -> CallInFlight<'_> {
         self.calls.increment(1);
         self.in_flight.increment(1.0);
@@ -235,7 +257,7 @@ impl FunctionMetrics {
     }
 }
 
-/// A logical call that is counted as under way until this is dropped.
+/// A logical call that is counted as in flight until this is dropped.
 pub(crate) struct CallInFlight<'a>(&'a FunctionMetrics);
 
 impl CallInFlight<'_> {

@@ -1,10 +1,10 @@
-//! What calls go through while a function is open: the client, the sequence counter, the limits.
+//! What calls go through while a function is open: the server, the sequence counter, the limits.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use tracing::info;
 use triton_client::{
     Client, InferRequest, InferResponse, ModelConfig, ModelId, ModelMetadata, Sequence, SequenceId,
@@ -12,13 +12,13 @@ use triton_client::{
 use triton_options::{PositiveDuration, SEQUENCE_KEY, SequenceMode, StaticFlags, TritonOptions};
 
 use crate::call::{Blame, Resend};
-use crate::circuit_breaker::{CircuitBreaker, CircuitBreakerSettings};
+use crate::ending::{Ended, Ending};
 use crate::executions::{self, RanBefore};
-use crate::health_monitor::{HealthMonitor, TritonProbe};
 use crate::id_source::IdSource;
 use crate::metrics::FunctionMetrics;
-use crate::retry::RetryPolicy;
-use crate::shared_client::SharedClient;
+use crate::permits::{NoPermit, PermitKind, Permits};
+use crate::replica::Replica;
+use crate::retry::{LONGEST, RetryPolicy};
 use crate::{Error, ErrorKind, ServerWait, Subtask};
 
 /// Everything that exists only while a function is open, and that calls go through.
@@ -28,7 +28,7 @@ pub struct OpenSubtask {
     pub model: ModelId,
     /// The subtask in which the function runs.
     pub subtask: Subtask,
-    client: Arc<SharedClient>,
+    pub(crate) replica: Replica,
     priority: Option<u64>,
     server_timeout: Option<Duration>,
     sequence_mode: SequenceMode,
@@ -36,19 +36,21 @@ pub struct OpenSubtask {
     pub(crate) id_source: Option<Arc<IdSource>>,
     /// What shows that the job has run before this open, if anything does.
     pub(crate) ran_before: Option<RanBefore>,
-    max_in_flight: u32,
-    slots: Arc<Semaphore>,
+    requests: Permits,
     pub(crate) retry: RetryPolicy,
-    /// The most time that all attempts of a logical call may take together.
+    /// The most time that all attempts of a logical call may take together, and each wait for a
+    /// permit of its own, where no deadline says less.
     pub(crate) call_budget: Duration,
-    pub(crate) breaker: Option<CircuitBreaker>,
-    health_monitor: Mutex<Option<HealthMonitor>>,
+    /// How long a row may take, with all that is done for it.
+    row_deadline: Option<Duration>,
     metrics: FunctionMetrics,
     /// How calls wait for a server that is away, where rows can wait.
     pub(crate) server_wait: Option<ServerWait>,
+    /// What tells rows in flight that they are given up.
+    pub(crate) ending: Ending,
 }
 
-/// The right to have one request under way; dropping it gives the right back.
+/// The right to have one request in flight; dropping it gives the right back.
 #[derive(Debug)]
 pub struct Slot(#[expect(dead_code, reason = "it is held for its drop")] OwnedSemaphorePermit);
 
@@ -71,20 +73,8 @@ impl OpenSubtask {
             SequenceMode::Static { flags, .. } if !flags.are_both() => 1,
             _ => options.max_in_flight.get(),
         };
-        let client = SharedClient::get(options)?;
         let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
-        let breaker = options.circuit_breaker_enabled.then(|| {
-            CircuitBreaker::shared(
-                &options.endpoint,
-                &model,
-                CircuitBreakerSettings::from(&**options),
-            )
-        });
-        let health_monitor = options.health_check_enabled.then(|| {
-            let probe = TritonProbe::new(client.client.clone(), model.clone());
-            let name = format!("{model} at {}", options.endpoint);
-            HealthMonitor::start(probe, options.health_check_interval, breaker.clone(), name)
-        });
+        let replica = Replica::new(options, &model)?;
         let retry = RetryPolicy::from(&**options);
         if let Some(wait) = &server_wait {
             wait.serves(max_in_flight as usize);
@@ -92,20 +82,19 @@ impl OpenSubtask {
         Ok(Self {
             model,
             subtask,
-            client,
+            replica,
             call_budget: call_budget(options),
+            row_deadline: options.row_deadline.map(PositiveDuration::get),
             retry,
-            breaker,
-            health_monitor: Mutex::new(health_monitor),
             priority: options.priority,
             server_timeout: options.server_timeout.map(PositiveDuration::get),
             sequence_mode,
             id_source,
             ran_before: opened.ran_before,
-            max_in_flight,
-            slots: Arc::new(Semaphore::new(max_in_flight as usize)),
+            requests: Permits::new(PermitKind::Request, max_in_flight),
             metrics: FunctionMetrics::new(&options.model_name, subtask),
             server_wait,
+            ending: Ending::new(),
         })
     }
 
@@ -114,7 +103,7 @@ impl OpenSubtask {
     /// What is called directly is not retried and not counted: see [`call`](Self::call).
     #[must_use]
     pub fn client(&self) -> &Client {
-        &self.client.client
+        self.replica.client()
     }
 
     /// Counts rows, calls and failures.
@@ -156,27 +145,47 @@ impl OpenSubtask {
         Ok(Some(Sequence { id, start, end }))
     }
 
-    /// The most requests that are under way at once.
-    pub(crate) fn max_in_flight(&self) -> usize {
-        self.max_in_flight as usize
+    /// The moment by which a row that is handed over now has to be answered, if there is one.
+    ///
+    /// Whoever begins a row asks once, and hands it down to all that is done for the row.
+    #[must_use]
+    pub fn row_deadline(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.row_deadline?)
     }
 
-    /// Waits for the right to have one more request under way, as `max-in-flight` allows.
+    /// The most requests that are in flight at once.
+    pub(crate) fn max_in_flight(&self) -> usize {
+        self.requests.limit() as usize
+    }
+
+    /// Waits for the right to have one more request in flight, as `max-in-flight` allows, until
+    /// the row's `deadline` at most.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::State`] when the function is closed meanwhile.
-    pub async fn slot(&self) -> Result<Slot, Error> {
-        let permit = Arc::clone(&self.slots).acquire_owned().await;
-        permit.map(Slot).map_err(|_| {
-            let message = "the function was closed before the row was sent";
-            Error::new(ErrorKind::State, message).in_subtask(self.subtask)
+    /// [`ErrorKind::State`] when the function is closed or given up meanwhile, and
+    /// [`ErrorKind::Call`] when the deadline comes first; nothing was sent.
+    pub async fn slot(&self, deadline: Option<Instant>) -> Result<Slot, Error> {
+        let seconds = self.metrics.permit_wait(PermitKind::Request);
+        let permit = self.requests.acquire(deadline, seconds).await;
+        permit.map(Slot).map_err(|no_permit| {
+            let error = match no_permit {
+                NoPermit::Waited { .. } => {
+                    Error::new(ErrorKind::Call, format!("nothing was sent: {no_permit}"))
+                }
+                NoPermit::Closed => {
+                    let ended = self.ending.ended().unwrap_or(Ended::Closed);
+                    ended.error("before the row was sent")
+                }
+            };
+            error.in_subtask(self.subtask)
         })
     }
 
     /// Sends an inference request, in the place of a sequence that [`next_sequence`] gave.
     ///
-    /// The options `priority` and `server-timeout` are added to it.
+    /// The options `priority` and `server-timeout` are added to it. `deadline` is the row's
+    /// [`row_deadline`](Self::row_deadline).
     ///
     /// # Errors
     ///
@@ -187,9 +196,11 @@ impl OpenSubtask {
         &self,
         request: InferRequest,
         sequence: Option<&Sequence>,
+        deadline: Option<Instant>,
     ) -> Result<InferResponse, Error> {
         let resend = Resend::of(sequence);
-        self.infer_with(request, sequence, resend, Blame::of).await
+        self.infer_with(request, sequence, deadline, resend, Blame::of)
+            .await
     }
 
     /// Sends an inference request in the middle or at the start of a sequence, and never again
@@ -199,9 +210,10 @@ impl OpenSubtask {
         &self,
         request: InferRequest,
         sequence: &Sequence,
+        deadline: Option<Instant>,
     ) -> Result<InferResponse, Error> {
         let resend = Resend::UnlessExecuted;
-        self.infer_with(request, Some(sequence), resend, Blame::of)
+        self.infer_with(request, Some(sequence), deadline, resend, Blame::of)
             .await
     }
 
@@ -209,6 +221,7 @@ impl OpenSubtask {
         &self,
         mut request: InferRequest,
         sequence: Option<&Sequence>,
+        deadline: Option<Instant>,
         resend: Resend,
         blame: impl Fn(&triton_client::Error) -> Blame,
     ) -> Result<InferResponse, Error> {
@@ -223,7 +236,8 @@ impl OpenSubtask {
         }
         let request = &request;
         let infer = |client: Client| async move { client.infer(request).await };
-        self.call_with(sequence, resend, blame, infer).await
+        self.call_with(sequence, deadline, resend, blame, infer)
+            .await
     }
 
     /// Asks for the model's metadata and configuration; where the server cannot be reached or is
@@ -256,41 +270,29 @@ impl OpenSubtask {
         }
     }
 
-    /// Waits until no call is under way, then refuses every further one; gives up at `deadline`.
+    /// Waits until no request is in flight, then refuses every further one; gives up at `deadline`.
     pub(crate) async fn drain(&self, deadline: Instant) -> Result<(), Error> {
-        let all = self.slots.acquire_many(self.max_in_flight);
-        let drained = timeout_at(deadline, all).await.is_ok();
-        self.slots.close();
-        let monitor = self
-            .health_monitor
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(mut monitor) = monitor {
-            let stopped = monitor.stop().await;
-            stopped.map_err(|error| Error::new(ErrorKind::Close, error.to_string()))?;
-        }
+        let drained = self.requests.all_back(deadline).await;
+        self.requests.close();
         if drained {
             return Ok(());
         }
-        let message = "rows were still under way when the time to close was up";
+        let message = "rows were still in flight when the time to close was up";
         Err(Error::new(ErrorKind::Close, message))
     }
 
-    pub(crate) async fn with_client<T, F>(
-        &self,
-        operation: impl FnOnce(Client) -> F,
-    ) -> Result<T, triton_client::Error>
-    where
-        F: Future<Output = Result<T, triton_client::Error>>,
-    {
-        let _place = self.client.place().await;
-        operation(self.client.client.clone()).await
+    /// Gives up whatever is still in flight or waits, and stops what `open` had started.
+    pub(crate) async fn end(&self, ended: Ended) -> Result<(), Error> {
+        self.give_up(ended);
+        self.replica.stop().await
+    }
+
+    /// Gives up whatever is still in flight or waits.
+    pub(crate) fn give_up(&self, ended: Ended) {
+        self.ending.end(ended);
+        self.requests.close();
     }
 }
-
-/// A hundred years: no clock can be set as far ahead as the largest options would add up to.
-const LONGEST_CALL: Duration = Duration::from_secs(36_500 * 86_400);
 
 /// Every attempt may take the whole `timeout`, and every wait the longest backoff.
 fn call_budget(options: &TritonOptions) -> Duration {
@@ -300,7 +302,7 @@ fn call_budget(options: &TritonOptions) -> Duration {
         .get()
         .saturating_mul(retries.saturating_add(1));
     let waits = options.retry_max_backoff.get().saturating_mul(retries);
-    attempts.saturating_add(waits).min(LONGEST_CALL)
+    attempts.saturating_add(waits).min(LONGEST)
 }
 
 #[cfg(test)]
@@ -349,17 +351,31 @@ mod tests {
         let first = open.next_sequence().unwrap().unwrap();
         assert_eq!((first.start, first.end), (false, true));
         assert_eq!(open.next_sequence().unwrap(), Some(first));
-        assert_eq!(open.max_in_flight, 1);
+        assert_eq!(open.max_in_flight(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn draining_waits_for_the_slots_and_gives_up_at_its_deadline() {
         let open = open(&[], Subtask::new(0, 1, 0).unwrap());
-        let slot = open.slot().await.unwrap();
+        let slot = open.slot(None).await.unwrap();
         let deadline = Instant::now() + Duration::from_secs(30);
         let error = open.drain(deadline).await.unwrap_err();
         assert_eq!((error.kind(), Instant::now()), (ErrorKind::Close, deadline));
         drop(slot);
-        assert_eq!(open.slot().await.unwrap_err().kind(), ErrorKind::State);
+        let error = open.slot(None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::State);
+        insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: the function was closed before the row was sent");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_for_a_request_permit_ends_at_the_rows_deadline() {
+        let open = open(&[("max-in-flight", "1")], Subtask::new(0, 1, 0).unwrap());
+        let held = open.slot(None).await.unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let error = open.slot(Some(deadline)).await.unwrap_err();
+        assert_eq!((error.kind(), Instant::now()), (ErrorKind::Call, deadline));
+        insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: nothing was sent: waited 30.0s for a request permit ('max-in-flight' = 1)");
+        drop(held);
+        open.slot(Some(deadline)).await.unwrap();
     }
 }

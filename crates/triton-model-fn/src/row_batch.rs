@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use tokio::time::Instant;
 use triton_client::{ErrorKind as ClientErrorKind, InferRequest, InferResponse, Tensor};
 
 use crate::call::{Blame, Resend};
@@ -41,6 +42,7 @@ pub(crate) async fn answer<R: Rows + ?Sized>(
     open: &OpenSubtask,
     plan: &TensorPlan,
     rows: &R,
+    deadline: Option<Instant>,
 ) -> Vec<PartAnswer> {
     let mut answers = Vec::new();
     // The part to be sent next is the last one.
@@ -49,7 +51,7 @@ pub(crate) async fn answer<R: Rows + ?Sized>(
         end: rows.count(),
     }]);
     while let Some(range) = parts.pop() {
-        let result = send(open, plan, rows, range.clone()).await;
+        let result = send(open, plan, rows, range.clone(), deadline).await;
         if range.len() > 1 && result.as_ref().is_err_and(may_be_one_rows_fault) {
             let middle = range.start + range.len() / 2;
             parts.push(middle..range.end);
@@ -66,15 +68,16 @@ async fn send<R: Rows + ?Sized>(
     plan: &TensorPlan,
     rows: &R,
     range: Range<usize>,
+    deadline: Option<Instant>,
 ) -> Result<InferResponse, Error> {
     let request = request(open, plan, rows.tensors(plan, range.clone())?);
     open.metrics().batch(range.len());
     let blame = |error: &triton_client::Error| match error.kind() {
         // One bad row of several is no sign of a failing server.
-        ClientErrorKind::Server if range.len() > 1 => Blame::Request,
+        ClientErrorKind::Server if range.len() > 1 => Blame::Unknown,
         _ => Blame::of(error),
     };
-    open.infer_with(request, None, Resend::of(None), blame)
+    open.infer_with(request, None, deadline, Resend::of(None), blame)
         .await
 }
 

@@ -3,18 +3,18 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::runtime;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use triton_client::Client;
 use triton_options::TritonOptions;
 
 use crate::client_options::ClientSettings;
+use crate::permits::{PermitKind, Permits};
 use crate::{Error, ErrorKind};
 
-/// A client, and the places for calls under way.
+/// A client, and the permits for its connections.
 #[derive(Debug)]
 pub(crate) struct SharedClient {
     pub(crate) client: Client,
-    places: Semaphore,
+    pub(crate) connections: Permits,
 }
 
 /// What functions that share a client have in common.
@@ -23,7 +23,7 @@ struct Key {
     /// Connections belong to the runtime that opened them, and die with it.
     runtime: runtime::Id,
     settings: ClientSettings,
-    max_total: usize,
+    max_total: u32,
 }
 
 /// The clients in use, or lately in use: an entry outlives its client until the next look.
@@ -39,7 +39,7 @@ impl SharedClient {
         let key = Key {
             runtime: runtime.id(),
             settings: ClientSettings::read(options)?,
-            max_total: options.connection_pool_max_total.get() as usize,
+            max_total: options.connection_pool_max_total.get(),
         };
         let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
         clients.retain(|(_, client)| client.strong_count() > 0);
@@ -49,15 +49,10 @@ impl SharedClient {
         }
         let client = Arc::new(Self {
             client: key.settings.client()?,
-            places: Semaphore::new(key.max_total),
+            connections: Permits::new(PermitKind::Connection, key.max_total),
         });
         clients.push((key, Arc::downgrade(&client)));
         Ok(client)
-    }
-
-    /// Waits until fewer calls are under way than connections are allowed.
-    pub(crate) async fn place(&self) -> Option<SemaphorePermit<'_>> {
-        self.places.acquire().await.ok()
     }
 }
 

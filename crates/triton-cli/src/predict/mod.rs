@@ -120,12 +120,13 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
             last_rows,
             resumed,
         );
-        let (ending, code) = ran.await?;
-        // What a run was told to give up is not waited for.
-        if !ending.gave_up() {
-            subtasks.close().await?;
+        let ran = ran.await;
+        // What a run has failed in, or was told to give up, is not waited for.
+        match &ran {
+            Ok((ending, _)) if !ending.gave_up() => subtasks.close().await?,
+            _ => subtasks.abort().await,
         }
-        Ok(code)
+        ran.map(|(_, code)| code)
     });
     drop(embedded);
     code

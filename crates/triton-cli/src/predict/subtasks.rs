@@ -54,7 +54,7 @@ impl Subtasks {
                 .for_bounded_input()
                 .waiting_for_server(&subtasks.wait);
             if let Err(error) = function.open(subtask).await {
-                subtasks.close().await?;
+                subtasks.abort().await;
                 return Err(match error.kind() {
                     ErrorKind::Options => Failure::usage(NotOpened(error)),
                     _ => Failure::server(NotOpened(error)),
@@ -155,6 +155,13 @@ impl Subtasks {
             result = result.and(closed);
         }
         result
+    }
+
+    /// Gives up whatever every function is still doing.
+    pub(super) async fn abort(&self) {
+        for function in &self.functions {
+            function.abort().await;
+        }
     }
 }
 

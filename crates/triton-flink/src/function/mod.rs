@@ -130,7 +130,10 @@ impl Function {
         }
     }
 
-    /// Gives up all calls and closes the function; doing it twice does nothing.
+    /// Gives up all calls and ends the function; doing it twice does nothing.
+    ///
+    /// Flink waits for every answer where a job comes to its end. Where it does not, the task was
+    /// cancelled or has failed, and whatever still works for its rows is given up, too.
     pub(crate) fn close(&self) -> Result<(), Failure> {
         let (mut tasks, lease) = {
             let mut calls = self.lock();
@@ -140,8 +143,14 @@ impl Function {
         let Some(lease) = lease else {
             return Ok(());
         };
+        while tasks.try_join_next().is_some() {}
+        let is_cancelled = !tasks.is_empty();
         let closed = self.runtime.block_on(async {
             tasks.shutdown().await;
+            if is_cancelled {
+                self.shared.function.abort().await;
+                return Ok(());
+            }
             self.shared.function.close().await
         });
         self.shared.events.close();

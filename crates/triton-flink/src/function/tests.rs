@@ -9,8 +9,8 @@ use super::*;
 use crate::events::Outcome;
 use crate::wire::{Reader, put_bytes, put_count};
 
-/// What Java would hand over for a model that adds up.
-fn description(endpoint: &str, row_timeout: Duration) -> Description {
+/// What Java would hand over for a model that adds up, with further options.
+fn description(endpoint: &str, row_timeout: Duration, further: &[&str]) -> Description {
     let mut bytes = Vec::new();
     let mut texts = |texts: &[&str]| {
         put_count(&mut bytes, texts.len() / 2).unwrap();
@@ -18,7 +18,7 @@ fn description(endpoint: &str, row_timeout: Duration) -> Description {
             .iter()
             .for_each(|text| put_bytes(&mut bytes, text.as_bytes()).unwrap());
     };
-    texts(&[
+    let options = [
         "endpoint",
         endpoint,
         "model-name",
@@ -30,7 +30,8 @@ fn description(endpoint: &str, row_timeout: Duration) -> Description {
         // Milliseconds, as everywhere in Flink.
         "timeout",
         "20000",
-    ]);
+    ];
+    texts(&[&options, further].concat());
     texts(&["value", "INT"]);
     texts(&["sum", "INT"]);
     bytes.extend_from_slice(&(row_timeout.as_millis() as u64).to_le_bytes());
@@ -48,6 +49,10 @@ struct Fixture {
 impl Fixture {
     /// A function that is open, on a server where the fault befalls every row.
     fn open(fault: Option<&str>, row_timeout: Duration) -> Fixture {
+        Fixture::open_with(&[], fault, row_timeout)
+    }
+
+    fn open_with(further: &[&str], fault: Option<&str>, row_timeout: Duration) -> Fixture {
         let mut builder = EmbeddedTriton::builder().built_in_models();
         if let Some(fault) = fault {
             let script = format!(r#"{{"faults": [{{{fault}, "rate": 1}}]}}"#);
@@ -55,7 +60,8 @@ impl Fixture {
         }
         let server = builder.start().unwrap();
         let subtask = Subtask::new(1, 2, 3).unwrap();
-        let function = Function::new(description(&server.endpoint(), row_timeout), subtask);
+        let description = description(&server.endpoint(), row_timeout, further);
+        let function = Function::new(description, subtask);
         let mut fixture = Fixture {
             server,
             function: function.unwrap(),
@@ -166,4 +172,19 @@ fn a_panic_is_a_failure_with_its_text() {
     let panics = async { panic!("{} went through the floor", "a row") };
     let failure = runtime.block_on(caught::<()>(panics)).unwrap_err();
     insta::assert_snapshot!(failure, @"the native library panicked, which is a mistake in it: a row went through the floor");
+}
+
+#[test]
+fn a_cancelled_task_gives_up_what_works_for_its_keys() {
+    let fixture = Fixture::open_with(&["sequence-key", "value"], Some(DELAY), Duration::ZERO);
+    fixture.predict(0, 1).unwrap();
+    while fixture.server.requests().is_empty() {
+        std::thread::yield_now();
+    }
+    let begun = Instant::now();
+    fixture.function.close().unwrap();
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "the row was waited for"
+    );
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType as ArrowType, Field, Schema as ArrowSchema};
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use crate::arrow::input::ColumnarRows;
 use crate::inference::Prepared;
@@ -126,11 +127,12 @@ impl InferenceFunction {
             .flatten();
         let mut answers = Answers::new(&self.schema().outputs);
         if let Some(rows) = columnar {
+            let deadline = open.row_deadline();
             let parts = (0..batch.num_rows())
                 .step_by(rows_per_request)
                 .map(|start| {
                     let part = rows.part(start, rows_per_request.min(batch.num_rows() - start));
-                    answer_part(open, prepared, start, part)
+                    answer_part(open, prepared, start, part, deadline)
                 });
             for part in join_all(parts).await.into_iter().flatten() {
                 answers.push_part(open, prepared, part);
@@ -159,8 +161,9 @@ async fn answer_part(
     prepared: &Prepared,
     start: usize,
     rows: ColumnarRows,
+    deadline: Option<Instant>,
 ) -> Vec<PartAnswer> {
-    let slot = match open.slot().await {
+    let slot = match open.slot(deadline).await {
         Ok(slot) => slot,
         Err(error) => {
             let range = start..start + rows.len();
@@ -170,7 +173,7 @@ async fn answer_part(
             }];
         }
     };
-    let mut answers = row_batch::answer(open, &prepared.plan, &rows).await;
+    let mut answers = row_batch::answer(open, &prepared.plan, &rows, deadline).await;
     drop(slot);
     for answer in &mut answers {
         answer.range = start + answer.range.start..start + answer.range.end;

@@ -119,7 +119,7 @@ impl CircuitBreaker {
     /// # Errors
     ///
     /// [`Rejected`] while the circuit is open, and while it is half-open and all trials are
-    /// under way. Do not wait and ask again for the same row without a limit.
+    /// in flight. Do not wait and ask again for the same row without a limit.
     pub fn admit(&self) -> Result<Permit, Rejected> {
         let era = self.change(|guarded, now| {
             let (admitted, transition) = guarded.machine.admit(now);
@@ -129,6 +129,21 @@ impl CircuitBreaker {
         Ok(Permit {
             breaker: self.clone(),
             era: Some(era),
+        })
+    }
+
+    /// Asks whether a call would be admitted now, before it waits for anything else that it needs.
+    ///
+    /// It takes no trial, and says nothing of a moment later: [`admit`](Self::admit) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`admit`](Self::admit).
+    pub fn check(&self) -> Result<(), Rejected> {
+        self.change(|guarded, now| {
+            let checked = guarded.machine.check(now);
+            guarded.rejected += u64::from(checked.is_err());
+            (checked, None)
         })
     }
 
@@ -244,8 +259,8 @@ impl fmt::Debug for CircuitBreaker {
 
 /// Leave to send one logical call.
 ///
-/// Say what came of it with [`success`](Self::success) or [`failure`](Self::failure). Dropping
-/// it counts as neither and gives the place of a trial to another call, so a call that is
+/// Say what came of it with [`success`](Self::success), [`refused`](Self::refused) or
+/// [`failure`](Self::failure). Dropping it counts as nothing and gives its trial to another call, so a call that is
 /// cancelled needs no care. Once the circuit has changed its state since the call was admitted,
 /// nothing that comes of it counts.
 #[must_use = "dropping the permit counts the call as neither success nor failure"]
@@ -260,6 +275,13 @@ impl Permit {
     /// The server answered the call.
     pub fn success(mut self) {
         self.finish(Outcome::Success);
+    }
+
+    /// The server answered that it refuses the request: it is there, and the request is at fault.
+    ///
+    /// A success of a trial; a closed circuit counts nothing.
+    pub fn refused(mut self) {
+        self.finish(Outcome::Refused);
     }
 
     /// The server failed, after all retries.

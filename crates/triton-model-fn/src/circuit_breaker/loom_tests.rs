@@ -126,6 +126,27 @@ fn loom_a_permit_of_an_earlier_era_never_counts() {
 }
 
 #[test]
+fn loom_answers_that_refuse_close_it_and_questions_hold_nothing() {
+    check("refusals against questions", || {
+        let (breaker, seconds) = open_breaker(2);
+        seconds.store(1, Ordering::Relaxed);
+        let (first, second) = (breaker.admit().unwrap(), breaker.admit().unwrap());
+        let asking = breaker.clone();
+        let threads = [
+            thread::spawn(move || first.refused()),
+            thread::spawn(move || second.refused()),
+            thread::spawn(move || drop(asking.check())),
+        ];
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(breaker.state(), CircuitState::Closed);
+        assert_eq!(breaker.snapshot().recent_calls, 0);
+        assert_not_wedged(&breaker, &seconds, 2);
+    });
+}
+
+#[test]
 fn loom_health_checks_and_calls_leave_it_usable() {
     check("health checks against calls", || {
         let (breaker, seconds) = open_breaker(1);

@@ -38,6 +38,8 @@ enum Phase {
 pub(super) enum Outcome {
     Success,
     Failure,
+    /// The server answered and refused the request, for whatever was wrong with it.
+    Refused,
     /// Neither: the call was cancelled, or failed by the client's own fault.
     Neutral,
 }
@@ -68,29 +70,31 @@ impl Machine {
 
     /// Admits a call, and says the era to give back with its outcome.
     pub(super) fn admit(&mut self, now: Instant) -> (Result<u64, Rejected>, Option<Transition>) {
-        let mut transition = None;
-        if let Phase::Open { since, .. } = self.phase {
-            let left = self.open_for(since, now);
-            if !left.is_zero() {
-                let rejected = Rejected {
-                    state: CircuitState::Open,
-                    retry_in: left,
-                };
-                return (Err(rejected), None);
-            }
-            transition = Some(self.half_open(TransitionCause::TimeoutElapsed));
+        if let Err(rejected) = self.check(now) {
+            return (Err(rejected), None);
         }
+        let is_open = matches!(self.phase, Phase::Open { .. });
+        let transition = is_open.then(|| self.half_open(TransitionCause::TimeoutElapsed));
         if let Phase::HalfOpen { under_way, .. } = &mut self.phase {
-            if *under_way >= self.settings.half_open_requests.get() {
-                let rejected = Rejected {
-                    state: CircuitState::HalfOpen,
-                    retry_in: Duration::ZERO,
-                };
-                return (Err(rejected), transition);
-            }
             *under_way += 1;
         }
         (Ok(self.era), transition)
+    }
+
+    /// Whether a call would be admitted; no trial is taken and nothing changes.
+    pub(super) fn check(&self, now: Instant) -> Result<(), Rejected> {
+        let (state, retry_in) = match self.phase {
+            Phase::Open { since, .. } if !self.open_for(since, now).is_zero() => {
+                (CircuitState::Open, self.open_for(since, now))
+            }
+            Phase::HalfOpen { under_way, .. }
+                if under_way >= self.settings.half_open_requests.get() =>
+            {
+                (CircuitState::HalfOpen, Duration::ZERO)
+            }
+            _ => return Ok(()),
+        };
+        Err(Rejected { state, retry_in })
     }
 
     /// Counts what came of a call that was admitted in `era`.
@@ -108,7 +112,7 @@ impl Machine {
                 match outcome {
                     Outcome::Success => window.push(false),
                     Outcome::Failure => window.push(true),
-                    Outcome::Neutral => return None,
+                    Outcome::Refused | Outcome::Neutral => return None,
                 }
                 let threshold = self.settings.failure_threshold.get();
                 // Also a success can be the call with which there are enough to judge.
@@ -124,7 +128,7 @@ impl Machine {
                 match outcome {
                     Outcome::Neutral => None,
                     Outcome::Failure => Some(self.open(TransitionCause::TrialFailed, now)),
-                    Outcome::Success => {
+                    Outcome::Success | Outcome::Refused => {
                         *succeeded += 1;
                         (*succeeded >= self.settings.half_open_requests.get())
                             .then(|| self.close(TransitionCause::TrialsSucceeded))

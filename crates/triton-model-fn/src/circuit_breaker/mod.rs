@@ -8,12 +8,16 @@
 //! * **Closed**: calls pass. When at least [`MINIMUM_CALLS`] of the last [`WINDOW_CALLS`] are
 //!   known and the share of failures among them reaches the threshold, it opens.
 //! * **Open**: calls are rejected until the timeout is over.
-//! * **Half-open**: as many calls as `circuit-breaker-half-open-requests` may be under way on
-//!   trial. As many successes in all close it; one failure opens it again.
+//! * **Half-open**: as many calls as `circuit-breaker-half-open-requests` may be in flight on
+//!   trial. As many answers in all close it; one failure opens it again.
 //!
 //! Count logical calls, not attempts: take one permit around all retries of a row. What the
-//! client or the row itself got wrong (a 4xx, an answer that cannot be parsed) is neither a
-//! success nor a failure: drop the permit.
+//! client or the row itself got wrong (an answer that cannot be parsed, a request that was never
+//! sent) is neither a success nor a failure: drop the permit. A request that the server refuses
+//! (a 4xx) says nothing of how well it works, so a closed circuit does not count it; but it shows
+//! that the server answers, which is what a trial is to find out: see [`Permit::refused`]. Ask to
+//! be admitted when the call can be sent, and not before a wait, which would hold a trial for
+//! nothing.
 //!
 //! A [`HealthMonitor`](crate::health_monitor::HealthMonitor) can open it sooner and shorten the
 //! wait; see [`CircuitBreaker::probed_unhealthy`] and [`CircuitBreaker::probed_healthy`].

@@ -20,6 +20,7 @@ const TIMEOUT_MS: u64 = 1000;
 enum Outcome {
     Success,
     Failure,
+    Refused,
     Dropped,
 }
 
@@ -109,10 +110,16 @@ impl Model {
         let counted: Vec<Outcome> = ended
             .filter(|call| call.epoch == self.epoch())
             .filter_map(|call| call.outcome)
-            .filter(|outcome| *outcome != Outcome::Dropped)
+            .filter(|outcome| match outcome {
+                Outcome::Dropped => false,
+                // On trial it shows that the server answers; otherwise it shows nothing.
+                Outcome::Refused => self.state() == CircuitState::HalfOpen,
+                Outcome::Success | Outcome::Failure => true,
+            })
             .take(100)
             .collect();
         match self.state() {
+            CircuitState::Closed if outcome == Outcome::Refused => {}
             CircuitState::Closed => {
                 let failures = counted.iter().filter(|o| **o == Outcome::Failure).count();
                 let share = failures as f64 / counted.len() as f64;
@@ -181,7 +188,13 @@ impl Pair {
     }
 
     fn admit(&mut self) -> Result<bool, TestCaseError> {
+        let before = self.breaker.snapshot();
+        let checked = self.breaker.check();
+        let (state, trials) = (before.state, before.trials_under_way);
+        let after = self.breaker.snapshot();
+        prop_assert_eq!((after.state, after.trials_under_way), (state, trials));
         let expected = self.model.admit();
+        prop_assert_eq!(checked.is_ok(), expected.is_ok());
         let admitted = match self.breaker.admit() {
             Ok(permit) => {
                 let call = expected.map_err(|_| TestCaseError::fail("admitted"))?;
@@ -200,6 +213,7 @@ impl Pair {
         match outcome {
             Outcome::Success => permit.success(),
             Outcome::Failure => permit.failure(),
+            Outcome::Refused => permit.refused(),
             Outcome::Dropped => drop(permit),
         }
     }
@@ -249,11 +263,12 @@ impl Pair {
     }
 }
 
-/// Outcomes of which `bad` in 10 are failures, and some are dropped.
+/// Outcomes of which `bad` in 10 are failures, and some are refused or dropped.
 fn outcome(bad: u32) -> impl Strategy<Value = Outcome> {
     prop_oneof![
         10 - bad => Just(Outcome::Success),
         bad => Just(Outcome::Failure),
+        2 => Just(Outcome::Refused),
         2 => Just(Outcome::Dropped),
     ]
 }
@@ -283,13 +298,14 @@ proptest! {
         threshold in prop::sample::select(vec!["0.05", "0.3", "0.5", "0.7", "1.0"]),
         trials in 1..5_u32,
         steps in steps(),
+        answer in prop::sample::select(vec![Outcome::Success, Outcome::Refused]),
     ) {
         let mut pair = Pair::new(threshold, trials);
         for step in &steps {
             pair.step(step)?;
         }
         // Whatever happened: once all calls have ended and the timeout is over, calls pass, and
-        // as many good ones as there are trials close the circuit.
+        // as many answers as there are trials close the circuit, whatever they say.
         while !pair.permits.is_empty() {
             pair.finish(0, Outcome::Dropped);
         }
@@ -300,7 +316,7 @@ proptest! {
         } else {
             for _ in 0..trials {
                 prop_assert!(pair.admit()?);
-                pair.finish(0, Outcome::Success);
+                pair.finish(0, answer);
                 pair.compare()?;
             }
             prop_assert_eq!(pair.breaker.state(), CircuitState::Closed);

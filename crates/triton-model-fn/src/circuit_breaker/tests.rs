@@ -88,6 +88,46 @@ async fn a_trial_that_fails_opens_it_for_another_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_requests_answers() {
+    let breaker = breaker();
+    fail(&breaker, 10);
+    advance(Duration::from_secs(60)).await;
+    for state in [
+        CircuitState::HalfOpen,
+        CircuitState::HalfOpen,
+        CircuitState::Closed,
+    ] {
+        breaker.admit().unwrap().refused();
+        assert_eq!(breaker.state(), state);
+    }
+    // Once it is closed they say nothing any more.
+    fail(&breaker, 9);
+    for _ in 0..20 {
+        breaker.admit().unwrap().refused();
+    }
+    assert_eq!(breaker.snapshot().recent_calls, 9);
+    fail(&breaker, 1);
+    assert_eq!(breaker.state(), CircuitState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_takes_no_trial() {
+    let breaker = breaker();
+    fail(&breaker, 10);
+    insta::assert_snapshot!(breaker.check().unwrap_err(), @"not sent, because the circuit breaker is open; trials begin in 60.0s");
+    advance(Duration::from_secs(60)).await;
+    for _ in 0..10 {
+        breaker.check().unwrap();
+    }
+    assert_eq!(breaker.state(), CircuitState::Open);
+    let trials: Vec<Permit> = (0..3).map(|_| breaker.admit().unwrap()).collect();
+    assert_eq!(breaker.check(), Err(breaker.admit().unwrap_err()));
+    drop(trials);
+    breaker.check().unwrap();
+    assert_eq!(breaker.snapshot().rejected, 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_health_check_shortens_the_wait_only_if_one_had_failed() {
     let breaker = breaker();
     fail(&breaker, 10);

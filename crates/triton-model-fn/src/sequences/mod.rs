@@ -18,6 +18,8 @@ mod position_tests;
 mod property_tests;
 mod row_position;
 mod settings;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 mod teller;
 #[cfg(test)]
@@ -47,6 +49,7 @@ pub(crate) use self::transport::{ModelTransport, SequenceTransport};
 pub(crate) use self::machine::Counts;
 use self::machine::{Asker, Effect, Machine, RecoveryLimits, Report, Request};
 use self::teller::Teller;
+use crate::ending::Ended;
 use crate::tensor_plan::EncodedRow;
 use crate::{Error, ErrorKind, OpenSubtask, Value};
 
@@ -248,7 +251,9 @@ impl<T: SequenceTransport> KeyedSequences<T> {
     /// Gives up every row at once, and refuses further ones.
     pub(crate) fn abort(&self) {
         let shared = &self.shared;
-        shared.with(|machine, now| machine.abort(now, machine::closed));
+        let ended = shared.open.ending.ended().unwrap_or(Ended::Closed);
+        let error = || ended.error("before the row was answered");
+        shared.with(|machine, now| machine.abort(now, error));
         shared.lock().requests.clear();
         shared.ready.close();
         shared.lock_workers().abort_all();

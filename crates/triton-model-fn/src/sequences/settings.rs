@@ -57,6 +57,8 @@ pub(crate) struct SequenceSettings {
     pub(super) has_run_before: bool,
     /// Whether the first row of a key that is not known here is marked.
     pub(super) marks_unknown: bool,
+    /// Whether it never is, not even where keys had to be forgotten.
+    pub(super) trusts_unknown: bool,
     pub(super) display: KeyDisplay,
     /// The columns of the key and the model's input columns, as a snapshot names them.
     pub(super) key_columns: Vec<String>,
@@ -101,6 +103,7 @@ impl SequenceSettings {
             positions: false,
             has_run_before: false,
             marks_unknown: false,
+            trusts_unknown: options.sequence_unknown_key == UnknownKey::New,
             display: KeyDisplay::new(options.sequence_key_redacted),
             key_columns: Vec::new(),
             columns: described(&model.inputs),

@@ -36,12 +36,12 @@ impl SequenceTransport for ModelTransport {
         &self,
         row: &EncodedRow,
         sequence: Sequence,
-        _deadline: Option<Instant>,
+        deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
-        let slot = self.open.slot().await?;
+        let slot = self.open.slot(deadline).await?;
         let inputs = self.plan.tensors(&[row])?;
         let request = row_batch::request(&self.open, &self.plan, inputs);
-        let answer = self.open.infer_once(request, &sequence).await;
+        let answer = self.open.infer_once(request, &sequence, deadline).await;
         drop(slot);
         let response = answer.map_err(lost_where_unknown)?;
         let mut rows = self.plan.rows(&response, 1)?;

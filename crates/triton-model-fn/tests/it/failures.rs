@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use triton_client::{Client, ErrorKind as ClientErrorKind};
+use triton_client::{Client, ErrorKind as ClientErrorKind, ModelId};
 use triton_embedded::{EmbeddedTritonBuilder, Fault, FaultScript};
+use triton_model_fn::circuit_breaker::{CircuitBreaker, CircuitBreakerSettings, CircuitState};
 use triton_model_fn::{
     DataType, Error, ErrorKind, FunctionBase, InferenceFunction, ModelFunction as _, Subtask, Value,
 };
@@ -141,7 +142,8 @@ async fn a_sequence_of_one_request_is_sent_again_under_its_id() {
 #[tokio::test]
 async fn within_a_sequence_nothing_is_sent_twice() {
     let start = [("sequence-id", "walk"), ("sequence-start", "true")];
-    let middle = [&[("sequence-id", "walk")][..], &RETRIES].concat();
+    let middle = [("sequence-id", "walk"), ("sequence-start", "false")];
+    let middle = [&middle[..], &RETRIES].concat();
     let sums = schema(
         &[("value", DataType::Integer)],
         &[("sum", DataType::Integer)],
@@ -213,6 +215,7 @@ async fn faults_of_rows_do_not_open_the_circuit() {
     let server = EmbeddedTriton::start().unwrap();
     let never_started = [
         ("sequence-id", "never-started"),
+        ("sequence-start", "false"),
         ("circuit-breaker-enabled", "true"),
     ];
     let options = options(&server.endpoint(), "accumulate", &never_started);
@@ -224,6 +227,28 @@ async fn faults_of_rows_do_not_open_the_circuit() {
             Some(ClientErrorKind::SequenceNotStarted)
         );
     }
+}
+
+#[tokio::test]
+async fn faults_of_rows_show_a_half_open_circuit_that_the_server_answers() {
+    let server = EmbeddedTriton::start().unwrap();
+    let never_started = [
+        ("sequence-id", "never-started"),
+        ("circuit-breaker-enabled", "true"),
+    ];
+    let options = options(&server.endpoint(), "accumulate", &never_started);
+    let model = ModelId::latest(options.model_name.clone());
+    let settings = CircuitBreakerSettings::from(&*options);
+    let breaker = CircuitBreaker::shared(&options.endpoint, &model, settings);
+    let function = open(options, accumulate_schema(), 0, 1).await;
+    breaker.probed_unhealthy();
+    breaker.probed_healthy();
+    for _ in 0..settings.half_open_requests.get() {
+        assert_eq!(breaker.state(), CircuitState::HalfOpen);
+        let error = function.predict(&[Value::Integer(1)]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Call);
+    }
+    assert_eq!(breaker.state(), CircuitState::Closed);
 }
 
 #[tokio::test]
@@ -420,7 +445,11 @@ async fn a_wait_that_the_server_asks_for_is_known() {
     let base = FunctionBase::<()>::new(options(&gateway, "echo", &[]));
     let opening = base.begin(Subtask::new(0, 1, 0).unwrap()).unwrap();
     let metadata = |client: Client| async move { client.server_metadata().await };
-    let error = opening.subtask().call(None, metadata).await.unwrap_err();
+    let error = opening
+        .subtask()
+        .call(None, None, metadata)
+        .await
+        .unwrap_err();
     assert_eq!(
         error.client_error().unwrap().retry_after(),
         Some(Duration::from_secs(7))

@@ -12,13 +12,17 @@ mod errors;
 mod failures;
 mod health_monitor;
 mod keyed;
+mod life;
 mod monitoring;
+mod permits;
 mod predict;
+mod rejected_rows;
 mod requests;
 mod row_positions;
 mod sequence_recovery;
 mod sequences;
 mod server_wait;
+mod static_sequences;
 mod types;
 mod unknown_keys;
 

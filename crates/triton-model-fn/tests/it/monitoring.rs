@@ -54,6 +54,8 @@ async fn rows_calls_failures_and_retries_are_counted() {
     triton_function_failures_total{model=echo,subtask=1,kind=call} 1
     triton_function_failures_total{model=echo,subtask=1,kind=sequence_uncertain} 0
     triton_function_in_flight{model=echo,subtask=1} 0
+    triton_function_permit_wait_seconds{model=echo,subtask=1,permit=connection} 5 values
+    triton_function_permit_wait_seconds{model=echo,subtask=1,permit=request} 3 values
     triton_function_retries_total{model=echo,subtask=1} 2
     triton_function_rows_total{model=echo,subtask=1,result=answered} 2
     triton_function_rows_total{model=echo,subtask=1,result=default} 0
@@ -90,6 +92,7 @@ async fn what_becomes_of_sequences_is_counted() {
         .collect::<Vec<_>>();
     insta::assert_snapshot!(of_sequences.join("\n"), @"
     triton_function_failures_total{model=accumulate,subtask=0,kind=sequence_uncertain} 1
+    triton_function_lost_sequences{model=accumulate,subtask=0} 0
     triton_function_open_sequences{model=accumulate,subtask=0} 1
     triton_function_replayed_rows_total{model=accumulate,subtask=0} 1
     triton_function_sequence_events_total{model=accumulate,subtask=0,event=abandoned} 0

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
-use triton_model_fn::{DataType, ModelFunction as _, Subtask, Value};
+use triton_model_fn::{DataType, ErrorKind, ModelFunction as _, Subtask, Value};
 use triton_test_support::on_both_servers;
 
 use crate::{AUTO_INCREMENT, accumulate_schema, array, echo_schema, open, options, schema};
@@ -11,6 +11,7 @@ use crate::{AUTO_INCREMENT, accumulate_schema, array, echo_schema, open, options
 on_both_servers!(
     a_stateless_model_answers_without_a_sequence,
     subtasks_number_their_own_sequences,
+    ids_follow_the_order_of_rows,
     the_counter_begins_at_zero_on_every_open,
     a_static_sequence_carries_state_from_row_to_row,
     arrays_travel_in_order,
@@ -50,6 +51,43 @@ async fn subtasks_number_their_own_sequences(endpoint: &str) {
     assert_eq!(ids, expected.collect());
 }
 
+async fn ids_follow_the_order_of_rows(endpoint: &str) {
+    let auto = [&AUTO_INCREMENT[..], &[("max-in-flight", "3")]].concat();
+    let function = open(
+        options(endpoint, "accumulate", &auto),
+        accumulate_schema(),
+        0,
+        1,
+    )
+    .await;
+    // Every third row cannot be encoded, and takes no ID.
+    let row = |value| match value % 3 {
+        2 => Value::Null,
+        _ => Value::Integer(value),
+    };
+    let mut rows: Vec<_> = (0..60)
+        .map(|value| function.submit(&[row(value)]))
+        .collect();
+    // However they are polled; and one that is never polled has its ID all the same.
+    rows.reverse();
+    rows.pop();
+    let mut answers = join_all(rows).await;
+    answers.reverse();
+    let mut counter = 1;
+    for (value, answer) in (1..60).zip(answers) {
+        if value % 3 == 2 {
+            assert_eq!(answer.unwrap_err().kind(), ErrorKind::NullInput);
+            continue;
+        }
+        let id = format!("flink-job-123-0-{counter}");
+        assert_eq!(
+            answer.unwrap().row,
+            [Value::Integer(value), Value::String(id)]
+        );
+        counter += 1;
+    }
+}
+
 async fn the_counter_begins_at_zero_on_every_open(endpoint: &str) {
     let options = options(endpoint, "accumulate", &AUTO_INCREMENT);
     let function = open(options, accumulate_schema(), 1, 2).await;
@@ -81,7 +119,8 @@ async fn a_static_sequence_carries_state_from_row_to_row(endpoint: &str) {
         1,
     )
     .await;
-    let going_on = open(options(endpoint, "accumulate", &id), schema, 0, 1).await;
+    let going_on = [id[0], ("sequence-start", "false")];
+    let going_on = open(options(endpoint, "accumulate", &going_on), schema, 0, 1).await;
     for (function, value, sum) in [(&starting, 1, 1), (&going_on, 2, 3), (&going_on, 3, 6)] {
         let prediction = function.predict(&[Value::Integer(value)]).await.unwrap();
         assert_eq!(prediction.row, [Value::Integer(sum)]);
