@@ -103,12 +103,8 @@ impl Function {
     }
 
     fn hand_over(&self, key: i64, value: i64, last: bool, position: Option<Position>) -> Answer {
-        let cell = EncodedCell {
-            shape: vec![1],
-            data: BytesMut::from(&value.to_le_bytes()[..]),
-        };
         let row = Row {
-            encoded: Ok(Arc::new(EncodedRow::new(vec![cell]))),
+            encoded: Ok(Arc::new(value_row(value))),
             last,
             position: position.map(|position| RowPosition {
                 position: position.number,
@@ -141,6 +137,15 @@ impl Function {
     pub(super) fn open_sequences(&self) -> usize {
         self.sequences.open_sequences()
     }
+}
+
+/// A row of one value, as it is sent.
+pub(super) fn value_row(value: i64) -> EncodedRow {
+    let cell = EncodedCell {
+        shape: vec![1],
+        data: BytesMut::from(&value.to_le_bytes()[..]),
+    };
+    EncodedRow::new(vec![cell])
 }
 
 /// The sum that an answer gives.

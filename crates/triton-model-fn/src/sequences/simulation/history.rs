@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::network::Fault;
 
-/// How many keys there are; with few places most of them wait for one.
-pub(super) const KEYS: i64 = 6;
+/// The most keys; with few places some of them wait for one.
+const KEYS: i64 = 6;
 
 /// Something that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,15 @@ pub(super) struct History {
     pub(super) max_length: Option<u64>,
     /// Whether the input has an end, so that no time ends a sequence.
     pub(super) bounded: bool,
+    /// Whether each row says which number it has among those of its key.
+    pub(super) positions: bool,
     pub(super) events: Vec<Event>,
+}
+
+impl History {
+    pub(super) fn time_ends_sequences(&self) -> bool {
+        !self.bounded && !self.positions
+    }
 }
 
 impl fmt::Debug for History {
@@ -59,6 +67,9 @@ impl fmt::Debug for History {
         }
         if self.bounded {
             formatter.write_str(", input with an end")?;
+        }
+        if self.positions {
+            formatter.write_str(", rows with their numbers")?;
         }
         for event in &self.events {
             write!(formatter, "\n  {event:?}")?;
@@ -96,25 +107,36 @@ fn meaning(kind: u32, key: i64, last: bool, time: Duration) -> Event {
     Event::Fault(fault)
 }
 
-/// Any history. One strategy for all events, because a choice between many takes long.
-pub(super) fn history() -> impl Strategy<Value = History> {
+/// Any history of rows with numbers or without. One strategy for all events, because a choice between
+/// many takes long.
+pub(super) fn history(positions: bool) -> impl Strategy<Value = History> {
     let recovery = prop_oneof![Just("fail"), Just("restart"), Just("replay")];
     let max_length = prop::option::weighted(0.3, 2_u64..6);
     let time = (1_u64..9000).prop_map(Duration::from_millis);
-    let event = (0_u32..53, 0..KEYS, prop::bool::weighted(0.3), time);
+    let event = (0_u32..53, 0..KEYS, prop::bool::weighted(0.15), time);
     let event = event.prop_map(|(kind, key, last, time)| meaning(kind, key, last, time));
-    let parts = (
-        recovery,
-        2_usize..=6,
-        max_length,
-        any::<bool>(),
-        vec(event, 1..50),
-    );
-    parts.prop_map(|(recovery, places, max_length, bounded, events)| History {
-        recovery,
-        places,
-        max_length,
-        bounded,
-        events,
-    })
+    // With few keys their sequences are long, with many they wait for places.
+    let events = (1..=KEYS, vec(event, 1..50)).prop_map(|(keys, mut events)| {
+        for event in &mut events {
+            if let Event::Row { key, .. } | Event::PoisonedRow { key } = event {
+                *key %= keys;
+            }
+        }
+        events
+    });
+    let parts = (recovery, 2_usize..=6, max_length, any::<bool>(), events);
+    parts.prop_map(
+        move |(recovery, places, max_length, bounded, events)| History {
+            // Rows with numbers are not kept.
+            recovery: match recovery {
+                "replay" if positions => "restart",
+                recovery => recovery,
+            },
+            places,
+            max_length: max_length.filter(|_| !positions),
+            bounded,
+            positions,
+            events,
+        },
+    )
 }

@@ -5,11 +5,13 @@
 //! them, and [`function`] is all that the tests know of the core.
 
 mod client_errors;
+mod expected;
 mod function;
 mod history;
 mod long_replay_tests;
 mod memory_tests;
 mod network;
+mod network_tests;
 mod place_tests;
 mod property_tests;
 mod recovery_tests;

@@ -149,11 +149,6 @@ impl World {
         self.faults.push_back(fault);
     }
 
-    /// Faults that were named for requests which never came are dropped.
-    pub(super) fn forget_faults(&mut self) {
-        self.faults.clear();
-    }
-
     pub(super) fn restart_server(&mut self, now: Instant) {
         self.advance(now);
         self.server.restart(now, &mut self.replies);

@@ -1,26 +1,19 @@
-//! Lets a history happen, and holds every answer against what was promised of it.
+//! Lets a history happen, and takes every answer to be held against what was promised of it.
 
 use std::collections::BTreeMap;
 
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::function::{Answer, Function, Opening, sum};
+use super::expected::{Broken, Chain, SourceRow};
+use super::function::{Answer, Function, Opening, Position};
 use super::history::{Event, History};
 use super::transport::SimulatedNetwork;
+use crate::Error;
 use crate::sequences::{Answered, SequenceSnapshot};
-use crate::{Error, ErrorKind};
 
 /// No row waits longer, whatever goes wrong.
 const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(3600);
-
-/// A row of the source.
-#[derive(Debug, Clone, Copy)]
-struct SourceRow {
-    key: i64,
-    value: i64,
-    last: bool,
-}
 
 #[derive(Debug)]
 struct Pending {
@@ -28,20 +21,6 @@ struct Pending {
     handed_over: Instant,
     answer: Answer,
     result: Option<Result<Answered, Error>>,
-}
-
-/// What is expected of a key.
-#[derive(Debug, Clone)]
-struct Chain {
-    /// The values of the rows that the next answer must contain.
-    values: Vec<i64>,
-    /// Whether a row has failed because the sequence was lost.
-    reported: bool,
-    /// When its last row was handed over: it was answered at that time or later.
-    last_row: Instant,
-    /// Whether time may have ended the sequence since its last answer, by a clock that stands still
-    /// now and then.
-    may_be_over: bool,
 }
 
 /// What was stored last.
@@ -68,9 +47,6 @@ pub(super) struct Run<'a> {
     disturbed: bool,
 }
 
-/// Why a history does not go as it should.
-pub(super) type Broken = String;
-
 impl<'a> Run<'a> {
     pub(super) fn new(history: &'a History) -> Self {
         let network = SimulatedNetwork::new(history.places);
@@ -84,7 +60,7 @@ impl<'a> Run<'a> {
             chains: BTreeMap::new(),
             checkpoint: None,
             // Where no time ends a sequence, the server drops it while its key waits.
-            disturbed: history.bounded,
+            disturbed: !history.time_ends_sequences(),
         }
     }
 
@@ -149,16 +125,37 @@ impl<'a> Run<'a> {
 
     fn row(&mut self, key: i64, last: bool) {
         let value = self.next_value();
-        let row = SourceRow { key, value, last };
+        let earlier = self.source.iter().filter(|row| row.key == key);
+        let row = SourceRow {
+            key,
+            number: earlier.count() as u64 + 1,
+            value,
+            last,
+        };
         self.source.push(row);
         self.hand_over(row);
     }
 
     fn hand_over(&mut self, row: SourceRow) {
+        let SourceRow {
+            key,
+            number,
+            value,
+            last,
+        } = row;
+        // Where a column says which row is the last one, its number tells nothing of the end before.
+        let position = Position {
+            number,
+            before: None,
+        };
+        let answer = match self.history.positions {
+            true => self.function.submit_at(key, value, last, position),
+            false => self.function.submit(key, value, last),
+        };
         self.pending.push(Pending {
             row,
             handed_over: Instant::now(),
-            answer: self.function.submit(row.key, row.value, row.last),
+            answer,
             result: None,
         });
     }
@@ -242,8 +239,8 @@ impl<'a> Run<'a> {
             restored.map_err(|error| format!("a snapshot is refused: {error}"))?;
         }
         self.chains = chains;
-        for row in self.source[rows..].to_vec() {
-            self.hand_over(row);
+        for index in rows..self.source.len() {
+            self.hand_over(self.source[index]);
         }
         Ok(())
     }
@@ -265,7 +262,14 @@ impl<'a> Run<'a> {
                 (Some(_), Some(before)) => {
                     return Err(format!("{row:?} is answered before {before:?}"));
                 }
-                (Some(result), None) => self.check(row, pending.handed_over, result)?,
+                (Some(result), None) => {
+                    let chain = self
+                        .chains
+                        .entry(row.key)
+                        .or_insert_with(|| Chain::new(pending.handed_over));
+                    let because = self.disturbed;
+                    chain.check(self.history, because, row, pending.handed_over, result)?;
+                }
                 (None, _) => {
                     waiting.entry(row.key).or_insert(row);
                     rest.push(pending);
@@ -273,75 +277,6 @@ impl<'a> Run<'a> {
             }
         }
         self.pending = rest;
-        Ok(())
-    }
-
-    /// Holds the answer to a row against the rows that it must contain.
-    fn check(
-        &mut self,
-        row: SourceRow,
-        handed_over: Instant,
-        result: Result<Answered, Error>,
-    ) -> Result<(), Broken> {
-        let chain = self.chains.entry(row.key).or_insert_with(|| Chain {
-            values: Vec::new(),
-            reported: false,
-            last_row: handed_over,
-            may_be_over: false,
-        });
-        let silent = handed_over.saturating_duration_since(chain.last_row);
-        chain.last_row = handed_over;
-        let boundary = SimulatedNetwork::IDLE * 3 / 4;
-        chain.may_be_over |= !self.history.bounded && silent > boundary;
-        let history = self.history;
-        let mut ends = row.last;
-        match result {
-            Ok(answered) => {
-                let found = sum(&answered);
-                if answered.restarted {
-                    if !self.disturbed {
-                        return Err(format!("{row:?} is marked, and nothing went wrong"));
-                    }
-                    if history.recovery == "replay" {
-                        return Err(format!("{row:?} is marked in spite of a replay"));
-                    }
-                    chain.values.clear();
-                }
-                chain.values.push(row.value);
-                if std::mem::take(&mut chain.may_be_over) && found == row.value {
-                    chain.values = vec![row.value];
-                }
-                let expected: i64 = chain.values.iter().sum();
-                if found != expected {
-                    return Err(format!(
-                        "{row:?} is answered with {found} and not {expected}, the sum of {:?}; {}",
-                        chain.values,
-                        if answered.restarted {
-                            "marked"
-                        } else {
-                            "not marked"
-                        },
-                    ));
-                }
-                chain.reported = false;
-                ends |= history.max_length == Some(chain.values.len() as u64);
-            }
-            Err(error) => {
-                if !self.disturbed {
-                    return Err(format!("{row:?} fails, and nothing went wrong: {error}"));
-                }
-                let lost = error.kind() == ErrorKind::SequenceLost;
-                if lost && history.recovery == "fail" && chain.reported {
-                    return Err(format!("{row:?} fails for a loss reported before: {error}"));
-                }
-                let left_whole = error.kind() == ErrorKind::Call;
-                chain.reported |= !left_whole && !chain.values.is_empty();
-            }
-        }
-        if ends {
-            chain.values.clear();
-            chain.reported = false;
-        }
         Ok(())
     }
 }
@@ -355,6 +290,9 @@ fn open(network: &SimulatedNetwork, history: &History, attempt: u32) -> Function
     ];
     if history.recovery == "replay" {
         options.push(("sequence-replay-compare", "true"));
+    }
+    if history.positions {
+        options.push(("sequence-position-column", "n"));
     }
     options.extend(length.as_deref().map(|rows| ("sequence-max-length", rows)));
     let opening = Opening {
