@@ -33,7 +33,6 @@ WITH (
   'model-name' = 'anomaly',
   'sequence-id' = 'sensors',
   'sequence-id-auto-increment' = 'true',
-  'sequence-id-scope' = 'run',
   'sequence-key' = 'sensor',
   'sequence-recovery' = 'replay',
   'sequence-history-columns' = 'reading:readings'

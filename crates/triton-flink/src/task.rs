@@ -11,38 +11,58 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Subtask, Failure> {
     let mut reader = Reader::new(bytes);
     let mut number = || reader.array().map(u32::from_le_bytes);
     let subtask = Subtask::new(number()?, number()?, number()?)?;
-    let (job, operator, execution) = (reader.text()?, reader.text()?, reader.text()?);
-    tracing::info!(%subtask, job, operator, execution, "runs in Flink");
-    Ok(subtask.in_job(&place(&job, &operator, &execution))?)
+    let (job, operator, attempt) = (reader.text()?, reader.text()?, reader.text()?);
+    let subtask = subtask.in_job(&job)?.in_operator(&operator)?;
+    Ok(subtask.in_execution(execution_of(&attempt))?)
 }
 
-/// What tells the sequences of one submission, and of one place in it, from all others.
+/// The execution that an attempt belongs to.
 ///
-/// A part of each ID: they have 32 hexadecimal digits that are as good as drawn by chance. The one
-/// of an execution begins with that of its graph, which a new JobManager makes anew when it takes
-/// a job over; job and operator stay the same then, and attempts are counted from 0 again.
-fn place(job: &str, operator: &str, execution: &str) -> String {
-    let part = |id: &str, digits| id.chars().take(digits).collect::<String>();
-    part(job, 16) + &part(operator, 8) + &part(execution, 8)
+/// The ID of an attempt begins with that of the job's execution graph, before vertex, subtask and
+/// attempt. A new JobManager makes the graph anew when it takes a job over, and so does a
+/// rescaling; job and operator stay the same then, and attempts are counted from 0 again.
+fn execution_of(attempt: &str) -> &str {
+    attempt.split('_').next().unwrap_or(attempt)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::put_bytes;
+
+    fn described(attempt: u32, names: [&str; 3]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for number in [1, 4, attempt] {
+            bytes.extend(number.to_le_bytes());
+        }
+        for name in names {
+            put_bytes(&mut bytes, name.as_bytes()).unwrap();
+        }
+        bytes
+    }
 
     #[test]
-    fn operators_and_executions_of_a_job_are_told_apart() {
-        let job = "b6b6a601877d99b12f6dfe1e73c4efb7";
-        let operators = [
+    fn what_flink_tells_is_kept_apart() {
+        let names = [
+            "b6b6a601877d99b12f6dfe1e73c4efb7",
             "0a448493b4782967b150582570326227",
-            "90bea66de1c231edf33913ecd54406c1",
+            "5b0c9d1c8ea2cbb5f1d3d2a4b0f37a5e_0a448493b4782967b150582570326227_1_2",
         ];
-        let executions = [
-            "5b0c9d1c8ea2cbb5f1d3d2a4b0f37a5e_0a448493b4782967b150582570326227_0_0",
-            "c1f7a2b94d3e8f60718293a4b5c6d7e8_0a448493b4782967b150582570326227_0_0",
-        ];
-        insta::assert_snapshot!(place(job, operators[0], executions[0]), @"b6b6a601877d99b10a4484935b0c9d1c");
-        insta::assert_snapshot!(place(job, operators[1], executions[0]), @"b6b6a601877d99b190bea66d5b0c9d1c");
-        insta::assert_snapshot!(place(job, operators[0], executions[1]), @"b6b6a601877d99b10a448493c1f7a2b9");
+        let subtask = read(&described(2, names)).unwrap();
+        assert_eq!(subtask.to_string(), "subtask 1 of 4, attempt 2");
+        assert_eq!(subtask.job(), Some(names[0]));
+        assert_eq!(subtask.operator(), Some(names[1]));
+        let graph = "5b0c9d1c8ea2cbb5f1d3d2a4b0f37a5e";
+        assert_eq!(subtask.execution(), Some(graph));
+    }
+
+    #[test]
+    fn the_subtasks_of_an_execution_share_it_and_a_takeover_has_another() {
+        let of = |attempt_id| {
+            let subtask = read(&described(0, ["job", "operator", attempt_id])).unwrap();
+            subtask.execution().map(str::to_owned)
+        };
+        assert_eq!(of("5b0c_0a44_0_0"), of("5b0c_0a44_1_2"));
+        assert_ne!(of("5b0c_0a44_0_0"), of("c1f7_0a44_0_0"));
     }
 }

@@ -1,5 +1,6 @@
 //! What every function on a Triton model is built on: its life, from open to close.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::time::Instant;
@@ -28,6 +29,8 @@ pub struct FunctionBase<P> {
     options: TritonOptions,
     server_wait: Option<ServerWait>,
     life: Mutex<Life<P>>,
+    /// Whether it was open before, with rows that nothing else remembers.
+    was_open: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -64,6 +67,7 @@ impl<P> FunctionBase<P> {
                 state: State::Closed,
                 closing: Vec::new(),
             }),
+            was_open: AtomicBool::new(false),
         }
     }
 
@@ -107,7 +111,8 @@ impl<P> FunctionBase<P> {
         if let Some(message) = message {
             return Err(Error::new(ErrorKind::State, message).in_subtask(subtask));
         }
-        let open = OpenSubtask::new(&self.options, subtask, self.server_wait.clone());
+        let again = self.was_open.load(Ordering::Relaxed);
+        let open = OpenSubtask::new(&self.options, subtask, again, self.server_wait.clone());
         let open = Arc::new(open.map_err(|error| error.in_subtask(subtask))?);
         life.state = State::Opening(Arc::clone(&open));
         Ok(Opening {
@@ -302,6 +307,7 @@ impl<P> Opening<'_, P> {
             let ended = self.subtask.ending.ended().unwrap_or(Ended::Closed);
             return Err(ended.error(WHILE_OPENING).in_subtask(self.subtask.subtask));
         }
+        self.base.was_open.store(true, Ordering::Relaxed);
         let subtask = Arc::clone(&self.subtask);
         life.state = State::Open(Arc::new(Opened { subtask, prepared }));
         Ok(())

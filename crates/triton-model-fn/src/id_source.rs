@@ -1,6 +1,5 @@
 //! Where the IDs of sequences come from: the counter of one `open`, and the run it belongs to.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -9,6 +8,7 @@ use triton_client::SequenceId;
 use triton_options::{CounterInitStrategy, SequenceIdScope, SequenceIds};
 use uuid::{NoContext, Timestamp, Uuid};
 
+use crate::executions::Opened;
 use crate::{Error, ErrorKind, Subtask};
 
 /// Makes the sequence IDs of one `open`, `{base}-{subtask}-{counter}` or, where the option
@@ -22,10 +22,15 @@ pub(crate) struct IdSource {
 }
 
 impl IdSource {
-    /// The source of an `open` at the time `now`.
-    pub(crate) fn new(ids: SequenceIds, subtask: Subtask, now: SystemTime) -> Self {
+    /// The source of an `open` at the time `now`, of which `opened` is known.
+    pub(crate) fn new(
+        ids: SequenceIds,
+        subtask: Subtask,
+        opened: &Opened,
+        now: SystemTime,
+    ) -> Self {
         let run = match ids.scope {
-            SequenceIdScope::Run => Some(RunId::new(&subtask, now)),
+            SequenceIdScope::Run => Some(RunId::new(&subtask, opened, now)),
             _ => None,
         };
         Self {
@@ -36,6 +41,11 @@ impl IdSource {
         }
     }
 
+    /// What the IDs name their run by, where they do: it leads from an ID in a log to its job.
+    pub(crate) fn run(&self) -> Option<&str> {
+        self.run.as_ref().map(|run| run.0.as_str())
+    }
+
     /// Takes the next number, for the sequence of a key or for a single request.
     pub(crate) fn take(&self, key: Option<&str>) -> u64 {
         // Only uniqueness matters, so no order with other memory is needed.
@@ -44,7 +54,7 @@ impl IdSource {
             sequence_id = %self.text(counter),
             key,
             base = %self.ids.base,
-            run = self.run.as_ref().map(tracing::field::display),
+            run = self.run(),
             subtask_index = self.subtask.index(),
             counter,
             "took a sequence ID"
@@ -81,31 +91,40 @@ impl IdSource {
     }
 }
 
-/// What tells one run from every other.
-///
-/// As text it sorts in the order in which runs were opened, as far as it comes from one clock.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// What tells one run from every other: the 26 digits of a UUID, which is made from what the engine
+/// hands over where that is enough, and drawn where it is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct RunId(String);
 
+/// The namespace of the UUIDs of version 5 that stand for runs, itself drawn once.
+const RUNS: Uuid = Uuid::from_u128(0x0e9b_6a4e_52a1_4d0c_9f37_b1c6_48d2_73ea);
+
 impl RunId {
-    /// The engine's job and attempt, or a new UUID of version 7.
+    fn new(subtask: &Subtask, opened: &Opened, now: SystemTime) -> Self {
+        let named = opened.is_unique.then(|| Self::named(subtask)).flatten();
+        named.unwrap_or_else(|| Self::drawn(now))
+    }
+
+    /// The same for all subtasks of an attempt of an execution, where the engine tells enough.
     ///
-    /// A UUID begins with the time, so it sorts, and holds 74 random bits, so that it is unique
-    /// even where clocks are set back.
-    fn new(subtask: &Subtask, now: SystemTime) -> Self {
-        if let Some(job) = subtask.job() {
-            return Self(format!("{job}.{}", subtask.attempt()));
-        }
+    /// It is a UUID of version 5, which has 122 bits of a SHA-1. Two runs that meet by chance would
+    /// have to be among some 2^61, and whoever searched for two that do would have to choose the
+    /// names of their own job, and would mix up nothing but that.
+    fn named(subtask: &Subtask) -> Option<Self> {
+        let (job, operator) = (subtask.job()?, subtask.operator()?);
+        let (execution, attempt) = (subtask.execution()?, subtask.attempt());
+        // No name holds a slash.
+        let name = format!("{job}/{operator}/{execution}/{attempt}");
+        Some(Self(base32(Uuid::new_v5(&RUNS, name.as_bytes()).as_u128())))
+    }
+
+    /// A UUID of version 7: it begins with the time, so that those of one clock sort, and has 74
+    /// random bits, so that it is unique even where clocks are set back.
+    fn drawn(now: SystemTime) -> Self {
         let since_1970 = since_1970(now);
         let (seconds, nanos) = (since_1970.as_secs(), since_1970.subsec_nanos());
         let timestamp = Timestamp::from_unix(NoContext, seconds, nanos);
         Self(base32(Uuid::new_v7(timestamp).as_u128()))
-    }
-}
-
-impl fmt::Display for RunId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 
@@ -139,9 +158,10 @@ mod tests {
 
     use proptest::collection::vec;
     use proptest::prelude::*;
-    use triton_options::{MAX_RUN_ID_BYTES, TritonOptions};
+    use triton_options::{MAX_RUN_ID_BYTES, MAX_SEQUENCE_ID_BYTES, SequenceBase, TritonOptions};
 
     use super::*;
+    use crate::executions::Executions;
 
     fn ids(extra: &[(&str, &str)]) -> SequenceIds {
         let common = [
@@ -154,24 +174,63 @@ mod tests {
         options.sequence_mode().ids().unwrap().clone()
     }
 
+    fn in_flink(subtask: Subtask) -> Subtask {
+        let subtask = subtask.in_job("b6b6a601877d99b12f6dfe1e73c4efb7").unwrap();
+        let subtask = subtask.in_operator("0a448493b4782967b150582570326227");
+        let subtask = subtask.unwrap();
+        subtask
+            .in_execution("5b0c9d1c8ea2cbb5f1d3d2a4b0f37a5e")
+            .unwrap()
+    }
+
+    const UNIQUE: Opened = Opened {
+        ran_before: None,
+        is_unique: true,
+    };
+    const AGAIN: Opened = Opened {
+        ran_before: None,
+        is_unique: false,
+    };
+
     #[test]
-    fn a_run_is_named_by_its_job_and_attempt_or_by_a_uuid() {
-        let subtask = Subtask::new(0, 1, u32::MAX).unwrap();
-        let in_job = subtask.in_job(&"f".repeat(32)).unwrap();
-        let run = RunId::new(&in_job, SystemTime::UNIX_EPOCH);
-        assert_eq!(run.0, format!("{}.4294967295", "f".repeat(32)));
-        assert_eq!(run.0.len(), MAX_RUN_ID_BYTES);
+    fn a_run_is_named_by_what_the_engine_tells_or_by_a_uuid() {
         let at = |millis: u64| {
             SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000 + millis)
         };
-        let runs: Vec<RunId> = (0..100)
-            .map(|millis| RunId::new(&subtask, at(millis)))
+        let told = in_flink(Subtask::new(0, 2, 3).unwrap());
+        let other = in_flink(Subtask::new(1, 2, 3).unwrap());
+        let source = IdSource::new(ids(&[("sequence-id-scope", "run")]), told, &UNIQUE, at(0));
+        // It must stay the same from one release to the next.
+        assert_eq!(source.text(7), "job-392n4dh0ova14p853j7rtl8gf3-0-7");
+        assert_eq!(source.run(), Some("392n4dh0ova14p853j7rtl8gf3"));
+        let run = RunId::new(&told, &UNIQUE, at(0));
+        assert_eq!(run.0.len(), MAX_RUN_ID_BYTES);
+        assert_eq!(run, RunId::new(&other, &UNIQUE, at(1)));
+        // What was opened before, or lacks a name, is told apart by nothing that the engine says.
+        assert_ne!(
+            RunId::new(&told, &AGAIN, at(0)),
+            RunId::new(&told, &AGAIN, at(0))
+        );
+        let subtask = Subtask::new(0, 1, 0).unwrap().in_job("j").unwrap();
+        let subtask = subtask.in_operator("o").unwrap();
+        let runs: Vec<String> = (0..100)
+            .map(|millis| RunId::new(&subtask, &UNIQUE, at(millis)).0)
             .collect();
         assert!(runs.is_sorted_by(|earlier, later| earlier < later));
-        assert_eq!(runs[0].0.len(), 26);
-        let source = IdSource::new(ids(&[("sequence-id-scope", "run")]), in_job, at(0));
-        let expected = format!("job-{}.4294967295-0-7", "f".repeat(32));
-        assert_eq!(source.text(7), expected);
+        assert_eq!(runs[0].len(), MAX_RUN_ID_BYTES);
+    }
+
+    #[test]
+    fn the_longest_id_of_a_run_fits_the_server() {
+        let base = "b".repeat(SequenceBase::MAX_BYTES_IN_RUN);
+        let scope = ("sequence-id-scope", "run");
+        let ids = ids(&[("sequence-id", base.as_str()), scope]);
+        let last = in_flink(Subtask::new(u32::MAX - 1, u32::MAX, u32::MAX).unwrap());
+        for opened in [UNIQUE, AGAIN] {
+            let source = IdSource::new(ids.clone(), last, &opened, SystemTime::now());
+            assert_eq!(source.text(u64::MAX).len(), MAX_SEQUENCE_ID_BYTES);
+            assert!(source.id(u64::MAX).is_ok());
+        }
     }
 
     #[test]
@@ -192,7 +251,7 @@ mod tests {
     #[test]
     fn concurrent_requests_never_share_an_id() {
         let subtask = Subtask::new(0, 1, 0).unwrap();
-        let source = &IdSource::new(ids(&[]), subtask, SystemTime::now());
+        let source = &IdSource::new(ids(&[]), subtask, &UNIQUE, SystemTime::now());
         let take = || source.text(source.take(None));
         let taken: BTreeSet<String> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
@@ -214,10 +273,16 @@ mod tests {
     enum Event {
         /// One subtask fails and comes back.
         Restart,
-        /// The job goes on with another number of subtasks.
+        /// One subtask is opened again although nothing failed: in the same attempt.
+        OpenAgain,
+        /// The job goes on with another number of subtasks. New ones begin at attempt 0.
         Rescale(u32),
+        /// Another coordinator takes the job over: every subtask is at attempt 0 again.
+        TakeOver,
         /// The job is submitted again.
         Submit,
+        /// The process is replaced by another one, and its subtasks fail with it.
+        ProcessDies,
         /// The clock is set, forward or back, by some seconds.
         ClockStep(i64),
     }
@@ -225,53 +290,120 @@ mod tests {
     fn event() -> impl Strategy<Value = Event> {
         prop_oneof![
             Just(Event::Restart),
+            Just(Event::OpenAgain),
             (1_u32..5).prop_map(Event::Rescale),
+            Just(Event::TakeOver),
             Just(Event::Submit),
+            Just(Event::ProcessDies),
             (-100_i64..100).prop_map(Event::ClockStep),
         ]
     }
 
-    /// Every ID of a job through `events`, with the engine's job ID handed over or not.
-    fn all_ids(ids: &SequenceIds, events: &[Event], in_job: bool) -> Vec<String> {
-        let mut now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let (mut parallelism, mut submission, mut attempt) = (2, 0, 0);
-        let mut made = Vec::new();
-        let mut open = |subtasks: std::ops::Range<u32>, parallelism, submission, attempt, now| {
-            for index in subtasks {
-                let mut subtask = Subtask::new(index, parallelism, attempt).unwrap();
-                if in_job {
-                    subtask = subtask.in_job(&format!("job{submission}")).unwrap();
+    /// What an engine hands over beside subtask and attempt.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Told {
+        Nothing,
+        Job,
+        Everything,
+    }
+
+    /// A job, as an engine runs it.
+    struct Job<'a> {
+        ids: &'a SequenceIds,
+        told: Told,
+        operators: u32,
+        submission: u32,
+        execution: u32,
+        /// The attempt of each subtask; those of subtasks that are gone stay.
+        attempts: Vec<u32>,
+        seen: Executions,
+        now: SystemTime,
+        made: Vec<String>,
+    }
+
+    impl Job<'_> {
+        /// Opens some subtasks of each operator and takes IDs in them.
+        fn open(&mut self, subtasks: std::ops::Range<usize>) {
+            self.now += Duration::from_millis(10);
+            for operator in 0..self.operators {
+                for index in subtasks.clone() {
+                    let attempt = self.attempts[index];
+                    let mut subtask = Subtask::new(index as u32, 8, attempt).unwrap();
+                    if self.told != Told::Nothing {
+                        let job = format!("job{}", self.submission);
+                        subtask = subtask.in_job(&job).unwrap();
+                    }
+                    if self.told == Told::Everything {
+                        let execution = format!("execution{}", self.execution);
+                        let operator = format!("operator{operator}");
+                        subtask = subtask.in_operator(&operator).unwrap();
+                        subtask = subtask.in_execution(&execution).unwrap();
+                    }
+                    let opened = self.seen.note(&subtask);
+                    let source = IdSource::new(self.ids.clone(), subtask, &opened, self.now);
+                    let taken = (0..3).map(|_| source.text(source.take(None)));
+                    self.made.extend(taken);
                 }
-                let source = IdSource::new(ids.clone(), subtask, now);
-                made.extend((0..3).map(|_| source.text(source.take(None))));
             }
+        }
+    }
+
+    /// Every ID of a job through `events`.
+    fn all_ids(ids: &SequenceIds, events: &[Event], told: Told, operators: u32) -> Vec<String> {
+        let mut job = Job {
+            ids,
+            told,
+            operators,
+            submission: 0,
+            execution: 0,
+            attempts: vec![0; 2],
+            seen: Executions::new(),
+            now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+            made: Vec::new(),
         };
-        open(0..parallelism, parallelism, submission, attempt, now);
+        let mut parallelism = 2;
+        job.open(0..parallelism);
         for event in events {
-            now += Duration::from_millis(10);
-            let restarted = match event {
+            let opened = match event {
                 Event::Restart => {
-                    attempt += 1;
+                    job.attempts[0] += 1;
                     0..1
                 }
+                Event::OpenAgain => 0..1,
                 Event::Rescale(subtasks) => {
-                    attempt += 1;
-                    parallelism = *subtasks;
+                    job.execution += 1;
+                    job.attempts.iter_mut().for_each(|attempt| *attempt += 1);
+                    parallelism = *subtasks as usize;
+                    let known = job.attempts.len().max(parallelism);
+                    job.attempts.resize(known, 0);
+                    0..parallelism
+                }
+                Event::TakeOver => {
+                    job.execution += 1;
+                    job.attempts.fill(0);
                     0..parallelism
                 }
                 Event::Submit => {
-                    (submission, attempt) = (submission + 1, 0);
+                    job.submission += 1;
+                    job.execution += 1;
+                    job.attempts.fill(0);
+                    0..parallelism
+                }
+                Event::ProcessDies => {
+                    job.seen = Executions::new();
+                    job.attempts.iter_mut().for_each(|attempt| *attempt += 1);
                     0..parallelism
                 }
                 Event::ClockStep(seconds) => {
                     let step = Duration::from_secs(seconds.unsigned_abs());
-                    now = if *seconds < 0 { now - step } else { now + step };
+                    let now = job.now;
+                    job.now = if *seconds < 0 { now - step } else { now + step };
                     continue;
                 }
             };
-            open(restarted, parallelism, submission, attempt, now);
+            job.open(opened);
         }
-        made
+        job.made
     }
 
     fn repeats(made: &[String]) -> bool {
@@ -285,12 +417,17 @@ mod tests {
         }
 
         #[test]
-        fn a_run_never_repeats_the_ids_of_another(events in vec(event(), 1..20), in_job: bool) {
+        fn a_run_never_repeats_the_ids_of_another(
+            events in vec(event(), 1..20),
+            told in prop_oneof![Just(Told::Nothing), Just(Told::Job), Just(Told::Everything)],
+            operators in 1_u32..3,
+        ) {
             let run = ids(&[("sequence-id-scope", "run")]);
-            prop_assert!(!repeats(&all_ids(&run, &events, in_job)));
-            // Within the subtask every new beginning repeats them.
+            prop_assert!(!repeats(&all_ids(&run, &events, told, operators)));
+            // Within the subtask every new beginning repeats them, and so does every operator.
             let opens = events.iter().any(|event| !matches!(event, Event::ClockStep(_)));
-            prop_assert_eq!(repeats(&all_ids(&ids(&[]), &events, in_job)), opens);
+            let made = all_ids(&ids(&[]), &events, told, operators);
+            prop_assert_eq!(repeats(&made), opens || operators > 1);
         }
     }
 
@@ -301,7 +438,7 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let first_id = |scope| {
             let ids = ids(&[strategy, ("sequence-id-scope", scope)]);
-            let source = IdSource::new(ids, subtask, now);
+            let source = IdSource::new(ids, subtask, &UNIQUE, now);
             source.text(source.take(None))
         };
         assert_eq!(first_id("subtask"), first_id("subtask"));

@@ -344,14 +344,13 @@ impl InferenceFunction {
         let default_row = default_value::parse(options, &columns.schema.outputs)?;
         let plan = TensorPlan::new(options, &columns.schema, &metadata, &config)?;
         let plan = Arc::new(plan);
-        let (subtask, source) = (open.subtask, self.source);
         let settings = SequenceSettings::agree(
             options,
             &self.schema,
             &columns.schema,
             &config,
-            subtask,
-            source,
+            open,
+            self.source,
         )?;
         let sender = match settings {
             Some(settings) => {
@@ -593,9 +592,14 @@ impl ModelFunction for InferenceFunction {
         info!(
             model = %open.model,
             endpoint = %open.client().endpoint(),
+            job = subtask.job(),
+            operator = subtask.operator(),
+            execution = subtask.execution(),
             subtask = subtask.index(),
             parallelism = subtask.parallelism(),
             attempt = subtask.attempt(),
+            run = open.id_source.as_ref().and_then(|source| source.run()),
+            ran_before = open.ran_before.as_ref().map(tracing::field::display),
             "opened"
         );
         Ok(())

@@ -15,6 +15,7 @@ mod client_options;
 mod default_value;
 mod ending;
 mod error;
+mod executions;
 mod function;
 pub mod health_monitor;
 mod id_source;

@@ -13,6 +13,7 @@ use triton_options::{PositiveDuration, SEQUENCE_KEY, SequenceMode, StaticFlags, 
 
 use crate::call::{Blame, Resend};
 use crate::ending::{Ended, Ending};
+use crate::executions::{self, RanBefore};
 use crate::id_source::IdSource;
 use crate::metrics::FunctionMetrics;
 use crate::permits::{NoPermit, PermitKind, Permits};
@@ -33,6 +34,8 @@ pub struct OpenSubtask {
     sequence_mode: SequenceMode,
     /// The IDs of sequences that number themselves.
     pub(crate) id_source: Option<Arc<IdSource>>,
+    /// What shows that the job has run before this open, if anything does.
+    pub(crate) ran_before: Option<RanBefore>,
     requests: Permits,
     pub(crate) retry: RetryPolicy,
     /// The most time that all attempts of a logical call may take together, and each wait for a
@@ -52,15 +55,19 @@ pub struct OpenSubtask {
 pub struct Slot(#[expect(dead_code, reason = "it is held for its drop")] OwnedSemaphorePermit);
 
 impl OpenSubtask {
+    /// Sets everything up; `again` says that the function was open before.
     pub(crate) fn new(
         options: &TritonOptions,
         subtask: Subtask,
+        again: bool,
         server_wait: Option<ServerWait>,
     ) -> Result<Self, Error> {
         let sequence_mode = options.sequence_mode().clone();
-        let id_source = sequence_mode
-            .ids()
-            .map(|ids| Arc::new(IdSource::new(ids.clone(), subtask, SystemTime::now())));
+        let opened = executions::note(&subtask, again);
+        let id_source = sequence_mode.ids().map(|ids| {
+            let source = IdSource::new(ids.clone(), subtask, &opened, SystemTime::now());
+            Arc::new(source)
+        });
         // One after the other is the only order that the server keeps within a sequence.
         let max_in_flight = match &sequence_mode {
             SequenceMode::Static { flags, .. } if !flags.are_both() => 1,
@@ -83,6 +90,7 @@ impl OpenSubtask {
             server_timeout: options.server_timeout.map(PositiveDuration::get),
             sequence_mode,
             id_source,
+            ran_before: opened.ran_before,
             requests: Permits::new(PermitKind::Request, max_in_flight),
             metrics: FunctionMetrics::new(&options.model_name, subtask),
             server_wait,
@@ -304,7 +312,7 @@ mod tests {
     fn open(extra: &[(&str, &str)], subtask: Subtask) -> OpenSubtask {
         let common = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
         let options = TritonOptions::parse(common.iter().chain(extra).copied()).unwrap();
-        OpenSubtask::new(&options, subtask, None).unwrap()
+        OpenSubtask::new(&options, subtask, false, None).unwrap()
     }
 
     fn next_id(open: &OpenSubtask) -> String {

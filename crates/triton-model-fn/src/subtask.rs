@@ -1,4 +1,5 @@
-//! Which of a pipeline's parallel subtasks a function runs in, and for the how-manieth time.
+//! Which of a pipeline's parallel subtasks a function runs in, of which job and execution, and for
+//! the how-manieth time.
 
 use std::fmt;
 
@@ -7,24 +8,60 @@ use crate::{Error, ErrorKind};
 /// One parallel instance of a pipeline's step.
 ///
 /// Engines number subtasks from 0 and count, for each of them, the attempts: 0 at first, one
-/// more after each failover.
+/// more after each failover. What they call the job, the operator and the execution tells apart
+/// what these numbers do not: attempts begin at 0 again when a job is submitted again, rescaled or
+/// taken over by another coordinator, and each operator of a job has a subtask 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Subtask {
     index: u32,
     parallelism: u32,
     attempt: u32,
-    job: Option<Job>,
+    job: Option<Name>,
+    operator: Option<Name>,
+    execution: Option<Name>,
 }
 
-/// The engine's name of a job, in place so that a subtask stays small and can be copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Job {
-    bytes: [u8; Job::MAX_BYTES],
+/// What an engine calls something, in place so that a subtask can be copied.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Name {
+    bytes: [u8; Name::MAX_BYTES],
     length: u8,
 }
 
-impl Job {
-    const MAX_BYTES: usize = 32;
+impl Name {
+    const MAX_BYTES: usize = 64;
+
+    fn new(what: &str, name: &str) -> Result<Self, Error> {
+        let fits = (1..=Self::MAX_BYTES).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        if !fits {
+            let message = format!(
+                "the {what} is called '{}': expected 1 to {} ASCII letters, digits, '_' and '-'",
+                name.escape_debug(),
+                Self::MAX_BYTES
+            );
+            return Err(Error::new(ErrorKind::Subtask, message));
+        }
+        let mut bytes = [0; Self::MAX_BYTES];
+        bytes[..name.len()].copy_from_slice(name.as_bytes());
+        Ok(Self {
+            bytes,
+            length: name.len() as u8,
+        })
+    }
+
+    fn as_str(&self) -> &str {
+        // It is ASCII, which `new` has checked.
+        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(formatter)
+    }
 }
 
 impl Subtask {
@@ -48,6 +85,8 @@ impl Subtask {
                 parallelism,
                 attempt,
                 job: None,
+                operator: None,
+                execution: None,
             });
         }
         Err(Error::new(
@@ -59,47 +98,81 @@ impl Subtask {
         ))
     }
 
-    /// This subtask as a part of the job that the engine calls `job`.
-    ///
-    /// With the attempt it tells apart the runs whose sequence IDs must not repeat (option
-    /// `sequence-id-scope`), so it has to be new with every submission, and different where one
-    /// job calls a model in two places.
+    /// This subtask as a part of the job that the engine calls `job`, which has to be new with
+    /// every submission.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Subtask`] unless `job` is 1 to 32 ASCII letters and digits.
+    /// [`ErrorKind::Subtask`] unless `job` is 1 to 64 ASCII letters, digits, `_` and `-`.
     ///
     /// ```
     /// use triton_model_fn::Subtask;
     ///
-    /// let subtask = Subtask::new(0, 4, 1)?.in_job("a1b2c3")?;
+    /// let subtask = Subtask::new(0, 4, 1)?
+    ///     .in_job("a1b2c3")?
+    ///     .in_operator("score")?
+    ///     .in_execution("first-graph")?;
     /// assert_eq!(subtask.job(), Some("a1b2c3"));
+    /// assert_eq!(subtask.work().as_deref(), Some("a1b2c3/score"));
     /// # Ok::<(), triton_model_fn::Error>(())
     /// ```
     pub fn in_job(mut self, job: &str) -> Result<Self, Error> {
-        let fits = (1..=Job::MAX_BYTES).contains(&job.len())
-            && job.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if !fits {
-            let message = format!(
-                "the job is called '{job}': expected 1 to {} ASCII letters and digits",
-                Job::MAX_BYTES
-            );
-            return Err(Error::new(ErrorKind::Subtask, message));
-        }
-        let mut bytes = [0; Job::MAX_BYTES];
-        bytes[..job.len()].copy_from_slice(job.as_bytes());
-        self.job = Some(Job {
-            bytes,
-            length: job.len() as u8,
-        });
+        self.job = Some(Name::new("job", job)?);
+        Ok(self)
+    }
+
+    /// This subtask as a part of the operator that the engine calls `operator`, which has to be
+    /// another one for each place in which a job calls a model.
+    ///
+    /// # Errors
+    ///
+    /// As [`in_job`](Self::in_job).
+    pub fn in_operator(mut self, operator: &str) -> Result<Self, Error> {
+        self.operator = Some(Name::new("operator", operator)?);
+        Ok(self)
+    }
+
+    /// This subtask as a part of the execution that the engine calls `execution`: what all subtasks
+    /// of a job share from when it begins, or goes on, with attempts that are counted from 0.
+    ///
+    /// With the job, the operator and the attempt it tells apart the runs whose sequence IDs must
+    /// not repeat (option `sequence-id-scope`).
+    ///
+    /// # Errors
+    ///
+    /// As [`in_job`](Self::in_job).
+    pub fn in_execution(mut self, execution: &str) -> Result<Self, Error> {
+        self.execution = Some(Name::new("execution", execution)?);
         Ok(self)
     }
 
     /// What the engine calls the job, if it was told.
     #[must_use]
     pub fn job(&self) -> Option<&str> {
-        let Job { bytes, length } = self.job.as_ref()?;
-        std::str::from_utf8(&bytes[..usize::from(*length)]).ok()
+        self.job.as_ref().map(Name::as_str)
+    }
+
+    /// What the engine calls the operator, if it was told.
+    #[must_use]
+    pub fn operator(&self) -> Option<&str> {
+        self.operator.as_ref().map(Name::as_str)
+    }
+
+    /// What the engine calls the execution, if it was told.
+    #[must_use]
+    pub fn execution(&self) -> Option<&str> {
+        self.execution.as_ref().map(Name::as_str)
+    }
+
+    /// The job and the operator in it, as one text: what stays the same when subtasks are started
+    /// again, rescaled or taken over. `None` where the engine did not tell its job.
+    #[must_use]
+    pub fn work(&self) -> Option<String> {
+        let job = self.job()?;
+        Some(match self.operator() {
+            Some(operator) => format!("{job}/{operator}"),
+            None => job.to_owned(),
+        })
     }
 
     /// The number of this subtask, from 0.
@@ -133,5 +206,29 @@ impl fmt::Display for Subtask {
             formatter,
             "subtask {index} of {parallelism}, attempt {attempt}"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kept_apart_and_checked() {
+        let subtask = Subtask::new(0, 1, 0).unwrap();
+        assert_eq!(subtask.work(), None);
+        assert_eq!(subtask.in_operator("o").unwrap().work(), None);
+        let longest = "x".repeat(Name::MAX_BYTES);
+        let subtask = subtask.in_job(&longest).unwrap();
+        assert_eq!(subtask.work().as_deref(), Some(longest.as_str()));
+        let subtask = subtask.in_operator("o_1").unwrap();
+        let subtask = subtask.in_execution("e-1").unwrap();
+        assert_eq!(subtask.job(), Some(longest.as_str()));
+        assert_eq!(subtask.operator(), Some("o_1"));
+        assert_eq!(subtask.execution(), Some("e-1"));
+
+        insta::assert_snapshot!(subtask.in_job("").unwrap_err(), @"the job is called '': expected 1 to 64 ASCII letters, digits, '_' and '-'");
+        insta::assert_snapshot!(subtask.in_operator("a b\n").unwrap_err(), @r"the operator is called 'a b\n': expected 1 to 64 ASCII letters, digits, '_' and '-'");
+        insta::assert_snapshot!(subtask.in_execution(&"x".repeat(65)).unwrap_err(), @"the execution is called 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx': expected 1 to 64 ASCII letters, digits, '_' and '-'");
     }
 }

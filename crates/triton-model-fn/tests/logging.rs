@@ -61,15 +61,14 @@ impl Log {
     }
 }
 
-async fn open(
-    server: &EmbeddedTriton,
-    extra: &[(&str, &str)],
-    schema: Schema,
-) -> InferenceFunction {
-    open_in(Subtask::new(1, 2, 3).unwrap(), server, extra, schema).await
+/// A subtask whose place is told as an engine does, so that its IDs are the same in each run.
+fn subtask(job: &str, index: u32, attempt: u32) -> Subtask {
+    let subtask = Subtask::new(index, 2, attempt).unwrap();
+    let subtask = subtask.in_job(job).unwrap().in_operator("score").unwrap();
+    subtask.in_execution("graph-1").unwrap()
 }
 
-async fn open_in(
+async fn open(
     subtask: Subtask,
     server: &EmbeddedTriton,
     extra: &[(&str, &str)],
@@ -95,12 +94,14 @@ async fn each_id_is_logged_with_its_parts() {
         inputs: vec![Column::new("value", DataType::Integer)],
         outputs: vec![Column::new("sum", DataType::Integer)],
     };
-    let function = open(&server, &[("sequence-id", "flink-job-123")], schema).await;
+    let subtask = Subtask::new(1, 2, 3).unwrap();
+    let extra = [("sequence-id", "flink-job-123")];
+    let function = open(subtask, &server, &extra, schema).await;
     for _ in 0..2 {
         function.predict(&[Value::Integer(1)]).await.unwrap();
     }
     function.close().await.unwrap();
-    insta::assert_snapshot!(log.lines(&server, "http://server"), @" INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ subtask=1 parallelism=2 attempt=3");
+    insta::assert_snapshot!(log.lines(&server, "http://server"), @" INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ subtask=1 parallelism=2 attempt=3 ran_before=attempt 3");
     insta::assert_snapshot!(log.lines(&server, "flink-job-123"), @"
     DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=flink-job-123-1-0 base=flink-job-123 subtask_index=1 counter=0
     DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=flink-job-123-1-1 base=flink-job-123 subtask_index=1 counter=1
@@ -129,7 +130,7 @@ async fn a_sequence_is_logged_with_its_key_unless_that_is_redacted() {
             ],
             outputs: vec![Column::new("sum", DataType::Integer)],
         };
-        let function = open(&server, &extra, schema).await;
+        let function = open(subtask(base, 1, 3), &server, &extra, schema).await;
         let row = |value| [Value::String("canary".into()), Value::Integer(value)];
         function.predict(&row(1)).await.unwrap();
         function.predict(&row(2)).await.unwrap();
@@ -142,11 +143,12 @@ async fn a_sequence_is_logged_with_its_key_unless_that_is_redacted() {
                 "{lines}"
             ),
             _ => insta::assert_snapshot!(lines, @r#"
-            DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=shown-1-0 key="canary" base=shown subtask_index=1 counter=0
-             WARN triton_model_fn::sequences::recovery: the state of the sequence is lost or uncertain key="canary" sequence_id="shown-1-0" rows=1 subtask=1 attempt=3 endpoint=http://server/ recovery="restart" error=the row was not answered, and the model may have taken it into its sequence all the same, so it was not sent again cause=infer with model 'accumulate' at http://server/: the connection broke before the answer was complete
-             WARN triton_model_fn::sequences::recovery: the sequence starts again without its earlier rows key="canary" lost="shown-1-0" rows=1 cause=a request failed that the server may have executed subtask=1 attempt=3
-            DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=shown-1-1 key="canary" base=shown subtask_index=1 counter=1
-            DEBUG triton_model_fn::sequences::worker: the sequence has ended key="canary" sequence_id="shown-1-1" rows=2
+             INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ job="shown" operator="score" execution="graph-1" subtask=1 parallelism=2 attempt=3 run="3fnrppmdk7bsgor5jddoae3i8n" ran_before=attempt 3
+            DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=shown-3fnrppmdk7bsgor5jddoae3i8n-1-0 key="canary" base=shown run="3fnrppmdk7bsgor5jddoae3i8n" subtask_index=1 counter=0
+             WARN triton_model_fn::sequences::recovery: the state of the sequence is lost or uncertain key="canary" sequence_id="shown-3fnrppmdk7bsgor5jddoae3i8n-1-0" rows=1 subtask=1 attempt=3 endpoint=http://server/ recovery="restart" error=the row was not answered, and the model may have taken it into its sequence all the same, so it was not sent again cause=infer with model 'accumulate' at http://server/: the connection broke before the answer was complete
+             WARN triton_model_fn::sequences::recovery: the sequence starts again without its earlier rows key="canary" lost="shown-3fnrppmdk7bsgor5jddoae3i8n-1-0" rows=1 cause=a request failed that the server may have executed subtask=1 attempt=3
+            DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=shown-3fnrppmdk7bsgor5jddoae3i8n-1-1 key="canary" base=shown run="3fnrppmdk7bsgor5jddoae3i8n" subtask_index=1 counter=1
+            DEBUG triton_model_fn::sequences::worker: the sequence has ended key="canary" sequence_id="shown-3fnrppmdk7bsgor5jddoae3i8n-1-1" rows=2
             "#),
         }
     }
@@ -172,8 +174,8 @@ async fn rows_of_a_key_that_go_astray_are_told_of() {
     };
     let mut functions = Vec::new();
     for index in 0..2 {
-        let subtask = Subtask::new(index, 2, 0).unwrap().in_job("a1").unwrap();
-        functions.push(open_in(subtask, &server, &extra, schema.clone()).await);
+        let subtask = subtask("astray", index, 0);
+        functions.push(open(subtask, &server, &extra, schema.clone()).await);
     }
     for number in 1..=4 {
         let sensor = Value::String("lost-sheep".into());
@@ -184,11 +186,15 @@ async fn rows_of_a_key_that_go_astray_are_told_of() {
     for function in &functions {
         function.close().await.unwrap();
     }
+    insta::assert_snapshot!(log.lines(&server, "http://server"), @r#"
+    INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ job="astray" operator="score" execution="graph-1" subtask=0 parallelism=2 attempt=0 run="1khchiesb2bdaon3vikf9pb14m"
+    INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ job="astray" operator="score" execution="graph-1" subtask=1 parallelism=2 attempt=0 run="1khchiesb2bdaon3vikf9pb14m"
+    "#);
     let lines = log.lines(&server, "lost-sheep");
     let warnings = lines.lines().filter(|line| line.contains("WARN"));
     insta::assert_snapshot!(warnings.collect::<Vec<_>>().join("\n"), @r#"
     WARN triton_model_fn::sequences: rows of one key reach two subtasks, and neither sees those of the other: their answers are wrong; partition the rows by the columns of 'sequence-key' before they come here key="lost-sheep" subtask=1 other=0
     WARN triton_model_fn::sequences::recovery: the sequence starts again without its earlier rows key="lost-sheep" rows=2 cause=row 3 of the key came, and those before it are not known here subtask=1 attempt=0
-    WARN triton_model_fn::sequences::recovery: the sequence starts again without its earlier rows key="lost-sheep" lost="astray-0-0" rows=3 cause=row 4 of the key came, and the last one seen here was row 2 subtask=0 attempt=0
+    WARN triton_model_fn::sequences::recovery: the sequence starts again without its earlier rows key="lost-sheep" lost="astray-1khchiesb2bdaon3vikf9pb14m-0-0" rows=3 cause=row 4 of the key came, and the last one seen here was row 2 subtask=0 attempt=0
     "#);
 }

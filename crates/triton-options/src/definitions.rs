@@ -139,7 +139,7 @@ define_options! {
     /// [stateful model](https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/architecture.html#stateful-models)
     /// belong to; the model keeps one state for each ID. Sent as a string of at most 128 bytes.
     /// With `sequence-id-auto-increment` it is what every generated ID begins with, and may have
-    /// at most 96 bytes, or 52 where `sequence-id-scope` is `run`.
+    /// at most 96 bytes, or 69 where `sequence-id-scope` is `run`.
     Advanced SEQUENCE_ID = "sequence-id" as sequence_id: String, optional;
 
     /// Gives every request a sequence ID of its own, `{sequence-id}-{subtask-index}-{counter}`,
@@ -159,8 +159,9 @@ define_options! {
     /// What generated sequence IDs are unique within. With `subtask` a restarted or resubmitted
     /// job repeats the IDs of the run before. With `run` they are
     /// `{sequence-id}-{run}-{subtask-index}-{counter}`, where the run is told apart from every
-    /// other by the engine's job and attempt, or else by a UUID of version 7 taken anew whenever a
-    /// subtask is opened: no restart, rescaling, second job or clock that is set back repeats them.
+    /// other by a digest of the engine's job, operator, execution and attempt, or, where the engine
+    /// does not tell all of them, by a UUID of version 7 taken anew whenever a subtask is opened: no
+    /// restart, rescaling, takeover, second job or clock that is set back repeats them.
     /// Sequences of a `sequence-key` are open for long, and one whose ID comes again would lose
     /// its state or mix with another: without a value it is `run` there, and `subtask` elsewhere.
     Advanced SEQUENCE_ID_SCOPE = "sequence-id-scope" as sequence_id_scope: SequenceIdScope, default "subtask", with key "run";

@@ -6,9 +6,8 @@ use triton_protocol::MAX_SEQUENCE_ID_BYTES;
 
 use crate::{ColumnNames, CounterInitStrategy, SequenceIdScope};
 
-/// The longest identifier of a run, in bytes: a job ID of 32 hexadecimal digits, a point and an
-/// attempt at its longest.
-pub const MAX_RUN_ID_BYTES: usize = 32 + 1 + decimal_digits(u32::MAX as u64);
+/// The longest identifier of a run, in bytes: the digits of a UUID to the base 32.
+pub const MAX_RUN_ID_BYTES: usize = 128_usize.div_ceil(5);
 
 /// How requests belong to sequences of a stateful model.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -56,6 +56,31 @@ fn later_places_win_over_earlier_ones() {
 }
 
 #[test]
+fn what_a_key_changes_is_shown_as_it_holds() {
+    let files = Files::new();
+    let per_request = [
+        "-O",
+        "endpoint=localhost:1",
+        "-O",
+        "sequence-id=plant",
+        "-O",
+        "sequence-id-auto-increment=true",
+    ];
+    let scope = |extra: &[&str]| {
+        let lines = shown(&files, &[], &[&per_request, extra].concat());
+        let line = lines
+            .lines()
+            .find(|line| line.starts_with("sequence-id-scope"));
+        line.map(str::to_owned)
+    };
+    assert_eq!(scope(&[]), None);
+    let key = ["-O", "sequence-key=sensor"];
+    insta::assert_snapshot!(scope(&key).unwrap(), @r#"sequence-id-scope = "run"                         # default with sequence-key"#);
+    let given = [&key[..], &["-O", "sequence-id-scope=subtask"]].concat();
+    insta::assert_snapshot!(scope(&given).unwrap(), @r#"sequence-id-scope = "subtask"                     # -O"#);
+}
+
+#[test]
 fn what_is_shown_can_be_read_again_and_holds_no_secret() {
     let files = Files::new();
     files.write("headers", &format!("X-Key:{CANARY}\n"));

@@ -35,7 +35,7 @@ fn one_option_in_every_format() {
                 <td><h5 id="timeout">timeout</h5></td>
                 <td style="word-wrap: break-word;">30 s</td>
                 <td>Duration</td>
-                <td>The longest time one call to the server may take, from connecting until the whole answer is read. The server is not told and may finish the work all the same, unless <code>server-timeout</code> ends it. Raise it for models that are slow or wait long in a queue.</td>
+                <td>The longest time one call to the server may take, from connecting until the whole answer is read. The server is not told and may finish the work all the same, unless <code>server-timeout</code> ends it. Raise it for models that are slow or wait long in a queue. <code>row-deadline</code> bounds a row with all its calls.</td>
             </tr>
         </tbody>
     </table>
@@ -51,6 +51,25 @@ fn one_option_in_every_format() {
         "description": "Version of the model that answers: a version number, or `latest` to leave the choice to the model's [version policy](https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/model_configuration.html#version-policy) on the server. A number keeps answers comparable while a new version is rolled out."
       }
     ]
+    "#);
+}
+
+#[test]
+fn a_default_that_depends_on_another_option_is_told_with_it() {
+    let text = shown(&["sequence-id-scope"]);
+    let facts: Vec<&str> = text.lines().take(2).collect();
+    insta::assert_snapshot!(facts.join("\n"), @"
+    sequence-id-scope
+        Enum: subtask, run, default subtask (run with sequence-key)
+    ");
+    let json = shown(&["sequence-id-scope", "--format", "json"]);
+    let defaults: Vec<&str> = json
+        .lines()
+        .filter(|line| line.contains("\"default"))
+        .collect();
+    insta::assert_snapshot!(defaults.join("\n"), @r#"
+    "default": "subtask",
+    "default_with_sequence_key": "run",
     "#);
 }
 

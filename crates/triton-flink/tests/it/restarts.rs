@@ -58,11 +58,14 @@ async fn only_ids_of_a_run_are_not_used_again_by_restarts_and_submissions() {
         carries: Carries::Nothing,
     };
     for (number, server) in servers.iter().enumerate() {
-        let scope = if number < 2 { "subtask" } else { "run" };
+        // A key's sequences have the scope 'run' unless another one is given.
+        let (scope, options) = match number < 2 {
+            true => ("subtask", "'sequence-id-scope' = 'subtask'"),
+            false => ("run", "'sequence-recovery' = 'fail'"),
+        };
         // The suffix is a part of the IDs: both submissions of a scope have the same one.
         let suffix = format!("_{scope}");
-        let options = format!("'sequence-id-scope' = '{scope}'");
-        sql += &keyed::statements(&server.endpoint(), rows, &suffix, &options);
+        sql += &keyed::statements(&server.endpoint(), rows, &suffix, options);
         sql += &format!(
             "INSERT INTO answers SELECT x, `sum` FROM {};
              DROP VIEW by_sensor{suffix}; DROP VIEW readings{suffix}; DROP TABLE source{suffix};
@@ -84,10 +87,17 @@ async fn only_ids_of_a_run_are_not_used_again_by_restarts_and_submissions() {
     let count: usize = all.clone().map(BTreeSet::len).sum();
     let distinct: BTreeSet<&String> = all.flatten().collect();
     assert_eq!(distinct.len(), count, "{run:?}");
-    // Whoever finds an ID in a log finds its job and its subtask.
+    // Whoever finds an ID in a log finds its job: its run stands where the function was opened.
     let job = output.job();
+    let log = cluster.task_manager_logs().concat();
+    let of_job = format!("job=\"{job}\"");
     for id in &run[1].0 {
-        assert!(id.starts_with(&format!("keyed_run-{}", &job[..16])), "{id}");
+        let run = id
+            .strip_prefix("keyed_run-")
+            .and_then(|rest| rest.split('-').next());
+        let named = format!("run=\"{}\"", run.unwrap_or_default());
+        let mut opened = log.lines().filter(|line| line.contains(&named));
+        assert!(opened.any(|line| line.contains(&of_job)), "{id}");
     }
     let exceptions = cluster.get(&format!("/jobs/{job}/exceptions")).await;
     let told = exceptions["exceptionHistory"]["entries"][0]["stacktrace"].to_string();

@@ -52,10 +52,12 @@ async fn flink_shows_metrics_and_logs_and_cancelling_ends_everything() {
 
     let log = cluster.task_manager_logs().concat();
     for subtask in 0..4 {
-        let begun = format!("subtask {subtask} of 4, attempt 0 job=\"{job}\"");
-        let line = log.lines().find(|line| line.contains(&begun));
-        let line = line.unwrap_or_else(|| panic!("no line has '{begun}'"));
-        assert!(line.contains(" INFO  triton.flink."), "{line}");
+        let of_job = format!("job=\"{job}\"");
+        let begun = format!("subtask={subtask} parallelism=4 attempt=0");
+        let mut lines = log.lines();
+        let line = lines.find(|line| line.contains(&of_job) && line.contains(&begun));
+        let line = line.unwrap_or_else(|| panic!("no line has '{of_job}' and '{begun}'"));
+        assert!(line.contains(" INFO  triton.model_fn."), "{line}");
     }
 }
 

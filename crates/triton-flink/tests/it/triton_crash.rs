@@ -11,7 +11,7 @@ use crate::job::Job;
 use crate::keyed::{self, Carries, KEYS, ROWS_PER_KEY, Rows};
 
 /// Enough for the time that a killed server takes to come back.
-const RECOVERY: &str = "'sequence-recovery' = 'replay', 'sequence-id-scope' = 'run',
+const RECOVERY: &str = "'sequence-recovery' = 'replay',
     'max-retries' = '200', 'retry-initial-backoff' = '10 ms', 'retry-max-backoff' = '300 ms'";
 
 #[tokio::test]

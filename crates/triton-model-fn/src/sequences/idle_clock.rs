@@ -50,6 +50,12 @@ impl IdleClock {
         number
     }
 
+    /// How many calls are in flight.
+    #[cfg(test)]
+    pub(super) fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
     pub(super) fn call_ends(&mut self, now: Instant, number: u64) {
         self.read(now);
         self.calls.remove(&number);

@@ -18,6 +18,8 @@ mod position_tests;
 mod property_tests;
 mod row_position;
 mod settings;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 mod teller;
 #[cfg(test)]

@@ -12,20 +12,21 @@ use super::key::SequenceKey;
 #[derive(Debug, Default)]
 pub(super) struct Owners(Mutex<HashMap<SequenceKey, u32>>);
 
-/// The owners in each job that has open functions.
-static JOBS: Mutex<Vec<(String, Weak<Owners>)>> = Mutex::new(Vec::new());
+/// The owners in each operator of a job that has open functions.
+static WORKS: Mutex<Vec<(String, Weak<Owners>)>> = Mutex::new(Vec::new());
 
 impl Owners {
-    /// The owners of the keys of a job, which all its subtasks in this process share.
-    pub(super) fn of_job(job: &str) -> Arc<Self> {
-        let mut jobs = JOBS.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.retain(|(_, owners)| owners.strong_count() > 0);
-        let known = jobs.iter().find(|(name, _)| name == job);
+    /// The owners of the keys of an operator of a job, which all its subtasks in this process share;
+    /// two operators each have a sequence of their own for a key.
+    pub(super) fn of_work(work: &str) -> Arc<Self> {
+        let mut works = WORKS.lock().unwrap_or_else(PoisonError::into_inner);
+        works.retain(|(_, owners)| owners.strong_count() > 0);
+        let known = works.iter().find(|(name, _)| name == work);
         if let Some(owners) = known.and_then(|(_, owners)| owners.upgrade()) {
             return owners;
         }
         let owners = Arc::default();
-        jobs.push((job.to_owned(), Arc::downgrade(&owners)));
+        works.push((work.to_owned(), Arc::downgrade(&owners)));
         owners
     }
 
@@ -73,14 +74,14 @@ mod tests {
     #[test]
     fn a_key_has_one_subtask_of_a_job_at_a_time() {
         let key = SequenceKey::new("a");
-        let owners = Owners::of_job("owners-test");
+        let owners = Owners::of_work("owners-test");
         let first = owners.own(&key, 0).unwrap();
         // A subtask may begin the key's next sequence before the last one is gone.
         drop(owners.own(&key, 0).unwrap());
         let second = owners.own(&key, 0).unwrap();
-        let elsewhere = Owners::of_job("owners-test");
+        let elsewhere = Owners::of_work("owners-test");
         assert_eq!(elsewhere.own(&key, 1).unwrap_err(), 0);
-        assert!(Owners::of_job("another").own(&key, 1).is_ok());
+        assert!(Owners::of_work("another").own(&key, 1).is_ok());
         drop((first, second));
         assert!(elsewhere.own(&key, 1).is_ok());
     }

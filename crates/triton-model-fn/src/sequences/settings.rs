@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use tracing::warn;
+use tracing::{info, warn};
 use triton_client::{ModelConfig, SequenceId};
 use triton_options::{
     OptionValue as _, PositiveDuration, ReplayOverflow, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_MAX_OPEN,
-    SequenceMode, SequenceRecovery, StaticFlags, TritonOptions, UnknownKey,
+    SEQUENCE_UNKNOWN_KEY, SequenceMode, SequenceRecovery, StaticFlags, TritonOptions, UnknownKey,
 };
 
 use super::key::KeyDisplay;
 use super::machine::{HistoryLimits, LostId};
 use crate::id_source::IdSource;
-use crate::{Column, Error, ErrorKind, Schema, Subtask};
+use crate::{Column, Error, ErrorKind, OpenSubtask, Schema, Subtask};
 
 /// What is known of where rows come from.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +57,8 @@ pub(crate) struct SequenceSettings {
     pub(super) has_run_before: bool,
     /// Whether the first row of a key that is not known here is marked.
     pub(super) marks_unknown: bool,
+    /// Whether it never is, not even where keys had to be forgotten.
+    pub(super) trusts_unknown: bool,
     pub(super) display: KeyDisplay,
     /// The columns of the key and the model's input columns, as a snapshot names them.
     pub(super) key_columns: Vec<String>,
@@ -73,7 +75,7 @@ impl SequenceSettings {
         schema: &Schema,
         model: &Schema,
         config: &ModelConfig,
-        subtask: Subtask,
+        open: &OpenSubtask,
         source: SourceTraits,
     ) -> Result<Option<Self>, Error> {
         let server_idle = config
@@ -101,6 +103,7 @@ impl SequenceSettings {
             positions: false,
             has_run_before: false,
             marks_unknown: false,
+            trusts_unknown: options.sequence_unknown_key == UnknownKey::New,
             display: KeyDisplay::new(options.sequence_key_redacted),
             key_columns: Vec::new(),
             columns: described(&model.inputs),
@@ -132,13 +135,16 @@ impl SequenceSettings {
             None => server_idle.map(|idle| idle * 3 / 4),
         };
         let replays = options.sequence_recovery == SequenceRecovery::Replay;
-        let has_run_before = source.without_state && subtask.attempt() > 0;
+        let has_run_before = source.without_state && open.ran_before.is_some();
         let marks_unknown = match options.sequence_unknown_key {
             UnknownKey::Mark => true,
             UnknownKey::New => false,
             _ => has_run_before,
         };
-        let (places, room) = places(options, config, subtask);
+        if !positions && (source.without_state || marks_unknown) {
+            tell_of_unknown_keys(options, open, marks_unknown);
+        }
+        let (places, room) = places(options, config, open.subtask);
         let is_key = |column: &&Column| key.iter().any(|name| name == column.name);
         let keys: Vec<Column> = schema.inputs.iter().filter(is_key).cloned().collect();
         Ok(Some(Self {
@@ -251,6 +257,31 @@ fn fixed(
         fixed: Some(FixedSequence { id, flags }),
         ..common
     }))
+}
+
+/// Says in the log what the first row of a key is taken for, which only users can judge.
+fn tell_of_unknown_keys(options: &TritonOptions, open: &OpenSubtask, marks_unknown: bool) {
+    let model = &options.model_name;
+    let key = SEQUENCE_UNKNOWN_KEY.key();
+    match (options.sequence_unknown_key, &open.ran_before) {
+        (UnknownKey::Auto, Some(ran_before)) if marks_unknown => info!(
+            %model,
+            %ran_before,
+            "the job has run before: the first row of each key is marked as restarted, because the \
+             key may have had rows that the model no longer knows ('{key}' = 'auto')"
+        ),
+        _ if marks_unknown => info!(
+            %model,
+            "the first row of each key is marked as restarted, because the key may have had rows \
+             that the model does not know ('{key}' = 'mark')"
+        ),
+        (unknown, _) => info!(
+            %model,
+            "each key that has not been seen is taken for a new one ('{key}' = '{}'); where the job \
+             is restored from a savepoint, set '{key}' to 'mark'",
+            unknown.canonical()
+        ),
+    }
 }
 
 /// How many IDs this subtask may have alive on the server, and how many of them only to recover

@@ -53,7 +53,7 @@ impl Teller {
             endpoint: open.client().endpoint().to_string(),
             wait: open.server_wait.clone(),
             pausing: AtomicUsize::new(0),
-            owners: open.subtask.job().map(Owners::of_job),
+            owners: open.subtask.work().as_deref().map(Owners::of_work),
             owned: Mutex::default(),
         }
     }

@@ -226,7 +226,7 @@ impl Running {
         let subtask = Subtask::new(0, 1, attempt).unwrap();
         // As long as one of them lives, their HTTP client does, which takes long to set up.
         static FIRST: OnceLock<Arc<OpenSubtask>> = OnceLock::new();
-        let open = Arc::new(OpenSubtask::new(&options, subtask, None).unwrap());
+        let open = Arc::new(OpenSubtask::new(&options, subtask, false, None).unwrap());
         FIRST.get_or_init(|| Arc::clone(&open));
         let config: ModelConfig = serde_json::from_value(serde_json::json!({
             "name": "m",
@@ -243,7 +243,7 @@ impl Running {
         };
         let mut rows = schema.clone();
         rows.inputs.push(Column::new("key", DataType::BigInt));
-        let settings = SequenceSettings::agree(&options, &rows, &schema, &config, subtask, source);
+        let settings = SequenceSettings::agree(&options, &rows, &schema, &config, &open, source);
         let settings = settings.unwrap().unwrap();
         Self {
             sequences: KeyedSequences::start(Arc::clone(&open), server.clone(), settings),

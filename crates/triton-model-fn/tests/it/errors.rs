@@ -93,7 +93,10 @@ async fn a_stateful_model_wants_a_sequence(endpoint: &str) {
 }
 
 async fn a_static_sequence_that_never_starts_is_refused(endpoint: &str) {
-    let id = [("sequence-id", "never-started-either")];
+    let id = [
+        ("sequence-id", "never-started-either"),
+        ("sequence-start", "false"),
+    ];
     let function = open(
         options(endpoint, "accumulate", &id),
         accumulate_schema(),

@@ -142,7 +142,8 @@ async fn a_sequence_of_one_request_is_sent_again_under_its_id() {
 #[tokio::test]
 async fn within_a_sequence_nothing_is_sent_twice() {
     let start = [("sequence-id", "walk"), ("sequence-start", "true")];
-    let middle = [&[("sequence-id", "walk")][..], &RETRIES].concat();
+    let middle = [("sequence-id", "walk"), ("sequence-start", "false")];
+    let middle = [&middle[..], &RETRIES].concat();
     let sums = schema(
         &[("value", DataType::Integer)],
         &[("sum", DataType::Integer)],
@@ -214,6 +215,7 @@ async fn faults_of_rows_do_not_open_the_circuit() {
     let server = EmbeddedTriton::start().unwrap();
     let never_started = [
         ("sequence-id", "never-started"),
+        ("sequence-start", "false"),
         ("circuit-breaker-enabled", "true"),
     ];
     let options = options(&server.endpoint(), "accumulate", &never_started);

@@ -152,7 +152,6 @@ pub(crate) fn keyed_options(
         ("sequence-id", "keyed"),
         ("sequence-id-auto-increment", "true"),
         // Tests share the server, and each may use its counters from 0.
-        ("sequence-id-scope", "run"),
         ("sequence-key", "sensor"),
     ];
     let mut map: OptionMap = common.iter().chain(extra).copied().collect();

@@ -16,12 +16,15 @@ mod life;
 mod monitoring;
 mod permits;
 mod predict;
+mod rejected_rows;
 mod requests;
 mod row_positions;
 mod sequence_recovery;
 mod sequences;
 mod server_wait;
+mod static_sequences;
 mod types;
+mod unknown_keys;
 
 use triton_model_fn::{Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask};
 use triton_options::{OptionMap, TritonOptions};

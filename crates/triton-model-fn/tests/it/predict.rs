@@ -119,7 +119,8 @@ async fn a_static_sequence_carries_state_from_row_to_row(endpoint: &str) {
         1,
     )
     .await;
-    let going_on = open(options(endpoint, "accumulate", &id), schema, 0, 1).await;
+    let going_on = [id[0], ("sequence-start", "false")];
+    let going_on = open(options(endpoint, "accumulate", &going_on), schema, 0, 1).await;
     for (function, value, sum) in [(&starting, 1, 1), (&going_on, 2, 3), (&going_on, 3, 6)] {
         let prediction = function.predict(&[Value::Integer(value)]).await.unwrap();
         assert_eq!(prediction.row, [Value::Integer(sum)]);

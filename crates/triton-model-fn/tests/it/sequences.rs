@@ -100,7 +100,6 @@ async fn a_key_that_the_model_takes_is_sent_to_it(endpoint: &str) {
         .with("sequence-id", "own-key")
         .with("sequence-id-auto-increment", "true");
     map.set("sequence-key", "value");
-    map.set("sequence-id-scope", "run");
     let function = open(map.parse().unwrap(), schema, 0, 1).await;
     for (value, sum) in [(3, 3), (4, 4), (3, 6), (4, 8)] {
         let answer = function.predict(&[Value::Integer(value)]).await.unwrap();

@@ -161,6 +161,7 @@ async fn a_failed_call_gets_the_default() {
     let server = EmbeddedTriton::start().unwrap();
     let default = [
         ("sequence-id", "never-started"),
+        ("sequence-start", "false"),
         ("default-value", r#"{"sum": 0, "correlation_id": null}"#),
     ];
     let options = options(&server.endpoint(), "accumulate", &default);

@@ -57,6 +57,14 @@ impl<A: Asker> Machine<A> {
                 }
             }
         }
+        // Only what is in flight keeps the idle clock waiting.
+        let in_flight = entries().filter_map(|entry| entry.work.as_ref());
+        let in_flight = in_flight.filter(|work| matches!(work.phase, Phase::Sent(_)));
+        assert_eq!(
+            in_flight.count(),
+            self.clock.calls(),
+            "calls at the idle clock"
+        );
         let pausing = entries()
             .filter(|entry| {
                 let work = entry.work.as_ref();

@@ -119,10 +119,6 @@ impl Memory {
         }
     }
 
-    pub(super) fn has_ended(&self, key: &SequenceKey) -> bool {
-        self.ended.contains_key(key)
-    }
-
     /// Forgets the end of a key that has a row again; at which row it was.
     pub(super) fn take_end(&mut self, key: &SequenceKey) -> Option<u64> {
         self.ended.remove(key)

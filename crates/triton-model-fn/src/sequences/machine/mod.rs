@@ -27,6 +27,8 @@ mod memory;
 mod outcome;
 mod places;
 mod position;
+#[cfg(test)]
+mod property_tests;
 mod recoveries;
 mod report;
 mod request;
@@ -142,8 +144,6 @@ struct Work<A> {
     /// A place that it was given and that its sequence has not taken yet.
     granted: Option<Place>,
     recoveries: Recoveries,
-    /// Its number at the idle clock, once something was sent for it.
-    call: Option<u64>,
 }
 
 /// What a row is at.
@@ -168,6 +168,8 @@ enum Phase {
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     number: u64,
+    /// Its number at the idle clock.
+    call: u64,
     /// How many rows of the sequence come before it.
     row: u64,
     end: bool,
@@ -319,7 +321,7 @@ impl<A: Asker> Machine<A> {
                 self.effects
                     .push_back(Effect::Answer(waiting.asker, Err(error())));
             }
-            self.come_to_rest(now, &key);
+            self.come_to_rest(&key);
         }
         self.turns.clear();
     }

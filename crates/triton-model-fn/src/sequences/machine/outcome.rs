@@ -31,6 +31,7 @@ impl<A: Asker> Machine<A> {
             return;
         };
         turn.work.phase = Phase::Turn;
+        self.clock.call_ends(now, sent.call);
         let is_sent = match &outcome {
             Outcome::Unsendable => false,
             Outcome::Failed(failed) => failed.effect != FailureEffect::None,
@@ -77,6 +78,7 @@ impl<A: Asker> Machine<A> {
         let restarted = std::mem::take(&mut sequence.marked);
         let counter = sequence.counter;
         let is_first = sequence.rows == 0;
+        let sequence_follows_end = sequence.follows_end;
         sequence.rows += 1;
         let rows = sequence.rows;
         if !end {
@@ -86,6 +88,9 @@ impl<A: Asker> Machine<A> {
             self.report(&turn.key, Event::Started { counter });
         }
         if end {
+            if sequence_follows_end {
+                self.begins_whole(&turn.key);
+            }
             self.end(&mut turn);
             self.report(&turn.key, Event::Ended { counter, rows });
         }
@@ -171,11 +176,17 @@ impl<A: Asker> Machine<A> {
     fn executed(&mut self, now: Instant, mut turn: Turn<A>, end: bool, error: Error) {
         let recovery = self.recovery(&turn);
         let error = told(&turn, now, error, turn.work.recoveries.count(), false);
-        if end {
+        if end && turn.work.is_last {
             self.end(&mut turn);
         } else if let Some(sequence) = &mut turn.sequence {
             let rows = sequence.rows;
-            self.lose(now, sequence, LossCause::Unanswered);
+            // An end by length is one of rows that were answered, and there is one fewer of them.
+            let cause = if end {
+                LossCause::Ended
+            } else {
+                LossCause::Unanswered
+            };
+            self.lose(now, sequence, cause);
             if rows == 0 {
                 sequence.life = Life::Unborn;
             } else if recovery == Recovery::Fail {
@@ -253,19 +264,10 @@ impl<A: Asker> Machine<A> {
     }
 
     /// A row fails in spite of every recovery: it is not part of its sequence.
-    fn give_up(&mut self, now: Instant, mut turn: Turn<A>, sent: Sent, error: Error) {
+    fn give_up(&mut self, now: Instant, turn: Turn<A>, sent: Sent, error: Error) {
         // The last failure was counted, too, and no recovery followed it.
         let recovered = turn.work.recoveries.count().saturating_sub(1);
         let error = told(&turn, now, error, recovered, sent.is_replay);
-        if let Some(sequence) = &mut turn.sequence
-            && let Life::Rebuilding(rebuilding) = &sequence.life
-        {
-            let loss = rebuilding.loss.clone();
-            if let Some(place) = sequence.take_place() {
-                self.places.linger(place, now);
-            }
-            sequence.life = Life::Lost(loss);
-        }
         self.finish(now, turn, Err(error));
     }
 

@@ -18,6 +18,8 @@ pub(in crate::sequences) struct Sequence {
     pub(super) position: u64,
     /// Whether the next answer has to be marked, because earlier rows of the key are not in it.
     pub(super) marked: bool,
+    /// Whether its key is certain to have had an end right before it.
+    pub(super) follows_end: bool,
     pub(super) history: History,
     /// What the idle clock showed when it came to rest.
     pub(super) idle_since: Duration,
@@ -81,6 +83,8 @@ pub(in crate::sequences) enum LossCause {
     Restored,
     /// A row failed that those after it carry with them, or that the model has taken in.
     Unanswered,
+    /// The same, and the row was sent as the last one.
+    Ended,
     /// The model answered a replay differently than before.
     Diverged,
     /// A row came that does not follow the last one of its key that was seen here.
@@ -105,7 +109,7 @@ impl fmt::Display for LossCause {
             LossCause::Forgotten => "the server no longer knows it",
             LossCause::Uncertain => "a request failed that the server may have executed",
             LossCause::Idle => "no row was sent for longer than the server keeps an idle sequence",
-            LossCause::Unanswered => "a row of it was not answered",
+            LossCause::Unanswered | LossCause::Ended => "a row of it was not answered",
             LossCause::Diverged => "the model answered its rows differently than before",
             LossCause::Restored => "it was restored from a snapshot of an earlier run",
         })
@@ -114,13 +118,14 @@ impl fmt::Display for LossCause {
 
 impl Sequence {
     /// A sequence of which nothing was sent.
-    pub(super) fn unborn(marked: bool) -> Self {
+    pub(super) fn unborn(marked: bool, follows_end: bool) -> Self {
         Self {
             counter: 0,
             life: Life::Unborn,
             rows: 0,
             position: 0,
             marked,
+            follows_end,
             history: History::NotKept,
             idle_since: Duration::ZERO,
         }
@@ -136,10 +141,15 @@ impl Sequence {
         }
     }
 
-    /// Takes its place on the server away from it, where it has one.
+    /// Takes its place on the server away from it, where it has one: a sequence that was being
+    /// rebuilt is as lost as before.
     pub(super) fn take_place(&mut self) -> Option<Place> {
         match std::mem::replace(&mut self.life, Life::Unborn) {
-            Life::Open(place) | Life::Rebuilding(Rebuilding { place, .. }) => Some(place),
+            Life::Open(place) => Some(place),
+            Life::Rebuilding(Rebuilding { place, loss, .. }) => {
+                self.life = Life::Lost(loss);
+                Some(place)
+            }
             other => {
                 self.life = other;
                 None
@@ -149,5 +159,9 @@ impl Sequence {
 
     pub(super) fn is_open(&self) -> bool {
         matches!(self.life, Life::Open(_))
+    }
+
+    pub(super) fn is_being_rebuilt(&self) -> bool {
+        matches!(self.life, Life::Rebuilding(_))
     }
 }

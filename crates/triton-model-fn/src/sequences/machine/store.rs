@@ -45,7 +45,10 @@ impl<A: Asker> Machine<A> {
             key_columns: self.settings.key_columns.clone(),
             columns: self.settings.columns.clone(),
             alive: (self.places.taken() + self.places.lingering()) as u64,
-            has_forgotten: self.memory.has_forgotten,
+            // What this run takes for uncertain is so for those that follow it.
+            has_forgotten: self.memory.has_forgotten
+                || self.settings.marks_unknown
+                || self.settings.has_run_before,
             ended: ended.collect(),
             ..SequenceSnapshot::new(self.ids.as_ref().map_or(0, |ids| ids.peek()), sequences)
         })
@@ -197,6 +200,7 @@ impl<A: Asker> Machine<A> {
             rows: stored.rows,
             position: stored.position,
             marked: stored.marked,
+            follows_end: false,
             history,
             idle_since: Duration::ZERO,
         })

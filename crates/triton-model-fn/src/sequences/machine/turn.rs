@@ -36,7 +36,7 @@ impl<A: Asker> Machine<A> {
             return;
         };
         let Some(waiting) = entry.queue.pop_front() else {
-            self.come_to_rest(now, key);
+            self.come_to_rest(key);
             return;
         };
         if waiting.asker.is_gone() && !waiting.row.last {
@@ -68,7 +68,6 @@ impl<A: Asker> Machine<A> {
                 phase: Phase::Turn,
                 granted: None,
                 recoveries: super::Recoveries::default(),
-                call: None,
             }),
             sequence,
         };
@@ -100,10 +99,12 @@ impl<A: Asker> Machine<A> {
         loop {
             let recovery = self.recovery(&turn);
             let known = turn.sequence.is_some();
-            let marked = !known && self.is_unknown_marked(&turn.key);
-            let sequence = turn
-                .sequence
-                .get_or_insert_with(|| Box::new(Sequence::unborn(marked)));
+            if !known {
+                turn.sequence = Some(Box::new(self.new_sequence(&turn.key)));
+            }
+            let Some(sequence) = &mut turn.sequence else {
+                return;
+            };
             match &sequence.life {
                 Life::Open(_) => return self.send_row(now, turn),
                 Life::Rebuilding(_) => {
@@ -197,6 +198,7 @@ impl<A: Asker> Machine<A> {
         let is_kept = !end && matches!(sequence.history, History::Kept(_));
         let sent = Sent {
             number,
+            call: self.clock.call_begins(now),
             row: sequence.rows,
             end,
             is_replay: false,
@@ -213,7 +215,7 @@ impl<A: Asker> Machine<A> {
             deadline: work.deadline,
             is_kept,
         };
-        self.send(now, turn, request, sent);
+        self.send(turn, request, sent);
     }
 
     /// Sends the next row of a replay; false where all of them were.
@@ -243,6 +245,7 @@ impl<A: Asker> Machine<A> {
         };
         let sent = Sent {
             number,
+            call: self.clock.call_begins(now),
             row: rebuilding.answered,
             end: false,
             is_replay: true,
@@ -260,18 +263,12 @@ impl<A: Asker> Machine<A> {
             is_kept: false,
         };
         work.phase = Phase::Sent(sent);
-        if work.call.is_none() {
-            work.call = Some(self.clock.call_begins(now));
-        }
         self.effects.push_back(Effect::Send(request));
         true
     }
 
-    fn send(&mut self, now: Instant, mut turn: Turn<A>, request: Request, sent: Sent) {
+    fn send(&mut self, mut turn: Turn<A>, request: Request, sent: Sent) {
         turn.work.phase = Phase::Sent(sent);
-        if turn.work.call.is_none() {
-            turn.work.call = Some(self.clock.call_begins(now));
-        }
         self.effects.push_back(Effect::Send(request));
         self.put_back(turn);
     }
@@ -320,10 +317,12 @@ impl<A: Asker> Machine<A> {
         self.report(&turn.key, Event::Failed);
     }
 
-    /// Whether the first row of a key that is not known here has to be marked.
-    fn is_unknown_marked(&self, key: &SequenceKey) -> bool {
-        let is_unknown = self.settings.marks_unknown || self.memory.has_forgotten;
-        is_unknown && !self.settings.positions && !self.memory.has_ended(key)
+    /// The sequence of a key that is not known here, or only by its last end.
+    fn new_sequence(&mut self, key: &SequenceKey) -> Sequence {
+        let follows_end = self.memory.take_end(key).is_some();
+        let is_uncertain = self.settings.marks_unknown || self.memory.has_forgotten;
+        let is_trusted = self.settings.trusts_unknown || self.settings.positions;
+        Sequence::unborn(is_uncertain && !is_trusted && !follows_end, follows_end)
     }
 
     /// The next sequence of the key has all of its rows.
@@ -525,8 +524,11 @@ impl<A: Asker> Machine<A> {
         if let Some(place) = work.granted.take() {
             self.places.free(place);
         }
-        if let Some(call) = work.call.take() {
-            self.clock.call_ends(now, call);
+        if let Phase::Sent(sent) = work.phase {
+            self.clock.call_ends(now, sent.call);
+        }
+        if let Some(sequence) = sequence.as_mut().filter(|it| it.is_being_rebuilt()) {
+            self.let_go(now, sequence);
         }
         // Never started, and no row to be marked: nothing to be kept.
         drop(sequence.take_if(|it| matches!(it.life, Life::Unborn) && !it.marked));
@@ -559,7 +561,7 @@ impl<A: Asker> Machine<A> {
     }
 
     /// A key has no row any more.
-    pub(super) fn come_to_rest(&mut self, now: Instant, key: &SequenceKey) {
+    pub(super) fn come_to_rest(&mut self, key: &SequenceKey) {
         let Some(entry) = self.keys.get_mut(key).filter(|entry| !entry.has_rows()) else {
             return;
         };
@@ -571,10 +573,7 @@ impl<A: Asker> Machine<A> {
             return;
         }
         match self.keys.remove(key).and_then(|entry| entry.sequence) {
-            Some(mut sequence) => {
-                self.let_go(now, &mut sequence);
-                self.remember(key.clone(), sequence);
-            }
+            Some(sequence) => self.remember(key.clone(), sequence),
             None => self.report(key, Event::Over),
         }
     }
@@ -623,7 +622,7 @@ impl<A: Asker> Machine<A> {
         let id = sequence.id();
         if let Some(place) = sequence.take_place() {
             match cause {
-                LossCause::Forgotten => self.places.free(place),
+                LossCause::Forgotten | LossCause::Ended => self.places.free(place),
                 _ => self.places.linger(place, now),
             }
         }

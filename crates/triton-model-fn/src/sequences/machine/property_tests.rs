@@ -1,0 +1,605 @@
+//! Any history of rows, outcomes, time, losses, snapshots, restores, kills and closes, without a
+//! task or a clock: what the machine promises, and that it asserts what it asserts.
+//!
+//! The server's answer to a row is the list of rows in its sequence, so a row too few, too many or
+//! in the wrong sequence shows at once.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::BytesMut;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tokio::time::Instant;
+use triton_options::{ReplayOverflow, SequenceRecovery, TritonOptions};
+
+use super::{
+    Asker, Content, Effect, Event as Told, Failed, FailureEffect, HistoryLimits, KeptRow, Machine,
+    Outcome, RecoveryLimits, Request, digest,
+};
+use crate::id_source::IdSource;
+use crate::retry::RetryPolicy;
+use crate::row_codec::EncodedCell;
+use crate::sequences::key::KeyDisplay;
+use crate::sequences::{Answered, Row, RowPosition, SequenceKey, SequenceSettings};
+use crate::tensor_plan::EncodedRow;
+use crate::{Error, ErrorKind, Subtask, Value, packed_row};
+
+const IDLE: Duration = Duration::from_secs(4);
+const KEYS: u8 = 5;
+
+/// One step of a history.
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    /// A row of a key, perhaps the last of its sequence, perhaps one that nobody waits for.
+    Row { key: u8, last: bool, given_up: bool },
+    /// A row that cannot be sent.
+    Unusable { key: u8, last: bool },
+    /// What comes of one of the requests that are out.
+    Outcome {
+        which: prop::sample::Index,
+        fault: Fault,
+    },
+    /// Time goes by.
+    Time { millis: u64 },
+    /// The server forgets everything.
+    Forget,
+    /// All that is out is answered, and the function goes on from a snapshot.
+    Restore { compares: bool },
+    /// The function is gone, with all that it knew.
+    Kill,
+    /// Everything is given up.
+    Abort,
+}
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    NotSent,
+    AnswerLost,
+    RequestLost,
+    /// It is executed after the answer was given up.
+    Late,
+    /// It is executed, and its answer cannot be read.
+    Unreadable,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let fault = prop_oneof![
+        10 => Just(Fault::None),
+        1 => Just(Fault::NotSent),
+        2 => Just(Fault::AnswerLost),
+        1 => Just(Fault::RequestLost),
+        1 => Just(Fault::Late),
+        1 => Just(Fault::Unreadable),
+    ];
+    let often = prop::bool::weighted(0.15);
+    let seldom = prop::bool::weighted(0.05);
+    prop_oneof![
+        14 => (0..KEYS, often.clone(), seldom)
+            .prop_map(|(key, last, given_up)| Event::Row { key, last, given_up }),
+        1 => (0..KEYS, often).prop_map(|(key, last)| Event::Unusable { key, last }),
+        20 => (any::<prop::sample::Index>(), fault)
+            .prop_map(|(which, fault)| Event::Outcome { which, fault }),
+        4 => prop_oneof![1_u64..50, 500_u64..6000].prop_map(|millis| Event::Time { millis }),
+        1 => Just(Event::Forget),
+        1 => any::<bool>().prop_map(|compares| Event::Restore { compares }),
+        1 => Just(Event::Kill),
+        1 => Just(Event::Abort),
+    ]
+}
+
+/// What a history is played with.
+#[derive(Debug, Clone, Copy)]
+struct Setting {
+    recovery: SequenceRecovery,
+    compares: bool,
+    places: usize,
+    room: usize,
+    bounded: bool,
+    numbered: bool,
+    deadline: Option<u64>,
+    most_lost: usize,
+    history_rows: usize,
+    max_length: Option<u64>,
+}
+
+fn setting() -> impl Strategy<Value = Setting> {
+    let recovery = prop_oneof![
+        Just(SequenceRecovery::Fail),
+        Just(SequenceRecovery::Restart),
+        Just(SequenceRecovery::Replay),
+    ];
+    let places = prop_oneof![(1_usize..5), Just(64)];
+    (
+        (recovery, any::<bool>(), places, 0_usize..2),
+        (any::<bool>(), any::<bool>()),
+        prop::option::weighted(0.3, 100_u64..9000),
+        prop_oneof![Just(100_usize), Just(2)],
+        prop_oneof![Just(100_usize), Just(3)],
+        prop::option::weighted(0.3, 2_u64..5),
+    )
+        .prop_map(
+            |(
+                (recovery, compares, places, room),
+                (bounded, numbered),
+                deadline,
+                most_lost,
+                rows,
+                max_length,
+            )| {
+                Setting {
+                    recovery,
+                    compares,
+                    places,
+                    room: room.min(places - 1),
+                    bounded,
+                    numbered,
+                    deadline,
+                    most_lost,
+                    history_rows: rows,
+                    max_length: max_length.filter(|_| !numbered),
+                }
+            },
+        )
+}
+
+#[derive(Debug)]
+struct Ticket {
+    key: u8,
+    number: i64,
+    gone: Rc<Cell<bool>>,
+}
+
+impl Asker for Ticket {
+    fn is_gone(&self) -> bool {
+        self.gone.get()
+    }
+}
+
+/// The server: the rows of each sequence, and when it last heard of it.
+#[derive(Debug, Default)]
+struct Server {
+    open: BTreeMap<String, (Vec<i64>, Instant)>,
+    started: BTreeSet<String>,
+}
+
+impl Server {
+    fn execute(&mut self, now: Instant, sent: &SentRow) -> Option<Vec<i64>> {
+        self.open.retain(|_, (_, last)| now < *last + IDLE);
+        if sent.start {
+            assert!(self.started.insert(sent.id.clone()), "{} twice", sent.id);
+            self.open.insert(sent.id.clone(), (Vec::new(), now));
+        }
+        let (rows, last) = self.open.get_mut(&sent.id)?;
+        rows.push(sent.value);
+        *last = now;
+        let rows = rows.clone();
+        if sent.end {
+            self.open.remove(&sent.id);
+        }
+        Some(rows)
+    }
+
+    fn alive(&self, now: Instant) -> usize {
+        self.open
+            .values()
+            .filter(|(_, last)| now < *last + IDLE)
+            .count()
+    }
+}
+
+/// A request as the server sees it.
+#[derive(Debug, Clone)]
+struct SentRow {
+    id: String,
+    value: i64,
+    start: bool,
+    end: bool,
+}
+
+/// What is expected of a key.
+#[derive(Debug, Default)]
+struct Expected {
+    /// The rows that were handed over and not answered yet; those that are `true` end a sequence.
+    pending: VecDeque<(i64, bool, Rc<Cell<bool>>)>,
+    /// The rows in the answers of its sequence.
+    chain: Vec<i64>,
+    /// How many things went wrong of which no row has failed yet.
+    disturbed: usize,
+    rows: u64,
+}
+
+struct Run {
+    setting: Setting,
+    now: Instant,
+    runs: u32,
+    machine: Machine<Ticket>,
+    ids: Arc<IdSource>,
+    server: Server,
+    out: Vec<Request>,
+    /// IDs of which a request failed, and nobody knows how.
+    lost: BTreeSet<String>,
+    keys: BTreeMap<u8, Expected>,
+    number: i64,
+    answered: usize,
+}
+
+fn settings(setting: Setting, has_run_before: bool) -> SequenceSettings {
+    SequenceSettings {
+        fixed: None,
+        max_length: setting.max_length,
+        boundary: (!setting.bounded && !setting.numbered).then_some(IDLE * 3 / 4),
+        server_idle: Some(IDLE),
+        places: setting.places,
+        room: setting.room,
+        recovery: setting.recovery,
+        overflow: ReplayOverflow::Fail,
+        history: (setting.recovery == SequenceRecovery::Replay).then_some(HistoryLimits {
+            rows: setting.history_rows,
+            bytes: 100_000,
+            digests: setting.compares,
+        }),
+        most_lost: setting.most_lost,
+        row_deadline: setting.deadline.map(Duration::from_millis),
+        positions: setting.numbered,
+        has_run_before,
+        marks_unknown: has_run_before && !setting.numbered,
+        trusts_unknown: false,
+        display: KeyDisplay::new(false),
+        key_columns: vec!["key BIGINT".to_owned()],
+        columns: vec!["value BIGINT".to_owned()],
+    }
+}
+
+fn ids(run: u32) -> Arc<IdSource> {
+    let options = [
+        ("endpoint", "http://localhost:8000".to_owned()),
+        ("model-name", "m".to_owned()),
+        ("sequence-id", format!("run{run}")),
+        ("sequence-id-auto-increment", "true".to_owned()),
+    ];
+    let options = TritonOptions::parse(options).unwrap();
+    let ids = options.sequence_mode().ids().unwrap().clone();
+    let subtask = Subtask::new(0, 1, 0).unwrap();
+    let opened = crate::executions::note(&subtask, false);
+    Arc::new(IdSource::new(ids, subtask, &opened, SystemTime::UNIX_EPOCH))
+}
+
+fn encoded(value: i64) -> EncodedRow {
+    EncodedRow::new(vec![EncodedCell {
+        shape: vec![1],
+        data: BytesMut::from(&value.to_le_bytes()[..]),
+    }])
+}
+
+fn decoded(row: &EncodedRow) -> i64 {
+    i64::from_le_bytes(<[u8; 8]>::try_from(&*row.cells()[0].data).unwrap())
+}
+
+fn machine(setting: Setting, ids: &Arc<IdSource>, again: bool, now: Instant) -> Machine<Ticket> {
+    let limits = RecoveryLimits {
+        retry: RetryPolicy {
+            max_retries: 3,
+            initial_backoff: Duration::from_millis(10),
+            max_backoff: Duration::from_millis(100),
+        },
+        budget: Duration::from_secs(60),
+    };
+    let settings = Arc::new(settings(setting, again));
+    Machine::new(settings, Some(Arc::clone(ids)), limits, now)
+}
+
+impl Run {
+    fn new(setting: Setting) -> Self {
+        let now = Instant::now();
+        let ids = ids(0);
+        Self {
+            setting,
+            now,
+            runs: 0,
+            machine: machine(setting, &ids, false, now),
+            ids,
+            server: Server::default(),
+            out: Vec::new(),
+            lost: BTreeSet::new(),
+            keys: BTreeMap::new(),
+            number: 0,
+            answered: 0,
+        }
+    }
+
+    fn hand_over(&mut self, key: u8, last: bool, given_up: bool, usable: bool) {
+        self.number += 1;
+        let number = self.number;
+        let gone = Rc::new(Cell::new(false));
+        let expected = self.keys.entry(key).or_default();
+        expected.rows += 1;
+        let position = RowPosition {
+            position: expected.rows,
+            before: Some(expected.rows - 1),
+            earlier: None,
+        };
+        // A row's number says where a sequence begins, so that none ends.
+        let last = last && !self.setting.numbered;
+        expected.pending.push_back((number, last, Rc::clone(&gone)));
+        let refused = || Error::new(ErrorKind::Input, "the row cannot be sent");
+        let row = Row {
+            encoded: usable
+                .then(|| Arc::new(encoded(number)))
+                .ok_or_else(refused),
+            last,
+            position: self.setting.numbered.then_some(position),
+        };
+        let ticket = Ticket {
+            key,
+            number,
+            gone: Rc::clone(&gone),
+        };
+        let key = SequenceKey::new(&key.to_string());
+        self.machine.submit(self.now, &key, row, ticket);
+        gone.set(given_up);
+        self.settle();
+    }
+
+    /// Carries out what the machine wants.
+    fn settle(&mut self) {
+        while let Some(effect) = self.machine.next_effect() {
+            match effect {
+                Effect::Send(request) => {
+                    let id = self.ids.text(request.counter);
+                    assert!(!self.lost.contains(&id), "{id} is used after its loss");
+                    let others = self.out.iter().filter(|out| out.key == request.key);
+                    assert_eq!(others.count(), 0, "a key has two requests");
+                    self.out.push(request);
+                }
+                Effect::Answer(ticket, result) => self.answer(&ticket, result),
+                Effect::Report(report) => {
+                    let key: u8 = report.key.as_str().parse().unwrap();
+                    if matches!(report.event, Told::Expired { .. }) {
+                        assert!(!self.setting.bounded);
+                        self.keys.entry(key).or_default().chain.clear();
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, ticket: &Ticket, result: Result<Answered, Error>) {
+        let limit = self.setting.max_length;
+        let expected = self.keys.get_mut(&ticket.key).unwrap();
+        // Rows that nobody waits for may be left out.
+        let (_, last, _) = loop {
+            let first = expected
+                .pending
+                .pop_front()
+                .expect("a row is answered twice");
+            if first.0 == ticket.number {
+                break first;
+            }
+            assert!(first.2.get(), "row {} is overtaken", first.0);
+            expected.disturbed += 1;
+        };
+        self.answered += 1;
+        match result {
+            Ok(answered) => {
+                let rows = rows(&answered.values);
+                if answered.restarted {
+                    expected.chain.clear();
+                }
+                expected.chain.push(ticket.number);
+                assert_eq!(rows, expected.chain, "{ticket:?} {answered:?}");
+                if last || limit.is_some_and(|most| rows.len() as u64 >= most) {
+                    expected.chain.clear();
+                }
+            }
+            Err(error) => {
+                assert!(
+                    expected.disturbed > 0
+                        || self.setting.deadline.is_some()
+                        || matches!(error.kind(), ErrorKind::State | ErrorKind::Input),
+                    "{ticket:?} {error}"
+                );
+                if !matches!(error.kind(), ErrorKind::State | ErrorKind::Input) {
+                    expected.disturbed = expected.disturbed.saturating_sub(1);
+                }
+                if last {
+                    expected.chain.clear();
+                }
+            }
+        }
+    }
+
+    fn outcome(&mut self, which: usize, fault: Fault) {
+        let request = self.out.remove(which);
+        let id = self.ids.text(request.counter);
+        let row = match &request.content {
+            Content::Encoded(row) => encoded(decoded(row)),
+            Content::Packed(packed) => packed_row::unpack(packed, 1).unwrap(),
+            Content::Carried(..) => unreachable!("no row carries others here"),
+        };
+        let sent = SentRow {
+            id: id.clone(),
+            value: decoded(&row),
+            start: request.start,
+            end: request.end,
+        };
+        let key: u8 = request.key.as_str().parse().unwrap();
+        if fault != Fault::None {
+            self.keys.entry(key).or_default().disturbed += 1;
+        }
+        let error = |kind, effect| {
+            Outcome::Failed(Failed {
+                error: Error::new(kind, "a fault"),
+                effect,
+                server: None,
+            })
+        };
+        let uncertain = || error(ErrorKind::SequenceUncertain, FailureEffect::Uncertain);
+        let executed = match fault {
+            Fault::NotSent | Fault::RequestLost | Fault::Late => None,
+            _ => Some(self.server.execute(self.now, &sent)),
+        };
+        if matches!(fault, Fault::AnswerLost | Fault::RequestLost | Fault::Late) {
+            self.lost.insert(id.clone());
+        }
+        let outcome = match (fault, executed) {
+            (Fault::NotSent, _) => error(ErrorKind::Call, FailureEffect::None),
+            (_, Some(None)) => {
+                self.lost.insert(id);
+                error(ErrorKind::SequenceLost, FailureEffect::Forgotten)
+            }
+            (Fault::Unreadable, _) => error(ErrorKind::Output, FailureEffect::Executed),
+            (Fault::None, Some(Some(rows))) => {
+                let values: Vec<Value> = rows.into_iter().map(Value::BigInt).collect();
+                let digest = self.setting.compares.then(|| digest(&values));
+                Outcome::Answered {
+                    kept: request.is_kept.then(|| KeptRow {
+                        packed: packed_row::pack(&row).into(),
+                        digest,
+                    }),
+                    digest,
+                    values,
+                }
+            }
+            _ => uncertain(),
+        };
+        self.machine
+            .outcome(self.now, &request.key, request.number, outcome);
+        if fault == Fault::Late {
+            self.server.execute(self.now, &sent);
+        }
+        self.settle();
+        self.check_places();
+    }
+
+    /// No more sequences are alive on the server than there are places.
+    fn check_places(&self) {
+        let alive = self.server.alive(self.now);
+        assert!(alive <= self.setting.places, "{alive} sequences are alive");
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let ends = self.now + time;
+        while let Some(at) = self.machine.wake_at().filter(|at| *at <= ends) {
+            self.now = self.now.max(at);
+            self.machine.advance(self.now);
+            self.settle();
+        }
+        self.now = ends;
+        for expected in self.keys.values_mut() {
+            expected.disturbed += usize::from(time * 2 > IDLE);
+        }
+    }
+
+    /// Answers everything that is out, and lets time go by, until nothing is left to do.
+    fn finish(&mut self) {
+        for _ in 0..2000 {
+            if !self.out.is_empty() {
+                self.outcome(0, Fault::None);
+            } else if self.machine.counts(self.now).rows > 0 {
+                self.pass(Duration::from_millis(200));
+            } else {
+                break;
+            }
+        }
+        let left: usize = self
+            .keys
+            .values()
+            .map(|key| key.pending.iter().filter(|row| !row.2.get()).count())
+            .sum();
+        assert_eq!(left, 0, "rows are never answered");
+    }
+
+    fn disturb(&mut self) {
+        for expected in self.keys.values_mut() {
+            expected.disturbed += 1;
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        match event {
+            Event::Row {
+                key,
+                last,
+                given_up,
+            } => self.hand_over(key, last, given_up, true),
+            Event::Unusable { key, last } => self.hand_over(key, last, false, false),
+            Event::Outcome { which, fault } => {
+                if !self.out.is_empty() {
+                    self.outcome(which.index(self.out.len()), fault);
+                }
+            }
+            Event::Time { millis } => self.pass(Duration::from_millis(millis)),
+            Event::Forget => {
+                self.server.open.clear();
+                self.disturb();
+            }
+            Event::Restore { compares } => {
+                self.finish();
+                let snapshot = self.machine.snapshot().unwrap();
+                let bytes = snapshot.to_bytes();
+                let snapshot = crate::SequenceSnapshot::from_bytes(&bytes).unwrap();
+                self.setting.compares = compares;
+                self.runs += 1;
+                self.ids = ids(self.runs);
+                self.machine = machine(self.setting, &self.ids, false, self.now);
+                self.machine.restore(self.now, snapshot).unwrap();
+                self.disturb();
+                self.settle();
+            }
+            Event::Kill => {
+                self.out.clear();
+                self.runs += 1;
+                self.ids = ids(self.runs);
+                self.machine = machine(self.setting, &self.ids, true, self.now);
+                // The run that is gone may have had all places.
+                self.machine.hold_reserved(self.now, u64::MAX);
+                self.disturb();
+                for expected in self.keys.values_mut() {
+                    expected.pending.clear();
+                }
+            }
+            Event::Abort => {
+                self.disturb();
+                self.machine.abort(self.now, super::closed);
+                self.settle();
+                let left = self.keys.values().flat_map(|key| &key.pending);
+                assert_eq!(left.filter(|row| !row.2.get()).count(), 0);
+                self.step(Event::Kill);
+            }
+        }
+    }
+}
+
+fn rows(values: &[Value]) -> Vec<i64> {
+    let rows = values.iter().map(|value| match value {
+        Value::BigInt(row) => *row,
+        other => panic!("expected a BIGINT, found {other:?}"),
+    });
+    rows.collect()
+}
+
+fn cases() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    // As many as `PROPTEST_CASES` says, and many more than usual where it says nothing.
+    let cases = std::env::var("PROPTEST_CASES").map_or(5000, |_| config.cases);
+    ProptestConfig { cases, ..config }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn no_history_breaks_a_promise(setting in setting(), events in vec(event(), 1..120)) {
+        let mut run = Run::new(setting);
+        for event in events {
+            run.step(event);
+        }
+        run.finish();
+    }
+}
