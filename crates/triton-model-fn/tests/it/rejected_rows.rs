@@ -8,7 +8,6 @@ use crate::keyed::{Place, Stateful, keyed_options};
 use crate::open;
 
 #[tokio::test]
-#[ignore = "the core: fault 16"]
 async fn the_reason_says_how_often_it_was_sent_and_which_row_it_is() {
     // Three rows are answered, and then no answer comes any more.
     let faults = (4..100).fold(FaultScript::new(0), |script, number| {

@@ -25,7 +25,6 @@ async fn begin(endpoint: &str) {
 }
 
 #[tokio::test]
-#[ignore = "the core: fault 1"]
 async fn rows_are_answered_in_the_order_in_which_they_were_handed_over() {
     const ROWS: i32 = 300;
     let server = EmbeddedTriton::start().unwrap();
@@ -52,7 +51,6 @@ async fn rows_are_answered_in_the_order_in_which_they_were_handed_over() {
 }
 
 #[tokio::test]
-#[ignore = "the core: fault 1"]
 async fn two_subtasks_cannot_share_one() {
     let server = EmbeddedTriton::start().unwrap();
     let opened = async |extra: &[(&str, &str)], index| {

@@ -13,8 +13,8 @@ use triton_options::TritonOptions;
 use super::transport::SimulatedNetwork;
 use crate::row_codec::EncodedCell;
 use crate::sequences::{
-    Answered, KeyedSequences, Row, SequenceKey, SequenceSettings, SequenceSnapshot, SourceTraits,
-    Standing,
+    Answered, KeyedSequences, Row, RowPosition, SequenceKey, SequenceSettings, SequenceSnapshot,
+    SourceTraits,
 };
 use crate::tensor_plan::EncodedRow;
 use crate::{Column, DataType, Error, OpenSubtask, Schema, Subtask, Value};
@@ -61,7 +61,7 @@ impl Function {
         let options = TritonOptions::parse(options).unwrap();
         let subtask = Subtask::new(0, 1, opening.attempt).unwrap();
         let subtask = subtask.in_job("simulated").unwrap();
-        let open = Arc::new(OpenSubtask::new(&options, subtask, None).unwrap());
+        let open = Arc::new(OpenSubtask::new(&options, subtask, false, None).unwrap());
         keep_client(&open);
         let settings = network.world().server.settings();
         let config: ModelConfig = serde_json::from_value(serde_json::json!({
@@ -79,13 +79,15 @@ impl Function {
         };
         let source = SourceTraits {
             bounded: opening.bounded,
-            ..SourceTraits::default()
+            // An engine that begins an attempt anew has kept nothing of the one before.
+            without_state: opening.attempt > 0,
         };
-        let settings = SequenceSettings::agree(&options, &schema, &config, subtask, source);
+        let mut rows = schema.clone();
+        rows.inputs.push(Column::new("key", DataType::BigInt));
+        let settings = SequenceSettings::agree(&options, &rows, &schema, &config, &open, source);
         let settings = settings.unwrap().unwrap();
-        let ids = Arc::clone(open.id_source.as_ref().unwrap());
         Self {
-            sequences: KeyedSequences::start(open, ids, network.clone(), settings),
+            sequences: KeyedSequences::start(open, network.clone(), settings),
         }
     }
 
@@ -105,9 +107,9 @@ impl Function {
             data: BytesMut::from(&value.to_le_bytes()[..]),
         };
         let row = Row {
-            encoded: Ok(EncodedRow::new(vec![cell])),
+            encoded: Ok(Arc::new(EncodedRow::new(vec![cell]))),
             last,
-            standing: position.map(|position| Standing {
+            position: position.map(|position| RowPosition {
                 position: position.number,
                 before: position.before,
                 earlier: None,

@@ -36,7 +36,6 @@ async fn cost(network: &SimulatedNetwork, rows: i64, retries: &str) -> (f64, usi
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 17"]
 async fn a_long_sequence_comes_to_its_end_although_answers_are_cut() {
     let (mut requests, mut rejected) = (Vec::new(), 0);
     for seed in 0..5 {
@@ -57,7 +56,6 @@ async fn a_long_sequence_comes_to_its_end_although_answers_are_cut() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 17"]
 async fn what_was_certainly_not_executed_goes_on_in_the_same_replay() {
     let network = SimulatedNetwork::new(64);
     let function = open(&network, "10");
@@ -83,7 +81,6 @@ async fn what_was_certainly_not_executed_goes_on_in_the_same_replay() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 15"]
 async fn a_failure_that_says_nothing_of_passing_uses_up_no_other_retries() {
     let network = SimulatedNetwork::new(64);
     let function = open(&network, "25");
@@ -98,7 +95,6 @@ async fn a_failure_that_says_nothing_of_passing_uses_up_no_other_retries() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: an answer that cannot be read"]
 async fn an_answer_that_cannot_be_read_costs_one_replay_and_not_many() {
     let network = SimulatedNetwork::new(64);
     let function = open(&network, "10");

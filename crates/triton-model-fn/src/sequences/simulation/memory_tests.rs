@@ -39,7 +39,6 @@ async fn thirty_days() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 6"]
 async fn sequences_that_are_remembered_show_in_a_gauge() {
     let recorder = DebuggingRecorder::new();
     let snapshots = recorder.snapshotter();
@@ -64,7 +63,6 @@ async fn sequences_that_are_remembered_show_in_a_gauge() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 6"]
 async fn lost_sequences_are_remembered_up_to_a_number() {
     let network = SimulatedNetwork::new(1000);
     // As the options have it; they know nothing of it yet.
@@ -116,21 +114,18 @@ async fn runs(comparing: [bool; 3]) -> Vec<Result<i64, String>> {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 7"]
 async fn comparing_can_be_switched_on_between_two_snapshots() {
     let sums = runs([false, true, true]).await;
     assert_eq!(sums, [1, 2, 3, 4, 5, 6].map(Ok));
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 7"]
 async fn comparing_can_be_switched_off_between_two_snapshots() {
     let sums = runs([true, false, false]).await;
     assert_eq!(sums, [1, 2, 3, 4, 5, 6].map(Ok));
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 8"]
 async fn nothing_is_taken_of_a_snapshot_that_is_refused() {
     let network = SimulatedNetwork::new(64);
     let before = open(&network, 0, &[]);
@@ -154,7 +149,6 @@ async fn nothing_is_taken_of_a_snapshot_that_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 9"]
 async fn an_end_survives_a_snapshot() {
     let network = SimulatedNetwork::new(64);
     let before = open(&network, 0, &[POSITIONS, RESTART]);
@@ -174,7 +168,6 @@ async fn an_end_survives_a_snapshot() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 9"]
 async fn an_end_is_not_forgotten_for_other_ends() {
     let network = SimulatedNetwork::new(64);
     let function = open(&network, 0, &[POSITIONS, RESTART]);

@@ -49,7 +49,6 @@ fn no_start_was_held_back(network: &SimulatedNetwork) {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 3"]
 async fn lost_answers_take_no_more_places() {
     let network = SimulatedNetwork::new(4);
     let function = open(&network, 0);
@@ -70,7 +69,6 @@ async fn lost_answers_take_no_more_places() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 3"]
 async fn one_cut_connection_costs_no_row_where_all_places_are_taken() {
     let network = SimulatedNetwork::new(4);
     let function = open(&network, 0);
@@ -91,7 +89,6 @@ async fn one_cut_connection_costs_no_row_where_all_places_are_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 3"]
 async fn the_places_of_the_run_before_are_counted() {
     let network = SimulatedNetwork::new(4);
     let before = open(&network, 0);
@@ -112,7 +109,6 @@ async fn the_places_of_the_run_before_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 3"]
 async fn a_storm_of_lost_answers_costs_time_but_no_row() {
     let network = SimulatedNetwork::new(4);
     let function = open(&network, 0);

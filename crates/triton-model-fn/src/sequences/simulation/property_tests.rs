@@ -17,7 +17,6 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 
 proptest! {
     #[test]
-    #[ignore = "the core: fault 3"]
     fn every_promise_holds_whatever_happens(history in history()) {
         let broken = RUNTIME.block_on(async { Run::new(&history).all().await });
         prop_assert!(broken.is_ok(), "{}", broken.unwrap_err());

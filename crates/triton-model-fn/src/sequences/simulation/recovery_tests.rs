@@ -31,7 +31,6 @@ async fn at(function: &Function, number: u64) -> Result<bool, String> {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 5"]
 async fn after_a_reported_failure_the_next_row_begins_anew_whatever_its_number_is() {
     let network = SimulatedNetwork::new(4);
     let function = open(&network, 0, &[POSITIONS]);
@@ -53,7 +52,6 @@ async fn after_a_reported_failure_the_next_row_begins_anew_whatever_its_number_i
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 5"]
 async fn a_job_that_is_restarted_after_each_failure_comes_past_it() {
     let network = SimulatedNetwork::new(4);
     let first = open(&network, 0, &[POSITIONS]);
@@ -77,7 +75,6 @@ async fn a_job_that_is_restarted_after_each_failure_comes_past_it() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: fault 16"]
 async fn a_rejected_row_is_named_and_not_one_that_was_replayed() {
     let network = SimulatedNetwork::new(64);
     let options = [("sequence-recovery", "replay"), ("max-retries", "2")];
@@ -95,7 +92,6 @@ async fn a_rejected_row_is_named_and_not_one_that_was_replayed() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the core: a panic"]
 async fn a_panic_takes_no_other_row_with_it() {
     let network = SimulatedNetwork::new(64);
     let function = open(&network, 0, &[]);

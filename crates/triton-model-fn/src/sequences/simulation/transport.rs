@@ -103,7 +103,12 @@ impl SimulatedNetwork {
 }
 
 impl SequenceTransport for SimulatedNetwork {
-    async fn send(&self, row: &EncodedRow, sequence: Sequence) -> Result<Vec<Value>, Error> {
+    async fn send(
+        &self,
+        row: &EncodedRow,
+        sequence: Sequence,
+        _deadline: Option<Instant>,
+    ) -> Result<Vec<Value>, Error> {
         let data = <[u8; 8]>::try_from(&*row.cells()[0].data).unwrap();
         let request = Request {
             number: 0,
