@@ -27,7 +27,7 @@ pub enum ErrorKind {
     /// nothing was sent, or nothing came back: the message says which limit was waited for.
     Call,
     /// The call failed within a sequence, and the server may have executed it: what the model
-    /// knows of the sequence is uncertain, so the row was not sent again.
+    /// knows of the sequence is uncertain, so nothing is sent again under its ID.
     SequenceUncertain,
     /// The model does not know the rows of a sequence any more, or does not answer them as it did
     /// before; the row was not answered.
