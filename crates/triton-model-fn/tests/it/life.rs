@@ -67,10 +67,10 @@ async fn closing_and_giving_up_cancel_an_opening() {
         assert_eq!(error.kind(), ErrorKind::State);
         match is_given_up {
             false => {
-                insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: the function was closed while it was being opened")
+                insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: the function was closed while it was being opened");
             }
             true => {
-                insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: the function was given up while it was being opened")
+                insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: the function was given up while it was being opened");
             }
         }
         let error = function.predict(&[Value::Float(1.0)]).await.unwrap_err();
