@@ -12,8 +12,13 @@ use super::history::History;
 use super::sequence::Sequence;
 use crate::sequences::SequenceKey;
 
-/// How many ends are remembered: keys may be as many as there are rows.
-pub(in crate::sequences) const MOST_ENDS: usize = 100_000;
+/// How many bytes of ends are remembered, of which each takes so many beside its key: keys may be
+/// as many as there are rows.
+const MOST_END_BYTES: usize = 64 * 1024 * 1024;
+const END_BYTES: usize = 96;
+
+/// How many ends go into a snapshot.
+const MOST_STORED_ENDS: usize = 100_000;
 
 /// What is remembered, the oldest first.
 #[derive(Debug)]
@@ -25,6 +30,7 @@ pub(super) struct Memory {
     most_bytes: usize,
     /// The number of the row at which the last sequence of a key was over; 0 where rows have none.
     ended: LinkedHashMap<SequenceKey, u64>,
+    ended_bytes: usize,
     /// Whether a lost sequence, or an end, had to be forgotten: then it is not certain of any
     /// unknown key that it has had no row before.
     pub(super) has_forgotten: bool,
@@ -38,6 +44,7 @@ impl Memory {
             bytes: 0,
             most_bytes,
             ended: LinkedHashMap::new(),
+            ended_bytes: 0,
             has_forgotten: false,
         }
     }
@@ -112,19 +119,33 @@ impl Memory {
 
     /// Remembers that the sequence of a key is over.
     pub(super) fn end(&mut self, key: SequenceKey, position: u64) {
-        self.ended.insert(key, position);
-        if self.ended.len() > MOST_ENDS {
-            self.ended.pop_front();
+        let bytes = end_bytes(&key);
+        if self.ended.insert(key, position).is_none() {
+            self.ended_bytes += bytes;
+        }
+        if self.ended_bytes > MOST_END_BYTES
+            && let Some((forgotten, _)) = self.ended.pop_front()
+        {
+            self.ended_bytes -= end_bytes(&forgotten);
             self.has_forgotten = true;
         }
     }
 
     /// Forgets the end of a key that has a row again; at which row it was.
     pub(super) fn take_end(&mut self, key: &SequenceKey) -> Option<u64> {
-        self.ended.remove(key)
+        let position = self.ended.remove(key)?;
+        self.ended_bytes -= end_bytes(key);
+        Some(position)
     }
 
-    pub(super) fn ended(&self) -> impl Iterator<Item = (&SequenceKey, u64)> {
-        self.ended.iter().map(|(key, position)| (key, *position))
+    /// The last ends, and whether there are others.
+    pub(super) fn last_ends(&self) -> (impl Iterator<Item = (&SequenceKey, u64)>, bool) {
+        let others = self.ended.len().saturating_sub(MOST_STORED_ENDS);
+        let last = self.ended.iter().skip(others);
+        (last.map(|(key, position)| (key, *position)), others > 0)
     }
+}
+
+fn end_bytes(key: &SequenceKey) -> usize {
+    END_BYTES + key.as_str().len()
 }

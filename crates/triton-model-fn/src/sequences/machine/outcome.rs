@@ -83,6 +83,9 @@ impl<A: Asker> Machine<A> {
         let rows = sequence.rows;
         if !end {
             sequence.history.push(self.settings.history, kept);
+            if self.settings.ends_abandoned {
+                sequence.last_row.clone_from(&turn.work.row);
+            }
         }
         if is_first {
             self.report(&turn.key, Event::Started { counter });
@@ -135,7 +138,7 @@ impl<A: Asker> Machine<A> {
             return self.drive(now, turn);
         }
         if let Some(sequence) = &mut turn.sequence {
-            self.lose(now, sequence, LossCause::Diverged);
+            self.lose(now, &turn.key, sequence, LossCause::Diverged);
         }
         self.fail(&mut turn);
         let message = format!(
@@ -147,8 +150,13 @@ impl<A: Asker> Machine<A> {
 
     fn failed(&mut self, now: Instant, turn: Turn<A>, sent: Sent, failed: Failed) {
         match (failed.effect, sent.is_replay) {
-            // Its answer would have been dropped anyway.
-            (FailureEffect::Executed, true) => self.replayed(now, turn, None),
+            // Its answer would have been dropped anyway, unless it was to be compared.
+            (FailureEffect::Executed, true) if !self.settings.compares() => {
+                self.replayed(now, turn, None);
+            }
+            (FailureEffect::Executed, true) => {
+                self.lose_by(now, turn, sent, LossCause::Uncertain, failed);
+            }
             (FailureEffect::Executed, false) => self.executed(now, turn, sent.end, failed.error),
             (FailureEffect::None, false) => self.not_executed(now, turn, failed.error),
             (FailureEffect::None, true) => self.recover(now, turn, sent, failed),
@@ -186,7 +194,7 @@ impl<A: Asker> Machine<A> {
             } else {
                 LossCause::Unanswered
             };
-            self.lose(now, sequence, cause);
+            self.lose(now, &turn.key, sequence, cause);
             if rows == 0 {
                 sequence.life = Life::Unborn;
             } else if recovery == Recovery::Fail {
@@ -212,7 +220,7 @@ impl<A: Asker> Machine<A> {
         let (id, rows) = (sequence.id(), sequence.rows);
         // A first row has nothing to lose, unless what came before it was never seen here.
         let is_first = rows == 0 && !sent.is_replay && self.settings.starts();
-        self.lose(now, sequence, cause);
+        self.lose(now, &turn.key, sequence, cause);
         if is_first {
             sequence.life = Life::Unborn;
         }

@@ -37,7 +37,8 @@ impl<A: Asker> Machine<A> {
             .collect();
         // The same sequences make the same bytes.
         sequences.sort_unstable_by(|left, right| left.key.cmp(&right.key));
-        let ended = self.memory.ended().map(|(key, position)| StoredEnd {
+        let (ended, are_more) = self.memory.last_ends();
+        let ended = ended.map(|(key, position)| StoredEnd {
             key: key.as_str().to_owned(),
             position,
         });
@@ -47,6 +48,7 @@ impl<A: Asker> Machine<A> {
             alive: (self.places.taken() + self.places.lingering()) as u64,
             // What this run takes for uncertain is so for those that follow it.
             has_forgotten: self.memory.has_forgotten
+                || are_more
                 || self.settings.marks_unknown
                 || self.settings.has_run_before,
             ended: ended.collect(),
@@ -202,6 +204,7 @@ impl<A: Asker> Machine<A> {
             marked: stored.marked,
             follows_end: false,
             history,
+            last_row: None,
             idle_since: Duration::ZERO,
         })
     }

@@ -30,6 +30,8 @@ pub(super) struct Opening<'a> {
     pub(super) attempt: u32,
     /// Whether the input has an end.
     pub(super) bounded: bool,
+    /// Whether the engine begins an attempt anew without anything of the one before.
+    pub(super) without_state: bool,
 }
 
 /// What a row says of its place among those of its key.
@@ -79,8 +81,7 @@ impl Function {
         };
         let source = SourceTraits {
             bounded: opening.bounded,
-            // An engine that begins an attempt anew has kept nothing of the one before.
-            without_state: opening.attempt > 0,
+            without_state: opening.without_state,
         };
         let mut rows = schema.clone();
         rows.inputs.push(Column::new("key", DataType::BigInt));

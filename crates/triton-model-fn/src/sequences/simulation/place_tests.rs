@@ -19,6 +19,7 @@ fn open(network: &SimulatedNetwork, attempt: u32) -> Function {
         options: &REPLAY,
         attempt,
         bounded: true,
+        without_state: false,
     };
     Function::open(network, opening)
 }

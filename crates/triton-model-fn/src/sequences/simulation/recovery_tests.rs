@@ -15,6 +15,7 @@ fn open(network: &SimulatedNetwork, attempt: u32, options: &[(&str, &str)]) -> F
         options,
         attempt,
         bounded: false,
+        without_state: true,
     };
     Function::open(network, opening)
 }

@@ -361,6 +361,7 @@ fn open(network: &SimulatedNetwork, history: &History, attempt: u32) -> Function
         options: &options,
         attempt,
         bounded: history.bounded,
+        without_state: false,
     };
     Function::open(network, opening)
 }
