@@ -232,7 +232,7 @@ impl InferenceFunction {
         Ok(())
     }
 
-    /// How many sequences of keys are open: each takes one of the model's slots.
+    /// How many sequences of keys are open: each takes one of the places that the model has.
     ///
     /// 0 while the function is not open.
     #[must_use]
