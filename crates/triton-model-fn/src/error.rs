@@ -23,10 +23,11 @@ pub enum ErrorKind {
     Input,
     /// A row holds NULL, which no tensor can; nothing was sent.
     NullInput,
-    /// The call to the server failed; the source is a [`triton_client::Error`].
+    /// The call to the server failed; the source is a [`triton_client::Error`]. Without a source
+    /// nothing was sent, or nothing came back: the message says which limit was waited for.
     Call,
     /// The call failed within a sequence, and the server may have executed it: what the model
-    /// knows of the sequence is uncertain, so the row was not sent again.
+    /// knows of the sequence is uncertain, so nothing is sent again under its ID.
     SequenceUncertain,
     /// The model does not know the rows of a sequence any more, or does not answer them as it did
     /// before; the row was not answered.
@@ -75,7 +76,7 @@ impl ErrorKind {
 ///
 /// Its `Display` is one line: the subtask, the key and its sequence, and what went wrong there. What the
 /// server or the network said is its [`source`](std::error::Error::source). It can be cloned,
-/// because rows that travelled together fail together.
+/// because rows of one request fail together.
 #[derive(Debug, Clone)]
 pub struct Error(Box<Details>);
 

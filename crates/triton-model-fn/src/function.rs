@@ -42,15 +42,16 @@ pub trait ModelFunction: Send + Sync {
     /// # Errors
     ///
     /// [`ErrorKind::State`](crate::ErrorKind::State) when it is open already, and whatever the
-    /// function finds wrong with its surroundings; it then is not open.
+    /// function finds wrong with its surroundings, or because it is closed meanwhile; it then is
+    /// not open.
     async fn open(&self, subtask: Subtask) -> Result<(), Error>;
 
     /// Answers one row, whose values are in the order of the input columns.
     ///
     /// Any number of predictions may be begun at once; the option `max-in-flight` bounds how
     /// many are sent. Where the option `sequence-key` is set, rows of one key are answered in the
-    /// order in which this is *called*, however the futures are polled. Dropping the future gives the row up; the server may execute it all the
-    /// same.
+    /// order in which this is *called*, however the futures are polled. Dropping the future gives
+    /// the row up; the server may execute it all the same.
     ///
     /// # Errors
     ///
@@ -58,8 +59,9 @@ pub trait ModelFunction: Send + Sync {
     /// whatever keeps this row from being answered; other rows are not affected.
     async fn predict(&self, row: &[Value]) -> Result<Prediction, Error>;
 
-    /// Refuses further rows, lets those under way finish for as long as the option `timeout`
-    /// says, and gives up what `open` took. Closing a function that is not open does nothing.
+    /// Refuses further rows, lets those in flight that somebody waits for finish for as long as the
+    /// option `timeout` says, and gives up the others and what `open` took. An `open` that is not
+    /// finished is cancelled. Closing a function that is not open does nothing.
     ///
     /// # Errors
     ///

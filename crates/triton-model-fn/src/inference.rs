@@ -118,10 +118,12 @@ impl InferenceFunction {
     /// This function for an engine that goes on after a failover without the function's state.
     ///
     /// Such an engine calls neither [`snapshot`](Self::snapshot) nor [`restore`](Self::restore),
-    /// but its source may go on in the middle of a sequence. In an attempt above 0 the first row
-    /// of a key is therefore marked as [`sequence_restarted`](Prediction::sequence_restarted), and
-    /// so is that of each further sequence of the key until one of its sequences has ended by a
-    /// row that says so or by time: only then is the next one certainly whole.
+    /// but its source may go on in the middle of a sequence. Where anything shows that the job has
+    /// run before (an attempt above 0, another execution of its operator in this process, an
+    /// earlier opening of this function), the first row of a key is therefore marked as
+    /// [`sequence_restarted`](Prediction::sequence_restarted), and so is that of each further
+    /// sequence of the key until one of its sequences has ended by a row that says so or by time:
+    /// only then is the next one certainly whole. The option `sequence-unknown-key` says otherwise.
     ///
     /// Nothing is marked for that reason where rows say which number they have (options
     /// `sequence-position-column` and `sequence-history-columns`): they show what is missing.
@@ -230,7 +232,7 @@ impl InferenceFunction {
         Ok(())
     }
 
-    /// How many sequences of keys are open: each takes one of the model's slots.
+    /// How many sequences of keys are open: each takes one of the places that the model has.
     ///
     /// 0 while the function is not open.
     #[must_use]

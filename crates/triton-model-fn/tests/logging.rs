@@ -145,10 +145,12 @@ async fn a_sequence_is_logged_with_its_key_unless_that_is_redacted() {
             _ => insta::assert_snapshot!(lines, @r#"
              INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ job="shown" operator="score" execution="graph-1" subtask=1 parallelism=2 attempt=3 run="3fnrppmdk7bsgor5jddoae3i8n" ran_before=attempt 3
             DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=shown-3fnrppmdk7bsgor5jddoae3i8n-1-0 key="canary" base=shown run="3fnrppmdk7bsgor5jddoae3i8n" subtask_index=1 counter=0
-             WARN triton_model_fn::sequences::recovery: the state of the sequence is lost or uncertain key="canary" sequence_id="shown-3fnrppmdk7bsgor5jddoae3i8n-1-0" rows=1 subtask=1 attempt=3 endpoint=http://server/ recovery="restart" error=the row was not answered, and the model may have taken it into its sequence all the same, so it was not sent again cause=infer with model 'accumulate' at http://server/: the connection broke before the answer was complete
-             WARN triton_model_fn::sequences::recovery: the sequence starts again without its earlier rows key="canary" lost="shown-3fnrppmdk7bsgor5jddoae3i8n-1-0" rows=1 cause=a request failed that the server may have executed subtask=1 attempt=3
+            DEBUG triton_model_fn::sequences::teller: the sequence has begun key="canary" sequence_id="shown-3fnrppmdk7bsgor5jddoae3i8n-1-0" subtask=1
             DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=shown-3fnrppmdk7bsgor5jddoae3i8n-1-1 key="canary" base=shown run="3fnrppmdk7bsgor5jddoae3i8n" subtask_index=1 counter=1
-            DEBUG triton_model_fn::sequences::worker: the sequence has ended key="canary" sequence_id="shown-3fnrppmdk7bsgor5jddoae3i8n-1-1" rows=2
+             WARN triton_model_fn::sequences::teller: the state of the sequence is lost or uncertain key="canary" sequence_id="shown-3fnrppmdk7bsgor5jddoae3i8n-1-0" rows=1 subtask=1 attempt=3 endpoint="http://server/" recovery="restart" error=the row was not answered, and the model may have taken it into its sequence all the same cause=infer with model 'accumulate' at http://server/: the connection broke before the answer was complete
+             WARN triton_model_fn::sequences::teller: the sequence starts again without its earlier rows key="canary" lost="shown-3fnrppmdk7bsgor5jddoae3i8n-1-0" rows=1 cause=a request failed that the server may have executed subtask=1 attempt=3
+            DEBUG triton_model_fn::sequences::teller: the sequence has begun key="canary" sequence_id="shown-3fnrppmdk7bsgor5jddoae3i8n-1-1" subtask=1
+            DEBUG triton_model_fn::sequences::teller: the sequence has ended key="canary" sequence_id="shown-3fnrppmdk7bsgor5jddoae3i8n-1-1" rows=2 subtask=1
             "#),
         }
     }
@@ -193,8 +195,8 @@ async fn rows_of_a_key_that_go_astray_are_told_of() {
     let lines = log.lines(&server, "lost-sheep");
     let warnings = lines.lines().filter(|line| line.contains("WARN"));
     insta::assert_snapshot!(warnings.collect::<Vec<_>>().join("\n"), @r#"
-    WARN triton_model_fn::sequences: rows of one key reach two subtasks, and neither sees those of the other: their answers are wrong; partition the rows by the columns of 'sequence-key' before they come here key="lost-sheep" subtask=1 other=0
-    WARN triton_model_fn::sequences::recovery: the sequence starts again without its earlier rows key="lost-sheep" rows=2 cause=row 3 of the key came, and those before it are not known here subtask=1 attempt=0
-    WARN triton_model_fn::sequences::recovery: the sequence starts again without its earlier rows key="lost-sheep" lost="astray-1khchiesb2bdaon3vikf9pb14m-0-0" rows=3 cause=row 4 of the key came, and the last one seen here was row 2 subtask=0 attempt=0
+    WARN triton_model_fn::sequences::teller: the sequence starts again without its earlier rows key="lost-sheep" rows=2 cause=row 3 of the key came, and those before it are not known here subtask=1 attempt=0
+    WARN triton_model_fn::sequences::teller: rows of one key reach two subtasks, and neither sees those of the other: their answers are wrong; partition the rows by the columns of 'sequence-key' before they come here key="lost-sheep" subtask=1 other=0
+    WARN triton_model_fn::sequences::teller: the sequence starts again without its earlier rows key="lost-sheep" lost="astray-1khchiesb2bdaon3vikf9pb14m-0-0" rows=3 cause=row 4 of the key came, and the last one seen here was row 2 subtask=0 attempt=0
     "#);
 }

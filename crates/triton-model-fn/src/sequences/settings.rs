@@ -5,8 +5,9 @@ use std::time::Duration;
 use tracing::{info, warn};
 use triton_client::{ModelConfig, SequenceId};
 use triton_options::{
-    OptionValue as _, PositiveDuration, ReplayOverflow, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_MAX_OPEN,
-    SEQUENCE_UNKNOWN_KEY, SequenceMode, SequenceRecovery, StaticFlags, TritonOptions, UnknownKey,
+    AbandonedSequence, OptionValue as _, PositiveDuration, ReplayOverflow, SEQUENCE_IDLE_TIMEOUT,
+    SEQUENCE_MAX_OPEN, SEQUENCE_UNKNOWN_KEY, SequenceMode, SequenceRecovery, StaticFlags,
+    TritonOptions, UnknownKey,
 };
 
 use super::key::KeyDisplay;
@@ -47,6 +48,8 @@ pub(crate) struct SequenceSettings {
     pub(super) recovery: SequenceRecovery,
     pub(super) overflow: ReplayOverflow,
     pub(super) history: Option<HistoryLimits>,
+    /// Whether sequences that are left before their end are ended on the server.
+    pub(super) ends_abandoned: bool,
     /// The most lost sequences that are remembered.
     pub(super) most_lost: usize,
     /// How long a row may take with all its attempts, replays and waits.
@@ -98,6 +101,7 @@ impl SequenceSettings {
             recovery: SequenceRecovery::Fail,
             overflow: ReplayOverflow::Fail,
             history: None,
+            ends_abandoned: false,
             most_lost: options.sequence_max_lost.get() as usize,
             row_deadline: options.row_deadline.map(PositiveDuration::get),
             positions: false,
@@ -159,6 +163,7 @@ impl SequenceSettings {
                 bytes: options.sequence_replay_max_bytes.get() as usize,
                 digests: options.sequence_replay_compare,
             }),
+            ends_abandoned: options.sequence_abandon == AbandonedSequence::End,
             positions,
             has_run_before,
             marks_unknown: marks_unknown && !positions,

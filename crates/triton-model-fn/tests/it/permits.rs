@@ -143,7 +143,7 @@ async fn the_rows_deadline_bounds_waits_and_requests() {
     // Now that it is over, nothing is sent even if nothing has to be waited for.
     drop(taken);
     let error = open.call(Some(&sequence), Some(deadline), at_once()).await;
-    insta::assert_snapshot!(error.unwrap_err(), @"nothing was sent: the row's deadline was over before it could be");
+    insta::assert_snapshot!(error.unwrap_err(), @"nothing was sent: the row's deadline ('row-deadline') was over before it could be");
     // What was sent is cut off where its client does not see to that, and may have executed; that
     // it had so little time is not the server's fault.
     let begun = Instant::now();

@@ -15,7 +15,8 @@ impl<A: Asker> Machine<A> {
         let granted = entries()
             .filter_map(|entry| entry.work.as_ref()?.granted.as_ref())
             .count();
-        assert_eq!(with_place.count() + granted, self.places.taken(), "places");
+        let held = with_place.count() + granted + self.endings.len();
+        assert_eq!(held, self.places.taken(), "places");
         assert!(
             self.places.taken() + self.places.lingering() <= self.places.limit(),
             "{} + {} places of {}",
@@ -61,7 +62,7 @@ impl<A: Asker> Machine<A> {
         let in_flight = entries().filter_map(|entry| entry.work.as_ref());
         let in_flight = in_flight.filter(|work| matches!(work.phase, Phase::Sent(_)));
         assert_eq!(
-            in_flight.count(),
+            in_flight.count() + self.endings.len(),
             self.clock.calls(),
             "calls at the idle clock"
         );

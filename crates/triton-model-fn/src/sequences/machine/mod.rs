@@ -20,6 +20,7 @@
 //! a pause to end, in flight, or replayed for. The invariants of `docs/architecture.md` are asserted by
 //! [`Machine::check`].
 
+mod abandoned;
 mod history;
 #[cfg(test)]
 mod invariants;
@@ -36,13 +37,14 @@ mod sequence;
 mod store;
 mod turn;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hashlink::LinkedHashMap;
 use tokio::time::Instant;
 
+use self::abandoned::Ending;
 pub(super) use self::history::{HistoryLimits, KeptRow, digest};
 use self::memory::Memory;
 pub(super) use self::places::Purpose;
@@ -91,6 +93,8 @@ pub(super) struct Machine<A> {
     /// Keys whose row is to be looked at.
     turns: VecDeque<SequenceKey>,
     timers: BTreeMap<(Instant, u64), SequenceKey>,
+    /// Sequences that were left and are being ended, by the numbers of their requests.
+    endings: HashMap<u64, Ending>,
     clock: IdleClock,
     next_tick: Option<Instant>,
     /// When it is said again that keys wait for places.
@@ -198,6 +202,7 @@ impl<A: Asker> Machine<A> {
             wants_beginning: VecDeque::new(),
             turns: VecDeque::new(),
             timers: BTreeMap::new(),
+            endings: HashMap::new(),
             clock: IdleClock::new(now, settings.patience()),
             next_tick: None,
             next_warning: None,
@@ -255,7 +260,9 @@ impl<A: Asker> Machine<A> {
         request: u64,
         outcome: Outcome,
     ) {
-        self.take_outcome(now, key, request, outcome);
+        if !self.take_end_outcome(now, request, &outcome) {
+            self.take_outcome(now, key, request, outcome);
+        }
         self.run(now);
     }
 
@@ -306,6 +313,7 @@ impl<A: Asker> Machine<A> {
     /// are out are not waited for.
     pub(super) fn abort(&mut self, now: Instant, error: impl Fn() -> Error) {
         self.is_closed = true;
+        self.give_up_endings(now);
         self.turns.clear();
         let busy = self.keys.iter().filter(|(_, entry)| entry.has_rows());
         let keys: Vec<SequenceKey> = busy.map(|(key, _)| key.clone()).collect();
@@ -432,7 +440,7 @@ impl<A: Asker> Machine<A> {
                 continue;
             }
             // Its rows may well go on: what they go on with is a question of recovery.
-            self.lose(now, &mut sequence, LossCause::Idle);
+            self.lose(now, &key, &mut sequence, LossCause::Idle);
             self.report(&key, Event::Idle);
             self.remember(key, sequence);
         }

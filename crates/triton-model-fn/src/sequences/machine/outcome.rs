@@ -85,6 +85,9 @@ impl<A: Asker> Machine<A> {
         let rows = sequence.rows;
         if !end {
             sequence.history.push(self.settings.history, kept);
+            if self.settings.ends_abandoned {
+                sequence.last_row.clone_from(&turn.work.row);
+            }
         }
         if is_first {
             self.report(&turn.key, Event::Started { counter });
@@ -137,7 +140,7 @@ impl<A: Asker> Machine<A> {
             return self.drive(now, turn);
         }
         if let Some(sequence) = &mut turn.sequence {
-            self.lose(now, sequence, LossCause::Diverged);
+            self.lose(now, &turn.key, sequence, LossCause::Diverged);
         }
         self.fail(&mut turn);
         let message = format!(
@@ -193,7 +196,7 @@ impl<A: Asker> Machine<A> {
             } else {
                 LossCause::Unanswered
             };
-            self.lose(now, sequence, cause);
+            self.lose(now, &turn.key, sequence, cause);
             if rows == 0 {
                 sequence.life = Life::Unborn;
             } else if recovery == Recovery::Fail {
@@ -219,7 +222,7 @@ impl<A: Asker> Machine<A> {
         let (id, rows) = (sequence.id(), sequence.rows);
         // A first row has nothing to lose, unless what came before it was never seen here.
         let is_first = rows == 0 && !sent.is_replay && self.settings.starts();
-        self.lose(now, sequence, cause);
+        self.lose(now, &turn.key, sequence, cause);
         if is_first {
             sequence.life = Life::Unborn;
         }

@@ -32,7 +32,7 @@ impl<A: Asker> Machine<A> {
         let last = turn.sequence.as_ref().map_or(0, |it| it.position);
         if let Some(sequence) = turn.sequence.as_mut().filter(|_| last + 1 == position) {
             if carries {
-                self.go_on_carried(now, sequence, said);
+                self.go_on_carried(now, &turn.key, sequence, said);
             }
             return;
         }
@@ -62,7 +62,7 @@ impl<A: Asker> Machine<A> {
         };
         // After a failure that was reported the next row begins anew, whatever its position is.
         if carries || !matches!(sequence.life, Life::Reported(_) | Life::Unborn) {
-            self.lose(now, sequence, cause);
+            self.lose(now, &turn.key, sequence, cause);
             if let Life::Lost(loss) = &sequence.life {
                 let loss = loss.clone();
                 self.miss_rows(sequence, said, loss);
@@ -81,11 +81,17 @@ impl<A: Asker> Machine<A> {
 
     /// A row follows the last one of its key, and carries all rows before it: whatever failed
     /// before, with them the sequence can be whole again.
-    fn go_on_carried(&mut self, now: Instant, sequence: &mut Sequence, said: &RowPosition) {
+    fn go_on_carried(
+        &mut self,
+        now: Instant,
+        key: &SequenceKey,
+        sequence: &mut Sequence,
+        said: &RowPosition,
+    ) {
         let was_marked = std::mem::take(&mut sequence.marked);
         let is_open = sequence.is_open();
         match &sequence.life {
-            Life::Open(_) if was_marked => self.lose(now, sequence, LossCause::Unanswered),
+            Life::Open(_) if was_marked => self.lose(now, key, sequence, LossCause::Unanswered),
             Life::Unborn => {
                 sequence.life = Life::Lost(Loss {
                     cause: LossCause::Unanswered,
@@ -115,7 +121,7 @@ impl<A: Asker> Machine<A> {
             Some(sequence) => {
                 sequence.position = position;
                 if is_missing && sequence.is_open() {
-                    self.lose(now, sequence, LossCause::Unanswered);
+                    self.lose(now, key, sequence, LossCause::Unanswered);
                 }
             }
             None if is_missing => {}

@@ -106,6 +106,7 @@ struct Setting {
     most_lost: usize,
     history_rows: usize,
     max_length: Option<u64>,
+    ends_abandoned: bool,
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
@@ -121,7 +122,7 @@ fn setting() -> impl Strategy<Value = Setting> {
         prop::option::weighted(0.3, 100_u64..9000),
         prop_oneof![Just(100_usize), Just(2)],
         prop_oneof![Just(100_usize), Just(3)],
-        prop::option::weighted(0.3, 2_u64..5),
+        (prop::option::weighted(0.3, 2_u64..5), any::<bool>()),
     )
         .prop_map(
             |(
@@ -130,7 +131,7 @@ fn setting() -> impl Strategy<Value = Setting> {
                 deadline,
                 most_lost,
                 rows,
-                max_length,
+                (max_length, ends_abandoned),
             )| {
                 Setting {
                     recovery,
@@ -143,6 +144,7 @@ fn setting() -> impl Strategy<Value = Setting> {
                     most_lost,
                     history_rows: rows,
                     max_length: max_length.filter(|_| !numbered),
+                    ends_abandoned,
                 }
             },
         )
@@ -224,6 +226,8 @@ struct Run {
     out: Vec<Request>,
     /// IDs of which a request failed, and nobody knows how.
     lost: BTreeSet<String>,
+    /// Those of them that were ended all the same.
+    ended: BTreeSet<String>,
     keys: BTreeMap<u8, Expected>,
     number: i64,
     answered: usize,
@@ -244,6 +248,7 @@ fn settings(setting: Setting, has_run_before: bool) -> SequenceSettings {
             bytes: 100_000,
             digests: setting.compares,
         }),
+        ends_abandoned: setting.ends_abandoned,
         most_lost: setting.most_lost,
         row_deadline: setting.deadline.map(Duration::from_millis),
         positions: setting.numbered,
@@ -307,6 +312,7 @@ impl Run {
             server: Server::default(),
             out: Vec::new(),
             lost: BTreeSet::new(),
+            ended: BTreeSet::new(),
             keys: BTreeMap::new(),
             number: 0,
             answered: 0,
@@ -352,9 +358,17 @@ impl Run {
             match effect {
                 Effect::Send(request) => {
                     let id = self.ids.text(request.counter);
-                    assert!(!self.lost.contains(&id), "{id} is used after its loss");
-                    let others = self.out.iter().filter(|out| out.key == request.key);
-                    assert_eq!(others.count(), 0, "a key has two requests");
+                    let of_key = |out: &&Request| out.key == request.key;
+                    let others = self.out.iter().filter(of_key);
+                    let others = others.filter(|out| out.counter == request.counter);
+                    assert_eq!(others.count(), 0, "a sequence has two requests");
+                    if self.lost.contains(&id) {
+                        let is_end = request.end && !request.start;
+                        assert!(
+                            is_end && self.ended.insert(id.clone()),
+                            "{id} is used after its loss"
+                        );
+                    }
                     self.out.push(request);
                 }
                 Effect::Answer(ticket, result) => self.answer(&ticket, result),

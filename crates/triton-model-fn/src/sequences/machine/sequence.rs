@@ -1,10 +1,12 @@
 //! What is known of the sequence of one key.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::history::History;
 use super::places::Place;
+use crate::tensor_plan::EncodedRow;
 
 /// The sequence of a key, from the row that begins it until it is over.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(in crate::sequences) struct Sequence {
     /// Whether its key is certain to have had an end right before it.
     pub(super) follows_end: bool,
     pub(super) history: History,
+    /// The last row that was answered, where sequences that are left are ended.
+    pub(super) last_row: Option<Arc<EncodedRow>>,
     /// What the idle clock showed when it came to rest.
     pub(super) idle_since: Duration,
 }
@@ -127,6 +131,7 @@ impl Sequence {
             marked,
             follows_end,
             history: History::NotKept,
+            last_row: None,
             idle_since: Duration::ZERO,
         }
     }

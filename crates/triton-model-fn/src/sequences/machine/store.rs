@@ -204,6 +204,7 @@ impl<A: Asker> Machine<A> {
             marked: stored.marked,
             follows_end: false,
             history,
+            last_row: None,
             idle_since: Duration::ZERO,
         })
     }

@@ -528,7 +528,7 @@ impl<A: Asker> Machine<A> {
             self.clock.call_ends(now, sent.call);
         }
         if let Some(sequence) = sequence.as_mut().filter(|it| it.is_being_rebuilt()) {
-            self.let_go(now, sequence);
+            self.let_go(now, &key, sequence);
         }
         // Never started, and no row to be marked: nothing to be kept.
         drop(sequence.take_if(|it| matches!(it.life, Life::Unborn) && !it.marked));
@@ -591,7 +591,7 @@ impl<A: Asker> Machine<A> {
         };
         self.report(key, event);
         self.begins_whole(key);
-        self.let_go(now, &mut sequence);
+        self.let_go(now, key, &mut sequence);
         self.report(key, Event::Over);
     }
 
@@ -607,24 +607,34 @@ impl<A: Asker> Machine<A> {
             reason,
         };
         self.report(key, event);
-        self.let_go(now, &mut sequence);
+        self.let_go(now, key, &mut sequence);
     }
 
     /// The sequence is over here; the server may hold it until it idles out there.
-    pub(super) fn let_go(&mut self, now: Instant, sequence: &mut Sequence) {
-        if let Some(place) = sequence.take_place() {
-            self.places.linger(place, now);
+    pub(super) fn let_go(&mut self, now: Instant, key: &SequenceKey, sequence: &mut Sequence) {
+        let is_open = sequence.is_open();
+        match sequence.take_place() {
+            Some(place) if is_open => self.leave(now, key, sequence, place),
+            Some(place) => self.places.linger(place, now),
+            None => {}
         }
     }
 
     /// The sequence is lost.
-    pub(super) fn lose(&mut self, now: Instant, sequence: &mut Sequence, cause: LossCause) {
+    pub(super) fn lose(
+        &mut self,
+        now: Instant,
+        key: &SequenceKey,
+        sequence: &mut Sequence,
+        cause: LossCause,
+    ) {
         let id = sequence.id();
-        if let Some(place) = sequence.take_place() {
-            match cause {
-                LossCause::Forgotten | LossCause::Ended => self.places.free(place),
-                _ => self.places.linger(place, now),
+        if matches!(cause, LossCause::Forgotten | LossCause::Ended) {
+            if let Some(place) = sequence.take_place() {
+                self.places.free(place);
             }
+        } else {
+            self.let_go(now, key, sequence);
         }
         sequence.life = Life::Lost(Loss { cause, id });
     }

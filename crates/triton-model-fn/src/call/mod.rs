@@ -5,7 +5,9 @@
 //! what was sent can have executed. So nothing that ends a wait makes a sequence uncertain, blames
 //! the server or holds one of the breaker's trials.
 
-use std::fmt;
+mod fault;
+mod unanswered;
+
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -13,13 +15,15 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
-use triton_client::{Client, ErrorKind as ClientErrorKind, Sequence};
+use triton_client::{Client, Sequence};
 use triton_options::ROW_DEADLINE;
 
-use crate::circuit_breaker::{CircuitState, Permit, Rejected};
+pub(crate) use self::fault::{Blame, Resend};
+use self::unanswered::{NotSent, Unanswered, failure, whose_fault};
+use crate::circuit_breaker::{CircuitState, Permit};
 use crate::metrics::CallInFlight;
-use crate::permits::{NoPermit, PermitKind};
-use crate::retry::{self, Failed, StopReason, TimeLimit, Verdict};
+use crate::permits::PermitKind;
+use crate::retry::{self, TimeLimit, Verdict};
 use crate::server_wait::{Failures, Judgement, LONGEST_DOUBTFUL_PAUSE};
 use crate::{Error, ErrorKind, OpenSubtask};
 
@@ -27,92 +31,11 @@ use crate::{Error, ErrorKind, OpenSubtask};
 /// error knows what was sent.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Whether a request that the server may have executed can be sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Resend {
-    /// It can: the model keeps no state, or START makes it forget what came before.
-    Safe,
-    /// It cannot: within a sequence it would count twice.
-    UnlessExecuted,
-}
-
-impl Resend {
-    pub(crate) fn of(sequence: Option<&Sequence>) -> Self {
-        match sequence {
-            Some(sequence) if !sequence.start => Resend::UnlessExecuted,
-            _ => Resend::Safe,
-        }
-    }
-
-    fn verdict(self, error: &triton_client::Error) -> Verdict {
-        if error.is_transient() && (self == Resend::Safe || !error.may_have_executed()) {
-            Verdict::Retry {
-                after: error.retry_after(),
-            }
-        } else {
-            Verdict::Stop
-        }
-    }
-}
-
-/// Whose fault a failed call is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Blame {
-    /// The server's: it did not answer, or failed. The circuit breaker counts it.
-    Server,
-    /// The request's: the server answered and refused it, so it is there.
-    Request,
-    /// Nobody knows: the breaker counts nothing.
-    Unknown,
-}
-
-impl Blame {
-    /// Blames the server for what it could not do, not for what it refused.
-    pub(crate) fn of(error: &triton_client::Error) -> Self {
-        match error.kind() {
-            kind if kind.is_connection() => Blame::Server,
-            ClientErrorKind::Timeout
-            | ClientErrorKind::Interrupted
-            | ClientErrorKind::Unavailable
-            | ClientErrorKind::Server => Blame::Server,
-            ClientErrorKind::Rejected
-            | ClientErrorKind::RequestTooLarge
-            | ClientErrorKind::Denied
-            | ClientErrorKind::NotFound
-            | ClientErrorKind::SequenceNotStarted
-            | ClientErrorKind::Unsupported
-            | ClientErrorKind::ResponseTooLarge => Blame::Request,
-            _ => Blame::Unknown,
-        }
-    }
-}
-
-/// Why a request stayed in the phase of waiting; nothing was sent.
-#[derive(Debug)]
-enum NotSent {
-    NoPermit(NoPermit),
-    Rejected(Rejected),
-}
-
 /// What a call has from the moment at which it is sent first.
 struct Sent<'a> {
     admission: Option<Permit>,
     in_flight: CallInFlight<'a>,
     since: Instant,
-}
-
-/// A logical call that was not answered.
-enum Unanswered {
-    /// It waited for something of this process or for too long, which says nothing of the server.
-    Waited(Error),
-    Failed(Error),
-}
-
-impl From<Unanswered> for Error {
-    fn from(unanswered: Unanswered) -> Self {
-        let (Unanswered::Waited(error) | Unanswered::Failed(error)) = unanswered;
-        error
-    }
 }
 
 impl OpenSubtask {
@@ -378,108 +301,5 @@ impl OpenSubtask {
                 CircuitState::Open => 2.0,
             });
         }
-    }
-}
-
-/// Whose fault it is that a call which was sent was not answered.
-fn whose_fault(
-    failed: &Failed<triton_client::Error, NotSent>,
-    blame: impl Fn(&triton_client::Error) -> Blame,
-    is_cut_short: bool,
-) -> Blame {
-    let timed_out = match (&failed.reason, &failed.error) {
-        (StopReason::DeadlineDuringAttempt, _) => true,
-        (_, Some(error)) => error.kind() == ClientErrorKind::Timeout,
-        (_, None) => false,
-    };
-    match &failed.error {
-        // Most of the row's time had gone by before it was sent.
-        _ if timed_out && is_cut_short => Blame::Unknown,
-        _ if failed.reason_is_cut() => Blame::Server,
-        Some(error) => blame(error),
-        None => Blame::Unknown,
-    }
-}
-
-impl Failed<triton_client::Error, NotSent> {
-    /// Whether the last attempt was sent and did not come to an end by itself.
-    fn reason_is_cut(&self) -> bool {
-        matches!(self.reason, StopReason::DeadlineDuringAttempt)
-    }
-}
-
-impl fmt::Display for NotSent {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NotSent::NoPermit(no_permit) => no_permit.fmt(formatter),
-            NotSent::Rejected(rejected) => rejected.fmt(formatter),
-        }
-    }
-}
-
-/// The error of a logical call that was not answered.
-fn failure(failed: Failed<triton_client::Error, NotSent>, resend: Resend) -> Unanswered {
-    let is_cut = failed.reason_is_cut();
-    let attempts = match failed.attempts {
-        0 | 1 => String::new(),
-        attempts => format!(" in {attempts} attempts over {:.1?}", failed.elapsed),
-    };
-    // An attempt that was cut off says nothing of itself; the error is of one before it.
-    let uncertain = is_cut
-        || failed
-            .error
-            .as_ref()
-            .is_some_and(triton_client::Error::may_have_executed);
-    let uncertain = uncertain && resend == Resend::UnlessExecuted;
-    let was_sent = failed.attempts > 0;
-    let (kind, message) = match failed.reason {
-        StopReason::NotReady(NotSent::Rejected(rejected)) => {
-            (ErrorKind::CircuitOpen, format!("the row was {rejected}"))
-        }
-        StopReason::NotReady(not_sent) if was_sent => {
-            let message =
-                format!("the row was not answered{attempts}, and not sent again: {not_sent}");
-            return Unanswered::Waited(error_of(ErrorKind::Call, message, failed.error));
-        }
-        StopReason::NotReady(not_sent) => {
-            let message = format!("nothing was sent: {not_sent}");
-            return Unanswered::Waited(Error::new(ErrorKind::Call, message));
-        }
-        StopReason::DeadlineBeforeAttempt if !was_sent => {
-            let message = format!(
-                "nothing was sent: the row's deadline ('{}') was over before it could be",
-                ROW_DEADLINE.key()
-            );
-            return Unanswered::Waited(Error::new(ErrorKind::Call, message));
-        }
-        _ if uncertain => (
-            ErrorKind::SequenceUncertain,
-            match failed.attempts {
-                0 | 1 => "the row was not answered, and the model may have taken it into its \
-                          sequence all the same, so it was not sent again"
-                    .to_owned(),
-                _ => format!(
-                    "the row was not answered{attempts}, and the model may have taken the last \
-                     of them into its sequence all the same, so there was no other"
-                ),
-            },
-        ),
-        StopReason::DeadlineBeforeAttempt | StopReason::DeadlineDuringAttempt => (
-            ErrorKind::Call,
-            format!("the row was not answered{attempts}, and there is no time for another"),
-        ),
-        StopReason::NotRetryable | StopReason::AttemptsUsedUp => (
-            ErrorKind::Call,
-            format!("the row was not answered{attempts}"),
-        ),
-    };
-    Unanswered::Failed(error_of(kind, message, failed.error))
-}
-
-fn error_of(kind: ErrorKind, message: String, source: Option<triton_client::Error>) -> Error {
-    let error = Error::new(kind, message);
-    match source {
-        Some(source) => error.with_source(source),
-        None => error,
     }
 }

@@ -1,0 +1,65 @@
+//! What a failed request says: whether it can be sent again, and whose fault it is.
+
+use triton_client::{ErrorKind as ClientErrorKind, Sequence};
+
+use crate::retry::Verdict;
+
+/// Whether a request that the server may have executed can be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resend {
+    /// It can: the model keeps no state, or START makes it forget what came before.
+    Safe,
+    /// It cannot: within a sequence it would count twice.
+    UnlessExecuted,
+}
+
+impl Resend {
+    pub(crate) fn of(sequence: Option<&Sequence>) -> Self {
+        match sequence {
+            Some(sequence) if !sequence.start => Resend::UnlessExecuted,
+            _ => Resend::Safe,
+        }
+    }
+
+    pub(super) fn verdict(self, error: &triton_client::Error) -> Verdict {
+        if error.is_transient() && (self == Resend::Safe || !error.may_have_executed()) {
+            Verdict::Retry {
+                after: error.retry_after(),
+            }
+        } else {
+            Verdict::Stop
+        }
+    }
+}
+
+/// Whose fault a failed call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// The server's: it did not answer, or failed. The circuit breaker counts it.
+    Server,
+    /// The request's: the server answered and refused it, so it is there.
+    Request,
+    /// Nobody knows: the breaker counts nothing.
+    Unknown,
+}
+
+impl Blame {
+    /// Blames the server for what it could not do, not for what it refused.
+    pub(crate) fn of(error: &triton_client::Error) -> Self {
+        match error.kind() {
+            kind if kind.is_connection() => Blame::Server,
+            ClientErrorKind::Timeout
+            | ClientErrorKind::Interrupted
+            | ClientErrorKind::Unavailable
+            | ClientErrorKind::Server => Blame::Server,
+            ClientErrorKind::Rejected
+            | ClientErrorKind::RequestTooLarge
+            | ClientErrorKind::Denied
+            | ClientErrorKind::NotFound
+            | ClientErrorKind::SequenceNotStarted
+            | ClientErrorKind::Unsupported
+            | ClientErrorKind::ResponseTooLarge => Blame::Request,
+            _ => Blame::Unknown,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Calls that were not answered: in which phase they ended, whose fault it is, and what is said.
+
+use std::fmt;
+
+use triton_client::ErrorKind as ClientErrorKind;
+use triton_options::ROW_DEADLINE;
+
+use super::{Blame, Resend};
+use crate::circuit_breaker::Rejected;
+use crate::permits::NoPermit;
+use crate::retry::{Failed, StopReason};
+use crate::{Error, ErrorKind};
+
+/// Why a request stayed in the phase of waiting; nothing was sent.
+#[derive(Debug)]
+pub(super) enum NotSent {
+    NoPermit(NoPermit),
+    Rejected(Rejected),
+}
+
+/// A logical call that was not answered.
+pub(super) enum Unanswered {
+    /// It waited for something of this process or for too long, which says nothing of the server.
+    Waited(Error),
+    Failed(Error),
+}
+
+impl From<Unanswered> for Error {
+    fn from(unanswered: Unanswered) -> Self {
+        let (Unanswered::Waited(error) | Unanswered::Failed(error)) = unanswered;
+        error
+    }
+}
+
+/// Whose fault it is that a call which was sent was not answered.
+pub(super) fn whose_fault(
+    failed: &Failed<triton_client::Error, NotSent>,
+    blame: impl Fn(&triton_client::Error) -> Blame,
+    is_cut_short: bool,
+) -> Blame {
+    let timed_out = match (&failed.reason, &failed.error) {
+        (StopReason::DeadlineDuringAttempt, _) => true,
+        (_, Some(error)) => error.kind() == ClientErrorKind::Timeout,
+        (_, None) => false,
+    };
+    match &failed.error {
+        // Most of the row's time had gone by before it was sent.
+        _ if timed_out && is_cut_short => Blame::Unknown,
+        _ if failed.reason_is_cut() => Blame::Server,
+        Some(error) => blame(error),
+        None => Blame::Unknown,
+    }
+}
+
+impl Failed<triton_client::Error, NotSent> {
+    /// Whether the last attempt was sent and did not come to an end by itself.
+    fn reason_is_cut(&self) -> bool {
+        matches!(self.reason, StopReason::DeadlineDuringAttempt)
+    }
+}
+
+impl fmt::Display for NotSent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotSent::NoPermit(no_permit) => no_permit.fmt(formatter),
+            NotSent::Rejected(rejected) => rejected.fmt(formatter),
+        }
+    }
+}
+
+/// The error of a logical call that was not answered.
+pub(super) fn failure(failed: Failed<triton_client::Error, NotSent>, resend: Resend) -> Unanswered {
+    let is_cut = failed.reason_is_cut();
+    let attempts = match failed.attempts {
+        0 | 1 => String::new(),
+        attempts => format!(" in {attempts} attempts over {:.1?}", failed.elapsed),
+    };
+    // An attempt that was cut off says nothing of itself; the error is of one before it.
+    let uncertain = is_cut
+        || failed
+            .error
+            .as_ref()
+            .is_some_and(triton_client::Error::may_have_executed);
+    let uncertain = uncertain && resend == Resend::UnlessExecuted;
+    let was_sent = failed.attempts > 0;
+    let (kind, message) = match failed.reason {
+        StopReason::NotReady(NotSent::Rejected(rejected)) => {
+            (ErrorKind::CircuitOpen, format!("the row was {rejected}"))
+        }
+        StopReason::NotReady(not_sent) if was_sent => {
+            let message =
+                format!("the row was not answered{attempts}, and not sent again: {not_sent}");
+            return Unanswered::Waited(error_of(ErrorKind::Call, message, failed.error));
+        }
+        StopReason::NotReady(not_sent) => {
+            let message = format!("nothing was sent: {not_sent}");
+            return Unanswered::Waited(Error::new(ErrorKind::Call, message));
+        }
+        StopReason::DeadlineBeforeAttempt if !was_sent => {
+            let message = format!(
+                "nothing was sent: the row's deadline ('{}') was over before it could be",
+                ROW_DEADLINE.key()
+            );
+            return Unanswered::Waited(Error::new(ErrorKind::Call, message));
+        }
+        _ if uncertain => (
+            ErrorKind::SequenceUncertain,
+            // Whether it can be sent under another ID is for whoever keeps the sequence to say.
+            format!(
+                "the row was not answered{attempts}, and the model may have taken it into its \
+                 sequence all the same"
+            ),
+        ),
+        StopReason::DeadlineBeforeAttempt | StopReason::DeadlineDuringAttempt => (
+            ErrorKind::Call,
+            format!("the row was not answered{attempts}, and there is no time for another"),
+        ),
+        StopReason::NotRetryable | StopReason::AttemptsUsedUp => (
+            ErrorKind::Call,
+            format!("the row was not answered{attempts}"),
+        ),
+    };
+    Unanswered::Failed(error_of(kind, message, failed.error))
+}
+
+fn error_of(kind: ErrorKind, message: String, source: Option<triton_client::Error>) -> Error {
+    let error = Error::new(kind, message);
+    match source {
+        Some(source) => error.with_source(source),
+        None => error,
+    }
+}
