@@ -211,6 +211,8 @@ struct Expected {
     pending: VecDeque<(i64, bool, Rc<Cell<bool>>)>,
     /// The rows in the answers of its sequence.
     chain: Vec<i64>,
+    /// Whether the last answer was marked, and nobody saw it.
+    unseen_mark: bool,
     /// How many things went wrong of which no row has failed yet.
     disturbed: usize,
     rows: u64,
@@ -376,7 +378,9 @@ impl Run {
                     let key: u8 = report.key.as_str().parse().unwrap();
                     if matches!(report.event, Told::Expired { .. }) {
                         assert!(!self.setting.bounded);
-                        self.keys.entry(key).or_default().chain.clear();
+                        let expected = self.keys.entry(key).or_default();
+                        expected.chain.clear();
+                        expected.unseen_mark = false;
                     }
                 }
             }
@@ -402,13 +406,18 @@ impl Run {
         match result {
             Ok(answered) => {
                 let rows = rows(&answered.values);
-                if answered.restarted {
+                let unseen = std::mem::take(&mut expected.unseen_mark);
+                assert!(answered.restarted || !unseen, "{ticket:?} lacks its mark");
+                // A mark that nobody saw is given once more, with the rows since then.
+                if answered.restarted && !(unseen && rows.len() > 1) {
                     expected.chain.clear();
                 }
+                expected.unseen_mark = answered.restarted && ticket.gone.get();
                 expected.chain.push(ticket.number);
                 assert_eq!(rows, expected.chain, "{ticket:?} {answered:?}");
                 if last || limit.is_some_and(|most| rows.len() as u64 >= most) {
                     expected.chain.clear();
+                    expected.unseen_mark = false;
                 }
             }
             Err(error) => {
@@ -423,6 +432,7 @@ impl Run {
                 }
                 if last {
                     expected.chain.clear();
+                    expected.unseen_mark = false;
                 }
             }
         }
