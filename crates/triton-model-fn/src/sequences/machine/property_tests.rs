@@ -80,7 +80,7 @@ fn event() -> impl Strategy<Value = Event> {
     let often = prop::bool::weighted(0.15);
     let seldom = prop::bool::weighted(0.05);
     prop_oneof![
-        14 => (0..KEYS, often.clone(), seldom)
+        14 => (0..KEYS, often, seldom)
             .prop_map(|(key, last, given_up)| Event::Row { key, last, given_up }),
         1 => (0..KEYS, often).prop_map(|(key, last)| Event::Unusable { key, last }),
         20 => (any::<prop::sample::Index>(), fault)
