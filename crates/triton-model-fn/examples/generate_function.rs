@@ -28,7 +28,7 @@ impl ModelFunction for GenerateFunction {
         };
         let request = &GenerateRequest::new(open.model.clone()).input("value", *number);
         let deadline = open.row_deadline();
-        let _slot = open.slot(deadline).await?;
+        let _permit = open.request_permit(deadline).await?;
         let generate = |client: Client| async move { client.generate(request).await };
         let generated = open.call(None, deadline, generate).await;
         let generated = generated.map_err(|error| error.in_subtask(open.subtask))?;

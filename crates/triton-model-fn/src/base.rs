@@ -9,7 +9,7 @@ use triton_options::{
 };
 
 use crate::ending::Ended;
-use crate::{Error, ErrorKind, OpenSubtask, ServerWait, Subtask};
+use crate::{CallContext, Error, ErrorKind, ServerWait, Subtask};
 
 /// The part of a model function that does not depend on what it does with a row.
 ///
@@ -18,7 +18,7 @@ use crate::{Error, ErrorKind, OpenSubtask, ServerWait, Subtask};
 ///
 /// 1. [`begin`](Self::begin) in its `open`, [`Opening::unless_closed`] around whatever it waits for
 ///    there, then [`Opening::finish`] once it is prepared,
-/// 2. [`opened`](Self::opened) in each `predict`, and [`OpenSubtask::call`] for each call,
+/// 2. [`opened`](Self::opened) in each `predict`, and [`CallContext::call`] for each call,
 /// 3. [`close`](Self::close) in its `close`, or [`abort`](Self::abort) where nothing is to be
 ///    waited for.
 ///
@@ -37,13 +37,13 @@ pub struct FunctionBase<P> {
 struct Life<P> {
     state: State<P>,
     /// Those that were open and still wait for their rows; `abort` ends them, too.
-    closing: Vec<Weak<OpenSubtask>>,
+    closing: Vec<Weak<CallContext>>,
 }
 
 #[derive(Debug)]
 enum State<P> {
     Closed,
-    Opening(Arc<OpenSubtask>),
+    Opening(Arc<CallContext>),
     Open(Arc<Opened<P>>),
 }
 
@@ -51,7 +51,7 @@ enum State<P> {
 #[derive(Debug)]
 pub struct Opened<P> {
     /// The client, the counter and everything else that calls go through.
-    pub subtask: Arc<OpenSubtask>,
+    pub subtask: Arc<CallContext>,
     /// What the function prepared.
     pub prepared: P,
 }
@@ -112,7 +112,7 @@ impl<P> FunctionBase<P> {
             return Err(Error::new(ErrorKind::State, message).in_subtask(subtask));
         }
         let again = self.was_open.load(Ordering::Relaxed);
-        let open = OpenSubtask::new(&self.options, subtask, again, self.server_wait.clone());
+        let open = CallContext::new(&self.options, subtask, again, self.server_wait.clone());
         let open = Arc::new(open.map_err(|error| error.in_subtask(subtask))?);
         life.state = State::Opening(Arc::clone(&open));
         Ok(Opening {
@@ -270,13 +270,13 @@ impl<P> FunctionBase<P> {
 #[derive(Debug)]
 pub struct Opening<'a, P> {
     base: &'a FunctionBase<P>,
-    subtask: Arc<OpenSubtask>,
+    subtask: Arc<CallContext>,
 }
 
 impl<P> Opening<'_, P> {
     /// What calls go through.
     #[must_use]
-    pub fn subtask(&self) -> &Arc<OpenSubtask> {
+    pub fn subtask(&self) -> &Arc<CallContext> {
         &self.subtask
     }
 

@@ -11,7 +11,7 @@ use triton_options::MAX_IN_FLIGHT;
 use crate::ending::Ended;
 use crate::row_batch::{self, PartAnswer};
 use crate::tensor_plan::{EncodedRow, TensorPlan};
-use crate::{Error, ErrorKind, OpenSubtask, Value};
+use crate::{CallContext, Error, ErrorKind, Value};
 
 /// A row that waits for its answer.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ struct Waiting {
 /// Hands rows to the task that collects them.
 #[derive(Debug)]
 pub(crate) struct Batcher {
-    open: Arc<OpenSubtask>,
+    open: Arc<CallContext>,
     rows: mpsc::Sender<Waiting>,
     stop: watch::Sender<bool>,
     /// The one task; it is aborted wherever this set is dropped.
@@ -34,7 +34,7 @@ pub(crate) struct Batcher {
 
 impl Batcher {
     /// Starts the task; it ends with [`close`](Self::close) or when this is dropped.
-    pub(crate) fn start(open: Arc<OpenSubtask>, plan: Arc<TensorPlan>, delay: Duration) -> Self {
+    pub(crate) fn start(open: Arc<CallContext>, plan: Arc<TensorPlan>, delay: Duration) -> Self {
         // One batch can wait while another is collected.
         let (rows, waiting) = mpsc::channel(plan.rows_per_request);
         let (stop, stopped) = watch::channel(false);
@@ -124,7 +124,7 @@ impl Batcher {
 }
 
 async fn collect(
-    open: Arc<OpenSubtask>,
+    open: Arc<CallContext>,
     plan: Arc<TensorPlan>,
     delay: Duration,
     mut waiting: mpsc::Receiver<Waiting>,
@@ -145,8 +145,8 @@ async fn collect(
         let collected = Instant::now() + delay;
         // While all requests are busy, rows gather for the next one. Nobody's deadline is before
         // that of the row that came first.
-        let slot = match open.slot(first.deadline).await {
-            Ok(slot) => slot,
+        let permit = match open.request_permit(first.deadline).await {
+            Ok(permit) => permit,
             Err(error) if error.kind() == ErrorKind::Call => {
                 // Whoever asked may have gone meanwhile.
                 let _ = first.answer.send(Err(error));
@@ -170,7 +170,7 @@ async fn collect(
         }
         let (open, plan) = (Arc::clone(&open), Arc::clone(&plan));
         requests.spawn(async move {
-            let _slot = slot;
+            let _permit = permit;
             for group in by_shape(batch) {
                 answer_group(&open, &plan, group).await;
             }
@@ -205,7 +205,7 @@ fn by_shape(batch: Vec<Waiting>) -> Vec<Vec<Waiting>> {
 }
 
 /// Answers rows of one shape, for as long as anybody waits for one of them.
-async fn answer_group(open: &OpenSubtask, plan: &TensorPlan, group: Vec<Waiting>) {
+async fn answer_group(open: &CallContext, plan: &TensorPlan, group: Vec<Waiting>) {
     let deadline = group.iter().filter_map(|waiting| waiting.deadline).min();
     let (rows, mut answers): (Vec<_>, Vec<_>) = group
         .into_iter()

@@ -18,7 +18,7 @@ use crate::sequences::{
 };
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{
-    Error, ErrorKind, FunctionBase, ModelFunction, OpenSubtask, Opened, Prediction, Schema,
+    CallContext, Error, ErrorKind, FunctionBase, ModelFunction, Opened, Prediction, Schema,
     SequencePlaces, SequenceSnapshot, ServerWait, Subtask, Value, default_value, row_batch,
 };
 
@@ -209,7 +209,7 @@ impl InferenceFunction {
         let opened = self.base.opened().ok();
         let ids = opened
             .as_ref()
-            .and_then(|opened| opened.subtask.id_source.as_ref());
+            .and_then(|opened| opened.subtask.id_generator.as_ref());
         ids.map_or(0, |ids| ids.peek())
     }
 
@@ -222,7 +222,7 @@ impl InferenceFunction {
     /// [`ErrorKind::State`] when the function is not open.
     pub fn advance_counter(&self, counter: u64) -> Result<(), Error> {
         let opened = self.base.opened()?;
-        if let Some(ids) = &opened.subtask.id_source {
+        if let Some(ids) = &opened.subtask.id_generator {
             let reserved = counter.saturating_sub(ids.peek());
             ids.advance(counter);
             if let Sender::Keyed(sequences) = &opened.prepared.sender {
@@ -263,7 +263,7 @@ impl InferenceFunction {
             Sender::Single | Sender::Batched(_) => {
                 let next = opened
                     .subtask
-                    .id_source
+                    .id_generator
                     .as_ref()
                     .map_or(0, |ids| ids.peek());
                 Ok(SequenceSnapshot::new(next, Vec::new()))
@@ -287,7 +287,7 @@ impl InferenceFunction {
         let restored = match &opened.prepared.sender {
             Sender::Keyed(sequences) => sequences.restore(snapshot),
             Sender::Single | Sender::Batched(_) if snapshot.is_empty() => {
-                if let Some(source) = &open.id_source {
+                if let Some(source) = &open.id_generator {
                     source.advance(snapshot.next_counter);
                 }
                 Ok(())
@@ -330,7 +330,7 @@ impl InferenceFunction {
         self.base.abort(stop).await;
     }
 
-    async fn prepare(&self, open: &Arc<OpenSubtask>) -> Result<Prepared, Error> {
+    async fn prepare(&self, open: &Arc<CallContext>) -> Result<Prepared, Error> {
         let options = self.base.options();
         let (metadata, config) = open.look_up_model(options.open_wait).await?;
         if config.is_decoupled {
@@ -469,7 +469,7 @@ impl Prepared {
     /// Answers a row by the model, before its deadline.
     async fn answer(
         &self,
-        open: &OpenSubtask,
+        open: &CallContext,
         begun: Begun,
         deadline: Option<Instant>,
     ) -> Result<Prediction, Error> {
@@ -492,7 +492,7 @@ impl Prepared {
         };
         let sequence_id = sequence.as_ref().map(|sequence| sequence.id.to_string());
         let answer = async {
-            let _slot = open.slot(deadline).await?;
+            let _permit = open.request_permit(deadline).await?;
             let inputs = self.plan.tensors(&[&row])?;
             let request = row_batch::request(open, &self.plan, inputs);
             open.infer(request, sequence.as_ref(), deadline).await
@@ -508,7 +508,7 @@ impl Prepared {
     /// Counts the answer, or puts the default in its place.
     fn conclude(
         &self,
-        open: &OpenSubtask,
+        open: &CallContext,
         answer: Result<Prediction, Error>,
     ) -> Result<Prediction, Error> {
         let error = match answer {
@@ -536,7 +536,7 @@ impl Prepared {
     }
 
     /// The default in place of an error, where there is one and the error allows it.
-    pub(crate) fn default_for(&self, open: &OpenSubtask, error: &Error) -> Option<Vec<Value>> {
+    pub(crate) fn default_for(&self, open: &CallContext, error: &Error) -> Option<Vec<Value>> {
         let replaceable = match error.kind() {
             ErrorKind::NullInput
             | ErrorKind::Call
@@ -562,7 +562,7 @@ impl Prepared {
 }
 
 /// The error of a row whose worker is gone.
-fn gone(open: &OpenSubtask) -> Error {
+fn gone(open: &CallContext) -> Error {
     let ended = open.ending.ended().unwrap_or(Ended::Closed);
     ended.error("before the row was answered")
 }
@@ -600,7 +600,7 @@ impl ModelFunction for InferenceFunction {
             subtask = subtask.index(),
             parallelism = subtask.parallelism(),
             attempt = subtask.attempt(),
-            run = open.id_source.as_ref().and_then(|source| source.run()),
+            run = open.id_generator.as_ref().and_then(|source| source.run()),
             ran_before = open.ran_before.as_ref().map(tracing::field::display),
             "opened"
         );

@@ -5,9 +5,9 @@ use std::ops::Range;
 use tokio::time::Instant;
 use triton_client::{ErrorKind as ClientErrorKind, InferRequest, InferResponse, Tensor};
 
-use crate::call::{Blame, Resend};
+use crate::call::{FaultOrigin, RetrySafety};
 use crate::tensor_plan::{EncodedRow, TensorPlan};
-use crate::{Error, OpenSubtask};
+use crate::{CallContext, Error};
 
 /// Rows that can be sent together, and in any part.
 pub(crate) trait Rows {
@@ -39,7 +39,7 @@ pub(crate) struct PartAnswer {
 /// Where the server refuses a request of several rows, the request is split until the culprit is
 /// alone: one bad row does not spoil the others.
 pub(crate) async fn answer<R: Rows + ?Sized>(
-    open: &OpenSubtask,
+    open: &CallContext,
     plan: &TensorPlan,
     rows: &R,
     deadline: Option<Instant>,
@@ -64,7 +64,7 @@ pub(crate) async fn answer<R: Rows + ?Sized>(
 }
 
 async fn send<R: Rows + ?Sized>(
-    open: &OpenSubtask,
+    open: &CallContext,
     plan: &TensorPlan,
     rows: &R,
     range: Range<usize>,
@@ -72,17 +72,17 @@ async fn send<R: Rows + ?Sized>(
 ) -> Result<InferResponse, Error> {
     let request = request(open, plan, rows.tensors(plan, range.clone())?);
     open.metrics().batch(range.len());
-    let blame = |error: &triton_client::Error| match error.kind() {
+    let origin = |error: &triton_client::Error| match error.kind() {
         // One bad row of several is no sign of a failing server.
-        ClientErrorKind::Server if range.len() > 1 => Blame::Unknown,
-        _ => Blame::of(error),
+        ClientErrorKind::Server if range.len() > 1 => FaultOrigin::Unknown,
+        _ => FaultOrigin::of(error),
     };
-    open.infer_with(request, None, deadline, Resend::of(None), blame)
+    open.infer_with(request, None, deadline, RetrySafety::of(None), origin)
         .await
 }
 
 /// The request for input tensors, but for its place in a sequence.
-pub(crate) fn request(open: &OpenSubtask, plan: &TensorPlan, inputs: Vec<Tensor>) -> InferRequest {
+pub(crate) fn request(open: &CallContext, plan: &TensorPlan, inputs: Vec<Tensor>) -> InferRequest {
     let request = InferRequest::new(open.model.clone());
     let request = inputs.into_iter().fold(request, InferRequest::input);
     let outputs = plan.outputs.iter();

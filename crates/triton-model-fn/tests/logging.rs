@@ -103,8 +103,8 @@ async fn each_id_is_logged_with_its_parts() {
     function.close().await.unwrap();
     insta::assert_snapshot!(log.lines(&server, "http://server"), @" INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ subtask=1 parallelism=2 attempt=3 ran_before=attempt 3");
     insta::assert_snapshot!(log.lines(&server, "flink-job-123"), @"
-    DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=flink-job-123-1-0 base=flink-job-123 subtask_index=1 counter=0
-    DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=flink-job-123-1-1 base=flink-job-123 subtask_index=1 counter=1
+    DEBUG triton_model_fn::sequence_id_generator: took a sequence ID sequence_id=flink-job-123-1-0 base=flink-job-123 subtask_index=1 counter=0
+    DEBUG triton_model_fn::sequence_id_generator: took a sequence ID sequence_id=flink-job-123-1-1 base=flink-job-123 subtask_index=1 counter=1
     ");
 }
 
@@ -144,9 +144,9 @@ async fn a_sequence_is_logged_with_its_key_unless_that_is_redacted() {
             ),
             _ => insta::assert_snapshot!(lines, @r#"
              INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ job="shown" operator="score" execution="graph-1" subtask=1 parallelism=2 attempt=3 run="3fnrppmdk7bsgor5jddoae3i8n" ran_before=attempt 3
-            DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=shown-3fnrppmdk7bsgor5jddoae3i8n-1-0 key="canary" base=shown run="3fnrppmdk7bsgor5jddoae3i8n" subtask_index=1 counter=0
+            DEBUG triton_model_fn::sequence_id_generator: took a sequence ID sequence_id=shown-3fnrppmdk7bsgor5jddoae3i8n-1-0 key="canary" base=shown run="3fnrppmdk7bsgor5jddoae3i8n" subtask_index=1 counter=0
             DEBUG triton_model_fn::sequences::teller: the sequence has begun key="canary" sequence_id="shown-3fnrppmdk7bsgor5jddoae3i8n-1-0" subtask=1
-            DEBUG triton_model_fn::id_source: took a sequence ID sequence_id=shown-3fnrppmdk7bsgor5jddoae3i8n-1-1 key="canary" base=shown run="3fnrppmdk7bsgor5jddoae3i8n" subtask_index=1 counter=1
+            DEBUG triton_model_fn::sequence_id_generator: took a sequence ID sequence_id=shown-3fnrppmdk7bsgor5jddoae3i8n-1-1 key="canary" base=shown run="3fnrppmdk7bsgor5jddoae3i8n" subtask_index=1 counter=1
              WARN triton_model_fn::sequences::teller: the state of the sequence is lost or uncertain key="canary" sequence_id="shown-3fnrppmdk7bsgor5jddoae3i8n-1-0" rows=1 subtask=1 attempt=3 endpoint="http://server/" recovery="restart" error=the row was not answered, and the model may have taken it into its sequence all the same cause=infer with model 'accumulate' at http://server/: the connection broke before the answer was complete
              WARN triton_model_fn::sequences::teller: the sequence starts again without its earlier rows key="canary" lost="shown-3fnrppmdk7bsgor5jddoae3i8n-1-0" rows=1 cause=a request failed that the server may have executed subtask=1 attempt=3
             DEBUG triton_model_fn::sequences::teller: the sequence has begun key="canary" sequence_id="shown-3fnrppmdk7bsgor5jddoae3i8n-1-1" subtask=1

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::arrow::input::ColumnarRows;
 use crate::inference::Prepared;
 use crate::row_batch::{self, PartAnswer};
-use crate::{Column, DataType, Error, ErrorKind, InferenceFunction, OpenSubtask, Opened, Value};
+use crate::{CallContext, Column, DataType, Error, ErrorKind, InferenceFunction, Opened, Value};
 
 impl DataType {
     /// The Arrow type of a column of this type, as predictions have it.
@@ -157,14 +157,14 @@ impl InferenceFunction {
 
 /// Sends a part of a batch; the ranges of the answers are those of the whole batch.
 async fn answer_part(
-    open: &OpenSubtask,
+    open: &CallContext,
     prepared: &Prepared,
     start: usize,
     rows: ColumnarRows,
     deadline: Option<Instant>,
 ) -> Vec<PartAnswer> {
-    let slot = match open.slot(deadline).await {
-        Ok(slot) => slot,
+    let permit = match open.request_permit(deadline).await {
+        Ok(permit) => permit,
         Err(error) => {
             let range = start..start + rows.len();
             return vec![PartAnswer {
@@ -174,7 +174,7 @@ async fn answer_part(
         }
     };
     let mut answers = row_batch::answer(open, &prepared.plan, &rows, deadline).await;
-    drop(slot);
+    drop(permit);
     for answer in &mut answers {
         answer.range = start + answer.range.start..start + answer.range.end;
     }
@@ -198,7 +198,7 @@ impl Answers {
         }
     }
 
-    fn push_part(&mut self, open: &OpenSubtask, prepared: &Prepared, part: PartAnswer) {
+    fn push_part(&mut self, open: &CallContext, prepared: &Prepared, part: PartAnswer) {
         let PartAnswer { range, result } = part;
         let plan = &prepared.plan;
         let arrays = result.and_then(|response| {

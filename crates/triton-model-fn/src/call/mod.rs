@@ -5,7 +5,7 @@
 //! what was sent can have executed. So nothing that ends a wait makes a sequence uncertain, blames
 //! the server or holds one of the breaker's trials.
 
-mod fault;
+mod fault_origin;
 mod unanswered;
 
 use std::sync::OnceLock;
@@ -18,14 +18,14 @@ use tracing::debug;
 use triton_client::{Client, Sequence};
 use triton_options::ROW_DEADLINE;
 
-pub(crate) use self::fault::{Blame, Resend};
+pub(crate) use self::fault_origin::{FaultOrigin, RetrySafety};
 use self::unanswered::{NotSent, Unanswered, failure, whose_fault};
 use crate::circuit_breaker::{CircuitState, Permit};
 use crate::metrics::CallInFlight;
 use crate::permits::PermitKind;
 use crate::retry::{self, TimeLimit, Verdict};
 use crate::server_wait::{Failures, Judgement, LONGEST_DOUBTFUL_PAUSE};
-use crate::{Error, ErrorKind, OpenSubtask};
+use crate::{CallContext, Error, ErrorKind};
 
 /// How much later than it should an attempt is cut off that sees to its own end: the client's own
 /// error knows what was sent.
@@ -38,7 +38,7 @@ struct Sent<'a> {
     since: Instant,
 }
 
-impl OpenSubtask {
+impl CallContext {
     /// Makes a logical call: waits for a connection, asks the circuit breaker, runs `operation`,
     /// and runs it again after passing failures as `max-retries` and the backoff options say.
     ///
@@ -68,8 +68,8 @@ impl OpenSubtask {
     where
         F: Future<Output = Result<T, triton_client::Error>>,
     {
-        let resend = Resend::of(sequence);
-        self.call_with(sequence, deadline, resend, Blame::of, operation)
+        let safety = RetrySafety::of(sequence);
+        self.call_with(sequence, deadline, safety, FaultOrigin::of, operation)
             .await
     }
 
@@ -81,14 +81,14 @@ impl OpenSubtask {
         &self,
         sequence: Option<&Sequence>,
         deadline: Option<Instant>,
-        resend: Resend,
-        blame: impl Fn(&triton_client::Error) -> Blame,
+        safety: RetrySafety,
+        origin: impl Fn(&triton_client::Error) -> FaultOrigin,
         operation: impl Fn(Client) -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
     {
-        let call = self.call_patiently(sequence, deadline, resend, blame, operation);
+        let call = self.call_patiently(sequence, deadline, safety, origin, operation);
         self.ending.or("before the row was answered", call).await
     }
 
@@ -96,15 +96,15 @@ impl OpenSubtask {
         &self,
         sequence: Option<&Sequence>,
         deadline: Option<Instant>,
-        resend: Resend,
-        blame: impl Fn(&triton_client::Error) -> Blame,
+        safety: RetrySafety,
+        origin: impl Fn(&triton_client::Error) -> FaultOrigin,
         operation: impl Fn(Client) -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
     {
         let Some(wait) = &self.server_wait else {
-            let called = self.call_once(sequence, deadline, resend, blame, operation);
+            let called = self.call_once(sequence, deadline, safety, origin, operation);
             return Ok(called.await?);
         };
         let _calling = wait.calling();
@@ -123,7 +123,7 @@ impl OpenSubtask {
                 None => back.await?,
             }
             let answered = wait.answered();
-            let called = self.call_once(sequence, deadline, resend, &blame, &operation);
+            let called = self.call_once(sequence, deadline, safety, &origin, &operation);
             let error = match called.await {
                 Ok(answer) => {
                     wait.answers(&self.model);
@@ -173,8 +173,8 @@ impl OpenSubtask {
         &self,
         sequence: Option<&Sequence>,
         deadline: Option<Instant>,
-        resend: Resend,
-        blame: impl Fn(&triton_client::Error) -> Blame,
+        safety: RetrySafety,
+        origin: impl Fn(&triton_client::Error) -> FaultOrigin,
         operation: impl Fn(Client) -> F,
     ) -> Result<T, Unanswered>
     where
@@ -216,7 +216,7 @@ impl OpenSubtask {
             |error| match self.server_wait {
                 // Whether and when it is sent again depends on what others meet.
                 Some(_) => Verdict::Stop,
-                None => resend.verdict(error),
+                None => safety.verdict(error),
             },
         )
         .await;
@@ -244,13 +244,13 @@ impl OpenSubtask {
             }
             Err(failed) => {
                 if let Some(admission) = admission {
-                    match whose_fault(&failed, blame, cut_short.into_inner()) {
-                        Blame::Server => admission.failure(),
-                        Blame::Request => admission.refused(),
-                        Blame::Unknown => drop(admission),
+                    match whose_fault(&failed, origin, cut_short.into_inner()) {
+                        FaultOrigin::Server => admission.failure(),
+                        FaultOrigin::Request => admission.refused(),
+                        FaultOrigin::Unknown => drop(admission),
                     }
                 }
-                let unanswered = failure(failed, resend);
+                let unanswered = failure(failed, safety);
                 if let Some(ends) = ends {
                     let (Unanswered::Waited(error) | Unanswered::Failed(error)) = &unanswered;
                     ends(Some(error.kind()));

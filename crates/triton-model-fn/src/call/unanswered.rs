@@ -5,7 +5,7 @@ use std::fmt;
 use triton_client::ErrorKind as ClientErrorKind;
 use triton_options::ROW_DEADLINE;
 
-use super::{Blame, Resend};
+use super::{FaultOrigin, RetrySafety};
 use crate::circuit_breaker::Rejected;
 use crate::permits::NoPermit;
 use crate::retry::{Failed, StopReason};
@@ -35,9 +35,9 @@ impl From<Unanswered> for Error {
 /// Whose fault it is that a call which was sent was not answered.
 pub(super) fn whose_fault(
     failed: &Failed<triton_client::Error, NotSent>,
-    blame: impl Fn(&triton_client::Error) -> Blame,
+    origin: impl Fn(&triton_client::Error) -> FaultOrigin,
     is_cut_short: bool,
-) -> Blame {
+) -> FaultOrigin {
     let timed_out = match (&failed.reason, &failed.error) {
         (StopReason::DeadlineDuringAttempt, _) => true,
         (_, Some(error)) => error.kind() == ClientErrorKind::Timeout,
@@ -45,10 +45,10 @@ pub(super) fn whose_fault(
     };
     match &failed.error {
         // Most of the row's time had gone by before it was sent.
-        _ if timed_out && is_cut_short => Blame::Unknown,
-        _ if failed.reason_is_cut() => Blame::Server,
-        Some(error) => blame(error),
-        None => Blame::Unknown,
+        _ if timed_out && is_cut_short => FaultOrigin::Unknown,
+        _ if failed.reason_is_cut() => FaultOrigin::Server,
+        Some(error) => origin(error),
+        None => FaultOrigin::Unknown,
     }
 }
 
@@ -69,7 +69,10 @@ impl fmt::Display for NotSent {
 }
 
 /// The error of a logical call that was not answered.
-pub(super) fn failure(failed: Failed<triton_client::Error, NotSent>, resend: Resend) -> Unanswered {
+pub(super) fn failure(
+    failed: Failed<triton_client::Error, NotSent>,
+    safety: RetrySafety,
+) -> Unanswered {
     let is_cut = failed.reason_is_cut();
     let attempts = match failed.attempts {
         0 | 1 => String::new(),
@@ -81,7 +84,7 @@ pub(super) fn failure(failed: Failed<triton_client::Error, NotSent>, resend: Res
             .error
             .as_ref()
             .is_some_and(triton_client::Error::may_have_executed);
-    let uncertain = uncertain && resend == Resend::UnlessExecuted;
+    let uncertain = uncertain && safety == RetrySafety::UnlessExecuted;
     let was_sent = failed.attempts > 0;
     let (kind, message) = match failed.reason {
         StopReason::NotReady(NotSent::Rejected(rejected)) => {

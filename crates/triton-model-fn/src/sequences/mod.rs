@@ -51,7 +51,7 @@ use self::machine::{Asker, Effect, Machine, RecoveryLimits, Report, Request};
 use self::teller::Teller;
 use crate::ending::Ended;
 use crate::tensor_plan::EncodedRow;
-use crate::{Error, ErrorKind, OpenSubtask, Value};
+use crate::{CallContext, Error, ErrorKind, Value};
 
 /// A row for the sequence of its key.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ pub(crate) struct KeyedSequences<T> {
 
 #[derive(Debug)]
 struct Shared<T> {
-    open: Arc<OpenSubtask>,
+    open: Arc<CallContext>,
     transport: T,
     settings: Arc<SequenceSettings>,
     teller: Teller,
@@ -140,9 +140,9 @@ struct ToDo {
 
 impl<T: SequenceTransport> KeyedSequences<T> {
     /// No sequence yet. It starts a task within the current runtime.
-    pub(crate) fn start(open: Arc<OpenSubtask>, transport: T, settings: SequenceSettings) -> Self {
+    pub(crate) fn start(open: Arc<CallContext>, transport: T, settings: SequenceSettings) -> Self {
         let settings = Arc::new(settings);
-        let ids = open.id_source.clone();
+        let ids = open.id_generator.clone();
         let limits = RecoveryLimits {
             retry: open.retry,
             budget: open.call_budget,

@@ -12,8 +12,8 @@ use triton_options::{
 
 use super::key::KeyDisplay;
 use super::machine::{HistoryLimits, LostId};
-use crate::id_source::IdSource;
-use crate::{Column, Error, ErrorKind, OpenSubtask, Schema, Subtask};
+use crate::sequence_id_generator::SequenceIdGenerator;
+use crate::{CallContext, Column, Error, ErrorKind, Schema, Subtask};
 
 /// What is known of where rows come from.
 #[derive(Debug, Clone, Copy, Default)]
@@ -78,7 +78,7 @@ impl SequenceSettings {
         schema: &Schema,
         model: &Schema,
         config: &ModelConfig,
-        open: &OpenSubtask,
+        open: &CallContext,
         source: SourceTraits,
     ) -> Result<Option<Self>, Error> {
         let server_idle = config
@@ -203,7 +203,7 @@ impl SequenceSettings {
     }
 
     /// The text of an ID, where it is known.
-    pub(super) fn id_text(&self, ids: Option<&IdSource>, id: &LostId) -> Option<String> {
+    pub(super) fn id_text(&self, ids: Option<&SequenceIdGenerator>, id: &LostId) -> Option<String> {
         match (id, &self.fixed, ids) {
             (LostId::Own(_), Some(fixed), _) => Some(fixed.id.to_string()),
             (LostId::Own(counter), None, Some(ids)) => Some(ids.text(*counter)),
@@ -265,7 +265,7 @@ fn fixed(
 }
 
 /// Says in the log what the first row of a key is taken for, which only users can judge.
-fn tell_of_unknown_keys(options: &TritonOptions, open: &OpenSubtask, marks_unknown: bool) {
+fn tell_of_unknown_keys(options: &TritonOptions, open: &CallContext, marks_unknown: bool) {
     let model = &options.model_name;
     let key = SEQUENCE_UNKNOWN_KEY.key();
     match (options.sequence_unknown_key, &open.ran_before) {

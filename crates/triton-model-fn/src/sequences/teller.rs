@@ -12,15 +12,15 @@ use triton_options::{OptionValue as _, SEQUENCE_KEY, SEQUENCE_MAX_OPEN};
 use super::machine::{Abandoned, Counts, Event, LossCause, LostId, Purpose, Report};
 use super::owners::{Owned, Owners};
 use super::{SequenceKey, SequenceSettings};
-use crate::id_source::IdSource;
 use crate::metrics::{SequenceEvent, SequenceMetrics};
-use crate::{Error, OpenSubtask, Subtask};
+use crate::sequence_id_generator::SequenceIdGenerator;
+use crate::{CallContext, Error, Subtask};
 
 /// What is told, and by whom.
 #[derive(Debug)]
 pub(super) struct Teller {
     settings: Arc<SequenceSettings>,
-    ids: Option<Arc<IdSource>>,
+    ids: Option<Arc<SequenceIdGenerator>>,
     metrics: SequenceMetrics,
     subtask: Subtask,
     endpoint: String,
@@ -41,9 +41,9 @@ struct OwnedKeys {
 
 impl Teller {
     pub(super) fn new(
-        open: &OpenSubtask,
+        open: &CallContext,
         settings: Arc<SequenceSettings>,
-        ids: Option<Arc<IdSource>>,
+        ids: Option<Arc<SequenceIdGenerator>>,
     ) -> Self {
         Self {
             settings,

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::row_codec::EncodedCell;
 use crate::tensor_plan::EncodedRow;
-use crate::{Column, DataType, Error, ErrorKind, OpenSubtask, Schema, Subtask, Value};
+use crate::{CallContext, Column, DataType, Error, ErrorKind, Schema, Subtask, Value};
 
 /// How long the server keeps an idle sequence.
 pub(super) const SERVER_IDLE: Duration = Duration::from_secs(4);
@@ -225,8 +225,8 @@ impl Running {
         let options = TritonOptions::parse(options).unwrap();
         let subtask = Subtask::new(0, 1, attempt).unwrap();
         // As long as one of them lives, their HTTP client does, which takes long to set up.
-        static FIRST: OnceLock<Arc<OpenSubtask>> = OnceLock::new();
-        let open = Arc::new(OpenSubtask::new(&options, subtask, false, None).unwrap());
+        static FIRST: OnceLock<Arc<CallContext>> = OnceLock::new();
+        let open = Arc::new(CallContext::new(&options, subtask, false, None).unwrap());
         FIRST.get_or_init(|| Arc::clone(&open));
         let config: ModelConfig = serde_json::from_value(serde_json::json!({
             "name": "m",

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use triton_client::{ErrorKind as ClientErrorKind, Sequence};
 
 use crate::tensor_plan::{EncodedRow, TensorPlan};
-use crate::{Error, ErrorKind, OpenSubtask, Value, row_batch};
+use crate::{CallContext, Error, ErrorKind, Value, row_batch};
 
 /// Sends rows of sequences.
 pub(crate) trait SequenceTransport: Send + Sync + 'static {
@@ -27,7 +27,7 @@ pub(crate) trait SequenceTransport: Send + Sync + 'static {
 /// Sends rows to the model of an open function.
 #[derive(Debug)]
 pub(crate) struct ModelTransport {
-    pub(crate) open: Arc<OpenSubtask>,
+    pub(crate) open: Arc<CallContext>,
     pub(crate) plan: Arc<TensorPlan>,
 }
 
@@ -38,11 +38,11 @@ impl SequenceTransport for ModelTransport {
         sequence: Sequence,
         deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
-        let slot = self.open.slot(deadline).await?;
+        let permit = self.open.request_permit(deadline).await?;
         let inputs = self.plan.tensors(&[row])?;
         let request = row_batch::request(&self.open, &self.plan, inputs);
         let answer = self.open.infer_once(request, &sequence, deadline).await;
-        drop(slot);
+        drop(permit);
         let response = answer.map_err(lost_where_unknown)?;
         let mut rows = self.plan.rows(&response, 1)?;
         rows.pop()

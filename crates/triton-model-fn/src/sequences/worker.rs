@@ -88,7 +88,7 @@ impl<T: SequenceTransport> Shared<T> {
     }
 
     fn id(&self, counter: u64) -> Result<(SequenceId, String), Error> {
-        let ids = self.open.id_source.as_deref();
+        let ids = self.open.id_generator.as_deref();
         let text = self.settings.id_text(ids, &LostId::Own(counter));
         let text = text.unwrap_or_default();
         // Checked options never lead to an ID that the server does not take.

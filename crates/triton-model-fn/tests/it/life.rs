@@ -100,7 +100,7 @@ async fn an_opening_that_was_closed_leaves_the_next_one_alone() {
     second.finish(()).unwrap();
     let open = base.opened().unwrap();
     // What was opened in between is closed by nobody else.
-    assert!(open.subtask.slot(None).await.is_ok());
+    assert!(open.subtask.request_permit(None).await.is_ok());
 }
 
 #[tokio::test]

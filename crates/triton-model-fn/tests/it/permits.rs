@@ -112,7 +112,7 @@ async fn a_slow_server_and_a_pool_that_is_too_small_fail_no_row() {
     let calls = openings.iter().flat_map(|opening| {
         (0..320).map(move |number| async move {
             let open = opening.subtask();
-            let _permit = open.slot(None).await?;
+            let _permit = open.request_permit(None).await?;
             let slow = answered_after(Duration::from_millis(600));
             open.call(Some(&in_the_middle(number)), None, slow).await
         })

@@ -58,7 +58,7 @@ pub(super) use self::sequence::{LossCause, LostId};
 use super::idle_clock::IdleClock;
 use super::row_position::EarlierRows;
 use super::{Answered, Row, SequenceKey, SequenceSettings};
-use crate::id_source::IdSource;
+use crate::sequence_id_generator::SequenceIdGenerator;
 use crate::tensor_plan::EncodedRow;
 use crate::{Error, ErrorKind};
 
@@ -81,7 +81,7 @@ pub(super) enum Effect<A> {
 pub(super) struct Machine<A> {
     settings: Arc<SequenceSettings>,
     /// Where IDs come from; a sequence that all rows share has its own.
-    ids: Option<Arc<IdSource>>,
+    ids: Option<Arc<SequenceIdGenerator>>,
     limits: RecoveryLimits,
     /// Every key that has rows or an open sequence, in the order of their last use.
     keys: LinkedHashMap<SequenceKey, Entry<A>>,
@@ -189,7 +189,7 @@ const WARNING_PAUSE: Duration = Duration::from_secs(10);
 impl<A: Asker> Machine<A> {
     pub(super) fn new(
         settings: Arc<SequenceSettings>,
-        ids: Option<Arc<IdSource>>,
+        ids: Option<Arc<SequenceIdGenerator>>,
         limits: RecoveryLimits,
         now: Instant,
     ) -> Self {

@@ -20,9 +20,9 @@ use super::{
     Asker, Content, Effect, Event as Told, Failed, FailureEffect, HistoryLimits, KeptRow, Machine,
     Outcome, RecoveryLimits, Request, digest,
 };
-use crate::id_source::IdSource;
 use crate::retry::RetryPolicy;
 use crate::row_codec::EncodedCell;
+use crate::sequence_id_generator::SequenceIdGenerator;
 use crate::sequences::key::KeyDisplay;
 use crate::sequences::{Answered, Row, RowPosition, SequenceKey, SequenceSettings};
 use crate::tensor_plan::EncodedRow;
@@ -223,7 +223,7 @@ struct Run {
     now: Instant,
     runs: u32,
     machine: Machine<Ticket>,
-    ids: Arc<IdSource>,
+    ids: Arc<SequenceIdGenerator>,
     server: Server,
     out: Vec<Request>,
     /// IDs of which a request failed, and nobody knows how.
@@ -263,7 +263,7 @@ fn settings(setting: Setting, has_run_before: bool) -> SequenceSettings {
     }
 }
 
-fn ids(run: u32) -> Arc<IdSource> {
+fn ids(run: u32) -> Arc<SequenceIdGenerator> {
     let options = [
         ("endpoint", "http://localhost:8000".to_owned()),
         ("model-name", "m".to_owned()),
@@ -274,7 +274,12 @@ fn ids(run: u32) -> Arc<IdSource> {
     let ids = options.sequence_mode().ids().unwrap().clone();
     let subtask = Subtask::new(0, 1, 0).unwrap();
     let opened = crate::executions::note(&subtask, false);
-    Arc::new(IdSource::new(ids, subtask, &opened, SystemTime::UNIX_EPOCH))
+    Arc::new(SequenceIdGenerator::new(
+        ids,
+        subtask,
+        &opened,
+        SystemTime::UNIX_EPOCH,
+    ))
 }
 
 fn encoded(value: i64) -> EncodedRow {
@@ -288,7 +293,12 @@ fn decoded(row: &EncodedRow) -> i64 {
     i64::from_le_bytes(<[u8; 8]>::try_from(&*row.cells()[0].data).unwrap())
 }
 
-fn machine(setting: Setting, ids: &Arc<IdSource>, again: bool, now: Instant) -> Machine<Ticket> {
+fn machine(
+    setting: Setting,
+    ids: &Arc<SequenceIdGenerator>,
+    again: bool,
+    now: Instant,
+) -> Machine<Ticket> {
     let limits = RecoveryLimits {
         retry: RetryPolicy {
             max_retries: 3,

@@ -17,7 +17,7 @@ use crate::sequences::{
     SourceTraits,
 };
 use crate::tensor_plan::EncodedRow;
-use crate::{Column, DataType, Error, OpenSubtask, Schema, Subtask, Value};
+use crate::{CallContext, Column, DataType, Error, Schema, Subtask, Value};
 
 /// The answer to a row, once it is there.
 pub(super) type Answer = oneshot::Receiver<Result<Answered, Error>>;
@@ -63,7 +63,7 @@ impl Function {
         let options = TritonOptions::parse(options).unwrap();
         let subtask = Subtask::new(0, 1, opening.attempt).unwrap();
         let subtask = subtask.in_job("simulated").unwrap();
-        let open = Arc::new(OpenSubtask::new(&options, subtask, false, None).unwrap());
+        let open = Arc::new(CallContext::new(&options, subtask, false, None).unwrap());
         keep_client(&open);
         let settings = network.world().server.settings();
         let config: ModelConfig = serde_json::from_value(serde_json::json!({
@@ -157,8 +157,8 @@ pub(super) fn sum(answered: &Answered) -> i64 {
 }
 
 /// Keeps the HTTP client that functions of one runtime share: it takes long to set up.
-fn keep_client(open: &Arc<OpenSubtask>) {
-    static KEPT: Mutex<Vec<(runtime::Id, Arc<OpenSubtask>)>> = Mutex::new(Vec::new());
+fn keep_client(open: &Arc<CallContext>) {
+    static KEPT: Mutex<Vec<(runtime::Id, Arc<CallContext>)>> = Mutex::new(Vec::new());
     let runtime = Handle::current().id();
     let mut kept = KEPT.lock().unwrap();
     if kept.iter().all(|(known, _)| *known != runtime) {

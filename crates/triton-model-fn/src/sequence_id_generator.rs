@@ -14,14 +14,14 @@ use crate::{Error, ErrorKind, Subtask};
 /// Makes the sequence IDs of one `open`, `{base}-{subtask}-{counter}` or, where the option
 /// `sequence-id-scope` is `run`, `{base}-{run}-{subtask}-{counter}`.
 #[derive(Debug)]
-pub(crate) struct IdSource {
+pub(crate) struct SequenceIdGenerator {
     ids: SequenceIds,
     run: Option<RunId>,
     subtask: Subtask,
     counter: AtomicU64,
 }
 
-impl IdSource {
+impl SequenceIdGenerator {
     /// The source of an `open` at the time `now`, of which `opened` is known.
     pub(crate) fn new(
         ids: SequenceIds,
@@ -199,7 +199,8 @@ mod tests {
         };
         let told = in_flink(Subtask::new(0, 2, 3).unwrap());
         let other = in_flink(Subtask::new(1, 2, 3).unwrap());
-        let source = IdSource::new(ids(&[("sequence-id-scope", "run")]), told, &UNIQUE, at(0));
+        let source =
+            SequenceIdGenerator::new(ids(&[("sequence-id-scope", "run")]), told, &UNIQUE, at(0));
         // It must stay the same from one release to the next.
         assert_eq!(source.text(7), "job-392n4dh0ova14p853j7rtl8gf3-0-7");
         assert_eq!(source.run(), Some("392n4dh0ova14p853j7rtl8gf3"));
@@ -227,7 +228,7 @@ mod tests {
         let ids = ids(&[("sequence-id", base.as_str()), scope]);
         let last = in_flink(Subtask::new(u32::MAX - 1, u32::MAX, u32::MAX).unwrap());
         for opened in [UNIQUE, AGAIN] {
-            let source = IdSource::new(ids.clone(), last, &opened, SystemTime::now());
+            let source = SequenceIdGenerator::new(ids.clone(), last, &opened, SystemTime::now());
             assert_eq!(source.text(u64::MAX).len(), MAX_SEQUENCE_ID_BYTES);
             assert!(source.id(u64::MAX).is_ok());
         }
@@ -251,7 +252,7 @@ mod tests {
     #[test]
     fn concurrent_requests_never_share_an_id() {
         let subtask = Subtask::new(0, 1, 0).unwrap();
-        let source = &IdSource::new(ids(&[]), subtask, &UNIQUE, SystemTime::now());
+        let source = &SequenceIdGenerator::new(ids(&[]), subtask, &UNIQUE, SystemTime::now());
         let take = || source.text(source.take(None));
         let taken: BTreeSet<String> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
@@ -340,7 +341,8 @@ mod tests {
                         subtask = subtask.in_execution(&execution).unwrap();
                     }
                     let opened = self.seen.note(&subtask);
-                    let source = IdSource::new(self.ids.clone(), subtask, &opened, self.now);
+                    let source =
+                        SequenceIdGenerator::new(self.ids.clone(), subtask, &opened, self.now);
                     let taken = (0..3).map(|_| source.text(source.take(None)));
                     self.made.extend(taken);
                 }
@@ -438,7 +440,7 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let first_id = |scope| {
             let ids = ids(&[strategy, ("sequence-id-scope", scope)]);
-            let source = IdSource::new(ids, subtask, &UNIQUE, now);
+            let source = SequenceIdGenerator::new(ids, subtask, &UNIQUE, now);
             source.text(source.take(None))
         };
         assert_eq!(first_id("subtask"), first_id("subtask"));

@@ -6,23 +6,23 @@ use crate::retry::Verdict;
 
 /// Whether a request that the server may have executed can be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Resend {
+pub(crate) enum RetrySafety {
     /// It can: the model keeps no state, or START makes it forget what came before.
     Safe,
     /// It cannot: within a sequence it would count twice.
     UnlessExecuted,
 }
 
-impl Resend {
+impl RetrySafety {
     pub(crate) fn of(sequence: Option<&Sequence>) -> Self {
         match sequence {
-            Some(sequence) if !sequence.start => Resend::UnlessExecuted,
-            _ => Resend::Safe,
+            Some(sequence) if !sequence.start => RetrySafety::UnlessExecuted,
+            _ => RetrySafety::Safe,
         }
     }
 
     pub(super) fn verdict(self, error: &triton_client::Error) -> Verdict {
-        if error.is_transient() && (self == Resend::Safe || !error.may_have_executed()) {
+        if error.is_transient() && (self == RetrySafety::Safe || !error.may_have_executed()) {
             Verdict::Retry {
                 after: error.retry_after(),
             }
@@ -34,7 +34,7 @@ impl Resend {
 
 /// Whose fault a failed call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Blame {
+pub(crate) enum FaultOrigin {
     /// The server's: it did not answer, or failed. The circuit breaker counts it.
     Server,
     /// The request's: the server answered and refused it, so it is there.
@@ -43,23 +43,23 @@ pub(crate) enum Blame {
     Unknown,
 }
 
-impl Blame {
+impl FaultOrigin {
     /// Blames the server for what it could not do, not for what it refused.
     pub(crate) fn of(error: &triton_client::Error) -> Self {
         match error.kind() {
-            kind if kind.is_connection() => Blame::Server,
+            kind if kind.is_connection() => FaultOrigin::Server,
             ClientErrorKind::Timeout
             | ClientErrorKind::Interrupted
             | ClientErrorKind::Unavailable
-            | ClientErrorKind::Server => Blame::Server,
+            | ClientErrorKind::Server => FaultOrigin::Server,
             ClientErrorKind::Rejected
             | ClientErrorKind::RequestTooLarge
             | ClientErrorKind::Denied
             | ClientErrorKind::NotFound
             | ClientErrorKind::SequenceNotStarted
             | ClientErrorKind::Unsupported
-            | ClientErrorKind::ResponseTooLarge => Blame::Request,
-            _ => Blame::Unknown,
+            | ClientErrorKind::ResponseTooLarge => FaultOrigin::Request,
+            _ => FaultOrigin::Unknown,
         }
     }
 }

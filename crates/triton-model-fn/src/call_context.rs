@@ -11,19 +11,19 @@ use triton_client::{
 };
 use triton_options::{PositiveDuration, SEQUENCE_KEY, SequenceMode, StaticFlags, TritonOptions};
 
-use crate::call::{Blame, Resend};
+use crate::call::{FaultOrigin, RetrySafety};
 use crate::ending::{Ended, Ending};
 use crate::executions::{self, RanBefore};
-use crate::id_source::IdSource;
 use crate::metrics::FunctionMetrics;
 use crate::permits::{NoPermit, PermitKind, Permits};
 use crate::replica::Replica;
 use crate::retry::{LONGEST, RetryPolicy};
+use crate::sequence_id_generator::SequenceIdGenerator;
 use crate::{Error, ErrorKind, ServerWait, Subtask};
 
 /// Everything that exists only while a function is open, and that calls go through.
 #[derive(Debug)]
-pub struct OpenSubtask {
+pub struct CallContext {
     /// The model to call.
     pub model: ModelId,
     /// The subtask in which the function runs.
@@ -33,7 +33,7 @@ pub struct OpenSubtask {
     server_timeout: Option<Duration>,
     sequence_mode: SequenceMode,
     /// The IDs of sequences that number themselves.
-    pub(crate) id_source: Option<Arc<IdSource>>,
+    pub(crate) id_generator: Option<Arc<SequenceIdGenerator>>,
     /// What shows that the job has run before this open, if anything does.
     pub(crate) ran_before: Option<RanBefore>,
     requests: Permits,
@@ -52,9 +52,11 @@ pub struct OpenSubtask {
 
 /// The right to have one request in flight; dropping it gives the right back.
 #[derive(Debug)]
-pub struct Slot(#[expect(dead_code, reason = "it is held for its drop")] OwnedSemaphorePermit);
+pub struct RequestPermit(
+    #[expect(dead_code, reason = "it is held for its drop")] OwnedSemaphorePermit,
+);
 
-impl OpenSubtask {
+impl CallContext {
     /// Sets everything up; `again` says that the function was open before.
     pub(crate) fn new(
         options: &TritonOptions,
@@ -64,8 +66,8 @@ impl OpenSubtask {
     ) -> Result<Self, Error> {
         let sequence_mode = options.sequence_mode().clone();
         let opened = executions::note(&subtask, again);
-        let id_source = sequence_mode.ids().map(|ids| {
-            let source = IdSource::new(ids.clone(), subtask, &opened, SystemTime::now());
+        let id_generator = sequence_mode.ids().map(|ids| {
+            let source = SequenceIdGenerator::new(ids.clone(), subtask, &opened, SystemTime::now());
             Arc::new(source)
         });
         // One after the other is the only order that the server keeps within a sequence.
@@ -89,7 +91,7 @@ impl OpenSubtask {
             priority: options.priority,
             server_timeout: options.server_timeout.map(PositiveDuration::get),
             sequence_mode,
-            id_source,
+            id_generator,
             ran_before: opened.ran_before,
             requests: Permits::new(PermitKind::Request, max_in_flight),
             metrics: FunctionMetrics::new(&options.model_name, subtask),
@@ -122,7 +124,7 @@ impl OpenSubtask {
     /// [`ErrorKind::State`] when the option `sequence-key` is set: only the
     /// [`InferenceFunction`](crate::InferenceFunction) keeps sequences for keys.
     pub fn next_sequence(&self) -> Result<Option<Sequence>, Error> {
-        let (id, start, end) = match (&self.sequence_mode, &self.id_source) {
+        let (id, start, end) = match (&self.sequence_mode, &self.id_generator) {
             (SequenceMode::Static { id, flags }, _) => {
                 let id = SequenceId::text(id.clone()).map_err(|invalid| {
                     Error::new(ErrorKind::Input, invalid.to_string()).in_subtask(self.subtask)
@@ -165,10 +167,10 @@ impl OpenSubtask {
     ///
     /// [`ErrorKind::State`] when the function is closed or given up meanwhile, and
     /// [`ErrorKind::Call`] when the deadline comes first; nothing was sent.
-    pub async fn slot(&self, deadline: Option<Instant>) -> Result<Slot, Error> {
+    pub async fn request_permit(&self, deadline: Option<Instant>) -> Result<RequestPermit, Error> {
         let seconds = self.metrics.permit_wait(PermitKind::Request);
         let permit = self.requests.acquire(deadline, seconds).await;
-        permit.map(Slot).map_err(|no_permit| {
+        permit.map(RequestPermit).map_err(|no_permit| {
             let error = match no_permit {
                 NoPermit::Waited { .. } => {
                     Error::new(ErrorKind::Call, format!("nothing was sent: {no_permit}"))
@@ -198,8 +200,8 @@ impl OpenSubtask {
         sequence: Option<&Sequence>,
         deadline: Option<Instant>,
     ) -> Result<InferResponse, Error> {
-        let resend = Resend::of(sequence);
-        self.infer_with(request, sequence, deadline, resend, Blame::of)
+        let safety = RetrySafety::of(sequence);
+        self.infer_with(request, sequence, deadline, safety, FaultOrigin::of)
             .await
     }
 
@@ -212,8 +214,8 @@ impl OpenSubtask {
         sequence: &Sequence,
         deadline: Option<Instant>,
     ) -> Result<InferResponse, Error> {
-        let resend = Resend::UnlessExecuted;
-        self.infer_with(request, Some(sequence), deadline, resend, Blame::of)
+        let safety = RetrySafety::UnlessExecuted;
+        self.infer_with(request, Some(sequence), deadline, safety, FaultOrigin::of)
             .await
     }
 
@@ -222,8 +224,8 @@ impl OpenSubtask {
         mut request: InferRequest,
         sequence: Option<&Sequence>,
         deadline: Option<Instant>,
-        resend: Resend,
-        blame: impl Fn(&triton_client::Error) -> Blame,
+        safety: RetrySafety,
+        origin: impl Fn(&triton_client::Error) -> FaultOrigin,
     ) -> Result<InferResponse, Error> {
         if let Some(priority) = self.priority {
             request = request.priority(priority);
@@ -236,7 +238,7 @@ impl OpenSubtask {
         }
         let request = &request;
         let infer = |client: Client| async move { client.infer(request).await };
-        self.call_with(sequence, deadline, resend, blame, infer)
+        self.call_with(sequence, deadline, safety, origin, infer)
             .await
     }
 
@@ -309,13 +311,13 @@ fn call_budget(options: &TritonOptions) -> Duration {
 mod tests {
     use super::*;
 
-    fn open(extra: &[(&str, &str)], subtask: Subtask) -> OpenSubtask {
+    fn open(extra: &[(&str, &str)], subtask: Subtask) -> CallContext {
         let common = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
         let options = TritonOptions::parse(common.iter().chain(extra).copied()).unwrap();
-        OpenSubtask::new(&options, subtask, false, None).unwrap()
+        CallContext::new(&options, subtask, false, None).unwrap()
     }
 
-    fn next_id(open: &OpenSubtask) -> String {
+    fn next_id(open: &CallContext) -> String {
         open.next_sequence().unwrap().unwrap().id.to_string()
     }
 
@@ -355,14 +357,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn draining_waits_for_the_slots_and_gives_up_at_its_deadline() {
+    async fn draining_waits_for_the_permits_and_gives_up_at_its_deadline() {
         let open = open(&[], Subtask::new(0, 1, 0).unwrap());
-        let slot = open.slot(None).await.unwrap();
+        let permit = open.request_permit(None).await.unwrap();
         let deadline = Instant::now() + Duration::from_secs(30);
         let error = open.drain(deadline).await.unwrap_err();
         assert_eq!((error.kind(), Instant::now()), (ErrorKind::Close, deadline));
-        drop(slot);
-        let error = open.slot(None).await.unwrap_err();
+        drop(permit);
+        let error = open.request_permit(None).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::State);
         insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: the function was closed before the row was sent");
     }
@@ -370,12 +372,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_wait_for_a_request_permit_ends_at_the_rows_deadline() {
         let open = open(&[("max-in-flight", "1")], Subtask::new(0, 1, 0).unwrap());
-        let held = open.slot(None).await.unwrap();
+        let held = open.request_permit(None).await.unwrap();
         let deadline = Instant::now() + Duration::from_secs(30);
-        let error = open.slot(Some(deadline)).await.unwrap_err();
+        let error = open.request_permit(Some(deadline)).await.unwrap_err();
         assert_eq!((error.kind(), Instant::now()), (ErrorKind::Call, deadline));
         insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: nothing was sent: waited 30.0s for a request permit ('max-in-flight' = 1)");
         drop(held);
-        open.slot(Some(deadline)).await.unwrap();
+        open.request_permit(Some(deadline)).await.unwrap();
     }
 }
