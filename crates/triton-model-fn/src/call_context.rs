@@ -215,28 +215,37 @@ impl CallContext {
         deadline: Option<Instant>,
     ) -> Result<InferResponse, Error> {
         let safety = RetrySafety::UnlessExecuted;
-        self.infer_with(request, Some(sequence), deadline, safety, FaultOrigin::of)
+        let request = self.complete(request, Some(sequence));
+        let request = &request;
+        let infer = |client: Client| async move { client.infer(request).await };
+        // Whoever sends rows of keys is given up as a whole, and need not look out for it.
+        self.call_patiently(Some(sequence), deadline, safety, FaultOrigin::of, infer)
             .await
     }
 
-    pub(crate) async fn infer_with(
-        &self,
-        mut request: InferRequest,
-        sequence: Option<&Sequence>,
-        deadline: Option<Instant>,
-        safety: RetrySafety,
-        origin: impl Fn(&triton_client::Error) -> FaultOrigin,
-    ) -> Result<InferResponse, Error> {
+    /// A request with what options and its sequence add to it.
+    fn complete(&self, mut request: InferRequest, sequence: Option<&Sequence>) -> InferRequest {
         if let Some(priority) = self.priority {
             request = request.priority(priority);
         }
         if let Some(timeout) = self.server_timeout {
             request = request.server_timeout(timeout);
         }
-        if let Some(sequence) = sequence {
-            request = request.sequence(sequence.clone());
+        match sequence {
+            Some(sequence) => request.sequence(sequence.clone()),
+            None => request,
         }
-        let request = &request;
+    }
+
+    pub(crate) async fn infer_with(
+        &self,
+        request: InferRequest,
+        sequence: Option<&Sequence>,
+        deadline: Option<Instant>,
+        safety: RetrySafety,
+        origin: impl Fn(&triton_client::Error) -> FaultOrigin,
+    ) -> Result<InferResponse, Error> {
+        let request = &self.complete(request, sequence);
         let infer = |client: Client| async move { client.infer(request).await };
         self.call_with(sequence, deadline, safety, origin, infer)
             .await

@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{info, warn};
 use triton_client::{ModelConfig, Sequence};
@@ -13,7 +12,7 @@ use triton_options::{SEQUENCE_KEY, TritonOptions};
 use crate::batcher::Batcher;
 use crate::ending::Ended;
 use crate::sequences::{
-    Answered, KeyedSequences, ModelColumns, ModelTransport, Row, SequenceColumns, SequenceKey,
+    KeyedSequences, ModelColumns, ModelTransport, Pending, Row, SequenceColumns, SequenceKey,
     SequenceSettings, SourceTraits,
 };
 use crate::tensor_plan::{EncodedRow, TensorPlan};
@@ -66,7 +65,7 @@ enum Begun {
     /// In a request with others.
     Batched(EncodedRow),
     /// Behind those of its key.
-    Queued(oneshot::Receiver<Result<Answered, Error>>),
+    Queued(Pending<ModelTransport>),
 }
 
 impl InferenceFunction {

@@ -106,11 +106,18 @@ pub(crate) struct SequenceMetrics {
 }
 
 impl SequenceMetrics {
-    pub(crate) fn counts(&self, counts: &Counts) {
-        self.open.set(counts.open as f64);
-        self.held.set(counts.held as f64);
-        self.lost.set(counts.lost as f64);
-        self.queued.set(counts.rows as f64);
+    /// Shows what has changed: functions that have their labels in common add up.
+    pub(crate) fn counts(&self, before: &Counts, counts: &Counts) {
+        for (gauge, before, now) in [
+            (&self.open, before.open, counts.open),
+            (&self.held, before.held, counts.held),
+            (&self.lost, before.lost, counts.lost),
+            (&self.queued, before.rows, counts.rows),
+        ] {
+            if now != before {
+                gauge.increment(now as f64 - before as f64);
+            }
+        }
         self.oldest.set(counts.oldest.as_secs_f64());
     }
 

@@ -335,6 +335,7 @@ impl<'a> Conductor<'a> {
         let waiting = Waiting {
             rows: self.tasks.len(),
             calls: wait.calls(),
+            held: self.subtasks.held_places(),
             answered: wait.answered() + self.counts.settled(),
             can_read: self.can_read(),
             exhausted: self.exhausted,

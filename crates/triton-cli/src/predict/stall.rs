@@ -33,6 +33,8 @@ pub(super) struct Waiting {
     pub(super) rows: usize,
     /// Calls that are being made, waits for the server and for retries included.
     pub(super) calls: usize,
+    /// Places held for sequences that are over, which are free again without any row.
+    pub(super) held: usize,
     /// A number that grows with every answer.
     pub(super) answered: u64,
     /// Whether further rows could be read.
@@ -56,7 +58,8 @@ impl Stall {
     ///
     /// It is noticed before the server drops the first sequence, whose key may have further rows.
     pub(super) fn is_stalled(&mut self, waiting: &Waiting, places: Option<SequencePlaces>) -> bool {
-        let still = waiting.rows > 0 && waiting.calls == 0 && !waiting.can_read;
+        let moves = waiting.calls > 0 || waiting.held > 0 || waiting.can_read;
+        let still = waiting.rows > 0 && !moves;
         let same = self.0.take().filter(|_| still);
         if !still {
             return false;
@@ -136,6 +139,7 @@ mod tests {
     const WAITING: Waiting = Waiting {
         rows: 3,
         calls: 0,
+        held: 0,
         answered: 7,
         can_read: false,
         exhausted: false,
@@ -159,6 +163,7 @@ mod tests {
                 calls: 1,
                 ..WAITING
             },
+            Waiting { held: 1, ..WAITING },
             Waiting {
                 can_read: true,
                 ..WAITING

@@ -109,6 +109,15 @@ impl Subtasks {
         self.functions.first()?.sequence_places()
     }
 
+    /// How many places are held for sequences that are over here.
+    pub(super) fn held_places(&self) -> usize {
+        let places = self
+            .functions
+            .iter()
+            .filter_map(InferenceFunction::sequence_places);
+        places.map(|places| places.held).sum()
+    }
+
     /// The number that no sequence ID of any subtask has taken yet, nor any above it.
     pub(super) fn next_counter(&self) -> u64 {
         let counters = self.functions.iter().map(InferenceFunction::next_counter);

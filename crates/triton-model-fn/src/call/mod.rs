@@ -92,7 +92,7 @@ impl CallContext {
         self.ending.or("before the row was answered", call).await
     }
 
-    async fn call_patiently<T, F>(
+    pub(crate) async fn call_patiently<T, F>(
         &self,
         sequence: Option<&Sequence>,
         deadline: Option<Instant>,

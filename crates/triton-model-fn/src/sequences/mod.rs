@@ -12,10 +12,9 @@ mod idle_clock;
 mod key;
 mod machine;
 mod owners;
+mod pending;
 #[cfg(test)]
 mod position_tests;
-#[cfg(test)]
-mod property_tests;
 mod row_position;
 mod settings;
 #[cfg(test)]
@@ -41,6 +40,7 @@ use tracing::warn;
 
 pub(crate) use self::columns::{ModelColumns, SequenceColumns};
 pub(crate) use self::key::SequenceKey;
+pub(crate) use self::pending::Pending;
 pub(crate) use self::row_position::RowPosition;
 pub(crate) use self::settings::{SequenceSettings, SourceTraits};
 pub use self::snapshot::SequenceSnapshot;
@@ -81,6 +81,9 @@ pub struct SequencePlaces {
     pub limit: Option<usize>,
     /// How long the server keeps a sequence without a request, where that is known.
     pub server_idle: Option<Duration>,
+    /// How many places are held for sequences that are over here and may be alive on the server:
+    /// each is free again within [`server_idle`](Self::server_idle).
+    pub held: usize,
 }
 
 /// Where the answer to a row goes.
@@ -121,6 +124,8 @@ struct State {
     machine: Machine<Answer>,
     /// Requests that no worker has taken yet.
     requests: VecDeque<Request>,
+    /// Those that only end what was left, which no row waits for.
+    endings: VecDeque<Request>,
     /// How many workers there are, and how many of them wait for a request.
     workers: usize,
     resting: usize,
@@ -135,6 +140,7 @@ struct ToDo {
     reports: Vec<Report>,
     requests: usize,
     new_workers: usize,
+    cancelled: Vec<Request>,
     wakes_sooner: bool,
 }
 
@@ -156,6 +162,7 @@ impl<T: SequenceTransport> KeyedSequences<T> {
             state: Mutex::new(State {
                 machine,
                 requests: VecDeque::new(),
+                endings: VecDeque::new(),
                 workers: 0,
                 resting: 0,
                 wakes_at: None,
@@ -173,15 +180,15 @@ impl<T: SequenceTransport> KeyedSequences<T> {
 
     /// Puts a row behind those of its key that came before; the order of calls is the order of
     /// rows. Dropping the receiver gives the row up unless it is in flight.
-    pub(crate) fn submit(
-        &self,
-        key: &SequenceKey,
-        row: Row,
-    ) -> oneshot::Receiver<Result<Answered, Error>> {
+    pub(crate) fn submit(&self, key: &SequenceKey, row: Row) -> Pending<T> {
         let (answer, answered) = oneshot::channel();
         self.shared
             .with(|machine, now| machine.submit(now, key, row, answer));
-        answered
+        Pending {
+            answer: answered,
+            key: key.clone(),
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// How many sequences may be open at once.
@@ -190,6 +197,7 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         SequencePlaces {
             limit: (settings.places < usize::MAX).then_some(settings.places - settings.room),
             server_idle: settings.server_idle,
+            held: self.shared.lock().machine.held_places(),
         }
     }
 
@@ -254,7 +262,7 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         let ended = shared.open.ending.ended().unwrap_or(Ended::Closed);
         let error = || ended.error("before the row was answered");
         shared.with(|machine, now| machine.abort(now, error));
-        shared.lock().requests.clear();
+        shared.lock().forget_requests();
         shared.ready.close();
         shared.lock_workers().abort_all();
         self.timer.abort();
@@ -267,6 +275,7 @@ impl<T> Drop for KeyedSequences<T> {
         self.timer.abort();
         self.shared.ready.close();
         self.shared.lock_workers().abort_all();
+        self.shared.teller.is_over();
     }
 }
 
@@ -313,24 +322,56 @@ impl<T: SequenceTransport> Shared<T> {
         if has_answers {
             self.answered.notify_waiters();
         }
+        for request in to_do.cancelled {
+            self.is_not_sent(&request);
+        }
         result
     }
 }
 
+impl<T: SequenceTransport> Shared<T> {
+    /// A request was not sent, because its row was given up before.
+    fn is_not_sent(self: &Arc<Self>, request: &Request) {
+        let outcome = worker::not_sent(&self.open);
+        self.with(|machine, now| machine.outcome(now, &request.key, request.number, outcome));
+    }
+}
+
 impl State {
+    /// The next request to be sent: rows come first.
+    fn take_request(&mut self) -> Option<Request> {
+        self.requests
+            .pop_front()
+            .or_else(|| self.endings.pop_front())
+    }
+
+    fn forget_requests(&mut self) {
+        self.requests.clear();
+        self.endings.clear();
+    }
+
     fn take_effects(&mut self, most_workers: usize) -> ToDo {
         let mut to_do = ToDo::default();
         while let Some(effect) = self.machine.next_effect() {
             match effect {
                 Effect::Send(request) => {
-                    self.requests.push_back(request);
+                    match request.is_left {
+                        true => self.endings.push_back(request),
+                        false => self.requests.push_back(request),
+                    }
                     to_do.requests += 1;
+                }
+                Effect::Cancel(number) => {
+                    let place = self.requests.iter().position(|it| it.number == number);
+                    let cancelled = place.and_then(|place| self.requests.remove(place));
+                    to_do.cancelled.extend(cancelled);
                 }
                 Effect::Answer(answer, result) => to_do.answers.push((answer, result)),
                 Effect::Report(report) => to_do.reports.push(report),
             }
         }
-        while self.resting < self.requests.len() && self.workers < most_workers {
+        let waiting = self.requests.len() + self.endings.len();
+        while self.resting < waiting && self.workers < most_workers {
             self.workers += 1;
             self.resting += 1;
             to_do.new_workers += 1;
@@ -346,19 +387,44 @@ impl State {
 }
 
 /// Wakes the machine when it has something to do, until it is aborted.
-async fn keep_time<T: SequenceTransport>(shared: Arc<Shared<T>>) {
-    loop {
-        let wakes_at = shared.lock().wakes_at;
-        let sooner = shared.sooner.notified();
-        match wakes_at {
-            Some(at) => tokio::select! {
-                () = sleep_until(at) => {
-                    shared.lock().wakes_at = None;
-                    shared.with(|machine, now| machine.advance(now));
-                }
-                () = sooner => {}
-            },
-            None => sooner.await,
+fn keep_time<T: SequenceTransport>(shared: Arc<Shared<T>>) -> impl Future<Output = ()> + Send {
+    let task = Task(shared);
+    async move { task.0.keep_time().await }
+}
+
+/// A task of the executor. When it ends, so does everything: the runtime is gone, or the function.
+struct Task<T: SequenceTransport>(Arc<Shared<T>>);
+
+impl<T: SequenceTransport> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0
+            .with(|machine, now| machine.abort(now, runtime_ended));
+        self.0.lock().forget_requests();
+    }
+}
+
+fn runtime_ended() -> Error {
+    let message = "the function was closed, or the runtime in which it was opened has ended, before \
+                   the row was answered";
+    Error::new(ErrorKind::State, message)
+}
+
+impl<T: SequenceTransport> Shared<T> {
+    async fn keep_time(self: &Arc<Self>) {
+        let shared = self;
+        loop {
+            let wakes_at = shared.lock().wakes_at;
+            let sooner = shared.sooner.notified();
+            match wakes_at {
+                Some(at) => tokio::select! {
+                    () = sleep_until(at) => {
+                        shared.lock().wakes_at = None;
+                        shared.with(|machine, now| machine.advance(now));
+                    }
+                    () = sooner => {}
+                },
+                None => sooner.await,
+            }
         }
     }
 }

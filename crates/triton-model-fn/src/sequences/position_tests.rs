@@ -7,7 +7,6 @@ use std::sync::{Arc, LazyLock};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::row_position::{EarlierRows, rows_before};
@@ -178,7 +177,7 @@ struct Pending {
     key: usize,
     position: u64,
     function: usize,
-    answer: oneshot::Receiver<Result<Answered, Error>>,
+    answer: super::Pending<TestServer>,
 }
 
 struct Run {

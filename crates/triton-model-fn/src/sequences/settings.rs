@@ -177,15 +177,10 @@ impl SequenceSettings {
         self.history.is_some_and(|limits| limits.digests)
     }
 
-    /// Whether the first row of a sequence starts it.
-    pub(super) fn starts(&self) -> bool {
-        match &self.fixed {
-            Some(FixedSequence {
-                flags: StaticFlags::Given { start, .. },
-                ..
-            }) => *start,
-            _ => true,
-        }
+    /// Whether options say of every row whether it starts and ends the one sequence there is.
+    pub(super) fn flags_are_given(&self) -> bool {
+        let fixed = self.fixed.as_ref();
+        fixed.is_some_and(|fixed| matches!(fixed.flags, StaticFlags::Given { .. }))
     }
 
     /// START and END of a row that has so many rows of its sequence before it.

@@ -1,7 +1,7 @@
 //! Tells logs and metrics what becomes of sequences.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,8 +25,9 @@ pub(super) struct Teller {
     subtask: Subtask,
     endpoint: String,
     wait: Option<crate::ServerWait>,
-    /// How many pauses the server's wait was told of.
-    pausing: AtomicUsize,
+    /// What metrics show, and the server's wait was told.
+    shown: Mutex<Counts>,
+    is_over: AtomicBool,
     /// Which subtask has which key, where it is known which ones belong together.
     owners: Option<Arc<Owners>>,
     owned: Mutex<OwnedKeys>,
@@ -52,7 +53,8 @@ impl Teller {
             subtask: open.subtask,
             endpoint: open.client().endpoint().to_string(),
             wait: open.server_wait.clone(),
-            pausing: AtomicUsize::new(0),
+            shown: Mutex::default(),
+            is_over: AtomicBool::new(false),
             owners: open.subtask.work().as_deref().map(Owners::of_work),
             owned: Mutex::default(),
         }
@@ -60,16 +62,21 @@ impl Teller {
 
     /// Shows the numbers of the machine, which is locked.
     pub(super) fn count(&self, counts: &Counts) {
-        self.metrics.counts(counts);
-        if let Some(wait) = &self.wait {
-            let before = self.pausing.swap(counts.pausing, Ordering::Relaxed);
-            wait.pauses_change(before, counts.pausing);
+        if self.is_over.load(Ordering::Relaxed) {
+            return;
         }
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        self.metrics.counts(&shown, counts);
+        if let Some(wait) = &self.wait {
+            wait.pauses_change(shown.pausing, counts.pausing);
+        }
+        *shown = *counts;
     }
 
     /// No sequence of this function goes on.
     pub(super) fn is_over(&self) {
         self.count(&Counts::default());
+        self.is_over.store(true, Ordering::Relaxed);
         self.lock().keys.clear();
     }
 

@@ -8,14 +8,13 @@ use std::time::Duration;
 use bytes::BytesMut;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use triton_client::{ModelConfig, Sequence};
 use triton_options::TritonOptions;
 
 use super::{
-    Answered, KeyedSequences, Row, RowPosition, SequenceKey, SequenceSettings, SequenceTransport,
-    SourceTraits,
+    Answered, KeyedSequences, Pending, Row, RowPosition, SequenceKey, SequenceSettings,
+    SequenceTransport, SourceTraits,
 };
 use crate::row_codec::EncodedCell;
 use crate::tensor_plan::EncodedRow;
@@ -252,12 +251,7 @@ impl Running {
     }
 
     /// Hands over row `number` of a key; its value is in [`value`].
-    pub(super) fn submit(
-        &self,
-        key: i64,
-        number: i64,
-        last: bool,
-    ) -> oneshot::Receiver<Result<Answered, Error>> {
+    pub(super) fn submit(&self, key: i64, number: i64, last: bool) -> Pending<TestServer> {
         self.hand_over(key, number, last, None)
     }
 
@@ -268,7 +262,7 @@ impl Running {
         number: i64,
         last: bool,
         position: Option<RowPosition>,
-    ) -> oneshot::Receiver<Result<Answered, Error>> {
+    ) -> Pending<TestServer> {
         let row = Row {
             encoded: Ok(Arc::new(row(value(key, number)))),
             last,

@@ -6,38 +6,71 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use tracing::{Instrument as _, debug_span};
 use triton_client::{Sequence, SequenceId};
+use triton_options::MAX_IN_FLIGHT;
 
 use super::machine::{
     Content, Failed, FailureEffect, KeptRow, LostId, Outcome, Request, ServerFacts, digest,
 };
-use super::{SequenceTransport, Shared};
+use super::{SequenceTransport, Shared, Task};
 use crate::tensor_plan::EncodedRow;
-use crate::{Error, ErrorKind, Value, packed_row, server_wait};
+use crate::{CallContext, Error, ErrorKind, Value, packed_row, server_wait};
 
 /// Sends one request after the other.
-pub(super) async fn serve<T: SequenceTransport>(shared: Arc<Shared<T>>) {
-    while let Ok(permit) = shared.ready.acquire().await {
-        permit.forget();
-        let request = {
-            let mut state = shared.lock();
-            let request = state.requests.pop_front();
-            state.resting -= usize::from(request.is_some());
-            request
-        };
-        let Some(request) = request else {
-            continue;
-        };
-        let sent = AssertUnwindSafe(shared.carry_out(&request)).catch_unwind();
-        let outcome = sent.await.unwrap_or_else(|panic| {
+pub(super) fn serve<T: SequenceTransport>(
+    shared: Arc<Shared<T>>,
+) -> impl Future<Output = ()> + Send {
+    let task = Task(shared);
+    async move { task.0.serve().await }
+}
+
+impl<T: SequenceTransport> Shared<T> {
+    async fn serve(self: &Arc<Self>) {
+        while let Ok(permit) = self.ready.acquire().await {
+            permit.forget();
+            let (request, is_given_up) = {
+                let mut state = self.lock();
+                let Some(request) = state.take_request() else {
+                    continue;
+                };
+                state.resting -= 1;
+                let is_given_up = state.machine.is_given_up(&request);
+                (request, is_given_up)
+            };
+            let outcome = match is_given_up {
+                true => not_sent(&self.open),
+                false => self.send_safely(&request).await,
+            };
+            self.lock().resting += 1;
+            self.with(|machine, now| machine.outcome(now, &request.key, request.number, outcome));
+        }
+    }
+
+    /// Sends a request; a panic costs that one only.
+    async fn send_safely(&self, request: &Request) -> Outcome {
+        let sent = AssertUnwindSafe(self.carry_out(request)).catch_unwind();
+        sent.await.unwrap_or_else(|panic| {
             Outcome::Failed(Failed {
                 error: panicked(&*panic),
                 effect: FailureEffect::Uncertain,
                 server: None,
             })
-        });
-        shared.lock().resting += 1;
-        shared.with(|machine, now| machine.outcome(now, &request.key, request.number, outcome));
+        })
     }
+}
+
+/// The outcome of a request that stood behind others until nobody could use it any more.
+pub(super) fn not_sent(open: &CallContext) -> Outcome {
+    let message = format!(
+        "nothing was sent: the row waited for one of the {} requests that may be in flight \
+         (option '{}') until its deadline, or until it was given up",
+        open.max_in_flight(),
+        MAX_IN_FLIGHT.key()
+    );
+    Outcome::Failed(Failed {
+        error: Error::new(ErrorKind::Call, message),
+        effect: FailureEffect::None,
+        server: None,
+    })
 }
 
 impl<T: SequenceTransport> Shared<T> {

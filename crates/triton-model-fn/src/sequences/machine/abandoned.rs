@@ -48,6 +48,7 @@ impl<A: Asker> Machine<A> {
             start: false,
             end: true,
             deadline: None,
+            is_left: true,
             is_kept: false,
         }));
     }

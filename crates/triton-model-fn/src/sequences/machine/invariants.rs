@@ -74,7 +74,7 @@ impl<A: Asker> Machine<A> {
             .count();
         assert_eq!(pausing, self.pausing, "pauses");
         // 5. Memory is bounded.
-        assert!(self.memory.lost_count() <= self.settings.most_lost);
+        assert!(self.memory.lost_count() <= self.memory.most_lost());
         assert!(self.memory.lost().all(|(key, sequence)| {
             !self.keys.contains_key(key)
                 && !matches!(sequence.life, Life::Open(_) | Life::Rebuilding(_))

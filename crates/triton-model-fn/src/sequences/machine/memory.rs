@@ -24,6 +24,8 @@ const MOST_STORED_ENDS: usize = 100_000;
 #[derive(Debug)]
 pub(super) struct Memory {
     lost: LinkedHashMap<SequenceKey, Box<Sequence>>,
+    /// Those of them of which rows are kept.
+    with_rows: LinkedHashMap<SequenceKey, ()>,
     most_lost: usize,
     /// The bytes of the rows kept of lost sequences.
     bytes: usize,
@@ -40,6 +42,7 @@ impl Memory {
     pub(super) fn new(most_lost: usize, most_bytes: usize) -> Self {
         Self {
             lost: LinkedHashMap::new(),
+            with_rows: LinkedHashMap::new(),
             most_lost,
             bytes: 0,
             most_bytes,
@@ -55,8 +58,7 @@ impl Memory {
         key: SequenceKey,
         sequence: Box<Sequence>,
     ) -> Option<SequenceKey> {
-        self.bytes += sequence.history.bytes();
-        self.lost.insert(key, sequence);
+        self.insert(key, sequence);
         if self.bytes > self.most_bytes {
             self.drop_rows();
         }
@@ -64,20 +66,45 @@ impl Memory {
             return None;
         }
         let (forgotten, sequence) = self.lost.pop_front()?;
-        self.bytes -= sequence.history.bytes();
+        self.is_gone(&forgotten, &sequence);
         self.has_forgotten = true;
         Some(forgotten)
     }
 
+    /// Remembers sequences of a snapshot, all of them: there is room for as many from now on.
+    pub(super) fn take_in(&mut self, sequences: Vec<(SequenceKey, Box<Sequence>)>) {
+        for (key, sequence) in sequences {
+            self.insert(key, sequence);
+        }
+        self.most_lost = self.most_lost.max(self.lost.len());
+        self.most_bytes = self.most_bytes.max(self.bytes);
+    }
+
+    fn insert(&mut self, key: SequenceKey, sequence: Box<Sequence>) {
+        let bytes = sequence.history.bytes();
+        if bytes > 0 {
+            self.bytes += bytes;
+            self.with_rows.insert(key.clone(), ());
+        }
+        self.lost.insert(key, sequence);
+    }
+
+    fn is_gone(&mut self, key: &SequenceKey, sequence: &Sequence) {
+        let bytes = sequence.history.bytes();
+        if bytes > 0 {
+            self.bytes -= bytes;
+            self.with_rows.remove(key);
+        }
+    }
+
     /// Drops the rows of the sequences that were lost first; that they are lost stays known.
     fn drop_rows(&mut self) {
-        for (_, sequence) in &mut self.lost {
-            if self.bytes <= self.most_bytes {
-                break;
-            }
-            let bytes = sequence.history.bytes();
-            if bytes > 0 {
-                self.bytes -= bytes;
+        while self.bytes > self.most_bytes {
+            let Some((key, ())) = self.with_rows.pop_front() else {
+                return;
+            };
+            if let Some(sequence) = self.lost.get_mut(&key) {
+                self.bytes -= sequence.history.bytes();
                 sequence.history = History::Outgrown;
             }
         }
@@ -86,7 +113,7 @@ impl Memory {
     /// The lost sequence of a key, which has a row again.
     pub(super) fn take_lost(&mut self, key: &SequenceKey) -> Option<Box<Sequence>> {
         let sequence = self.lost.remove(key)?;
-        self.bytes -= sequence.history.bytes();
+        self.is_gone(key, &sequence);
         Some(sequence)
     }
 
@@ -101,7 +128,7 @@ impl Memory {
             return None;
         }
         let (key, sequence) = self.lost.pop_front()?;
-        self.bytes -= sequence.history.bytes();
+        self.is_gone(&key, &sequence);
         Some((key, sequence))
     }
 
@@ -111,6 +138,15 @@ impl Memory {
 
     pub(super) fn lost(&self) -> impl Iterator<Item = (&SequenceKey, &Sequence)> {
         self.lost.iter().map(|(key, sequence)| (key, &**sequence))
+    }
+
+    pub(super) fn lost_of(&mut self, key: &SequenceKey) -> Option<&mut Box<Sequence>> {
+        self.lost.get_mut(key)
+    }
+
+    #[cfg(test)]
+    pub(super) fn most_lost(&self) -> usize {
+        self.most_lost
     }
 
     pub(super) fn lost_count(&self) -> usize {
@@ -123,9 +159,10 @@ impl Memory {
         if self.ended.insert(key, position).is_none() {
             self.ended_bytes += bytes;
         }
-        if self.ended_bytes > MOST_END_BYTES
-            && let Some((forgotten, _)) = self.ended.pop_front()
-        {
+        while self.ended_bytes > MOST_END_BYTES {
+            let Some((forgotten, _)) = self.ended.pop_front() else {
+                return;
+            };
             self.ended_bytes -= end_bytes(&forgotten);
             self.has_forgotten = true;
         }

@@ -72,6 +72,8 @@ pub(super) trait Asker {
 #[derive(Debug)]
 pub(super) enum Effect<A> {
     Send(Request),
+    /// The request of this number is not sent any more if nobody has begun to.
+    Cancel(u64),
     Answer(A, Result<Answered, Error>),
     Report(Report),
 }
@@ -172,6 +174,8 @@ enum Phase {
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     number: u64,
+    /// That of the row's deadline.
+    timer: Option<(Instant, u64)>,
     /// Its number at the idle clock.
     call: u64,
     /// How many rows of the sequence come before it.
@@ -349,6 +353,33 @@ impl<A: Asker> Machine<A> {
         self.places.taken()
     }
 
+    /// Whether nobody waits any more for what a request that was not sent yet is to bring.
+    pub(super) fn is_given_up(&self, request: &Request) -> bool {
+        let work = self.keys.get(&request.key).and_then(|it| it.work.as_ref());
+        work.is_some_and(|work| match work.phase {
+            Phase::Sent(sent) => {
+                sent.number == request.number && work.asker.is_gone() && !work.is_last
+            }
+            _ => false,
+        })
+    }
+
+    /// The answer that said that a sequence lacks rows was seen by nobody.
+    pub(super) fn mark_again(&mut self, key: &SequenceKey) {
+        let known = match self.keys.get_mut(key) {
+            Some(entry) => entry.sequence.as_mut(),
+            None => self.memory.lost_of(key),
+        };
+        if let Some(sequence) = known {
+            sequence.marked = true;
+        }
+    }
+
+    /// How many places are held for sequences that are over here.
+    pub(super) fn held_places(&self) -> usize {
+        self.places.lingering()
+    }
+
     /// The numbers that metrics show.
     pub(super) fn counts(&self, now: Instant) -> Counts {
         Counts {
@@ -416,7 +447,10 @@ impl<A: Asker> Machine<A> {
         self.find_oldest();
         let reading = self.clock.read(now);
         let boundary = self.settings.boundary;
+        // Where options say of each row whether it starts, the server may know what it likes.
+        let is_told = self.settings.flags_are_given();
         let is_due = |sequence: &Sequence, places: &Places| match (boundary, &sequence.life) {
+            _ if is_told => false,
             (Some(boundary), _) => reading.saturating_sub(sequence.idle_since) > boundary,
             (None, Life::Open(place)) => places.dropped_at(place).is_some_and(|at| at < now),
             (None, _) => false,

@@ -220,8 +220,8 @@ impl<A: Asker> Machine<A> {
             return;
         };
         let (id, rows) = (sequence.id(), sequence.rows);
-        // A first row has nothing to lose, unless what came before it was never seen here.
-        let is_first = rows == 0 && !sent.is_replay && self.settings.starts();
+        // A row that starts its sequence has nothing to lose.
+        let is_first = !sent.is_replay && self.settings.flags(rows, false).0;
         self.lose(now, &turn.key, sequence, cause);
         if is_first {
             sequence.life = Life::Unborn;

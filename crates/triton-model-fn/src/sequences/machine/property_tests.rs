@@ -383,6 +383,8 @@ impl Run {
                     }
                     self.out.push(request);
                 }
+                // Here every request is in flight.
+                Effect::Cancel(_) => {}
                 Effect::Answer(ticket, result) => self.answer(&ticket, result),
                 Effect::Report(report) => {
                     let key: u8 = report.key.as_str().parse().unwrap();

@@ -26,6 +26,8 @@ pub(in crate::sequences) struct Request {
     pub(in crate::sequences) end: bool,
     /// When the row that it is sent for is given up.
     pub(in crate::sequences) deadline: Option<Instant>,
+    /// Whether it only ends a sequence that was left.
+    pub(in crate::sequences) is_left: bool,
     /// Whether the row is to be kept for a replay once it is answered.
     pub(in crate::sequences) is_kept: bool,
 }

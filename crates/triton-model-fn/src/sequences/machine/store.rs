@@ -94,10 +94,10 @@ impl<A: Asker> Machine<A> {
         self.places.hold_others(alive, now);
         self.memory.has_forgotten |= snapshot.has_forgotten;
         let reading = self.clock.read(now);
-        for (key, mut sequence) in restored {
+        for (_, sequence) in &mut restored {
             sequence.idle_since = reading;
-            self.remember(key, sequence);
         }
+        self.memory.take_in(restored);
         for end in snapshot.ended {
             self.memory.end(SequenceKey::new(&end.key), end.position);
         }

@@ -113,14 +113,15 @@ impl<A: Asker> Machine<A> {
                     }
                 }
                 Life::Lost(loss) => match recovery {
-                    Recovery::Fail => {
+                    // To fail would bring an engine back to the same snapshot, and to this row.
+                    Recovery::Fail if loss.cause != LossCause::Restored => {
                         let id = loss.id.clone();
-                        let error = lost(sequence, loss);
+                        let error = lost(sequence, loss, self.settings.fixed.is_none());
                         let error = error.in_sequence(self.id_text(&id));
                         self.fail(&mut turn);
                         return self.finish(now, turn, Err(error));
                     }
-                    Recovery::Restart => {
+                    Recovery::Fail | Recovery::Restart => {
                         let event = Event::Restarted {
                             id: loss.id.clone(),
                             rows: sequence.rows,
@@ -196,8 +197,13 @@ impl<A: Asker> Machine<A> {
         };
         let (start, end) = self.settings.flags(sequence.rows, work.is_last);
         let is_kept = !end && matches!(sequence.history, History::Kept(_));
+        let timer = work.deadline.map(|deadline| (deadline, number));
+        if let Some(timer) = timer {
+            self.timers.insert(timer, key.clone());
+        }
         let sent = Sent {
             number,
+            timer,
             call: self.clock.call_begins(now),
             row: sequence.rows,
             end,
@@ -213,6 +219,7 @@ impl<A: Asker> Machine<A> {
             start,
             end,
             deadline: work.deadline,
+            is_left: false,
             is_kept,
         };
         self.send(turn, request, sent);
@@ -243,8 +250,13 @@ impl<A: Asker> Machine<A> {
             self.rebuilt(turn);
             return false;
         };
+        let timer = work.deadline.map(|deadline| (deadline, number));
+        if let Some(timer) = timer {
+            self.timers.insert(timer, key.clone());
+        }
         let sent = Sent {
             number,
+            timer,
             call: self.clock.call_begins(now),
             row: rebuilding.answered,
             end: false,
@@ -260,6 +272,7 @@ impl<A: Asker> Machine<A> {
             start: rebuilding.answered == 0,
             end: false,
             deadline: work.deadline,
+            is_left: false,
             is_kept: false,
         };
         work.phase = Phase::Sent(sent);
@@ -426,6 +439,13 @@ impl<A: Asker> Machine<A> {
     /// A timer of the row of a key has run out.
     pub(super) fn timer_fires(&mut self, now: Instant, key: &SequenceKey, timer: (Instant, u64)) {
         let work = self.keys.get(key).and_then(|entry| entry.work.as_ref());
+        if let Some(Phase::Sent(sent)) = work.map(|work| &work.phase)
+            && sent.timer == Some(timer)
+        {
+            // What is in flight is given up by whoever sends it.
+            self.effects.push_back(Effect::Cancel(sent.number));
+            return;
+        }
         let is_current = work.is_some_and(|work| match work.phase {
             Phase::Place { timer: own, .. } => own == Some(timer),
             Phase::Pause { timer: own } => own == timer,
@@ -497,7 +517,12 @@ impl<A: Asker> Machine<A> {
             } => {
                 self.timers.remove(&timer);
             }
-            Phase::Sent(sent) => work.phase = Phase::Sent(sent),
+            Phase::Sent(sent) => {
+                if let Some(timer) = sent.timer {
+                    self.timers.remove(&timer);
+                }
+                work.phase = Phase::Sent(sent);
+            }
             Phase::Turn | Phase::Place { timer: None, .. } => {}
         }
         Some(Turn {
@@ -530,8 +555,11 @@ impl<A: Asker> Machine<A> {
         if let Some(sequence) = sequence.as_mut().filter(|it| it.is_being_rebuilt()) {
             self.let_go(now, &key, sequence);
         }
-        // Never started, and no row to be marked: nothing to be kept.
-        drop(sequence.take_if(|it| matches!(it.life, Life::Unborn) && !it.marked));
+        // Never started, and no row to be marked: nothing to be kept but that it follows an end.
+        let unborn = sequence.take_if(|it| matches!(it.life, Life::Unborn) && !it.marked);
+        if unborn.is_some_and(|it| it.follows_end) {
+            self.begins_whole(&key);
+        }
         if work.is_last {
             self.begins_whole(&key);
             if result.is_err()
@@ -641,13 +669,19 @@ impl<A: Asker> Machine<A> {
 }
 
 /// The failure of a row that met a lost sequence.
-fn lost(sequence: &Sequence, loss: &Loss) -> Error {
+fn lost(sequence: &Sequence, loss: &Loss, has_keys: bool) -> Error {
+    let Sequence { rows, .. } = sequence;
+    let next = match has_keys {
+        true => format!(
+            "the next row of its key starts a new one, and the option '{}' can make it go on \
+             instead",
+            SEQUENCE_RECOVERY.key()
+        ),
+        false => "the next row starts it anew".to_owned(),
+    };
     let message = format!(
-        "the sequence was lost after {} rows: {}; the next row of its key starts a new one, and the \
-         option '{}' can make it go on instead",
-        sequence.rows,
-        loss.cause,
-        SEQUENCE_RECOVERY.key()
+        "the sequence was lost after {rows} rows: {}; {next}",
+        loss.cause
     );
     Error::new(ErrorKind::SequenceLost, message).at_row(sequence.rows)
 }

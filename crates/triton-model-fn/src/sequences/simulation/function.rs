@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::runtime::{self, Handle};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use triton_client::ModelConfig;
 use triton_options::TritonOptions;
@@ -13,14 +12,14 @@ use triton_options::TritonOptions;
 use super::transport::SimulatedNetwork;
 use crate::row_codec::EncodedCell;
 use crate::sequences::{
-    Answered, KeyedSequences, Row, RowPosition, SequenceKey, SequenceSettings, SequenceSnapshot,
-    SourceTraits,
+    Answered, KeyedSequences, Pending, Row, RowPosition, SequenceKey, SequenceSettings,
+    SequenceSnapshot, SourceTraits,
 };
 use crate::tensor_plan::EncodedRow;
 use crate::{CallContext, Column, DataType, Error, Schema, Subtask, Value};
 
 /// The answer to a row, once it is there.
-pub(super) type Answer = oneshot::Receiver<Result<Answered, Error>>;
+pub(super) type Answer = Pending<SimulatedNetwork>;
 
 /// How a function is opened.
 #[derive(Debug, Clone, Copy, Default)]
