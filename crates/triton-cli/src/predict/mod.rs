@@ -66,6 +66,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let layers = options;
     let options = layers.parse()?;
     let rows_in_flight = rows_in_flight(&options, arguments.run.parallelism)?;
+    subtasks::check_checkpoints(&options, arguments.checkpoints.checkpoint.is_some())?;
     let model_inputs = schema.inputs.len();
     model::add_sequence_columns(&mut schema, &options);
     let files_of = |inputs: &[Input], plan: &Plan| {

@@ -10,7 +10,9 @@ use triton_model_fn::{
     Error, ErrorKind, InferenceFunction, ModelFunction as _, Prediction, Schema, SequencePlaces,
     SequenceSnapshot, ServerWait, Subtask, Value,
 };
-use triton_options::{SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SequenceMode, TritonOptions};
+use triton_options::{
+    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
+};
 
 use crate::failure::Failure;
 
@@ -195,6 +197,27 @@ impl std::fmt::Display for NotOpened {
 
 fn subtask_of_key(key: &str, subtasks: usize) -> usize {
     crc32fast::hash(key.as_bytes()) as usize % subtasks
+}
+
+/// Refuses checkpoints where a run cannot go on from one.
+pub(super) fn check_checkpoints(
+    options: &TritonOptions,
+    has_checkpoints: bool,
+) -> Result<(), Failure> {
+    let SequenceMode::Static { flags, .. } = options.sequence_mode() else {
+        return Ok(());
+    };
+    if !has_checkpoints || flags.are_both() {
+        return Ok(());
+    }
+    Err(Failure::usage(anyhow!(
+        "--checkpoint: all rows share the sequence of '{}', whose state the model loses when the run \
+         ends, so that a run could not go on from there; leave --checkpoint out, or give each entity \
+         a sequence of its own by '{}' and '{}'",
+        SEQUENCE_ID.key(),
+        SEQUENCE_ID_AUTO_INCREMENT.key(),
+        SEQUENCE_KEY.key()
+    )))
 }
 
 /// How many times as many rows with keys are under way as requests: most wait for others.

@@ -92,6 +92,15 @@ fn options_that_do_not_fit_together() {
 }
 
 #[test]
+fn checkpoints_of_a_sequence_that_all_rows_share() {
+    let run = options_refusal(&[("sequence-id", "j")], &["--checkpoint", "checkpoints"]);
+    insta::assert_snapshot!(run, @"
+    exit code 2
+    error: --checkpoint: all rows share the sequence of 'sequence-id', whose state the model loses when the run ends, so that a run could not go on from there; leave --checkpoint out, or give each entity a sequence of its own by 'sequence-id-auto-increment' and 'sequence-key'
+    ");
+}
+
+#[test]
 fn subtasks_that_would_share_a_sequence() {
     let run = options_refusal(&[("sequence-id", "j")], &["--parallelism", "2"]);
     insta::assert_snapshot!(run, @"
