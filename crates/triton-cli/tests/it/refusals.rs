@@ -91,6 +91,7 @@ fn options_that_do_not_fit_together() {
     ");
 }
 
+// Holds S3.
 #[test]
 fn subtasks_that_would_share_a_sequence() {
     let run = options_refusal(&[("sequence-id", "j")], &["--parallelism", "2"]);

@@ -233,6 +233,7 @@ async fn check(recovery: &'static str, max_length: Option<u64>, bounded: bool, s
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(paused_runtime);
 
 proptest! {
+    // Holds S5, S6, S7, S24, S28.
     #[test]
     fn every_recovery_keeps_its_promise(
         recovery in prop_oneof![Just("fail"), Just("restart"), Just("replay")],
