@@ -112,7 +112,7 @@ async fn a_static_sequence_that_never_starts_is_refused(endpoint: &str) {
     assert_eq!(kind, Some(triton_client::ErrorKind::SequenceNotStarted));
     insta::allow_duplicates! {
         insta::assert_snapshot!(words(&error, endpoint), @"
-        subtask 0 of 1, attempt 0, sequence 'never-started-either': the row was not answered
+        subtask 0 of 1, attempt 0, sequence 'never-started-either', its row 0: the server no longer knows the sequence, so the row was not answered
           caused by: infer with model 'accumulate' at http://server/: status 400: inference request for sequence never-started-either to model 'accumulate' must specify the START flag on the first request of the sequence
         ");
     }

@@ -185,7 +185,7 @@ async fn within_a_sequence_nothing_is_sent_twice() {
         );
         assert_eq!(error.sequence_id(), Some("walk"));
         if fault == Fault::ResetAfter {
-            insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0, sequence 'walk': the row was not answered, and the model may have taken it into its sequence all the same");
+            insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0, sequence 'walk', its row 0: the row was not answered, and the model may have taken it into its sequence all the same");
         }
     }
 }
