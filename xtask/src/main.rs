@@ -49,7 +49,7 @@ enum Task {
     },
     /// Write the generated reference pages
     Docs {
-        /// Write nothing; fail if a page is not what would be written
+        /// Write nothing; fail if a page is not what would be written, or a promise of the guide has no test
         #[arg(long)]
         check: bool,
     },

@@ -378,6 +378,7 @@ mod tests {
         insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: the function was closed before the row was sent");
     }
 
+    // Holds F10.
     #[tokio::test(start_paused = true)]
     async fn a_wait_for_a_request_permit_ends_at_the_rows_deadline() {
         let open = open(&[("max-in-flight", "1")], Subtask::new(0, 1, 0).unwrap());

@@ -193,6 +193,7 @@ mod tests {
         told.unwrap_or_default()
     }
 
+    // Holds S43.
     #[test]
     fn an_attempt_above_zero_has_run_before() {
         let mut seen = Executions::new();
@@ -219,6 +220,7 @@ mod tests {
         }
     }
 
+    // Holds S43.
     #[test]
     fn a_takeover_or_rescaling_at_attempt_zero_has() {
         let mut seen = Executions::new();
@@ -232,6 +234,7 @@ mod tests {
         insta::assert_snapshot!(told(&opened), @"execution 'e2' of the job was opened in this process before");
     }
 
+    // Holds S20, S43.
     #[test]
     fn the_same_subtask_opened_again_has_and_is_not_unique() {
         let mut seen = Executions::new();
@@ -245,6 +248,7 @@ mod tests {
         assert!(seen.note(&subtask(0, 2, ["j", "o", "e"])).is_unique);
     }
 
+    // Holds S43.
     #[test]
     fn a_function_that_is_opened_again_has_run_whatever_the_engine_says() {
         let nothing = Subtask::new(0, 1, 0).unwrap();

@@ -135,3 +135,31 @@ impl Permits {
         self.semaphore.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    // Holds F9.
+    #[tokio::test]
+    async fn permits_are_given_in_the_order_in_which_they_were_asked_for() {
+        let permits = Permits::new(PermitKind::Request, 1);
+        let seconds = Histogram::noop();
+        let given = Mutex::new(Vec::new());
+        let taken = permits.acquire(None, &seconds).await.unwrap();
+        let waiting = (0..20).map(async |number| {
+            let permit = permits.acquire(None, &seconds).await.unwrap();
+            given.lock().unwrap().push(number);
+            // Whoever asks next does not overtake those that wait.
+            tokio::task::yield_now().await;
+            drop(permit);
+        });
+        let release = async { drop(taken) };
+        tokio::join!(join_all(waiting), release);
+        assert_eq!(given.into_inner().unwrap(), (0..20).collect::<Vec<_>>());
+    }
+}

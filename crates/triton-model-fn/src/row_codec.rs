@@ -292,6 +292,7 @@ mod tests {
         }
     }
 
+    // Holds F2.
     #[test]
     fn no_type_takes_the_value_of_another_or_null() {
         let examples = examples();

@@ -192,6 +192,7 @@ mod tests {
         is_unique: false,
     };
 
+    // Holds S20.
     #[test]
     fn a_run_is_named_by_what_the_engine_tells_or_by_a_uuid() {
         let at = |millis: u64| {
@@ -249,6 +250,7 @@ mod tests {
         }
     }
 
+    // Holds S21.
     #[test]
     fn concurrent_requests_never_share_an_id() {
         let subtask = Subtask::new(0, 1, 0).unwrap();
@@ -418,6 +420,7 @@ mod tests {
             prop_assert_eq!(base32(left).cmp(&base32(right)), left.cmp(&right));
         }
 
+        // Holds S20.
         #[test]
         fn a_run_never_repeats_the_ids_of_another(
             events in vec(event(), 1..20),
@@ -433,6 +436,7 @@ mod tests {
         }
     }
 
+    // Holds S20.
     #[test]
     fn a_clock_that_is_set_back_repeats_counters_but_no_runs() {
         let strategy = ("sequence-id-counter-init-strategy", "EPOCH_MILLIS");

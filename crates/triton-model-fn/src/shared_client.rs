@@ -65,6 +65,7 @@ mod tests {
         TritonOptions::parse(common.iter().chain(extra).copied()).unwrap()
     }
 
+    // Holds F34.
     #[tokio::test]
     async fn equal_settings_share_a_client_until_the_last_user_is_gone() {
         // A token of its own keeps other tests of this process out.

@@ -86,6 +86,7 @@ async fn open(
     function
 }
 
+// Holds F35.
 #[tokio::test]
 async fn each_id_is_logged_with_its_parts() {
     let log = Log::begin();
@@ -108,6 +109,7 @@ async fn each_id_is_logged_with_its_parts() {
     ");
 }
 
+// Holds S54.
 #[tokio::test]
 async fn a_sequence_is_logged_with_its_key_unless_that_is_redacted() {
     let log = Log::begin();
@@ -156,6 +158,7 @@ async fn a_sequence_is_logged_with_its_key_unless_that_is_redacted() {
     }
 }
 
+// Holds S9.
 #[tokio::test]
 async fn rows_of_a_key_that_go_astray_are_told_of() {
     let log = Log::begin();

@@ -1,9 +1,10 @@
 //! Generated pages and sources: written from the option catalog and the definition of exit codes, or
-//! compared with what is committed.
+//! compared with what is committed. What the guide promises is held against the tests that name it.
 
 mod compare;
 mod exit_codes;
 mod java_options;
+mod promises;
 mod table;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ const FOLDER: &str = "docs/reference/generated";
 const RUSTDOC_PAGE: &str = "rustdoc_options.md";
 const RUSTDOC_FOLDER: &str = "crates/triton-options/src";
 
-/// The command that mends every difference.
+/// The command that mends every difference of what is generated.
 const MEND: &str = "cargo xtask docs";
 
 /// Writes the generated pages or, with `check`, fails if they are not what would be written.
@@ -43,17 +44,25 @@ pub(crate) fn run(check: bool) -> Result<()> {
                 exit_codes::PATH
             ));
         }
+        let (promised, unheld) = promises::check(&root)?;
+        for problem in problems.iter().chain(&unheld) {
+            eprintln!("{problem}");
+        }
         if !problems.is_empty() {
-            for problem in &problems {
-                eprintln!("{problem}");
-            }
             bail!(
                 "the generated files have {} problems; mend them with `{MEND}`",
                 problems.len()
             );
         }
+        if !unheld.is_empty() {
+            bail!(
+                "the promises of the guide and the tests that name them have {} problems; each says \
+                 what to do",
+                unheld.len()
+            );
+        }
         println!(
-            "{} pages, {} and {} are complete and current",
+            "{} pages, {} and {} are complete and current, and tests hold all {promised} promises",
             pages.len(),
             java_options::PATH,
             exit_codes::PATH

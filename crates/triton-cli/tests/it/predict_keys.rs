@@ -67,6 +67,7 @@ async fn every_key_has_a_history_of_its_own(endpoint: &str) {
 
 on_both_servers!(every_key_has_a_history_of_its_own);
 
+// Holds S16.
 #[test]
 fn a_column_says_where_a_sequence_ends() {
     let files = Files::new();
@@ -87,6 +88,7 @@ fn a_column_says_where_a_sequence_ends() {
     ");
 }
 
+// Holds S19.
 #[test]
 fn a_row_that_cannot_be_read_still_ends_its_sequence() {
     let files = Files::new();
@@ -149,6 +151,7 @@ fn a_row_that_cannot_be_read_has_its_place_among_the_positions() {
     ");
 }
 
+// Holds S38, S40.
 #[test]
 fn a_row_that_does_not_follow_is_marked_or_rebuilt_from_its_history() {
     let files = Files::new();

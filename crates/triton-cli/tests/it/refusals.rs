@@ -91,6 +91,7 @@ fn options_that_do_not_fit_together() {
     ");
 }
 
+// Holds S3.
 #[test]
 fn checkpoints_of_a_sequence_that_all_rows_share() {
     let run = options_refusal(&[("sequence-id", "j")], &["--checkpoint", "checkpoints"]);

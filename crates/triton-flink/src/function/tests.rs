@@ -120,6 +120,7 @@ fn every_row_has_one_event() {
     fixture.function.close().unwrap();
 }
 
+// Holds F35.
 #[test]
 fn a_failure_names_row_subtask_attempt_and_sequence() {
     let mut fixture = Fixture::open(Some(r#""fault": "status", "status": 500"#), Duration::ZERO);
@@ -174,6 +175,7 @@ fn a_panic_is_a_failure_with_its_text() {
     insta::assert_snapshot!(failure, @"the native library panicked, which is a mistake in it: a row went through the floor");
 }
 
+// Holds F30.
 #[test]
 fn a_cancelled_task_gives_up_what_works_for_its_keys() {
     let fixture = Fixture::open_with(&["sequence-key", "value"], Some(DELAY), Duration::ZERO);

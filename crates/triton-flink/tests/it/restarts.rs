@@ -43,6 +43,7 @@ fn begun(server: &EmbeddedTriton) -> (BTreeSet<String>, BTreeSet<String>) {
     (before, after)
 }
 
+// Holds S20.
 #[tokio::test]
 async fn only_ids_of_a_run_are_not_used_again_by_restarts_and_submissions() {
     let servers: Vec<EmbeddedTriton> = (0..4).map(|_| failing_once()).collect();

@@ -293,6 +293,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
+    // Holds F20, F22.
     #[test]
     fn it_does_what_the_model_does_and_never_wedges(
         threshold in prop::sample::select(vec!["0.05", "0.3", "0.5", "0.7", "1.0"]),

@@ -36,6 +36,7 @@ fn succeed(breaker: &CircuitBreaker, times: u32) {
     }
 }
 
+// Holds F20.
 #[tokio::test(start_paused = true)]
 async fn it_opens_with_the_tenth_call_and_says_for_how_long() {
     let breaker = breaker();
@@ -50,6 +51,7 @@ async fn it_opens_with_the_tenth_call_and_says_for_how_long() {
     assert_eq!(breaker.snapshot().rejected, 1);
 }
 
+// Holds F22.
 #[tokio::test(start_paused = true)]
 async fn as_many_trials_as_allowed_close_it() {
     let breaker = breaker();
@@ -66,6 +68,7 @@ async fn as_many_trials_as_allowed_close_it() {
     assert_eq!(breaker.snapshot().recent_calls, 0);
 }
 
+// Holds F22.
 #[tokio::test(start_paused = true)]
 async fn a_trial_that_fails_opens_it_for_another_timeout() {
     let breaker = breaker();
@@ -87,6 +90,7 @@ async fn a_trial_that_fails_opens_it_for_another_timeout() {
     assert_eq!(breaker.state(), CircuitState::Closed);
 }
 
+// Holds F21.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_refuses_requests_answers() {
     let breaker = breaker();
@@ -110,6 +114,7 @@ async fn a_server_that_refuses_requests_answers() {
     assert_eq!(breaker.state(), CircuitState::Open);
 }
 
+// Holds F23.
 #[tokio::test(start_paused = true)]
 async fn a_question_takes_no_trial() {
     let breaker = breaker();
@@ -147,6 +152,7 @@ async fn a_health_check_shortens_the_wait_only_if_one_had_failed() {
     assert_eq!(breaker.snapshot().opened, 2);
 }
 
+// Holds F24.
 #[test]
 fn one_breaker_is_shared_until_the_last_handle_goes() {
     let registry = Arc::new(Registry::default());
@@ -206,6 +212,7 @@ impl io::Write for Log {
     }
 }
 
+// Holds F35.
 #[tokio::test(start_paused = true)]
 async fn changes_are_logged_and_credentials_are_not() {
     let log = Log::default();

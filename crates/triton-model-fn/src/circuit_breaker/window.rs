@@ -43,6 +43,7 @@ impl Window {
 mod tests {
     use super::*;
 
+    // Holds F20.
     #[test]
     fn the_newest_call_pushes_out_the_oldest() {
         let mut window = Window::default();
@@ -69,6 +70,7 @@ mod tests {
         }
     }
 
+    // Holds F20.
     #[test]
     fn few_calls_say_nothing() {
         let mut window = Window::default();

@@ -66,6 +66,7 @@ mod tests {
         max_backoff: Duration::from_secs(1),
     };
 
+    // Holds F15.
     #[test]
     fn the_wait_doubles_up_to_the_limit_and_its_half_is_random() {
         let millis = |random| {
@@ -77,6 +78,7 @@ mod tests {
         assert_eq!(millis(1.0), [100, 200, 400, 800, 1000, 1000]);
     }
 
+    // Holds F15.
     #[test]
     fn what_the_server_asks_for_is_the_least_wait() {
         let after = |millis| Some(Duration::from_millis(millis));

@@ -17,6 +17,7 @@ fn seconds(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
 }
 
+// Holds F15.
 #[tokio::test(start_paused = true)]
 async fn attempts_follow_the_backoff_until_one_succeeds() {
     let start = Instant::now();
@@ -53,6 +54,7 @@ async fn a_failure_that_is_not_retryable_ends_it() {
     assert_eq!(failed.reason, StopReason::NotRetryable);
 }
 
+// Holds F15.
 #[tokio::test(start_paused = true)]
 async fn the_server_may_ask_for_a_longer_wait() {
     let start = Instant::now();

@@ -157,6 +157,7 @@ mod tests {
         vec![site, Value::Integer(sensor), Value::Float(1.5)]
     }
 
+    // Holds S5.
     #[test]
     fn different_rows_have_different_keys() {
         let one = find("site").unwrap();
@@ -183,6 +184,7 @@ mod tests {
         insta::assert_snapshot!(key.key(&null).unwrap_err(), @"column 'site' is NULL, and a row without its key (option 'sequence-key') belongs to no sequence");
     }
 
+    // Holds S54.
     #[test]
     fn a_redacted_key_shows_nothing_of_itself_and_stays_the_same() {
         let display = KeyDisplay::new(true);

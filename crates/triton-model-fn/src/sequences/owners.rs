@@ -71,6 +71,7 @@ impl Drop for Owned {
 mod tests {
     use super::*;
 
+    // Holds S9.
     #[test]
     fn a_key_has_one_subtask_of_a_job_at_a_time() {
         let key = SequenceKey::new("a");

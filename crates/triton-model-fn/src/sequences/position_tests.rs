@@ -61,6 +61,7 @@ fn sum_of(rows: impl IntoIterator<Item = i64>) -> i64 {
     rows.into_iter().map(|number| value(1, number)).sum()
 }
 
+// Holds S40.
 #[tokio::test(start_paused = true)]
 async fn a_row_that_carries_its_history_needs_nothing_else() {
     let server = TestServer::default();
@@ -84,6 +85,7 @@ async fn a_row_that_carries_its_history_needs_nothing_else() {
     );
 }
 
+// Holds S26, S38.
 #[tokio::test(start_paused = true)]
 async fn a_gap_is_marked_or_refused_where_no_rows_are_carried() {
     let server = TestServer::default();
@@ -114,6 +116,7 @@ async fn a_gap_is_marked_or_refused_where_no_rows_are_carried() {
     insta::assert_snapshot!(error.to_string().replace(&error.sequence_id().unwrap()[4..30], "RUN"), @"the sequence was lost after 7 rows: row 8 of the key came, and the last one seen here was row 5; the next row of its key starts a new one, and the option 'sequence-recovery' can make it go on instead");
 }
 
+// Holds S39.
 #[tokio::test(start_paused = true)]
 async fn an_end_that_was_seen_makes_the_next_row_the_first() {
     let running = start(&TestServer::default(), RESTART);
@@ -284,6 +287,7 @@ fn start_with(server: &TestServer, carries: bool, max_length: Option<u64>) -> Ru
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(paused_runtime);
 
 proptest! {
+    // Holds S24, S38, S39, S40.
     #[test]
     fn no_answer_is_silently_wrong(
         carries: bool,

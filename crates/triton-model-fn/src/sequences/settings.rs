@@ -310,3 +310,35 @@ fn places(options: &TritonOptions, config: &ModelConfig, subtask: Subtask) -> (u
     let most_room = options.max_in_flight.get() as usize;
     (places, (places / ROOM_SHARE).min(most_room))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Holds S11.
+    #[test]
+    fn an_eighth_of_what_the_model_keeps_is_left_for_recoveries() {
+        let places_of = |kept: u64, parallelism, extra: &[(&str, &str)]| {
+            let common = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
+            let keyed = [
+                ("sequence-id", "job"),
+                ("sequence-id-auto-increment", "true"),
+                ("sequence-key", "key"),
+            ];
+            let options = common.iter().chain(&keyed).chain(extra).copied();
+            let options = TritonOptions::parse(options).unwrap();
+            let config: ModelConfig = serde_json::from_value(serde_json::json!({
+                "name": "m",
+                "sequence_batching": {"oldest": {"max_candidate_sequences": kept}},
+            }))
+            .unwrap();
+            let subtask = Subtask::new(0, parallelism, 0).unwrap();
+            places(&options, &config, subtask)
+        };
+        assert_eq!(places_of(64, 1, &[]), (64, 8));
+        assert_eq!(places_of(64, 4, &[]), (16, 2));
+        assert_eq!(places_of(4, 1, &[]), (4, 0));
+        assert_eq!(places_of(1024, 1, &[("max-in-flight", "5")]), (1024, 5));
+        assert_eq!(places_of(64, 1, &[("sequence-max-open", "16")]), (16, 0));
+    }
+}

@@ -234,6 +234,7 @@ mod tests {
         }
     }
 
+    // Holds S49.
     #[test]
     fn a_snapshot_survives_bytes_and_any_serde_format() {
         let snapshot = snapshot();
@@ -249,6 +250,7 @@ mod tests {
         assert_eq!(half.keys().collect::<Vec<_>>(), ["b"]);
     }
 
+    // Holds S49.
     #[test]
     fn what_cannot_be_read_is_refused_with_a_reason() {
         let refusal = |bytes: &[u8]| SequenceSnapshot::from_bytes(bytes).unwrap_err().to_string();
@@ -273,6 +275,7 @@ mod tests {
     }
 
     proptest! {
+        // Holds S49.
         #[test]
         fn damage_anywhere_is_noticed(place: prop::sample::Index, bit in 0..8) {
             let good = snapshot().to_bytes();

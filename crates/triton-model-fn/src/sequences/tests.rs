@@ -20,6 +20,7 @@ fn ids(running: &Running) -> Vec<(String, bool, bool)> {
 const REPLAY: (&str, &str) = ("sequence-recovery", "replay");
 const RESTART: (&str, &str) = ("sequence-recovery", "restart");
 
+// Holds S5.
 #[tokio::test(start_paused = true)]
 async fn each_key_has_one_sequence_from_its_first_row_to_its_last() {
     let running = start(&[]);
@@ -52,6 +53,7 @@ async fn each_key_has_one_sequence_from_its_first_row_to_its_last() {
     assert_eq!(ids(&running), expected);
 }
 
+// Holds S16.
 #[tokio::test(start_paused = true)]
 async fn a_sequence_ends_at_its_longest() {
     let running = start(&[("sequence-max-length", "2")]);
@@ -65,6 +67,7 @@ async fn a_sequence_ends_at_its_longest() {
     assert_eq!(flags, [(true, false), (false, true), (true, false)]);
 }
 
+// Holds S12, S16.
 #[tokio::test(start_paused = true)]
 async fn an_idle_key_starts_anew_and_its_place_is_free_when_the_server_drops_it() {
     let running = start(&[("sequence-max-open", "1")]);
@@ -81,6 +84,7 @@ async fn an_idle_key_starts_anew_and_its_place_is_free_when_the_server_drops_it(
     assert_eq!((sum(&again), again.restarted), (value(1, 3), false));
 }
 
+// Holds S17.
 #[tokio::test(start_paused = true)]
 async fn time_in_which_the_server_keeps_rows_waiting_is_no_idle_time() {
     let running = start(&[REPLAY, ("sequence-idle-timeout", "1 s")]);
@@ -96,6 +100,7 @@ async fn time_in_which_the_server_keeps_rows_waiting_is_no_idle_time() {
     assert_eq!(sum(&running.answer(1, 3).await.unwrap()), value(1, 3));
 }
 
+// Holds S18.
 #[tokio::test(start_paused = true)]
 async fn bounded_input_knows_no_idle_time_but_the_loss_is_noticed() {
     for (recovery, restarted, expected) in [
@@ -111,6 +116,7 @@ async fn bounded_input_knows_no_idle_time_but_the_loss_is_noticed() {
     }
 }
 
+// Holds S10.
 #[tokio::test(start_paused = true)]
 async fn no_more_sequences_are_open_than_the_model_keeps() {
     let running = start(&[]);
@@ -123,6 +129,7 @@ async fn no_more_sequences_are_open_than_the_model_keeps() {
     assert_eq!(running.server.most_open(), 4);
 }
 
+// Holds S8.
 #[tokio::test(start_paused = true)]
 async fn a_hot_key_does_not_hold_up_the_others() {
     let running = start(&[]);
@@ -137,6 +144,7 @@ async fn a_hot_key_does_not_hold_up_the_others() {
     }
 }
 
+// Holds S24, S25, S26.
 #[tokio::test(start_paused = true)]
 async fn with_fail_the_row_fails_and_the_next_one_says_that_it_starts_anew() {
     for (fault, kind) in [
@@ -160,6 +168,7 @@ async fn with_fail_the_row_fails_and_the_next_one_says_that_it_starts_anew() {
     }
 }
 
+// Holds S24, S27.
 #[tokio::test(start_paused = true)]
 async fn with_restart_the_row_starts_a_new_sequence_and_is_marked() {
     for fault in [Fault::Restart, Fault::AnswerLost, Fault::Crash] {
@@ -173,6 +182,7 @@ async fn with_restart_the_row_starts_a_new_sequence_and_is_marked() {
     }
 }
 
+// Holds S28.
 #[tokio::test(start_paused = true)]
 async fn with_replay_nothing_can_be_told_from_the_answers() {
     for fault in [
@@ -194,6 +204,7 @@ async fn with_replay_nothing_can_be_told_from_the_answers() {
     }
 }
 
+// Holds S22, S28.
 #[tokio::test(start_paused = true)]
 async fn a_replay_that_fails_is_begun_again_with_a_new_id() {
     let running = start(&[REPLAY, ("max-retries", "3")]);
@@ -213,6 +224,7 @@ async fn a_replay_that_fails_is_begun_again_with_a_new_id() {
     assert_eq!(answered.sequence_id, "job-0-3");
 }
 
+// Holds S23, S32.
 #[tokio::test(start_paused = true)]
 async fn a_row_that_cannot_be_recovered_is_not_part_of_its_sequence() {
     let running = start(&[REPLAY]);
@@ -227,6 +239,7 @@ async fn a_row_that_cannot_be_recovered_is_not_part_of_its_sequence() {
     );
 }
 
+// Holds S31.
 #[tokio::test(start_paused = true)]
 async fn a_first_row_has_nothing_to_lose() {
     for recovery in [("sequence-recovery", "fail"), RESTART, REPLAY] {
@@ -238,6 +251,7 @@ async fn a_first_row_has_nothing_to_lose() {
     }
 }
 
+// Holds S29.
 #[tokio::test(start_paused = true)]
 async fn a_sequence_that_outgrew_its_replay_fails_or_starts_again_as_configured() {
     for (overflow, starts_again) in [("fail", false), ("restart", true)] {
@@ -262,6 +276,7 @@ async fn a_sequence_that_outgrew_its_replay_fails_or_starts_again_as_configured(
     }
 }
 
+// Holds S30.
 #[tokio::test(start_paused = true)]
 async fn a_model_that_answers_a_replay_differently_is_noticed() {
     let running = start(&[REPLAY, ("sequence-replay-compare", "true")]);
@@ -274,6 +289,7 @@ async fn a_model_that_answers_a_replay_differently_is_noticed() {
     assert!(running.answer(1, 3).await.unwrap().restarted);
 }
 
+// Holds S19.
 #[tokio::test(start_paused = true)]
 async fn a_last_row_that_fails_ends_the_sequence_all_the_same() {
     let running = start(&[REPLAY]);
@@ -283,6 +299,7 @@ async fn a_last_row_that_fails_ends_the_sequence_all_the_same() {
     assert_eq!(sum(&running.answer(1, 3).await.unwrap()), value(1, 3));
 }
 
+// Holds S45.
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_goes_on_in_another_run_under_new_ids() {
     for (recovery, expected) in [
@@ -311,6 +328,7 @@ async fn a_snapshot_goes_on_in_another_run_under_new_ids() {
     }
 }
 
+// Holds S44, S47.
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_waits_for_the_rows_under_way_and_fits_its_schema() {
     let running = start(&[]);
@@ -323,6 +341,7 @@ async fn a_snapshot_waits_for_the_rows_under_way_and_fits_its_schema() {
     insta::assert_snapshot!(other.sequences.restore(snapshot).unwrap_err(), @"the snapshot is of rows (value INT), but the model now takes (value BIGINT): use the schema it was taken with, or start without it");
 }
 
+// Holds S6.
 #[tokio::test(start_paused = true)]
 async fn rows_are_answered_although_nobody_waits_for_the_first_of_them() {
     let running = start(&[]);
@@ -338,6 +357,7 @@ async fn rows_are_answered_although_nobody_waits_for_the_first_of_them() {
     under_way.await.unwrap().unwrap();
 }
 
+// Holds F28.
 #[tokio::test(start_paused = true)]
 async fn closing_answers_what_was_handed_over_and_refuses_the_rest() {
     let running = start(&[]);
@@ -375,6 +395,7 @@ async fn marks(attempt: u32, extra: &[(&str, &str)], rows: &[bool]) -> Vec<bool>
     marks
 }
 
+// Holds S42.
 #[tokio::test(start_paused = true)]
 async fn after_a_failover_without_state_a_key_is_marked_until_it_is_certainly_whole() {
     let rows = [false, false, true, false, true];
@@ -395,4 +416,42 @@ async fn after_a_failover_without_state_a_key_is_marked_until_it_is_certainly_wh
     assert!(running.answer(1, 0).await.unwrap().restarted);
     sleep(Duration::from_secs(2)).await;
     assert!(!running.answer(1, 1).await.unwrap().restarted);
+}
+
+// Holds S13.
+#[tokio::test(start_paused = true)]
+async fn a_sequence_that_is_left_is_ended_where_the_option_asks_for_it() {
+    let running = start(&[("sequence-abandon", "end"), ("sequence-max-open", "1")]);
+    running.answer(1, 1).await.unwrap();
+    sleep(SERVER_IDLE * 3 / 4 + Duration::from_millis(500)).await;
+    // Its place is free as soon as the end is answered.
+    let begun = Instant::now();
+    running.answer(2, 2).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(10));
+    let seen = running.server.seen().into_iter();
+    let seen: Vec<_> = seen
+        .map(|seen| (seen.id, seen.value, seen.start, seen.end))
+        .collect();
+    let row = |id: &str, value, start, end| (id.to_owned(), value, start, end);
+    let expected = [
+        row("job-0-0", value(1, 1), true, false),
+        row("job-0-0", value(1, 1), false, true),
+        row("job-0-1", value(2, 2), true, false),
+    ];
+    assert_eq!(seen, expected);
+}
+
+// Holds S15.
+#[tokio::test(start_paused = true)]
+async fn a_row_waits_for_a_place_until_its_deadline() {
+    let running = start(&[("sequence-max-open", "1"), ("row-deadline", "1 s")]);
+    running.answer(1, 1).await.unwrap();
+    let begun = Instant::now();
+    let error = running.answer(2, 1).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), begun.elapsed()),
+        (ErrorKind::Call, Duration::from_secs(1))
+    );
+    insta::assert_snapshot!(error, @"the row was not sent within 'row-deadline', 1.0s after it was handed over: it waited for 1.0s for one of the 1 places that the model has for sequences of this subtask; 1 sequences are open, and 0 that are over here may be alive on the server");
+    assert_eq!(running.server.seen().len(), 1);
 }

@@ -148,6 +148,7 @@ mod tests {
     use crate::tensor_plan::TensorPlan;
     use crate::{DataType, Schema};
 
+    // Holds F27.
     #[test]
     fn a_model_that_wants_its_id_as_a_number_does_not_fit() {
         let control = |data_type: &str| {

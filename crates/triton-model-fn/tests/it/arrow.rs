@@ -93,6 +93,7 @@ async fn lists_of_fixed_and_of_varying_size(endpoint: &str) {
     );
 }
 
+// Holds F6.
 async fn stateful_models_get_a_row_at_a_time(endpoint: &str) {
     let options = options(endpoint, "accumulate", &AUTO_INCREMENT);
     let function = open(options, accumulate_schema(), 0, 1).await;
@@ -114,6 +115,7 @@ async fn stateful_models_get_a_row_at_a_time(endpoint: &str) {
     assert!(ids.iter().map(Option::unwrap).eq(expected));
 }
 
+// Holds S1.
 #[tokio::test]
 async fn a_static_sequence_sees_the_rows_in_order() {
     let server = EmbeddedTriton::start().unwrap();

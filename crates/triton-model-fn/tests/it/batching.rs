@@ -18,6 +18,7 @@ on_both_servers!(
 
 const BATCHED: [(&str, &str); 2] = [("batch-size", "64"), ("batch-timeout", "20 ms")];
 
+// Holds F3.
 async fn rows_that_travel_together_get_their_own_answers(endpoint: &str) {
     let function = open(options(endpoint, "echo", &BATCHED), echo_schema(), 0, 1).await;
     let answers = join_all((0_i16..500).map(|value| {
@@ -36,6 +37,7 @@ async fn rows_that_travel_together_get_their_own_answers(endpoint: &str) {
     function.close().await.unwrap();
 }
 
+// Holds F4.
 async fn arrays_of_any_length_are_sorted_out(endpoint: &str) {
     let arrays = schema(
         &[("value", array(DataType::Float))],
@@ -68,6 +70,7 @@ fn batch_sizes(server: &EmbeddedTriton) -> Vec<u64> {
         .collect()
 }
 
+// Holds F3.
 #[tokio::test]
 async fn a_batch_is_filled_to_its_size_and_no_further() {
     let server = EmbeddedTriton::start().unwrap();
@@ -84,6 +87,7 @@ async fn a_batch_is_filled_to_its_size_and_no_further() {
     assert_eq!(batch_sizes(&server), [10, 10, 10]);
 }
 
+// Holds F3.
 #[tokio::test]
 async fn the_models_own_limit_holds() {
     let server = EmbeddedTriton::start().unwrap();
@@ -102,6 +106,7 @@ async fn the_models_own_limit_holds() {
     assert_eq!(sizes.iter().sum::<u64>(), 200);
 }
 
+// Holds F28.
 #[tokio::test]
 async fn closing_answers_the_rows_that_were_handed_over() {
     let server = EmbeddedTriton::start().unwrap();
@@ -150,6 +155,7 @@ impl Model for Picky {
     }
 }
 
+// Holds F5.
 #[tokio::test]
 async fn a_bad_row_fails_alone() {
     let server = EmbeddedTriton::builder().model(Picky).start().unwrap();

@@ -61,6 +61,7 @@ async fn a_missing_model_is_named(endpoint: &str) {
     }
 }
 
+// Holds F1.
 async fn every_mismatch_is_named_at_once(endpoint: &str) {
     let schema = schema(
         &[("vale", DataType::Float)],
@@ -84,6 +85,7 @@ async fn every_mismatch_is_named_at_once(endpoint: &str) {
     }
 }
 
+// Holds F27.
 async fn a_stateful_model_wants_a_sequence(endpoint: &str) {
     let (kind, words) = open_error(endpoint, "accumulate", &[], accumulate_schema()).await;
     assert_eq!(kind, ErrorKind::Mismatch);
@@ -116,6 +118,7 @@ async fn a_static_sequence_that_never_starts_is_refused(endpoint: &str) {
     }
 }
 
+// Holds F2.
 async fn a_bad_row_is_refused_before_it_is_sent(endpoint: &str) {
     let options = options(endpoint, "accumulate", &AUTO_INCREMENT);
     let function = open(options, accumulate_schema(), 0, 1).await;

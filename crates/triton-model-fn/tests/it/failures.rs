@@ -42,6 +42,7 @@ fn client_kind(error: &Error) -> Option<ClientErrorKind> {
     error.client_error().map(triton_client::Error::kind)
 }
 
+// Holds F12.
 #[tokio::test]
 async fn a_passing_failure_is_retried() {
     let server = server(
@@ -61,6 +62,7 @@ async fn a_passing_failure_is_retried() {
     assert_eq!(server.requests().len(), 3);
 }
 
+// Holds F15.
 #[tokio::test]
 async fn retries_come_to_an_end() {
     let server = server(FaultScript::new(0).rate(1.0, unavailable()));
@@ -85,6 +87,7 @@ async fn retries_come_to_an_end() {
     assert_eq!(server.requests().len(), 3);
 }
 
+// Holds F14.
 #[tokio::test]
 async fn what_the_server_refuses_is_not_retried() {
     for status in [400, 404, 500, 501] {
@@ -106,6 +109,7 @@ async fn what_the_server_refuses_is_not_retried() {
     }
 }
 
+// Holds F12.
 #[tokio::test]
 async fn a_sequence_of_one_request_is_sent_again_under_its_id() {
     // The first attempt executes and its answer is lost: START makes the model forget it.
@@ -139,6 +143,7 @@ async fn a_sequence_of_one_request_is_sent_again_under_its_id() {
     assert_eq!(sent, expected);
 }
 
+// Holds F13.
 #[tokio::test]
 async fn within_a_sequence_nothing_is_sent_twice() {
     let start = [("sequence-id", "walk"), ("sequence-start", "true")];
@@ -185,6 +190,7 @@ async fn within_a_sequence_nothing_is_sent_twice() {
     }
 }
 
+// Holds F20, F24.
 #[tokio::test]
 async fn the_circuit_opens_and_nothing_is_sent_any_more() {
     let server = server(FaultScript::new(0).rate(1.0, unavailable()));
@@ -210,6 +216,7 @@ async fn the_circuit_opens_and_nothing_is_sent_any_more() {
     assert_eq!(server.requests().len(), 10);
 }
 
+// Holds F21.
 #[tokio::test]
 async fn faults_of_rows_do_not_open_the_circuit() {
     let server = EmbeddedTriton::start().unwrap();
@@ -229,6 +236,7 @@ async fn faults_of_rows_do_not_open_the_circuit() {
     }
 }
 
+// Holds F21.
 #[tokio::test]
 async fn faults_of_rows_show_a_half_open_circuit_that_the_server_answers() {
     let refused = Fault::Status {
@@ -252,6 +260,7 @@ async fn faults_of_rows_show_a_half_open_circuit_that_the_server_answers() {
     assert_eq!(breaker.state(), CircuitState::Closed);
 }
 
+// Holds F12.
 #[tokio::test]
 async fn a_crash_in_the_middle_costs_no_row() {
     let crash = Fault::Crash {
@@ -329,6 +338,7 @@ async fn a_crash_of_a_real_triton_costs_no_row() {
     function.close().await.unwrap();
 }
 
+// Holds F28, F33.
 #[tokio::test]
 async fn closing_waits_for_the_rows_under_way() {
     let delay = Fault::Delay {
@@ -354,6 +364,7 @@ async fn closing_waits_for_the_rows_under_way() {
     );
 }
 
+// Holds F33.
 #[test]
 fn a_closed_function_leaves_no_task_behind() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -412,6 +423,7 @@ async fn open_error(endpoint: &str, wait: &str) -> String {
     format!("{error}: {cause}").replace(endpoint, "http://server")
 }
 
+// Holds F26.
 #[tokio::test(start_paused = true)]
 async fn opening_waits_for_a_dead_server_as_long_as_it_is_told() {
     let address = std::net::TcpListener::bind("127.0.0.1:0")
@@ -424,12 +436,14 @@ async fn opening_waits_for_a_dead_server_as_long_as_it_is_told() {
     assert!(before.elapsed() > Duration::from_secs(9));
 }
 
+// Holds F26.
 #[tokio::test]
 async fn opening_does_not_wait_for_a_model_that_is_not_there() {
     let server = EmbeddedTriton::builder().start().unwrap();
     insta::assert_snapshot!(open_error(&server.endpoint(), "1 h").await, @"subtask 0 of 1, attempt 0: the model could not be looked up: read metadata of model 'echo' at http://server/: status 404: Request for unknown model: 'echo' is not found");
 }
 
+// Holds F26.
 #[tokio::test]
 async fn opening_goes_on_once_the_server_is_ready() {
     let server = EmbeddedTriton::start().unwrap();
@@ -440,6 +454,7 @@ async fn opening_goes_on_once_the_server_is_ready() {
 }
 
 /// That the wait is kept is for the tests of `retry`, whose clock can be moved.
+// Holds F15.
 #[tokio::test]
 async fn a_wait_that_the_server_asks_for_is_known() {
     let gateway = gateway("Retry-After: 7\r\n", None);

@@ -12,6 +12,7 @@ use crate::options;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
+// Holds F25.
 #[tokio::test]
 async fn a_server_that_goes_away_opens_the_circuit_before_any_row_fails() {
     let server = EmbeddedTriton::start().unwrap();

@@ -48,6 +48,7 @@ fn begin(base: &FunctionBase<()>) -> Opening<'_, ()> {
     base.begin(subtask()).unwrap()
 }
 
+// Holds F31.
 #[tokio::test(start_paused = true)]
 async fn closing_and_giving_up_cancel_an_opening() {
     for is_given_up in [false, true] {
@@ -80,6 +81,7 @@ async fn closing_and_giving_up_cancel_an_opening() {
     }
 }
 
+// Holds F32.
 #[tokio::test]
 async fn an_opening_that_was_closed_leaves_the_next_one_alone() {
     let base = FunctionBase::<()>::new(options("http://localhost:8000", "echo", &[]));
@@ -103,6 +105,7 @@ async fn an_opening_that_was_closed_leaves_the_next_one_alone() {
     assert!(open.subtask.request_permit(None).await.is_ok());
 }
 
+// Holds F31.
 #[tokio::test]
 async fn an_opening_stops_what_it_started() {
     let server = EmbeddedTriton::start().unwrap();
@@ -116,6 +119,7 @@ async fn an_opening_stops_what_it_started() {
     drop(opening);
 }
 
+// Holds S3.
 #[tokio::test]
 async fn a_static_sequence_has_one_subtask() {
     let in_two = Subtask::new(1, 2, 0).unwrap();
@@ -165,6 +169,7 @@ async fn requests_reach(server: &EmbeddedTriton, requests: usize) {
     timeout(AT_ONCE, reached).await.unwrap();
 }
 
+// Holds F29.
 #[tokio::test]
 async fn closing_does_not_wait_for_rows_that_were_given_up() {
     let server = silent_server();
@@ -179,6 +184,7 @@ async fn closing_does_not_wait_for_rows_that_were_given_up() {
     }
 }
 
+// Holds F30, F33.
 #[tokio::test]
 async fn giving_up_ends_every_row_at_once() {
     let server = silent_server();
@@ -213,6 +219,7 @@ async fn giving_up_ends_every_row_at_once() {
     }
 }
 
+// Holds F30.
 #[tokio::test]
 async fn giving_up_ends_a_close_that_waits() {
     let server = silent_server();
@@ -242,6 +249,7 @@ async fn giving_up_ends_a_close_that_waits() {
     }
 }
 
+// Holds F28.
 #[tokio::test]
 async fn a_close_gives_up_what_the_time_does_not_suffice_for() {
     let server = silent_server();

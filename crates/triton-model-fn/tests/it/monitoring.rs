@@ -8,6 +8,7 @@ use triton_test_support::EmbeddedTriton;
 use crate::keyed::{Place, Stateful, keyed_options};
 use crate::{echo_schema, open, options};
 
+// Holds F36.
 #[tokio::test]
 async fn rows_calls_failures_and_retries_are_counted() {
     let recorder = DebuggingRecorder::new();
@@ -63,6 +64,7 @@ async fn rows_calls_failures_and_retries_are_counted() {
     ");
 }
 
+// Holds S55.
 #[tokio::test]
 async fn what_becomes_of_sequences_is_counted() {
     let recorder = DebuggingRecorder::new();

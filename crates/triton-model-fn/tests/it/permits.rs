@@ -59,6 +59,7 @@ async fn take_the_connection<'a>(
     call
 }
 
+// Holds F7, F10, F34.
 #[tokio::test(start_paused = true)]
 async fn a_wait_for_a_connection_permit_is_no_request() {
     let host = "a-wait-is-no-request";
@@ -97,6 +98,7 @@ async fn a_wait_for_a_connection_permit_is_no_request() {
     assert_eq!((seen.state, seen.recent_calls), (CircuitState::Closed, 0));
 }
 
+// Holds F7, F8.
 #[tokio::test(start_paused = true)]
 async fn a_slow_server_and_a_pool_that_is_too_small_fail_no_row() {
     let options = unshared("a-pool-that-is-too-small", &[]);
@@ -126,6 +128,7 @@ async fn a_slow_server_and_a_pool_that_is_too_small_fail_no_row() {
     assert_eq!(breaker(&options).state(), CircuitState::Closed);
 }
 
+// Holds F10, F11.
 #[tokio::test(start_paused = true)]
 async fn the_rows_deadline_bounds_waits_and_requests() {
     let options = unshared("the-rows-deadline", &[("connection-pool-max-total", "1")]);
@@ -155,6 +158,7 @@ async fn the_rows_deadline_bounds_waits_and_requests() {
     assert_eq!(breaker(&options).snapshot().recent_calls, 0);
 }
 
+// Holds F7, F23.
 #[tokio::test(start_paused = true)]
 async fn what_waits_takes_no_trial_and_what_is_rejected_does_not_wait() {
     let options = unshared("no-trial", &[("connection-pool-max-total", "1")]);

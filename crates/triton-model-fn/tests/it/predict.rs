@@ -51,6 +51,7 @@ async fn subtasks_number_their_own_sequences(endpoint: &str) {
     assert_eq!(ids, expected.collect());
 }
 
+// Holds F16.
 async fn ids_follow_the_order_of_rows(endpoint: &str) {
     let auto = [&AUTO_INCREMENT[..], &[("max-in-flight", "3")]].concat();
     let function = open(

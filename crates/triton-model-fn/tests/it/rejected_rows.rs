@@ -7,6 +7,7 @@ use triton_test_support::EmbeddedTriton;
 use crate::keyed::{Place, Stateful, keyed_options};
 use crate::open;
 
+// Holds S37.
 #[tokio::test]
 async fn the_reason_says_how_often_it_was_sent_and_which_row_it_is() {
     // Three rows are answered, and then no answer comes any more.
@@ -38,7 +39,10 @@ async fn the_reason_says_how_often_it_was_sent_and_which_row_it_is() {
     let sendings = server.requests().len() - 3;
     let text = error.to_string();
     assert!(
-        !text.contains("was not sent again") && error.sequence_row() == Some(3),
+        !text.contains("was not sent again")
+            && text.contains("its sequence was recovered ")
+            && text.contains(" rows sent again")
+            && error.sequence_row() == Some(3),
         "after {sendings} sendings: {text}"
     );
 }

@@ -39,6 +39,7 @@ async fn a_request_without_a_sequence() {
     "#);
 }
 
+// Holds S2.
 #[tokio::test]
 async fn a_request_of_a_static_sequence() {
     let flags = [
@@ -89,6 +90,7 @@ async fn a_numbered_version_has_a_path_of_its_own() {
     );
 }
 
+// Holds F16.
 #[tokio::test]
 async fn only_a_row_that_is_sent_takes_an_id() {
     let server = EmbeddedTriton::start().unwrap();

@@ -108,6 +108,7 @@ async fn failovers(endpoint: &str, model: Stateful) {
     }
 }
 
+// Holds S40.
 #[tokio::test]
 async fn rows_that_carry_their_history_outlive_any_failover() {
     let embedded = EmbeddedTriton::builder().built_in_models().start().unwrap();
@@ -119,6 +120,7 @@ async fn rows_that_carry_their_history_outlive_any_failover() {
 }
 
 /// Answers two keys whose rows tell where sequences end, with the history of that, too.
+// Holds S39, S40.
 #[tokio::test]
 async fn ends_are_found_in_the_history() {
     let model = Stateful::Accumulate;
@@ -203,6 +205,7 @@ async fn open_with_default(server: &EmbeddedTriton) -> InferenceFunction {
     function
 }
 
+// Holds S41.
 #[tokio::test]
 async fn a_row_that_cannot_be_sent_is_no_part_of_a_history() {
     let server = EmbeddedTriton::builder().built_in_models().start().unwrap();
@@ -220,6 +223,7 @@ async fn a_row_that_cannot_be_sent_is_no_part_of_a_history() {
     }
 }
 
+// Holds S41.
 #[tokio::test]
 async fn a_row_that_failed_is_in_the_answers_of_those_that_carry_it() {
     let fault = || Fault::Status {

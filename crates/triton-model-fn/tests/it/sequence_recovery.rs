@@ -171,6 +171,7 @@ const FIVE_CRASHES_AND_A_RELOAD: [Trouble; 6] = [
     Trouble::Crash,
 ];
 
+// Holds S28.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_replay_no_answer_shows_that_the_server_was_killed() {
     let models = [Stateful::Accumulate, Stateful::Anomaly];
@@ -179,6 +180,7 @@ async fn with_replay_no_answer_shows_that_the_server_was_killed() {
     }
 }
 
+// Holds S27.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_restart_every_row_is_answered_and_says_where_its_sequence_begins() {
     let trouble = [Trouble::Crash, Trouble::Reload];
@@ -190,6 +192,7 @@ async fn with_restart_every_row_is_answered_and_says_where_its_sequence_begins()
     }
 }
 
+// Holds S25, S26.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_fail_one_row_of_each_lost_sequence_fails() {
     let trouble = [Trouble::Crash, Trouble::Reload];

@@ -17,6 +17,7 @@ on_both_servers!(
     a_snapshot_moves_sequences_to_other_subtasks,
 );
 
+// Holds S5.
 async fn every_running_result_is_that_of_its_key_alone(endpoint: &str) {
     const KEYS: u32 = 200;
     const ROWS: u32 = 50;
@@ -54,6 +55,7 @@ async fn every_running_result_is_that_of_its_key_alone(endpoint: &str) {
     }
 }
 
+// Holds S16.
 async fn boundaries_end_sequences(endpoint: &str) {
     let schema = schema(
         &[
@@ -108,6 +110,7 @@ async fn a_key_that_the_model_takes_is_sent_to_it(endpoint: &str) {
 }
 
 /// A job of three subtasks stops in the middle and goes on with two.
+// Holds S45, S48.
 async fn a_snapshot_moves_sequences_to_other_subtasks(endpoint: &str) {
     const KEYS: u32 = 12;
     const ROWS: u32 = 10;
@@ -155,6 +158,7 @@ async fn a_snapshot_moves_sequences_to_other_subtasks(endpoint: &str) {
 }
 
 /// The embedded server says in which order it got the rows of each key.
+// Holds S6.
 #[tokio::test]
 async fn the_server_sees_the_rows_of_a_key_in_order() {
     const ROWS: u32 = 20;
@@ -222,6 +226,7 @@ async fn what_does_not_fit_together_is_refused() {
 
 /// Whatever goes wrong with one request in the middle, a replay gives the answers of an
 /// undisturbed run, and without one nothing wrong is answered.
+// Holds S24, S25, S27, S28.
 #[tokio::test]
 async fn no_failure_in_the_middle_of_a_sequence_spoils_an_answer() {
     let status = |status| Fault::Status {
@@ -278,4 +283,33 @@ async fn no_failure_in_the_middle_of_a_sequence_spoils_an_answer() {
             assert_eq!((marked, failed), expected, "{fault:?} {recovery}");
         }
     }
+}
+
+// Holds S23.
+#[tokio::test]
+async fn what_was_certainly_not_executed_is_sent_again_under_its_id() {
+    let too_many = Fault::Status {
+        status: 429,
+        text: "slow down".to_owned(),
+    };
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .faults(FaultScript::new(0).request(2, too_many))
+        .start()
+        .unwrap();
+    let model = Stateful::Accumulate;
+    let retries = [("max-retries", "1"), ("retry-initial-backoff", "1 ms")];
+    let options = keyed_options(&server.endpoint(), model, &retries);
+    let function = open(options, model.schema(), 0, 1).await;
+    let mut ids = BTreeSet::new();
+    let mut numbers = Vec::new();
+    for row in 0..3 {
+        let place = Place { key: 1, row };
+        numbers.push(model.number(place));
+        let prediction = function.predict(&model.row(place)).await.unwrap();
+        assert_eq!(model.answer(&prediction), model.reference(&numbers));
+        assert!(!prediction.sequence_restarted);
+        ids.insert(prediction.sequence_id.unwrap());
+    }
+    assert_eq!((ids.len(), server.requests().len()), (1, 4));
 }

@@ -35,6 +35,7 @@ fn server() -> EmbeddedTriton {
     EmbeddedTriton::builder().built_in_models().start().unwrap()
 }
 
+// Holds F19.
 #[tokio::test]
 async fn a_row_that_fails_while_others_are_answered_is_given_up_after_its_retries() {
     let server = server();
@@ -56,6 +57,7 @@ async fn a_row_that_fails_while_others_are_answered_is_given_up_after_its_retrie
     assert!(wait.away().is_none() && !wait.gave_up());
 }
 
+// Holds F18.
 #[tokio::test]
 async fn while_nothing_is_answered_a_row_waits_until_it_is_given_up() {
     let server = server();
@@ -73,6 +75,7 @@ async fn while_nothing_is_answered_a_row_waits_until_it_is_given_up() {
     assert_eq!(error.kind(), ErrorKind::ServerAway);
 }
 
+// Holds F19.
 #[tokio::test]
 async fn a_row_that_fails_alone_at_a_ready_server_is_given_up_after_its_retries() {
     let server = server();
@@ -84,6 +87,7 @@ async fn a_row_that_fails_alone_at_a_ready_server_is_given_up_after_its_retries(
     assert!(wait.away().is_none() && !wait.gave_up());
 }
 
+// Holds F19.
 #[tokio::test]
 async fn a_server_that_is_ready_and_never_answered_is_not_waited_for() {
     let server = server();
@@ -107,6 +111,7 @@ async fn what_is_wrong_with_a_row_is_never_waited_for() {
     assert_eq!(wait.answered(), 3);
 }
 
+// Holds F18.
 #[tokio::test]
 async fn an_outage_is_told_while_it_lasts_and_calls_are_held_back() {
     let server = server();

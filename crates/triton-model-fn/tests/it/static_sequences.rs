@@ -24,6 +24,7 @@ async fn begin(endpoint: &str) {
     client.infer(&request).await.unwrap();
 }
 
+// Holds S1.
 #[tokio::test]
 async fn rows_are_answered_in_the_order_in_which_they_were_handed_over() {
     const ROWS: i32 = 300;
@@ -50,6 +51,7 @@ async fn rows_are_answered_in_the_order_in_which_they_were_handed_over() {
     assert_eq!(wrong, 0, "{wrong} of {ROWS} answers are wrong");
 }
 
+// Holds S3.
 #[tokio::test]
 async fn two_subtasks_cannot_share_one() {
     let server = EmbeddedTriton::start().unwrap();
@@ -64,5 +66,38 @@ async fn two_subtasks_cannot_share_one() {
     assert_eq!(opened(&[&STATIC[..], &whole].concat(), 0).await, Ok(()));
     for index in [0, 1] {
         assert!(opened(&STATIC, index).await.is_err());
+    }
+}
+
+// Holds S2.
+#[tokio::test]
+async fn the_first_row_of_each_opening_starts_it_where_no_flag_is_given() {
+    for (flags, expected) in [
+        (&[][..], [(true, false), (false, false), (true, false)]),
+        (&[("sequence-start", "true")], [(true, false); 3]),
+        (
+            &[("sequence-start", "true"), ("sequence-end", "false")],
+            [(true, false); 3],
+        ),
+    ] {
+        let server = EmbeddedTriton::start().unwrap();
+        let options = options(
+            &server.endpoint(),
+            "accumulate",
+            &[&STATIC[..], flags].concat(),
+        );
+        let function = InferenceFunction::new(options, accumulate_schema()).unwrap();
+        for rows in [2, 1] {
+            function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
+            for _ in 0..rows {
+                function.predict(&[Value::Integer(1)]).await.unwrap();
+            }
+            function.close().await.unwrap();
+        }
+        let sent = server.requests().into_iter();
+        let sent: Vec<_> = sent
+            .map(|request| (request.sequence_start, request.sequence_end))
+            .collect();
+        assert_eq!(sent, expected, "{flags:?}");
     }
 }

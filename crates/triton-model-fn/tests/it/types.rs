@@ -138,6 +138,7 @@ async fn a_leading_dimension_of_one_is_dropped_where_asked_for() {
     assert_eq!(error.kind(), ErrorKind::Mismatch);
 }
 
+// Holds F2, F17.
 #[tokio::test]
 async fn a_null_gets_the_default_where_there_is_one() {
     let server = EmbeddedTriton::start().unwrap();
@@ -156,6 +157,7 @@ async fn a_null_gets_the_default_where_there_is_one() {
     assert!(server.requests().is_empty());
 }
 
+// Holds F17.
 #[tokio::test]
 async fn a_failed_call_gets_the_default() {
     let server = EmbeddedTriton::start().unwrap();

@@ -44,6 +44,7 @@ async fn first_row(function: &InferenceFunction, subtask: Subtask) -> (String, b
     (answered.sequence_id.unwrap(), answered.sequence_restarted)
 }
 
+// Holds S20, S43.
 #[tokio::test]
 async fn a_takeover_and_a_rescaling_at_attempt_zero_are_noticed() {
     let server = EmbeddedTriton::start().unwrap();
@@ -66,6 +67,7 @@ async fn a_takeover_and_a_rescaling_at_attempt_zero_are_noticed() {
     }
 }
 
+// Holds S20, S43.
 #[tokio::test]
 async fn a_function_that_is_opened_again_has_had_rows() {
     let server = EmbeddedTriton::start().unwrap();
@@ -83,6 +85,7 @@ async fn a_function_that_is_opened_again_has_had_rows() {
     }
 }
 
+// Holds S42.
 #[tokio::test]
 async fn an_option_says_otherwise() {
     let server = EmbeddedTriton::start().unwrap();

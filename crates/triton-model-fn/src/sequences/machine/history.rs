@@ -102,6 +102,7 @@ mod tests {
         history
     }
 
+    // Holds S29.
     #[test]
     fn a_sequence_outgrows_its_rows_or_its_bytes() {
         assert!(matches!(history(&[b"12345", b"12345"]), History::Kept(_)));

@@ -34,6 +34,8 @@ mod recoveries;
 mod report;
 mod request;
 mod sequence;
+#[cfg(test)]
+mod static_tests;
 mod store;
 mod turn;
 

@@ -133,6 +133,7 @@ impl Places {
 mod tests {
     use super::*;
 
+    // Holds S12, S14.
     #[test]
     fn a_place_lingers_until_the_server_has_dropped_its_sequence() {
         let now = Instant::now();

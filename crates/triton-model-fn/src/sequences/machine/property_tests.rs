@@ -630,6 +630,7 @@ fn cases() -> ProptestConfig {
 proptest! {
     #![proptest_config(cases())]
 
+    // Holds S5, S6, S7, S10, S13, S21, S22, S24, S28, S45, S47, S51.
     #[test]
     fn no_history_breaks_a_promise(setting in setting(), events in vec(event(), 1..120)) {
         let mut run = Run::new(setting);

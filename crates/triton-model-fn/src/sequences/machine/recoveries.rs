@@ -187,6 +187,7 @@ mod tests {
         Error::new(ErrorKind::Internal, "a panic")
     }
 
+    // Holds S34.
     #[test]
     fn hopeless_failures_are_counted_apart_from_those_that_pass() {
         let mut recoveries = Recoveries::default();
@@ -199,6 +200,7 @@ mod tests {
         assert_eq!(hopeless_ones, MOST_WITHOUT_HOPE as usize);
     }
 
+    // Holds S34.
     #[test]
     fn a_replay_that_gets_further_counts_as_none() {
         let mut recoveries = Recoveries::default();
@@ -215,6 +217,7 @@ mod tests {
         assert_eq!(stuck, 1 + 25);
     }
 
+    // Holds S35.
     #[test]
     fn nothing_goes_on_for_ever() {
         let mut recoveries = Recoveries::default();
@@ -223,5 +226,23 @@ mod tests {
             count += 1;
         }
         assert_eq!(count, 1 + 25 * u64::from(MOST_PER_RETRY));
+    }
+
+    // Holds S35.
+    #[test]
+    fn none_begins_once_the_time_of_a_call_is_up() {
+        let begun = Instant::now();
+        let mut recoveries = Recoveries::default();
+        let mut is_tried_after = |seconds| {
+            let failure = Failure {
+                error: &passing(),
+                replayed: None,
+                server: None,
+            };
+            let now = begun + Duration::from_secs(seconds);
+            recoveries.another(now, &LIMITS, &failure, 0.5).is_some()
+        };
+        assert!(is_tried_after(0) && is_tried_after(599));
+        assert!(!is_tried_after(600));
     }
 }

@@ -35,6 +35,7 @@ async fn cost(network: &SimulatedNetwork, rows: i64, retries: &str) -> (f64, usi
     (network.sent() as f64 / rows as f64, rejected)
 }
 
+// Holds S28, S34.
 #[tokio::test(start_paused = true)]
 async fn a_long_sequence_comes_to_its_end_although_answers_are_cut() {
     let (mut requests, mut rejected) = (Vec::new(), 0);
@@ -55,6 +56,7 @@ async fn a_long_sequence_comes_to_its_end_although_answers_are_cut() {
     );
 }
 
+// Holds S36.
 #[tokio::test(start_paused = true)]
 async fn what_was_certainly_not_executed_goes_on_in_the_same_replay() {
     let network = SimulatedNetwork::new(64);
@@ -80,6 +82,7 @@ async fn what_was_certainly_not_executed_goes_on_in_the_same_replay() {
     );
 }
 
+// Holds S34.
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_says_nothing_of_passing_uses_up_no_other_retries() {
     let network = SimulatedNetwork::new(64);
@@ -94,6 +97,7 @@ async fn a_failure_that_says_nothing_of_passing_uses_up_no_other_retries() {
     assert!(sum == Ok(3), "{sum:?} after {requests} requests");
 }
 
+// Holds S33.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_cannot_be_read_costs_one_replay_and_not_many() {
     let network = SimulatedNetwork::new(64);

@@ -39,6 +39,7 @@ async fn thirty_days() {
     sleep(Duration::from_secs(10)).await;
 }
 
+// Holds S55.
 #[tokio::test(start_paused = true)]
 async fn sequences_that_are_remembered_show_in_a_gauge() {
     let recorder = DebuggingRecorder::new();
@@ -63,6 +64,7 @@ async fn sequences_that_are_remembered_show_in_a_gauge() {
     assert_eq!((kept, shown), (kept, kept as f64), "kept, shown by gauges");
 }
 
+// Holds S51.
 #[tokio::test(start_paused = true)]
 async fn lost_sequences_are_remembered_up_to_a_number() {
     let network = SimulatedNetwork::new(1000);
@@ -114,18 +116,21 @@ async fn runs(comparing: [bool; 3]) -> Vec<Result<i64, String>> {
     sums
 }
 
+// Holds S47.
 #[tokio::test(start_paused = true)]
 async fn comparing_can_be_switched_on_between_two_snapshots() {
     let sums = runs([false, true, true]).await;
     assert_eq!(sums, [1, 2, 3, 4, 5, 6].map(Ok));
 }
 
+// Holds S47.
 #[tokio::test(start_paused = true)]
 async fn comparing_can_be_switched_off_between_two_snapshots() {
     let sums = runs([true, false, false]).await;
     assert_eq!(sums, [1, 2, 3, 4, 5, 6].map(Ok));
 }
 
+// Holds S46.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_taken_of_a_snapshot_that_is_refused() {
     let network = SimulatedNetwork::new(64);
@@ -149,6 +154,7 @@ async fn nothing_is_taken_of_a_snapshot_that_is_refused() {
     assert_eq!(after.snapshot().unwrap(), own);
 }
 
+// Holds S50.
 #[tokio::test(start_paused = true)]
 async fn an_end_survives_a_snapshot() {
     let network = SimulatedNetwork::new(64);
@@ -168,6 +174,7 @@ async fn an_end_survives_a_snapshot() {
     );
 }
 
+// Holds S53.
 #[tokio::test(start_paused = true)]
 async fn an_end_is_not_forgotten_for_other_ends() {
     let network = SimulatedNetwork::new(64);
@@ -190,5 +197,35 @@ async fn an_end_is_not_forgotten_for_other_ends() {
     assert!(
         !answered.unwrap().restarted,
         "the row after an end lacks nothing, however many keys ended since"
+    );
+}
+
+// Holds S52.
+#[tokio::test(start_paused = true)]
+async fn the_rows_of_lost_sequences_are_kept_up_to_a_number_of_bytes() {
+    const KEYS: i64 = 1000;
+    let network = SimulatedNetwork::new(2000);
+    let most = ("sequence-replay-max-bytes", "100");
+    let overflow = ("sequence-replay-overflow", "restart");
+    let function = open(&network, 0, &[REPLAY, most, overflow]);
+    for key in 0..KEYS {
+        function.answer(key, 1).await.unwrap();
+    }
+    thirty_days().await;
+    let bytes = function.snapshot().unwrap().to_bytes().len();
+    let mut replayed = Vec::new();
+    for key in 0..KEYS {
+        let answered = function.answer(key, 1).await.unwrap();
+        // Nothing is wrong without a mark.
+        assert_eq!(sum(&answered), if answered.restarted { 1 } else { 2 });
+        if !answered.restarted {
+            replayed.push(key);
+        }
+    }
+    // The rows that were lost last are there, and no more of them than the bytes allow.
+    let kept = replayed.len() as i64;
+    assert!(
+        (1..KEYS).contains(&kept) && replayed == ((KEYS - kept)..KEYS).collect::<Vec<_>>(),
+        "{kept} of {KEYS} have their rows, in a snapshot of {bytes} bytes"
     );
 }

@@ -49,6 +49,7 @@ fn no_start_was_held_back(network: &SimulatedNetwork) {
     assert_eq!(world.violations, [""; 0]);
 }
 
+// Holds S10, S12.
 #[tokio::test(start_paused = true)]
 async fn lost_answers_take_no_more_places() {
     let network = SimulatedNetwork::new(4);
@@ -69,6 +70,7 @@ async fn lost_answers_take_no_more_places() {
     no_start_was_held_back(&network);
 }
 
+// Holds S10, S12.
 #[tokio::test(start_paused = true)]
 async fn one_cut_connection_costs_no_row_where_all_places_are_taken() {
     let network = SimulatedNetwork::new(4);
@@ -89,6 +91,7 @@ async fn one_cut_connection_costs_no_row_where_all_places_are_taken() {
     no_start_was_held_back(&network);
 }
 
+// Holds S10, S14.
 #[tokio::test(start_paused = true)]
 async fn the_places_of_the_run_before_are_counted() {
     let network = SimulatedNetwork::new(4);
@@ -109,6 +112,7 @@ async fn the_places_of_the_run_before_are_counted() {
     no_start_was_held_back(&network);
 }
 
+// Holds S10, S28.
 #[tokio::test(start_paused = true)]
 async fn a_storm_of_lost_answers_costs_time_but_no_row() {
     let network = SimulatedNetwork::new(4);

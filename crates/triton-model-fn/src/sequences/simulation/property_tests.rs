@@ -25,11 +25,13 @@ fn check(runtime: &Runtime, history: &History) -> Result<(), TestCaseError> {
 }
 
 proptest! {
+    // Holds S5, S6, S7, S10, S22, S24, S45, F28.
     #[test]
     fn every_promise_holds_whatever_happens(history in history(false)) {
         check(&OF_ANY_ROWS, &history)?;
     }
 
+    // Holds S6, S7, S10, S22, S24, S38.
     #[test]
     fn every_promise_holds_where_rows_have_numbers(history in history(true)) {
         check(&OF_NUMBERED_ROWS, &history)?;

@@ -31,6 +31,7 @@ async fn at(function: &Function, number: u64) -> Result<bool, String> {
     marked.map_err(|error| error.message().to_owned())
 }
 
+// Holds S26.
 #[tokio::test(start_paused = true)]
 async fn after_a_reported_failure_the_next_row_begins_anew_whatever_its_number_is() {
     let network = SimulatedNetwork::new(4);
@@ -52,6 +53,7 @@ async fn after_a_reported_failure_the_next_row_begins_anew_whatever_its_number_i
     );
 }
 
+// Holds S26.
 #[tokio::test(start_paused = true)]
 async fn a_job_that_is_restarted_after_each_failure_comes_past_it() {
     let network = SimulatedNetwork::new(4);
@@ -75,6 +77,7 @@ async fn a_job_that_is_restarted_after_each_failure_comes_past_it() {
     panic!("{} restarts, and then: {}", failures.len(), failures[4]);
 }
 
+// Holds S37.
 #[tokio::test(start_paused = true)]
 async fn a_rejected_row_is_named_and_not_one_that_was_replayed() {
     let network = SimulatedNetwork::new(64);
@@ -92,6 +95,7 @@ async fn a_rejected_row_is_named_and_not_one_that_was_replayed() {
     );
 }
 
+// Holds S7.
 #[tokio::test(start_paused = true)]
 async fn a_panic_takes_no_other_row_with_it() {
     let network = SimulatedNetwork::new(64);
@@ -114,6 +118,7 @@ async fn a_panic_takes_no_other_row_with_it() {
     assert_eq!(function.open_sequences(), 2);
 }
 
+// Holds S24.
 #[tokio::test(start_paused = true)]
 async fn a_mark_that_nobody_saw_is_given_to_the_next_row() {
     let network = SimulatedNetwork::new(64);
