@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
-use triton_options::MAX_IN_FLIGHT;
+use triton_options::{MAX_IN_FLIGHT, ROW_DEADLINE};
 
 use crate::ending::Ended;
 use crate::row_batch::{self, PartAnswer};
@@ -87,9 +87,17 @@ impl Batcher {
                 return Err(Error::new(ErrorKind::Call, message));
             }
         }
-        answered
-            .await
-            .map_err(|_| ended("before the row was answered"))?
+        let answered = match deadline {
+            Some(deadline) => timeout_at(deadline, answered).await.map_err(|_| {
+                let message = format!(
+                    "the row was not answered by its deadline (option '{}')",
+                    ROW_DEADLINE.key()
+                );
+                Error::new(ErrorKind::Call, message)
+            })?,
+            None => answered.await,
+        };
+        answered.map_err(|_| ended("before the row was answered"))?
     }
 
     /// Stops taking rows and waits for those in flight that somebody waits for, until `deadline`.
@@ -206,7 +214,9 @@ fn by_shape(batch: Vec<Waiting>) -> Vec<Vec<Waiting>> {
 
 /// Answers rows of one shape, for as long as anybody waits for one of them.
 async fn answer_group(open: &CallContext, plan: &TensorPlan, group: Vec<Waiting>) {
-    let deadline = group.iter().filter_map(|waiting| waiting.deadline).min();
+    // A row whose own deadline is earlier is given up by itself.
+    let deadlines: Option<Vec<Instant>> = group.iter().map(|waiting| waiting.deadline).collect();
+    let deadline = deadlines.and_then(|deadlines| deadlines.into_iter().max());
     let (rows, mut answers): (Vec<_>, Vec<_>) = group
         .into_iter()
         .map(|waiting| (waiting.row, waiting.answer))

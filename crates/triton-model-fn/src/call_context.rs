@@ -19,6 +19,7 @@ use crate::permits::{NoPermit, PermitKind, Permits};
 use crate::replica::Replica;
 use crate::retry::{LONGEST, RetryPolicy};
 use crate::sequence_id_generator::SequenceIdGenerator;
+use crate::server_wait::Served;
 use crate::{Error, ErrorKind, ServerWait, Subtask};
 
 /// Everything that exists only while a function is open, and that calls go through.
@@ -46,6 +47,7 @@ pub struct CallContext {
     metrics: FunctionMetrics,
     /// How calls wait for a server that is away, where rows can wait.
     pub(crate) server_wait: Option<ServerWait>,
+    _served: Option<Served>,
     /// What tells rows in flight that they are given up.
     pub(crate) ending: Ending,
 }
@@ -78,9 +80,6 @@ impl CallContext {
         let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
         let replica = Replica::new(options, &model)?;
         let retry = RetryPolicy::from(&**options);
-        if let Some(wait) = &server_wait {
-            wait.serves(max_in_flight as usize);
-        }
         Ok(Self {
             model,
             subtask,
@@ -95,6 +94,9 @@ impl CallContext {
             ran_before: opened.ran_before,
             requests: Permits::new(PermitKind::Request, max_in_flight),
             metrics: FunctionMetrics::new(&options.model_name, subtask),
+            _served: server_wait
+                .as_ref()
+                .map(|wait| wait.serves(max_in_flight as usize)),
             server_wait,
             ending: Ending::new(),
         })

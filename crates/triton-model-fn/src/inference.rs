@@ -12,8 +12,8 @@ use triton_options::{SEQUENCE_KEY, TritonOptions};
 use crate::batcher::Batcher;
 use crate::ending::Ended;
 use crate::sequences::{
-    KeyedSequences, ModelColumns, ModelTransport, Pending, Row, SequenceColumns, SequenceKey,
-    SequenceSettings, SourceTraits,
+    KeyedSequences, LeftBehind, ModelColumns, ModelTransport, Pending, Row, SequenceColumns,
+    SequenceKey, SequenceSettings, SourceTraits,
 };
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{
@@ -35,6 +35,8 @@ pub struct InferenceFunction {
     schema: Schema,
     sequences: Option<SequenceColumns>,
     source: SourceTraits,
+    /// What earlier openings have left on the server.
+    left: Arc<LeftBehind>,
 }
 
 /// What `open` agreed with the server.
@@ -89,6 +91,7 @@ impl InferenceFunction {
             schema,
             sequences,
             source: SourceTraits::default(),
+            left: Arc::default(),
         })
     }
 
@@ -359,7 +362,8 @@ impl InferenceFunction {
                     open: Arc::clone(open),
                     plan: Arc::clone(&plan),
                 };
-                Sender::Keyed(KeyedSequences::start(Arc::clone(open), transport, settings))
+                let (open, left) = (Arc::clone(open), Arc::clone(&self.left));
+                Sender::Keyed(KeyedSequences::start(open, transport, settings, left))
             }
             None if plan.rows_per_request > 1 => {
                 let (open, plan) = (Arc::clone(open), Arc::clone(&plan));

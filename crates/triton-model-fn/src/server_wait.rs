@@ -130,6 +130,20 @@ pub(crate) enum Judgement {
 #[derive(Debug)]
 pub(crate) struct Counted<'a>(&'a AtomicUsize);
 
+/// An open function that a server is waited for.
+#[derive(Debug)]
+pub(crate) struct Served {
+    wait: ServerWait,
+    max_in_flight: usize,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let capacity = &self.wait.0.capacity;
+        capacity.fetch_sub(self.max_in_flight, Ordering::Relaxed);
+    }
+}
+
 impl<'a> Counted<'a> {
     fn new(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
@@ -207,9 +221,14 @@ impl ServerWait {
         self.0.waiting.load(Ordering::Relaxed)
     }
 
-    /// A function was opened that may have so many calls in flight.
-    pub(crate) fn serves(&self, max_in_flight: usize) {
+    /// A function was opened that may have so many calls in flight, for as long as what comes back
+    /// lives.
+    pub(crate) fn serves(&self, max_in_flight: usize) -> Served {
         self.0.capacity.fetch_add(max_in_flight, Ordering::Relaxed);
+        Served {
+            wait: self.clone(),
+            max_in_flight,
+        }
     }
 
     /// How many calls the functions may have in flight together.

@@ -160,6 +160,7 @@ impl CarriedRows {
 /// Equal to the bit, so that NaN is the same as NaN.
 fn is_same(left: &Value, right: &Value) -> bool {
     match (left, right) {
+        (Value::Float16(left), Value::Float16(right)) => left.to_bits() == right.to_bits(),
         (Value::Float(left), Value::Float(right)) => left.to_bits() == right.to_bits(),
         (Value::Double(left), Value::Double(right)) => left.to_bits() == right.to_bits(),
         (Value::Array(left), Value::Array(right)) => {

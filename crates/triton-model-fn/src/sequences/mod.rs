@@ -95,9 +95,19 @@ impl Asker for Answer {
     }
 }
 
+/// What the openings of one function leave on the server: until when how many IDs may be alive.
+#[derive(Debug, Default)]
+pub(crate) struct LeftBehind(Mutex<Vec<(Instant, usize)>>);
+
+impl LeftBehind {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Instant, usize)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The sequences of all keys of a subtask.
 #[derive(Debug)]
-pub(crate) struct KeyedSequences<T> {
+pub(crate) struct KeyedSequences<T: SequenceTransport> {
     shared: Arc<Shared<T>>,
     timer: JoinHandle<()>,
 }
@@ -117,6 +127,7 @@ struct Shared<T> {
     sooner: Notify,
     /// A row was answered.
     answered: Notify,
+    left: Arc<LeftBehind>,
 }
 
 #[derive(Debug)]
@@ -129,6 +140,8 @@ struct State {
     /// How many workers there are, and how many of them wait for a request.
     workers: usize,
     resting: usize,
+    /// Whether it was said what may be alive on the server.
+    has_left: bool,
     /// What the timer is set to.
     wakes_at: Option<Instant>,
 }
@@ -146,7 +159,12 @@ struct ToDo {
 
 impl<T: SequenceTransport> KeyedSequences<T> {
     /// No sequence yet. It starts a task within the current runtime.
-    pub(crate) fn start(open: Arc<CallContext>, transport: T, settings: SequenceSettings) -> Self {
+    pub(crate) fn start(
+        open: Arc<CallContext>,
+        transport: T,
+        settings: SequenceSettings,
+        left: Arc<LeftBehind>,
+    ) -> Self {
         let settings = Arc::new(settings);
         let ids = open.id_generator.clone();
         let limits = RecoveryLimits {
@@ -154,7 +172,8 @@ impl<T: SequenceTransport> KeyedSequences<T> {
             budget: open.call_budget,
         };
         let now = Instant::now();
-        let machine = Machine::new(Arc::clone(&settings), ids.clone(), limits, now);
+        let mut machine = Machine::new(Arc::clone(&settings), ids.clone(), limits, now);
+        machine.hold_left_behind(now, &std::mem::take(&mut *left.lock()));
         let shared = Arc::new(Shared {
             teller: Teller::new(&open, Arc::clone(&settings), ids),
             transport,
@@ -165,6 +184,7 @@ impl<T: SequenceTransport> KeyedSequences<T> {
                 endings: VecDeque::new(),
                 workers: 0,
                 resting: 0,
+                has_left: false,
                 wakes_at: None,
             }),
             runtime: Handle::current(),
@@ -172,6 +192,7 @@ impl<T: SequenceTransport> KeyedSequences<T> {
             ready: Semaphore::new(0),
             sooner: Notify::new(),
             answered: Notify::new(),
+            left,
             open,
         });
         let timer = tokio::spawn(keep_time(Arc::clone(&shared)));
@@ -208,7 +229,7 @@ impl<T: SequenceTransport> KeyedSequences<T> {
 
     /// Every sequence that is known, while no row is under way.
     pub(crate) fn snapshot(&self) -> Result<SequenceSnapshot, Error> {
-        self.shared.lock().machine.snapshot()
+        self.shared.with(|machine, now| machine.snapshot(now))
     }
 
     /// Takes the sequences of a snapshot, or nothing of it.
@@ -261,6 +282,7 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         let shared = &self.shared;
         let ended = shared.open.ending.ended().unwrap_or(Ended::Closed);
         let error = || ended.error("before the row was answered");
+        shared.leave_behind();
         shared.with(|machine, now| machine.abort(now, error));
         shared.lock().forget_requests();
         shared.ready.close();
@@ -270,8 +292,9 @@ impl<T: SequenceTransport> KeyedSequences<T> {
     }
 }
 
-impl<T> Drop for KeyedSequences<T> {
+impl<T: SequenceTransport> Drop for KeyedSequences<T> {
     fn drop(&mut self) {
+        self.shared.leave_behind();
         self.timer.abort();
         self.shared.ready.close();
         self.shared.lock_workers().abort_all();
@@ -280,6 +303,18 @@ impl<T> Drop for KeyedSequences<T> {
 }
 
 impl<T> Shared<T> {
+    /// Says once what may be alive on the server, to whoever opens the function again.
+    fn leave_behind(&self) {
+        let left = {
+            let mut state = self.lock();
+            if std::mem::replace(&mut state.has_left, true) {
+                return;
+            }
+            state.machine.left_behind(Instant::now())
+        };
+        self.left.lock().extend(left);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

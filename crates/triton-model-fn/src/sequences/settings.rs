@@ -60,7 +60,7 @@ pub(crate) struct SequenceSettings {
     pub(super) has_run_before: bool,
     /// Whether the first row of a key that is not known here is marked.
     pub(super) marks_unknown: bool,
-    /// Whether it never is, not even where keys had to be forgotten.
+    /// Whether it is not even after a snapshot of a run that could not know its keys.
     pub(super) trusts_unknown: bool,
     pub(super) display: KeyDisplay,
     /// The columns of the key and the model's input columns, as a snapshot names them.
@@ -170,6 +170,11 @@ impl SequenceSettings {
             key_columns: described(&keys),
             ..common
         }))
+    }
+
+    /// Whether no row ever starts the one sequence there is.
+    pub(super) fn never_starts(&self) -> bool {
+        !self.flags(0, false).0
     }
 
     /// Whether answers of a replay are compared with those that were given before.

@@ -30,6 +30,8 @@ pub struct SequenceSnapshot {
     pub(crate) alive: u64,
     /// Whether keys had to be forgotten that were worth remembering.
     pub(crate) has_forgotten: bool,
+    /// Whether the run could not know of all keys that they had had no row.
+    pub(crate) may_have_run: bool,
     /// The keys of which an end is remembered.
     pub(crate) ended: Vec<StoredEnd>,
     pub(crate) sequences: Vec<StoredSequence>,
@@ -120,6 +122,7 @@ impl SequenceSnapshot {
             next_counter,
             alive: 0,
             has_forgotten: false,
+            may_have_run: false,
             ended: Vec::new(),
             sequences,
         }

@@ -245,7 +245,12 @@ impl Running {
         let settings = SequenceSettings::agree(&options, &rows, &schema, &config, &open, source);
         let settings = settings.unwrap().unwrap();
         Self {
-            sequences: KeyedSequences::start(Arc::clone(&open), server.clone(), settings),
+            sequences: KeyedSequences::start(
+                Arc::clone(&open),
+                server.clone(),
+                settings,
+                Arc::default(),
+            ),
             server: server.clone(),
         }
     }

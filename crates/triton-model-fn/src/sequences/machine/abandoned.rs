@@ -32,6 +32,9 @@ impl<A: Asker> Machine<A> {
     ) {
         // Without a row that was answered its START may still be on the way.
         let last_row = sequence.last_row.take().filter(|_| sequence.rows > 0);
+        // What the server has dropped by itself needs no end.
+        let is_alive = self.places.dropped_at(&place).is_none_or(|at| at > now);
+        let last_row = last_row.filter(|_| is_alive);
         let (Some(row), false) = (last_row, self.is_closed) else {
             return self.places.linger(place, now);
         };

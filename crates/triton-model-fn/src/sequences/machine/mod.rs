@@ -113,6 +113,8 @@ pub(super) struct Machine<A> {
     next_number: u64,
     random: fastrand::Rng,
     is_closed: bool,
+    /// Whether a snapshot is of a run that could not know all keys.
+    may_have_run: bool,
     effects: VecDeque<Effect<A>>,
 }
 
@@ -219,6 +221,7 @@ impl<A: Asker> Machine<A> {
             next_number: 0,
             random: fastrand::Rng::new(),
             is_closed: false,
+            may_have_run: false,
             effects: VecDeque::new(),
             settings,
             ids,
@@ -377,6 +380,41 @@ impl<A: Asker> Machine<A> {
         }
     }
 
+    /// Until when how many IDs may be alive on the server that nobody goes on with.
+    pub(super) fn left_behind(&self, now: Instant) -> Vec<(Instant, usize)> {
+        let open = self.keys.values().filter_map(|entry| {
+            let sequence = entry.sequence.as_ref()?;
+            let (Life::Open(place) | Life::Rebuilding(sequence::Rebuilding { place, .. })) =
+                &sequence.life
+            else {
+                return None;
+            };
+            let is_in_flight = entry.work.as_ref().is_some_and(|work| {
+                // It may arrive after this.
+                matches!(work.phase, Phase::Sent(_))
+            });
+            // A START of the one ID there is finds its sequence, where nothing of it is on the way.
+            if self.settings.fixed.is_some() && !is_in_flight {
+                return None;
+            }
+            let reached = if is_in_flight {
+                Some(now)
+            } else {
+                place.reached
+            };
+            let until = self.places.dropped_at(&Place { reached })?;
+            Some((until, 1))
+        });
+        open.chain(self.places.lingering_until()).collect()
+    }
+
+    /// Holds places for what an opening before this one has left behind.
+    pub(super) fn hold_left_behind(&mut self, now: Instant, left: &[(Instant, usize)]) {
+        for (until, count) in left.iter().filter(|(until, _)| *until > now) {
+            self.places.hold_until(*until, *count);
+        }
+    }
+
     /// How many places are held for sequences that are over here.
     pub(super) fn held_places(&self) -> usize {
         self.places.lingering()
@@ -444,9 +482,29 @@ impl<A: Asker> Machine<A> {
         self.next_number
     }
 
+    /// Lets go of rows that wait for a place, and that nobody waits for any more.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        let waiting = self.wants_recovery.iter().chain(&self.wants_beginning);
+        let given_up = waiting.filter(|(key, number)| {
+            let work = self.keys.get(key).and_then(|entry| entry.work.as_ref());
+            work.is_some_and(|work| {
+                let waits = matches!(work.phase, Phase::Place { .. });
+                work.number == *number && waits && work.asker.is_gone() && !work.is_last
+            })
+        });
+        let keys: Vec<SequenceKey> = given_up.map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            if let Some(turn) = self.take_turn(&key) {
+                self.finish(now, turn, Err(closed()));
+            }
+        }
+        self.run(now);
+    }
+
     /// Ends what has been idle for too long.
     fn tick(&mut self, now: Instant) {
         self.find_oldest();
+        self.sweep(now);
         let reading = self.clock.read(now);
         let boundary = self.settings.boundary;
         // Where options say of each row whether it starts, the server may know what it likes.

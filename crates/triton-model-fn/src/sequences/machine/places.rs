@@ -107,6 +107,17 @@ impl Places {
         }
     }
 
+    /// Until when how many places linger.
+    pub(super) fn lingering_until(&self) -> impl Iterator<Item = (Instant, usize)> {
+        self.lingering.iter().map(|(until, count)| (*until, *count))
+    }
+
+    /// IDs of an opening before this one may be alive until then.
+    pub(super) fn hold_until(&mut self, until: Instant, count: usize) {
+        let free = self.limit.saturating_sub(self.taken + self.lingering_count);
+        self.hold(until, count.min(free));
+    }
+
     /// When the server will have dropped the ID of a place unless it hears of it again.
     pub(super) fn dropped_at(&self, place: &Place) -> Option<Instant> {
         place.reached?.checked_add(self.idle?)

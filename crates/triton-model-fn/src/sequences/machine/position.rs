@@ -45,7 +45,8 @@ impl<A: Asker> Machine<A> {
         let Some(sequence) = &mut turn.sequence else {
             // Where rows of the key may have been answered before, in an attempt that is gone, or
             // where its end may have been forgotten, nobody is to blame: the answer is marked.
-            let is_excused = self.settings.has_run_before || self.memory.has_forgotten;
+            let is_excused =
+                self.settings.has_run_before || self.may_have_run || self.memory.has_forgotten;
             let mut sequence = Sequence::unborn(is_excused && !carries, false);
             if !sequence.marked {
                 self.miss_rows(

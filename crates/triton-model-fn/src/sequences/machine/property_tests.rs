@@ -577,7 +577,8 @@ impl Run {
             }
             Event::Restore { compares } => {
                 self.finish();
-                let snapshot = self.machine.snapshot().unwrap();
+                let snapshot = self.machine.snapshot(self.now).unwrap();
+                self.settle();
                 let bytes = snapshot.to_bytes();
                 let snapshot = crate::SequenceSnapshot::from_bytes(&bytes).unwrap();
                 self.setting.compares = compares;

@@ -85,7 +85,7 @@ fn next(machine: &mut Machine<Patient>) -> (Option<Request>, bool) {
         match effect {
             Effect::Send(request) => return (Some(request), failed),
             Effect::Answer(_, answer) => failed |= answer.is_err(),
-            Effect::Report(_) => {}
+            Effect::Report(_) | Effect::Cancel(_) => {}
         }
     }
     (None, failed)

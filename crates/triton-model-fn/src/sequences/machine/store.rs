@@ -18,7 +18,12 @@ use crate::{Error, ErrorKind, packed_row};
 
 impl<A: Asker> Machine<A> {
     /// Every sequence, while no row is under way.
-    pub(in crate::sequences) fn snapshot(&self) -> Result<SequenceSnapshot, Error> {
+    pub(in crate::sequences) fn snapshot(
+        &mut self,
+        now: Instant,
+    ) -> Result<SequenceSnapshot, Error> {
+        // What was given up is nothing to wait for.
+        self.sweep(now);
         if self.busy > 0 {
             let message = format!(
                 "{} keys have rows that were not answered yet: wait for their answers before \
@@ -47,8 +52,8 @@ impl<A: Asker> Machine<A> {
             columns: self.settings.columns.clone(),
             alive: (self.places.taken() + self.places.lingering()) as u64,
             // What this run takes for uncertain is so for those that follow it.
-            has_forgotten: self.memory.has_forgotten
-                || are_more
+            has_forgotten: self.memory.has_forgotten || are_more,
+            may_have_run: self.may_have_run
                 || self.settings.marks_unknown
                 || self.settings.has_run_before,
             ended: ended.collect(),
@@ -93,6 +98,7 @@ impl<A: Asker> Machine<A> {
         let alive = usize::try_from(snapshot.alive).unwrap_or(usize::MAX);
         self.places.hold_others(alive, now);
         self.memory.has_forgotten |= snapshot.has_forgotten;
+        self.may_have_run |= snapshot.may_have_run;
         let reading = self.clock.read(now);
         for (_, sequence) in &mut restored {
             sequence.idle_since = reading;

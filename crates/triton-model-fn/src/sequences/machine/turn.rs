@@ -39,7 +39,8 @@ impl<A: Asker> Machine<A> {
             self.come_to_rest(key);
             return;
         };
-        if waiting.asker.is_gone() && !waiting.row.last {
+        // A row that says where it stands has been seen, whatever becomes of it.
+        if waiting.asker.is_gone() && !waiting.row.last && waiting.row.position.is_none() {
             self.rows -= 1;
             self.turns.push_back(key.clone());
             return;
@@ -138,6 +139,13 @@ impl<A: Asker> Machine<A> {
                         self.begin_replay(&mut turn, place);
                     }
                 },
+                // Nothing makes it certain again what the model knows of it.
+                Life::Reported(loss)
+                    if self.settings.never_starts() && loss.cause != LossCause::Forgotten =>
+                {
+                    let error = corrupted(sequence, &self.settings);
+                    return self.finish(now, turn, Err(error));
+                }
                 life @ (Life::Unborn | Life::Reported(_)) => {
                     let is_first =
                         !known && matches!(life, Life::Unborn) && turn.work.recoveries.count() == 0;
@@ -333,14 +341,16 @@ impl<A: Asker> Machine<A> {
     /// The sequence of a key that is not known here, or only by its last end.
     fn new_sequence(&mut self, key: &SequenceKey) -> Sequence {
         let follows_end = self.memory.take_end(key).is_some();
-        let is_uncertain = self.settings.marks_unknown || self.memory.has_forgotten;
-        let is_trusted = self.settings.trusts_unknown || self.settings.positions;
-        Sequence::unborn(is_uncertain && !is_trusted && !follows_end, follows_end)
+        let may_have_run = self.settings.marks_unknown || self.may_have_run;
+        let is_uncertain =
+            self.memory.has_forgotten || may_have_run && !self.settings.trusts_unknown;
+        let is_marked = is_uncertain && !self.settings.positions && !follows_end;
+        Sequence::unborn(is_marked, follows_end)
     }
 
     /// The next sequence of the key has all of its rows.
     pub(super) fn begins_whole(&mut self, key: &SequenceKey) {
-        if self.settings.marks_unknown || self.memory.has_forgotten {
+        if self.settings.marks_unknown || self.may_have_run || self.memory.has_forgotten {
             self.memory.end(key.clone(), 0);
         }
     }
@@ -573,9 +583,6 @@ impl<A: Asker> Machine<A> {
             let is_missing = work.earlier.is_some() && work.row.is_some() && result.is_err();
             self.remember_position(now, &key, &mut sequence, position, is_missing);
         }
-        if let Some(sequence) = &mut sequence {
-            sequence.idle_since = self.clock.read(now);
-        }
         self.rows -= 1;
         let result = match self.settings.fixed {
             Some(_) => result,
@@ -666,6 +673,18 @@ impl<A: Asker> Machine<A> {
         }
         sequence.life = Life::Lost(Loss { cause, id });
     }
+}
+
+/// The failure of a row after one that the model may have taken in, where no row starts anew.
+fn corrupted(sequence: &Sequence, settings: &crate::sequences::SequenceSettings) -> Error {
+    let message = format!(
+        "an earlier row of the sequence was not answered, and the model may have taken it in, so \
+         what it would answer to this one is uncertain; '{}' is false, so nothing here may start \
+         the sequence anew: start it, and open the function again",
+        triton_options::SEQUENCE_START.key()
+    );
+    let id = settings.id_text(None, &sequence.id());
+    Error::new(ErrorKind::SequenceLost, message).in_sequence(id)
 }
 
 /// The failure of a row that met a lost sequence.

@@ -87,7 +87,7 @@ impl Function {
         let settings = SequenceSettings::agree(&options, &rows, &schema, &config, &open, source);
         let settings = settings.unwrap().unwrap();
         Self {
-            sequences: KeyedSequences::start(open, network.clone(), settings),
+            sequences: KeyedSequences::start(open, network.clone(), settings, Arc::default()),
         }
     }
 
