@@ -170,17 +170,11 @@ impl ModelColumns {
         has_input: impl Fn(&str) -> bool,
         has_output: impl Fn(&str) -> bool,
     ) -> Self {
-        let Some(columns) = columns else {
-            return Self {
-                schema: schema.clone(),
-                inputs: None,
-                restarted: None,
-            };
-        };
         let names = options.input_names.as_ref();
         let is_input = |(index, column): &(usize, &Column)| {
             let named = names.and_then(|names| names.get(&column.name));
-            !columns.contains(*index) || named.is_some() || has_input(&column.name)
+            let is_of_sequences = columns.is_some_and(|columns| columns.contains(*index));
+            !is_of_sequences || named.is_some() || has_input(&column.name)
         };
         let inputs: Vec<usize> = schema
             .inputs
@@ -189,8 +183,14 @@ impl ModelColumns {
             .filter(is_input)
             .map(|(index, _)| index)
             .collect();
+        let has_state = match options.sequence_mode() {
+            SequenceMode::PerKey { .. } => true,
+            SequenceMode::Static { flags, .. } => !flags.are_both(),
+            _ => false,
+        };
         let restarted = schema.outputs.iter().position(|column| {
-            column.name == RESTARTED_COLUMN
+            has_state
+                && column.name == RESTARTED_COLUMN
                 && column.data_type == DataType::Boolean
                 && !has_output(RESTARTED_COLUMN)
         });

@@ -252,10 +252,14 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         let shared = &self.shared;
         shared.with(|machine, _| machine.close());
         let answered = async {
+            // To look at every row is dear where there are many keys.
             while shared.lock().machine.is_wanted() {
-                let next = shared.answered.notified();
-                if shared.lock().machine.is_wanted() {
-                    let _ = timeout_at(Instant::now() + LOOK_AGAIN, next).await;
+                let looked = Instant::now();
+                while shared.lock().machine.has_rows() && looked.elapsed() < LOOK_AGAIN {
+                    let next = shared.answered.notified();
+                    if shared.lock().machine.has_rows() {
+                        let _ = timeout_at(looked + LOOK_AGAIN, next).await;
+                    }
                 }
             }
         };

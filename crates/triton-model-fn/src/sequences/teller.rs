@@ -243,6 +243,19 @@ impl Teller {
     }
 
     fn waits(&self, key: &SequenceKey, purpose: Purpose, open: usize, held: usize, limit: usize) {
+        let server_idle = self.settings.server_idle;
+        let subtask = self.subtask.index();
+        if self.settings.fixed.is_some() {
+            warn!(
+                sequence_id = self.id(&LostId::Own(0)),
+                ?server_idle,
+                subtask,
+                "rows wait until the server has certainly dropped the sequence that was lost, before \
+                 they start it anew under the same ID: shorten the model's \
+                 max_sequence_idle_microseconds, or let the option 'row-deadline' end the wait"
+            );
+            return;
+        }
         let waits_for = match purpose {
             Purpose::Recover => "a place to recover its sequence in",
             Purpose::Begin => "a place to begin its sequence in",
@@ -254,8 +267,8 @@ impl Teller {
             held,
             limit,
             room = self.settings.room,
-            server_idle = ?self.settings.server_idle,
-            subtask = self.subtask.index(),
+            ?server_idle,
+            subtask,
             "keys wait for other sequences to end, or for those that are over here and may be alive \
              on the server to idle out: raise the model's max_candidate_sequences (and '{}', if it \
              is set), or end sequences sooner",

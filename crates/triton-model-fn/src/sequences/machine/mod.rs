@@ -345,12 +345,18 @@ impl<A: Asker> Machine<A> {
 
     /// Whether somebody waits for the answer to a row that is here.
     pub(super) fn is_wanted(&self) -> bool {
-        self.keys.values().any(|entry| {
-            let is_wanted = |asker: &A| !asker.is_gone();
-            let work = entry.work.as_ref();
-            work.is_some_and(|work| is_wanted(&work.asker))
-                || entry.queue.iter().any(|waiting| is_wanted(&waiting.asker))
-        })
+        self.has_rows()
+            && self.keys.values().any(|entry| {
+                let is_wanted = |asker: &A| !asker.is_gone();
+                let work = entry.work.as_ref();
+                work.is_some_and(|work| is_wanted(&work.asker))
+                    || entry.queue.iter().any(|waiting| is_wanted(&waiting.asker))
+            })
+    }
+
+    /// Whether there are rows that were not answered.
+    pub(super) fn has_rows(&self) -> bool {
+        self.rows > 0
     }
 
     /// How many sequences are open.
