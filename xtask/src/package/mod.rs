@@ -57,7 +57,8 @@ pub(crate) fn run() -> Result<()> {
     fs_err::create_dir_all(&unpacked)?;
     for archive in &archives {
         let mut tar = std::process::Command::new("tar");
-        tar.arg("-xzf").arg(archive).arg("-C").arg(&unpacked);
+        // Archives have one and the same time in them, by which nothing that changed would be built.
+        tar.arg("-xzmf").arg(archive).arg("-C").arg(&unpacked);
         command::run_successfully(&mut tar)?;
     }
     let mut projects = Vec::new();
