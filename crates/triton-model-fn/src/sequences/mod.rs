@@ -15,6 +15,8 @@ mod owners;
 mod pending;
 #[cfg(test)]
 mod position_tests;
+#[cfg(test)]
+mod regression_tests;
 mod row_position;
 mod settings;
 #[cfg(test)]

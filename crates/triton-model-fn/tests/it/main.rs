@@ -16,6 +16,7 @@ mod life;
 mod monitoring;
 mod permits;
 mod predict;
+mod regressions;
 mod rejected_rows;
 mod requests;
 mod row_positions;

@@ -24,6 +24,8 @@ mod abandoned;
 mod history;
 #[cfg(test)]
 mod invariants;
+#[cfg(test)]
+mod limit_tests;
 mod memory;
 mod outcome;
 mod places;

@@ -71,6 +71,7 @@ impl<A: Asker> Machine<A> {
         self.check_columns(&snapshot)?;
         let mut keys = HashSet::new();
         let mut restored = Vec::with_capacity(snapshot.sequences.len());
+        let mut ended = Vec::new();
         for stored in snapshot.sequences {
             let key = SequenceKey::new(&stored.key);
             let shown = || self.settings.display.show(&key);
@@ -83,6 +84,12 @@ impl<A: Asker> Machine<A> {
                      no key twice",
                     shown()
                 ));
+            }
+            let longest = self.settings.max_length;
+            if longest.is_some_and(|most| stored.rows >= most) {
+                // It would have ended, had it been no longer before.
+                ended.push((key, stored.position));
+                continue;
             }
             let Some(sequence) = self.revive(stored) else {
                 return refused(format!(
@@ -104,6 +111,9 @@ impl<A: Asker> Machine<A> {
             sequence.idle_since = reading;
         }
         self.memory.take_in(restored);
+        for (key, position) in ended {
+            self.memory.end(key, position);
+        }
         for end in snapshot.ended {
             self.memory.end(SequenceKey::new(&end.key), end.position);
         }
@@ -151,6 +161,7 @@ impl<A: Asker> Machine<A> {
             position: sequence.position,
             marked: sequence.marked,
             history: match &sequence.history {
+                _ if begins_anew => StoredHistory::NotKept,
                 History::NotKept => StoredHistory::NotKept,
                 History::Outgrown => StoredHistory::Outgrown,
                 History::Kept(kept) => StoredHistory::Rows(

@@ -130,6 +130,7 @@ impl<A: Asker> Machine<A> {
                         };
                         sequence.life = Life::Reported(loss.clone());
                         sequence.marked = true;
+                        sequence.history = History::NotKept;
                         self.report(&turn.key, event);
                     }
                     Recovery::Replay => {

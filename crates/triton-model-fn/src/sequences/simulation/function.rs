@@ -12,7 +12,7 @@ use triton_options::TritonOptions;
 use super::transport::SimulatedNetwork;
 use crate::row_codec::EncodedCell;
 use crate::sequences::{
-    Answered, KeyedSequences, Pending, Row, RowPosition, SequenceKey, SequenceSettings,
+    Answered, KeyedSequences, LeftBehind, Pending, Row, RowPosition, SequenceKey, SequenceSettings,
     SequenceSnapshot, SourceTraits,
 };
 use crate::tensor_plan::EncodedRow;
@@ -31,6 +31,8 @@ pub(super) struct Opening<'a> {
     pub(super) bounded: bool,
     /// Whether the engine begins an attempt anew without anything of the one before.
     pub(super) without_state: bool,
+    /// What earlier openings of the function have left.
+    pub(super) left: Option<&'a Arc<LeftBehind>>,
 }
 
 /// What a row says of its place among those of its key.
@@ -87,7 +89,12 @@ impl Function {
         let settings = SequenceSettings::agree(&options, &rows, &schema, &config, &open, source);
         let settings = settings.unwrap().unwrap();
         Self {
-            sequences: KeyedSequences::start(open, network.clone(), settings, Arc::default()),
+            sequences: KeyedSequences::start(
+                open,
+                network.clone(),
+                settings,
+                opening.left.map(Arc::clone).unwrap_or_default(),
+            ),
         }
     }
 

@@ -15,7 +15,7 @@ fn open(network: &SimulatedNetwork, attempt: u32, options: &[(&str, &str)]) -> F
         options,
         attempt,
         bounded: true,
-        without_state: false,
+        ..Opening::default()
     };
     Function::open(network, opening)
 }

@@ -12,6 +12,7 @@ mod long_replay_tests;
 mod memory_tests;
 mod network;
 mod network_tests;
+mod opening_tests;
 mod place_tests;
 mod property_tests;
 mod recovery_tests;

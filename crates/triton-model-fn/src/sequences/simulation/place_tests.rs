@@ -19,7 +19,7 @@ fn open(network: &SimulatedNetwork, attempt: u32) -> Function {
         options: &REPLAY,
         attempt,
         bounded: true,
-        without_state: false,
+        ..Opening::default()
     };
     Function::open(network, opening)
 }

@@ -16,6 +16,7 @@ fn open(network: &SimulatedNetwork, attempt: u32, options: &[(&str, &str)]) -> F
         attempt,
         bounded: false,
         without_state: true,
+        ..Opening::default()
     };
     Function::open(network, opening)
 }

@@ -332,7 +332,7 @@ fn open(network: &SimulatedNetwork, history: &History, attempt: u32) -> Function
         options: &options,
         attempt,
         bounded: history.bounded,
-        without_state: false,
+        ..Opening::default()
     };
     Function::open(network, opening)
 }
