@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::places::Place;
 use super::request::{Content, FailureEffect, Outcome, Request};
-use super::sequence::Sequence;
-use super::{Asker, Effect, Machine};
+use super::sequence::{Life, Rebuilding, Sequence};
+use super::{Asker, Effect, Machine, Phase};
 use crate::sequences::SequenceKey;
 
 /// A sequence of which nothing but an END is out.
@@ -88,6 +88,44 @@ impl<A: Asker> Machine<A> {
         for (_, Ending { place, call }) in std::mem::take(&mut self.endings) {
             self.clock.call_ends(now, call);
             self.places.linger(place, now);
+        }
+    }
+
+    /// Until when how many IDs may be alive on the server that nobody goes on with.
+    pub(in crate::sequences) fn left_behind(&self, now: Instant) -> Vec<(Instant, usize)> {
+        let open = self.keys.values().filter_map(|entry| {
+            let sequence = entry.sequence.as_ref()?;
+            let (Life::Open(place) | Life::Rebuilding(Rebuilding { place, .. })) = &sequence.life
+            else {
+                return None;
+            };
+            let is_in_flight = entry.work.as_ref().is_some_and(|work| {
+                // It may arrive after this.
+                matches!(work.phase, Phase::Sent(_))
+            });
+            // A START of the one ID there is finds its sequence, where nothing of it is on the way.
+            if self.settings.fixed.is_some() && !is_in_flight {
+                return None;
+            }
+            let reached = if is_in_flight {
+                Some(now)
+            } else {
+                place.reached
+            };
+            let until = self.places.dropped_at(&Place { reached })?;
+            Some((until, 1))
+        });
+        open.chain(self.places.lingering_until()).collect()
+    }
+
+    /// Holds places for what an opening before this one has left behind.
+    pub(in crate::sequences) fn hold_left_behind(
+        &mut self,
+        now: Instant,
+        left: &[(Instant, usize)],
+    ) {
+        for (until, count) in left.iter().filter(|(until, _)| *until > now) {
+            self.places.hold_until(*until, *count);
         }
     }
 }

@@ -22,6 +22,7 @@
 
 mod abandoned;
 mod history;
+mod idle;
 #[cfg(test)]
 mod invariants;
 #[cfg(test)]
@@ -35,11 +36,14 @@ mod property_tests;
 mod recoveries;
 mod report;
 mod request;
+mod rest;
+mod sending;
 mod sequence;
 #[cfg(test)]
 mod static_tests;
 mod store;
 mod turn;
+mod waiting;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -57,7 +61,7 @@ use self::recoveries::Recoveries;
 pub(super) use self::recoveries::{RecoveryLimits, ServerFacts};
 pub(super) use self::report::{Abandoned, Event, Report};
 pub(super) use self::request::{Content, Failed, FailureEffect, Outcome, Request};
-use self::sequence::{Life, Sequence};
+use self::sequence::Sequence;
 pub(super) use self::sequence::{LossCause, LostId};
 use super::idle_clock::IdleClock;
 use super::row_position::EarlierRows;
@@ -388,41 +392,6 @@ impl<A: Asker> Machine<A> {
         }
     }
 
-    /// Until when how many IDs may be alive on the server that nobody goes on with.
-    pub(super) fn left_behind(&self, now: Instant) -> Vec<(Instant, usize)> {
-        let open = self.keys.values().filter_map(|entry| {
-            let sequence = entry.sequence.as_ref()?;
-            let (Life::Open(place) | Life::Rebuilding(sequence::Rebuilding { place, .. })) =
-                &sequence.life
-            else {
-                return None;
-            };
-            let is_in_flight = entry.work.as_ref().is_some_and(|work| {
-                // It may arrive after this.
-                matches!(work.phase, Phase::Sent(_))
-            });
-            // A START of the one ID there is finds its sequence, where nothing of it is on the way.
-            if self.settings.fixed.is_some() && !is_in_flight {
-                return None;
-            }
-            let reached = if is_in_flight {
-                Some(now)
-            } else {
-                place.reached
-            };
-            let until = self.places.dropped_at(&Place { reached })?;
-            Some((until, 1))
-        });
-        open.chain(self.places.lingering_until()).collect()
-    }
-
-    /// Holds places for what an opening before this one has left behind.
-    pub(super) fn hold_left_behind(&mut self, now: Instant, left: &[(Instant, usize)]) {
-        for (until, count) in left.iter().filter(|(until, _)| *until > now) {
-            self.places.hold_until(*until, *count);
-        }
-    }
-
     /// How many places are held for sequences that are over here.
     pub(super) fn held_places(&self) -> usize {
         self.places.lingering()
@@ -443,16 +412,6 @@ impl<A: Asker> Machine<A> {
         }
     }
 
-    /// Finds the row that has been here for longest.
-    fn find_oldest(&mut self) {
-        let rows = self.keys.values().filter(|entry| entry.has_rows());
-        let submitted = rows.filter_map(|entry| {
-            let waiting = entry.queue.front().map(|waiting| waiting.submitted);
-            entry.work.as_ref().map(|work| work.submitted).or(waiting)
-        });
-        self.oldest = submitted.min();
-    }
-
     /// Gives places to those that wait for one, and looks at rows until there is nothing to do.
     fn run(&mut self, now: Instant) {
         self.places.release(now);
@@ -470,13 +429,6 @@ impl<A: Asker> Machine<A> {
         self.check();
     }
 
-    /// Whether time does something to a key that has no row.
-    fn has_idle(&self) -> bool {
-        (self.settings.boundary.is_some() || self.settings.server_idle.is_some())
-            && (self.keys.len() > self.busy || self.memory.lost_count() > 0)
-            || self.places.lingering() > 0
-    }
-
     fn report(&mut self, key: &SequenceKey, event: Event) {
         let report = Report {
             key: key.clone(),
@@ -488,69 +440,6 @@ impl<A: Asker> Machine<A> {
     fn number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
-    }
-
-    /// Lets go of rows that wait for a place, and that nobody waits for any more.
-    pub(super) fn sweep(&mut self, now: Instant) {
-        let waiting = self.wants_recovery.iter().chain(&self.wants_beginning);
-        let given_up = waiting.filter(|(key, number)| {
-            let work = self.keys.get(key).and_then(|entry| entry.work.as_ref());
-            work.is_some_and(|work| {
-                let waits = matches!(work.phase, Phase::Place { .. });
-                work.number == *number && waits && work.asker.is_gone() && !work.is_last
-            })
-        });
-        let keys: Vec<SequenceKey> = given_up.map(|(key, _)| key.clone()).collect();
-        for key in keys {
-            if let Some(turn) = self.take_turn(&key) {
-                self.finish(now, turn, Err(closed()));
-            }
-        }
-        self.run(now);
-    }
-
-    /// Ends what has been idle for too long.
-    fn tick(&mut self, now: Instant) {
-        self.find_oldest();
-        self.sweep(now);
-        let reading = self.clock.read(now);
-        let boundary = self.settings.boundary;
-        // Where options say of each row whether it starts, the server may know what it likes.
-        let is_told = self.settings.flags_are_given();
-        let is_due = |sequence: &Sequence, places: &Places| match (boundary, &sequence.life) {
-            _ if is_told => false,
-            (Some(boundary), _) => reading.saturating_sub(sequence.idle_since) > boundary,
-            (None, Life::Open(place)) => places.dropped_at(place).is_some_and(|at| at < now),
-            (None, _) => false,
-        };
-        let due: Vec<SequenceKey> = self
-            .keys
-            .iter()
-            .take_while(|(_, entry)| {
-                let sequence = entry.sequence.as_deref();
-                entry.has_rows() || sequence.is_some_and(|it| is_due(it, &self.places))
-            })
-            .filter(|(_, entry)| !entry.has_rows())
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in due {
-            let Some(mut sequence) = self.keys.remove(&key).and_then(|entry| entry.sequence) else {
-                continue;
-            };
-            if boundary.is_some() {
-                self.expire(now, &key, sequence);
-                continue;
-            }
-            // Its rows may well go on: what they go on with is a question of recovery.
-            self.lose(now, &key, &mut sequence, LossCause::Idle);
-            self.report(&key, Event::Idle);
-            self.remember(key, sequence);
-        }
-        if let Some(boundary) = boundary {
-            while let Some((key, sequence)) = self.memory.take_expired(reading, boundary) {
-                self.expire(now, &key, sequence);
-            }
-        }
     }
 }
 
