@@ -252,6 +252,8 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         // Whoever drops a row does not say so.
         const LOOK_AGAIN: Duration = Duration::from_millis(20);
         let shared = &self.shared;
+        // Whoever gives the wait up gives up what is waited for.
+        let _aborted = AbortedWhenDropped(self);
         shared.with(|machine, _| machine.close());
         let answered = async {
             // To look at every row is dear where there are many keys.
@@ -267,7 +269,6 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         };
         let is_finished = timeout_at(deadline, answered).await.is_ok();
         let left = self.open_sequences();
-        self.abort();
         if left > 0 {
             warn!(
                 model = %shared.open.model,
@@ -295,6 +296,15 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         shared.lock_workers().abort_all();
         self.timer.abort();
         shared.teller.is_over();
+    }
+}
+
+/// Sequences that are given up when this is dropped.
+struct AbortedWhenDropped<'a, T: SequenceTransport>(&'a KeyedSequences<T>);
+
+impl<T: SequenceTransport> Drop for AbortedWhenDropped<'_, T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
