@@ -5,15 +5,28 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::history::History;
+use super::places::Place;
 use super::report::Event;
 use super::request::{Content, Request};
 use super::sequence::Life;
 use super::turn::Turn;
-use super::{Asker, Effect, Machine, Phase, Sent};
+use super::{Asker, Effect, Machine, Phase, Sent, Work};
+use crate::sequences::SequenceKey;
+
+/// What goes out for a row: itself, or one that is sent again for it.
+struct Outgoing {
+    content: Content,
+    counter: u64,
+    /// How many rows of the sequence come before it.
+    row: u64,
+    start: bool,
+    end: bool,
+    is_replay: bool,
+    is_kept: bool,
+}
 
 impl<A: Asker> Machine<A> {
     pub(super) fn send_row(&mut self, now: Instant, mut turn: Turn<A>) {
-        let number = self.number();
         let Turn {
             key,
             work,
@@ -27,37 +40,21 @@ impl<A: Asker> Machine<A> {
         };
         let (start, end) = self.settings.flags(sequence.rows, work.is_last);
         let is_kept = !end && matches!(sequence.history, History::Kept(_));
-        let timer = work.deadline.map(|deadline| (deadline, number));
-        if let Some(timer) = timer {
-            self.timers.insert(timer, key.clone());
-        }
-        let sent = Sent {
-            number,
-            timer,
-            call: self.clock.call_begins(now),
-            row: sequence.rows,
-            end,
-            is_replay: false,
-            reached_before: place.reached.replace(now),
-        };
-        let request = Request {
-            number,
-            key: key.clone(),
-            counter: sequence.counter,
+        let out = Outgoing {
             content: Content::Encoded(Arc::clone(row)),
+            counter: sequence.counter,
             row: sequence.rows,
             start,
             end,
-            deadline: work.deadline,
-            is_left: false,
+            is_replay: false,
             is_kept,
         };
-        self.send(turn, request, sent);
+        self.send(now, key, work, place, out);
+        self.put_back(turn);
     }
 
     /// Sends the next row of a replay; false where all of them were.
     pub(super) fn send_again(&mut self, now: Instant, turn: &mut Turn<A>) -> bool {
-        let number = self.number();
         let (key, work) = (&turn.key, &mut turn.work);
         let Some(sequence) = &mut turn.sequence else {
             return false;
@@ -80,40 +77,54 @@ impl<A: Asker> Machine<A> {
             self.rebuilt(turn);
             return false;
         };
+        let out = Outgoing {
+            content,
+            counter: sequence.counter,
+            row: rebuilding.answered,
+            start: rebuilding.answered == 0,
+            end: false,
+            is_replay: true,
+            is_kept: false,
+        };
+        self.send(now, key, work, &mut rebuilding.place, out);
+        true
+    }
+
+    /// Sends what is to go out for a row under the ID that has the place.
+    fn send(
+        &mut self,
+        now: Instant,
+        key: &SequenceKey,
+        work: &mut Work<A>,
+        place: &mut Place,
+        out: Outgoing,
+    ) {
+        let number = self.number();
         let timer = work.deadline.map(|deadline| (deadline, number));
         if let Some(timer) = timer {
             self.timers.insert(timer, key.clone());
         }
-        let sent = Sent {
+        work.phase = Phase::Sent(Sent {
             number,
             timer,
             call: self.clock.call_begins(now),
-            row: rebuilding.answered,
-            end: false,
-            is_replay: true,
-            reached_before: rebuilding.place.reached.replace(now),
-        };
-        let request = Request {
+            row: out.row,
+            end: out.end,
+            is_replay: out.is_replay,
+            reached_before: place.reached.replace(now),
+        });
+        self.effects.push_back(Effect::Send(Request {
             number,
             key: key.clone(),
-            counter: sequence.counter,
-            content,
-            row: rebuilding.answered,
-            start: rebuilding.answered == 0,
-            end: false,
+            counter: out.counter,
+            content: out.content,
+            row: out.row,
+            start: out.start,
+            end: out.end,
             deadline: work.deadline,
             is_left: false,
-            is_kept: false,
-        };
-        work.phase = Phase::Sent(sent);
-        self.effects.push_back(Effect::Send(request));
-        true
-    }
-
-    pub(super) fn send(&mut self, mut turn: Turn<A>, request: Request, sent: Sent) {
-        turn.work.phase = Phase::Sent(sent);
-        self.effects.push_back(Effect::Send(request));
-        self.put_back(turn);
+            is_kept: out.is_kept,
+        }));
     }
 
     /// Every row was sent again.
