@@ -1,6 +1,7 @@
 //! The project's own commands, so that a person and the CI run the same things.
 
 mod bench;
+mod chaos;
 mod ci;
 mod command;
 mod docs;
@@ -55,6 +56,8 @@ enum Task {
     },
     /// Measure the client beside other clients, and a bare POST
     Bench(bench::Arguments),
+    /// Soak the model function in random faults on a real Triton, beside a usual retry loop
+    Chaos(chaos::Arguments),
     /// Check that every feature of the libraries compiles without the others
     Features,
     /// Package the libraries, and use each package by itself as its README says
@@ -82,6 +85,7 @@ fn run() -> Result<ExitCode> {
         Task::Test { arguments } => test::run(&arguments),
         Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Chaos(arguments) => chaos::run(&arguments),
         Task::Features => features::run().map(|()| ExitCode::SUCCESS),
         Task::Package => package::run().map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run().map(|()| ExitCode::SUCCESS),

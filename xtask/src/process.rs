@@ -71,8 +71,13 @@ impl Process {
     /// member with the mark proves that all the others are ours too, such as the
     /// children of a model, which bear no mark.
     pub(crate) fn kill_group(self, mark: &str) -> Result<()> {
+        self.signal_group(mark, Signal::KILL)
+    }
+
+    /// Sends a signal to the whole group, on the condition of [`kill_group`](Self::kill_group).
+    pub(crate) fn signal_group(self, mark: &str, signal: Signal) -> Result<()> {
         if !self.marked_group_members(mark)?.is_empty() {
-            ignore_absence(kill_process_group(self.number()?, Signal::KILL))?;
+            ignore_absence(kill_process_group(self.number()?, signal))?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{remove_file_if_present, write_whole};
@@ -88,6 +89,12 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.http_port)
+    }
+
+    /// Has its processes stand still, or go on.
+    pub(super) fn pause(&self, still: bool) -> Result<()> {
+        let signal = if still { Signal::STOP } else { Signal::CONT };
+        self.process.signal_group(&self.mark, signal)
     }
 
     /// The version that the server itself names.

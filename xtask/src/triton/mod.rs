@@ -47,6 +47,10 @@ enum Task {
     },
     /// Kill the server as a crash would; `start` and `stop` clean up after it
     Kill,
+    /// Have the server's processes stand still, as on a machine that has no time for them
+    Pause,
+    /// Let them go on
+    Resume,
     /// Stop the server and remove what it leaves behind
     Stop,
     /// Show the running server and its models; fail if there is none
@@ -66,6 +70,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
             println!("Triton is ready at {}", server.endpoint());
         }
         Task::Kill => triton.kill(&instance)?,
+        Task::Pause => triton.with_running(&instance, |server| server.pause(true))?,
+        Task::Resume => triton.with_running(&instance, |server| server.pause(false))?,
         Task::Stop => {
             if !triton.stop(&instance)? {
                 println!("Triton is not running");
@@ -144,9 +150,17 @@ impl Triton {
     }
 
     fn kill(&self, instance: &Instance) -> Result<()> {
+        self.with_running(instance, stop::kill)
+    }
+
+    fn with_running(
+        &self,
+        instance: &Instance,
+        action: impl FnOnce(&Server) -> Result<()>,
+    ) -> Result<()> {
         let _lock = instance.lock()?;
         match instance.read()? {
-            Some(server) if server.process.is_alive()? => stop::kill(&server),
+            Some(server) if server.process.is_alive()? => action(&server),
             _ => bail!("Triton is not running"),
         }
     }

@@ -1,0 +1,386 @@
+//! Takes the rows of a script through the model function, as an engine does.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::task::JoinHandle;
+use triton_model_fn::{
+    Column, DataType, Error, InferenceFunction, ModelFunction as _, Prediction, Schema,
+    SequenceSnapshot, Subtask, TritonOptions, Value,
+};
+
+use crate::fault::Event;
+use crate::options::Lane;
+use crate::outcome::{Outcome, Run, Settled};
+use crate::script::{Row, Script};
+use crate::server::Server;
+
+type InFlight = FuturesUnordered<Pin<Box<dyn Future<Output = (usize, Settled)> + Send>>>;
+
+/// A run while it goes on, so that a watchdog can look at one that hangs.
+pub(crate) type Progress = Arc<Mutex<Run>>;
+
+/// What an engine stores.
+struct Checkpoint {
+    row: usize,
+    begins: usize,
+    snapshots: Vec<Vec<u8>>,
+}
+
+/// The functions of all subtasks, and the rows that they have not answered.
+struct Engine<'a> {
+    script: &'a Script,
+    endpoint: String,
+    server: Arc<Server>,
+    progress: Progress,
+    functions: Vec<InferenceFunction>,
+    attempt: u32,
+    in_flight: InFlight,
+    next: usize,
+    checkpoint: Option<Checkpoint>,
+    /// The event that the server is going through.
+    disturbing: Option<JoinHandle<Result<()>>>,
+}
+
+/// Runs the script to its end.
+pub(crate) async fn run(
+    script: &Script,
+    endpoint: String,
+    server: Arc<Server>,
+    progress: Progress,
+) -> Result<()> {
+    progress
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .rows
+        .resize(script.rows.len(), None);
+    let mut engine = Engine {
+        script,
+        endpoint,
+        server,
+        progress,
+        functions: Vec::new(),
+        attempt: 0,
+        in_flight: FuturesUnordered::new(),
+        next: 0,
+        checkpoint: None,
+        disturbing: None,
+    };
+    engine.open_new().await?;
+    let mut events = script.events.iter().peekable();
+    while engine.next < script.rows.len() || !engine.in_flight.is_empty() {
+        // In the order of the rows, but each once: a crash takes the source back.
+        if let Some((_, event)) = events.next_if(|(at, _)| *at <= engine.next) {
+            engine.event(*event).await?;
+            continue;
+        }
+        match engine.next < script.rows.len() && engine.in_flight.len() < script.in_flight {
+            true => engine.hand_over(),
+            false => engine.settle_one().await,
+        }
+    }
+    engine.server_is_back().await?;
+    for function in &engine.functions {
+        function.close().await.context("closing")?;
+        if function.open_sequences() != 0 {
+            bail!("a closed function has open sequences");
+        }
+    }
+    Ok(())
+}
+
+impl Engine<'_> {
+    fn change(&self, change: impl FnOnce(&mut Run)) {
+        change(
+            &mut self
+                .progress
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+    }
+
+    fn subtask(&self, index: usize) -> Result<Subtask> {
+        Ok(Subtask::new(
+            index as u32,
+            self.script.subtasks,
+            self.attempt,
+        )?)
+    }
+
+    async fn open_new(&mut self) -> Result<()> {
+        self.functions.clear();
+        for index in 0..self.script.subtasks as usize {
+            let function = function(self.script, &self.endpoint)?;
+            function
+                .open(self.subtask(index)?)
+                .await
+                .context("opening")?;
+            self.functions.push(function);
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self) {
+        let number = self.next;
+        let row = self.script.rows[number];
+        let function = &self.functions[row.key % self.functions.len()];
+        let values = values(self.script, row);
+        // Every other key says itself which row is its last.
+        let answer: Pin<Box<dyn Future<Output = _> + Send>> = match row.last && row.key % 2 == 0 {
+            true => Box::pin(function.submit_last(&values)),
+            false => Box::pin(function.submit(&values)),
+        };
+        let handed_over = Instant::now();
+        self.in_flight.push(Box::pin(async move {
+            let outcome = outcome(answer.await);
+            let settled = Settled {
+                outcome,
+                handed_over,
+                settled: Instant::now(),
+            };
+            (number, settled)
+        }));
+        self.next += 1;
+    }
+
+    async fn settle_one(&mut self) {
+        if let Some((number, settled)) = self.in_flight.next().await {
+            self.change(|run| {
+                let before = run.rows[number].replace(settled);
+                if before.is_some() {
+                    let violation = format!("row {number} was answered twice");
+                    run.violations.push(violation);
+                }
+            });
+        }
+    }
+
+    async fn settle_all(&mut self) {
+        while !self.in_flight.is_empty() {
+            self.settle_one().await;
+        }
+    }
+
+    async fn server_is_back(&mut self) -> Result<()> {
+        if let Some(disturbing) = self.disturbing.take() {
+            disturbing.await??;
+        }
+        Ok(())
+    }
+
+    async fn event(&mut self, event: Event) -> Result<()> {
+        match event {
+            Event::Pause(time) => tokio::time::sleep(time).await,
+            Event::Kill(_) | Event::Stop(_) | Event::Reload | Event::Unload(_) => {
+                while self
+                    .disturbing
+                    .as_ref()
+                    .is_some_and(|it| !it.is_finished())
+                {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                self.server_is_back().await?;
+                if event.wipes() {
+                    self.change(|run| run.wiped.push(Instant::now()));
+                }
+                let (server, model) = (Arc::clone(&self.server), self.script.lane.model());
+                let meet = move || server.meet(event, model);
+                self.disturbing = Some(tokio::task::spawn_blocking(meet));
+            }
+            Event::Checkpoint => {
+                self.settle_all().await;
+                self.checkpoint = Some(self.store()?);
+            }
+            Event::Crash => self.crash().await?,
+            Event::CloseAndOpen { waits } => self.close_and_open(waits).await?,
+        }
+        Ok(())
+    }
+
+    fn store(&self) -> Result<Checkpoint> {
+        let snapshot = |function: &InferenceFunction| {
+            let snapshot = function.snapshot().context("no snapshot at rest")?;
+            Ok(snapshot.to_bytes())
+        };
+        let begins = self
+            .progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .begins
+            .len();
+        Ok(Checkpoint {
+            row: self.next,
+            begins,
+            snapshots: self.functions.iter().map(snapshot).collect::<Result<_>>()?,
+        })
+    }
+
+    fn restore(&self, snapshots: &[Vec<u8>]) -> Result<()> {
+        for (function, bytes) in self.functions.iter().zip(snapshots) {
+            let snapshot = SequenceSnapshot::from_bytes(bytes)?;
+            function
+                .restore(snapshot)
+                .context("a snapshot is refused")?;
+        }
+        Ok(())
+    }
+
+    /// Another process goes on from what was stored last.
+    async fn crash(&mut self) -> Result<()> {
+        let counters: Vec<_> = self
+            .functions
+            .iter()
+            .map(InferenceFunction::next_counter)
+            .collect();
+        for function in &self.functions {
+            function.abort().await;
+        }
+        self.in_flight.clear();
+        self.attempt += 1;
+        self.open_new().await?;
+        let (row, begins) = match &self.checkpoint {
+            Some(checkpoint) => (checkpoint.row, checkpoint.begins),
+            None => (0, 0),
+        };
+        if !self.script.without_state {
+            if let Some(checkpoint) = &self.checkpoint {
+                self.restore(&checkpoint.snapshots)?;
+            }
+            // As `triton predict` does, which reserves numbers before it uses them.
+            for (function, counter) in self.functions.iter().zip(counters) {
+                function.advance_counter(counter)?;
+            }
+        }
+        self.next = row;
+        self.change(|run| {
+            run.rows[row..].fill(None);
+            run.begins.truncate(begins);
+        });
+        Ok(())
+    }
+
+    async fn close_and_open(&mut self, waits: bool) -> Result<()> {
+        let mut snapshots = Vec::new();
+        if waits {
+            self.settle_all().await;
+            snapshots = self.store()?.snapshots;
+        }
+        let begun = Instant::now();
+        for function in &self.functions {
+            // Rows that are given up are told so themselves.
+            let _ = function.close().await;
+        }
+        let most = crate::script::TIMEOUT * self.script.subtasks + Duration::from_millis(1500);
+        if begun.elapsed() > most {
+            let violation = format!("closing took {:?} of {most:?}", begun.elapsed());
+            self.change(|run| run.violations.push(violation));
+        }
+        // Each has its answer by now.
+        let settling = tokio::time::timeout(Duration::from_secs(1), self.settle_all()).await;
+        if settling.is_err() {
+            bail!("a row is not answered although its function is closed");
+        }
+        for index in 0..self.functions.len() {
+            let subtask = self.subtask(index)?;
+            self.functions[index]
+                .open(subtask)
+                .await
+                .context("opening again")?;
+        }
+        if self.script.lane.is_keyed() && !self.script.without_state {
+            self.restore(&snapshots)?;
+        }
+        let next = self.next;
+        self.change(|run| run.begins.push(next));
+        Ok(())
+    }
+}
+
+fn function(script: &Script, endpoint: &str) -> Result<InferenceFunction> {
+    let place = [("endpoint", endpoint), ("model-name", script.lane.model())];
+    let options = TritonOptions::parse(place.iter().chain(&script.options).copied())?;
+    let function = InferenceFunction::new(options, schema(script))?;
+    let function = match script.bounded {
+        true => function.for_bounded_input(),
+        false => function,
+    };
+    Ok(match script.without_state {
+        true => function.for_engine_without_state(),
+        false => function,
+    })
+}
+
+fn schema(script: &Script) -> Schema {
+    let value = Column::new("value", DataType::Integer);
+    let answers = vec![
+        Column::new("sum", DataType::Integer),
+        Column::new("correlation_id", DataType::String),
+    ];
+    match script.lane {
+        Lane::Stateless => Schema {
+            inputs: vec![Column::new("value", DataType::Float)],
+            outputs: vec![Column::new("echo", DataType::Float)],
+        },
+        Lane::Static | Lane::PerRequest => Schema {
+            inputs: vec![value],
+            outputs: answers,
+        },
+        _ => Schema {
+            inputs: vec![
+                Column::new("key", DataType::Integer),
+                value,
+                Column::new("last", DataType::Boolean),
+                Column::new("n", DataType::Integer),
+            ],
+            outputs: answers,
+        },
+    }
+}
+
+fn values(script: &Script, row: Row) -> Vec<Value> {
+    match script.lane {
+        Lane::Stateless => vec![Value::Float(row.value as f32)],
+        Lane::Static | Lane::PerRequest => vec![Value::Integer(row.value)],
+        _ => vec![
+            Value::Integer(row.key as i32),
+            Value::Integer(row.value),
+            Value::Boolean(row.last && row.key % 2 == 1),
+            Value::Integer(row.number),
+        ],
+    }
+}
+
+fn outcome(result: Result<Prediction, Error>) -> Outcome {
+    match result {
+        Ok(prediction) => {
+            let number = match prediction.row[0] {
+                Value::Integer(sum) => i64::from(sum),
+                Value::Float(value) => value as i64,
+                _ => i64::MIN,
+            };
+            let seen_id = match prediction.row.get(1) {
+                Some(Value::String(id)) => Some(id.clone()),
+                _ => None,
+            };
+            Outcome::Answered {
+                number,
+                id: prediction.sequence_id,
+                seen_id,
+                marked: prediction.sequence_restarted,
+            }
+        }
+        Err(error) => {
+            let cause = error
+                .client_error()
+                .map_or(String::new(), |cause| format!(": {cause}"));
+            Outcome::Failed {
+                kind: error.kind().name(),
+                text: format!("{error}{cause}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The server of a run: a real Triton, which is killed, stopped, and told to load its models anew.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use triton_client::{Client, LoadModel, ModelId, UnloadModel};
+
+use crate::fault::Event;
+
+/// A server that `cargo xtask` has started.
+#[derive(Debug)]
+pub(crate) struct Server {
+    instance: String,
+    xtask: PathBuf,
+    models: PathBuf,
+    address: SocketAddr,
+    loads: AtomicU32,
+}
+
+impl Server {
+    /// Starts it unless it runs.
+    pub(crate) fn start(xtask: PathBuf, models: PathBuf, instance: String) -> Result<Self> {
+        let mut server = Self {
+            instance,
+            xtask,
+            models,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            loads: AtomicU32::new(0),
+        };
+        let output = server.xtask(&["start", "--models", &server.models.to_string_lossy()])?;
+        let endpoint = output.split_whitespace().last().unwrap_or_default();
+        server.address = endpoint
+            .trim_start_matches("http://")
+            .parse()
+            .with_context(|| format!("no address of a server: {output}"))?;
+        Ok(server)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn xtask(&self, arguments: &[&str]) -> Result<String> {
+        let output = Command::new(&self.xtask)
+            .args(["triton", "--instance", &self.instance])
+            .args(arguments)
+            .output()?;
+        if !output.status.success() {
+            bail!(
+                "{arguments:?}: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    fn start_again(&self) -> Result<()> {
+        let (models, port) = (
+            self.models.to_string_lossy(),
+            self.address.port().to_string(),
+        );
+        self.xtask(&["start", "--models", &models, "--port", &port])?;
+        Ok(())
+    }
+
+    /// Has something happen to it, and blocks until it is over.
+    pub(crate) fn meet(&self, event: Event, model: &str) -> Result<()> {
+        match event {
+            Event::Kill(pause) => {
+                self.xtask(&["kill"])?;
+                sleep(pause);
+                self.start_again()
+            }
+            Event::Stop(pause) => {
+                self.xtask(&["pause"])?;
+                sleep(pause);
+                self.xtask(&["resume"])?;
+                Ok(())
+            }
+            Event::Reload => self.reload(model),
+            Event::Unload(pause) => {
+                self.ask(async |client| {
+                    let name = model.parse()?;
+                    client.unload_model(&name, &UnloadModel::new()).await?;
+                    tokio::time::sleep(pause).await;
+                    client.load_model(&name, &LoadModel::new()).await?;
+                    Ok(())
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Loads a model with a configuration that differs in nothing that matters: an equal one would
+    /// change nothing, and its sequences would live on.
+    pub(crate) fn reload(&self, model: &str) -> Result<()> {
+        let load = self.loads.fetch_add(1, Ordering::Relaxed).to_string();
+        self.ask(async |client| {
+            let model = ModelId::latest(model.parse()?);
+            let config = client.model_config(&model).await?;
+            let mut config = config.document().clone();
+            config["parameters"] = json!({ "load": { "string_value": load } });
+            let config = LoadModel::new().config(&config);
+            client.load_model(model.name(), &config).await?;
+            Ok(())
+        })
+    }
+
+    fn ask(&self, call: impl AsyncFnOnce(Client) -> Result<()>) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let builder = Client::builder(format!("http://{}", self.address));
+        let client = builder.timeout(Duration::from_secs(60)).build()?;
+        runtime.block_on(call(client))
+    }
+}
