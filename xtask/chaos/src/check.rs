@@ -155,8 +155,13 @@ pub(crate) fn requests(script: &Script, run: &Run, log: &[Seen]) -> Vec<String> 
             Lane::PerRequest => Ok(()),
             _ => check_keyed_id(script, seen),
         };
-        if let Err(what) = found {
-            broken.push(format!("sequence {id}: {what}"));
+        if let Err((number, what)) = found {
+            let around = seen[..=number].iter().rev().take(4).rev();
+            let around: Vec<_> = around.map(|seen| seen.to_string()).collect();
+            broken.push(format!(
+                "sequence {id}: {what}:\n      {}",
+                around.join("\n      ")
+            ));
         }
     }
     if script.lane.is_keyed() && !script.can_be_late() && !script.forgets() {
@@ -175,36 +180,33 @@ enum Life {
 }
 
 /// An ID of a key: one key, its rows in their order, START once, and nothing after a loss.
-fn check_keyed_id(script: &Script, seen: &[&Seen]) -> Result<(), String> {
+fn check_keyed_id(script: &Script, seen: &[&Seen]) -> Result<(), (usize, String)> {
     let ends_abandoned = script.option("sequence-abandon") == Some("end");
     let mut life = Life::Fresh;
     let mut last_value = i32::MIN;
     let key_of = |value: i32| script.rows[value as usize / 4096 - 1].key;
     for (number, request) in seen.iter().enumerate() {
         let Some(value) = request.value else {
-            return Err(format!("request {number} has no value"));
+            return Err((number, "it has no value".to_owned()));
         };
         if last_value > i32::MIN && key_of(value) != key_of(last_value) {
-            return Err(format!("row {value} is of another key than {last_value}"));
+            return Err((number, "rows of two keys".to_owned()));
         }
         // An END for a sequence that is left has its last row's tensors.
         let is_end_of_left = ends_abandoned && request.end && !request.start && value <= last_value;
         let is_allowed = match life {
             Life::Fresh => request.start,
-            Life::Open => !request.start && (value >= last_value),
+            Life::Open => !request.start && (value >= last_value || is_end_of_left),
             Life::Uncertain => is_end_of_left,
             Life::Over => false,
         };
         if !is_allowed {
-            return Err(format!(
-                "request {number} (row {value}, START {}, END {}) while it is {life:?}",
-                request.start, request.end
-            ));
+            return Err((number, format!("the last request is sent while it is {life:?}")));
         }
         if number > 0 && seen[number - 1].returned == Returned::Answer && !is_end_of_left {
             let before = seen[number - 1].concluded;
             if before.is_none_or(|before| before > request.received + SLACK) {
-                return Err(format!("request {number} overtakes the one before it"));
+                return Err((number, "the last request overtakes the one before".to_owned()));
             }
         }
         life = match request.returned {
@@ -221,7 +223,7 @@ fn check_keyed_id(script: &Script, seen: &[&Seen]) -> Result<(), String> {
 }
 
 /// A static ID: START only where nothing of it can be on the way, and the server has dropped it.
-fn check_static_id(run: &Run, seen: &[&Seen]) -> Result<(), String> {
+fn check_static_id(run: &Run, seen: &[&Seen]) -> Result<(), (usize, String)> {
     let opened = |from: Instant, to: Instant| {
         run.rows.iter().enumerate().any(|(number, row)| {
             run.begins.contains(&number)
@@ -230,7 +232,7 @@ fn check_static_id(run: &Run, seen: &[&Seen]) -> Result<(), String> {
                     .is_some_and(|row| from <= row.handed_over + SLACK && row.handed_over <= to)
         })
     };
-    for pair in seen.windows(2) {
+    for (number, pair) in seen.windows(2).enumerate() {
         let [before, next] = pair else { continue };
         if !next.start {
             continue;
@@ -245,7 +247,7 @@ fn check_static_id(run: &Run, seen: &[&Seen]) -> Result<(), String> {
         }
         let waited = next.received.saturating_duration_since(forwarded);
         if waited + SLACK < IDLE {
-            return Err(format!("START again after {waited:?}"));
+            return Err((number + 1, format!("START again after {waited:?}")));
         }
     }
     Ok(())

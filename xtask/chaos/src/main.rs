@@ -167,13 +167,21 @@ impl Report {
         );
         if !self.broken.is_empty() || verbose {
             print!("{script}");
-            for broken in &self.broken {
-                println!("  BROKEN: {broken}");
-            }
-            for failure in &self.failures {
-                println!("  failed: {failure}");
-            }
+            print_some("BROKEN", &self.broken, verbose);
+            print_some("failed", &self.failures, verbose);
         }
+    }
+}
+
+/// The first few of what is alike.
+fn print_some(what: &str, lines: &[String], verbose: bool) {
+    const FEW: usize = 12;
+    let shown = if verbose { lines.len() } else { FEW };
+    for line in lines.iter().take(shown) {
+        println!("  {what}: {line}");
+    }
+    if lines.len() > shown {
+        println!("  {what}: and {} more", lines.len() - shown);
     }
 }
 
@@ -242,17 +250,13 @@ fn run_naive(script: &Script, server: &Arc<Server>) -> Result<Answers> {
             kind: "hangs",
             text: String::new(),
         },
-        handed_over: begun_now(),
-        settled: begun_now(),
+        handed_over: Instant::now(),
+        settled: Instant::now(),
     };
     for row in &mut run.rows {
         row.get_or_insert_with(never);
     }
     Ok(check::answers(script, &run).0)
-}
-
-fn begun_now() -> Instant {
-    Instant::now()
 }
 
 /// Runs a client in a runtime of its own; what is wrong with how it ended.

@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use triton_model_fn::{
     Column, DataType, Error, InferenceFunction, ModelFunction as _, Prediction, Schema,
     SequenceSnapshot, Subtask, TritonOptions, Value,
@@ -19,7 +17,8 @@ use crate::outcome::{Outcome, Run, Settled};
 use crate::script::{Row, Script};
 use crate::server::Server;
 
-type InFlight = FuturesUnordered<Pin<Box<dyn Future<Output = (usize, Settled)> + Send>>>;
+/// Each in a task of its own, as an engine asks for answers that it does not wait for.
+type InFlight = JoinSet<(usize, Settled)>;
 
 /// A run while it goes on, so that a watchdog can look at one that hangs.
 pub(crate) type Progress = Arc<Mutex<Run>>;
@@ -44,6 +43,8 @@ struct Engine<'a> {
     checkpoint: Option<Checkpoint>,
     /// The event that the server is going through.
     disturbing: Option<JoinHandle<Result<()>>>,
+    /// Whether that is one in which the server does not know the model.
+    is_model_away: bool,
 }
 
 /// Runs the script to its end.
@@ -65,10 +66,11 @@ pub(crate) async fn run(
         progress,
         functions: Vec::new(),
         attempt: 0,
-        in_flight: FuturesUnordered::new(),
+        in_flight: JoinSet::new(),
         next: 0,
         checkpoint: None,
         disturbing: None,
+        is_model_away: false,
     };
     engine.open_new().await?;
     let mut events = script.events.iter().peekable();
@@ -135,7 +137,7 @@ impl Engine<'_> {
             false => Box::pin(function.submit(&values)),
         };
         let handed_over = Instant::now();
-        self.in_flight.push(Box::pin(async move {
+        self.in_flight.spawn(async move {
             let outcome = outcome(answer.await);
             let settled = Settled {
                 outcome,
@@ -143,12 +145,12 @@ impl Engine<'_> {
                 settled: Instant::now(),
             };
             (number, settled)
-        }));
+        });
         self.next += 1;
     }
 
     async fn settle_one(&mut self) {
-        if let Some((number, settled)) = self.in_flight.next().await {
+        if let Some(Ok((number, settled))) = self.in_flight.join_next().await {
             self.change(|run| {
                 let before = run.rows[number].replace(settled);
                 if before.is_some() {
@@ -173,6 +175,10 @@ impl Engine<'_> {
     }
 
     async fn event(&mut self, event: Event) -> Result<()> {
+        // What the server refuses to say of a model is never waited for.
+        if matches!(event, Event::Crash | Event::CloseAndOpen { .. }) && self.is_model_away {
+            self.server_is_back().await?;
+        }
         match event {
             Event::Pause(time) => tokio::time::sleep(time).await,
             Event::Kill(_) | Event::Stop(_) | Event::Reload | Event::Unload(_) => {
@@ -189,6 +195,7 @@ impl Engine<'_> {
                 }
                 let (server, model) = (Arc::clone(&self.server), self.script.lane.model());
                 let meet = move || server.meet(event, model);
+                self.is_model_away = matches!(event, Event::Reload | Event::Unload(_));
                 self.disturbing = Some(tokio::task::spawn_blocking(meet));
             }
             Event::Checkpoint => {
@@ -239,7 +246,7 @@ impl Engine<'_> {
         for function in &self.functions {
             function.abort().await;
         }
-        self.in_flight.clear();
+        self.in_flight.shutdown().await;
         self.attempt += 1;
         self.open_new().await?;
         let (row, begins) = match &self.checkpoint {
@@ -316,10 +323,11 @@ fn function(script: &Script, endpoint: &str) -> Result<InferenceFunction> {
 
 fn schema(script: &Script) -> Schema {
     let value = Column::new("value", DataType::Integer);
-    let answers = vec![
-        Column::new("sum", DataType::Integer),
-        Column::new("correlation_id", DataType::String),
-    ];
+    let mut answers = vec![Column::new("sum", DataType::Integer)];
+    // A replay has another ID, so that answers would differ in it.
+    if script.option("sequence-replay-compare").is_none() {
+        answers.push(Column::new("correlation_id", DataType::String));
+    }
     match script.lane {
         Lane::Stateless => Schema {
             inputs: vec![Column::new("value", DataType::Float)],
@@ -329,28 +337,40 @@ fn schema(script: &Script) -> Schema {
             inputs: vec![value],
             outputs: answers,
         },
-        _ => Schema {
-            inputs: vec![
+        _ => {
+            let mut inputs = vec![
                 Column::new("key", DataType::Integer),
                 value,
                 Column::new("last", DataType::Boolean),
-                Column::new("n", DataType::Integer),
-            ],
-            outputs: answers,
-        },
+            ];
+            if has_positions(script) {
+                inputs.push(Column::new("n", DataType::Integer));
+            }
+            let outputs = answers;
+            Schema { inputs, outputs }
+        }
     }
+}
+
+fn has_positions(script: &Script) -> bool {
+    script.option("sequence-position-column").is_some()
 }
 
 fn values(script: &Script, row: Row) -> Vec<Value> {
     match script.lane {
         Lane::Stateless => vec![Value::Float(row.value as f32)],
         Lane::Static | Lane::PerRequest => vec![Value::Integer(row.value)],
-        _ => vec![
-            Value::Integer(row.key as i32),
-            Value::Integer(row.value),
-            Value::Boolean(row.last && row.key % 2 == 1),
-            Value::Integer(row.number),
-        ],
+        _ => {
+            let mut values = vec![
+                Value::Integer(row.key as i32),
+                Value::Integer(row.value),
+                Value::Boolean(row.last && row.key % 2 == 1),
+            ];
+            if has_positions(script) {
+                values.push(Value::Integer(row.number));
+            }
+            values
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the proxy saw of each request: when it came, whether it went on, and what came back.
 
+use std::fmt;
 use std::time::Instant;
 
 use crate::http::Message;
@@ -75,6 +76,29 @@ impl Seen {
             returned: Returned::NotWhole,
             concluded: None,
         }
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flag = |is_set, name| if is_set { name } else { "" };
+        let after = |then: Option<Instant>| {
+            then.map_or("never".to_owned(), |then| {
+                format!("{:?}", then.saturating_duration_since(self.received))
+            })
+        };
+        write!(
+            formatter,
+            "value {:?}{}{}: forwarded {}, {:?} from the server {}, {:?} to the client {}",
+            self.value,
+            flag(self.start, " START"),
+            flag(self.end, " END"),
+            after(self.forwarded),
+            self.server,
+            after(self.answered),
+            self.returned,
+            after(self.concluded),
+        )
     }
 }
 

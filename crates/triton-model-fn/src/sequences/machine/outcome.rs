@@ -37,9 +37,6 @@ impl<A: Asker> Machine<A> {
             Outcome::Failed(failed) => failed.effect != FailureEffect::None,
             Outcome::Answered { .. } => true,
         };
-        if is_sent && let Some(sequence) = &mut turn.sequence {
-            sequence.idle_since = self.clock.read(now);
-        }
         if let Some(place) = place_of(&mut turn) {
             // The server counts from when it queued the request, which lies somewhere in between.
             place.reached = match is_sent {

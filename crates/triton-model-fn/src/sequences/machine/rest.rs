@@ -50,6 +50,11 @@ impl<A: Asker> Machine<A> {
             None => result.map_err(|error| error.of_key(self.settings.display.show(&key))),
         };
         self.effects.push_back(Effect::Answer(work.asker, result));
+        // Answered or not, it was a row: a key whose rows fail is not silent. One that could not be
+        // sent whatever happens is nothing to the server, which drops the sequence all the same.
+        if let Some(sequence) = sequence.as_mut().filter(|_| work.row.is_some()) {
+            sequence.idle_since = self.clock.read(now);
+        }
         if let Some(entry) = self.keys.get_mut(&key) {
             entry.sequence = sequence;
             self.turns.push_back(key);

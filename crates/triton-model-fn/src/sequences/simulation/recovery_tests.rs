@@ -140,3 +140,33 @@ async fn a_mark_that_nobody_saw_is_given_to_the_next_row() {
         "it lacks the first row"
     );
 }
+
+// Holds S16, S24, S28.
+#[tokio::test(start_paused = true)]
+async fn a_key_whose_rows_fail_is_not_silent() {
+    for (recovery, expected) in [
+        ("fail", "lost, then 200 marked"),
+        ("restart", "100 marked, then 300"),
+        ("replay", "101, then 301"),
+    ] {
+        let network = SimulatedNetwork::new(64);
+        let function = open(&network, 0, &[("sequence-recovery", recovery)]);
+        assert_eq!(sum(&function.answer(1, 1).await.unwrap()), 1);
+        // For longer than any sequence is kept no row can be sent, and each is refused at once.
+        for _ in 0..6 {
+            sleep(SimulatedNetwork::IDLE / 4).await;
+            network.fault(Fault::NotSent);
+            function.answer(1, 10_000).await.unwrap_err();
+        }
+        sleep(SimulatedNetwork::IDLE / 4).await;
+        let mut seen = Vec::new();
+        for value in [100, 200] {
+            seen.push(match function.answer(1, value).await {
+                Ok(answered) if answered.restarted => format!("{} marked", sum(&answered)),
+                Ok(answered) => sum(&answered).to_string(),
+                Err(_) => "lost".to_owned(),
+            });
+        }
+        assert_eq!(seen.join(", then "), expected, "{recovery}");
+    }
+}
