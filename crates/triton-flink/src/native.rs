@@ -155,7 +155,7 @@ fn next_events<'local>(
     Ok(events.transpose()?.unwrap_or_default())
 }
 
-/// Gives up what is under way and closes the function; doing it twice does nothing.
+/// Gives up what is in flight and closes the function; doing it twice does nothing.
 fn close(_: &mut Env<'_>, _: JClass<'_>, function: jlong) -> Result<()> {
     match registry::remove(function.cast_unsigned()) {
         Some(function) => function.close(),

@@ -141,7 +141,7 @@ impl HealthMonitor {
         self.health.clone()
     }
 
-    /// Ends the checks, one that is under way included, and waits until the task is gone.
+    /// Ends the checks, one that is in flight included, and waits until the task is gone.
     /// Stopping it again does nothing.
     ///
     /// Dropping the future leaves the task about to end; stopping it again then waits for it.

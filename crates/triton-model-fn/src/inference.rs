@@ -24,7 +24,7 @@ use crate::{
 /// Runs a model's inference on each row.
 ///
 /// `open` asks the server for the model and refuses a schema that does not fit it. Rows of a
-/// stateless model travel together where the option `batch-size` allows it. In auto-increment
+/// stateless model are batched where the option `batch-size` allows it. In auto-increment
 /// mode each row takes a sequence ID of its own when it is handed over, which is the request's
 /// `parameters.sequence_id`, with START and END: the n-th row that can be encoded has the n-th
 /// counter. With `sequence-key` each key has a sequence,
@@ -255,7 +255,7 @@ impl InferenceFunction {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::State`] when the function is not open, or rows are under way.
+    /// [`ErrorKind::State`] when the function is not open, or rows are in flight.
     pub fn snapshot(&self) -> Result<SequenceSnapshot, Error> {
         let opened = self.base.opened()?;
         match &opened.prepared.sender {

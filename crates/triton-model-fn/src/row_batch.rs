@@ -37,7 +37,7 @@ pub(crate) struct PartAnswer {
 /// Sends rows of a stateless model, and answers every one of them: the parts are in order.
 ///
 /// Where the server refuses a request of several rows, the request is split until the culprit is
-/// alone: one bad row does not spoil the others.
+/// alone: one bad row does not fail the others.
 pub(crate) async fn answer<R: Rows + ?Sized>(
     open: &CallContext,
     plan: &TensorPlan,

@@ -1,7 +1,7 @@
 //! Rows to the binary form of tensors and back, one column of one row at a time.
 //!
 //! A row is encoded by itself, before anything is sent: a bad value is found in its own row, and
-//! rows that travel together are laid behind each other by copying bytes.
+//! rows of a batch are laid behind each other by copying bytes.
 
 use bytes::{BufMut as _, BytesMut};
 use half::f16;

@@ -212,7 +212,7 @@ define_options! {
     /// sequences back without any limit or error.
     Advanced SEQUENCE_MAX_OPEN = "sequence-max-open" as sequence_max_open: NonZeroU32, optional;
 
-    /// What is done when the server has lost the state of a sequence, or may have spoilt it: it
+    /// What is done when the server has lost the state of a sequence, or may have corrupted it: it
     /// has idled out, the model was reloaded, the server restarted, a request failed and may have
     /// been executed. `fail` fails the row that met it. `restart` starts a new sequence with that
     /// row. `replay` sends the rows of the sequence so far again, in a new sequence, drops their
@@ -265,9 +265,9 @@ define_options! {
     /// given: the first row of each sequence is marked.
     Advanced SEQUENCE_START = "sequence-start" as sequence_start: bool, optional;
 
-    /// Marks every request as the last one of its sequence: the server frees the slot of the ID.
+    /// Marks every request as the last one of its sequence: the server frees the place of the ID.
     /// Unless given it counts as false. With `sequence-id-auto-increment` it counts as true unless
-    /// given, and cannot be set to false, because each ID is used once and would hold its slot
+    /// given, and cannot be set to false, because each ID is used once and would hold its place
     /// until it idles out. With `sequence-key` it cannot be given: the last row of each sequence is
     /// marked.
     Advanced SEQUENCE_END = "sequence-end" as sequence_end: bool, optional;
@@ -344,7 +344,7 @@ define_options! {
     /// the rows that wait already and leaves at once.
     Advanced BATCH_TIMEOUT = "batch-timeout" as batch_timeout: Duration, default "0 ms";
 
-    /// The most requests that a subtask has under way at once; further rows wait. Requests of a
+    /// The most requests that a subtask has in flight at once; further rows wait. Requests of a
     /// sequence that every row shares always go one after the other.
     Advanced MAX_IN_FLIGHT = "max-in-flight" as max_in_flight: NonZeroU32, default "32";
 
@@ -405,7 +405,7 @@ define_options! {
     /// between, which closes idle connections without a word.
     Advanced CONNECTION_POOL_KEEP_ALIVE = "connection-pool-keep-alive" as connection_pool_keep_alive: PositiveDuration, default "5 min";
 
-    /// The most calls under way at once, and so the most connections; further ones wait. All
+    /// The most calls in flight at once, and so the most connections; further ones wait. All
     /// subtasks of a process that share a client count together.
     Advanced CONNECTION_POOL_MAX_TOTAL = "connection-pool-max-total" as connection_pool_max_total: NonZeroU32, default "100";
 

@@ -257,7 +257,7 @@ fn check_static_id(run: &Run, seen: &[&Seen]) -> Result<(), (usize, String)> {
 fn check_places(run: &Run, by_id: &BTreeMap<&str, Vec<&Seen>>) -> Option<String> {
     // From when to when each ID was alive at least.
     let mut lives = Vec::new();
-    for seen in by_id.values() {
+    for (id, seen) in by_id {
         let started = seen
             .iter()
             .find(|seen| seen.start && seen.server == Some(Returned::Answer));
@@ -271,13 +271,32 @@ fn check_places(run: &Run, by_id: &BTreeMap<&str, Vec<&Seen>>) -> Option<String>
         let wiped = run.wiped.iter().filter(|wiped| **wiped > from).min();
         let ends = [Some(idle), over, wiped.copied()];
         if let Some(to) = ends.into_iter().flatten().min() {
-            lives.push((from, to));
+            lives.push((from, to, *id, last));
         }
     }
     let alive_at = |now: Instant| {
-        let alive = lives.iter().filter(|(from, to)| *from <= now && now < *to);
-        alive.count()
+        let alive = lives.iter();
+        alive.filter(move |(from, to, ..)| *from <= now && now < *to)
     };
-    let most = lives.iter().map(|(from, _)| alive_at(*from)).max()?;
-    (most > PLACES).then(|| format!("{most} sequences were alive on the server of {PLACES}"))
+    let (at, ..) = lives
+        .iter()
+        .max_by_key(|(from, ..)| alive_at(*from).count())?;
+    let alive = alive_at(*at);
+    if alive.clone().count() <= PLACES {
+        return None;
+    }
+    let told = alive.map(|(from, to, id, last)| {
+        let last = last.map(|last| at.saturating_duration_since(last));
+        format!(
+            "\n      {id}: started {:?} before, last heard of {last:?} before, alive {:?} longer",
+            *at - *from,
+            *to - *at
+        )
+    });
+    let told: Vec<_> = told.collect();
+    Some(format!(
+        "{} sequences were alive on the server of {PLACES}:{}",
+        told.len(),
+        told.concat()
+    ))
 }

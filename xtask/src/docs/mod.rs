@@ -23,8 +23,8 @@ const FOLDER: &str = "docs/reference/generated";
 const RUSTDOC_PAGE: &str = "rustdoc_options.md";
 const RUSTDOC_FOLDER: &str = "crates/triton-options/src";
 
-/// The command that mends every difference of what is generated.
-const MEND: &str = "cargo xtask docs";
+/// The command that fixes every difference of what is generated.
+const FIX: &str = "cargo xtask docs";
 
 /// Writes the generated pages or, with `check`, fails if they are not what would be written.
 pub(crate) fn run(check: bool) -> Result<()> {
@@ -50,7 +50,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
         }
         if !problems.is_empty() {
             bail!(
-                "the generated files have {} problems; mend them with `{MEND}`",
+                "the generated files have {} problems; fix them with `{FIX}`",
                 problems.len()
             );
         }
@@ -104,7 +104,7 @@ fn pages() -> Vec<Page> {
 /// read is a failure.
 fn committed(root: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let entries = fs_err::read_dir(root.join(FOLDER))
-        .with_context(|| format!("the generated pages are missing; write them with `{MEND}`"))?;
+        .with_context(|| format!("the generated pages are missing; write them with `{FIX}`"))?;
     let mut files = BTreeMap::new();
     for entry in entries {
         let entry = entry?;

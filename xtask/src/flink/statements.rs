@@ -1,8 +1,8 @@
 //! The SQL of measurements: rows that are made up, a model that answers each with itself, and one
 //! result that tells whether every row was answered, and right.
 
-/// How many rows of a subtask are under way, in Flink and without it.
-pub(super) const UNDER_WAY: usize = 512;
+/// How many rows of a subtask are in flight, in Flink and without it.
+pub(super) const IN_FLIGHT: usize = 512;
 
 /// Options of the model, in Flink and without it.
 pub(super) const OPTIONS: [(&str, &str); 1] = [("batch-size", "64")];
@@ -47,7 +47,7 @@ pub(super) fn statements(count: u64, rows: &Rows, asked: &Asked<'_>) -> String {
         }
     };
     format!(
-        "SET 'table.exec.async-ml-predict.max-concurrent-operations' = '{UNDER_WAY}';
+        "SET 'table.exec.async-ml-predict.max-concurrent-operations' = '{IN_FLIGHT}';
          SET 'table.exec.mini-batch.enabled' = 'true';
          SET 'table.exec.mini-batch.allow-latency' = '1 s';
          SET 'table.exec.mini-batch.size' = '1000000';

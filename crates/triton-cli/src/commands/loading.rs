@@ -135,7 +135,7 @@ pub(crate) fn unload(arguments: &UnloadArguments) -> Result<ExitCode, Failure> {
             };
             if Instant::now() > deadline {
                 let error = anyhow!(
-                    "model '{name}' is still {} after {:?}: requests under way hold it",
+                    "model '{name}' is still {} after {:?}: requests in flight hold it",
                     state_name(entry.state.as_ref()),
                     arguments.wait
                 );

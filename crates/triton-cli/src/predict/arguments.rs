@@ -129,7 +129,7 @@ pub(crate) struct RunArguments {
     #[arg(long)]
     pub(crate) unordered: bool,
 
-    /// The most requests that a subtask has under way: the option max-in-flight.
+    /// The most requests that a subtask has in flight: the option max-in-flight.
     #[arg(long, value_name = "N")]
     pub(crate) max_in_flight: Option<u32>,
 

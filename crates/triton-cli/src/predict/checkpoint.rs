@@ -1,7 +1,7 @@
 //! How far a run is, in a folder: after the end of the process, however it came about, the same
 //! command goes on from there.
 //!
-//! A checkpoint is a consistent cut: no row is under way, every output is on the disk up to a
+//! A checkpoint is a consistent cut: no row is in flight, every output is on the disk up to a
 //! known length, and only then the new state takes the place of the old one, at once.
 
 use std::collections::BTreeMap;

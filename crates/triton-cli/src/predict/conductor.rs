@@ -34,7 +34,7 @@ use crate::table::{Row, Unusable};
 /// The time between two looks at the clock, the bar and the output.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How many times as many rows may wait for their turn to be written as may be under way.
+/// How many times as many rows may wait for their turn to be written as may be in flight.
 const WAITING_SHARE: usize = 4;
 
 /// A row of which is known what became of it.
@@ -52,7 +52,7 @@ pub(super) struct Conductor<'a> {
     pub(super) progress: &'a mut Progress,
     pub(super) latencies: Latencies,
     pub(super) on_error: OnError,
-    /// The most rows that are under way at once.
+    /// The most rows that are in flight at once.
     pub(super) rows_in_flight: usize,
     pub(super) pace: Pace,
     pub(super) counts: Counts,

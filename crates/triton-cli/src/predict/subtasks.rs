@@ -220,10 +220,10 @@ pub(super) fn check_checkpoints(
     )))
 }
 
-/// How many times as many rows with keys are under way as requests: most wait for others.
+/// How many times as many rows with keys are in flight as requests: most wait for others.
 const ROWS_BEHIND_REQUEST: usize = 16;
 
-/// How many rows may be under way at once.
+/// How many rows may be in flight at once.
 ///
 /// Requests of one sequence must arrive one after the other, so a sequence that all rows share
 /// allows no concurrency at all.
@@ -249,7 +249,7 @@ pub(super) fn rows_in_flight(options: &TritonOptions, parallelism: u32) -> Resul
             let requests = options.max_in_flight.get() as usize;
             let rows = match options.batch_size.get() as usize {
                 1 => requests,
-                // While all requests are under way, the rows of the next ones gather.
+                // While all requests are in flight, the rows of the next ones gather.
                 batch => batch.saturating_mul(requests.saturating_add(2)),
             };
             Ok(rows.saturating_mul(parallelism as usize))

@@ -23,7 +23,7 @@ pub(crate) enum Format {
     ArrowStream,
 }
 
-/// How rows of a format are held while they are under way.
+/// How rows of a format are held while they are in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// A text for each column.

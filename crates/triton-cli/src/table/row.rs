@@ -233,7 +233,7 @@ impl Row {
         Some(self.layout.columns.get(position)?.name.as_str())
     }
 
-    /// The row as text, for whoever has to mend it: as CSV, or as a JSON object.
+    /// The row as text, for whoever has to fix it: as CSV, or as a JSON object.
     pub(crate) fn raw_text(&self) -> String {
         match &self.original {
             Original::Cells(record) => super::output::csv_line(record),

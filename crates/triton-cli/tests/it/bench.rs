@@ -212,7 +212,7 @@ fn every_sequence_is_whole() {
         .inspect(|flags| {
             assert!(flags[0].0 && flags[flags.len() - 1].1, "{flags:?}");
         });
-    // The probe, and those under way at the end.
+    // The probe, and those in flight at the end.
     assert!(shorter.count() <= 6);
 }
 

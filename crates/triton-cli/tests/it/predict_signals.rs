@@ -157,7 +157,7 @@ async fn a_second_signal_ends_the_run_at_once(program: &str) {
     for expected in ["milliseconds,waited", "0,0"] {
         assert_eq!(output.next_line().await.unwrap().as_deref(), Some(expected));
     }
-    // The second row is under way for longer than any test takes.
+    // The second row is in flight for longer than any test takes.
     let ended = async {
         loop {
             signal(&child, Signal::INT);

@@ -8,7 +8,7 @@ use tracing::{Span, field};
 use super::{Call, metrics};
 use crate::{Error, ModelVersion};
 
-/// A call under way; one that is dropped before its end counts as cancelled.
+/// A call in flight; one that is dropped before its end counts as cancelled.
 #[derive(Debug)]
 pub(crate) struct Observation {
     operation: &'static str,

@@ -1,4 +1,4 @@
-//! Sends answers, whole or spoilt as a fault asks for.
+//! Sends answers, whole or corrupted as a fault asks for.
 
 use std::io;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::Reply;
 /// What becomes of an answer.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    /// It is sent, spoilt by the fault if there is one.
+    /// It is sent, corrupted by the fault if there is one.
     Send(Reply, Option<Fault>),
     /// The connection is reset without one.
     Reset,

@@ -59,7 +59,7 @@ fn a_reset_comes_before_or_after_the_execution() {
 }
 
 #[test]
-fn answers_are_spoilt_on_the_wire() {
+fn answers_are_corrupted_on_the_wire() {
     let whole = raw(&EmbeddedTriton::start().expect("a server")).expect("an answer");
     let (head, body) = whole.split_once("\r\n\r\n").expect("a head");
 

@@ -44,7 +44,7 @@ struct Shared {
     recorder: FunctionRecorder,
 }
 
-/// The calls under way.
+/// The calls in flight.
 #[derive(Debug)]
 struct Calls {
     tasks: JoinSet<()>,

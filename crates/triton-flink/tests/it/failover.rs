@@ -35,7 +35,7 @@ const CASES: [Case; 4] = [
         checkpoints: true,
         output_mode: "ORDERED",
     },
-    // Rows that were under way come back in any order.
+    // Rows that were in flight come back in any order.
     Case {
         name: "carries_its_history",
         carries: Carries::History,
@@ -140,7 +140,7 @@ fn check(case: &Case, job: &Job<'_>) {
     }
     for (_, attempt) in attempts.range(1..) {
         assert!(attempt.rows < KEYS * ROWS_PER_KEY, "{context}");
-        // All earlier rows of the other keys were under way when the checkpoint was taken.
+        // All earlier rows of the other keys were in flight when the checkpoint was taken.
         assert!(attempt.go_on > KEYS / 2, "{context}");
         match case.carries {
             // A row that says it is the first one of its key needs no mark.

@@ -85,7 +85,7 @@ pub(crate) fn statements(endpoint: &str, rows: Rows, suffix: &str, options: &str
     )
 }
 
-/// The answers to all rows, with as many of them under way as there are keys.
+/// The answers to all rows, with as many of them in flight as there are keys.
 pub(crate) fn answers(rows: Rows, suffix: &str, output_mode: &str) -> String {
     let (_, column) = rows.carries.columns();
     let keys = rows.keys;

@@ -69,7 +69,7 @@ pub struct BatchPrediction {
 impl InferenceFunction {
     /// Answers every row of a record batch, which has the input columns among its own.
     ///
-    /// Rows of a stateless model travel together, as many in a request as the model's
+    /// Rows of a stateless model are batched, as many in a request as the model's
     /// `max_batch_size` allows, whatever `batch-size` says. Columns of fixed width (numbers and
     /// fixed-size lists of them) without NULL go to the socket, and come from it, without being
     /// copied; other columns are copied once. With `sequence-key`, rows of one key are answered in

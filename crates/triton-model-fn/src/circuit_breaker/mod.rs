@@ -1,4 +1,4 @@
-//! Stops sending to a server that is failing, and finds out by a few trials when it has mended.
+//! Stops sending to a server that is failing, and finds out by a few trials when it has recovered.
 //!
 //! By hand, because the options fix its semantics and the permits are the point: every call that
 //! is admitted holds a [`Permit`], and dropping it unused counts as nothing and gives its place
@@ -51,7 +51,7 @@ pub struct CircuitBreakerSettings {
     pub failure_threshold: Fraction,
     /// How long it stays open before calls are let through on trial.
     pub open_timeout: Duration,
-    /// How many trials may be under way at once, and how many must succeed.
+    /// How many trials may be in flight at once, and how many must succeed.
     pub half_open_requests: NonZeroU32,
 }
 
@@ -102,7 +102,7 @@ pub struct Rejected {
     /// [`CircuitState::Open`], or [`CircuitState::HalfOpen`] when all trials are taken.
     pub state: CircuitState,
     /// The time until a call may be admitted on trial. Zero where it depends on when the trials
-    /// under way come to an end.
+    /// in flight come to an end.
     pub retry_in: Duration,
 }
 
@@ -114,7 +114,7 @@ impl fmt::Display for Rejected {
             "not sent, because the circuit breaker is {state}"
         )?;
         if retry_in.is_zero() {
-            formatter.write_str(" and all its trials are under way")
+            formatter.write_str(" and all its trials are in flight")
         } else {
             write!(formatter, "; trials begin in {retry_in:.1?}")
         }
@@ -133,7 +133,7 @@ pub struct CircuitSnapshot {
     pub recent_calls: u32,
     /// How many of these are failures.
     pub recent_failures: u32,
-    /// How many trials are under way; 0 unless the circuit is half-open.
+    /// How many trials are in flight; 0 unless the circuit is half-open.
     pub trials_under_way: u32,
     /// How many calls were rejected so far.
     pub rejected: u64,

@@ -59,7 +59,7 @@ async fn as_many_trials_as_allowed_close_it() {
     advance(Duration::from_secs(60)).await;
     let trials: Vec<Permit> = (0..3).map(|_| breaker.admit().unwrap()).collect();
     let rejected = breaker.admit().unwrap_err();
-    insta::assert_snapshot!(rejected, @"not sent, because the circuit breaker is half-open and all its trials are under way");
+    insta::assert_snapshot!(rejected, @"not sent, because the circuit breaker is half-open and all its trials are in flight");
     for trial in trials {
         assert_eq!(breaker.state(), CircuitState::HalfOpen);
         trial.success();
@@ -171,7 +171,7 @@ fn one_breaker_is_shared_until_the_last_handle_goes() {
     assert_eq!(other_place.state(), CircuitState::Closed);
     assert_eq!(otherwise.state(), CircuitState::Closed);
     assert_eq!(registry.len(), 3);
-    // A permit is a handle too: a call that is under way still has its breaker.
+    // A permit is a handle too: a call that is in flight still has its breaker.
     let permit = other_place.admit().unwrap();
     drop((first, other_place, otherwise));
     assert_eq!(registry.len(), 2);

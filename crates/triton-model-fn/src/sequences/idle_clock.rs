@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Runs with the clock on the wall, except while a call has been under way for too long.
+/// Runs with the clock on the wall, except while a call has been in flight for too long.
 #[derive(Debug)]
 pub(super) struct IdleClock {
     reading: Duration,
     updated: Instant,
-    /// When each call under way began; the numbers grow, so the first one is the oldest.
+    /// When each call in flight began; the numbers grow, so the first one is the oldest.
     calls: BTreeMap<u64, Instant>,
     next_call: u64,
     /// How long a call may take before the clock stops.

@@ -229,7 +229,7 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         self.shared.lock().machine.open_sequences()
     }
 
-    /// Every sequence that is known, while no row is under way.
+    /// Every sequence that is known, while no row is in flight.
     pub(crate) fn snapshot(&self) -> Result<SequenceSnapshot, Error> {
         self.shared.with(|machine, now| machine.snapshot(now))
     }
@@ -280,7 +280,7 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         if is_finished {
             return Ok(());
         }
-        let message = "rows of sequences were still under way when the time to close was up";
+        let message = "rows of sequences were still in flight when the time to close was up";
         Err(Error::new(ErrorKind::Close, message))
     }
 

@@ -5,7 +5,7 @@ use serde_bytes::ByteBuf;
 
 use crate::{Error, ErrorKind};
 
-/// The sequences of a subtask at a moment at which none of its rows was under way.
+/// The sequences of a subtask at a moment at which none of its rows was in flight.
 ///
 /// It describes itself, by a format and a version, and can be stored in two ways: by any serde
 /// format, or as the bytes of [`to_bytes`](Self::to_bytes), which notice when they are damaged. A

@@ -1,4 +1,4 @@
-//! Rows of a stateless model that travel together, and each answered for itself.
+//! Batching: rows of a stateless model in one request, each answered for itself.
 
 use std::collections::BTreeMap;
 

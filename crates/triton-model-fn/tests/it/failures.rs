@@ -353,7 +353,7 @@ async fn closing_waits_for_the_rows_under_way() {
     )
     .await;
     let row = [Value::Float(1.0)];
-    // Joined futures are polled in order: the row is under way before the function is closed.
+    // Joined futures are polled in order: the row is in flight before the function is closed.
     let (answer, closed) = tokio::join!(function.predict(&row), function.close());
     assert!(answer.is_ok(), "{answer:?}");
     closed.unwrap();

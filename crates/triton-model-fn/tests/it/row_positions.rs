@@ -86,7 +86,7 @@ async fn failovers(endpoint: &str, model: Stateful) {
     let mut random = fastrand::Rng::with_seed(11);
     let mut functions = open(&options, model, 0).await;
     for (part, places) in places.chunks(80).enumerate() {
-        // In a random order, as rows come back that were under way at a failover, and some twice.
+        // In a random order, as rows come back that were in flight at a failover, and some twice.
         let mut places = places.to_vec();
         if part % 2 == 1 {
             random.shuffle(&mut places);

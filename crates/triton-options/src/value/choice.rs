@@ -81,7 +81,7 @@ choices! {
     }
     type "Enum: subtask, run", expected "'subtask' or 'run'";
 
-    /// What becomes of a sequence whose state the server has lost or may have spoilt.
+    /// What becomes of a sequence whose state the server has lost or may have corrupted.
     SequenceRecovery {
         /// The row that met it fails, and the sequence is over.
         Fail = "fail",

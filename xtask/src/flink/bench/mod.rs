@@ -7,7 +7,7 @@ mod work;
 use anyhow::{Result, bail};
 
 use super::Flink;
-use super::statements::{OPTIONS, UNDER_WAY};
+use super::statements::{OPTIONS, IN_FLIGHT};
 use super::testbed::Testbed;
 use memory::Samples;
 use work::{Cost, Work};
@@ -32,7 +32,7 @@ pub(super) fn run(flink: &Flink, rows: u64, pairs: usize) -> Result<()> {
     let testbed = Testbed::start(flink, "bench", Some(jars.provider), &[], &[])?;
     let options = OPTIONS.map(|(key, value)| format!("'{key}' = '{value}'"));
     println!(
-        "{rows} rows to 4 subtasks, each with {UNDER_WAY} under way; {}",
+        "{rows} rows to 4 subtasks, each with {IN_FLIGHT} in flight; {}",
         options.join(", ")
     );
     for work in Work::ALL {

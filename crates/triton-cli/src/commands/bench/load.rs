@@ -33,7 +33,7 @@ pub(super) struct Pace {
 /// What is sent, and how.
 pub(super) struct Load {
     pub(super) requests: Vec<InferRequest>,
-    /// The requests under way at once, or the most of them where there is a pace.
+    /// The requests in flight at once, or the most of them where there is a pace.
     pub(super) workers: u32,
     /// How requests belong to sequences, for a stateful model.
     pub(super) sequences: Option<Sequences>,
@@ -210,7 +210,7 @@ impl Shared {
             }
         }
         if let (Some(sequences), Some(place)) = (&self.sequences, open) {
-            // Else the sequence would keep its slot on the server until it idles out.
+            // Else the sequence would keep its place on the server until it idles out.
             let last = self.request().clone().sequence(sequences.end(place));
             if let Err(error) = self.client.infer(&last).await {
                 debug!(%error, "a sequence could not be ended");

@@ -38,7 +38,7 @@ use crate::output::print;
 use crate::progress::say;
 use crate::server::{Server, check_model, with_prepared_server};
 
-/// The most requests under way at once where only a rate is given.
+/// The most requests in flight at once where only a rate is given.
 const RATE_CONCURRENCY: u32 = 256;
 
 /// The most requests in flight at once that can be asked for.
@@ -71,7 +71,7 @@ const WITHOUT_EFFECT: &[&str] = &[
 
 /// Measure how fast a model answers.
 ///
-/// Without --rate there are always --concurrency requests under way: each answer makes room for
+/// Without --rate there are always --concurrency requests in flight: each answer makes room for
 /// the next request. With --rate requests are due at that rate, however slowly the server answers,
 /// and a latency counts from the moment at which its request was due, so that a stall is not
 /// hidden by the requests that it held back.
@@ -82,7 +82,7 @@ pub(crate) struct BenchArguments {
     #[arg(value_name = "MODEL")]
     model: String,
 
-    /// The requests under way at once [default: 1]; with --rate the most of them [default: 256].
+    /// The requests in flight at once [default: 1]; with --rate the most of them [default: 256].
     #[arg(long, value_name = "N", value_parser = at_once)]
     concurrency: Option<NonZeroU32>,
 
@@ -116,7 +116,7 @@ pub(crate) struct BenchArguments {
     #[arg(long, value_name = "NAME:N,N", value_parser = FixedShape::parse, conflicts_with = "input")]
     shape: Vec<FixedShape>,
 
-    /// For a stateful model, the sequences open at once, each with one request under way.
+    /// For a stateful model, the sequences open at once, each with one request in flight.
     #[arg(long, value_name = "N", conflicts_with = "concurrency", value_parser = at_once)]
     sequences: Option<NonZeroU32>,
 
@@ -218,7 +218,7 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<ExitCode, Failure> {
 }
 
 impl BenchArguments {
-    /// The requests under way at once, or the most of them.
+    /// The requests in flight at once, or the most of them.
     fn workers(&self) -> u32 {
         let given = self.sequences.or(self.concurrency).map(NonZeroU32::get);
         let default = if self.rate.is_some() {

@@ -54,7 +54,7 @@ final class Calls {
         return call;
     }
 
-    /** Gives up the calls under way and closes the function. */
+    /** Gives up the calls in flight and closes the function. */
     void close() {
         closed = true;
         try {

@@ -25,7 +25,7 @@ pub(in crate::sequences) struct Sequence {
     pub(super) history: History,
     /// The last row that was answered, where sequences that are left are ended.
     pub(super) last_row: Option<Arc<EncodedRow>>,
-    /// What the idle clock showed when it came to rest.
+    /// What the idle clock showed when its key's last row was done with, answered or not.
     pub(super) idle_since: Duration,
 }
 

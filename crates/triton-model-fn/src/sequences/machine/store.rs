@@ -17,7 +17,7 @@ use crate::sequences::snapshot::{
 use crate::{Error, ErrorKind, packed_row};
 
 impl<A: Asker> Machine<A> {
-    /// Every sequence, while no row is under way.
+    /// Every sequence, while no row is in flight.
     pub(in crate::sequences) fn snapshot(
         &mut self,
         now: Instant,

@@ -52,6 +52,13 @@ impl Chain {
         }
     }
 
+    /// The next row brings these rows along, whatever became of them before.
+    pub(super) fn carry(&mut self, earlier: Vec<i64>) {
+        self.values = earlier;
+        self.given_up.clear();
+        self.lacks_rows = false;
+    }
+
     /// A row of the key is given up: nobody learns what becomes of it.
     pub(super) fn give_up(&mut self, history: &History, row: SourceRow, handed_over: Instant) {
         self.silent_until(history, handed_over);

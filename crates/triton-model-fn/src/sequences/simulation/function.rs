@@ -11,6 +11,7 @@ use triton_options::TritonOptions;
 
 use super::transport::SimulatedNetwork;
 use crate::row_codec::EncodedCell;
+use crate::sequences::row_position::EarlierRows;
 use crate::sequences::{
     Answered, KeyedSequences, LeftBehind, Pending, Row, RowPosition, SequenceKey, SequenceSettings,
     SequenceSnapshot, SourceTraits,
@@ -108,15 +109,39 @@ impl Function {
         self.hand_over(key, value, last, Some(position))
     }
 
+    /// Hands over a row that carries the values of all rows of its sequence before it.
+    pub(super) fn submit_carrying(
+        &self,
+        key: i64,
+        value: i64,
+        last: bool,
+        number: u64,
+        earlier: Vec<i64>,
+    ) -> Answer {
+        let count = earlier.len() as u64;
+        let encode = move |index: u64| Ok(value_row(earlier[index as usize]));
+        let position = RowPosition {
+            position: number,
+            before: Some(count),
+            earlier: Some(Arc::new(EarlierRows::new(count, encode))),
+        };
+        self.put(key, value, last, Some(position))
+    }
+
     fn hand_over(&self, key: i64, value: i64, last: bool, position: Option<Position>) -> Answer {
+        let position = position.map(|position| RowPosition {
+            position: position.number,
+            before: position.before,
+            earlier: None,
+        });
+        self.put(key, value, last, position)
+    }
+
+    fn put(&self, key: i64, value: i64, last: bool, position: Option<RowPosition>) -> Answer {
         let row = Row {
             encoded: Ok(Arc::new(value_row(value))),
             last,
-            position: position.map(|position| RowPosition {
-                position: position.number,
-                before: position.before,
-                earlier: None,
-            }),
+            position,
         };
         self.sequences
             .submit(&SequenceKey::new(&key.to_string()), row)

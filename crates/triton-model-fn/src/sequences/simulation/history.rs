@@ -47,14 +47,29 @@ pub(super) struct History {
     pub(super) max_length: Option<u64>,
     /// Whether the input has an end, so that no time ends a sequence.
     pub(super) bounded: bool,
-    /// Whether each row says which number it has among those of its key.
-    pub(super) positions: bool,
+    /// What rows say of themselves.
+    pub(super) rows: Rows,
+    /// How long a row may take with everything that is done for it.
+    pub(super) row_deadline: Option<Duration>,
+    /// Whether sequences that are left before their end are ended on the server.
+    pub(super) ends_abandoned: bool,
     pub(super) events: Vec<Event>,
+}
+
+/// What the rows of a history say of themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// Nothing.
+    Bare,
+    /// Which number each has among those of its key.
+    Numbered,
+    /// All rows of its sequence before it, too.
+    Carrying,
 }
 
 impl History {
     pub(super) fn time_ends_sequences(&self) -> bool {
-        !self.bounded && !self.positions
+        !self.bounded && self.rows == Rows::Bare
     }
 }
 
@@ -70,8 +85,16 @@ impl fmt::Debug for History {
         if self.bounded {
             formatter.write_str(", input with an end")?;
         }
-        if self.positions {
-            formatter.write_str(", rows with their numbers")?;
+        match self.rows {
+            Rows::Bare => {}
+            Rows::Numbered => formatter.write_str(", rows with their numbers")?,
+            Rows::Carrying => formatter.write_str(", rows that carry those before")?,
+        }
+        if let Some(deadline) = self.row_deadline {
+            write!(formatter, ", {deadline:?} for a row")?;
+        }
+        if self.ends_abandoned {
+            formatter.write_str(", what is left is ended")?;
         }
         for event in &self.events {
             write!(formatter, "\n  {event:?}")?;
@@ -110,13 +133,12 @@ fn meaning(kind: u32, key: i64, last: bool, time: Duration) -> Event {
     Event::Fault(fault)
 }
 
-/// Any history of rows with numbers or without. One strategy for all events, because a choice between
-/// many takes long.
-pub(super) fn history(positions: bool) -> impl Strategy<Value = History> {
+/// Any history of such rows. One strategy for all events, because a choice between many takes long.
+pub(super) fn history(rows: Rows) -> impl Strategy<Value = History> {
     let recovery = prop_oneof![Just("fail"), Just("restart"), Just("replay")];
     let max_length = prop::option::weighted(0.3, 2_u64..6);
     let time = (1_u64..9000).prop_map(Duration::from_millis);
-    let event = (0_u32..54, 0..KEYS, prop::bool::weighted(0.15), time);
+    let event = (0_u32..54, 0..KEYS, prop::bool::weighted(0.15), time.clone());
     let event = event.prop_map(|(kind, key, last, time)| meaning(kind, key, last, time));
     // With few keys their sequences are long, with many they wait for places.
     let events = (1..=KEYS, vec(event, 1..50)).prop_map(|(keys, mut events)| {
@@ -127,19 +149,30 @@ pub(super) fn history(positions: bool) -> impl Strategy<Value = History> {
         }
         events
     });
-    let parts = (recovery, 2_usize..=6, max_length, any::<bool>(), events);
-    parts.prop_map(
-        move |(recovery, places, max_length, bounded, events)| History {
-            // Rows with numbers are not kept.
-            recovery: match recovery {
-                "replay" if positions => "restart",
-                recovery => recovery,
+    let settings = (
+        recovery,
+        2_usize..=6,
+        max_length,
+        any::<bool>(),
+        prop::option::weighted(0.3, time),
+        prop::bool::weighted(0.3),
+    );
+    (settings, events).prop_map(move |(settings, events)| {
+        let (recovery, places, max_length, bounded, row_deadline, ends_abandoned) = settings;
+        History {
+            // Rows with numbers are not kept, and rows that carry others are for a replay.
+            recovery: match (recovery, rows) {
+                ("replay", Rows::Numbered) => "restart",
+                (_, Rows::Carrying) => "replay",
+                (recovery, _) => recovery,
             },
             places,
-            max_length: max_length.filter(|_| !positions),
+            max_length: max_length.filter(|_| rows == Rows::Bare),
             bounded,
-            positions,
+            rows,
+            row_deadline,
+            ends_abandoned,
             events,
-        },
-    )
+        }
+    })
 }

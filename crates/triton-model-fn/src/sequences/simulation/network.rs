@@ -78,7 +78,7 @@ pub(super) struct Chance {
 
 /// What is done with the server's reply to a request that somebody may still wait for.
 #[derive(Debug)]
-struct Underway {
+struct Awaited {
     gives_up: Instant,
     /// What the function learns in place of a reply that says what became of the request.
     instead: Option<Outcome>,
@@ -96,15 +96,13 @@ struct Delivery {
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) server: SimulatedServer,
-    /// How long the function waits for an answer.
-    timeout: Duration,
     faults: VecDeque<Option<Fault>>,
     pub(super) chance: Option<Chance>,
     /// Values whose answers can never be read.
     pub(super) unreadable: HashSet<i64>,
     deliveries: BTreeMap<(Instant, u64), Delivery>,
     outcomes: BTreeMap<(Instant, u64), Outcome>,
-    under_way: HashMap<u64, Underway>,
+    awaited: HashMap<u64, Awaited>,
     replies: Vec<(Instant, u64, Reply)>,
     pub(super) sent: Vec<Sent>,
     /// From when on the function may take it that a given up ID is over, even where something of it
@@ -113,32 +111,41 @@ pub(super) struct World {
     /// Sequences that a function cannot know of, because it was killed.
     pub(super) excused: HashSet<Arc<str>>,
     lost: HashMap<Arc<str>, Outcome>,
+    /// Whether functions end sequences that they leave.
+    pub(super) ends_abandoned: bool,
+    /// Whether answers to rows that are sent again are dropped without a look, so that one which
+    /// cannot be read is as good as another.
+    pub(super) drops_answers: bool,
     /// What the function has done that it must never do, first things first.
     pub(super) violations: Vec<String>,
     /// The IDs that were started, or may have been.
     started: HashSet<Arc<str>>,
+    /// Those that were left, and ended with one END.
+    left: HashSet<Arc<str>>,
     in_flight: HashSet<Arc<str>>,
     over_limit: bool,
 }
 
 impl World {
-    pub(super) fn new(settings: ServerSettings, timeout: Duration) -> Self {
+    pub(super) fn new(settings: ServerSettings) -> Self {
         Self {
             server: SimulatedServer::new(settings),
-            timeout,
             faults: VecDeque::new(),
             chance: None,
             unreadable: HashSet::new(),
             deliveries: BTreeMap::new(),
             outcomes: BTreeMap::new(),
-            under_way: HashMap::new(),
+            awaited: HashMap::new(),
             replies: Vec::new(),
             sent: Vec::new(),
             overdue: HashMap::new(),
             excused: HashSet::new(),
             lost: HashMap::new(),
+            ends_abandoned: false,
+            drops_answers: false,
             violations: Vec::new(),
             started: HashSet::new(),
+            left: HashSet::new(),
             in_flight: HashSet::new(),
             over_limit: false,
         }
@@ -168,8 +175,14 @@ impl World {
         self.sent[number as usize].outcome
     }
 
-    /// The function sends a request; the number by which it asks what became of it.
-    pub(super) fn hand_over(&mut self, now: Instant, mut request: Request) -> u64 {
+    /// The function sends a request, for whose answer it waits until it `gives_up`; the number by
+    /// which it asks what became of it.
+    pub(super) fn hand_over(
+        &mut self,
+        now: Instant,
+        mut request: Request,
+        gives_up: Instant,
+    ) -> u64 {
         self.advance(now);
         let number = self.sent.len() as u64;
         request.number = number;
@@ -179,8 +192,7 @@ impl World {
             outcome: None,
         });
         let fault = self.next_fault();
-        let gives_up = now + self.timeout;
-        let broken = now + Duration::from_millis(1);
+        let broken = gives_up.min(now + Duration::from_millis(1));
         let (mut delivered, mut known, mut instead) = (Some(now), None, None);
         let (mut answer_takes, mut after_restart) = (Duration::ZERO, false);
         match fault {
@@ -194,7 +206,7 @@ impl World {
                 (delivered, known) = (Some(broken + after), Some((broken, Outcome::Cut)));
             }
             Some(Fault::Delayed(after)) => delivered = Some(gives_up + after),
-            Some(Fault::AnsweredLate) => answer_takes = self.timeout,
+            Some(Fault::AnsweredLate) => answer_takes = gives_up - now,
             Some(Fault::Slow(by)) => answer_takes += by,
             Some(Fault::ModelFailed) => instead = Some(Outcome::Failed),
             Some(Fault::Unreadable) => instead = Some(Outcome::Unreadable),
@@ -209,9 +221,9 @@ impl World {
             instead = instead.or(Some(Outcome::Unreadable));
         }
         self.in_flight.insert(Arc::clone(&request.id));
-        self.under_way.insert(
+        self.awaited.insert(
             number,
-            Underway {
+            Awaited {
                 gives_up,
                 instead,
                 answer_takes,
@@ -257,10 +269,10 @@ impl World {
     /// The server's replies set out.
     fn carry_replies(&mut self) {
         for (at, number, reply) in self.replies.drain(..) {
-            let Some(under_way) = self.under_way.get(&number) else {
+            let Some(awaited) = self.awaited.get(&number) else {
                 continue;
             };
-            let outcome = match (reply, under_way.instead) {
+            let outcome = match (reply, awaited.instead) {
                 (_, Some(Outcome::Cut)) | (Reply::Cut, _) => Outcome::Cut,
                 (Reply::NotStarted, _) => Outcome::NotStarted,
                 (Reply::Failed, _) => Outcome::Failed,
@@ -268,15 +280,15 @@ impl World {
                 (Reply::Sum(sum), None) => Outcome::Sum(sum),
             };
             self.outcomes
-                .insert((at + under_way.answer_takes, number), outcome);
+                .insert((at + awaited.answer_takes, number), outcome);
         }
     }
 
     fn settle(&mut self, at: Instant, number: u64, outcome: Outcome) {
-        let Some(under_way) = self.under_way.remove(&number) else {
+        let Some(awaited) = self.awaited.remove(&number) else {
             return;
         };
-        self.outcomes.remove(&(under_way.gives_up, number));
+        self.outcomes.remove(&(awaited.gives_up, number));
         let sent = &mut self.sent[number as usize];
         sent.outcome = Some(outcome);
         let id = Arc::clone(&sent.request.id);
@@ -285,7 +297,8 @@ impl World {
             let idle = self.server.settings().idle;
             self.overdue.insert(Arc::clone(&id), at + idle);
         }
-        if !outcome.leaves_it_whole() {
+        let is_dropped = self.drops_answers && outcome == Outcome::Unreadable;
+        if !outcome.leaves_it_whole() && !is_dropped {
             self.lost.entry(id).or_insert(outcome);
         } else if outcome == Outcome::NotSent && sent.request.start {
             self.started.remove(&id);
@@ -303,13 +316,21 @@ impl World {
     /// What holds of every request of a function.
     fn check_sent(&mut self, request: &Request) {
         let Request {
-            id, value, start, ..
+            id,
+            value,
+            start,
+            end,
+            ..
         } = request;
         let mut violations = Vec::new();
         if *start && !self.started.insert(Arc::clone(id)) {
             violations.push(format!("{id} is started again, with {value}"));
         }
-        if let Some(outcome) = self.lost.get(id) {
+        // One END, and nothing else, may follow a loss: where abandoned sequences are ended.
+        let ends_left = self.ends_abandoned && *end && !*start;
+        if let Some(outcome) = self.lost.get(id)
+            && !(ends_left && self.left.insert(Arc::clone(id)))
+        {
             violations.push(format!("{value} is sent under {id} after {outcome:?}"));
         }
         if self.in_flight.contains(id) {

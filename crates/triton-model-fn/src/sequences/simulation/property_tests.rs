@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 
-use super::history::{History, history};
+use super::history::{History, Rows, history};
 use super::run::Run;
 
 /// Each property has one of its own, because time that goes by in one goes by for all within it.
@@ -18,6 +18,7 @@ fn paused_runtime() -> Runtime {
 
 static OF_ANY_ROWS: LazyLock<Runtime> = LazyLock::new(paused_runtime);
 static OF_NUMBERED_ROWS: LazyLock<Runtime> = LazyLock::new(paused_runtime);
+static OF_CARRYING_ROWS: LazyLock<Runtime> = LazyLock::new(paused_runtime);
 
 fn check(runtime: &Runtime, history: &History) -> Result<(), TestCaseError> {
     let broken = runtime.block_on(async { Run::new(history).all().await });
@@ -27,13 +28,18 @@ fn check(runtime: &Runtime, history: &History) -> Result<(), TestCaseError> {
 proptest! {
     // Holds S5, S6, S7, S10, S22, S24, S45, F28.
     #[test]
-    fn every_promise_holds_whatever_happens(history in history(false)) {
+    fn every_promise_holds_whatever_happens(history in history(Rows::Bare)) {
         check(&OF_ANY_ROWS, &history)?;
     }
 
     // Holds S6, S7, S10, S22, S24, S38.
     #[test]
-    fn every_promise_holds_where_rows_have_numbers(history in history(true)) {
+    fn every_promise_holds_where_rows_have_numbers(history in history(Rows::Numbered)) {
         check(&OF_NUMBERED_ROWS, &history)?;
+    }
+    // Holds S6, S7, S10, S22, S40, S41.
+    #[test]
+    fn every_promise_holds_where_rows_carry_those_before(history in history(Rows::Carrying)) {
+        check(&OF_CARRYING_ROWS, &history)?;
     }
 }

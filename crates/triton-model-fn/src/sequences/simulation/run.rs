@@ -7,13 +7,16 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::expected::{Broken, Chain, SourceRow};
 use super::function::{Answer, Function, Opening, Position};
-use super::history::{Event, History};
+use super::history::{Event, History, Rows};
 use super::transport::SimulatedNetwork;
 use crate::Error;
 use crate::sequences::{Answered, SequenceSnapshot};
 
 /// No row waits longer, whatever goes wrong.
 const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// As much as tokio's clock is coarse.
+const A_MOMENT: std::time::Duration = std::time::Duration::from_millis(2);
 
 #[derive(Debug)]
 struct Pending {
@@ -53,6 +56,11 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(super) fn new(history: &'a History) -> Self {
         let network = SimulatedNetwork::new(history.places);
+        {
+            let mut world = network.world();
+            world.ends_abandoned = history.ends_abandoned;
+            world.drops_answers = history.rows == Rows::Carrying;
+        }
         Self {
             function: open(&network, history, 0),
             network,
@@ -62,8 +70,9 @@ impl<'a> Run<'a> {
             pending: Vec::new(),
             chains: BTreeMap::new(),
             checkpoint: None,
-            // Where no time ends a sequence, the server drops it while its key waits.
-            disturbed: !history.time_ends_sequences(),
+            // Where no time ends a sequence, the server drops it while its key waits. A row with a
+            // deadline may wait in vain.
+            disturbed: !history.time_ends_sequences() || history.row_deadline.is_some(),
             given_up: false,
         }
     }
@@ -162,9 +171,14 @@ impl<'a> Run<'a> {
             number,
             before: None,
         };
-        let answer = match self.history.positions {
-            true => self.function.submit_at(key, value, last, position),
-            false => self.function.submit(key, value, last),
+        let answer = match self.history.rows {
+            Rows::Bare => self.function.submit(key, value, last),
+            Rows::Numbered => self.function.submit_at(key, value, last, position),
+            Rows::Carrying => {
+                let earlier = self.earlier(row);
+                self.function
+                    .submit_carrying(key, value, last, number, earlier)
+            }
         };
         self.pending.push(Pending {
             row,
@@ -174,12 +188,30 @@ impl<'a> Run<'a> {
         });
     }
 
+    /// The values of the rows of a row's sequence that come before it.
+    fn earlier(&self, row: SourceRow) -> Vec<i64> {
+        let before = self.source.iter();
+        let before = before.filter(|it| it.key == row.key && it.number < row.number);
+        before.fold(Vec::new(), |mut values, row| {
+            values.push(row.value);
+            if row.last {
+                values.clear();
+            }
+            values
+        })
+    }
+
     async fn wait(&mut self) -> Result<(), Broken> {
         for pending in &mut self.pending {
             if let (Some(answer), None) = (&mut pending.answer, &pending.result) {
-                let answer = timeout(LONGEST_WAIT, answer).await;
                 let row = pending.row;
-                let answer = answer.map_err(|_| format!("{row:?} is never answered"))?;
+                // One that comes too late is answered in the moment in which that is known.
+                let longest = self.history.row_deadline.map_or(LONGEST_WAIT, |deadline| {
+                    let until = pending.handed_over + deadline + A_MOMENT;
+                    until.saturating_duration_since(Instant::now())
+                });
+                let answer = timeout(longest, answer).await;
+                let answer = answer.map_err(|_| format!("{row:?} is not answered in time"))?;
                 pending.result = Some(answer.map_err(|_| format!("{row:?} is dropped"))?);
             }
         }
@@ -296,11 +328,16 @@ impl<'a> Run<'a> {
                     return Err(format!("{row:?} is answered before {before:?}"));
                 }
                 (Some(result), None) => {
+                    let carried = self.history.rows == Rows::Carrying;
+                    let carried = carried.then(|| self.earlier(row));
                     let chain = self
                         .chains
                         .entry(row.key)
                         .or_insert_with(|| Chain::new(pending.handed_over));
                     let because = self.disturbed;
+                    if let Some(earlier) = carried {
+                        chain.carry(earlier);
+                    }
                     chain.check(self.history, because, row, pending.handed_over, result)?;
                 }
                 (None, _) => {
@@ -321,11 +358,23 @@ fn open(network: &SimulatedNetwork, history: &History, attempt: u32) -> Function
         ("max-retries", "3"),
         ("retry-initial-backoff", "10 ms"),
     ];
-    if history.recovery == "replay" {
+    if history.recovery == "replay" && history.rows == Rows::Bare {
         options.push(("sequence-replay-compare", "true"));
     }
-    if history.positions {
+    let deadline = history
+        .row_deadline
+        .map(|time| format!("{} ms", time.as_millis()));
+    if let Some(deadline) = &deadline {
+        options.push(("row-deadline", deadline));
+    }
+    if history.ends_abandoned {
+        options.push(("sequence-abandon", "end"));
+    }
+    if history.rows != Rows::Bare {
         options.push(("sequence-position-column", "n"));
+    }
+    if history.rows == Rows::Carrying {
+        options.push(("sequence-history-columns", "value:values"));
     }
     options.extend(length.as_deref().map(|rows| ("sequence-max-length", rows)));
     let opening = Opening {

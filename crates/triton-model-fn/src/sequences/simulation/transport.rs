@@ -40,7 +40,7 @@ impl SimulatedNetwork {
 
     pub(super) fn with(settings: ServerSettings) -> Self {
         Self {
-            world: Arc::new(Mutex::new(World::new(settings, Self::TIMEOUT))),
+            world: Arc::new(Mutex::new(World::new(settings))),
             changed: Arc::default(),
         }
     }
@@ -82,8 +82,11 @@ impl SimulatedNetwork {
         self.world().sent.len()
     }
 
-    async fn exchange(&self, request: Request) -> Outcome {
-        let number = self.world().hand_over(Instant::now(), request);
+    async fn exchange(&self, request: Request, gives_up: Instant) -> Outcome {
+        let number = {
+            let mut world = self.world();
+            world.hand_over(Instant::now(), request, gives_up)
+        };
         self.changed.notify_waiters();
         loop {
             let changed = self.changed.notified();
@@ -107,8 +110,14 @@ impl SequenceTransport for SimulatedNetwork {
         &self,
         row: &EncodedRow,
         sequence: Sequence,
-        _deadline: Option<Instant>,
+        deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
+        let now = Instant::now();
+        let patience = now + Self::TIMEOUT;
+        let gives_up = deadline.map_or(patience, |deadline| deadline.min(patience));
+        if gives_up <= now {
+            return Err(Error::new(ErrorKind::Call, "nothing was sent: too late"));
+        }
         let data = <[u8; 8]>::try_from(&*row.cells()[0].data).unwrap();
         let request = Request {
             number: 0,
@@ -118,7 +127,7 @@ impl SequenceTransport for SimulatedNetwork {
             end: sequence.end,
         };
         let errors = &*CLIENT_ERRORS;
-        match self.exchange(request).await {
+        match self.exchange(request, gives_up).await {
             Outcome::Sum(sum) => Ok(vec![Value::BigInt(sum)]),
             Outcome::NotStarted => Err(errors.not_started.clone()),
             Outcome::Failed => Err(errors.model_failed.clone()),
