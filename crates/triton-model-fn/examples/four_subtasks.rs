@@ -111,6 +111,6 @@ async fn main() -> Result<(), Failure> {
         [endpoint, rows, under_way, options @ ..] => {
             measure(endpoint, rows.parse()?, under_way.parse()?, options).await
         }
-        _ => Err("expected `serve PORT` or `ENDPOINT ROWS UNDER_WAY [KEY=VALUE]…`".into()),
+        _ => Err("expected `serve PORT` or `ENDPOINT ROWS IN_FLIGHT [KEY=VALUE]…`".into()),
     }
 }

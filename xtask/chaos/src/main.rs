@@ -187,7 +187,7 @@ fn print_some(what: &str, lines: &[String], verbose: bool) {
 
 fn run_seed(script: &Script, server: &Arc<Server>, arguments: &Arguments) -> Result<Report> {
     // Whatever the run before has left there is gone.
-    server.reload(script.lane.model())?;
+    server.begin_anew(script.lane.model())?;
     let begun = Instant::now();
     let proxy = Proxy::start(server.address(), script)?;
     let endpoint = proxy.endpoint();

@@ -70,7 +70,23 @@ impl Server {
     }
 
     /// Has something happen to it, and blocks until it is over.
+    ///
+    /// Triton itself sometimes ends after it stood still; it is then started again.
     pub(crate) fn meet(&self, event: Event, model: &str) -> Result<()> {
+        let met = self.attempt(event, model);
+        if met.is_err() {
+            self.start_again()?;
+        }
+        Ok(())
+    }
+
+    /// It runs, and knows of no sequence.
+    pub(crate) fn begin_anew(&self, model: &str) -> Result<()> {
+        self.start_again()?;
+        self.reload(model)
+    }
+
+    fn attempt(&self, event: Event, model: &str) -> Result<()> {
         match event {
             Event::Kill(pause) => {
                 self.xtask(&["kill"])?;
@@ -99,7 +115,7 @@ impl Server {
 
     /// Loads a model with a configuration that differs in nothing that matters: an equal one would
     /// change nothing, and its sequences would live on.
-    pub(crate) fn reload(&self, model: &str) -> Result<()> {
+    fn reload(&self, model: &str) -> Result<()> {
         let load = self.loads.fetch_add(1, Ordering::Relaxed).to_string();
         self.ask(async |client| {
             let model = ModelId::latest(model.parse()?);

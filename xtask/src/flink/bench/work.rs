@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::command;
-use crate::flink::statements::{Asked, OPTIONS, Rows, UNDER_WAY, statements};
+use crate::flink::statements::{Asked, OPTIONS, Rows, IN_FLIGHT, statements};
 use crate::flink::testbed::Testbed;
 use crate::processor_time;
 
@@ -144,7 +144,7 @@ fn rust_alone(testbed: &Testbed<'_>, rows: u64) -> Result<(u64, f64)> {
     let mut program = Command::new(&testbed.program);
     program
         .arg(testbed.server.endpoint())
-        .args([rows.to_string(), UNDER_WAY.to_string()])
+        .args([rows.to_string(), IN_FLIGHT.to_string()])
         .args(OPTIONS.map(|(key, value)| format!("{key}={value}")));
     let output = testbed.scratch("rust.txt");
     let printed = command::output_within(&mut program, &output, LIMIT, || Ok(()))?;

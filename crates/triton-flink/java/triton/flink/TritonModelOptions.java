@@ -111,7 +111,7 @@ final class TritonModelOptions {
                 option(
                         "sequence-recovery",
                         "fail",
-                        "What is done when the server has lost the state of a sequence, or may have spoilt it: it has idled out, the model was reloaded, the server restarted, a request failed and may have been executed. fail fails the row that met it. restart starts a new sequence with that row. replay sends the rows of the sequence so far again, in a new sequence, drops their answers and goes on as if nothing had happened. The old sequence ID is never used again."));
+                        "What is done when the server has lost the state of a sequence, or may have corrupted it: it has idled out, the model was reloaded, the server restarted, a request failed and may have been executed. fail fails the row that met it. restart starts a new sequence with that row. replay sends the rows of the sequence so far again, in a new sequence, drops their answers and goes on as if nothing had happened. The old sequence ID is never used again."));
         OPTIONAL.add(
                 option(
                         "sequence-replay-limit",
@@ -161,7 +161,7 @@ final class TritonModelOptions {
                 option(
                         "sequence-end",
                         null,
-                        "Marks every request as the last one of its sequence: the server frees the slot of the ID. Unless given it counts as false. With sequence-id-auto-increment it counts as true unless given, and cannot be set to false, because each ID is used once and would hold its slot until it idles out. With sequence-key it cannot be given: the last row of each sequence is marked."));
+                        "Marks every request as the last one of its sequence: the server frees the place of the ID. Unless given it counts as false. With sequence-id-auto-increment it counts as true unless given, and cannot be set to false, because each ID is used once and would hold its place until it idles out. With sequence-key it cannot be given: the last row of each sequence is marked."));
         OPTIONAL.add(
                 option(
                         "compression",
@@ -241,7 +241,7 @@ final class TritonModelOptions {
                 option(
                         "max-in-flight",
                         "32",
-                        "The most requests that a subtask has under way at once; further rows wait. Requests of a sequence that every row shares always go one after the other."));
+                        "The most requests that a subtask has in flight at once; further rows wait. Requests of a sequence that every row shares always go one after the other."));
         OPTIONAL.add(
                 option(
                         "open-wait",
@@ -316,7 +316,7 @@ final class TritonModelOptions {
                 option(
                         "connection-pool-max-total",
                         "100",
-                        "The most calls under way at once, and so the most connections; further ones wait. All subtasks of a process that share a client count together."));
+                        "The most calls in flight at once, and so the most connections; further ones wait. All subtasks of a process that share a client count together."));
         OPTIONAL.add(
                 option(
                         "connection-reuse-enabled",
