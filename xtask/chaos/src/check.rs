@@ -37,6 +37,7 @@ pub(crate) fn answers(script: &Script, run: &Run) -> (Answers, Vec<String>) {
                 known.rows.clear();
             }
         }
+        known.hears_of(script, settled);
         match &settled.outcome {
             Outcome::Failed { .. } => counted.failed += 1,
             Outcome::Answered {
@@ -52,7 +53,7 @@ pub(crate) fn answers(script: &Script, run: &Run) -> (Answers, Vec<String>) {
                     known.rows.clear();
                     counted.marked += 1;
                 }
-                match known.expects(script, row, settled, *answer) {
+                match known.expects(script, row, *answer) {
                     Ok(()) => counted.right += 1,
                     Err(expected) => {
                         counted.wrong += 1;
@@ -69,7 +70,6 @@ pub(crate) fn answers(script: &Script, run: &Run) -> (Answers, Vec<String>) {
         if row.last {
             known.rows.clear();
         }
-        known.before = Some(settled);
     }
     (counted, wrong)
 }
@@ -80,17 +80,20 @@ struct Known<'a> {
     rows: Vec<i32>,
     before: Option<&'a Settled>,
     begins: usize,
+    /// Whether the key was silent for so long since its last answer that time may have ended the
+    /// sequence.
+    may_be_over: bool,
 }
 
-impl Known<'_> {
+impl<'a> Known<'a> {
     fn expects(
         &mut self,
         script: &Script,
         row: &Row,
-        settled: &Settled,
         answer: i64,
     ) -> Result<(), i64> {
         let own = i64::from(row.value);
+        let may_be_over = std::mem::take(&mut self.may_be_over);
         if !script.lane.is_keyed() && script.lane != Lane::Static {
             self.rows.clear();
         }
@@ -98,15 +101,19 @@ impl Known<'_> {
         if answer == sum {
             return Ok(());
         }
-        // A key that falls silent ends its sequence, where the input has no end.
-        let silence = self.before.map_or(Duration::ZERO, |before| {
-            settled.handed_over - before.handed_over
-        });
-        if answer == own && script.lane.is_keyed() && !script.bounded && silence > IDLE / 2 {
+        if answer == own && may_be_over {
             self.rows.clear();
             return Ok(());
         }
         Err(sum)
+    }
+
+    /// A key that falls silent ends its sequence, where the input has no end.
+    fn hears_of(&mut self, script: &Script, settled: &'a Settled) {
+        let silence = self.before.replace(settled).map_or(Duration::ZERO, |before| {
+            settled.handed_over.saturating_duration_since(before.handed_over)
+        });
+        self.may_be_over |= script.lane.is_keyed() && !script.bounded && silence > IDLE / 2;
     }
 }
 
@@ -198,7 +205,8 @@ fn check_keyed_id(script: &Script, seen: &[&Seen]) -> Result<(), (usize, String)
             Life::Fresh => request.start,
             Life::Open => !request.start && (value >= last_value || is_end_of_left),
             Life::Uncertain => is_end_of_left,
-            Life::Over => false,
+            // The answer to END may have come when nobody read it any more.
+            Life::Over => is_end_of_left && seen[number - 1].returned == Returned::Answer,
         };
         if !is_allowed {
             return Err((number, format!("the last request is sent while it is {life:?}")));
@@ -264,7 +272,9 @@ fn check_places(run: &Run, by_id: &BTreeMap<&str, Vec<&Seen>>) -> Option<String>
         let Some(from) = started.and_then(|seen| seen.answered) else {
             continue;
         };
-        let last = seen.iter().filter_map(|seen| seen.forwarded).max();
+        // One that was refused proves that the sequence was over, at a time that nobody knows.
+        let executed = seen.iter().filter(|it| it.server == Some(Returned::Answer));
+        let last = executed.filter_map(|seen| seen.forwarded).max();
         let idle = last.map_or(from, |last| last + IDLE - SLACK);
         let over = seen.iter().filter(|seen| seen.end);
         let over = over.filter_map(|seen| seen.forwarded).min();
