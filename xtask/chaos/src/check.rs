@@ -47,7 +47,9 @@ pub(crate) fn answers(script: &Script, run: &Run) -> (Answers, Vec<String>) {
                 marked,
             } => {
                 if seen_id != id && seen_id.is_some() && id.is_some() {
-                    wrong.push(format!("row {number}: the model saw {seen_id:?}, not {id:?}"));
+                    wrong.push(format!(
+                        "row {number}: the model saw {seen_id:?}, not {id:?}"
+                    ));
                 }
                 if *marked {
                     known.rows.clear();
@@ -86,12 +88,7 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn expects(
-        &mut self,
-        script: &Script,
-        row: &Row,
-        answer: i64,
-    ) -> Result<(), i64> {
+    fn expects(&mut self, script: &Script, row: &Row, answer: i64) -> Result<(), i64> {
         let own = i64::from(row.value);
         let may_be_over = std::mem::take(&mut self.may_be_over);
         if !script.lane.is_keyed() && script.lane != Lane::Static {
@@ -110,9 +107,14 @@ impl<'a> Known<'a> {
 
     /// A key that falls silent ends its sequence, where the input has no end.
     fn hears_of(&mut self, script: &Script, settled: &'a Settled) {
-        let silence = self.before.replace(settled).map_or(Duration::ZERO, |before| {
-            settled.handed_over.saturating_duration_since(before.handed_over)
-        });
+        let silence = self
+            .before
+            .replace(settled)
+            .map_or(Duration::ZERO, |before| {
+                settled
+                    .handed_over
+                    .saturating_duration_since(before.handed_over)
+            });
         self.may_be_over |= script.lane.is_keyed() && !script.bounded && silence > IDLE / 2;
     }
 }
@@ -209,12 +211,18 @@ fn check_keyed_id(script: &Script, seen: &[&Seen]) -> Result<(), (usize, String)
             Life::Over => is_end_of_left && seen[number - 1].returned == Returned::Answer,
         };
         if !is_allowed {
-            return Err((number, format!("the last request is sent while it is {life:?}")));
+            return Err((
+                number,
+                format!("the last request is sent while it is {life:?}"),
+            ));
         }
         if number > 0 && seen[number - 1].returned == Returned::Answer && !is_end_of_left {
             let before = seen[number - 1].concluded;
             if before.is_none_or(|before| before > request.received + SLACK) {
-                return Err((number, "the last request overtakes the one before".to_owned()));
+                return Err((
+                    number,
+                    "the last request overtakes the one before".to_owned(),
+                ));
             }
         }
         life = match request.returned {
@@ -309,4 +317,63 @@ fn check_places(run: &Run, by_id: &BTreeMap<&str, Vec<&Seen>>) -> Option<String>
         told.len(),
         told.concat()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A script of `fail` with one key, and what came of its rows: sums, and whether each is marked.
+    fn check(rows: &[Option<(i64, bool)>]) -> (Answers, Vec<String>) {
+        let seed = |seed: &u64| Script::draw(*seed).lane == Lane::Fail;
+        let mut script = Script::draw((0..).find(seed).unwrap_or_default());
+        script.bounded = true;
+        script.rows = (1..=rows.len() as i32)
+            .map(|number| Row {
+                key: 0,
+                number,
+                value: number,
+                last: false,
+            })
+            .collect();
+        let now = Instant::now();
+        let settled = rows.iter().map(|answer| {
+            let outcome = match *answer {
+                Some((number, marked)) => Outcome::Answered {
+                    number,
+                    id: None,
+                    seen_id: None,
+                    marked,
+                },
+                None => Outcome::Failed {
+                    kind: "call",
+                    text: String::new(),
+                },
+            };
+            Some(Settled {
+                outcome,
+                handed_over: now,
+                settled: now,
+            })
+        });
+        let run = Run {
+            rows: settled.collect(),
+            ..Run::default()
+        };
+        answers(&script, &run)
+    }
+
+    #[test]
+    fn an_answer_is_the_sum_of_the_rows_that_are_in_it() {
+        let (counted, wrong) = check(&[Some((1, false)), None, Some((4, false))]);
+        assert_eq!((counted.right, counted.failed, wrong.len()), (2, 1, 0));
+        let (counted, _) = check(&[Some((1, false)), Some((2, true)), Some((5, false))]);
+        assert_eq!((counted.right, counted.marked), (3, 1));
+    }
+
+    #[test]
+    fn one_that_lacks_rows_without_a_mark_or_has_one_twice_is_wrong() {
+        let (counted, wrong) = check(&[Some((1, false)), Some((2, false)), Some((7, false))]);
+        assert_eq!((counted.right, counted.wrong), (1, 2), "{wrong:?}");
+    }
 }

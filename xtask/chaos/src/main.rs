@@ -9,6 +9,7 @@ mod options;
 mod ours;
 mod outcome;
 mod proxy;
+mod rows;
 mod script;
 mod seen;
 mod server;
@@ -84,7 +85,7 @@ impl FromStr for Seeds {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
+    match run(&Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -93,7 +94,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<ExitCode> {
+fn run(arguments: &Arguments) -> Result<ExitCode> {
     let Seeds { first, last } = arguments.seeds;
     let seeds = Mutex::new((first..=last).collect::<VecDeque<u64>>());
     let table = Mutex::new(Table::default());
@@ -101,7 +102,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     let worked = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..arguments.jobs)
             .map(|job| {
-                let (seeds, table, arguments) = (&seeds, &table, &arguments);
+                let (seeds, table) = (&seeds, &table);
                 scope.spawn(move || {
                     let instance = format!("chaos-{job}");
                     let (xtask, models) = (arguments.xtask.clone(), arguments.models.clone());
@@ -151,7 +152,11 @@ struct Report {
 
 impl Report {
     fn print(&self, script: &Script, verbose: bool) {
-        let state = if self.broken.is_empty() { "ok" } else { "BROKEN" };
+        let state = if self.broken.is_empty() {
+            "ok"
+        } else {
+            "BROKEN"
+        };
         println!(
             "seed {:>5} {:<18} {:>4} rows {:>5} requests {:>3} faults {:>4} failed {:>3} marked; \
              naive {:>4} wrong; {:>5.1} s {state}",
@@ -193,12 +198,7 @@ fn run_seed(script: &Script, server: &Arc<Server>, arguments: &Arguments) -> Res
     let endpoint = proxy.endpoint();
     let progress = Progress::default();
     let mut broken = Vec::new();
-    let running = ours::run(
-        script,
-        endpoint,
-        Arc::clone(server),
-        Arc::clone(&progress),
-    );
+    let running = ours::run(script, endpoint, Arc::clone(server), Arc::clone(&progress));
     broken.extend(watched(running)?);
     let still_open = || proxy.connections();
     if !ends(|| still_open() == 0) {
@@ -212,12 +212,14 @@ fn run_seed(script: &Script, server: &Arc<Server>, arguments: &Arguments) -> Res
     broken.extend(check::requests(script, &run, &log));
     let seconds = begun.elapsed().as_secs_f64();
     let faults = proxy.faults() + script.events.len();
-    let failures = run.rows.iter().enumerate().filter_map(|(number, row)| {
-        match &row.as_ref()?.outcome {
-            outcome::Outcome::Failed { text, .. } => Some(format!("row {number}: {text}")),
-            outcome::Outcome::Answered { .. } => None,
-        }
-    });
+    let failures =
+        run.rows
+            .iter()
+            .enumerate()
+            .filter_map(|(number, row)| match &row.as_ref()?.outcome {
+                outcome::Outcome::Failed { text, .. } => Some(format!("row {number}: {text}")),
+                outcome::Outcome::Answered { .. } => None,
+            });
     Ok(Report {
         ours,
         naive: match arguments.ours_only {
@@ -233,7 +235,7 @@ fn run_seed(script: &Script, server: &Arc<Server>, arguments: &Arguments) -> Res
 }
 
 fn run_naive(script: &Script, server: &Arc<Server>) -> Result<Answers> {
-    std::thread::sleep(IDLE + Duration::from_millis(200));
+    server::wait(IDLE + Duration::from_millis(200));
     let proxy = Proxy::start(server.address(), script)?;
     let progress = Progress::default();
     let running = naive::run(
@@ -289,7 +291,7 @@ fn ends(mut is_over: impl FnMut() -> bool) -> bool {
         if is_over() {
             return true;
         }
-        std::thread::sleep(Duration::from_millis(10));
+        server::wait(Duration::from_millis(10));
     }
     false
 }

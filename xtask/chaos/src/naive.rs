@@ -12,8 +12,8 @@ use triton_client::{Client, ErrorKind, InferRequest, ModelId, Sequence, Sequence
 
 use crate::fault::Event;
 use crate::options::Lane;
-use crate::outcome::{Outcome, Settled};
 use crate::ours::Progress;
+use crate::outcome::{Outcome, Settled};
 use crate::script::{Row, Script, TIMEOUT};
 use crate::server::Server;
 

@@ -6,15 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use tokio::task::{JoinHandle, JoinSet};
-use triton_model_fn::{
-    Column, DataType, Error, InferenceFunction, ModelFunction as _, Prediction, Schema,
-    SequenceSnapshot, Subtask, TritonOptions, Value,
-};
+use triton_model_fn::{InferenceFunction, ModelFunction as _, SequenceSnapshot, Subtask};
 
 use crate::fault::Event;
-use crate::options::Lane;
-use crate::outcome::{Outcome, Run, Settled};
-use crate::script::{Row, Script};
+use crate::outcome::{Run, Settled};
+use crate::rows::{function, outcome, values};
+use crate::script::Script;
 use crate::server::Server;
 
 /// Each in a task of its own, as an engine asks for answers that it does not wait for.
@@ -97,12 +94,7 @@ pub(crate) async fn run(
 
 impl Engine<'_> {
     fn change(&self, change: impl FnOnce(&mut Run)) {
-        change(
-            &mut self
-                .progress
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn subtask(&self, index: usize) -> Result<Subtask> {
@@ -132,7 +124,8 @@ impl Engine<'_> {
         let function = &self.functions[row.key % self.functions.len()];
         let values = values(self.script, row);
         // Every other key says itself which row is its last.
-        let answer: Pin<Box<dyn Future<Output = _> + Send>> = match row.last && row.key % 2 == 0 {
+        let is_told = row.key.is_multiple_of(2);
+        let answer: Pin<Box<dyn Future<Output = _> + Send>> = match row.last && is_told {
             true => Box::pin(function.submit_last(&values)),
             false => Box::pin(function.submit(&values)),
         };
@@ -182,11 +175,7 @@ impl Engine<'_> {
         match event {
             Event::Pause(time) => tokio::time::sleep(time).await,
             Event::Kill(_) | Event::Stop(_) | Event::Reload | Event::Unload(_) => {
-                while self
-                    .disturbing
-                    .as_ref()
-                    .is_some_and(|it| !it.is_finished())
-                {
+                while self.disturbing.as_ref().is_some_and(|it| !it.is_finished()) {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 self.server_is_back().await?;
@@ -304,103 +293,5 @@ impl Engine<'_> {
         let next = self.next;
         self.change(|run| run.begins.push(next));
         Ok(())
-    }
-}
-
-fn function(script: &Script, endpoint: &str) -> Result<InferenceFunction> {
-    let place = [("endpoint", endpoint), ("model-name", script.lane.model())];
-    let options = TritonOptions::parse(place.iter().chain(&script.options).copied())?;
-    let function = InferenceFunction::new(options, schema(script))?;
-    let function = match script.bounded {
-        true => function.for_bounded_input(),
-        false => function,
-    };
-    Ok(match script.without_state {
-        true => function.for_engine_without_state(),
-        false => function,
-    })
-}
-
-fn schema(script: &Script) -> Schema {
-    let value = Column::new("value", DataType::Integer);
-    let mut answers = vec![Column::new("sum", DataType::Integer)];
-    // A replay has another ID, so that answers would differ in it.
-    if script.option("sequence-replay-compare").is_none() {
-        answers.push(Column::new("correlation_id", DataType::String));
-    }
-    match script.lane {
-        Lane::Stateless => Schema {
-            inputs: vec![Column::new("value", DataType::Float)],
-            outputs: vec![Column::new("echo", DataType::Float)],
-        },
-        Lane::Static | Lane::PerRequest => Schema {
-            inputs: vec![value],
-            outputs: answers,
-        },
-        _ => {
-            let mut inputs = vec![
-                Column::new("key", DataType::Integer),
-                value,
-                Column::new("last", DataType::Boolean),
-            ];
-            if has_positions(script) {
-                inputs.push(Column::new("n", DataType::Integer));
-            }
-            let outputs = answers;
-            Schema { inputs, outputs }
-        }
-    }
-}
-
-fn has_positions(script: &Script) -> bool {
-    script.option("sequence-position-column").is_some()
-}
-
-fn values(script: &Script, row: Row) -> Vec<Value> {
-    match script.lane {
-        Lane::Stateless => vec![Value::Float(row.value as f32)],
-        Lane::Static | Lane::PerRequest => vec![Value::Integer(row.value)],
-        _ => {
-            let mut values = vec![
-                Value::Integer(row.key as i32),
-                Value::Integer(row.value),
-                Value::Boolean(row.last && row.key % 2 == 1),
-            ];
-            if has_positions(script) {
-                values.push(Value::Integer(row.number));
-            }
-            values
-        }
-    }
-}
-
-fn outcome(result: Result<Prediction, Error>) -> Outcome {
-    match result {
-        Ok(prediction) => {
-            let number = match prediction.row[0] {
-                Value::Integer(sum) => i64::from(sum),
-                Value::Float(value) => value as i64,
-                _ => i64::MIN,
-            };
-            let seen_id = match prediction.row.get(1) {
-                Some(Value::String(id)) => Some(id.clone()),
-                _ => None,
-            };
-            Outcome::Answered {
-                number,
-                id: prediction.sequence_id,
-                seen_id,
-                marked: prediction.sequence_restarted,
-            }
-        }
-        Err(error) => {
-            let cause = error
-                .client_error()
-                .map_or(String::new(), |cause| format!(": {cause}"));
-            Outcome::Failed {
-                kind: error.kind().name(),
-                text: format!("{error}{cause}"),
-            }
-        }
     }
 }

@@ -202,11 +202,8 @@ impl Connection {
     ) -> io::Result<GoesOn> {
         match fault {
             None => {}
-            Some(Fault::Delay(time)) => {
-                if self.is_given_up_within(time).await {
-                    return Ok(false);
-                }
-            }
+            Some(Fault::Delay(time)) if self.is_given_up_within(time).await => return Ok(false),
+            Some(Fault::Delay(_)) => {}
             Some(Fault::Late(time)) => sleep(time).await,
             Some(Fault::CutBefore | Fault::Swallow) => return Ok(false),
             Some(Fault::CutIn) => {

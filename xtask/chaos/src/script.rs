@@ -201,3 +201,19 @@ impl fmt::Display for Script {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_its_seeds() {
+        for seed in 0..200 {
+            let script = Script::draw(seed);
+            assert_eq!(script.to_string(), Script::draw(seed).to_string());
+            let values: std::collections::BTreeSet<_> =
+                script.rows.iter().map(|row| row.value).collect();
+            assert_eq!(values.len(), script.rows.len(), "seed {seed}");
+        }
+    }
+}

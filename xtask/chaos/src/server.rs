@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -90,25 +89,23 @@ impl Server {
         match event {
             Event::Kill(pause) => {
                 self.xtask(&["kill"])?;
-                sleep(pause);
+                wait(pause);
                 self.start_again()
             }
             Event::Stop(pause) => {
                 self.xtask(&["pause"])?;
-                sleep(pause);
+                wait(pause);
                 self.xtask(&["resume"])?;
                 Ok(())
             }
             Event::Reload => self.reload(model),
-            Event::Unload(pause) => {
-                self.ask(async |client| {
-                    let name = model.parse()?;
-                    client.unload_model(&name, &UnloadModel::new()).await?;
-                    tokio::time::sleep(pause).await;
-                    client.load_model(&name, &LoadModel::new()).await?;
-                    Ok(())
-                })
-            }
+            Event::Unload(pause) => self.ask(async |client| {
+                let name = model.parse()?;
+                client.unload_model(&name, &UnloadModel::new()).await?;
+                tokio::time::sleep(pause).await;
+                client.load_model(&name, &LoadModel::new()).await?;
+                Ok(())
+            }),
             _ => Ok(()),
         }
     }
@@ -136,4 +133,13 @@ impl Server {
         let client = builder.timeout(Duration::from_secs(60)).build()?;
         runtime.block_on(call(client))
     }
+}
+
+/// Lets time pass on a real server.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a script does to a server lasts as long as the script says"
+)]
+pub(crate) fn wait(time: Duration) {
+    std::thread::sleep(time);
 }

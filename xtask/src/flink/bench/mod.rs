@@ -7,7 +7,7 @@ mod work;
 use anyhow::{Result, bail};
 
 use super::Flink;
-use super::statements::{OPTIONS, IN_FLIGHT};
+use super::statements::{IN_FLIGHT, OPTIONS};
 use super::testbed::Testbed;
 use memory::Samples;
 use work::{Cost, Work};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::command;
-use crate::flink::statements::{Asked, OPTIONS, Rows, IN_FLIGHT, statements};
+use crate::flink::statements::{Asked, IN_FLIGHT, OPTIONS, Rows, statements};
 use crate::flink::testbed::Testbed;
 use crate::processor_time;
 
