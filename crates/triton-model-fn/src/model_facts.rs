@@ -40,6 +40,18 @@ impl ModelFacts {
         Ok(Self::new(told, options))
     }
 
+    /// Facts that were read from a server's own documents.
+    #[must_use]
+    pub fn configured(metadata: ModelMetadata, config: ModelConfig) -> Self {
+        Self {
+            metadata,
+            config,
+            has_config: true,
+            server: None,
+            guesses_rows: false,
+        }
+    }
+
     fn new(told: ModelDescription, options: &TritonOptions) -> Self {
         let ModelDescription {
             metadata,
@@ -62,10 +74,10 @@ impl ModelFacts {
         }
     }
 
-    /// Whether the server says which tensors the model takes and gives.
+    /// Whether the server says which tensors the model takes, and which it gives.
     #[must_use]
     pub fn has_tensors(&self) -> bool {
-        !(self.metadata.inputs.is_empty() && self.metadata.outputs.is_empty())
+        !(self.metadata.inputs.is_empty() || self.metadata.outputs.is_empty())
     }
 
     /// Why the option `model-max-batch-size` cannot be used, if it says something else than the

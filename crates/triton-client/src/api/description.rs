@@ -9,9 +9,6 @@ use crate::{Client, Error, ErrorKind, ModelId, Readiness};
 /// The extension by which models have a configuration.
 const CONFIGURATIONS: &str = "model_configuration";
 
-/// What OpenVINO Model Server answers, with status 400, to a path that it does not have.
-const NO_SUCH_PATH: &str = "Invalid request URL";
-
 /// What a server tells of a model.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -31,9 +28,9 @@ impl Client {
     /// keeps no configurations, what the server is.
     ///
     /// MLServer, KServe's own server and OpenVINO Model Server keep none. It is taken for that where
-    /// the server has told the model's metadata, then answers 404, 405 or 501 to the question for
-    /// the configuration (or 400 with OpenVINO's words for a path that it does not have), does not
-    /// name the extension `model_configuration`, and says that the model is ready.
+    /// the server has told the model's metadata, then answers the question for the
+    /// configuration that it has no such path ([`Error::is_no_such_path`]), does not name the
+    /// extension `model_configuration`, and says that the model is ready.
     ///
     /// # Errors
     ///
@@ -61,14 +58,14 @@ impl Client {
                     server: None,
                 });
             }
-            Err(error) if is_no_such_path(&error) => error,
+            Err(error) if error.is_no_such_path() => error,
             Err(error) => return Err(error),
         };
         let server = match self.server_metadata().await {
             Ok(server) => Some(server),
             // A gateway may let nothing through but what is about models.
             Err(error)
-                if is_no_such_path(&error)
+                if error.is_no_such_path()
                     || matches!(error.kind(), ErrorKind::Denied | ErrorKind::Protocol) =>
             {
                 None
@@ -95,14 +92,5 @@ impl Client {
             config: None,
             server,
         })
-    }
-}
-
-/// Whether a server answered that it has no such path, or nothing that does this.
-fn is_no_such_path(error: &Error) -> bool {
-    match error.status() {
-        Some(404 | 405 | 501) => true,
-        Some(400) => error.message() == NO_SUCH_PATH,
-        _ => false,
     }
 }

@@ -265,13 +265,8 @@ mod tests {
         let options = [("endpoint", "h"), ("model-name", "m"), ("sequence-id", "7")];
         let options = TritonOptions::parse(options).unwrap();
         let plan = |data_type| {
-            let facts = ModelFacts {
-                metadata: metadata.clone(),
-                config: serde_json::from_value(control(data_type)).unwrap(),
-                has_config: true,
-                server: None,
-                guesses_rows: false,
-            };
+            let config = serde_json::from_value(control(data_type)).unwrap();
+            let facts = ModelFacts::configured(metadata.clone(), config);
             TensorPlan::new(&options, &schema, &facts)
         };
         assert!(plan("TYPE_STRING").is_ok());

@@ -1,5 +1,5 @@
-"""A server of KServe's own kind: a model that answers each input as it came, one that adds, and one
-that adds and says nothing of its tensors."""
+"""A server of KServe's own kind: a model that answers each input as it came, one that adds, one that
+adds and says nothing of its tensors, and one to be unloaded."""
 
 import argparse
 
@@ -110,10 +110,18 @@ class Bare(Model):
         return _answer(payload, self.name, sum=features.sum(axis=1), rows=rows)
 
 
+class Spare(Model):
+    """Nobody calls it: it is there to be unloaded, after which this server cannot load it."""
+
+    def __init__(self):
+        super().__init__("spare")
+        self.ready = True
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--http-port", type=int, required=True)
     arguments = parser.parse_args()
     ModelServer(http_port=arguments.http_port, enable_grpc=False, access_log_format=None).start(
-        [Echo(), Sums(), Bare()]
+        [Echo(), Sums(), Bare(), Spare()]
     )
