@@ -202,3 +202,29 @@ macro_rules! on_both_servers {
         }
     };
 }
+
+/// Makes two tests of each function named: against MLServer and against KServe's own server.
+///
+/// As [`on_both_servers!`] otherwise.
+#[macro_export]
+macro_rules! on_other_servers {
+    ($($test:ident),+ $(,)?) => {
+        mod mlserver {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test(&$crate::other_endpoint("MLSERVER")).await;
+                }
+            )+
+        }
+
+        mod kserve {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test(&$crate::other_endpoint("KSERVE")).await;
+                }
+            )+
+        }
+    };
+}
