@@ -1,12 +1,14 @@
 //! What the integration tests of several crates share: the servers they run against.
 
 mod cutting_proxy;
+mod scripted_server;
 mod tls_gateway;
 
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 pub use cutting_proxy::CuttingProxy;
+pub use scripted_server::{ScriptedAnswer, scripted_server};
 pub use tls_gateway::TlsGateway;
 pub use triton_embedded::EmbeddedTriton;
 
@@ -195,6 +197,32 @@ macro_rules! on_both_servers {
                 #[tokio::test]
                 async fn $test() {
                     super::$test(&$crate::live_endpoint()).await;
+                }
+            )+
+        }
+    };
+}
+
+/// Makes two tests of each function named: against MLServer and against KServe's own server.
+///
+/// As [`on_both_servers!`] otherwise.
+#[macro_export]
+macro_rules! on_other_servers {
+    ($($test:ident),+ $(,)?) => {
+        mod mlserver {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test(&$crate::other_endpoint("MLSERVER")).await;
+                }
+            )+
+        }
+
+        mod kserve {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test(&$crate::other_endpoint("KSERVE")).await;
                 }
             )+
         }

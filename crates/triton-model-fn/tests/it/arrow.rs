@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Float32Type, Int32Type};
+use arrow_array::types::{Float32Type, Int32Type, Int64Type};
 use arrow_array::{
     Array as _, ArrayRef, FixedSizeListArray, Float32Array, Int32Array, ListArray, RecordBatch,
     StringArray,
 };
 use arrow_schema::{DataType as ArrowType, Field};
 use triton_model_fn::{DataType, ErrorKind};
-use triton_test_support::{EmbeddedTriton, on_both_servers};
+use triton_test_support::{EmbeddedTriton, on_both_servers, on_other_servers};
 
 use crate::{AUTO_INCREMENT, accumulate_schema, array, echo_schema, open, options, schema};
 
@@ -19,6 +19,8 @@ on_both_servers!(
     lists_of_fixed_and_of_varying_size,
     stateful_models_get_a_row_at_a_time,
 );
+
+on_other_servers!(requests_have_as_many_rows_as_an_option_says);
 
 fn batch(name: &str, column: ArrayRef) -> RecordBatch {
     RecordBatch::try_from_iter([(name, column)]).unwrap()
@@ -195,4 +197,31 @@ async fn a_batch_that_lacks_a_column_or_has_it_in_another_type_is_refused() {
         .await
         .unwrap_err();
     insta::assert_snapshot!(other, @"subtask 0 of 1, attempt 0: column 'value': expected FLOAT, found an Arrow array of Int32");
+}
+
+async fn requests_have_as_many_rows_as_an_option_says(endpoint: &str) {
+    let column = |values: Vec<f32>| Arc::new(Float32Array::from(values)) as ArrayRef;
+    let (x, y) = (vec![0.0, 1.0, 2.0, 3.0, 4.0], vec![0.5; 5]);
+    let batch = RecordBatch::try_from_iter([("x", column(x)), ("y", column(y))]).unwrap();
+    for (extra, expected) in [
+        (&[][..], [1, 1, 1, 1, 1]),
+        (&[("model-max-batch-size", "3")], [3, 3, 3, 2, 2]),
+    ] {
+        for model in ["sums", "bare"] {
+            let function = open(
+                options(endpoint, model, extra),
+                crate::other_servers::sums(),
+                0,
+                1,
+            )
+            .await;
+            let prediction = function.predict_batch(&batch).await.unwrap();
+            assert!(prediction.failures.is_empty());
+            let columns = prediction.outputs.columns();
+            let sums = columns[0].as_primitive::<Float32Type>();
+            assert_eq!(sums.values(), &[0.5, 1.5, 2.5, 3.5, 4.5]);
+            let rows = columns[1].as_primitive::<Int64Type>();
+            assert_eq!(rows.values(), &expected);
+        }
+    }
 }
