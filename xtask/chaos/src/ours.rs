@@ -123,13 +123,14 @@ impl Engine<'_> {
         let row = self.script.rows[number];
         let function = &self.functions[row.key % self.functions.len()];
         let values = values(self.script, row);
+        // Before, because the request may be there by the time at which this is told.
+        let handed_over = Instant::now();
         // Every other key says itself which row is its last.
         let is_told = row.key.is_multiple_of(2);
         let answer: Pin<Box<dyn Future<Output = _> + Send>> = match row.last && is_told {
             true => Box::pin(function.submit_last(&values)),
             false => Box::pin(function.submit(&values)),
         };
-        let handed_over = Instant::now();
         self.in_flight.spawn(async move {
             let outcome = outcome(answer.await);
             let settled = Settled {
