@@ -157,6 +157,12 @@ impl CallContext {
         Instant::now().checked_add(self.row_deadline?)
     }
 
+    /// Whether requests belong to sequences.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn has_sequences(&self) -> bool {
+        self.sequence_mode != SequenceMode::None
+    }
+
     /// The most requests that are in flight at once.
     pub(crate) fn max_in_flight(&self) -> usize {
         self.requests.limit() as usize

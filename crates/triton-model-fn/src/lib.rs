@@ -5,6 +5,9 @@
 //! A pipeline opens an [`InferenceFunction`] in each of its subtasks, calls
 //! [`predict`](ModelFunction::predict) for its rows, concurrently if it likes, and closes it.
 
+mod answering;
+mod answers;
+mod array;
 #[cfg(feature = "arrow")]
 mod arrow;
 mod base;
@@ -20,12 +23,14 @@ mod executions;
 mod function;
 pub mod health_monitor;
 mod inference;
+mod lanes;
 pub mod metrics;
 mod packed_row;
 mod permits;
 mod replica;
 pub mod retry;
 mod row_batch;
+mod row_block;
 mod row_codec;
 mod schema;
 mod sequence_id_generator;
@@ -36,6 +41,8 @@ mod subtask;
 mod tensor_plan;
 mod value;
 
+pub use answers::{AnswerSink, RowAnswer};
+pub use array::{Array, ArrayElements};
 #[cfg(feature = "arrow")]
 pub use arrow::BatchPrediction;
 pub use base::{FunctionBase, Opened, Opening};

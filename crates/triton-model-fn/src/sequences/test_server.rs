@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -149,7 +149,7 @@ impl SequenceTransport for TestServer {
         sequence: Sequence,
         _deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
-        let data = <[u8; 8]>::try_from(&*row.cells()[0].data).unwrap();
+        let data = <[u8; 8]>::try_from(&*row.cells()[0].as_ref().unwrap().data).unwrap();
         let value = i64::from_le_bytes(data);
         let fault = {
             let mut state = self.0.lock().unwrap();
@@ -288,9 +288,9 @@ pub(super) fn value(key: i64, number: i64) -> i64 {
 }
 
 pub(super) fn row(value: i64) -> EncodedRow {
-    let data = BytesMut::from(&value.to_le_bytes()[..]);
+    let data = Bytes::copy_from_slice(&value.to_le_bytes());
     let shape = vec![1];
-    EncodedRow::new(vec![EncodedCell { shape, data }])
+    EncodedRow::new(vec![Some(EncodedCell { shape, data })])
 }
 
 /// The sum that an answer gives.

@@ -16,6 +16,7 @@ pub(super) struct Side<'a> {
     pub(super) names_key: &'static str,
     pub(super) flatten: bool,
     pub(super) batched: bool,
+    pub(super) config: &'a ModelConfig,
 }
 
 impl Side<'_> {
@@ -65,14 +66,19 @@ impl Side<'_> {
         let batch_dimensions = usize::from(self.batched).min(tensor.shape.len());
         let dimensions = tensor.shape[batch_dimensions..].to_vec();
         let rank = data_type.rank();
+        // Where every dimension is known, the elements say by their order where they belong.
+        let is_flat = rank == 1 && dimensions.len() > 1 && dimensions.iter().all(|size| *size > 0);
         let rank_fits = rank == dimensions.len()
-            || (rank == 0 && matches!(dimensions.as_slice(), [1 | -1]))
-            || (self.flatten && rank == dimensions.len() + 1);
+            || (rank == 0 && dimensions.iter().all(|size| matches!(size, 1 | -1)))
+            || (self.flatten && rank == dimensions.len() + 1)
+            || is_flat;
         if data_type.tensor_datatype() == tensor.datatype && rank_fits {
             return Ok(PlannedColumn {
                 column: column.clone(),
                 tensor: tensor.clone(),
                 dimensions,
+                is_flat,
+                is_optional: self.config.is_optional(&tensor.name),
             });
         }
         let needed = match rank {

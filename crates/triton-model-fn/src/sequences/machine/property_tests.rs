@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -283,14 +283,14 @@ fn ids(run: u32) -> Arc<SequenceIdGenerator> {
 }
 
 fn encoded(value: i64) -> EncodedRow {
-    EncodedRow::new(vec![EncodedCell {
+    EncodedRow::new(vec![Some(EncodedCell {
         shape: vec![1],
-        data: BytesMut::from(&value.to_le_bytes()[..]),
-    }])
+        data: Bytes::copy_from_slice(&value.to_le_bytes()),
+    })])
 }
 
 fn decoded(row: &EncodedRow) -> i64 {
-    i64::from_le_bytes(<[u8; 8]>::try_from(&*row.cells()[0].data).unwrap())
+    i64::from_le_bytes(<[u8; 8]>::try_from(&*row.cells()[0].as_ref().unwrap().data).unwrap())
 }
 
 fn machine(

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use tokio::runtime::{self, Handle};
 use tokio::time::Instant;
 use triton_client::ModelConfig;
@@ -149,9 +149,9 @@ impl Function {
 pub(super) fn value_row(value: i64) -> EncodedRow {
     let cell = EncodedCell {
         shape: vec![1],
-        data: BytesMut::from(&value.to_le_bytes()[..]),
+        data: Bytes::copy_from_slice(&value.to_le_bytes()),
     };
-    EncodedRow::new(vec![cell])
+    EncodedRow::new(vec![Some(cell)])
 }
 
 /// The sum that an answer gives.

@@ -109,7 +109,7 @@ impl SequenceTransport for SimulatedNetwork {
         sequence: Sequence,
         _deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
-        let data = <[u8; 8]>::try_from(&*row.cells()[0].data).unwrap();
+        let data = <[u8; 8]>::try_from(&*row.cells()[0].as_ref().unwrap().data).unwrap();
         let request = Request {
             number: 0,
             id: sequence.id.to_string().into(),
