@@ -224,7 +224,7 @@ pub(super) fn write_json(value: &Value, text: &mut String) {
         Value::Float(value) | Value::Float16(value) | Value::BFloat16(value)
             if value.is_finite() =>
         {
-            write!(value)
+            write!(value);
         }
         Value::Double(value) if value.is_finite() => write!(value),
         Value::Float(value) | Value::Float16(value) | Value::BFloat16(value) => {

@@ -79,7 +79,7 @@ impl Batcher {
             Ok(is_due) if is_due => self.shared.changed.notify_one(),
             Ok(_) => {}
             Err((Waiting { recipient, .. }, error)) => {
-                recipient.answer(answering.conclude(Err(error)))
+                recipient.answer(answering.conclude(Err(error)));
             }
         }
     }
