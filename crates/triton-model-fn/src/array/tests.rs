@@ -99,7 +99,7 @@ fn raw_elements_are_checked() {
         raw(DataType::Boolean, &[1]).unwrap().get(0),
         Some(Value::Boolean(true))
     );
-    insta::assert_snapshot!(raw(DataType::Boolean, &[2]).unwrap_err(), @"tensor 'array' is malformed: its BOOL elements end within one");
+    insta::assert_snapshot!(raw(DataType::Boolean, &[2]).unwrap_err(), @"tensor 'array': its bytes are not whole BOOL elements");
     insta::assert_snapshot!(raw(DataType::String, &[1, 0, 0, 0, 255]).unwrap_err(), @"element 0 is not UTF-8, which a STRING must be; make the column BYTES");
-    insta::assert_snapshot!(raw(DataType::Float, &[0, 0]).unwrap_err(), @"x");
+    insta::assert_snapshot!(raw(DataType::Float, &[0, 0]).unwrap_err(), @"tensor 'array': its bytes are not whole FP32 elements");
 }

@@ -99,7 +99,7 @@ async fn lists_of_fixed_and_of_varying_size(endpoint: &str) {
     );
 }
 
-// Holds F6.
+// Holds S6.
 async fn rows_of_keys_are_answered_in_order(endpoint: &str) {
     let keyed = [
         ("sequence-id", "of-batches"),
@@ -129,6 +129,7 @@ async fn rows_of_keys_are_answered_in_order(endpoint: &str) {
     assert_eq!(sums.values(), &[1, 2, 4, 6, 9, 6]);
 }
 
+// Holds F52.
 async fn every_kind_of_list_and_text_is_taken(endpoint: &str) {
     let columns = schema(
         &[("value", array(DataType::Float))],
@@ -196,7 +197,7 @@ impl Model for Words {
     }
 }
 
-// Holds F6.
+// Holds F52.
 #[tokio::test]
 async fn texts_with_null_among_them_fill_requests() {
     let server = EmbeddedTriton::builder().model(Words).start().unwrap();
@@ -235,7 +236,7 @@ async fn texts_with_null_among_them_fill_requests() {
     }
 }
 
-// Holds F6.
+// Holds F52.
 #[tokio::test]
 async fn one_null_or_lists_of_many_lengths_do_not_send_each_row_alone() {
     let server = EmbeddedTriton::start().unwrap();
