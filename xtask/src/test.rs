@@ -28,8 +28,8 @@ const RELEASE: &str = "TRITON_TEST_RELEASE";
 /// Its tests run the command.
 const COMMAND_PACKAGE: &str = "triton-cli";
 
-/// Its tests meet servers of other kinds.
-const CLIENT_PACKAGE: &str = "triton-client";
+/// Their tests meet servers of other kinds.
+const PACKAGES_OF_OTHER_SERVERS: [&str; 3] = ["triton-client", "triton-model-fn", COMMAND_PACKAGE];
 
 /// Its tests run SQL on a cluster, which takes the provider from its jar.
 const FLINK_PACKAGE: &str = "triton-flink";
@@ -54,7 +54,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     others.stop()?;
     // What is downloaded for the one need not wait for what is compiled for the other.
     let (other_endpoints, built) = std::thread::scope(|scope| {
-        let starting = is_tested(CLIENT_PACKAGE, arguments).then(|| scope.spawn(|| others.start()));
+        let mut packages = PACKAGES_OF_OTHER_SERVERS.iter();
+        let starting = packages
+            .any(|package| is_tested(package, arguments))
+            .then(|| scope.spawn(|| others.start()));
         let built = build(&triton.workspace, &flink, arguments);
         let panicked = || anyhow!("the servers of other kinds could not be started");
         let endpoints = starting.map(|starting| starting.join().map_err(|_| panicked())?);

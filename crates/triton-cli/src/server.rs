@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
 use tracing::warn;
-use triton_client::{Client, ErrorKind};
+use triton_client::{Client, ErrorKind, ModelId};
 use triton_embedded::EmbeddedTriton;
 use triton_options::{EMBEDDED_ENDPOINT, ENDPOINT, MODEL_NAME, OptionValue as _, TritonOptions};
 
@@ -19,6 +19,29 @@ pub(crate) struct Server {
     /// The endpoint as a MODEL.sql would name it: without credentials, and not by an address
     /// that lasts only as long as this process.
     pub(crate) endpoint: String,
+}
+
+impl Server {
+    /// The model that the options name.
+    pub(crate) fn model(&self) -> ModelId {
+        let options = &self.options;
+        ModelId::new(options.model_name.clone(), options.model_version.clone())
+    }
+
+    /// The failure of a question or a wish that is about the model: `lacks` where the server, one
+    /// of another kind than Triton, knows the model and has nothing of the sort.
+    pub(crate) async fn failure_about_model(
+        &self,
+        error: triton_client::Error,
+        lacks: &str,
+    ) -> Failure {
+        let lacks_it =
+            error.is_no_such_path() && self.client.model_metadata(&self.model()).await.is_ok();
+        match lacks_it {
+            true => Failure::server(anyhow::Error::new(error).context(lacks.to_owned())),
+            false => error.into(),
+        }
+    }
 }
 
 /// Runs a command that talks to a server, about `model` where the command names one.

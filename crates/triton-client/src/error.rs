@@ -305,6 +305,20 @@ impl Error {
         self.0.transient
     }
 
+    /// Whether the answer may mean that the server, or a gateway before it, has no such path: a
+    /// status of 404, 405 or 501, or what OpenVINO Model Server says with 400. The same statuses may
+    /// be about a model that it does not know; who asks after
+    /// [`model_metadata`](crate::Client::model_metadata) was answered knows that it is not that.
+    #[must_use]
+    pub fn is_no_such_path(&self) -> bool {
+        const WORDS_OF_OPENVINO: &str = "Invalid request URL";
+        match self.0.status {
+            Some(404 | 405 | 501) => true,
+            Some(400) => self.0.message == WORDS_OF_OPENVINO,
+            _ => false,
+        }
+    }
+
     /// How long the server, or a gateway before it, asks to wait before another attempt
     /// (`Retry-After`, in seconds or as a date,
     /// [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)). A date is compared with

@@ -49,6 +49,7 @@ mod request_ids;
 mod trace_context;
 mod transport;
 
+pub use api::description::ModelDescription;
 pub use api::generate::{GenerateRequest, GenerateStream, Generated};
 pub use api::health::Readiness;
 pub use bearer_token_file::BearerTokenFile;

@@ -6,9 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::info;
-use triton_client::{
-    Client, InferRequest, InferResponse, ModelConfig, ModelId, ModelMetadata, Sequence, SequenceId,
-};
+use triton_client::{Client, InferRequest, InferResponse, ModelId, Sequence, SequenceId};
 use triton_options::{PositiveDuration, SEQUENCE_KEY, SequenceMode, StaticFlags, TritonOptions};
 
 use crate::call::{FaultOrigin, RetrySafety};
@@ -20,7 +18,7 @@ use crate::replica::Replica;
 use crate::retry::{LONGEST, RetryPolicy};
 use crate::sequence_id_generator::SequenceIdGenerator;
 use crate::server_wait::Served;
-use crate::{Error, ErrorKind, ServerWait, Subtask};
+use crate::{Error, ErrorKind, ModelFacts, ServerWait, Subtask};
 
 /// Everything that exists only while a function is open, and that calls go through.
 #[derive(Debug)]
@@ -259,21 +257,14 @@ impl CallContext {
             .await
     }
 
-    /// Asks for the model's metadata and configuration; where the server cannot be reached or is
-    /// not ready, asks again until `wait` is over.
-    pub(crate) async fn look_up_model(
-        &self,
-        wait: Duration,
-    ) -> Result<(ModelMetadata, ModelConfig), Error> {
+    /// Asks for what the server tells of the model; where the server cannot be reached or is not
+    /// ready, asks again until the option `open-wait` is over.
+    pub(crate) async fn look_up_model(&self, options: &TritonOptions) -> Result<ModelFacts, Error> {
         const PAUSE: Duration = Duration::from_millis(500);
+        let wait = options.open_wait;
         let deadline = Instant::now() + wait;
         loop {
-            let look_up = async {
-                let metadata = self.client().model_metadata(&self.model).await?;
-                let config = self.client().model_config_with_steps(&self.model).await?;
-                Ok((metadata, config))
-            };
-            let error: triton_client::Error = match look_up.await {
+            let error = match ModelFacts::look_up(self.client(), options).await {
                 Ok(found) => return Ok(found),
                 Err(error) => error,
             };

@@ -18,8 +18,8 @@ use crate::sequences::{
 };
 use crate::tensor_plan::TensorPlan;
 use crate::{
-    CallContext, Error, ErrorKind, FunctionBase, ModelFunction, Opened, Prediction, Schema,
-    SequencePlaces, SequenceSnapshot, ServerWait, Subtask, Value, default_value,
+    CallContext, Error, ErrorKind, FunctionBase, ModelFacts, ModelFunction, Opened, Prediction,
+    Schema, SequencePlaces, SequenceSnapshot, ServerWait, Subtask, Value, default_value,
 };
 
 /// Runs a model's inference on each row.
@@ -378,9 +378,12 @@ impl InferenceFunction {
 
     async fn prepare(&self, open: &Arc<CallContext>) -> Result<Arc<Prepared>, Error> {
         let options = self.base.options();
-        let (metadata, config) = open.look_up_model(options.open_wait).await?;
+        let facts = open.look_up_model(options).await?;
+        let ModelFacts {
+            metadata, config, ..
+        } = &facts;
         if config.is_decoupled {
-            return Err(decoupled(&config));
+            return Err(decoupled(config));
         }
         let columns = ModelColumns::new(
             options,
@@ -390,12 +393,12 @@ impl InferenceFunction {
             |name| metadata.outputs.iter().any(|tensor| tensor.name == name),
         );
         let default_row = default_value::parse(options, &columns.schema.outputs)?;
-        let plan = TensorPlan::new(options, &columns.schema, &metadata, &config)?;
+        let plan = TensorPlan::new(options, &columns.schema, &facts)?;
         let settings = SequenceSettings::agree(
             options,
             &self.schema,
             &columns.schema,
-            &config,
+            config,
             open,
             self.source,
         )?;

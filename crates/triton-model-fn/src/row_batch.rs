@@ -98,7 +98,7 @@ pub(crate) fn request(open: &CallContext, plan: &TensorPlan, inputs: Vec<Tensor>
     let request = inputs.into_iter().fold(request, InferRequest::input);
     let outputs = plan.outputs.iter();
     outputs.fold(request, |request, planned| {
-        request.output(&planned.tensor.name)
+        request.output(&planned.tensor_name)
     })
 }
 

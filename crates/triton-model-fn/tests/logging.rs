@@ -16,7 +16,7 @@ use triton_model_fn::{
     Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask, Value,
 };
 use triton_options::TritonOptions;
-use triton_test_support::EmbeddedTriton;
+use triton_test_support::{EmbeddedTriton, scripted_server};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -52,10 +52,10 @@ impl Log {
     }
 
     /// The lines that were written for one server, whose address is left out.
-    fn lines(&self, server: &EmbeddedTriton, about: &str) -> String {
+    fn lines(&self, endpoint: &str, about: &str) -> String {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let log = String::from_utf8(bytes.clone()).unwrap();
-        let log = log.replace(&server.endpoint(), "http://server");
+        let log = log.replace(endpoint, "http://server");
         let lines = log.lines().filter(|line| line.contains(about));
         lines.collect::<Vec<_>>().join("\n")
     }
@@ -102,8 +102,8 @@ async fn each_id_is_logged_with_its_parts() {
         function.predict(&[Value::Integer(1)]).await.unwrap();
     }
     function.close().await.unwrap();
-    insta::assert_snapshot!(log.lines(&server, "http://server"), @" INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ subtask=1 parallelism=2 attempt=3 ran_before=attempt 3");
-    insta::assert_snapshot!(log.lines(&server, "flink-job-123"), @"
+    insta::assert_snapshot!(log.lines(&server.endpoint(), "http://server"), @" INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ subtask=1 parallelism=2 attempt=3 ran_before=attempt 3");
+    insta::assert_snapshot!(log.lines(&server.endpoint(), "flink-job-123"), @"
     DEBUG triton_model_fn::sequence_id_generator: took a sequence ID sequence_id=flink-job-123-1-0 base=flink-job-123 subtask_index=1 counter=0
     DEBUG triton_model_fn::sequence_id_generator: took a sequence ID sequence_id=flink-job-123-1-1 base=flink-job-123 subtask_index=1 counter=1
     ");
@@ -138,7 +138,7 @@ async fn a_sequence_is_logged_with_its_key_unless_that_is_redacted() {
         function.predict(&row(2)).await.unwrap();
         function.submit_last(&row(3)).await.unwrap();
         function.close().await.unwrap();
-        let lines = log.lines(&server, base);
+        let lines = log.lines(&server.endpoint(), base);
         match redacted {
             "true" => assert!(
                 lines.contains("key=\"#") && !lines.contains("canary"),
@@ -191,15 +191,56 @@ async fn rows_of_a_key_that_go_astray_are_told_of() {
     for function in &functions {
         function.close().await.unwrap();
     }
-    insta::assert_snapshot!(log.lines(&server, "http://server"), @r#"
+    insta::assert_snapshot!(log.lines(&server.endpoint(), "http://server"), @r#"
     INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ job="astray" operator="score" execution="graph-1" subtask=0 parallelism=2 attempt=0 run="1khchiesb2bdaon3vikf9pb14m"
     INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ job="astray" operator="score" execution="graph-1" subtask=1 parallelism=2 attempt=0 run="1khchiesb2bdaon3vikf9pb14m"
     "#);
-    let lines = log.lines(&server, "lost-sheep");
+    let lines = log.lines(&server.endpoint(), "lost-sheep");
     let warnings = lines.lines().filter(|line| line.contains("WARN"));
     insta::assert_snapshot!(warnings.collect::<Vec<_>>().join("\n"), @r#"
     WARN triton_model_fn::sequences::teller: the sequence starts again without its earlier rows key="lost-sheep" rows=2 cause=row 3 of the key came, and those before it are not known here subtask=1 attempt=0
     WARN triton_model_fn::sequences::teller: rows of one key reach two subtasks, and neither sees those of the other: their answers are wrong; partition the rows by the columns of 'sequence-key' before they come here key="lost-sheep" subtask=1 other=0
     WARN triton_model_fn::sequences::teller: the sequence starts again without its earlier rows key="lost-sheep" lost="astray-1khchiesb2bdaon3vikf9pb14m-0-0" rows=3 cause=row 4 of the key came, and the last one seen here was row 2 subtask=0 attempt=0
     "#);
+}
+
+// Holds F48.
+#[tokio::test]
+async fn what_a_server_without_configurations_does_not_say_is_logged() {
+    let log = Log::begin();
+    let ready = ("/v2/models/silent/ready", 200, "");
+    let model = ("/v2/models/silent", 200, r#"{"name":"silent"}"#);
+    let schema = Schema {
+        inputs: vec![Column::new("x", DataType::Float)],
+        outputs: vec![Column::new("y", DataType::Float)],
+    };
+    for server in [
+        r#"{"name":"quiet","version":"1"}"#,
+        r#"{"name":"quiet","version":"2","extensions":["sequence"]}"#,
+    ] {
+        let endpoint = scripted_server(&[model, ready, ("/v2", 200, server)]);
+        let options = [
+            ("endpoint", endpoint.as_str()),
+            ("model-name", "silent"),
+            ("sequence-id", "s"),
+            ("sequence-id-auto-increment", "true"),
+        ];
+        let options = TritonOptions::parse(options).unwrap();
+        let function = InferenceFunction::new(options, schema.clone()).unwrap();
+        function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
+    }
+    let endpoint = scripted_server(&[model, ready]);
+    let options = [
+        ("endpoint", endpoint.as_str()),
+        ("model-name", "silent"),
+        ("batch-size", "4"),
+    ];
+    let function = InferenceFunction::new(TritonOptions::parse(options).unwrap(), schema).unwrap();
+    function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
+    let lines = log.lines(&endpoint, "model=silent");
+    insta::assert_snapshot!(lines, @"
+    WARN triton_model_fn::tensor_plan::fit: option 'sequence-id' is sent, but the server (quiet 1) does not say whether it has sequences at all: it may ignore the option and mix what belongs to different sequences model=silent
+    WARN triton_model_fn::tensor_plan::fit: option 'sequence-id' is sent, but the server (quiet 2) does not say whether this model keeps a state: it may ignore the option and mix what belongs to different sequences model=silent
+    WARN triton_model_fn::tensor_plan: the server keeps no configuration of the model, so the option 'model-max-batch-size' says how many rows a request may carry, and that is less than the option 'batch-size' model=silent wanted=4 possible=1
+    ");
 }

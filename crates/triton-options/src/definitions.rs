@@ -340,6 +340,14 @@ define_options! {
     /// cost latency. Stateful models always get one row per request.
     Advanced BATCH_SIZE = "batch-size" as batch_size: NonZeroU32, default "1";
 
+    /// The most rows that a request to the model may carry, where the server keeps no configuration
+    /// that says so, as MLServer, KServe's own server and OpenVINO Model Server keep none: what
+    /// `max_batch_size` is on Triton. A row is then an entry of each tensor's first dimension. 0 says
+    /// that tensors have no dimension for rows. Without it a request carries one row, and the shapes
+    /// that the server tells decide whether there is such a dimension. Refused where it differs from
+    /// the server's own configuration.
+    Advanced MODEL_MAX_BATCH_SIZE = "model-max-batch-size" as model_max_batch_size: u32, optional;
+
     /// How long the first row of a batch may wait for others to join it. With zero, a batch takes
     /// the rows that wait already and leaves at once.
     Advanced BATCH_TIMEOUT = "batch-timeout" as batch_timeout: Duration, default "0 ms";

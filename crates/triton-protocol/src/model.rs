@@ -85,6 +85,29 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
+    /// What may be taken for the configuration of a stateless model of a server that keeps none:
+    /// nothing but a name and the largest batch, and no document.
+    ///
+    /// ```
+    /// use triton_protocol::ModelConfig;
+    ///
+    /// let assumed = ModelConfig::assumed("score", 8);
+    /// assert_eq!(assumed.without_batch(&[-1, 3]), [3]);
+    /// assert!(assumed.document().is_null() && assumed.sequence_batching.is_none());
+    /// ```
+    #[must_use]
+    pub fn assumed(name: impl Into<String>, max_batch_size: u32) -> Self {
+        Self {
+            name: name.into(),
+            backend: String::new(),
+            max_batch_size,
+            sequence_batching: None,
+            is_decoupled: false,
+            steps: Vec::new(),
+            document: serde_json::Value::Null,
+        }
+    }
+
     /// The whole configuration, a `ModelConfig` message as JSON
     /// ([definition](https://github.com/triton-inference-server/common/blob/main/protobuf/model_config.proto)).
     #[must_use]

@@ -17,6 +17,20 @@ pub struct ServerMetadata {
     pub version: String,
     /// The protocol extensions it has, for example `sequence` and `binary_tensor_data`.
     pub extensions: Vec<String>,
+    /// Whether it lists extensions at all, be it an empty list.
+    lists_extensions: bool,
+}
+
+impl ServerMetadata {
+    /// Whether the server names this extension; `None` where it lists no extensions at all, so that
+    /// nothing can be known of them.
+    ///
+    /// A server may have what it does not name: KServe's own speaks the binary form of tensors.
+    #[must_use]
+    pub fn names_extension(&self, name: &str) -> Option<bool> {
+        let named = self.extensions.iter().any(|extension| extension == name);
+        self.lists_extensions.then_some(named)
+    }
 }
 
 impl<'de> Deserialize<'de> for ServerMetadata {
@@ -35,8 +49,10 @@ impl<'de> Deserialize<'de> for ServerMetadata {
             return Err(D::Error::missing_field("name"));
         }
         let text = |text: Option<Text>| text.unwrap_or_default().0;
+        let lists_extensions = told.extensions.is_some();
         let extensions = told.extensions.into_iter().flatten();
         Ok(Self {
+            lists_extensions,
             name: text(told.name),
             version: text(told.version),
             extensions: extensions.map(|Text(name)| name).collect(),

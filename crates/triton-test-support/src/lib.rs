@@ -1,12 +1,14 @@
 //! What the integration tests of several crates share: the servers they run against.
 
 mod cutting_proxy;
+mod scripted_server;
 mod tls_gateway;
 
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 pub use cutting_proxy::CuttingProxy;
+pub use scripted_server::{ScriptedAnswer, scripted_server};
 pub use tls_gateway::TlsGateway;
 pub use triton_embedded::EmbeddedTriton;
 

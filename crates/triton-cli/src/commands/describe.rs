@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use serde_json::{Value, json};
-use triton_client::{ModelConfig, ModelId, ModelMetadata, TensorMetadata};
-use triton_model_fn::{InferenceFunction, ModelFunction as _, Subtask};
-use triton_options::{ENDPOINT, OptionValue as _};
+use triton_client::TensorMetadata;
+use triton_model_fn::{InferenceFunction, ModelFacts, ModelFunction as _, Subtask};
+use triton_options::{ENDPOINT, MODEL_MAX_BATCH_SIZE, OptionValue as _};
 
 use super::statement::Statement;
 use super::text_table::TextTable;
@@ -51,25 +51,26 @@ Examples:
 pub(crate) fn run(arguments: &DescribeArguments) -> Result<ExitCode, Failure> {
     with_server(&arguments.config, Some(&arguments.model), async |server| {
         let options = &server.options;
-        let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
-        let metadata = server.client.model_metadata(&model).await?;
-        let config = server.client.model_config_with_steps(&model).await?;
+        let facts = ModelFacts::look_up(&server.client, options).await?;
         let statement = Statement {
             endpoint: &server.endpoint,
             version: options.model_version.clone(),
-            metadata: &metadata,
-            config: &config,
+            facts: &facts,
+            max_batch_size: options.model_max_batch_size,
         };
         let sql = accepted(&server, &statement).await;
         if arguments.sql {
             let sql = sql
-                .context("predict cannot call this model")
+                .context(match facts.has_tensors() {
+                    true => "predict cannot call this model",
+                    false => "no MODEL.sql can be made for this model",
+                })
                 .map_err(Failure::server)?;
             print(&sql)?;
         } else if arguments.json {
-            print(&to_json(&metadata, &config, sql.ok().as_deref()))?;
+            print(&to_json(&facts, sql.ok().as_deref()))?;
         } else {
-            print(&to_text(&metadata, &config, sql))?;
+            print(&to_text(&facts, sql))?;
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -88,7 +89,10 @@ async fn accepted(server: &Server, statement: &Statement<'_>) -> anyhow::Result<
     Ok(sql)
 }
 
-fn to_json(metadata: &ModelMetadata, config: &ModelConfig, sql: Option<&str>) -> String {
+fn to_json(facts: &ModelFacts, sql: Option<&str>) -> String {
+    let ModelFacts {
+        metadata, config, ..
+    } = facts;
     let tensors = |tensors: &[TensorMetadata]| -> Value {
         let tensors = tensors.iter().map(|tensor| {
             json!({
@@ -105,8 +109,9 @@ fn to_json(metadata: &ModelMetadata, config: &ModelConfig, sql: Option<&str>) ->
         "platform": metadata.platform,
         "inputs": tensors(&metadata.inputs),
         "outputs": tensors(&metadata.outputs),
-        "stateful": config.sequence_batching.is_some(),
-        "decoupled": config.is_decoupled,
+        // Only a configuration tells.
+        "stateful": facts.has_config.then(|| config.sequence_batching.is_some()),
+        "decoupled": facts.has_config.then_some(config.is_decoupled),
         "steps": config.steps.iter().map(|step| step.name.as_str()).collect::<Value>(),
         "sql": sql,
         "config": config.document(),
@@ -114,18 +119,25 @@ fn to_json(metadata: &ModelMetadata, config: &ModelConfig, sql: Option<&str>) ->
     format!("{description:#}\n")
 }
 
-fn to_text(metadata: &ModelMetadata, config: &ModelConfig, sql: anyhow::Result<String>) -> String {
-    let mut text = String::new();
+fn to_text(facts: &ModelFacts, sql: anyhow::Result<String>) -> String {
+    let ModelFacts {
+        metadata, config, ..
+    } = facts;
+    let mut text = format!("model {}", metadata.name);
+    if !metadata.platform.is_empty() {
+        let _ = write!(text, " ({})", metadata.platform);
+    }
+    if !metadata.versions.is_empty() {
+        let _ = write!(text, ", version {}", metadata.versions.join(", "));
+    }
+    text.push_str("\n\n");
     // Writing to a String cannot fail.
-    let _ = writeln!(
-        text,
-        "model {} ({}), version {}\n",
-        metadata.name,
-        metadata.platform,
-        metadata.versions.join(", ")
-    );
     for (side, tensors) in [("INPUT", &metadata.inputs), ("OUTPUT", &metadata.outputs)] {
         let mut table = TextTable::new(&[side, "DATATYPE", "SHAPE"]);
+        if tensors.is_empty() && !facts.has_config {
+            let _ = writeln!(text, "{side}: the server does not say\n");
+            continue;
+        }
         for tensor in tensors {
             let shape = format!("{:?}", tensor.shape);
             table.row([tensor.name.clone(), tensor.datatype.to_string(), shape]);
@@ -141,12 +153,12 @@ fn to_text(metadata: &ModelMetadata, config: &ModelConfig, sql: anyhow::Result<S
     let _ = writeln!(
         text,
         "{}",
-        wrapped(&format!("batching: {}", batching(config)))
+        wrapped(&format!("batching: {}", batching(facts)))
     );
     let _ = writeln!(
         text,
         "{}",
-        wrapped(&format!("sequences: {}", sequences(config)))
+        wrapped(&format!("sequences: {}", sequences(facts)))
     );
     if config.is_decoupled {
         let responses = "responses: any number to a request (decoupled)";
@@ -158,17 +170,29 @@ fn to_text(metadata: &ModelMetadata, config: &ModelConfig, sql: anyhow::Result<S
         }
         Err(error) => {
             let error = anyhow!("{error:#}");
-            let _ = writeln!(
-                text,
-                "\n{}",
-                wrapped(&format!("predict cannot call it: {error}"))
-            );
+            let why = match facts.has_tensors() {
+                true => "predict cannot call it",
+                false => "predict needs a MODEL.sql for it",
+            };
+            let _ = writeln!(text, "\n{}", wrapped(&format!("{why}: {error}")));
         }
     }
     text
 }
 
-fn batching(config: &ModelConfig) -> String {
+fn batching(facts: &ModelFacts) -> String {
+    let config = &facts.config;
+    if !facts.has_config {
+        let rows = match config.max_batch_size {
+            0 | 1 => "1 row".to_owned(),
+            rows => format!("{rows} rows"),
+        };
+        return format!(
+            "{rows} in a request; the server keeps no configuration, so option '{}' says how many \
+             there may be",
+            MODEL_MAX_BATCH_SIZE.key()
+        );
+    }
     let dynamic = !config.document()["dynamic_batching"].is_null();
     match (config.max_batch_size, dynamic) {
         (0, _) => "none; tensors have no batch dimension".to_owned(),
@@ -179,7 +203,15 @@ fn batching(config: &ModelConfig) -> String {
     }
 }
 
-fn sequences(config: &ModelConfig) -> String {
+fn sequences(facts: &ModelFacts) -> String {
+    let config = &facts.config;
+    if !facts.has_config {
+        let server = facts.server.as_ref();
+        return match server.and_then(|server| server.names_extension("sequence")) {
+            Some(false) => "none; the server names no extension for them".to_owned(),
+            _ => "the server does not say whether the model has any".to_owned(),
+        };
+    }
     let Some(sequences) = &config.sequence_batching else {
         return match config.steps.as_slice() {
             [] => "none; the model is stateless".to_owned(),

@@ -111,8 +111,11 @@ async fn ask(server: &Server, arguments: &HealthArguments) -> Result<Health, Err
         health.model_ready = Some(is_ready(client.model_ready(&model).await?));
     }
     if health.ready {
-        let metadata = client.server_metadata().await?;
-        health.name = Some((metadata.name, metadata.version));
+        health.name = match client.server_metadata().await {
+            Ok(metadata) => Some((metadata.name, metadata.version)),
+            Err(error) if error.is_no_such_path() => None,
+            Err(error) => return Err(error),
+        };
     }
     Ok(health)
 }

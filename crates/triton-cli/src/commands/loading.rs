@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use tokio::time::{Instant, sleep};
 use triton_client::{
-    IndexFilter, LoadModel, ModelId, ModelState, Readiness, RepositoryEntry, UnloadModel,
+    ErrorKind, IndexFilter, LoadModel, ModelId, ModelState, Readiness, RepositoryEntry, UnloadModel,
 };
 
 use super::health::duration;
@@ -90,19 +90,21 @@ pub(crate) fn load(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
     with_server(&arguments.config, Some(&arguments.model), async |server| {
         let name = &server.options.model_name;
         let patient = server.client.with_timeout(arguments.wait);
-        patient
-            .load_model(name, &model)
-            .await
-            .map_err(not_managed)?;
+        if let Err(error) = patient.load_model(name, &model).await {
+            return Err(not_managed(&server, error).await);
+        }
         let versions = versions(&server).await?;
         let ready = versions
             .iter()
             .filter(|entry| entry.state == Some(ModelState::Ready));
-        let ready: Vec<&str> = ready.map(|entry| entry.version.as_str()).collect();
-        print(&format!(
-            "model '{name}' is loaded: version {}\n",
-            ready.join(", ")
-        ))?;
+        let ready = ready.map(|entry| entry.version.as_str());
+        // Servers of other kinds than Triton may have none.
+        let ready: Vec<&str> = ready.filter(|version| !version.is_empty()).collect();
+        let versions = match ready.as_slice() {
+            [] => String::new(),
+            versions => format!(": version {}", versions.join(", ")),
+        };
+        print(&format!("model '{name}' is loaded{versions}\n"))?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -121,8 +123,9 @@ pub(crate) fn unload(arguments: &UnloadArguments) -> Result<ExitCode, Failure> {
             return Err(Failure::server(error)
                 .with_hint("`triton models` lists the models that the server has"));
         }
-        let unloaded = server.client.unload_model(name, &how).await;
-        unloaded.map_err(not_managed)?;
+        if let Err(error) = server.client.unload_model(name, &how).await {
+            return Err(not_managed(&server, error).await);
+        }
         let deadline = Instant::now() + arguments.wait;
         loop {
             let versions = versions(&server).await?;
@@ -156,11 +159,15 @@ async fn versions(server: &Server) -> Result<Vec<RepositoryEntry>, Failure> {
         .collect())
 }
 
-fn not_managed(error: triton_client::Error) -> Failure {
+async fn not_managed(server: &Server, error: triton_client::Error) -> Failure {
     let explicit = error.message().contains("explicit model load / unload");
-    let failure = Failure::from(error);
-    match explicit {
-        true => failure.with_hint("start the server with --model-control-mode=explicit"),
-        false => failure,
+    // So does KServe's own server answer for a model that it does not know.
+    let unavailable = error.kind() == ErrorKind::Unavailable;
+    let lacks = "the server loads and unloads no models for its clients";
+    let failure = server.failure_about_model(error, lacks).await;
+    match (explicit, unavailable) {
+        (true, _) => failure.with_hint("start the server with --model-control-mode=explicit"),
+        (false, true) => failure.with_hint("`triton models` lists the models that the server has"),
+        (false, false) => failure,
     }
 }

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use anyhow::anyhow;
-use triton_client::{ModelConfig, ModelMetadata, TensorMetadata};
-use triton_model_fn::{Column, DataType};
+use anyhow::{anyhow, bail};
+use triton_client::{ModelMetadata, TensorMetadata};
+use triton_model_fn::{Column, DataType, ModelFacts};
 use triton_options::{
-    ENDPOINT, MODEL_NAME, MODEL_VERSION, ModelVersion, OUTPUT_NAMES, OptionValue as _, SEQUENCE_ID,
-    SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_KEY, SequenceBase, SequenceIdScope,
+    ENDPOINT, MODEL_MAX_BATCH_SIZE, MODEL_NAME, MODEL_VERSION, ModelVersion, OUTPUT_NAMES,
+    OptionValue as _, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_KEY,
+    SequenceBase, SequenceIdScope,
 };
 
 /// The most bytes of a model's name that a sequence ID begins with.
@@ -17,8 +18,9 @@ const LONGEST_BASE: usize = SequenceBase::MAX_BYTES_IN_RUN;
 pub(crate) struct Statement<'a> {
     pub(crate) endpoint: &'a str,
     pub(crate) version: ModelVersion,
-    pub(crate) metadata: &'a ModelMetadata,
-    pub(crate) config: &'a ModelConfig,
+    pub(crate) facts: &'a ModelFacts,
+    /// What the option `model-max-batch-size` says, if it is set.
+    pub(crate) max_batch_size: Option<u32>,
 }
 
 impl Statement<'_> {
@@ -26,33 +28,58 @@ impl Statement<'_> {
     ///
     /// # Errors
     ///
-    /// When a tensor's datatype is none that a column can have.
+    /// When the server does not tell the model's tensors, or an input's datatype is none that a
+    /// column can have.
     pub(crate) fn to_sql(&self) -> anyhow::Result<String> {
         let ModelMetadata {
             name,
             inputs,
             outputs,
             ..
-        } = self.metadata;
+        } = &self.facts.metadata;
+        let untold = match (inputs.is_empty(), outputs.is_empty()) {
+            (true, true) => Some("takes and gives"),
+            (true, false) => Some("takes"),
+            (false, true) => Some("gives"),
+            (false, false) => None,
+        };
+        if let Some(untold) = untold {
+            bail!(
+                "the server does not say which tensors the model {untold}: write a MODEL.sql that \
+                 names them and their types"
+            );
+        }
         let (optional, required): (Vec<_>, Vec<_>) = inputs
             .iter()
-            .partition(|input| self.config.is_optional(&input.name));
+            .partition(|input| self.facts.config.is_optional(&input.name));
         let required = self.columns(&required)?;
-        let outputs = self.columns(&outputs.iter().collect::<Vec<_>>())?;
+        let (outputs, unreadable): (Vec<_>, Vec<_>) =
+            outputs.iter().partition(|output| scalar(output).is_some());
+        if outputs.is_empty() {
+            self.columns(&unreadable)?;
+        }
+        let outputs = self.columns(&outputs)?;
         let (outputs, renamed) = apart(&required, &outputs);
         let mut sql = String::new();
+        for TensorMetadata { name, datatype, .. } in unreadable {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                sql,
+                "-- An output of a type that no column has is left out: {} {datatype}",
+                identifier(name)
+            );
+        }
         for Column {
             name, data_type, ..
         } in self.columns(&optional)?
         {
-            // Writing to a String cannot fail.
             let _ = writeln!(
                 sql,
                 "-- An optional input is left out: {} {data_type}",
                 identifier(&name)
             );
         }
-        if self.config.sequence_batching.is_some() {
+        if self.facts.config.sequence_batching.is_some() {
             let key = SEQUENCE_KEY.key();
             let _ = writeln!(
                 sql,
@@ -86,13 +113,10 @@ impl Statement<'_> {
             shape,
             ..
         } = tensor;
-        let scalar = DataType::SCALARS
-            .iter()
-            .find(|scalar| scalar.tensor_datatype() == *datatype);
-        let scalar = scalar.ok_or_else(|| {
+        let scalar = scalar(tensor).ok_or_else(|| {
             anyhow!("tensor '{name}' is {datatype}, which is the type of no column")
         })?;
-        let rank = match self.config.without_batch(shape) {
+        let rank = match self.facts.config.without_batch(shape) {
             [1] => 0,
             dimensions => dimensions.len(),
         };
@@ -103,7 +127,7 @@ impl Statement<'_> {
     }
 
     fn options(&self, renamed: &[(String, String)]) -> Vec<(&'static str, String)> {
-        let name = &self.metadata.name;
+        let name = &self.facts.metadata.name;
         let mut options = vec![
             ("provider", "triton".to_owned()),
             (ENDPOINT.key(), self.endpoint.to_owned()),
@@ -112,7 +136,10 @@ impl Statement<'_> {
         if self.version != ModelVersion::Latest {
             options.push((MODEL_VERSION.key(), self.version.canonical()));
         }
-        if self.config.sequence_batching.is_some() {
+        if let Some(rows) = self.max_batch_size {
+            options.push((MODEL_MAX_BATCH_SIZE.key(), rows.canonical()));
+        }
+        if self.facts.config.sequence_batching.is_some() {
             let base = &name[..name.floor_char_boundary(LONGEST_BASE)];
             options.push((SEQUENCE_ID.key(), base.to_owned()));
             options.push((SEQUENCE_ID_AUTO_INCREMENT.key(), "true".to_owned()));
@@ -128,6 +155,12 @@ impl Statement<'_> {
         }
         options
     }
+}
+
+/// The type of a tensor's elements as one of a column, where there is such a one.
+fn scalar(tensor: &TensorMetadata) -> Option<&'static DataType> {
+    let mut scalars = DataType::SCALARS.iter();
+    scalars.find(|scalar| scalar.tensor_datatype() == tensor.datatype)
 }
 
 /// The outputs, with another name where an input has theirs, because scored rows hold both; and
@@ -181,11 +214,15 @@ mod tests {
     use crate::model_sql;
 
     fn sql(metadata: serde_json::Value, config: serde_json::Value) -> anyhow::Result<String> {
+        let facts = ModelFacts::configured(
+            serde_json::from_value(metadata).unwrap(),
+            serde_json::from_value(config).unwrap(),
+        );
         let statement = Statement {
             endpoint: "localhost:8000",
             version: "3".parse().unwrap(),
-            metadata: &serde_json::from_value(metadata).unwrap(),
-            config: &serde_json::from_value(config).unwrap(),
+            facts: &facts,
+            max_batch_size: None,
         };
         statement.to_sql()
     }
@@ -248,7 +285,7 @@ mod tests {
     #[test]
     fn a_datatype_without_a_column_type_is_refused() {
         let tensor = json!([{"name": "x", "datatype": "BF16", "shape": [1]}]);
-        let metadata = json!({"name": "m", "inputs": tensor, "outputs": []});
+        let metadata = json!({"name": "m", "inputs": tensor, "outputs": tensor});
         let refused = sql(metadata, json!({"name": "m"})).unwrap_err();
         insta::assert_snapshot!(refused, @"tensor 'x' is BF16, which is the type of no column");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
-use triton_client::{ModelId, ModelStatistics, Tally};
+use triton_client::{ModelStatistics, Tally};
 
 use super::figures::{optional_duration, rate};
 use super::health::duration;
@@ -70,17 +70,17 @@ pub(crate) fn run(arguments: &StatsArguments) -> Result<ExitCode, Failure> {
 
 /// Each version that is loaded, or the one that the options name.
 pub(crate) async fn statistics(server: &Server) -> Result<Vec<ModelStatistics>, Failure> {
-    let options = &server.options;
-    let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
-    let statistics = server.client.statistics(Some(&model)).await;
-    statistics.map_err(|error| {
-        // The server says so with the status of a malformed request.
-        let unknown = error.message().contains("is not available");
-        let failure = Failure::from(error);
-        match unknown {
-            true => failure.with_hint("`triton models` lists the models that the server has"),
-            false => failure,
-        }
+    let error = match server.client.statistics(Some(&server.model())).await {
+        Ok(statistics) => return Ok(statistics),
+        Err(error) => error,
+    };
+    // The server says so with the status of a malformed request.
+    let unknown = error.message().contains("is not available");
+    let lacks = "the server keeps no statistics of its models";
+    let failure = server.failure_about_model(error, lacks).await;
+    Err(match unknown {
+        true => failure.with_hint("`triton models` lists the models that the server has"),
+        false => failure,
     })
 }
 

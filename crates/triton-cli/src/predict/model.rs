@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
-use triton_client::ModelId;
-use triton_model_fn::{Column, DataType, Schema};
+use triton_model_fn::{Column, DataType, ModelFacts, Schema};
 use triton_options::{
     DEFAULT_VALUE, INPUT_NAMES, MAX_IN_FLIGHT, MODEL_NAME, NameMap, OUTPUT_NAMES, OptionValue as _,
     SEQUENCE_END, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_KEY, SEQUENCE_START,
@@ -35,23 +34,22 @@ pub(super) fn read_definition(path: &Path) -> Result<ModelDefinition, Failure> {
 pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result<Schema, Failure> {
     let parsed = options.parse_without_sequences()?;
     let client = triton_model_fn::client_from_options(&parsed).map_err(Failure::usage)?;
-    let model = ModelId::new(parsed.model_name.clone(), parsed.model_version.clone());
-    let metadata = client.model_metadata(&model).await?;
-    let config = client.model_config_with_steps(&model).await?;
+    let facts = ModelFacts::look_up(&client, &parsed).await?;
     let statement = Statement {
         endpoint: &parsed.endpoint.canonical(),
         version: parsed.model_version.clone(),
-        metadata: &metadata,
-        config: &config,
+        facts: &facts,
+        max_batch_size: parsed.model_max_batch_size,
     };
     let definition = statement
         .to_sql()
         .and_then(|sql: String| Ok(model_sql::parse(&sql)?))
         .context("the model needs a MODEL.sql that says which columns it takes and gives")
         .map_err(Failure::server)?;
-    let is_stateful = config.sequence_batching.is_some();
+    let is_stateful = facts.config.sequence_batching.is_some();
     let has_key = options.get(&SEQUENCE_KEY).is_some();
-    if has_key && !is_stateful {
+    // Where it cannot be known, the function says so when it opens.
+    if has_key && facts.has_config && !is_stateful {
         return Err(Failure::usage(anyhow!(
             "option '{}' gives each key a sequence, but model '{}' keeps no state: leave it out",
             SEQUENCE_KEY.key(),

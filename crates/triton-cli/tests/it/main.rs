@@ -15,6 +15,7 @@ mod help;
 mod model_kinds;
 mod observability;
 mod options;
+mod other_servers;
 mod outages;
 mod predict;
 mod predict_checkpoint;

@@ -38,7 +38,16 @@ impl Client {
     /// # }
     /// ```
     pub async fn model_config_with_steps(&self, model: &ModelId) -> Result<ModelConfig, Error> {
-        let mut config = self.model_config(model).await?;
+        let config = self.model_config(model).await?;
+        self.with_steps(model, config).await
+    }
+
+    /// The configuration of a model together with what follows from its steps.
+    pub(crate) async fn with_steps(
+        &self,
+        model: &ModelId,
+        mut config: ModelConfig,
+    ) -> Result<ModelConfig, Error> {
         let mut seen = HashSet::from([model.name().to_string()]);
         let mut waiting: VecDeque<Step> = steps(&config).collect();
         let subject = Subject::Model(model);

@@ -1,6 +1,7 @@
 //! The calls of the protocol, one file for each part of it.
 
 pub(crate) mod cuda_shared_memory;
+pub(crate) mod description;
 pub(crate) mod ensemble;
 pub(crate) mod generate;
 pub(crate) mod health;

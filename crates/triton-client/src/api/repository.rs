@@ -45,7 +45,7 @@ impl Client {
             .json(Call::post(operation, Pool::Control, Payload::json(body)))
             .await;
         match index {
-            Err(absent) if matches!(absent.status(), Some(404 | 405 | 501)) => {
+            Err(absent) if absent.is_no_such_path() => {
                 // What the server says of the index is what was asked for.
                 let models = self.models().await.map_err(|_| absent)?;
                 self.entries(models, filter).await

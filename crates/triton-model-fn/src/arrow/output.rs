@@ -88,8 +88,8 @@ pub(super) fn from_tensor(
     };
     if !sizes.iter().zip(shape.iter()).all(fits) {
         return Err(failed(format!(
-            "the model says that its shape is {:?}, found {shape:?}",
-            planned.tensor.shape
+            "the model says that arrays are {:?} long, found {shape:?}",
+            sizes.iter().flatten().collect::<Vec<_>>()
         )));
     }
     let from_decoded = || {

@@ -2,21 +2,24 @@
 
 use tracing::warn;
 use triton_client::{ModelConfig, TensorMetadata};
-use triton_options::{NameMap, SEQUENCE_ID, SequenceMode, TritonOptions};
+use triton_options::{MODEL_MAX_BATCH_SIZE, NameMap, SEQUENCE_ID, SequenceMode, TritonOptions};
 
 use super::PlannedColumn;
-use crate::Column;
+use crate::{Column, ModelFacts};
+
+/// The extension by which a server keeps sequences.
+const SEQUENCES: &str = "sequence";
 
 /// The columns of one side and the tensors to find for them.
 pub(super) struct Side<'a> {
     pub(super) name: &'static str,
     pub(super) columns: &'a [Column],
     pub(super) tensors: &'a [TensorMetadata],
+    pub(super) facts: &'a ModelFacts,
     pub(super) names: Option<&'a NameMap>,
     pub(super) names_key: &'static str,
     pub(super) flatten: bool,
     pub(super) batched: bool,
-    pub(super) config: &'a ModelConfig,
 }
 
 impl Side<'_> {
@@ -44,6 +47,10 @@ impl Side<'_> {
         let Column { name, data_type } = column;
         let side = self.name;
         let tensor_name = self.tensor_name(column);
+        // All that is known of the tensors of this side are then its columns.
+        if self.tensors.is_empty() && !self.facts.has_config {
+            return Ok(untold(column, tensor_name));
+        }
         let found = self
             .tensors
             .iter()
@@ -63,6 +70,12 @@ impl Side<'_> {
                 names.join(", ")
             )
         })?;
+        let datatype = data_type.tensor_datatype();
+        let datatype_fits = datatype == tensor.datatype;
+        if datatype_fits && tensor.shape.is_empty() && !self.facts.has_config {
+            return Ok(untold(column, tensor_name));
+        }
+        self.check_row_dimension(tensor)?;
         let batch_dimensions = usize::from(self.batched).min(tensor.shape.len());
         let dimensions = tensor.shape[batch_dimensions..].to_vec();
         let rank = data_type.rank();
@@ -72,13 +85,13 @@ impl Side<'_> {
             || (rank == 0 && dimensions.iter().all(|size| matches!(size, 1 | -1)))
             || (self.flatten && rank == dimensions.len() + 1)
             || is_flat;
-        if data_type.tensor_datatype() == tensor.datatype && rank_fits {
+        if datatype_fits && rank_fits {
             return Ok(PlannedColumn {
                 column: column.clone(),
-                tensor: tensor.clone(),
+                tensor_name: tensor_name.to_owned(),
                 dimensions,
                 is_flat,
-                is_optional: self.config.is_optional(&tensor.name),
+                is_optional: self.facts.config.is_optional(&tensor.name),
             });
         }
         let needed = match rank {
@@ -86,12 +99,54 @@ impl Side<'_> {
             1 => "1 dimension".to_owned(),
             rank => format!("{rank} dimensions"),
         };
+        let found = match self.facts.guesses_rows {
+            false => format!("{dimensions:?}"),
+            true => format!("{:?}, with or without the first for rows", tensor.shape),
+        };
         Err(format!(
-            "{side} column '{name}' is {data_type}, which needs {} of {needed}; the model's is {} \
-             {dimensions:?}",
-            data_type.tensor_datatype(),
+            "{side} column '{name}' is {data_type}, which needs {datatype} of {needed}; the \
+             model's is {} {found}",
             tensor.datatype,
         ))
+    }
+
+    /// A server that keeps no configuration shows by shapes alone whether a tensor has a dimension
+    /// for rows.
+    fn check_row_dimension(&self, tensor: &TensorMetadata) -> Result<(), String> {
+        let rows = self.facts.config.max_batch_size;
+        if self.facts.has_config || !self.batched {
+            return Ok(());
+        }
+        match tensor.shape.first() {
+            Some(-1) => Ok(()),
+            Some(1) if rows <= 1 => Ok(()),
+            _ => Err(format!(
+                "the first dimension of the model's {} '{}' {:?} is not for any number of rows \
+                 (-1), but option '{}' is {rows}: set it to 0, or leave it out",
+                self.name,
+                tensor.name,
+                tensor.shape,
+                MODEL_MAX_BATCH_SIZE.key()
+            )),
+        }
+    }
+}
+
+/// A column of whose tensor the server tells nothing.
+///
+/// A scalar is the only element of a row of it: what servers hand to libraries of models are
+/// matrices, a row of them for each row, and the columns of frames may be such matrices too.
+fn untold(column: &Column, tensor_name: &str) -> PlannedColumn {
+    let dimensions = match column.data_type.rank() {
+        0 => vec![1],
+        rank => vec![-1; rank],
+    };
+    PlannedColumn {
+        column: column.clone(),
+        tensor_name: tensor_name.to_owned(),
+        dimensions,
+        is_flat: false,
+        is_optional: false,
     }
 }
 
@@ -127,9 +182,14 @@ pub(super) fn correlation_id_mismatch(
 }
 
 /// A stateful model needs a sequence ID; a stateless one ignores it.
-pub(super) fn sequence_mismatch(options: &TritonOptions, config: &ModelConfig) -> Option<String> {
+pub(super) fn sequence_mismatch(options: &TritonOptions, facts: &ModelFacts) -> Option<String> {
     let with_sequence = *options.sequence_mode() != SequenceMode::None;
-    match (&config.sequence_batching, with_sequence) {
+    if !facts.has_config {
+        return with_sequence
+            .then(|| unknown_sequences(options, facts))
+            .flatten();
+    }
+    match (&facts.config.sequence_batching, with_sequence) {
         (Some(_), false) => Some(format!(
             "the model is stateful, so every request needs a sequence: set the option '{}'",
             SEQUENCE_ID.key()
@@ -144,6 +204,30 @@ pub(super) fn sequence_mismatch(options: &TritonOptions, config: &ModelConfig) -
         }
         _ => None,
     }
+}
+
+/// Whether a server that keeps no configurations keeps sequences is known from its extensions, if
+/// at all.
+fn unknown_sequences(options: &TritonOptions, facts: &ModelFacts) -> Option<String> {
+    let named = facts.server.as_ref();
+    let named = named.and_then(|server| server.names_extension(SEQUENCES));
+    let (server, key) = (facts.server_name(), SEQUENCE_ID.key());
+    let unknown = match named {
+        Some(false) => {
+            return Some(format!(
+                "option '{key}' is for models that keep a state for each sequence, but {server} \
+                 has none: it does not name the extension '{SEQUENCES}'; leave the option out"
+            ));
+        }
+        Some(true) => "whether this model keeps a state",
+        None => "whether it has sequences at all",
+    };
+    warn!(
+        model = %options.model_name,
+        "option '{key}' is sent, but {server} does not say {unknown}: it may ignore the option and \
+         mix what belongs to different sequences"
+    );
+    None
 }
 
 #[cfg(test)]
@@ -184,8 +268,9 @@ mod tests {
         let options = [("endpoint", "h"), ("model-name", "m"), ("sequence-id", "7")];
         let options = TritonOptions::parse(options).unwrap();
         let plan = |data_type| {
-            let config: ModelConfig = serde_json::from_value(control(data_type)).unwrap();
-            TensorPlan::new(&options, &schema, &metadata, &config)
+            let config = serde_json::from_value(control(data_type)).unwrap();
+            let facts = ModelFacts::configured(metadata.clone(), config);
+            TensorPlan::new(&options, &schema, &facts)
         };
         assert!(plan("TYPE_STRING").is_ok());
         insta::assert_snapshot!(plan("TYPE_UINT64").unwrap_err(), @"model 'm' does not fit the schema and options: the model wants its correlation ID (CONTROL_SEQUENCE_CORRID) as TYPE_UINT64, but sequence IDs are sent as text: make the control TYPE_STRING, or leave it out where the model can ask the request for its ID, as Python models can");

@@ -3,12 +3,14 @@
 mod fit;
 
 use tracing::warn;
-use triton_client::{InferResponse, ModelConfig, ModelMetadata, Tensor, TensorMetadata};
-use triton_options::{INPUT_NAMES, OUTPUT_NAMES, SequenceMode, TritonOptions};
+use triton_client::{InferResponse, ModelConfig, Tensor};
+use triton_options::{
+    INPUT_NAMES, MODEL_MAX_BATCH_SIZE, OUTPUT_NAMES, SequenceMode, TritonOptions,
+};
 
 use self::fit::{Side, correlation_id_mismatch, sequence_mismatch};
 use crate::row_codec::{self, EncodedCell};
-use crate::{Column, Error, ErrorKind, Schema, Value};
+use crate::{Column, Error, ErrorKind, ModelFacts, Schema, Value};
 
 /// The agreed mapping.
 #[derive(Debug)]
@@ -26,11 +28,67 @@ pub(crate) struct TensorPlan {
     pub(crate) rows_per_batch: usize,
 }
 
+/// The columns of both sides with their tensors, and why others have none.
+struct Columns {
+    inputs: Vec<PlannedColumn>,
+    outputs: Vec<PlannedColumn>,
+    mismatches: Vec<String>,
+}
+
+impl Columns {
+    /// Finds them for tensors that have, or have not, a dimension for rows.
+    fn find(options: &TritonOptions, schema: &Schema, facts: &ModelFacts, batched: bool) -> Self {
+        let ModelFacts {
+            metadata, config, ..
+        } = facts;
+        let mut mismatches = Vec::new();
+        let inputs = Side {
+            name: "input",
+            columns: &schema.inputs,
+            tensors: &metadata.inputs,
+            facts,
+            names: options.input_names.as_ref(),
+            names_key: INPUT_NAMES.key(),
+            flatten: options.flatten_batch_dim,
+            batched,
+        };
+        let outputs = Side {
+            name: "output",
+            columns: &schema.outputs,
+            tensors: &metadata.outputs,
+            facts,
+            names: options.output_names.as_ref(),
+            names_key: OUTPUT_NAMES.key(),
+            flatten: false,
+            batched,
+        };
+        let (planned_inputs, planned_outputs) =
+            (inputs.plan(&mut mismatches), outputs.plan(&mut mismatches));
+        for tensor in &metadata.inputs {
+            let given = schema
+                .inputs
+                .iter()
+                .any(|column| inputs.tensor_name(column) == tensor.name);
+            if !given && !config.is_optional(&tensor.name) {
+                mismatches.push(format!(
+                    "the model's input '{}' ({} {:?}) has no column",
+                    tensor.name, tensor.datatype, tensor.shape
+                ));
+            }
+        }
+        Self {
+            inputs: planned_inputs,
+            outputs: planned_outputs,
+            mismatches,
+        }
+    }
+}
+
 /// A column and the tensor that it is.
 #[derive(Debug)]
 pub(crate) struct PlannedColumn {
     pub(crate) column: Column,
-    pub(crate) tensor: TensorMetadata,
+    pub(crate) tensor_name: String,
     /// The dimensions of the tensor, without the one for the batch.
     dimensions: Vec<i64>,
     /// Whether the array has one dimension although the tensor has several, which are all known.
@@ -59,47 +117,26 @@ impl TensorPlan {
     pub(crate) fn new(
         options: &TritonOptions,
         schema: &Schema,
-        metadata: &ModelMetadata,
-        config: &ModelConfig,
+        facts: &ModelFacts,
     ) -> Result<Self, Error> {
-        let batched = config.max_batch_size > 0;
-        let mut mismatches = Vec::new();
-        let inputs = Side {
-            name: "input",
-            columns: &schema.inputs,
-            tensors: &metadata.inputs,
-            names: options.input_names.as_ref(),
-            names_key: INPUT_NAMES.key(),
-            flatten: options.flatten_batch_dim,
-            batched,
-            config,
-        };
-        let outputs = Side {
-            name: "output",
-            columns: &schema.outputs,
-            tensors: &metadata.outputs,
-            names: options.output_names.as_ref(),
-            names_key: OUTPUT_NAMES.key(),
-            flatten: false,
-            batched,
-            config,
-        };
-        let planned_inputs = inputs.plan(&mut mismatches);
-        let planned_outputs = outputs.plan(&mut mismatches);
-        for tensor in &metadata.inputs {
-            let given = schema
-                .inputs
-                .iter()
-                .any(|column| inputs.tensor_name(column) == tensor.name);
-            if !given && !config.is_optional(&tensor.name) {
-                mismatches.push(format!(
-                    "the model's input '{}' ({} {:?}) has no column",
-                    tensor.name, tensor.datatype, tensor.shape
-                ));
+        let config = &facts.config;
+        let mut batched = config.max_batch_size > 0;
+        let mut found = Columns::find(options, schema, facts, batched);
+        if facts.guesses_rows && !found.mismatches.is_empty() {
+            // A request carries one row, so it is all the same to the model.
+            let other = Columns::find(options, schema, facts, !batched);
+            if other.mismatches.is_empty() {
+                (batched, found) = (!batched, other);
             }
         }
-        mismatches.extend(sequence_mismatch(options, config));
+        let Columns {
+            inputs,
+            outputs,
+            mut mismatches,
+        } = found;
+        mismatches.extend(sequence_mismatch(options, facts));
         mismatches.extend(correlation_id_mismatch(options, config));
+        mismatches.extend(facts.batch_size_mismatch(options));
         if !mismatches.is_empty() {
             let message = format!(
                 "model '{}' does not fit the schema and options: {}",
@@ -111,11 +148,11 @@ impl TensorPlan {
         let is_scalar =
             |planned: &PlannedColumn| planned.column.data_type.rank() == 0 && !planned.is_optional;
         Ok(Self {
-            is_of_scalars: planned_inputs.iter().all(is_scalar),
-            inputs: planned_inputs,
-            outputs: planned_outputs,
+            is_of_scalars: inputs.iter().all(is_scalar),
+            inputs,
+            outputs,
             batched,
-            rows_per_request: rows_per_request(options, config),
+            rows_per_request: rows_per_request(options, facts),
             #[cfg(feature = "arrow")]
             rows_per_batch: most_rows(options, config) as usize,
         })
@@ -176,7 +213,7 @@ impl TensorPlan {
         planned: &PlannedColumn,
         response: &'a InferResponse,
     ) -> Result<&'a Tensor, Error> {
-        let tensor = response.output(&planned.tensor.name);
+        let tensor = response.output(&planned.tensor_name);
         tensor.map_err(|error| Error::new(ErrorKind::Output, error.to_string()))
     }
 }
@@ -185,13 +222,8 @@ impl PlannedColumn {
     /// A column of a tensor of its name.
     #[cfg(test)]
     pub(crate) fn of(column: Column, dimensions: &[i64]) -> Self {
-        let tensor = serde_json::json!({
-            "name": column.name,
-            "datatype": column.data_type.tensor_datatype().to_string(),
-            "shape": dimensions,
-        });
         Self {
-            tensor: serde_json::from_value(tensor).unwrap(),
+            tensor_name: column.name.clone(),
             is_flat: column.data_type.rank() == 1 && dimensions.len() > 1,
             is_optional: false,
             dimensions: dimensions.to_vec(),
@@ -287,7 +319,7 @@ impl PlannedColumn {
     /// An input tensor of this column.
     pub(crate) fn tensor(&self, shape: Vec<usize>, data: bytes::Bytes) -> Result<Tensor, Error> {
         let datatype = self.column.data_type.tensor_datatype();
-        let tensor = Tensor::from_raw(&self.tensor.name, datatype, shape, data);
+        let tensor = Tensor::from_raw(&self.tensor_name, datatype, shape, data);
         tensor.map_err(|error| {
             let message = format!("column '{}': {error}", self.column.name);
             Error::new(ErrorKind::Input, message)
@@ -303,14 +335,23 @@ fn most_rows(options: &TritonOptions, config: &ModelConfig) -> u32 {
     config.max_batch_size.max(1)
 }
 
-fn rows_per_request(options: &TritonOptions, config: &ModelConfig) -> usize {
+fn rows_per_request(options: &TritonOptions, facts: &ModelFacts) -> usize {
     let wanted = options.batch_size.get();
-    let possible = most_rows(options, config);
-    if wanted > possible && config.sequence_batching.is_none() {
-        warn!(
-            model = %options.model_name,
-            wanted, possible, "the model's max_batch_size is smaller than the option 'batch-size'"
-        );
+    let possible = most_rows(options, &facts.config);
+    if wanted > possible && facts.config.sequence_batching.is_none() {
+        match facts.has_config {
+            true => warn!(
+                model = %options.model_name,
+                wanted, possible, "the model's max_batch_size is smaller than the option 'batch-size'"
+            ),
+            false => warn!(
+                model = %options.model_name,
+                wanted, possible,
+                "the server keeps no configuration of the model, so the option '{}' says how many \
+                 rows a request may carry, and that is less than the option 'batch-size'",
+                MODEL_MAX_BATCH_SIZE.key()
+            ),
+        }
     }
     wanted.min(possible) as usize
 }

@@ -18,7 +18,7 @@ on_both_servers!(
 );
 
 /// The error and its causes, the address of the server left out.
-fn words(error: &Error, endpoint: &str) -> String {
+pub(crate) fn words(error: &Error, endpoint: &str) -> String {
     let mut words = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -28,7 +28,7 @@ fn words(error: &Error, endpoint: &str) -> String {
     words.replace(endpoint, "http://server")
 }
 
-async fn open_error(
+pub(crate) async fn open_error(
     endpoint: &str,
     model: &str,
     extra: &[(&str, &str)],

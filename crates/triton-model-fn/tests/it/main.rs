@@ -14,6 +14,7 @@ mod health_monitor;
 mod keyed;
 mod life;
 mod monitoring;
+mod other_servers;
 mod permits;
 mod predict;
 mod regressions;

@@ -12,6 +12,20 @@ pub(super) struct Part {
 
 /// Reads a tensor whose dimensions, but for the batch, are `dimensions`, -1 where they vary.
 pub(super) fn part(value: &Value, datatype: Datatype, dimensions: &[i64]) -> Result<Part, String> {
+    read_part(value, datatype, Some(dimensions))
+}
+
+/// Reads a tensor of whose shape nothing is known but what stands here; a single value is the only
+/// element of one dimension.
+pub(super) fn untold_part(value: &Value, datatype: Datatype) -> Result<Part, String> {
+    read_part(value, datatype, None)
+}
+
+fn read_part(
+    value: &Value,
+    datatype: Datatype,
+    dimensions: Option<&[i64]>,
+) -> Result<Part, String> {
     let (content, shape) = match value {
         Value::Object(object) => {
             let content = object
@@ -23,16 +37,20 @@ pub(super) fn part(value: &Value, datatype: Datatype, dimensions: &[i64]) -> Res
     };
     let mut elements = Vec::new();
     let nested = flatten(content, 0, &mut elements)?;
-    let shape = match shape {
-        Some(shape) => shape,
-        None => shape_of(nested, elements.len(), dimensions),
+    let shape = match (shape, dimensions) {
+        (Some(shape), _) => shape,
+        (None, Some(dimensions)) => shape_of(nested, elements.len(), dimensions),
+        (None, None) if nested.is_empty() => vec![1],
+        (None, None) => nested,
     };
-    let fits = shape.len() == dimensions.len()
-        && shape
-            .iter()
-            .zip(dimensions)
-            .all(|(size, dimension)| *dimension < 0 || *size as i64 == *dimension);
-    if !fits {
+    let fits = |dimensions: &&[i64]| {
+        shape.len() == dimensions.len()
+            && shape
+                .iter()
+                .zip(*dimensions)
+                .all(|(size, dimension)| *dimension < 0 || *size as i64 == *dimension)
+    };
+    if let Some(dimensions) = dimensions.filter(|dimensions| !fits(dimensions)) {
         return Err(format!(
             "expected the shape {dimensions:?}, found {shape:?}"
         ));
@@ -174,6 +192,10 @@ mod tests {
         );
         let text = read(json!(["ab"]), Datatype::Bytes, &[-1]).unwrap();
         assert_eq!(text.data, [2, 0, 0, 0, b'a', b'b']);
+        let single = untold_part(&json!({"content": 2}), Datatype::Uint8).unwrap();
+        assert_eq!((single.shape, single.data), (vec![1], vec![2]));
+        let nested = untold_part(&json!([[1, 2]]), Datatype::Uint8).unwrap();
+        assert_eq!(nested.shape, [1, 2]);
         let half = read(json!([1.0]), Datatype::Fp16, &[1]).unwrap();
         assert_eq!(half.data, [0, 0x3c]);
     }

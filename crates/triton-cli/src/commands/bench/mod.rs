@@ -21,7 +21,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use futures_util::FutureExt as _;
 use tracing::warn;
-use triton_client::{ModelConfig, ModelId};
+use triton_model_fn::ModelFacts;
 use triton_options::{
     CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, EMBEDDED_ENDPOINT, MODEL_NAME,
     OptionValue as _,
@@ -230,13 +230,18 @@ impl BenchArguments {
     }
 
     /// How many requests a sequence has; none where the model keeps no state.
-    fn sequence_length(&self, config: &ModelConfig) -> Result<Option<u32>, Failure> {
+    fn sequence_length(&self, facts: &ModelFacts) -> Result<Option<u32>, Failure> {
+        let config = &facts.config;
         let stateful = config.sequence_batching.is_some();
         if !stateful && (self.sequences.is_some() || self.sequence_length.is_some()) {
+            let model = &self.model;
+            let why = match facts.has_config {
+                true => format!("'{model}' keeps no state"),
+                false => format!("the server does not say that '{model}' is one"),
+            };
             return Err(Failure::usage(anyhow!(
-                "--sequences and --sequence-length are for stateful models, and '{}' keeps no \
-                 state; use --concurrency",
-                self.model
+                "--sequences and --sequence-length are for stateful models, and {why}; use \
+                 --concurrency"
             )));
         }
         if let Some(most) = config.concurrent_sequences()
@@ -256,15 +261,29 @@ impl BenchArguments {
 
 async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, Failure> {
     let options = &server.options;
-    let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
-    let metadata = server.client.model_metadata(&model).await?;
-    let config = server.client.model_config_with_steps(&model).await?;
-    check_batch_size(&config, arguments.batch_size)?;
+    let facts = ModelFacts::look_up(&server.client, options).await?;
+    let ModelFacts {
+        metadata, config, ..
+    } = &facts;
+    if let Some(mismatch) = facts.batch_size_mismatch(options) {
+        return Err(Failure::usage(anyhow!(mismatch)));
+    }
+    let untold = metadata.inputs.is_empty() && !facts.has_config;
+    if untold && arguments.input.is_none() {
+        let error = anyhow!(
+            "the server does not say which tensors model '{}' takes, so none can be made up",
+            options.model_name
+        );
+        return Err(Failure::server(error).with_hint(
+            "--input FILE, each line such as {\"x\": {\"datatype\": \"FP32\", \"content\": [1.5]}}",
+        ));
+    }
+    check_batch_size(&facts, arguments.batch_size)?;
     let samples = match &arguments.input {
-        Some(path) => Samples::read(path, &metadata, &config)?,
-        None => Samples::random(&metadata, &config, &arguments.shape, arguments.batch_size)?,
+        Some(path) => Samples::read(path, &facts)?,
+        None => Samples::random(metadata, config, &arguments.shape, arguments.batch_size)?,
     };
-    let mut requests = samples.requests(&model, &config, arguments.batch_size)?;
+    let mut requests = samples.requests(&server.model(), config, arguments.batch_size)?;
     if let Some(priority) = options.priority {
         requests = requests
             .into_iter()
@@ -277,7 +296,7 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
             .map(|request| request.server_timeout(timeout.get()))
             .collect();
     }
-    let sequence_length = arguments.sequence_length(&config)?;
+    let sequence_length = arguments.sequence_length(&facts)?;
     let pace = arguments.rate.map(|rate| Pace {
         rate,
         random: arguments.arrivals == Arrivals::Random,
@@ -285,7 +304,7 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
     let load = Load {
         requests,
         workers: arguments.workers(),
-        sequences: sequence_length.map(|length| Sequences::new(length, &config)),
+        sequences: sequence_length.map(|length| Sequences::new(length, config)),
         pace,
         warm_up: arguments.warm_up,
         duration: arguments.duration,

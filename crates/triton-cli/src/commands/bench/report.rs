@@ -216,6 +216,11 @@ impl Report {
                      model at the same time"
                 ));
             }
+        } else {
+            remarks.push(
+                "the server told no statistics, so it is not known which part of the time is its own"
+                    .to_owned(),
+            );
         }
         remarks
     }

@@ -8,7 +8,10 @@ use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Map, Value};
 use triton_client::{Datatype, InferRequest, ModelConfig, ModelId, ModelMetadata, Tensor};
 
-use super::json_input::{Part, part};
+use triton_model_fn::ModelFacts;
+use triton_options::MODEL_MAX_BATCH_SIZE;
+
+use super::json_input::{Part, part, untold_part};
 use super::random_input::{element_bytes, random_data};
 use crate::failure::Failure;
 use crate::text_encoding;
@@ -56,15 +59,16 @@ impl FixedShape {
 
 impl Samples {
     /// The samples of a file.
-    pub(super) fn read(
-        path: &Path,
-        metadata: &ModelMetadata,
-        config: &ModelConfig,
-    ) -> Result<Self, Failure> {
+    pub(super) fn read(path: &Path, facts: &ModelFacts) -> Result<Self, Failure> {
+        let untold = facts.metadata.inputs.is_empty() && !facts.has_config;
+        let mut datatypes = datatypes(&facts.metadata);
         let text = text_encoding::read_file(path).map_err(Failure::usage)?;
         let mut samples = Vec::new();
         for (place, object) in objects(&text).with_context(|| path.display().to_string())? {
-            let sample = sample(&object, metadata, config);
+            let sample = match untold {
+                false => sample(&object, &facts.metadata, &facts.config),
+                true => untold_sample(&object, &mut datatypes),
+            };
             let sample = sample.map_err(|error| anyhow!("{}, {place}: {error}", path.display()));
             samples.push(sample?);
         }
@@ -75,7 +79,7 @@ impl Samples {
             )));
         }
         Ok(Self {
-            datatypes: datatypes(metadata),
+            datatypes,
             samples,
             guessed: Vec::new(),
         })
@@ -220,16 +224,20 @@ impl Samples {
 }
 
 /// Refuses more inferences in a request than the model takes.
-pub(super) fn check_batch_size(
-    config: &ModelConfig,
-    batch_size: NonZeroU32,
-) -> Result<(), Failure> {
+pub(super) fn check_batch_size(facts: &ModelFacts, batch_size: NonZeroU32) -> Result<(), Failure> {
+    let config = &facts.config;
     let batch = batch_size.get();
     let most = config.max_batch_size.max(1);
     if batch > most {
-        return Err(Failure::usage(anyhow!(
-            "--batch-size {batch}: the model takes at most {most}"
-        )));
+        let why = match facts.has_config {
+            true => format!("the model takes at most {most}"),
+            false => format!(
+                "the server keeps no configuration that says how many the model takes, so {most} is \
+                 the most unless option '{}' says more",
+                MODEL_MAX_BATCH_SIZE.key()
+            ),
+        };
+        return Err(Failure::usage(anyhow!("--batch-size {batch}: {why}")));
     }
     if batch > 1 && config.sequence_batching.is_some() {
         return Err(Failure::usage(anyhow!(
@@ -321,4 +329,36 @@ fn sample(
         }
     }
     Ok(parts)
+}
+
+/// The inputs of an object that names their datatypes itself, because the server does not.
+fn untold_sample(
+    object: &Map<String, Value>,
+    datatypes: &mut BTreeMap<String, Datatype>,
+) -> Result<BTreeMap<String, Part>, String> {
+    let mut parts = BTreeMap::new();
+    for (name, value) in object {
+        let named = |error: String| format!("input '{name}': {error}");
+        let datatype = value["datatype"].as_str().ok_or_else(|| {
+            named(
+                "expected {\"datatype\": …, \"content\": …}, because the server does not say which \
+                 datatype it has"
+                    .to_owned(),
+            )
+        })?;
+        let datatype: Datatype = datatype
+            .parse()
+            .map_err(|error| named(format!("{error}")))?;
+        let known = datatypes.entry(name.clone()).or_insert(datatype);
+        if *known != datatype {
+            return Err(named(format!(
+                "it was {known} before, and is {datatype} here"
+            )));
+        }
+        parts.insert(name.clone(), untold_part(value, datatype).map_err(named)?);
+    }
+    match parts.is_empty() {
+        true => Err("expected an input".to_owned()),
+        false => Ok(parts),
+    }
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::TcpStream;
 
-use triton_client::{Client, IndexFilter, InferRequest, ModelState, Readiness, Tensor};
+use triton_client::{Client, ErrorKind, IndexFilter, InferRequest, ModelState, Readiness, Tensor};
 
 use crate::raw_server::RawServer;
 
@@ -170,5 +170,105 @@ async fn json_is_sent_to_a_server_that_lists_no_extension_until_it_answers_in_bi
         client.infer(&request()).await.unwrap();
         let sent = server.last_request();
         assert_eq!(sent.contains("binary_data_size"), is_binary, "{sent}");
+    }
+}
+
+/// A server that answers these paths with these statuses and bodies, and 404 elsewhere.
+fn server_with_statuses(answers: &'static [(&'static str, u16, &'static str)]) -> RawServer {
+    RawServer::answering_each(move |connection: &mut TcpStream, path| {
+        let found = answers.iter().find(|(known, ..)| *known == path);
+        let (status, body) = found
+            .map_or((404, r#"{"detail":"Not Found"}"#), |(_, status, body)| {
+                (*status, *body)
+            });
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 {status} -\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        connection.write_all(answer.as_bytes()).unwrap();
+    })
+}
+
+const MODEL: (&str, u16, &str) = ("/v2/models/m", 200, r#"{"name":"m","inputs":[]}"#);
+const READY: (&str, u16, &str) = ("/v2/models/m/ready", 200, "");
+
+#[tokio::test]
+async fn a_server_without_configurations_is_told_by_how_it_says_so() {
+    const BARE: (&str, u16, &str) = ("/v2", 200, r#"{"name":"s"}"#);
+    let absent: &[&'static [(&str, u16, &str)]] = &[
+        &[MODEL, READY, BARE],
+        &[MODEL, READY, BARE, ("/v2/models/m/config", 405, "")],
+        &[MODEL, READY, BARE, ("/v2/models/m/config", 501, "")],
+        // OpenVINO Model Server
+        &[
+            MODEL,
+            READY,
+            BARE,
+            (
+                "/v2/models/m/config",
+                400,
+                r#"{"error":"Invalid request URL"}"#,
+            ),
+        ],
+    ];
+    for answers in absent {
+        let server = server_with_statuses(answers);
+        let model = client(&server).describe_model(&request().model).await;
+        let model = model.unwrap_or_else(|error| panic!("{answers:?}: {error}"));
+        assert_eq!((model.metadata.name.as_str(), model.config), ("m", None));
+        assert_eq!(model.server.unwrap().names_extension("sequence"), None);
+    }
+
+    // A gateway may let nothing through but what is about the model.
+    let server = server_with_statuses(&[MODEL, READY]);
+    let model = client(&server).describe_model(&request().model).await;
+    assert_eq!(model.unwrap().server, None);
+}
+
+#[tokio::test]
+async fn nothing_else_is_taken_for_a_server_without_configurations() {
+    const NAMES_THEM: &str = r#"{"name":"s","extensions":["model_configuration"]}"#;
+    const BARE: (&str, u16, &str) = ("/v2", 200, r#"{"name":"s","extensions":[]}"#);
+    let described = async |answers: &'static [(&str, u16, &str)]| {
+        let server = server_with_statuses(answers);
+        let error = client(&server).describe_model(&request().model).await;
+        let error = error.unwrap_err();
+        let kind = (error.kind(), error.is_transient());
+        (
+            kind,
+            error.to_string().replace(&server.endpoint, "http://server"),
+        )
+    };
+
+    let (kind, text) = described(&[READY, BARE]).await;
+    assert_eq!(kind, (ErrorKind::NotFound, false));
+    insta::assert_snapshot!(text, @"read metadata of model 'm' at http://server/: status 404: Not Found");
+
+    let (kind, text) = described(&[MODEL, READY, ("/v2", 200, NAMES_THEM)]).await;
+    assert_eq!(kind, (ErrorKind::NotFound, false));
+    insta::assert_snapshot!(text, @"read configuration of model 'm' at http://server/: status 404: Not Found");
+
+    let (kind, text) = described(&[MODEL, BARE, ("/v2/models/m/ready", 400, "")]).await;
+    assert_eq!(kind, (ErrorKind::Unavailable, true));
+    insta::assert_snapshot!(text, @"look up model 'm' at http://server/: the server says it is not ready");
+
+    let (kind, text) = described(&[MODEL, READY, ("/v2", 503, "")]).await;
+    assert_eq!(kind, (ErrorKind::Unavailable, true));
+    insta::assert_snapshot!(text, @"read server metadata at http://server/: status 503: the server gave no reason");
+
+    for (status, body) in [
+        (400, r#"{"error":"Request for unknown model"}"#),
+        (401, ""),
+        (403, ""),
+        (500, r#"{"error":"Invalid request URL"}"#),
+        (503, ""),
+    ] {
+        let body: &'static str = body;
+        let answers = vec![MODEL, READY, BARE, ("/v2/models/m/config", status, body)];
+        let (_, text) = described(answers.leak()).await;
+        assert!(
+            text.starts_with("read configuration of model 'm' at"),
+            "{text}"
+        );
     }
 }

@@ -234,6 +234,11 @@ final class TritonModelOptions {
                         "The most rows that travel in one request to a stateless model, within the model's own max_batch_size. Larger batches raise the throughput of small models many times over and cost latency. Stateful models always get one row per request."));
         OPTIONAL.add(
                 option(
+                        "model-max-batch-size",
+                        null,
+                        "The most rows that a request to the model may carry, where the server keeps no configuration that says so, as MLServer, KServe's own server and OpenVINO Model Server keep none: what max_batch_size is on Triton. A row is then an entry of each tensor's first dimension. 0 says that tensors have no dimension for rows. Without it a request carries one row, and the shapes that the server tells decide whether there is such a dimension. Refused where it differs from the server's own configuration."));
+        OPTIONAL.add(
+                option(
                         "batch-timeout",
                         "0 ms",
                         "How long the first row of a batch may wait for others to join it. With zero, a batch takes the rows that wait already and leaves at once."));

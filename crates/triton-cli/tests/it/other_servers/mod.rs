@@ -1,0 +1,51 @@
+//! Every command on servers of other kinds than Triton, which keep no configurations: what such a
+//! server does not have is left out and said, and only what consists of it fails.
+
+mod asking;
+mod bench;
+mod managing;
+mod openvino;
+mod predict;
+
+use crate::{Run, triton};
+
+/// Makes two tests of each function, one against each server.
+macro_rules! on_other_servers {
+    ($($name:ident),+ $(,)?) => {
+        mod mlserver {
+            $(#[test]
+            fn $name() {
+                super::$name(&triton_test_support::other_endpoint("MLSERVER"));
+            })+
+        }
+
+        mod kserve {
+            $(#[test]
+            fn $name() {
+                super::$name(&triton_test_support::other_endpoint("KSERVE"));
+            })+
+        }
+    };
+}
+
+use on_other_servers;
+
+/// Runs a command about the server at `endpoint`.
+pub(super) fn run(endpoint: &str, arguments: &[&str]) -> Run {
+    let option = format!("endpoint={endpoint}");
+    triton(&[arguments, &["-O", &option]].concat())
+}
+
+/// Its exit code and all that it says, without what differs between servers and runs.
+pub(super) fn said(endpoint: &str, arguments: &[&str]) -> String {
+    let run = run(endpoint, arguments);
+    let text = format!(
+        "exit code {}\n{}{}",
+        run.code.unwrap(),
+        run.stdout,
+        run.stderr
+    );
+    text.replace(endpoint, "http://server")
+        .replace("mlserver 1.7.1", "NAME")
+        .replace("kserve 0.21.0", "NAME")
+}

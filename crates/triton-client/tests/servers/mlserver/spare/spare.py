@@ -1,0 +1,7 @@
+"""A model that nobody calls, to be loaded and unloaded."""
+
+from mlserver import MLModel
+
+
+class Spare(MLModel):
+    pass

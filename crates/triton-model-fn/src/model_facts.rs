@@ -1,0 +1,118 @@
+//! What is known of a model before it is called: what its server tells of it, and what options say
+//! where the server keeps no configuration.
+
+use std::fmt;
+
+use triton_client::{
+    Client, ModelConfig, ModelDescription, ModelId, ModelMetadata, ServerMetadata, TensorMetadata,
+};
+use triton_options::{MODEL_MAX_BATCH_SIZE, TritonOptions};
+
+/// What is known of a model before it is called.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ModelFacts {
+    /// The model's tensors, as far as its server tells them.
+    pub metadata: ModelMetadata,
+    /// The model's configuration; where the server keeps none, that of a stateless model, with the
+    /// largest batch that the option `model-max-batch-size` gives.
+    pub config: ModelConfig,
+    /// Whether the server keeps configurations, as Triton does.
+    pub has_config: bool,
+    /// What a server that keeps none tells of itself.
+    pub server: Option<ServerMetadata>,
+    /// Whether only shapes tell if tensors have a dimension for rows.
+    pub(crate) guesses_rows: bool,
+}
+
+impl ModelFacts {
+    /// Asks the server for what it tells of the model that options name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::describe_model`].
+    pub async fn look_up(
+        client: &Client,
+        options: &TritonOptions,
+    ) -> Result<Self, triton_client::Error> {
+        let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
+        let told = client.describe_model(&model).await?;
+        Ok(Self::new(told, options))
+    }
+
+    /// Facts that were read from a server's own documents.
+    #[must_use]
+    pub fn configured(metadata: ModelMetadata, config: ModelConfig) -> Self {
+        Self {
+            metadata,
+            config,
+            has_config: true,
+            server: None,
+            guesses_rows: false,
+        }
+    }
+
+    fn new(told: ModelDescription, options: &TritonOptions) -> Self {
+        let ModelDescription {
+            metadata,
+            config,
+            server,
+            ..
+        } = told;
+        let has_config = config.is_some();
+        let given = options.model_max_batch_size;
+        let config = config.unwrap_or_else(|| {
+            let rows = given.unwrap_or_else(|| u32::from(may_have_rows(&metadata)));
+            ModelConfig::assumed(options.model_name.as_str(), rows)
+        });
+        Self {
+            metadata,
+            config,
+            has_config,
+            server,
+            guesses_rows: !has_config && given.is_none(),
+        }
+    }
+
+    /// Whether the server says which tensors the model takes, and which it gives.
+    #[must_use]
+    pub fn has_tensors(&self) -> bool {
+        !(self.metadata.inputs.is_empty() || self.metadata.outputs.is_empty())
+    }
+
+    /// Why the option `model-max-batch-size` cannot be used, if it says something else than the
+    /// model's configuration.
+    #[must_use]
+    pub fn batch_size_mismatch(&self, options: &TritonOptions) -> Option<String> {
+        let own = self.config.max_batch_size;
+        let given = options.model_max_batch_size.filter(|given| *given != own)?;
+        self.has_config.then(|| {
+            format!(
+                "option '{}' is {given}, but the server's configuration of the model says {own} \
+                 (max_batch_size): leave the option out, it is for servers that keep no \
+                 configuration",
+                MODEL_MAX_BATCH_SIZE.key()
+            )
+        })
+    }
+
+    /// The server, as a message names it.
+    pub(crate) fn server_name(&self) -> impl fmt::Display {
+        match &self.server {
+            Some(ServerMetadata { name, version, .. }) if !name.is_empty() => {
+                format!("the server ({})", format!("{name} {version}").trim_end())
+            }
+            _ => "the server".to_owned(),
+        }
+    }
+}
+
+/// Whether every tensor could have a first dimension for rows.
+fn may_have_rows(metadata: &ModelMetadata) -> bool {
+    let may_have = |tensor: &TensorMetadata| matches!(tensor.shape.first(), None | Some(-1));
+    metadata
+        .inputs
+        .iter()
+        .chain(&metadata.outputs)
+        .all(may_have)
+}

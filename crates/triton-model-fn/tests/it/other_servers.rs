@@ -1,0 +1,304 @@
+//! Servers that keep no configurations: MLServer and KServe's own as they are, and scripted ones
+//! for what those two do not show.
+
+use triton_model_fn::{DataType, ErrorKind, InferenceFunction, ModelFunction as _, Schema, Value};
+
+use triton_test_support::{EmbeddedTriton, ScriptedAnswer, other_endpoint, scripted_server};
+
+use crate::errors::{open_error, words};
+use crate::{AUTO_INCREMENT, array, echo_schema, open, options, schema};
+
+/// Makes two tests of each function, one against each server.
+macro_rules! on_other_servers {
+    ($($name:ident),+ $(,)?) => {
+        mod mlserver {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&super::other_endpoint("MLSERVER")).await;
+            })+
+        }
+
+        mod kserve {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&super::other_endpoint("KSERVE")).await;
+            })+
+        }
+    };
+}
+
+on_other_servers!(
+    rows_are_answered_one_by_one,
+    rows_travel_together_where_an_option_says_how_many,
+    the_columns_say_what_a_server_does_not,
+    arrays_are_whole_tensors_where_there_is_no_dimension_for_rows,
+    a_bad_row_fails_alone,
+    every_mismatch_is_named,
+    an_unknown_model_is_an_error,
+);
+
+#[cfg(feature = "arrow")]
+mod arrow {
+    #[tokio::test]
+    async fn mlserver() {
+        super::a_record_batch_is_cut_to_requests(&super::other_endpoint("MLSERVER")).await;
+    }
+
+    #[tokio::test]
+    async fn kserve() {
+        super::a_record_batch_is_cut_to_requests(&super::other_endpoint("KSERVE")).await;
+    }
+}
+
+/// What the models `sums` and `bare` take and give.
+fn sums() -> Schema {
+    schema(
+        &[("x", DataType::Float), ("y", DataType::Float)],
+        &[("sum", DataType::Float), ("rows", DataType::BigInt)],
+    )
+}
+
+/// The sums of so many rows at once, and how many rows each one's request had.
+async fn answers(function: &InferenceFunction, rows: u8) -> (Vec<f32>, Vec<i64>) {
+    let rows: Vec<_> = (0..rows)
+        .map(|x| [Value::Float(x.into()), Value::Float(0.5)])
+        .collect();
+    let answers = rows.iter().map(|row| function.predict(row));
+    let answers = futures_util::future::join_all(answers).await;
+    let answers = answers.into_iter().map(|answer| {
+        let row = answer.unwrap().row;
+        let [Value::Float(sum), Value::BigInt(rows)] = row.as_slice() else {
+            panic!("{row:?}");
+        };
+        (*sum, *rows)
+    });
+    answers.unzip()
+}
+
+// Holds F45.
+async fn rows_are_answered_one_by_one(endpoint: &str) {
+    let options = options(endpoint, "sums", &[]);
+    let function = open(options, sums(), 0, 1).await;
+    let (sums, rows) = answers(&function, 4).await;
+    assert_eq!((sums, rows), (vec![0.5, 1.5, 2.5, 3.5], vec![1; 4]));
+}
+
+// Holds F46.
+async fn rows_travel_together_where_an_option_says_how_many(endpoint: &str) {
+    let extra = [("model-max-batch-size", "3"), ("batch-size", "8")];
+    for model in ["sums", "bare"] {
+        let mut extra = extra.to_vec();
+        extra.push(("batch-timeout", "10 s"));
+        let options = options(endpoint, model, &extra);
+        let function = open(options, sums(), 0, 1).await;
+        let (sums, rows) = answers(&function, 6).await;
+        assert_eq!(sums, [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]);
+        assert_eq!(rows, [3; 6]);
+    }
+}
+
+// Holds F47.
+async fn the_columns_say_what_a_server_does_not(endpoint: &str) {
+    let function = open(options(endpoint, "bare", &[]), sums(), 0, 1).await;
+    assert_eq!(answers(&function, 2).await, (vec![0.5, 1.5], vec![1, 1]));
+
+    // An array is a row of features, and a name may stand for another.
+    let inputs = [("values", array(DataType::Float))];
+    let extra = [
+        ("input-names", "values:features"),
+        ("output-names", "count:rows"),
+    ];
+    let outputs = [("sum", DataType::Float), ("count", DataType::BigInt)];
+    let extended = options(endpoint, "bare", &extra);
+    let function = open(extended, schema(&inputs, &outputs), 0, 1).await;
+    let features = Value::Array([1.0, 2.0, 4.0].map(Value::Float).to_vec());
+    let answer = function.predict(&[features]).await.unwrap().row;
+    assert_eq!(answer, [Value::Float(7.0), Value::BigInt(1)]);
+}
+
+// Holds F46.
+#[cfg(feature = "arrow")]
+async fn a_record_batch_is_cut_to_requests(endpoint: &str) {
+    use std::sync::Arc;
+
+    use arrow_array::cast::AsArray as _;
+    use arrow_array::types::{Float32Type, Int64Type};
+    use arrow_array::{ArrayRef, Float32Array, RecordBatch};
+
+    let column = |values: Vec<f32>| Arc::new(Float32Array::from(values)) as ArrayRef;
+    let (x, y) = (vec![0.0, 1.0, 2.0, 3.0, 4.0], vec![0.5; 5]);
+    let batch = RecordBatch::try_from_iter([("x", column(x)), ("y", column(y))]).unwrap();
+    for (extra, expected) in [
+        (&[][..], [1, 1, 1, 1, 1]),
+        (&[("model-max-batch-size", "3")], [3, 3, 3, 2, 2]),
+    ] {
+        for model in ["sums", "bare"] {
+            let function = open(options(endpoint, model, extra), sums(), 0, 1).await;
+            let prediction = function.predict_batch(&batch).await.unwrap();
+            assert!(prediction.failures.is_empty());
+            let columns = prediction.outputs.columns();
+            let sums = columns[0].as_primitive::<Float32Type>();
+            assert_eq!(sums.values(), &[0.5, 1.5, 2.5, 3.5, 4.5]);
+            let rows = columns[1].as_primitive::<Int64Type>();
+            assert_eq!(rows.values(), &expected);
+        }
+    }
+}
+
+async fn arrays_are_whole_tensors_where_there_is_no_dimension_for_rows(endpoint: &str) {
+    let inputs = [
+        ("numbers", array(DataType::Float)),
+        ("counts", array(DataType::BigInt)),
+        ("words", array(DataType::String)),
+    ];
+    let names = "n:numbers,c:counts,w:words";
+    let outputs = [
+        ("n", array(DataType::Float)),
+        ("c", array(DataType::BigInt)),
+        ("w", array(DataType::String)),
+    ];
+    let row = [
+        Value::Array(vec![Value::Float(1.5), Value::Float(-0.0)]),
+        Value::Array(vec![Value::BigInt(i64::MIN)]),
+        Value::Array(vec![Value::String("é".into()); 3]),
+    ];
+    // The shapes are [-1]: without the option either reading of it will do.
+    for extra in [
+        &[("output-names", names)][..],
+        &[("output-names", names), ("model-max-batch-size", "0")],
+    ] {
+        let options = options(endpoint, "echo", extra);
+        let function = open(options, schema(&inputs, &outputs), 0, 1).await;
+        assert_eq!(function.predict(&row).await.unwrap().row, row);
+    }
+    let extra = [("output-names", names), ("model-max-batch-size", "1")];
+    let (kind, _) = open_error(endpoint, "echo", &extra, schema(&inputs, &outputs)).await;
+    assert_eq!(kind, ErrorKind::Mismatch);
+}
+
+async fn a_bad_row_fails_alone(endpoint: &str) {
+    let extra = [
+        ("model-max-batch-size", "4"),
+        ("batch-size", "4"),
+        ("batch-timeout", "10 s"),
+    ];
+    let function = open(options(endpoint, "sums", &extra), sums(), 0, 1).await;
+    let rows = [1.0, -1.0, 2.0, 3.0].map(|x| [Value::Float(x), Value::Float(0.5)]);
+    let answers = rows.iter().map(|row| function.predict(row));
+    let answers = futures_util::future::join_all(answers).await;
+    let failed: Vec<bool> = answers.iter().map(Result::is_err).collect();
+    assert_eq!(failed, [false, true, false, false]);
+    let error = answers[1].as_ref().unwrap_err();
+    assert!(words(error, endpoint).contains("x must not be negative"));
+}
+
+async fn every_mismatch_is_named(endpoint: &str) {
+    let wrong = schema(
+        &[("x", DataType::Double), ("z", DataType::Float)],
+        &[("sum", DataType::Float), ("total", DataType::Float)],
+    );
+    let (kind, text) = open_error(endpoint, "sums", &AUTO_INCREMENT, wrong).await;
+    assert_eq!(kind, ErrorKind::Mismatch);
+    let text = text
+        .replace("mlserver 1.7.1", "NAME")
+        .replace("kserve 0.21.0", "NAME");
+    // The one gives its output two dimensions, the other one.
+    let text = text.replace("[-1, 1]", "[-1]");
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(text, @"subtask 1 of 4, attempt 2: model 'sums' does not fit the schema and options: input column 'x' is DOUBLE, which needs FP64 of one element; the model's is FP32 [-1], with or without the first for rows; input column 'z' is no input of the model, which has: x, y; output column 'total' is no output of the model, which has: sum, rows; the model's input 'y' (FP32 [-1]) has no column; option 'sequence-id' is for models that keep a state for each sequence, but the server (NAME) has none: it does not name the extension 'sequence'; leave the option out");
+    }
+}
+
+// Holds F49.
+async fn an_unknown_model_is_an_error(endpoint: &str) {
+    let extra = [("open-wait", "1 min")];
+    let (kind, text) = open_error(endpoint, "ghost", &extra, sums()).await;
+    assert_eq!(kind, ErrorKind::Call);
+    // Each says it in its own words.
+    let text = text.replace(
+        "Model with name ghost does not exist.",
+        "Model ghost not found",
+    );
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(text, @"
+        subtask 1 of 4, attempt 2: the model could not be looked up
+          caused by: read metadata of model 'ghost' at http://server/: status 404: Model ghost not found
+        ");
+    }
+}
+
+const MODEL: ScriptedAnswer = (
+    "/v2/models/m",
+    200,
+    r#"{"name":"m","inputs":[{"name":"x","datatype":"FP32","shape":[]}]}"#,
+);
+const SERVER: ScriptedAnswer = ("/v2", 200, r#"{"name":"s","extensions":[]}"#);
+const READY: ScriptedAnswer = ("/v2/models/m/ready", 200, "");
+
+fn one_column() -> Schema {
+    schema(&[("x", DataType::Float)], &[("y", DataType::Float)])
+}
+
+// Holds F49.
+#[tokio::test]
+async fn a_model_that_is_still_being_loaded_is_waited_for() {
+    let endpoint = scripted_server(&[MODEL, SERVER, ("/v2/models/m/ready", 400, "")]);
+    let (kind, text) = open_error(&endpoint, "m", &[], one_column()).await;
+    assert_eq!(kind, ErrorKind::Call);
+    insta::assert_snapshot!(text, @"
+    subtask 1 of 4, attempt 2: the model could not be looked up
+      caused by: look up model 'm' at http://server/: the server says it is not ready
+    ");
+
+    let loading = ("/v2/models/m/ready#1", 503, "");
+    let endpoint = scripted_server(&[MODEL, SERVER, loading, READY]);
+    let options = options(&endpoint, "m", &[("open-wait", "1 min")]);
+    open(options, one_column(), 0, 1).await;
+}
+
+// Holds F48.
+#[tokio::test]
+async fn a_sequence_is_sent_where_nothing_says_that_there_is_none() {
+    // What is logged of it is held by tests/logging.rs.
+    let silent = ("/v2", 200, r#"{"name":"s","version":"1"}"#);
+    let names_it = ("/v2", 200, r#"{"name":"s","extensions":["sequence"]}"#);
+    let hidden = ("/v2", 403, "");
+    for server in [silent, names_it, hidden] {
+        let endpoint = scripted_server(&[MODEL, READY, server]);
+        let options = options(&endpoint, "m", &AUTO_INCREMENT);
+        open(options, one_column(), 0, 1).await;
+    }
+    let names_others = ("/v2", 200, r#"{"name":"s","extensions":["statistics"]}"#);
+    let endpoint = scripted_server(&[MODEL, READY, names_others]);
+    let (kind, text) = open_error(&endpoint, "m", &AUTO_INCREMENT, one_column()).await;
+    assert_eq!(kind, ErrorKind::Mismatch);
+    insta::assert_snapshot!(text, @"subtask 1 of 4, attempt 2: model 'm' does not fit the schema and options: option 'sequence-id' is for models that keep a state for each sequence, but the server (s) has none: it does not name the extension 'sequence'; leave the option out");
+}
+
+// Holds F46.
+#[tokio::test]
+async fn what_an_option_says_of_a_batch_agrees_with_the_configuration_and_the_shapes() {
+    let server = EmbeddedTriton::start().unwrap();
+    for agreeing in [&[][..], &[("model-max-batch-size", "64")]] {
+        let options = options(&server.endpoint(), "echo", agreeing);
+        open(options, echo_schema(), 0, 1).await;
+    }
+    let extra = [("model-max-batch-size", "9")];
+    let (kind, text) = open_error(&server.endpoint(), "echo", &extra, echo_schema()).await;
+    assert_eq!(kind, ErrorKind::Mismatch);
+    insta::assert_snapshot!(text, @"subtask 1 of 4, attempt 2: model 'echo' does not fit the schema and options: option 'model-max-batch-size' is 9, but the server's configuration of the model says 64 (max_batch_size): leave the option out, it is for servers that keep no configuration");
+
+    let fixed = (
+        "/v2/models/m",
+        200,
+        r#"{"name":"m","inputs":[{"name":"x","datatype":"FP32","shape":[3]}]}"#,
+    );
+    let inputs = schema(&[("x", array(DataType::Float))], &[("y", DataType::Float)]);
+    let endpoint = scripted_server(&[fixed, READY, SERVER]);
+    for fitting in [&[][..], &[("model-max-batch-size", "0")]] {
+        open(options(&endpoint, "m", fitting), inputs.clone(), 0, 1).await;
+    }
+    let (kind, text) = open_error(&endpoint, "m", &extra, inputs).await;
+    assert_eq!(kind, ErrorKind::Mismatch);
+    insta::assert_snapshot!(text, @"subtask 1 of 4, attempt 2: model 'm' does not fit the schema and options: the first dimension of the model's input 'x' [3] is not for any number of rows (-1), but option 'model-max-batch-size' is 9: set it to 0, or leave it out");
+}
