@@ -116,7 +116,7 @@ impl Triton {
         python_client::install(&self.folder)
     }
 
-    /// Starts the instance, with the server that all tests run against, unless it runs already.
+    /// Starts the instance, with the newest server, unless it runs already.
     pub(crate) fn start(
         &self,
         instance: &Instance,
@@ -126,7 +126,8 @@ impl Triton {
         self.start_version(ServerVersion::DEFAULT, instance, models, port)
     }
 
-    fn start_version(
+    /// Starts the instance, with a server of that release, unless it runs already.
+    pub(crate) fn start_version(
         &self,
         version: ServerVersion,
         instance: &Instance,
