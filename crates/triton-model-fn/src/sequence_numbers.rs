@@ -74,11 +74,11 @@ impl SequenceNumbers {
         }
     }
 
-    /// The first counter that has no number any more.
-    pub(crate) fn counters(&self) -> u64 {
+    /// The first counter that has no number any more, where there is one.
+    pub(crate) fn counters(&self) -> Option<u64> {
         match self {
-            Self::Wide(numbers) => 1 << numbers.widths.counter_bits,
-            Self::Narrow(_) => u64::MAX,
+            Self::Wide(numbers) => Some(1 << numbers.widths.counter_bits),
+            Self::Narrow(_) => None,
         }
     }
 }
