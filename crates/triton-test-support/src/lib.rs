@@ -1,11 +1,13 @@
 //! What the integration tests of several crates share: the servers they run against.
 
+mod corrid_models;
 mod cutting_proxy;
 mod tls_gateway;
 
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
+pub use corrid_models::{corrid_models, embedded_corrid_models};
 pub use cutting_proxy::CuttingProxy;
 pub use tls_gateway::TlsGateway;
 pub use triton_embedded::EmbeddedTriton;
@@ -99,9 +101,7 @@ impl CrashTriton {
 
     /// Kills it with SIGKILL and starts it again, empty of all state; blocks until it is ready.
     pub fn crash_and_restart(&self) {
-        xtask(CRASH_TEST, &["kill"]);
-        let port = self.endpoint.rsplit(':').next().unwrap_or_default();
-        xtask(CRASH_TEST, &["start", "--port", port]);
+        crash_and_restart(CRASH_TEST, &self.endpoint, &[]);
     }
 }
 
@@ -115,6 +115,7 @@ impl Drop for CrashTriton {
 #[derive(Debug)]
 pub struct OwnTriton {
     instance: &'static str,
+    models: String,
     endpoint: String,
 }
 
@@ -128,13 +129,23 @@ impl OwnTriton {
     pub fn start(instance: &'static str, models: &Path) -> Self {
         let models = models.to_str().expect("the path of the models is UTF-8");
         let endpoint = started(&xtask(instance, &["start", "--models", models]));
-        Self { instance, endpoint }
+        let models = models.to_owned();
+        Self {
+            instance,
+            models,
+            endpoint,
+        }
     }
 
     /// Where it listens.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Kills it with SIGKILL and starts it again, empty of all state; blocks until it is ready.
+    pub fn crash_and_restart(&self) {
+        crash_and_restart(self.instance, &self.endpoint, &["--models", &self.models]);
     }
 }
 
@@ -146,6 +157,14 @@ impl Drop for OwnTriton {
 
 /// The server that is crashed.
 const CRASH_TEST: &str = "crash-test";
+
+/// Kills a server and starts it again on the same port.
+fn crash_and_restart(instance: &str, endpoint: &str, models: &[&str]) {
+    xtask(instance, &["kill"]);
+    let port = endpoint.rsplit(':').next().unwrap_or_default();
+    let arguments = [&["start", "--port", port], models].concat();
+    xtask(instance, &arguments);
+}
 
 /// The address in what `cargo xtask triton start` prints.
 fn started(output: &str) -> String {
