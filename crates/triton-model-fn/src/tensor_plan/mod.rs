@@ -7,7 +7,7 @@ use tracing::warn;
 use triton_client::{InferResponse, ModelConfig, ModelMetadata, Tensor, TensorMetadata};
 use triton_options::{INPUT_NAMES, OUTPUT_NAMES, SequenceMode, TritonOptions};
 
-use self::fit::{Side, correlation_id_mismatch, sequence_mismatch};
+use self::fit::{Side, sequence_mismatch};
 use crate::row_codec::{self, EncodedCell};
 use crate::{Column, Error, ErrorKind, Schema, Value};
 
@@ -99,7 +99,6 @@ impl TensorPlan {
             }
         }
         mismatches.extend(sequence_mismatch(options, config));
-        mismatches.extend(correlation_id_mismatch(options, config));
         if !mismatches.is_empty() {
             let message = format!(
                 "model '{}' does not fit the schema and options: {}",
