@@ -46,7 +46,6 @@ const ON_OLDER_RELEASES: &[&str] = &[
     "--exact",
     "conformance::older_servers::a_release_of_triton_keeps_to_the_protocol_but_for_what_it_lacks",
     "failures::a_crash_of_a_real_triton_costs_no_row",
-    "predict::live::a_static_sequence_carries_state_from_row_to_row",
     "predict::live::subtasks_number_their_own_sequences",
     "sequence_recovery::with_restart_every_row_is_answered_and_says_where_its_sequence_begins",
     "sequences::live::a_snapshot_moves_sequences_to_other_subtasks",

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::LIVE_ENDPOINT_VARIABLE;
+
 /// The environment variable that names the release, such as `2.44`.
 const VARIABLE: &str = "TRITON_TEST_VERSION";
 
@@ -31,6 +33,16 @@ impl TritonVersion {
         let (major, minor) =
             parts.unwrap_or_else(|| panic!("{VARIABLE} is {text:?} and should be such as 2.44"));
         Self { major, minor }
+    }
+
+    /// The release at an address: that of the live tests, or the newest, which embedded servers
+    /// are like.
+    #[must_use]
+    pub fn of(endpoint: &str) -> Self {
+        match std::env::var(LIVE_ENDPOINT_VARIABLE) {
+            Ok(live) if live == endpoint => Self::of_live_tests(),
+            _ => Self::NEWEST,
+        }
     }
 
     /// Whether it takes texts as the IDs of sequences of Python models.
