@@ -72,13 +72,13 @@ impl TritonVersion {
     /// Whether Python models have tensors of BF16.
     #[must_use]
     pub fn has_bf16_in_python(self) -> bool {
-        self >= Self::new(2, 48)
+        self >= Self::new(2, 50)
     }
 
     /// Whether an answer of `generate` bears the `id` of its request.
     #[must_use]
     pub fn generates_with_ids(self) -> bool {
-        self >= Self::new(2, 48)
+        self >= Self::new(2, 50)
     }
 
     /// Later than all that differ in something that tests see.
