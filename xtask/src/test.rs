@@ -95,7 +95,7 @@ fn run_with(
     });
     let other_endpoints = other_endpoints?.unwrap_or_default();
     let program = built?;
-    let server = triton.start_version(release, &instance, &triton.example_models(), None)?;
+    let server = triton.start(release, &instance, &triton.example_models(), None)?;
     let version = server.version()?;
 
     let mut test = command::cargo();
