@@ -49,7 +49,6 @@ const ON_OLDER_RELEASES: &[&str] = &[
     "predict::live::subtasks_number_their_own_sequences",
     "sequence_recovery::with_restart_every_row_is_answered_and_says_where_its_sequence_begins",
     "sequences::live::a_snapshot_moves_sequences_to_other_subtasks",
-    "sequences::live::every_running_result_is_that_of_its_key_alone",
 ];
 
 pub(crate) fn run(release: ServerVersion, arguments: &[String]) -> Result<ExitCode> {
