@@ -123,14 +123,13 @@ impl SequenceIdGenerator {
         let counter = taken.counter;
         let name = self.name(counter);
         debug!(
-            sequence_id = %name.text,
-            number = name.number,
+            sequence_id = %name,
             key,
             base = %self.ids.base,
             run = self.run(),
             subtask_index = self.subtask.index(),
             counter,
-            "took a sequence ID: {name}"
+            "took a sequence ID"
         );
         Ok(taken)
     }
