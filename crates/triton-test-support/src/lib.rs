@@ -3,6 +3,7 @@
 mod corrid_models;
 mod cutting_proxy;
 mod tls_gateway;
+mod triton_version;
 
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -11,6 +12,7 @@ pub use corrid_models::{corrid_models, embedded_corrid_models};
 pub use cutting_proxy::CuttingProxy;
 pub use tls_gateway::TlsGateway;
 pub use triton_embedded::EmbeddedTriton;
+pub use triton_version::TritonVersion;
 
 /// The environment variable that hands the address of a real Triton to the live tests.
 pub const LIVE_ENDPOINT_VARIABLE: &str = "TRITON_TEST_ENDPOINT";
@@ -180,6 +182,7 @@ fn xtask(instance: &str, arguments: &[&str]) -> String {
     });
     let output = std::process::Command::new(program)
         .args(["triton", "--instance", instance])
+        .args(triton_version::argument())
         .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("cargo xtask triton {arguments:?}: {error}"));
