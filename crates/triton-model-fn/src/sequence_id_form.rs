@@ -103,9 +103,9 @@ impl SequenceIdForm {
                  takes no numbers: {change}"
             ))),
             _ => Err(mismatch(format!(
-                "sequence IDs are handed over by {control}, and Triton up to 2.51 at least refuses \
-                 every request of such a model (400 'unexpected number of string elements'): \
-                 {change}; where the server is known to be mended, set '{asked_for}' to 'text'"
+                "sequence IDs are handed over by {control}, which no Triton up to 2.51 can do (it \
+                 answers 400 'unexpected number of string elements'): {change}; where the server is \
+                 known to do it right, set '{asked_for}' to 'text'"
             ))),
         }
     }
@@ -261,8 +261,8 @@ fn text_to_number(control: &CorrelationIdControl) -> Error {
     let asked_for = SEQUENCE_ID_TYPE.key();
     mismatch(format!(
         "'{asked_for}' is 'text', but sequence IDs are handed over by {control}: of a text the \
-         server would hand over {seen}, without a word, and different sequences would be one to \
-         the model; leave '{asked_for}' out for numbers, or take the control out of the model"
+         server would hand over {seen}, without a word, so that different sequences would be one \
+         to the model, and a text of more than 20 bytes can crash the server; leave '{asked_for}' out for numbers, or take the control out of the model"
     ))
 }
 

@@ -205,7 +205,7 @@ async fn models_of_a_real_server_that_is_killed_see_the_numbers_that_are_logged(
     tokio::join!(runs, troubles);
 }
 
-// Holds S56.
+// Holds S56, F27.
 #[tokio::test]
 async fn what_would_be_mixed_is_refused_when_it_opens() {
     let server = embedded_corrid_models().start().unwrap();
