@@ -173,8 +173,8 @@ mod tests {
         assert_eq!(made[1..], [NonZeroU64::new(255), None, NonZeroU64::new(1)]);
     }
 
-    // Holds S58.
     proptest! {
+        // Holds S58.
         #[test]
         fn within_a_run_no_two_subtasks_and_counters_share_a_number(
             run in "[a-z]{1,8}",
