@@ -1,5 +1,7 @@
 //! What calls go through while a function is open: the server, the sequence counter, the limits.
 
+mod sequence_ids;
+
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -7,13 +9,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::info;
 use triton_client::{
-    Client, InferRequest, InferResponse, ModelConfig, ModelId, ModelMetadata, Sequence, SequenceId,
-    ServerMetadata,
+    Client, InferRequest, InferResponse, ModelConfig, ModelId, ModelMetadata, Sequence,
 };
-use triton_options::{
-    PositiveDuration, SEQUENCE_KEY, SequenceIdType, SequenceMode, StaticFlags, TritonOptions,
-    sequence_number,
-};
+use triton_options::{PositiveDuration, SequenceIdType, SequenceMode, TritonOptions};
 
 use crate::call::{FaultOrigin, RetrySafety};
 use crate::ending::{Ended, Ending};
@@ -23,9 +21,9 @@ use crate::metrics::FunctionMetrics;
 use crate::permits::{NoPermit, PermitKind, Permits};
 use crate::replica::Replica;
 use crate::retry::{LONGEST, RetryPolicy};
-use crate::sequence_id_generator::{SequenceIdGenerator, SequenceName, TakenId};
+use crate::sequence_id_generator::SequenceIdGenerator;
 use crate::server_wait::Served;
-use crate::{Error, ErrorKind, SequenceIdForm, ServerWait, Subtask, TakenSequence};
+use crate::{Error, ErrorKind, SequenceIdForm, ServerWait, Subtask};
 
 /// Everything that exists only while a function is open, and that calls go through.
 #[derive(Debug)]
@@ -128,126 +126,6 @@ impl CallContext {
     #[must_use]
     pub fn metrics(&self) -> &FunctionMetrics {
         &self.metrics
-    }
-
-    /// The place in a sequence for the next logical request, if it has one at all.
-    ///
-    /// In auto-increment mode each call takes a new ID, also when calls run concurrently: call
-    /// it once for a row, and keep the result when the row has to be sent again. Once nothing of it
-    /// is on the server any more, say so with [`TakenSequence::is_over`].
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::State`] when the option `sequence-key` is set: only the
-    /// [`InferenceFunction`](crate::InferenceFunction) keeps sequences for keys; and before it is
-    /// agreed what IDs are sent as: see [`agree_on_sequence_ids`](Self::agree_on_sequence_ids).
-    /// [`ErrorKind::Call`] when all IDs may be alive on the server.
-    pub fn next_sequence(&self) -> Result<Option<TakenSequence>, Error> {
-        let taken = self.take_sequence();
-        taken.map_err(|error| error.in_subtask(self.subtask))
-    }
-
-    fn take_sequence(&self) -> Result<Option<TakenSequence>, Error> {
-        if !matches!(self.sequence_mode, SequenceMode::None) && self.id_form.get().is_none() {
-            let message = "it is not agreed whether sequence IDs are text or numbers: call \
-                           agree_on_sequence_ids while the function opens";
-            return Err(Error::new(ErrorKind::State, message));
-        }
-        let (name, id, start, end, lease) = match (&self.sequence_mode, &self.id_generator) {
-            (SequenceMode::Static { id: text, flags }, _) => {
-                let id = self.static_id(text)?;
-                let name = SequenceName {
-                    text: text.clone(),
-                    number: None,
-                };
-                match flags {
-                    StaticFlags::Given { start, end } => (name, id, *start, *end, None),
-                    _ => (name, id, false, false, None),
-                }
-            }
-            (SequenceMode::PerKey { .. }, _) => {
-                let message = format!(
-                    "this function keeps no sequences for keys: leave out the option '{}'",
-                    SEQUENCE_KEY.key()
-                );
-                return Err(Error::new(ErrorKind::State, message));
-            }
-            (_, Some(source)) => {
-                let TakenId { counter, lease } = source.take(None, Instant::now())?;
-                (source.name(counter), source.id(counter)?, true, true, lease)
-            }
-            (_, None) => return Ok(None),
-        };
-        let sequence = Sequence { id, start, end };
-        Ok(Some(TakenSequence::new(sequence, name, lease)))
-    }
-
-    /// A sequence ID that is given, as it is sent.
-    pub(crate) fn static_id(&self, id: &str) -> Result<SequenceId, Error> {
-        let is_number = self.id_form.get().is_some_and(SequenceIdForm::is_number);
-        if let Some(number) = sequence_number(id).filter(|_| is_number) {
-            return Ok(SequenceId::Number(number));
-        }
-        // Checked options never lead to an ID that the server does not take.
-        SequenceId::text(id).map_err(|invalid| Error::new(ErrorKind::Input, invalid.to_string()))
-    }
-
-    /// How sequence IDs are sent; `None` before that is agreed, and where requests have none.
-    #[must_use]
-    pub fn sequence_id_form(&self) -> Option<&SequenceIdForm> {
-        self.id_form.get()
-    }
-
-    /// Agrees with the server whether sequence IDs are text or numbers, as `sequence-id-type` says.
-    ///
-    /// A function of your own calls it while it opens, before it calls
-    /// [`next_sequence`](Self::next_sequence). Where requests have no sequence ID it does nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Mismatch`] where the IDs cannot work with the model, and [`ErrorKind::Call`] when
-    /// the model cannot be looked up.
-    pub async fn agree_on_sequence_ids(&self) -> Result<(), Error> {
-        if matches!(self.sequence_mode, SequenceMode::None) {
-            return Ok(());
-        }
-        let (_, config) = self.look_up_model(self.open_wait).await?;
-        self.agree_on_ids_of(&config).await
-    }
-
-    /// The same, with the configuration of the model and its steps.
-    pub(crate) async fn agree_on_ids_of(&self, config: &ModelConfig) -> Result<(), Error> {
-        if matches!(self.sequence_mode, SequenceMode::None) {
-            return Ok(());
-        }
-        let server = self.look_up_server().await;
-        let form = SequenceIdForm::agree(self.id_type, config, server.as_ref())?;
-        form.check(&self.sequence_mode, self.subtask)?;
-        info!(
-            model = %self.model,
-            subtask = self.subtask.index(),
-            attempt = self.subtask.attempt(),
-            "sequence IDs are {form}"
-        );
-        if let Some(ids) = &self.id_generator {
-            let batching = config.sequence_batching.as_ref();
-            ids.agree(&form, batching.map(|batching| batching.max_sequence_idle()));
-        }
-        // Whatever was agreed before came of the same options and the same model.
-        let _ = self.id_form.set(form);
-        Ok(())
-    }
-
-    /// What the server says of itself, where it does: nothing depends on that but what may be left
-    /// out, so that a server which does not tell is no failure.
-    async fn look_up_server(&self) -> Option<ServerMetadata> {
-        match self.client().server_metadata().await {
-            Ok(server) => Some(server),
-            Err(error) => {
-                info!(model = %self.model, %error, "the server does not say which one it is");
-                None
-            }
-        }
     }
 
     /// The moment by which a row that is handed over now has to be answered, if there is one.
@@ -429,7 +307,7 @@ mod tests {
         let open = CallContext::new(&options, subtask, false, Arc::default(), None).unwrap();
         let config = serde_json::from_str(r#"{"name": "m"}"#).unwrap();
         let form = SequenceIdForm::agree(SequenceIdType::Auto, &config, None).unwrap();
-        open.id_form.set(form).unwrap();
+        open.settle_form(form, None);
         open
     }
 

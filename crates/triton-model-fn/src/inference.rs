@@ -510,7 +510,7 @@ impl Prepared {
         };
         let answer = answer.await;
         if let Some(sequence) = sequence.filter(|_| is_settled(&answer)) {
-            sequence.is_over();
+            sequence.release();
         }
         let rows = answer.and_then(|response| self.plan.rows(&response, 1));
         match rows.map(|mut rows| rows.pop()) {

@@ -28,6 +28,7 @@ mod replica;
 pub mod retry;
 mod row_batch;
 mod row_codec;
+mod run_id;
 mod schema;
 mod sequence_id_form;
 mod sequence_id_generator;

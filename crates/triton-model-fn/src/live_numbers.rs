@@ -177,7 +177,7 @@ impl State {
 
 impl Lease {
     /// The server is done with the sequence, or has never heard of it.
-    pub(crate) fn is_over(self) {
+    pub(crate) fn release(self) {
         self.give_back(None);
     }
 
@@ -230,13 +230,13 @@ mod tests {
         assert_eq!((first, second, third), (0, 1, 2));
         assert!(take(3).is_none());
         // It is free at once where it is over, and the counter goes past those that are not.
-        b.is_over();
+        b.release();
         let (fourth, b) = take(3).unwrap();
         assert_eq!(fourth, 4);
         // One of which nobody says anything rests, also over a new opening.
         drop(c);
         live.may_arrive_late(three.of(0), Instant::now());
-        a.is_over();
+        a.release();
         tokio::time::advance(idle - Duration::from_millis(1)).await;
         assert!(take(5).is_none());
         assert_eq!(live.alive(Instant::now()), [1, 2, 3]);
@@ -307,12 +307,12 @@ mod tests {
                     *until = step + 30_000;
                     lease.rests_until(now + Duration::from_micros(30_000));
                 }
-                _ => lease.is_over(),
+                _ => lease.release(),
             }
             if open.len() > 2000 {
                 let (number, lease) = open.swap_remove(random.usize(..open.len()));
                 alive_until[number as usize] = step;
-                lease.is_over();
+                lease.release();
             }
         }
         assert!(

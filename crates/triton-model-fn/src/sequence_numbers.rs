@@ -173,8 +173,8 @@ mod tests {
         assert_eq!(made[1..], [NonZeroU64::new(255), None, NonZeroU64::new(1)]);
     }
 
-    // Holds S58.
     proptest! {
+        // Holds S58.
         #[test]
         fn within_a_run_no_two_subtasks_and_counters_share_a_number(
             run in "[a-z]{1,8}",
@@ -291,5 +291,57 @@ mod tests {
             (0.85..1.15).contains(&(observed / bound)),
             "{observed} of {bound}"
         );
+    }
+
+    // Holds S59.
+    #[test]
+    fn runs_of_32_bits_share_numbers_as_seldom_as_the_guide_says() {
+        // The same in 2^16, where there is something to see.
+        let (largest, span, runs) = (65_535_u64, 20_u64, 1500_u64);
+        let parallelism_of = |run: u64| 3 + (run % 2) as u32;
+        let mut alive: HashMap<u64, Vec<u64>> = HashMap::new();
+        for run in 0..runs {
+            let (parallelism, offset) = (parallelism_of(run), offset(&format!("job-{run}")));
+            for index in 0..parallelism {
+                let numbers = NarrowNumbers::new(largest, offset, subtask(index, parallelism));
+                for counter in 0..span {
+                    alive.entry(numbers.of(counter)).or_default().push(run);
+                }
+            }
+        }
+        let mut met: HashSet<(u64, u64)> = HashSet::new();
+        for runs in alive.values() {
+            for (at, one) in runs.iter().enumerate() {
+                met.extend(runs[..at].iter().map(|other| (*other, *one)));
+            }
+        }
+        for (one, other) in [(3_u32, 3_u32), (4, 4), (3, 4)] {
+            let of_these = |(left, right): &(u64, u64)| {
+                let mut found = [parallelism_of(*left), parallelism_of(*right)];
+                found.sort_unstable();
+                found == [one, other]
+            };
+            let met = met.iter().filter(|pair| of_these(pair)).count() as f64;
+            let half = (runs / 2) as f64;
+            let pairs = if one == other {
+                half * (half - 1.0) / 2.0
+            } else {
+                half * half
+            };
+            let observed = met / pairs;
+            let windows = f64::from((one + other - 1) * one.min(other));
+            let bound = windows * (2 * span - 1) as f64 / largest as f64;
+            println!("{one} and {other}: observed {observed:.3e}, bound {bound:.3e}");
+            assert!(observed <= bound, "{observed} of {bound}");
+            if one == other {
+                // Subtasks that count alike meet all at once.
+                let share = (largest / u64::from(one)) as f64;
+                let expected = (2 * span - 1) as f64 / share;
+                assert!(
+                    (0.85..1.15).contains(&(observed / expected)),
+                    "{observed} of {expected}"
+                );
+            }
+        }
     }
 }

@@ -35,9 +35,9 @@ impl TakenSequence {
     }
 
     /// The request was answered, or certainly not executed: nothing of it is on the server.
-    pub fn is_over(mut self) {
+    pub fn release(mut self) {
         if let Some(lease) = self.lease.take() {
-            lease.is_over();
+            lease.release();
         }
     }
 }

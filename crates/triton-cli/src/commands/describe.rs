@@ -7,8 +7,8 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use serde_json::{Value, json};
 use triton_client::{ModelConfig, ModelId, ModelMetadata, TensorMetadata};
-use triton_model_fn::{InferenceFunction, ModelFunction as _, Subtask};
-use triton_options::{ENDPOINT, OptionValue as _};
+use triton_model_fn::{InferenceFunction, ModelFunction as _, SequenceIdForm, Subtask};
+use triton_options::{ENDPOINT, OptionValue as _, SequenceIdType};
 
 use super::statement::Statement;
 use super::text_table::TextTable;
@@ -54,6 +54,12 @@ pub(crate) fn run(arguments: &DescribeArguments) -> Result<ExitCode, Failure> {
         let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
         let metadata = server.client.model_metadata(&model).await?;
         let config = server.client.model_config_with_steps(&model).await?;
+        let version = server.client.server_metadata().await.ok();
+        let asked = options.sequence_id_type;
+        let ids = config
+            .sequence_batching
+            .is_some()
+            .then(|| SequenceIdForm::agree(asked, &config, version.as_ref()));
         let statement = Statement {
             endpoint: &server.endpoint,
             version: options.model_version.clone(),
@@ -67,9 +73,9 @@ pub(crate) fn run(arguments: &DescribeArguments) -> Result<ExitCode, Failure> {
                 .map_err(Failure::server)?;
             print(&sql)?;
         } else if arguments.json {
-            print(&to_json(&metadata, &config, sql.ok().as_deref()))?;
+            print(&to_json(&metadata, &config, ids, sql.ok().as_deref()))?;
         } else {
-            print(&to_text(&metadata, &config, sql))?;
+            print(&to_text(&metadata, &config, ids, sql))?;
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -88,7 +94,14 @@ async fn accepted(server: &Server, statement: &Statement<'_>) -> anyhow::Result<
     Ok(sql)
 }
 
-fn to_json(metadata: &ModelMetadata, config: &ModelConfig, sql: Option<&str>) -> String {
+/// What the IDs of a stateful model's sequences have to be.
+type Ids = Option<Result<SequenceIdForm, triton_model_fn::Error>>;
+
+fn to_json(metadata: &ModelMetadata, config: &ModelConfig, ids: Ids, sql: Option<&str>) -> String {
+    let id_type = ids.and_then(Result::ok).map(|form| match form.is_number() {
+        true => SequenceIdType::Number.canonical(),
+        false => SequenceIdType::Text.canonical(),
+    });
     let tensors = |tensors: &[TensorMetadata]| -> Value {
         let tensors = tensors.iter().map(|tensor| {
             json!({
@@ -106,6 +119,7 @@ fn to_json(metadata: &ModelMetadata, config: &ModelConfig, sql: Option<&str>) ->
         "inputs": tensors(&metadata.inputs),
         "outputs": tensors(&metadata.outputs),
         "stateful": config.sequence_batching.is_some(),
+        "sequence_id_type": id_type,
         "decoupled": config.is_decoupled,
         "steps": config.steps.iter().map(|step| step.name.as_str()).collect::<Value>(),
         "sql": sql,
@@ -114,7 +128,12 @@ fn to_json(metadata: &ModelMetadata, config: &ModelConfig, sql: Option<&str>) ->
     format!("{description:#}\n")
 }
 
-fn to_text(metadata: &ModelMetadata, config: &ModelConfig, sql: anyhow::Result<String>) -> String {
+fn to_text(
+    metadata: &ModelMetadata,
+    config: &ModelConfig,
+    ids: Ids,
+    sql: anyhow::Result<String>,
+) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(
@@ -148,6 +167,13 @@ fn to_text(metadata: &ModelMetadata, config: &ModelConfig, sql: anyhow::Result<S
         "{}",
         wrapped(&format!("sequences: {}", sequences(config)))
     );
+    if let Some(ids) = ids {
+        let ids = match ids {
+            Ok(form) => format!("sequence IDs: {form}"),
+            Err(error) => format!("sequence IDs: none work: {error}"),
+        };
+        let _ = writeln!(text, "{}", wrapped(&ids));
+    }
     if config.is_decoupled {
         let responses = "responses: any number to a request (decoupled)";
         let _ = writeln!(text, "{}", wrapped(responses));

@@ -22,6 +22,7 @@ use clap::{Args, ValueEnum};
 use futures_util::FutureExt as _;
 use tracing::warn;
 use triton_client::{ModelConfig, ModelId};
+use triton_model_fn::SequenceIdForm;
 use triton_options::{
     CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, EMBEDDED_ENDPOINT, MODEL_NAME,
     OptionValue as _,
@@ -278,6 +279,15 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
             .collect();
     }
     let sequence_length = arguments.sequence_length(&config)?;
+    let version = server.client.server_metadata().await.ok();
+    let sequences = match sequence_length {
+        Some(length) => {
+            let asked = options.sequence_id_type;
+            let form = SequenceIdForm::agree(asked, &config, version.as_ref());
+            Some(Sequences::new(length, &form.map_err(Failure::server)?))
+        }
+        None => None,
+    };
     let pace = arguments.rate.map(|rate| Pace {
         rate,
         random: arguments.arrivals == Arrivals::Random,
@@ -285,7 +295,7 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
     let load = Load {
         requests,
         workers: arguments.workers(),
-        sequences: sequence_length.map(|length| Sequences::new(length, &config)),
+        sequences,
         pace,
         warm_up: arguments.warm_up,
         duration: arguments.duration,
@@ -315,7 +325,6 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
         // The server is in this process, and its work cannot be told from the client's.
         measured.client_cpu = None;
     }
-    let version = server.client.server_metadata().await.ok();
     Ok(Report {
         model: options.model_name.to_string(),
         endpoint: server.endpoint.clone(),

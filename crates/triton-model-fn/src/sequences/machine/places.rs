@@ -89,7 +89,7 @@ impl Places {
     pub(super) fn free(&mut self, place: Place) {
         self.taken -= 1;
         if let Some(lease) = place.lease {
-            lease.is_over();
+            lease.release();
         }
     }
 
