@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{info, warn};
-use triton_client::{ModelConfig, Sequence};
+use triton_client::ModelConfig;
 use triton_options::{SEQUENCE_KEY, TritonOptions};
 
 use crate::batcher::Batcher;
@@ -18,7 +18,8 @@ use crate::sequences::{
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{
     CallContext, Error, ErrorKind, FunctionBase, ModelFacts, ModelFunction, Opened, Prediction,
-    Schema, SequencePlaces, SequenceSnapshot, ServerWait, Subtask, Value, default_value, row_batch,
+    Schema, SequencePlaces, SequenceSnapshot, ServerWait, Subtask, TakenSequence, Value,
+    default_value, row_batch,
 };
 
 /// Runs a model's inference on each row.
@@ -63,7 +64,7 @@ enum Sender {
 enum Begun {
     Refused(Error),
     /// In a request of its own.
-    Single(EncodedRow, Option<Sequence>),
+    Single(EncodedRow, Option<TakenSequence>),
     /// In a request with others.
     Batched(EncodedRow),
     /// Behind those of its key.
@@ -221,11 +222,15 @@ impl InferenceFunction {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::State`] when the function is not open.
+    /// [`ErrorKind::State`] when the function is not open, and [`ErrorKind::Snapshot`] when sequence
+    /// IDs are numbers that have no room for such a counter.
     pub fn advance_counter(&self, counter: u64) -> Result<(), Error> {
         let opened = self.base.opened()?;
         if let Some(ids) = &opened.subtask.id_generator {
+            ids.check_counter(counter)
+                .map_err(|error| error.in_subtask(opened.subtask.subtask))?;
             let reserved = counter.saturating_sub(ids.peek());
+            ids.hold_reserved(Instant::now(), reserved);
             ids.advance(counter);
             if let Sender::Keyed(sequences) = &opened.prepared.sender {
                 sequences.hold_reserved(reserved);
@@ -263,12 +268,13 @@ impl InferenceFunction {
                 .snapshot()
                 .map_err(|error| error.in_subtask(opened.subtask.subtask)),
             Sender::Single | Sender::Batched(_) => {
-                let next = opened
-                    .subtask
-                    .id_generator
-                    .as_ref()
-                    .map_or(0, |ids| ids.peek());
-                Ok(SequenceSnapshot::new(next, Vec::new()))
+                let ids = opened.subtask.id_generator.as_ref();
+                let next = ids.map_or(0, |ids| ids.peek());
+                let numbers = ids.map(|ids| ids.alive(Instant::now()));
+                Ok(SequenceSnapshot {
+                    alive_numbers: numbers.unwrap_or_default(),
+                    ..SequenceSnapshot::new(next, Vec::new())
+                })
             }
         }
     }
@@ -289,10 +295,10 @@ impl InferenceFunction {
         let restored = match &opened.prepared.sender {
             Sender::Keyed(sequences) => sequences.restore(snapshot),
             Sender::Single | Sender::Batched(_) if snapshot.is_empty() => {
-                if let Some(source) = &open.id_generator {
-                    source.advance(snapshot.next_counter);
+                match &open.id_generator {
+                    Some(source) => source.take_over(Instant::now(), &snapshot),
+                    None => Ok(()),
                 }
-                Ok(())
             }
             Sender::Single | Sender::Batched(_) => {
                 let message = format!(
@@ -334,7 +340,7 @@ impl InferenceFunction {
 
     async fn prepare(&self, open: &Arc<CallContext>) -> Result<Prepared, Error> {
         let options = self.base.options();
-        let facts = open.look_up_model(options).await?;
+        let facts = open.look_up_model().await?;
         let ModelFacts {
             metadata, config, ..
         } = &facts;
@@ -351,6 +357,7 @@ impl InferenceFunction {
         let default_row = default_value::parse(options, &columns.schema.outputs)?;
         let plan = TensorPlan::new(options, &columns.schema, &facts)?;
         let plan = Arc::new(plan);
+        open.agree_on_ids_of(&facts)?;
         let settings = SequenceSettings::agree(
             options,
             &self.schema,
@@ -497,17 +504,21 @@ impl Prepared {
             }
         };
         let sequence_id = sequence.as_ref().map(|sequence| sequence.id.to_string());
+        let name = sequence.as_ref().map(|sequence| sequence.name.clone());
         let answer = async {
             let _permit = open.request_permit(deadline).await?;
             let inputs = self.plan.tensors(&[&row])?;
             let request = row_batch::request(open, &self.plan, inputs);
-            open.infer(request, sequence.as_ref(), deadline).await
+            open.infer(request, sequence.as_deref(), deadline).await
         };
         let answer = answer.await;
+        if let Some(sequence) = sequence.filter(|_| is_settled(&answer)) {
+            sequence.release();
+        }
         let rows = answer.and_then(|response| self.plan.rows(&response, 1));
         match rows.map(|mut rows| rows.pop()) {
             Ok(row) => Ok(Prediction::new(row.unwrap_or_default(), sequence_id)),
-            Err(error) => Err(error.in_sequence(sequence_id)),
+            Err(error) => Err(error.in_sequence(name)),
         }
     }
 
@@ -564,6 +575,17 @@ impl Prepared {
             "a row got the default value"
         );
         Some(default.clone())
+    }
+}
+
+/// Whether nothing of the last attempt of a request can be on the server any more.
+fn is_settled<T>(answer: &Result<T, Error>) -> bool {
+    match answer {
+        Ok(_) => true,
+        Err(error) => {
+            let failure = error.client_error();
+            failure.is_some_and(|failure| !failure.may_have_executed())
+        }
     }
 }
 
