@@ -39,7 +39,7 @@ fn run_name() -> String {
 
 /// A subtask that says to which run it belongs, so that the sequence IDs of all of them are made
 /// together: as numbers, too, no two are then equal.
-fn subtask(index: u32, parallelism: u32, run: &str) -> Result<Subtask, triton_model_fn::Error> {
+fn subtask(index: u32, parallelism: u32, run: &str) -> Result<Subtask, Error> {
     let subtask = Subtask::new(index, parallelism, 0)?.in_job(run)?;
     subtask.in_operator("predict")?.in_execution("0")
 }

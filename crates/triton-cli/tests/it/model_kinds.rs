@@ -230,7 +230,7 @@ fn describe_says_what_sequence_ids_will_be() {
     insta::assert_snapshot!(said("plain", &[]), @"sequence IDs: text, because no control input of the model has them handed over");
     insta::assert_snapshot!(said("plain", &["-O", "sequence-id-type=number"]), @"sequence IDs: numbers of 63 bits, because 'sequence-id-type' is 'number'");
     insta::assert_snapshot!(said("narrow", &[]), @"sequence IDs: numbers of 31 bits, because of the control input 'CORRID' of model 'narrow', which is TYPE_INT32");
-    insta::assert_snapshot!(said("text", &[]), @"sequence IDs: none work: sequence IDs are handed over by the control input 'CORRID' of model 'text', which is TYPE_STRING, and Triton up to 2.51 at least refuses every request of such a model (400 'unexpected number of string elements'): make the control TYPE_UINT64 in the model's config.pbtxt, or leave it out and let the model read the ID of its request; where the server is known to be mended, set 'sequence-id-type' to 'text'");
+    insta::assert_snapshot!(said("text", &[]), @"sequence IDs: none work: sequence IDs are handed over by the control input 'CORRID' of model 'text', which is TYPE_STRING, which no Triton up to 2.51 can do (it answers 400 'unexpected number of string elements'): make the control TYPE_UINT64 in the model's config.pbtxt, or leave it out and let the model read the ID of its request; where the server is known to do it right, set 'sequence-id-type' to 'text'");
     assert_eq!(said("none", &[]), "");
     for (model, expected) in [
         ("plain", json!("text")),

@@ -344,7 +344,7 @@ fn bad_id(id: &str, limit: usize, reason: &str) -> OptionError {
 mod tests {
     use crate::{
         ColumnNames, CounterInitStrategy, OptionErrors, OptionValue as _, SequenceBase,
-        SequenceIdScope, SequenceIdType, SequenceIds, SequenceMode, StaticFlags, TritonOptions,
+        SequenceIdScope, SequenceIds, SequenceMode, StaticFlags, TritonOptions,
     };
 
     fn parse(extra: &[(&str, &str)]) -> Result<SequenceMode, OptionErrors> {
