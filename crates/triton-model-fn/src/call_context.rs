@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::info;
-use triton_client::{Client, InferRequest, InferResponse, ModelConfig, ModelId, Sequence};
+use triton_client::{Client, InferRequest, InferResponse, ModelId, Sequence};
 use triton_options::{PositiveDuration, SequenceMode, TritonOptions};
 
 use crate::call::{FaultOrigin, RetrySafety};
@@ -289,6 +289,8 @@ fn call_budget(options: &TritonOptions) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use triton_options::SequenceIdType;
+
     use super::*;
 
     fn open(extra: &[(&str, &str)], subtask: Subtask) -> CallContext {

@@ -1,7 +1,7 @@
 //! Finds every way in which a model does not fit the schema and the options.
 
 use tracing::warn;
-use triton_client::{ModelConfig, TensorMetadata};
+use triton_client::TensorMetadata;
 use triton_options::{MODEL_MAX_BATCH_SIZE, NameMap, SEQUENCE_ID, SequenceMode, TritonOptions};
 
 use super::PlannedColumn;

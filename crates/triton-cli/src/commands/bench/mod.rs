@@ -296,7 +296,8 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
             .map(|request| request.server_timeout(timeout.get()))
             .collect();
     }
-    let sequences = match arguments.sequence_length(&facts)? {
+    let sequence_length = arguments.sequence_length(&facts)?;
+    let sequences = match sequence_length {
         Some(length) => {
             let form =
                 SequenceIdForm::agree(options.sequence_id_type, config, facts.server.as_ref());
@@ -336,6 +337,10 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
         "model {} at {}: {mode}",
         options.model_name, server.endpoint
     ));
+    let version = match facts.server {
+        Some(server) => Some(server),
+        None => server.client.server_metadata().await.ok(),
+    };
     let mut measured = load.run(server, interrupt).await?;
     if server.endpoint == EMBEDDED_ENDPOINT {
         // The server is in this process, and its work cannot be told from the client's.
