@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 use tracing::{info, warn};
 use triton_client::ModelConfig;
 use triton_options::{SEQUENCE_KEY, TritonOptions};
@@ -265,11 +266,15 @@ impl InferenceFunction {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::State`] when the function is not open.
+    /// [`ErrorKind::State`] when the function is not open, and [`ErrorKind::Snapshot`] when sequence
+    /// IDs are numbers that have no room for such a counter.
     pub fn advance_counter(&self, counter: u64) -> Result<(), Error> {
         let opened = self.base.opened()?;
         if let Some(ids) = &opened.subtask.id_generator {
+            ids.check_counter(counter)
+                .map_err(|error| error.in_subtask(opened.subtask.subtask))?;
             let reserved = counter.saturating_sub(ids.peek());
+            ids.hold_reserved(Instant::now(), reserved);
             ids.advance(counter);
             if let Lane::Keyed(sequences) = &opened.prepared.lane {
                 sequences.hold_reserved(reserved);
@@ -307,12 +312,13 @@ impl InferenceFunction {
                 .snapshot()
                 .map_err(|error| error.in_subtask(opened.subtask.subtask)),
             Lane::Single | Lane::Batched(_) => {
-                let next = opened
-                    .subtask
-                    .id_generator
-                    .as_ref()
-                    .map_or(0, |ids| ids.peek());
-                Ok(SequenceSnapshot::new(next, Vec::new()))
+                let ids = opened.subtask.id_generator.as_ref();
+                let next = ids.map_or(0, |ids| ids.peek());
+                let numbers = ids.map(|ids| ids.alive(Instant::now()));
+                Ok(SequenceSnapshot {
+                    alive_numbers: numbers.unwrap_or_default(),
+                    ..SequenceSnapshot::new(next, Vec::new())
+                })
             }
         }
     }
@@ -332,12 +338,10 @@ impl InferenceFunction {
         let open = &opened.subtask;
         let restored = match &opened.prepared.lane {
             Lane::Keyed(sequences) => sequences.restore(snapshot),
-            Lane::Single | Lane::Batched(_) if snapshot.is_empty() => {
-                if let Some(source) = &open.id_generator {
-                    source.advance(snapshot.next_counter);
-                }
-                Ok(())
-            }
+            Lane::Single | Lane::Batched(_) if snapshot.is_empty() => match &open.id_generator {
+                Some(source) => source.take_over(Instant::now(), &snapshot),
+                None => Ok(()),
+            },
             Lane::Single | Lane::Batched(_) => {
                 let message = format!(
                     "the snapshot has {} sequences of keys, but the option '{}' is not set",
@@ -378,7 +382,7 @@ impl InferenceFunction {
 
     async fn prepare(&self, open: &Arc<CallContext>) -> Result<Arc<Prepared>, Error> {
         let options = self.base.options();
-        let facts = open.look_up_model(options).await?;
+        let facts = open.look_up_model().await?;
         let ModelFacts {
             metadata, config, ..
         } = &facts;
@@ -394,6 +398,7 @@ impl InferenceFunction {
         );
         let default_row = default_value::parse(options, &columns.schema.outputs)?;
         let plan = TensorPlan::new(options, &columns.schema, &facts)?;
+        open.agree_on_ids_of(&facts)?;
         let settings = SequenceSettings::agree(
             options,
             &self.schema,

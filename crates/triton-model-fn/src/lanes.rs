@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use triton_client::{InferResponse, Sequence};
+use triton_client::InferResponse;
 
 use crate::answering::Answering;
 use crate::answers::{AnswerSink, Numbered, Recipient};
@@ -14,7 +14,7 @@ use crate::sequences::{
     Answered, KeyedSequences, ModelTransport, Pending, Row, SequenceColumns, SequenceKey,
 };
 use crate::tensor_plan::EncodedRow;
-use crate::{CallContext, Error, ErrorKind, Prediction, Value, row_batch};
+use crate::{CallContext, Error, ErrorKind, Prediction, TakenSequence, Value, row_batch};
 
 /// What `open` agreed with the server.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(crate) enum Begun {
 /// A row for a request of its own.
 pub(crate) struct Alone {
     row: EncodedRow,
-    sequence: Option<Sequence>,
+    sequence: Option<TakenSequence>,
     deadline: Option<Instant>,
 }
 
@@ -206,14 +206,18 @@ impl Prepared {
         let answer = async {
             let _permit = open.request_permit(deadline).await?;
             let request = row_batch::request(open, plan, plan.tensors(&row)?);
-            open.infer(request, sequence.as_ref(), deadline).await
+            open.infer(request, sequence.as_deref(), deadline).await
         };
         let answer: Result<InferResponse, Error> = answer.await;
         let sequence_id = sequence.as_ref().map(|sequence| sequence.id.to_string());
+        let name = sequence.as_ref().map(|sequence| sequence.name.clone());
+        if let Some(sequence) = sequence.filter(|_| is_settled(&answer)) {
+            sequence.release();
+        }
         let rows = answer.and_then(|response| plan.rows(&response, 1));
         match rows.map(|mut rows| rows.pop()) {
             Ok(row) => Ok(Prediction::new(row.unwrap_or_default(), sequence_id)),
-            Err(error) => Err(error.in_sequence(sequence_id)),
+            Err(error) => Err(error.in_sequence(name)),
         }
     }
 }
@@ -263,6 +267,17 @@ fn keyed_row(
         position,
     };
     Ok((key, row))
+}
+
+/// Whether nothing of the last attempt of a request can be on the server any more.
+fn is_settled<T>(answer: &Result<T, Error>) -> bool {
+    match answer {
+        Ok(_) => true,
+        Err(error) => {
+            let failure = error.client_error();
+            failure.is_some_and(|failure| !failure.may_have_executed())
+        }
+    }
 }
 
 /// The error of a row whose worker is gone.

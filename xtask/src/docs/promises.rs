@@ -187,17 +187,17 @@ fn is_test(lines: &[&str], line: usize) -> bool {
             else {
                 return false;
             };
-            return has_attribute || is_on_both_servers(lines, name);
+            return has_attribute || is_on_servers(lines, name);
         }
     }
     false
 }
 
-/// Whether a function is one of those that `on_both_servers!` makes tests of.
-fn is_on_both_servers(lines: &[&str], name: &str) -> bool {
-    let behind = lines
-        .iter()
-        .skip_while(|line| !line.contains("on_both_servers!("));
+/// Whether a function is one of those that `on_both_servers!` or `on_other_servers!` makes tests of.
+fn is_on_servers(lines: &[&str], name: &str) -> bool {
+    let is_macro =
+        |line: &&&str| line.contains("on_both_servers!(") || line.contains("on_other_servers!(");
+    let behind = lines.iter().skip_while(|line| !is_macro(line));
     let listed = behind.take_while(|line| !line.starts_with(')'));
     listed
         .flat_map(|line| line.split(['(', ',', ')', ' ']))
@@ -292,6 +292,8 @@ mod tests {
             "on_both_servers!(\n    there,\n);\n\n// Holds S1.\nasync fn there(_: &str) {}\n";
         assert_eq!(found("**S1.** a\n", "", both).1, [""; 0]);
         assert!(problem(&both.replace("    there", "    other")).contains("not directly above"));
+        let others = both.replace("on_both_servers", "on_other_servers");
+        assert_eq!(found("**S1.** a\n", "", &others).1, [""; 0]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ const OWN: &[&str] = &[
     "input-names",
     "output-names",
     "batch-size",
+    "model-max-batch-size",
     "batch-timeout",
     "max-in-flight",
     "open-wait",

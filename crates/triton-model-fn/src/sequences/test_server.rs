@@ -225,7 +225,8 @@ impl Running {
         let subtask = Subtask::new(0, 1, attempt).unwrap();
         // As long as one of them lives, their HTTP client does, which takes long to set up.
         static FIRST: OnceLock<Arc<CallContext>> = OnceLock::new();
-        let open = Arc::new(CallContext::new(&options, subtask, false, None).unwrap());
+        let open =
+            Arc::new(CallContext::new(&options, subtask, false, Arc::default(), None).unwrap());
         FIRST.get_or_init(|| Arc::clone(&open));
         let config: ModelConfig = serde_json::from_value(serde_json::json!({
             "name": "m",

@@ -8,7 +8,7 @@ use triton_options::{
     INPUT_NAMES, MODEL_MAX_BATCH_SIZE, OUTPUT_NAMES, SequenceMode, TritonOptions,
 };
 
-use self::fit::{Side, correlation_id_mismatch, sequence_mismatch};
+use self::fit::{Side, sequence_mismatch};
 use crate::row_codec::{self, EncodedCell};
 use crate::{Column, Error, ErrorKind, ModelFacts, Schema, Value};
 
@@ -135,7 +135,6 @@ impl TensorPlan {
             mut mismatches,
         } = found;
         mismatches.extend(sequence_mismatch(options, facts));
-        mismatches.extend(correlation_id_mismatch(options, config));
         mismatches.extend(facts.batch_size_mismatch(options));
         if !mismatches.is_empty() {
             let message = format!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Float32Type, Int8Type, Int32Type, UInt8Type};
+use arrow_array::types::{Float32Type, Int8Type, Int32Type, Int64Type, UInt8Type};
 use arrow_array::{
     Array as _, ArrayRef, BooleanArray, DictionaryArray, FixedSizeListArray, Float32Array,
     Int8Array, Int32Array, LargeListArray, LargeStringArray, ListArray, ListViewArray, RecordBatch,
@@ -14,7 +14,7 @@ use triton_embedded::{
     DataType as TensorType, Model, ModelConfig, ModelError, ModelRequest, Tensor,
 };
 use triton_model_fn::{DataType, ErrorKind};
-use triton_test_support::{EmbeddedTriton, on_both_servers};
+use triton_test_support::{EmbeddedTriton, on_both_servers, on_other_servers};
 
 use crate::{AUTO_INCREMENT, accumulate_schema, array, echo_schema, open, options, schema};
 
@@ -25,6 +25,8 @@ on_both_servers!(
     rows_of_keys_are_answered_in_order,
     stateful_models_get_a_row_at_a_time,
 );
+
+on_other_servers!(requests_have_as_many_rows_as_an_option_says);
 
 fn batch(name: &str, column: ArrayRef) -> RecordBatch {
     RecordBatch::try_from_iter([(name, column)]).unwrap()
@@ -379,4 +381,31 @@ async fn a_batch_that_lacks_a_column_or_has_it_in_another_type_is_refused() {
         .await
         .unwrap_err();
     insta::assert_snapshot!(other, @"subtask 0 of 1, attempt 0: column 'value': expected FLOAT, found an Arrow array of Int32");
+}
+
+async fn requests_have_as_many_rows_as_an_option_says(endpoint: &str) {
+    let column = |values: Vec<f32>| Arc::new(Float32Array::from(values)) as ArrayRef;
+    let (x, y) = (vec![0.0, 1.0, 2.0, 3.0, 4.0], vec![0.5; 5]);
+    let batch = RecordBatch::try_from_iter([("x", column(x)), ("y", column(y))]).unwrap();
+    for (extra, expected) in [
+        (&[][..], [1, 1, 1, 1, 1]),
+        (&[("model-max-batch-size", "3")], [3, 3, 3, 2, 2]),
+    ] {
+        for model in ["sums", "bare"] {
+            let function = open(
+                options(endpoint, model, extra),
+                crate::other_servers::sums(),
+                0,
+                1,
+            )
+            .await;
+            let prediction = function.predict_batch(&batch).await.unwrap();
+            assert!(prediction.failures.is_empty());
+            let columns = prediction.outputs.columns();
+            let sums = columns[0].as_primitive::<Float32Type>();
+            assert_eq!(sums.values(), &[0.5, 1.5, 2.5, 3.5, 4.5]);
+            let rows = columns[1].as_primitive::<Int64Type>();
+            assert_eq!(rows.values(), &expected);
+        }
+    }
 }

@@ -3,29 +3,10 @@
 
 use triton_model_fn::{DataType, ErrorKind, InferenceFunction, ModelFunction as _, Schema, Value};
 
-use triton_test_support::{EmbeddedTriton, ScriptedAnswer, other_endpoint, scripted_server};
+use triton_test_support::{EmbeddedTriton, ScriptedAnswer, on_other_servers, scripted_server};
 
 use crate::errors::{open_error, words};
 use crate::{AUTO_INCREMENT, array, echo_schema, open, options, schema};
-
-/// Makes two tests of each function, one against each server.
-macro_rules! on_other_servers {
-    ($($name:ident),+ $(,)?) => {
-        mod mlserver {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(&super::other_endpoint("MLSERVER")).await;
-            })+
-        }
-
-        mod kserve {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(&super::other_endpoint("KSERVE")).await;
-            })+
-        }
-    };
-}
 
 on_other_servers!(
     rows_are_answered_one_by_one,
@@ -37,21 +18,8 @@ on_other_servers!(
     an_unknown_model_is_an_error,
 );
 
-#[cfg(feature = "arrow")]
-mod arrow {
-    #[tokio::test]
-    async fn mlserver() {
-        super::a_record_batch_is_cut_to_requests(&super::other_endpoint("MLSERVER")).await;
-    }
-
-    #[tokio::test]
-    async fn kserve() {
-        super::a_record_batch_is_cut_to_requests(&super::other_endpoint("KSERVE")).await;
-    }
-}
-
 /// What the models `sums` and `bare` take and give.
-fn sums() -> Schema {
+pub(crate) fn sums() -> Schema {
     schema(
         &[("x", DataType::Float), ("y", DataType::Float)],
         &[("sum", DataType::Float), ("rows", DataType::BigInt)],
@@ -114,35 +82,6 @@ async fn the_columns_say_what_a_server_does_not(endpoint: &str) {
     let features = Value::from(vec![1.0_f32, 2.0, 4.0]);
     let answer = function.predict(&[features]).await.unwrap().row;
     assert_eq!(answer, [Value::Float(7.0), Value::BigInt(1)]);
-}
-
-// Holds F46.
-#[cfg(feature = "arrow")]
-async fn a_record_batch_is_cut_to_requests(endpoint: &str) {
-    use std::sync::Arc;
-
-    use arrow_array::cast::AsArray as _;
-    use arrow_array::types::{Float32Type, Int64Type};
-    use arrow_array::{ArrayRef, Float32Array, RecordBatch};
-
-    let column = |values: Vec<f32>| Arc::new(Float32Array::from(values)) as ArrayRef;
-    let (x, y) = (vec![0.0, 1.0, 2.0, 3.0, 4.0], vec![0.5; 5]);
-    let batch = RecordBatch::try_from_iter([("x", column(x)), ("y", column(y))]).unwrap();
-    for (extra, expected) in [
-        (&[][..], [1, 1, 1, 1, 1]),
-        (&[("model-max-batch-size", "3")], [3, 3, 3, 2, 2]),
-    ] {
-        for model in ["sums", "bare"] {
-            let function = open(options(endpoint, model, extra), sums(), 0, 1).await;
-            let prediction = function.predict_batch(&batch).await.unwrap();
-            assert!(prediction.failures.is_empty());
-            let columns = prediction.outputs.columns();
-            let sums = columns[0].as_primitive::<Float32Type>();
-            assert_eq!(sums.values(), &[0.5, 1.5, 2.5, 3.5, 4.5]);
-            let rows = columns[1].as_primitive::<Int64Type>();
-            assert_eq!(rows.values(), &expected);
-        }
-    }
 }
 
 async fn arrays_are_whole_tensors_where_there_is_no_dimension_for_rows(endpoint: &str) {

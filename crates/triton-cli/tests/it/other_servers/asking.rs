@@ -1,8 +1,9 @@
 //! `triton describe`, `health` and `stats`.
 
 use serde_json::Value;
+use triton_test_support::on_other_servers;
 
-use super::{on_other_servers, run, said};
+use super::{run, said};
 use crate::Files;
 
 on_other_servers!(
@@ -11,7 +12,7 @@ on_other_servers!(
     what_is_missing_is_named,
 );
 
-fn a_model_is_described(endpoint: &str) {
+async fn a_model_is_described(endpoint: &str) {
     let text = said(endpoint, &["describe", "sums"]);
     // What differs: MLServer names a platform, and gives its outputs two dimensions.
     let text = text.replace(" (python)", "").replace("[-1, 1]", "[-1]");
@@ -92,7 +93,7 @@ fn a_model_is_described(endpoint: &str) {
     );
 }
 
-fn health_is_told(endpoint: &str) {
+async fn health_is_told(endpoint: &str) {
     insta::allow_duplicates! {
         insta::assert_snapshot!(said(endpoint, &["health"]), @"
         exit code 0
@@ -112,7 +113,7 @@ fn health_is_told(endpoint: &str) {
 }
 
 // Holds F49.
-fn what_is_missing_is_named(endpoint: &str) {
+async fn what_is_missing_is_named(endpoint: &str) {
     insta::allow_duplicates! {
         insta::assert_snapshot!(said(endpoint, &["stats", "sums"]), @"
         exit code 3

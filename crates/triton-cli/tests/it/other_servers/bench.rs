@@ -1,8 +1,9 @@
 //! `triton bench`.
 
 use serde_json::{Value, json};
+use triton_test_support::on_other_servers;
 
-use super::{on_other_servers, run, said};
+use super::{run, said};
 use crate::Files;
 
 on_other_servers!(
@@ -24,7 +25,7 @@ fn bench(endpoint: &str, arguments: &[&str]) -> Value {
     serde_json::from_str(&run.stdout).unwrap()
 }
 
-fn a_load_is_measured(endpoint: &str) {
+async fn a_load_is_measured(endpoint: &str) {
     let report = bench(endpoint, &["sums", "--concurrency", "2"]);
     assert!(report["answered"].as_u64().unwrap() > 2, "{report}");
     assert_eq!(
@@ -48,7 +49,7 @@ fn a_load_is_measured(endpoint: &str) {
     }
 }
 
-fn a_load_on_a_model_of_which_the_server_tells_nothing(endpoint: &str) {
+async fn a_load_on_a_model_of_which_the_server_tells_nothing(endpoint: &str) {
     let files = Files::new();
     let line =
         r#"{"x": {"datatype": "FP32", "content": 1.5}, "y": {"datatype": "FP32", "content": [2]}}"#;

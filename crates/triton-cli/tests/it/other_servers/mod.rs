@@ -9,27 +9,6 @@ mod predict;
 
 use crate::{Run, triton};
 
-/// Makes two tests of each function, one against each server.
-macro_rules! on_other_servers {
-    ($($name:ident),+ $(,)?) => {
-        mod mlserver {
-            $(#[test]
-            fn $name() {
-                super::$name(&triton_test_support::other_endpoint("MLSERVER"));
-            })+
-        }
-
-        mod kserve {
-            $(#[test]
-            fn $name() {
-                super::$name(&triton_test_support::other_endpoint("KSERVE"));
-            })+
-        }
-    };
-}
-
-use on_other_servers;
-
 /// Runs a command about the server at `endpoint`.
 pub(super) fn run(endpoint: &str, arguments: &[&str]) -> Run {
     let option = format!("endpoint={endpoint}");

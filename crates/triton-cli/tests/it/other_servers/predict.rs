@@ -1,6 +1,8 @@
 //! `triton predict`: CSV in, CSV out.
 
-use super::{on_other_servers, run, said};
+use triton_test_support::on_other_servers;
+
+use super::{run, said};
 use crate::Files;
 
 on_other_servers!(
@@ -41,12 +43,12 @@ const ONE_BY_ONE: &str =
     "name,x,y,sum,rows\na,1.5,10,11.5,1\nb,2,20,22,1\nc,3,30,33,1\nd,4,40,44,1\n";
 
 // Holds F45.
-fn rows_are_scored(endpoint: &str) {
+async fn rows_are_scored(endpoint: &str) {
     assert_eq!(scored(endpoint, &[]), ONE_BY_ONE);
 }
 
 // Holds F46.
-fn rows_are_scored_in_batches(endpoint: &str) {
+async fn rows_are_scored_in_batches(endpoint: &str) {
     let options = [
         "model-max-batch-size=2",
         "batch-size=2",
@@ -59,12 +61,12 @@ fn rows_are_scored_in_batches(endpoint: &str) {
     assert_eq!(scored(endpoint, &bare), expected);
 }
 
-fn rows_are_scored_by_the_models_name_alone(endpoint: &str) {
+async fn rows_are_scored_by_the_models_name_alone(endpoint: &str) {
     assert_eq!(scored(endpoint, &["--model", "sums"]), ONE_BY_ONE);
 }
 
 // Holds F47.
-fn rows_are_scored_by_a_model_of_which_the_server_tells_nothing(endpoint: &str) {
+async fn rows_are_scored_by_a_model_of_which_the_server_tells_nothing(endpoint: &str) {
     assert_eq!(scored(endpoint, &["-O", "model-name=bare"]), ONE_BY_ONE);
     let files = Files::new();
     let input = files.write("rows.csv", ROWS);
@@ -78,7 +80,7 @@ fn rows_are_scored_by_a_model_of_which_the_server_tells_nothing(endpoint: &str) 
 }
 
 // Holds F48.
-fn sequences_are_refused(endpoint: &str) {
+async fn sequences_are_refused(endpoint: &str) {
     let files = Files::new();
     let sql = files.write("model.sql", SQL);
     let input = files.write("rows.csv", ROWS);
