@@ -71,6 +71,11 @@ const STEPS: &[Step] = &[
         arguments: &["xtask", "test"],
         variable: None,
     },
+    Step {
+        name: "tests on an older Triton",
+        arguments: &["xtask", "test", "--triton", "2.39"],
+        variable: None,
+    },
 ];
 
 pub(crate) fn run() -> Result<()> {

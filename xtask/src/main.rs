@@ -44,6 +44,9 @@ enum Task {
     Flink(flink::Arguments),
     /// Run all tests, with a real Triton for those that need one
     Test {
+        /// A release of Triton; an older one is met by a selection of the tests, unless arguments choose others
+        #[arg(long, value_name = "VERSION", default_value_t = triton::ServerVersion::DEFAULT)]
+        triton: triton::ServerVersion,
         /// Arguments for `cargo test`
         #[arg(last = true)]
         arguments: Vec<String>,
@@ -82,7 +85,7 @@ fn run() -> Result<ExitCode> {
         Task::Triton(arguments) => triton::run(arguments),
         Task::OtherServers(arguments) => other_servers::run(&arguments),
         Task::Flink(arguments) => flink::run(arguments),
-        Task::Test { arguments } => test::run(&arguments),
+        Task::Test { triton, arguments } => test::run(triton, &arguments),
         Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Chaos(arguments) => chaos::run(&arguments),

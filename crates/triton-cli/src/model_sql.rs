@@ -141,8 +141,8 @@ impl Parser {
 
     fn data_type(&mut self) -> Result<DataType, SqlError> {
         const EXPECTED: &str = "a type: BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, each with UNSIGNED \
-                                or without, FLOAT16, FLOAT, DOUBLE, STRING, BYTES or ARRAY<…> of \
-                                these";
+                                or without, FLOAT16, BFLOAT16, FLOAT, DOUBLE, STRING, BYTES or \
+                                ARRAY<…> of these";
         let location = self.location();
         let name = match self.peek() {
             Some(Token::Word(word)) if word.quote_style.is_none() => word.value.to_uppercase(),
@@ -155,6 +155,7 @@ impl Parser {
             "INT" | "INTEGER" => DataType::Integer,
             "BIGINT" => DataType::BigInt,
             "FLOAT16" => DataType::Float16,
+            "BFLOAT16" => DataType::BFloat16,
             "FLOAT" | "REAL" => DataType::Float,
             "DOUBLE" => DataType::Double,
             "STRING" => DataType::String,
@@ -511,7 +512,7 @@ mod tests {
     fn what_is_wrong_is_named_with_its_place() {
         insta::assert_snapshot!(message(""), @"line 1, column 1: expected CREATE, found the end of the file");
         insta::assert_snapshot!(message("CREATE TABLE t"), @"line 1, column 8: expected MODEL, found 'TABLE'");
-        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x DECIMAL(3, 1))"), @"line 1, column 25: expected a type: BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, each with UNSIGNED or without, FLOAT16, FLOAT, DOUBLE, STRING, BYTES or ARRAY<…> of these, found 'DECIMAL'");
+        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x DECIMAL(3, 1))"), @"line 1, column 25: expected a type: BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, each with UNSIGNED or without, FLOAT16, BFLOAT16, FLOAT, DOUBLE, STRING, BYTES or ARRAY<…> of these, found 'DECIMAL'");
         insta::assert_snapshot!(message("CREATE MODEL m INPUT (x INT) WITH ()"), @"line 1, column 30: expected OUTPUT, found 'WITH'");
         insta::assert_snapshot!(message("CREATE MODEL m INPUT (x ARRAY<INT) OUTPUT"), @"line 1, column 34: expected '>', found ')'");
         insta::assert_snapshot!(message(&SEED.replace("'triton'", "'openai'")), @"line 6, column 24: option 'provider': expected 'triton', found 'openai'");

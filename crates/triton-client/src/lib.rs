@@ -63,15 +63,16 @@ pub use http::{HeaderMap, HeaderName, HeaderValue};
 #[cfg(feature = "opentelemetry")]
 pub use trace_context::TraceContext;
 pub use triton_protocol::{
-    BatchStatistics, Class, Compression, CudaRegion, CudaRegionStatus, Datatype, DecodeError,
-    EncodeError, EncodedRequest, Endpoint, IndexFilter, InferRequest, InferResponse,
-    InferenceStatistics, InvalidValue, KNOWN_TEXTS, KnownText, LoadModel, LogFormat, LogSettings,
-    LogSettingsUpdate, MemoryUsage, ModelConfig, ModelId, ModelMetadata, ModelName, ModelState,
-    ModelStatistics, ModelVersion, OtherDatatype, Parameter, RepositoryEntry, RequestedOutput,
-    ResponseStatistics, Secret, Sequence, SequenceBatching, SequenceId, SequenceText,
-    ServerMetadata, SharedMemory, SharedTensor, SystemRegion, SystemRegionStatus, Tally, Tensor,
-    TensorElement, TensorError, TensorFormat, TensorMetadata, TraceLevel, TraceSettings,
-    TraceSettingsUpdate, UnknownDatatype, UnloadModel, UnreadOutput, UserInfo, VersionText,
+    BatchStatistics, Class, Compression, CorrelationIdControl, CorrelationIdType, CudaRegion,
+    CudaRegionStatus, Datatype, DecodeError, EncodeError, EncodedRequest, Endpoint, IndexFilter,
+    InferRequest, InferResponse, InferenceStatistics, InvalidValue, KNOWN_TEXTS, KnownText,
+    LoadModel, LogFormat, LogSettings, LogSettingsUpdate, MemoryUsage, ModelConfig, ModelId,
+    ModelMetadata, ModelName, ModelState, ModelStatistics, ModelVersion, OtherDatatype, Parameter,
+    RepositoryEntry, RequestedOutput, ResponseStatistics, Secret, Sequence, SequenceBatching,
+    SequenceId, SequenceText, ServerMetadata, SharedMemory, SharedTensor, SystemRegion,
+    SystemRegionStatus, Tally, Tensor, TensorElement, TensorError, TensorFormat, TensorMetadata,
+    TraceLevel, TraceSettings, TraceSettingsUpdate, UnknownDatatype, UnloadModel, UnreadOutput,
+    UserInfo, VersionText,
 };
 /// What tensors, shapes and plain JSON are made of.
 pub use {bytes, serde_json};

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::correlation_id_control::{CORRELATION_ID_CONTROL, is_possible};
 use crate::json::{self, Json};
 use crate::model_config::{
-    DynamicBatching, ModelConfig, QueuePolicy, SequenceBatching, SequenceStrategy, TensorConfig,
-    TimeoutAction,
+    CorrelationIdControl, DynamicBatching, ModelConfig, QueuePolicy, SequenceBatching,
+    SequenceStrategy, TensorConfig, TimeoutAction,
 };
 use crate::tensor::DataType;
 
@@ -66,6 +67,10 @@ pub(crate) fn apply(base: &ModelConfig, text: &[u8]) -> Option<ModelConfig> {
         Some(batching) => Some(sequence_batching(batching)?),
         None => None,
     };
+    config.correlation_id_control = match document.get("sequence_batching") {
+        Some(batching) => correlation_id_control(batching)?,
+        None => None,
+    };
     let preferred = ["dynamic_batching", "sequence_batching"]
         .iter()
         .filter_map(|field| document.get(field))
@@ -120,6 +125,31 @@ fn sequence_batching(batching: &Json) -> Option<SequenceBatching> {
         max_sequence_idle,
         strategy,
     })
+}
+
+/// The control of the sequence's ID, where the model has one; `None` where it cannot be used.
+fn correlation_id_control(batching: &Json) -> Option<Option<CorrelationIdControl>> {
+    let Some(inputs) = batching.get("control_input") else {
+        return Some(None);
+    };
+    for input in inputs.as_array().ok()? {
+        let Some(controls) = input.get("control") else {
+            continue;
+        };
+        for control in controls.as_array().ok()? {
+            if control.get("kind")?.as_text().ok()? != CORRELATION_ID_CONTROL.as_bytes() {
+                continue;
+            }
+            let name = input.get("name")?.as_text().ok()?.to_vec();
+            let datatype = control.get("data_type")?.as_text().ok()?;
+            let control = CorrelationIdControl {
+                name: String::from_utf8(name).ok()?,
+                datatype: DataType::from_configuration_name(datatype)?,
+            };
+            return is_possible(&control).then_some(Some(control));
+        }
+    }
+    Some(None)
 }
 
 fn dynamic_batching(batching: &Json) -> Option<DynamicBatching> {
@@ -190,6 +220,9 @@ mod tests {
                 max_candidate_sequences: 3,
             },
         });
+        let control = sequences
+            .clone()
+            .correlation_id_control("id", DataType::Uint32);
         let queue = config.dynamic_batching(DynamicBatching {
             queue_policy: QueuePolicy {
                 max_queue_size: 2,
@@ -197,7 +230,7 @@ mod tests {
             },
             ..DynamicBatching::default()
         });
-        for config in [sequences, queue] {
+        for config in [sequences, control, queue] {
             let shown = model_config(&config).to_bytes();
             assert_eq!(apply(&config, &shown), Some(config));
         }
@@ -211,5 +244,8 @@ mod tests {
         }
         let levels = r#"{"dynamic_batching":{"priority_levels":3}}"#;
         assert_eq!(apply(&base, levels.as_bytes()), None);
+        let control = r#"{"sequence_batching":{"control_input":[{"name":"id","control":[
+            {"kind":"CONTROL_SEQUENCE_CORRID","data_type":"TYPE_FP32"}]}]}}"#;
+        assert_eq!(apply(&base, control.as_bytes()), None);
     }
 }

@@ -10,6 +10,7 @@ mod binary_tensor;
 mod clock;
 mod compression;
 mod config_override;
+mod correlation_id_control;
 mod error;
 mod faults;
 mod generate;
@@ -44,8 +45,8 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use faults::{Fault, FaultScript, FaultScriptError};
 pub use model::{CorrelationId, Model, ModelRequest, Parameter, Sequence};
 pub use model_config::{
-    DynamicBatching, ModelConfig, QueuePolicy, SequenceBatching, SequenceStrategy, TensorConfig,
-    TimeoutAction,
+    CorrelationIdControl, DynamicBatching, ModelConfig, QueuePolicy, SequenceBatching,
+    SequenceStrategy, TensorConfig, TimeoutAction,
 };
 pub use model_error::{ModelError, ModelErrorKind};
 pub use recorded::RecordedRequest;

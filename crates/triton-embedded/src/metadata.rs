@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::correlation_id_control::CORRELATION_ID_CONTROL;
 use crate::json::Json;
 use crate::model_config::{
-    DynamicBatching, ModelConfig, QueuePolicy, SequenceBatching, SequenceStrategy, TensorConfig,
-    TimeoutAction,
+    CorrelationIdControl, DynamicBatching, ModelConfig, QueuePolicy, SequenceBatching,
+    SequenceStrategy, TensorConfig, TimeoutAction,
 };
 
 /// The only version every model has here.
@@ -86,7 +87,8 @@ pub(crate) fn model_config(config: &ModelConfig) -> Json {
     let preferred = (config.max_batch_size > 0).then_some(config.max_batch_size as u64);
     let preferred = Json::array(preferred);
     if let Some(batching) = &config.sequence_batching {
-        let batching = sequence_batching(batching, preferred);
+        let control = config.correlation_id_control.as_ref();
+        let batching = sequence_batching(batching, control, preferred);
         members.push((b"sequence_batching".to_vec(), batching));
     } else if let Some(batching) = &config.dynamic_batching {
         let batching = dynamic_batching(batching, preferred);
@@ -153,7 +155,11 @@ fn optimization() -> Json {
     ])
 }
 
-fn sequence_batching(batching: &SequenceBatching, preferred: Json) -> Json {
+fn sequence_batching(
+    batching: &SequenceBatching,
+    control: Option<&CorrelationIdControl>,
+    preferred: Json,
+) -> Json {
     let strategy = match batching.strategy {
         SequenceStrategy::Direct => (
             "direct",
@@ -183,9 +189,27 @@ fn sequence_batching(batching: &SequenceBatching, preferred: Json) -> Json {
             "max_sequence_idle_microseconds",
             microseconds(batching.max_sequence_idle),
         ),
-        ("control_input", Json::Array(Vec::new())),
+        ("control_input", Json::array(control.map(control_input))),
         ("state", Json::Array(Vec::new())),
         ("iterative_sequence", Json::Bool(false)),
+    ])
+}
+
+fn control_input(control: &CorrelationIdControl) -> Json {
+    let none = || Json::Array(Vec::new());
+    let kind = Json::object([
+        ("kind", Json::text(CORRELATION_ID_CONTROL)),
+        ("int32_false_true", none()),
+        ("fp32_false_true", none()),
+        ("bool_false_true", none()),
+        (
+            "data_type",
+            Json::text(control.datatype.configuration_name()),
+        ),
+    ]);
+    Json::object([
+        ("name", Json::text(&control.name)),
+        ("control", Json::Array(vec![kind])),
     ])
 }
 

@@ -30,6 +30,8 @@ pub struct ModelConfig {
     pub outputs: Vec<TensorConfig>,
     /// Present for a model that keeps state between the requests of a sequence.
     pub sequence_batching: Option<SequenceBatching>,
+    /// Present for a model that is told the ID of a sequence as a tensor.
+    pub correlation_id_control: Option<CorrelationIdControl>,
     /// Present for a model without state whose waiting requests are executed together.
     pub dynamic_batching: Option<DynamicBatching>,
 }
@@ -66,6 +68,15 @@ pub struct SequenceBatching {
     pub max_sequence_idle: Duration,
     /// How many sequences may be open at once.
     pub strategy: SequenceStrategy,
+}
+
+/// The input by which the server tells a model the ID of a sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorrelationIdControl {
+    /// The input's name.
+    pub name: String,
+    /// The type of its value; one of those that [`ModelConfig::correlation_id_control`] names.
+    pub datatype: DataType,
 }
 
 /// Triton's strategies of sequence batching, which here differ in the number of candidate slots.
@@ -138,6 +149,7 @@ impl ModelConfig {
             inputs: Vec::new(),
             outputs: Vec::new(),
             sequence_batching: None,
+            correlation_id_control: None,
             dynamic_batching: None,
         }
     }
@@ -192,6 +204,31 @@ impl ModelConfig {
     /// Makes the model stateful: its requests must belong to sequences.
     pub fn sequence_batching(mut self, batching: SequenceBatching) -> ModelConfig {
         self.sequence_batching = Some(batching);
+        self
+    }
+
+    /// Tells the model the ID of each request's sequence as an input of that name, as a control
+    /// `CONTROL_SEQUENCE_CORRID` does. Triton has such controls of UINT64, INT64, UINT32, INT32
+    /// and BYTES, and fills each of them by copying bytes: what a model sees of an ID that does
+    /// not fit is on the page of this server.
+    ///
+    /// ```
+    /// use triton_embedded::{DataType, ModelConfig, SequenceBatching};
+    ///
+    /// let config = ModelConfig::new("tracker")
+    ///     .sequence_batching(SequenceBatching::default())
+    ///     .correlation_id_control("CORRID", DataType::Uint64);
+    /// # drop(config);
+    /// ```
+    pub fn correlation_id_control(
+        mut self,
+        name: impl Into<String>,
+        datatype: DataType,
+    ) -> ModelConfig {
+        self.correlation_id_control = Some(CorrelationIdControl {
+            name: name.into(),
+            datatype,
+        });
         self
     }
 

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use crate::clock::{Clock, Timekeeper};
+use crate::correlation_id_control;
 use crate::error::ApiError;
 use crate::model::{Model, ModelRequest};
 use crate::model_config::ModelConfig;
@@ -71,6 +72,7 @@ impl AnyModel {
         let statistics = Arc::new(Statistics::default());
         let worker = Worker {
             model: Arc::clone(self),
+            config: config.clone(),
             scheduler: Arc::clone(&scheduler),
             statistics: Arc::clone(&statistics),
             timekeeper: Timekeeper::new(clock, stopping),
@@ -107,6 +109,8 @@ impl Drop for ModelInstance {
 /// What the model's thread works with.
 struct Worker {
     model: Arc<AnyModel>,
+    /// That of the instance, which can be another than the model's own.
+    config: ModelConfig,
     scheduler: Arc<Scheduler>,
     statistics: Arc<Statistics>,
     timekeeper: Timekeeper,
@@ -138,15 +142,16 @@ impl Worker {
     }
 
     fn execute(&self, turn: &mut Turn) -> Result<Vec<Tensor>, ModelError> {
-        turn.job.executed.store(true, Ordering::Relaxed);
         turn.job.request.timekeeper = self.timekeeper.clone();
+        correlation_id_control::add_to(&mut turn.job.request, &self.config)?;
+        turn.job.executed.store(true, Ordering::Relaxed);
         // The guards outlive a panic, so nothing is poisoned: like a Python model's, the state
         // stays as the exception left it.
         let execute = self.model.execute.lock();
         let execute = execute.unwrap_or_else(PoisonError::into_inner);
         let mut state = turn.state.lock().unwrap_or_else(PoisonError::into_inner);
         catch_unwind(AssertUnwindSafe(|| execute(&turn.job.request, &mut state)))
-            .unwrap_or_else(|panic| Err(exception(&self.model.config.name, panic.as_ref())))
+            .unwrap_or_else(|panic| Err(exception(&self.config.name, panic.as_ref())))
     }
 }
 

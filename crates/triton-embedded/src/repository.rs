@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::config_override;
+use crate::correlation_id_control::is_possible;
 use crate::error::ApiError;
 use crate::inference_request::read_document;
 use crate::json::Json;
@@ -30,7 +31,8 @@ impl Repository {
     /// Loads every model.
     ///
     /// # Errors
-    /// When two models have the same name, or the system refuses a thread.
+    /// When two models have the same name, a control has a type that it cannot have, or the system
+    /// refuses a thread.
     pub(crate) fn new(
         models: Vec<AnyModel>,
         surroundings: Surroundings,
@@ -42,6 +44,16 @@ impl Repository {
         };
         for model in models {
             let name = model.config.name.clone();
+            if let Some(control) = &model.config.correlation_id_control
+                && !is_possible(control)
+            {
+                let text = format!(
+                    "model '{name}' has a control '{}' of {} for the ID of its sequences: use \
+                     UINT64, INT64, UINT32, INT32 or BYTES",
+                    control.name, control.datatype
+                );
+                return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, text));
+            }
             let mut entry = Entry {
                 model: Arc::new(model),
                 loaded: None,

@@ -259,7 +259,8 @@ impl EmbeddedTritonBuilder {
     /// Starts the server.
     ///
     /// # Errors
-    /// When two models have the same name, or the system refuses the address or a thread.
+    /// When two models have the same name, a control of a sequence's ID has a type that it cannot
+    /// have, or the system refuses the address or a thread.
     pub fn start(self) -> io::Result<EmbeddedTriton> {
         let listener = TcpListener::bind(self.address)?;
         listener.set_nonblocking(true)?;

@@ -4,7 +4,7 @@
 //! bytes after their length, an array as the number of its elements, whether any of them is NULL,
 //! and the elements, which carry the byte for NULL only if one is.
 
-use triton_model_fn::{Column, DataType, Value};
+use triton_model_fn::{Array, Column, DataType, Value};
 
 use crate::failure::Failure;
 use crate::wire::{Reader, put_bytes, put_count};
@@ -43,7 +43,18 @@ fn read(reader: &mut Reader<'_>, data_type: &DataType) -> Result<Value, Failure>
         DataType::Bytes => Value::Bytes(reader.bytes()?.to_vec()),
         DataType::Array(element) => {
             let count = reader.count()?;
-            let read = if reader.flag()? { read_nullable } else { read };
+            let holds_null = reader.flag()?;
+            if let Some(size) = element.tensor_datatype().element_size()
+                && element.rank() == 0
+                && !holds_null
+            {
+                let bytes = reader.take(count.saturating_mul(size))?.to_vec();
+                let array = Array::from_raw(element, [count], bytes);
+                return Ok(Value::Array(
+                    array.map_err(|error| Failure::new(error.to_string()))?,
+                ));
+            }
+            let read = if holds_null { read_nullable } else { read };
             let values = (0..count).map(|_| read(reader, element));
             Value::Array(values.collect::<Result<_, _>>()?)
         }
@@ -76,10 +87,17 @@ fn write(buffer: &mut Vec<u8>, value: &Value) -> Result<(), Failure> {
         Value::Bytes(bytes) => put_bytes(buffer, bytes)?,
         Value::Array(values) => {
             put_count(buffer, values.len())?;
-            let any_null = values.contains(&Value::Null);
+            if let (Some([_]), Some(bytes)) = (values.shape(), values.raw())
+                && values.is_of_fixed_width()
+            {
+                buffer.push(0);
+                buffer.extend_from_slice(bytes);
+                return Ok(());
+            }
+            let any_null = values.iter().any(|value| value == Value::Null);
             buffer.push(u8::from(any_null));
             let write = if any_null { write_nullable } else { write };
-            values.iter().try_for_each(|value| write(buffer, value))?;
+            values.iter().try_for_each(|value| write(buffer, &value))?;
         }
         // The columns have types of Flink, and the function answers in the types of the columns.
         other => return Err(Failure::new(format!("Flink cannot take {other:?}"))),
@@ -110,14 +128,20 @@ mod tests {
             (DataType::Integer, Value::Null),
             (
                 array(array(DataType::String)),
-                Value::Array(vec![
-                    Value::Array(vec![]),
-                    Value::Array(vec![Value::String(String::new()), Value::Null]),
-                ]),
+                Value::Array(
+                    [
+                        Value::Array(Array::default()),
+                        Value::Array(vec![Value::String(String::new()), Value::Null].into()),
+                    ]
+                    .into_iter()
+                    .collect(),
+                ),
             ),
+            (array(DataType::Float), Value::from(vec![0.5_f32, -1.0])),
+            (array(DataType::Boolean), Value::from(vec![true, false])),
             (
-                array(DataType::Float),
-                Value::Array(vec![Value::Float(0.5)]),
+                array(array(DataType::Integer)),
+                Value::Array(Array::with_shape(vec![1, 2, 3, 4, 5, 6], [3, 2]).unwrap()),
             ),
         ];
         let columns = cells

@@ -33,6 +33,10 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Failure> {
         let length = self.count()?;
+        self.take(length)
+    }
+
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], Failure> {
         let (bytes, rest) = self.rest.split_at_checked(length).ok_or_else(too_short)?;
         self.rest = rest;
         Ok(bytes)

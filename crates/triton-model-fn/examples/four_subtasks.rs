@@ -12,13 +12,14 @@
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
+use tokio::sync::mpsc;
 use triton_embedded::EmbeddedTriton;
 use triton_model_fn::{
-    Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask, Value,
+    AnswerSink, Column, DataType, InferenceFunction, ModelFunction as _, RowAnswer, Schema,
+    Subtask, Value,
 };
 use triton_options::TritonOptions;
 
@@ -51,23 +52,36 @@ async fn answer(
     };
     let function = InferenceFunction::new(options, schema)?;
     function.open(Subtask::new(index, SUBTASKS, 0)?).await?;
-    let mut random = u64::from(index);
-    let answers = (0..rows).map(|_| {
-        // Numbers as good as any, at no cost worth measuring.
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        let value = (random >> 40) as f32;
-        let answer = function.submit(&[Value::Float(value)]);
-        async move { answer.await.map(|answer| (value, answer)) }
-    });
-    let mut answers = stream::iter(answers).buffered(under_way);
-    let mut right = 0;
-    while let Some(answered) = answers.next().await {
-        let (value, answer) = answered?;
-        right += u32::from(answer.row == [Value::Float(value)]);
+    let (sink, mut answers) = mpsc::unbounded_channel();
+    let sink: Arc<dyn AnswerSink> = Arc::new(sink);
+    // The values of the rows under way, each at its number.
+    let mut values = vec![0.0; under_way];
+    let place = |number: u64| number as usize % under_way;
+    let (mut random, mut sent, mut answered, mut right) = (u64::from(index), 0, 0, 0);
+    // The oldest row that is not answered: its place is not given to another one before.
+    let mut oldest = 0;
+    let mut is_answered = vec![true; under_way];
+    while answered < rows {
+        while sent < rows && sent - oldest < under_way as u32 {
+            // Numbers as good as any, at no cost worth measuring.
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let value = (random >> 40) as f32;
+            let number = u64::from(sent);
+            (values[place(number)], is_answered[place(number)]) = (value, false);
+            function.submit_to(number, &[Value::Float(value)], &sink);
+            sent += 1;
+        }
+        for RowAnswer { number, result, .. } in answers.recv().await.ok_or("no more answers")? {
+            right += u32::from(result?.row == [Value::Float(values[place(number)])]);
+            is_answered[place(number)] = true;
+            answered += 1;
+        }
+        while oldest < sent && is_answered[place(oldest.into())] {
+            oldest += 1;
+        }
     }
-    drop(answers);
     function.close().await?;
     Ok(right)
 }

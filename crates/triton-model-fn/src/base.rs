@@ -9,6 +9,7 @@ use triton_options::{
 };
 
 use crate::ending::Ended;
+use crate::live_numbers::LiveNumbers;
 use crate::{CallContext, Error, ErrorKind, ServerWait, Subtask};
 
 /// The part of a model function that does not depend on what it does with a row.
@@ -31,6 +32,8 @@ pub struct FunctionBase<P> {
     life: Mutex<Life<P>>,
     /// Whether it was open before, with rows that nothing else remembers.
     was_open: AtomicBool,
+    /// The sequence IDs that openings may have left on the server, where these come again.
+    live: Arc<LiveNumbers>,
 }
 
 #[derive(Debug)]
@@ -68,6 +71,7 @@ impl<P> FunctionBase<P> {
                 closing: Vec::new(),
             }),
             was_open: AtomicBool::new(false),
+            live: Arc::default(),
         }
     }
 
@@ -112,7 +116,8 @@ impl<P> FunctionBase<P> {
             return Err(Error::new(ErrorKind::State, message).in_subtask(subtask));
         }
         let again = self.was_open.load(Ordering::Relaxed);
-        let open = CallContext::new(&self.options, subtask, again, self.server_wait.clone());
+        let (live, wait) = (Arc::clone(&self.live), self.server_wait.clone());
+        let open = CallContext::new(&self.options, subtask, again, live, wait);
         let open = Arc::new(open.map_err(|error| error.in_subtask(subtask))?);
         life.state = State::Opening(Arc::clone(&open));
         Ok(Opening {

@@ -1,24 +1,27 @@
 //! What calls go through while a function is open: the server, the sequence counter, the limits.
 
-use std::sync::Arc;
+mod sequence_ids;
+
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::info;
-use triton_client::{Client, InferRequest, InferResponse, ModelId, Sequence, SequenceId};
-use triton_options::{PositiveDuration, SEQUENCE_KEY, SequenceMode, StaticFlags, TritonOptions};
+use triton_client::{Client, InferRequest, InferResponse, ModelId, Sequence};
+use triton_options::{PositiveDuration, SequenceMode, TritonOptions};
 
 use crate::call::{FaultOrigin, RetrySafety};
 use crate::ending::{Ended, Ending};
 use crate::executions::{self, RanBefore};
+use crate::live_numbers::LiveNumbers;
 use crate::metrics::FunctionMetrics;
 use crate::permits::{NoPermit, PermitKind, Permits};
 use crate::replica::Replica;
 use crate::retry::{LONGEST, RetryPolicy};
 use crate::sequence_id_generator::SequenceIdGenerator;
 use crate::server_wait::Served;
-use crate::{Error, ErrorKind, ModelFacts, ServerWait, Subtask};
+use crate::{Error, ErrorKind, ModelFacts, SequenceIdForm, ServerWait, Subtask};
 
 /// Everything that exists only while a function is open, and that calls go through.
 #[derive(Debug)]
@@ -31,6 +34,9 @@ pub struct CallContext {
     priority: Option<u64>,
     server_timeout: Option<Duration>,
     sequence_mode: SequenceMode,
+    options: TritonOptions,
+    /// How sequence IDs are sent, once that is agreed.
+    id_form: OnceLock<SequenceIdForm>,
     /// The IDs of sequences that number themselves.
     pub(crate) id_generator: Option<Arc<SequenceIdGenerator>>,
     /// What shows that the job has run before this open, if anything does.
@@ -57,18 +63,20 @@ pub struct RequestPermit(
 );
 
 impl CallContext {
-    /// Sets everything up; `again` says that the function was open before.
+    /// Sets everything up; `again` says that the function was open before, and `live` which IDs it
+    /// may have left on the server.
     pub(crate) fn new(
         options: &TritonOptions,
         subtask: Subtask,
         again: bool,
+        live: Arc<LiveNumbers>,
         server_wait: Option<ServerWait>,
     ) -> Result<Self, Error> {
         let sequence_mode = options.sequence_mode().clone();
         let opened = executions::note(&subtask, again);
         let id_generator = sequence_mode.ids().map(|ids| {
-            let source = SequenceIdGenerator::new(ids.clone(), subtask, &opened, SystemTime::now());
-            Arc::new(source)
+            let (ids, now) = (ids.clone(), SystemTime::now());
+            Arc::new(SequenceIdGenerator::new(ids, subtask, &opened, live, now))
         });
         // One after the other is the only order that the server keeps within a sequence.
         let max_in_flight = match &sequence_mode {
@@ -88,6 +96,8 @@ impl CallContext {
             priority: options.priority,
             server_timeout: options.server_timeout.map(PositiveDuration::get),
             sequence_mode,
+            id_form: OnceLock::new(),
+            options: options.clone(),
             id_generator,
             ran_before: opened.ran_before,
             requests: Permits::new(PermitKind::Request, max_in_flight),
@@ -114,45 +124,18 @@ impl CallContext {
         &self.metrics
     }
 
-    /// The place in a sequence for the next logical request, if it has one at all.
-    ///
-    /// In auto-increment mode each call takes a new ID, also when calls run concurrently: call
-    /// it once for a row, and keep the result when the row has to be sent again.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::State`] when the option `sequence-key` is set: only the
-    /// [`InferenceFunction`](crate::InferenceFunction) keeps sequences for keys.
-    pub fn next_sequence(&self) -> Result<Option<Sequence>, Error> {
-        let (id, start, end) = match (&self.sequence_mode, &self.id_generator) {
-            (SequenceMode::Static { id, flags }, _) => {
-                let id = SequenceId::text(id.clone()).map_err(|invalid| {
-                    Error::new(ErrorKind::Input, invalid.to_string()).in_subtask(self.subtask)
-                })?;
-                match flags {
-                    StaticFlags::Given { start, end } => (id, *start, *end),
-                    _ => (id, false, false),
-                }
-            }
-            (SequenceMode::PerKey { .. }, _) => {
-                let message = format!(
-                    "this function keeps no sequences for keys: leave out the option '{}'",
-                    SEQUENCE_KEY.key()
-                );
-                return Err(Error::new(ErrorKind::State, message).in_subtask(self.subtask));
-            }
-            (_, Some(source)) => (source.id(source.take(None))?, true, true),
-            (_, None) => return Ok(None),
-        };
-        Ok(Some(Sequence { id, start, end }))
-    }
-
     /// The moment by which a row that is handed over now has to be answered, if there is one.
     ///
     /// Whoever begins a row asks once, and hands it down to all that is done for the row.
     #[must_use]
     pub fn row_deadline(&self) -> Option<Instant> {
         Instant::now().checked_add(self.row_deadline?)
+    }
+
+    /// Whether requests belong to sequences.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn has_sequences(&self) -> bool {
+        self.sequence_mode != SequenceMode::None
     }
 
     /// The most requests that are in flight at once.
@@ -253,7 +236,8 @@ impl CallContext {
 
     /// Asks for what the server tells of the model; where the server cannot be reached or is not
     /// ready, asks again until the option `open-wait` is over.
-    pub(crate) async fn look_up_model(&self, options: &TritonOptions) -> Result<ModelFacts, Error> {
+    pub(crate) async fn look_up_model(&self) -> Result<ModelFacts, Error> {
+        let options = &self.options;
         const PAUSE: Duration = Duration::from_millis(500);
         let wait = options.open_wait;
         let deadline = Instant::now() + wait;
@@ -311,12 +295,18 @@ fn call_budget(options: &TritonOptions) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use triton_options::SequenceIdType;
+
     use super::*;
 
     fn open(extra: &[(&str, &str)], subtask: Subtask) -> CallContext {
         let common = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
         let options = TritonOptions::parse(common.iter().chain(extra).copied()).unwrap();
-        CallContext::new(&options, subtask, false, None).unwrap()
+        let open = CallContext::new(&options, subtask, false, Arc::default(), None).unwrap();
+        let config = serde_json::from_str(r#"{"name": "m"}"#).unwrap();
+        let form = SequenceIdForm::agree(SequenceIdType::Auto, &config, None).unwrap();
+        open.settle_form(form, None);
+        open
     }
 
     fn next_id(open: &CallContext) -> String {
@@ -354,7 +344,11 @@ mod tests {
         let open = open(&flags, Subtask::new(0, 1, 0).unwrap());
         let first = open.next_sequence().unwrap().unwrap();
         assert_eq!((first.start, first.end), (false, true));
-        assert_eq!(open.next_sequence().unwrap(), Some(first));
+        let second = open.next_sequence().unwrap().unwrap();
+        assert_eq!(
+            (&second.id, second.start, second.end),
+            (&first.id, false, true)
+        );
         assert_eq!(open.max_in_flight(), 1);
     }
 

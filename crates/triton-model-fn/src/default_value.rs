@@ -90,6 +90,7 @@ fn from_json(data_type: &DataType, json: &Json) -> Option<Value> {
         DataType::UnsignedInteger => Value::UnsignedInteger(integer(json)?),
         DataType::UnsignedBigInt => Value::UnsignedBigInt(integer(json)?),
         DataType::Float16 => Value::Float16(single(json)?),
+        DataType::BFloat16 => Value::BFloat16(single(json)?),
         DataType::Float => Value::Float(single(json)?),
         DataType::Double => Value::Double(json.as_f64()?),
         DataType::String => Value::String(json.as_str()?.to_owned()),
@@ -136,11 +137,7 @@ mod tests {
             ("5", DataType::String, Value::String("5".into())),
             ("true", DataType::Boolean, Value::Boolean(true)),
             ("null", DataType::Integer, Value::Null),
-            (
-                "[1, 2.5]",
-                array,
-                Value::Array(vec![Value::Float(1.0), Value::Float(2.5)]),
-            ),
+            ("[1, 2.5]", array, Value::from(vec![1.0_f32, 2.5])),
         ] {
             assert_eq!(
                 parsed(text, &[("y", data_type)]),

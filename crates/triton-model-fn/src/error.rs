@@ -1,9 +1,11 @@
 //! What can go wrong in a model function, and where it went wrong.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::Subtask;
+use crate::sequence_id_generator::SequenceName;
 
 /// What kind of failure a model function met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,7 +88,7 @@ struct Details {
     message: String,
     subtask: Option<Subtask>,
     key: Option<String>,
-    sequence_id: Option<String>,
+    sequence: Option<SequenceName>,
     sequence_row: Option<u64>,
     source: Option<Arc<triton_client::Error>>,
 }
@@ -100,7 +102,7 @@ impl Error {
             message: message.into(),
             subtask: None,
             key: None,
-            sequence_id: None,
+            sequence: None,
             sequence_row: None,
             source: None,
         }))
@@ -122,8 +124,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn in_sequence(mut self, sequence_id: Option<String>) -> Self {
-        self.0.sequence_id = sequence_id;
+    pub(crate) fn in_sequence(mut self, sequence: Option<SequenceName>) -> Self {
+        self.0.sequence = sequence;
         self
     }
 
@@ -155,10 +157,16 @@ impl Error {
         self.0.kind
     }
 
-    /// The sequence ID that the failed request took, if it took one.
+    /// The sequence ID that the failed request took, if it took one: its text, whatever was sent.
     #[must_use]
     pub fn sequence_id(&self) -> Option<&str> {
-        self.0.sequence_id.as_deref()
+        Some(&self.0.sequence.as_ref()?.text)
+    }
+
+    /// The number that the sequence ID was sent as, where it was not sent as its text.
+    #[must_use]
+    pub fn sequence_number(&self) -> Option<NonZeroU64> {
+        self.0.sequence.as_ref()?.number
     }
 
     /// The key whose sequence the row belongs to, where the option `sequence-key` is set; a digest
@@ -194,8 +202,11 @@ impl fmt::Display for Error {
             if let Some(key) = &self.0.key {
                 write!(formatter, ", key '{key}'")?;
             }
-            if let Some(sequence_id) = &self.0.sequence_id {
-                write!(formatter, ", sequence '{sequence_id}'")?;
+            if let Some(SequenceName { text, number }) = &self.0.sequence {
+                write!(formatter, ", sequence '{text}'")?;
+                if let Some(number) = number {
+                    write!(formatter, " = {number}")?;
+                }
             }
             if let Some(row) = self.0.sequence_row {
                 write!(formatter, ", its row {row}")?;

@@ -6,19 +6,21 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{info, warn};
-use triton_client::{ModelConfig, Sequence};
+use triton_client::ModelConfig;
 use triton_options::{SEQUENCE_KEY, TritonOptions};
 
+use crate::answering::Answering;
+use crate::answers::{AnswerSink, RowAnswer};
 use crate::batcher::Batcher;
-use crate::ending::Ended;
+use crate::lanes::{Begun, Lane, Prepared, RowColumns};
 use crate::sequences::{
-    KeyedSequences, LeftBehind, ModelColumns, ModelTransport, Pending, Row, SequenceColumns,
-    SequenceKey, SequenceSettings, SourceTraits,
+    KeyedSequences, LeftBehind, ModelColumns, ModelTransport, SequenceColumns, SequenceSettings,
+    SourceTraits,
 };
-use crate::tensor_plan::{EncodedRow, TensorPlan};
+use crate::tensor_plan::TensorPlan;
 use crate::{
     CallContext, Error, ErrorKind, FunctionBase, ModelFacts, ModelFunction, Opened, Prediction,
-    Schema, SequencePlaces, SequenceSnapshot, ServerWait, Subtask, Value, default_value, row_batch,
+    Schema, SequencePlaces, SequenceSnapshot, ServerWait, Subtask, Value, default_value,
 };
 
 /// Runs a model's inference on each row.
@@ -31,43 +33,12 @@ use crate::{
 /// whose rows are answered in the order in which [`predict`](ModelFunction::predict) was called.
 #[derive(Debug)]
 pub struct InferenceFunction {
-    base: FunctionBase<Prepared>,
+    base: FunctionBase<Arc<Prepared>>,
     schema: Schema,
     sequences: Option<SequenceColumns>,
     source: SourceTraits,
     /// What earlier openings have left on the server.
     left: Arc<LeftBehind>,
-}
-
-/// What `open` agreed with the server.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) plan: Arc<TensorPlan>,
-    pub(crate) columns: Arc<ModelColumns>,
-    default_row: Option<Vec<Value>>,
-    sender: Sender,
-}
-
-/// How rows reach the model.
-#[derive(Debug)]
-enum Sender {
-    /// Each in a request of its own.
-    Single,
-    /// Several in a request.
-    Batched(Batcher),
-    /// One after the other within the sequence of their key.
-    Keyed(KeyedSequences<ModelTransport>),
-}
-
-/// A row whose turn among the others is settled, so that its answer can be waited for.
-enum Begun {
-    Refused(Error),
-    /// In a request of its own.
-    Single(EncodedRow, Option<Sequence>),
-    /// In a request with others.
-    Batched(EncodedRow),
-    /// Behind those of its key.
-    Queued(Pending<ModelTransport>),
 }
 
 impl InferenceFunction {
@@ -164,6 +135,79 @@ impl InferenceFunction {
         self.start(row, true)
     }
 
+    /// Hands over a row whose answer goes to `sink`, together with those of the other rows of its
+    /// request.
+    ///
+    /// `number` is the caller's: the answer has it. Nothing is made for a single row, such as a task
+    /// or a channel, where rows are batched (option `batch-size`). There is no limit to how many rows
+    /// wait: the caller has to bound those that are not answered yet.
+    ///
+    /// The order of calls is the order of rows. Whatever is wrong with a row or the function, and what
+    /// [`predict`](ModelFunction::predict) would return, goes to the sink.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use tokio::sync::mpsc;
+    /// use triton_embedded::EmbeddedTriton;
+    /// use triton_model_fn::{
+    ///     AnswerSink, Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask,
+    ///     TritonOptions, Value,
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = EmbeddedTriton::start()?;
+    /// let options = [
+    ///     ("endpoint", server.endpoint()),
+    ///     ("model-name", "echo".to_owned()),
+    ///     ("batch-size", "8".to_owned()),
+    /// ];
+    /// let schema = Schema {
+    ///     inputs: vec![Column::new("value", DataType::Float)],
+    ///     outputs: vec![Column::new("echo", DataType::Float)],
+    /// };
+    /// let function = InferenceFunction::new(TritonOptions::parse(options)?, schema)?;
+    /// function.open(Subtask::new(0, 1, 0)?).await?;
+    ///
+    /// let (sink, mut answers) = mpsc::unbounded_channel();
+    /// let sink: Arc<dyn AnswerSink> = Arc::new(sink);
+    /// for number in 0..20 {
+    ///     function.submit_to(number, &[Value::Float(number as f32)], &sink);
+    /// }
+    /// let mut answered = 0;
+    /// while answered < 20 {
+    ///     for answer in answers.recv().await.expect("the sink is there") {
+    ///         assert_eq!(answer.result?.row, [Value::Float(answer.number as f32)]);
+    ///         answered += 1;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn submit_to(&self, number: u64, row: &[Value], sink: &Arc<dyn AnswerSink>) {
+        self.start_for(number, row, false, sink);
+    }
+
+    /// As [`submit_to`](Self::submit_to), for a row that is the last one of its key: see
+    /// [`submit_last`](Self::submit_last).
+    pub fn submit_last_to(&self, number: u64, row: &[Value], sink: &Arc<dyn AnswerSink>) {
+        self.start_for(number, row, true, sink);
+    }
+
+    fn start_for(&self, number: u64, row: &[Value], last: bool, sink: &Arc<dyn AnswerSink>) {
+        match self.base.opened() {
+            Ok(opened) => {
+                let columns = self.row_columns();
+                opened.prepared.begin_for(&columns, row, last, number, sink);
+            }
+            Err(error) => sink.take(vec![RowAnswer {
+                number,
+                result: Err(error),
+            }]),
+        }
+    }
+
     /// Tells the sequence of its key of a row that cannot be used: one that has no values for the
     /// model, only those of its key, its end and its position.
     ///
@@ -176,7 +220,8 @@ impl InferenceFunction {
                 let message = "the row cannot be used";
                 Err(Error::new(ErrorKind::Input, message))
             };
-            self.begin_keyed(&opened.prepared, row, false, unusable)
+            let columns = self.row_columns();
+            opened.prepared.begin_keyed(&columns, row, false, unusable)
         });
         async move {
             if let Some(Some(Begun::Queued(answer))) = begun {
@@ -199,9 +244,9 @@ impl InferenceFunction {
     /// not set, or while the function is not open.
     #[must_use]
     pub fn sequence_places(&self) -> Option<SequencePlaces> {
-        match &self.base.opened().ok()?.prepared.sender {
-            Sender::Keyed(sequences) => Some(sequences.places()),
-            Sender::Single | Sender::Batched(_) => None,
+        match &self.base.opened().ok()?.prepared.lane {
+            Lane::Keyed(sequences) => Some(sequences.places()),
+            Lane::Single | Lane::Batched(_) => None,
         }
     }
 
@@ -221,13 +266,17 @@ impl InferenceFunction {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::State`] when the function is not open.
+    /// [`ErrorKind::State`] when the function is not open, and [`ErrorKind::Snapshot`] when sequence
+    /// IDs are numbers that have no room for such a counter.
     pub fn advance_counter(&self, counter: u64) -> Result<(), Error> {
         let opened = self.base.opened()?;
         if let Some(ids) = &opened.subtask.id_generator {
+            ids.check_counter(counter)
+                .map_err(|error| error.in_subtask(opened.subtask.subtask))?;
             let reserved = counter.saturating_sub(ids.peek());
+            ids.hold_reserved(Instant::now(), reserved);
             ids.advance(counter);
-            if let Sender::Keyed(sequences) = &opened.prepared.sender {
+            if let Lane::Keyed(sequences) = &opened.prepared.lane {
                 sequences.hold_reserved(reserved);
             }
         }
@@ -240,9 +289,9 @@ impl InferenceFunction {
     #[must_use]
     pub fn open_sequences(&self) -> usize {
         match self.base.opened() {
-            Ok(opened) => match &opened.prepared.sender {
-                Sender::Keyed(sequences) => sequences.open_sequences(),
-                Sender::Single | Sender::Batched(_) => 0,
+            Ok(opened) => match &opened.prepared.lane {
+                Lane::Keyed(sequences) => sequences.open_sequences(),
+                Lane::Single | Lane::Batched(_) => 0,
             },
             Err(_) => 0,
         }
@@ -258,17 +307,18 @@ impl InferenceFunction {
     /// [`ErrorKind::State`] when the function is not open, or rows are in flight.
     pub fn snapshot(&self) -> Result<SequenceSnapshot, Error> {
         let opened = self.base.opened()?;
-        match &opened.prepared.sender {
-            Sender::Keyed(sequences) => sequences
+        match &opened.prepared.lane {
+            Lane::Keyed(sequences) => sequences
                 .snapshot()
                 .map_err(|error| error.in_subtask(opened.subtask.subtask)),
-            Sender::Single | Sender::Batched(_) => {
-                let next = opened
-                    .subtask
-                    .id_generator
-                    .as_ref()
-                    .map_or(0, |ids| ids.peek());
-                Ok(SequenceSnapshot::new(next, Vec::new()))
+            Lane::Single | Lane::Batched(_) => {
+                let ids = opened.subtask.id_generator.as_ref();
+                let next = ids.map_or(0, |ids| ids.peek());
+                let numbers = ids.map(|ids| ids.alive(Instant::now()));
+                Ok(SequenceSnapshot {
+                    alive_numbers: numbers.unwrap_or_default(),
+                    ..SequenceSnapshot::new(next, Vec::new())
+                })
             }
         }
     }
@@ -286,15 +336,13 @@ impl InferenceFunction {
     pub fn restore(&self, snapshot: SequenceSnapshot) -> Result<(), Error> {
         let opened = self.base.opened()?;
         let open = &opened.subtask;
-        let restored = match &opened.prepared.sender {
-            Sender::Keyed(sequences) => sequences.restore(snapshot),
-            Sender::Single | Sender::Batched(_) if snapshot.is_empty() => {
-                if let Some(source) = &open.id_generator {
-                    source.advance(snapshot.next_counter);
-                }
-                Ok(())
-            }
-            Sender::Single | Sender::Batched(_) => {
+        let restored = match &opened.prepared.lane {
+            Lane::Keyed(sequences) => sequences.restore(snapshot),
+            Lane::Single | Lane::Batched(_) if snapshot.is_empty() => match &open.id_generator {
+                Some(source) => source.take_over(Instant::now(), &snapshot),
+                None => Ok(()),
+            },
+            Lane::Single | Lane::Batched(_) => {
                 let message = format!(
                     "the snapshot has {} sequences of keys, but the option '{}' is not set",
                     snapshot.len(),
@@ -307,7 +355,7 @@ impl InferenceFunction {
     }
 
     #[cfg(feature = "arrow")]
-    pub(crate) fn opened(&self) -> Result<Arc<Opened<Prepared>>, Error> {
+    pub(crate) fn opened(&self) -> Result<Arc<Opened<Arc<Prepared>>>, Error> {
         self.base.opened()
     }
 
@@ -322,19 +370,19 @@ impl InferenceFunction {
     /// same what was sent. When this returns, nothing of the function works any more, and it can be
     /// opened again. Aborting a function that is not open does nothing.
     pub async fn abort(&self) {
-        let stop = |opened: Arc<Opened<Prepared>>| async move {
-            match &opened.prepared.sender {
-                Sender::Single => {}
-                Sender::Batched(batcher) => batcher.abort().await,
-                Sender::Keyed(sequences) => sequences.abort(),
+        let stop = |opened: Arc<Opened<Arc<Prepared>>>| async move {
+            match &opened.prepared.lane {
+                Lane::Single => {}
+                Lane::Batched(batcher) => batcher.abort().await,
+                Lane::Keyed(sequences) => sequences.abort(),
             }
         };
         self.base.abort(stop).await;
     }
 
-    async fn prepare(&self, open: &Arc<CallContext>) -> Result<Prepared, Error> {
+    async fn prepare(&self, open: &Arc<CallContext>) -> Result<Arc<Prepared>, Error> {
         let options = self.base.options();
-        let facts = open.look_up_model(options).await?;
+        let facts = open.look_up_model().await?;
         let ModelFacts {
             metadata, config, ..
         } = &facts;
@@ -350,7 +398,7 @@ impl InferenceFunction {
         );
         let default_row = default_value::parse(options, &columns.schema.outputs)?;
         let plan = TensorPlan::new(options, &columns.schema, &facts)?;
-        let plan = Arc::new(plan);
+        open.agree_on_ids_of(&facts)?;
         let settings = SequenceSettings::agree(
             options,
             &self.schema,
@@ -359,27 +407,28 @@ impl InferenceFunction {
             open,
             self.source,
         )?;
-        let sender = match settings {
+        let answering = Arc::new(Answering {
+            open: Arc::clone(open),
+            plan: Arc::new(plan),
+            columns: Arc::new(columns),
+            default_row,
+        });
+        let lane = match settings {
             Some(settings) => {
                 let transport = ModelTransport {
                     open: Arc::clone(open),
-                    plan: Arc::clone(&plan),
+                    plan: Arc::clone(&answering.plan),
                 };
                 let (open, left) = (Arc::clone(open), Arc::clone(&self.left));
-                Sender::Keyed(KeyedSequences::start(open, transport, settings, left))
+                Lane::Keyed(KeyedSequences::start(open, transport, settings, left))
             }
-            None if plan.rows_per_request > 1 => {
-                let (open, plan) = (Arc::clone(open), Arc::clone(&plan));
-                Sender::Batched(Batcher::start(open, plan, options.batch_timeout))
+            None if answering.plan.rows_per_request > 1 => {
+                let answering = Arc::clone(&answering);
+                Lane::Batched(Batcher::start(answering, options.batch_timeout))
             }
-            None => Sender::Single,
+            None => Lane::Single,
         };
-        Ok(Prepared {
-            plan,
-            columns: Arc::new(columns),
-            default_row,
-            sender,
-        })
+        Ok(Arc::new(Prepared { answering, lane }))
     }
 
     /// Gives a row its place among the others at once; its answer can be waited for any time.
@@ -389,188 +438,23 @@ impl InferenceFunction {
         last: bool,
     ) -> impl Future<Output = Result<Prediction, Error>> + Send + use<> {
         let begun = self.base.opened().map(|opened| {
-            let deadline = opened.subtask.row_deadline();
-            let begun = self.begin(&opened, row, last);
-            (opened, begun, deadline)
+            let prepared = Arc::clone(&opened.prepared);
+            let begun = prepared.begin(&self.row_columns(), row, last);
+            (prepared, begun)
         });
         async move {
-            let (opened, begun, deadline) = begun?;
-            let Opened {
-                subtask: open,
-                prepared,
-            } = &*opened;
-            let answer = prepared.answer(open, begun, deadline).await;
-            prepared.conclude(open, answer)
+            let (prepared, begun) = begun?;
+            prepared.answer(begun).await
         }
     }
 
-    fn begin(&self, opened: &Opened<Prepared>, row: &[Value], last: bool) -> Begun {
-        let prepared = &opened.prepared;
-        let encode = || prepared.columns.encode(&prepared.plan, row);
-        if let Some(begun) = self.begin_keyed(prepared, row, last, encode) {
-            return begun;
-        }
-        let row = match encode() {
-            Ok(row) => row,
-            Err(error) => return Begun::Refused(error),
-        };
-        match &prepared.sender {
-            Sender::Batched(_) => Begun::Batched(row),
-            // Here and now, and only for a row that can be sent: IDs follow the order of rows.
-            Sender::Single | Sender::Keyed(_) => match opened.subtask.next_sequence() {
-                Ok(sequence) => Begun::Single(row, sequence),
-                Err(error) => Begun::Refused(error),
-            },
+    /// What of a row is about its sequence.
+    pub(crate) fn row_columns(&self) -> RowColumns<'_> {
+        RowColumns {
+            count: self.schema.inputs.len(),
+            sequences: self.sequences.as_ref(),
         }
     }
-
-    /// Puts a row behind those of its key; `None` where rows belong to no sequence of others.
-    fn begin_keyed(
-        &self,
-        prepared: &Prepared,
-        row: &[Value],
-        last: bool,
-        encode: impl Fn() -> Result<EncodedRow, Error>,
-    ) -> Option<Begun> {
-        let Sender::Keyed(keyed) = &prepared.sender else {
-            return None;
-        };
-        let expected = self.schema.inputs.len();
-        if row.len() != expected {
-            let message = format!("expected {expected} values, found {}", row.len());
-            return Some(Begun::Refused(Error::new(ErrorKind::Input, message)));
-        }
-        let Some(columns) = &self.sequences else {
-            // All rows share one sequence, which the rows of other keys would be in as well.
-            let row = Row {
-                encoded: encode().map(Arc::new),
-                last: false,
-                position: None,
-            };
-            return Some(Begun::Queued(keyed.submit(&SequenceKey::new(""), row)));
-        };
-        let encode_later = || {
-            let (columns, plan) = (Arc::clone(&prepared.columns), Arc::clone(&prepared.plan));
-            move |row: &[Value]| columns.encode(&plan, row)
-        };
-        let place = columns.key(row).and_then(|key| {
-            let position = columns.position(row, encode_later)?;
-            Ok((key, columns.ends(row)?, position))
-        });
-        Some(match place {
-            Ok((key, ends, position)) => {
-                let row = Row {
-                    encoded: encode().map(Arc::new),
-                    last: last || ends || columns.is_longest(position.as_ref()),
-                    position,
-                };
-                Begun::Queued(keyed.submit(&key, row))
-            }
-            Err(error) => Begun::Refused(error),
-        })
-    }
-}
-
-impl Prepared {
-    /// Answers a row by the model, before its deadline.
-    async fn answer(
-        &self,
-        open: &CallContext,
-        begun: Begun,
-        deadline: Option<Instant>,
-    ) -> Result<Prediction, Error> {
-        let (row, sequence) = match begun {
-            Begun::Refused(error) => return Err(error),
-            Begun::Single(row, sequence) => (row, sequence),
-            Begun::Batched(row) => {
-                let Sender::Batched(batcher) = &self.sender else {
-                    return Err(gone(open));
-                };
-                return Ok(Prediction::new(batcher.answer(row, deadline).await?, None));
-            }
-            Begun::Queued(answer) => {
-                let answered = answer.await.unwrap_or_else(|_| Err(gone(open)))?;
-                let row = self.columns.output(answered.values, answered.restarted);
-                let mut prediction = Prediction::new(row, Some(answered.sequence_id));
-                prediction.sequence_restarted = answered.restarted;
-                return Ok(prediction);
-            }
-        };
-        let sequence_id = sequence.as_ref().map(|sequence| sequence.id.to_string());
-        let answer = async {
-            let _permit = open.request_permit(deadline).await?;
-            let inputs = self.plan.tensors(&[&row])?;
-            let request = row_batch::request(open, &self.plan, inputs);
-            open.infer(request, sequence.as_ref(), deadline).await
-        };
-        let answer = answer.await;
-        let rows = answer.and_then(|response| self.plan.rows(&response, 1));
-        match rows.map(|mut rows| rows.pop()) {
-            Ok(row) => Ok(Prediction::new(row.unwrap_or_default(), sequence_id)),
-            Err(error) => Err(error.in_sequence(sequence_id)),
-        }
-    }
-
-    /// Counts the answer, or puts the default in its place.
-    fn conclude(
-        &self,
-        open: &CallContext,
-        answer: Result<Prediction, Error>,
-    ) -> Result<Prediction, Error> {
-        let error = match answer {
-            Ok(prediction) => {
-                open.metrics().row_answered();
-                return Ok(prediction);
-            }
-            Err(error) => error,
-        };
-        match self.default_for(open, &error) {
-            Some(row) => {
-                open.metrics().row_defaulted();
-                let row = self.columns.output(row, false);
-                let sequence_id = error.sequence_id().map(str::to_owned);
-                Ok(Prediction {
-                    is_default: true,
-                    ..Prediction::new(row, sequence_id)
-                })
-            }
-            None => {
-                open.metrics().row_failed();
-                Err(error.in_subtask(open.subtask))
-            }
-        }
-    }
-
-    /// The default in place of an error, where there is one and the error allows it.
-    pub(crate) fn default_for(&self, open: &CallContext, error: &Error) -> Option<Vec<Value>> {
-        let replaceable = match error.kind() {
-            ErrorKind::NullInput
-            | ErrorKind::Call
-            | ErrorKind::SequenceUncertain
-            | ErrorKind::SequenceLost
-            | ErrorKind::CircuitOpen
-            | ErrorKind::Output => true,
-            // A mistake in the pipeline, not a failure of the model.
-            _ => false,
-        };
-        let default = self.default_row.as_ref().filter(|_| replaceable)?;
-        warn!(
-            model = %open.model,
-            subtask = open.subtask.index(),
-            attempt = open.subtask.attempt(),
-            sequence_id = error.sequence_id(),
-            %error,
-            cause = error.client_error().map(tracing::field::display),
-            "a row got the default value"
-        );
-        Some(default.clone())
-    }
-}
-
-/// The error of a row whose worker is gone.
-fn gone(open: &CallContext) -> Error {
-    let ended = open.ending.ended().unwrap_or(Ended::Closed);
-    ended.error("before the row was answered")
 }
 
 /// Such a model has no one answer to a request, and the server refuses each of them.
@@ -627,11 +511,11 @@ impl ModelFunction for InferenceFunction {
     }
 
     async fn close(&self) -> Result<(), Error> {
-        let stop = |opened: Arc<Opened<Prepared>>, deadline| async move {
-            match &opened.prepared.sender {
-                Sender::Single => Ok(()),
-                Sender::Batched(batcher) => batcher.close(deadline).await,
-                Sender::Keyed(sequences) => sequences.close(deadline).await,
+        let stop = |opened: Arc<Opened<Arc<Prepared>>>, deadline| async move {
+            match &opened.prepared.lane {
+                Lane::Single => Ok(()),
+                Lane::Batched(batcher) => batcher.close(deadline).await,
+                Lane::Keyed(sequences) => sequences.close(deadline).await,
             }
         };
         self.base.close(stop).await

@@ -5,6 +5,9 @@
 //! A pipeline opens an [`InferenceFunction`] in each of its subtasks, calls
 //! [`predict`](ModelFunction::predict) for its rows, concurrently if it likes, and closes it.
 
+mod answering;
+mod answers;
+mod array;
 #[cfg(feature = "arrow")]
 mod arrow;
 mod base;
@@ -20,6 +23,8 @@ mod executions;
 mod function;
 pub mod health_monitor;
 mod inference;
+mod lanes;
+mod live_numbers;
 pub mod metrics;
 mod model_facts;
 mod packed_row;
@@ -27,16 +32,23 @@ mod permits;
 mod replica;
 pub mod retry;
 mod row_batch;
+mod row_block;
 mod row_codec;
+mod run_id;
 mod schema;
+mod sequence_id_form;
 mod sequence_id_generator;
+mod sequence_numbers;
 mod sequences;
 mod server_wait;
 mod shared_client;
 mod subtask;
+mod taken_sequence;
 mod tensor_plan;
 mod value;
 
+pub use answers::{AnswerSink, RowAnswer};
+pub use array::{Array, ArrayElements};
 #[cfg(feature = "arrow")]
 pub use arrow::BatchPrediction;
 pub use base::{FunctionBase, Opened, Opening};
@@ -47,8 +59,10 @@ pub use function::{ModelFunction, Prediction};
 pub use inference::InferenceFunction;
 pub use model_facts::ModelFacts;
 pub use schema::{Column, DataType, Schema};
+pub use sequence_id_form::SequenceIdForm;
 pub use sequences::{SequencePlaces, SequenceSnapshot};
 pub use server_wait::ServerWait;
 pub use subtask::Subtask;
+pub use taken_sequence::TakenSequence;
 pub use triton_options::{OptionErrors, TritonOptions};
 pub use value::Value;

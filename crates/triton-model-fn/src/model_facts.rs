@@ -3,10 +3,11 @@
 
 use std::fmt;
 
+use tracing::info;
 use triton_client::{
     Client, ModelConfig, ModelDescription, ModelId, ModelMetadata, ServerMetadata, TensorMetadata,
 };
-use triton_options::{MODEL_MAX_BATCH_SIZE, TritonOptions};
+use triton_options::{MODEL_MAX_BATCH_SIZE, SequenceMode, TritonOptions};
 
 /// What is known of a model before it is called.
 #[derive(Debug, Clone)]
@@ -19,7 +20,7 @@ pub struct ModelFacts {
     pub config: ModelConfig,
     /// Whether the server keeps configurations, as Triton does.
     pub has_config: bool,
-    /// What a server that keeps none tells of itself.
+    /// What the server tells of itself, where it keeps no configuration or sequences matter.
     pub server: Option<ServerMetadata>,
     /// Whether only shapes tell if tensors have a dimension for rows.
     pub(crate) guesses_rows: bool,
@@ -37,7 +38,21 @@ impl ModelFacts {
     ) -> Result<Self, triton_client::Error> {
         let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
         let told = client.describe_model(&model).await?;
-        Ok(Self::new(told, options))
+        let mut facts = Self::new(told, options);
+        let has_sequences = facts.config.sequence_batching.is_some()
+            || *options.sequence_mode() != SequenceMode::None;
+        if facts.server.is_none() && has_sequences {
+            // Nothing depends on it but which IDs the server takes, so a server that does not tell
+            // is no failure.
+            facts.server = match client.server_metadata().await {
+                Ok(server) => Some(server),
+                Err(error) => {
+                    info!(%model, %error, "the server does not say which one it is");
+                    None
+                }
+            };
+        }
+        Ok(facts)
     }
 
     /// Facts that were read from a server's own documents.

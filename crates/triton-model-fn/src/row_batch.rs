@@ -1,84 +1,95 @@
 //! Rows that travel in one request, and what becomes of them when the server refuses it.
 
 use std::ops::Range;
+use std::pin::Pin;
 
+use futures_util::future;
 use tokio::time::Instant;
 use triton_client::{ErrorKind as ClientErrorKind, InferRequest, InferResponse, Tensor};
 
 use crate::call::{FaultOrigin, RetrySafety};
-use crate::tensor_plan::{EncodedRow, TensorPlan};
-use crate::{CallContext, Error};
+use crate::row_block::RowBlock;
+use crate::tensor_plan::TensorPlan;
+use crate::{CallContext, Error, RequestPermit};
 
-/// Rows that can be sent together, and in any part.
-pub(crate) trait Rows {
-    /// How many there are.
-    fn count(&self) -> usize;
-
-    /// The input tensors of some of them.
-    fn tensors(&self, plan: &TensorPlan, range: Range<usize>) -> Result<Vec<Tensor>, Error>;
-}
-
-impl Rows for [&EncodedRow] {
-    fn count(&self) -> usize {
-        self.len()
-    }
-
-    fn tensors(&self, plan: &TensorPlan, range: Range<usize>) -> Result<Vec<Tensor>, Error> {
-        plan.tensors(&self[range])
-    }
-}
-
-/// The answer to a part of the rows.
-pub(crate) struct PartAnswer {
-    pub(crate) range: Range<usize>,
-    pub(crate) result: Result<InferResponse, Error>,
-}
-
-/// Sends rows of a stateless model, and answers every one of them: the parts are in order.
+/// Sends a `part` of rows of a stateless model, and hands the answer to each of its parts to `done` as soon as
+/// it is there.
 ///
-/// Where the server refuses a request of several rows, the request is split until the culprit is
-/// alone: one bad row does not fail the others.
-pub(crate) async fn answer<R: Rows + ?Sized>(
+/// Where the server refuses a request of several rows, its halves are sent side by side, until the
+/// culprit is alone: one bad row costs the others nothing but requests. Each request has a permit;
+/// the first one has that of the caller.
+pub(crate) async fn answer<Done>(
     open: &CallContext,
     plan: &TensorPlan,
-    rows: &R,
+    rows: &RowBlock,
+    part: Range<usize>,
+    permit: RequestPermit,
     deadline: Option<Instant>,
-) -> Vec<PartAnswer> {
-    let mut answers = Vec::new();
-    // The part to be sent next is the last one.
-    let mut parts = Vec::from([Range {
-        start: 0,
-        end: rows.count(),
-    }]);
-    while let Some(range) = parts.pop() {
-        let result = send(open, plan, rows, range.clone(), deadline).await;
-        if range.len() > 1 && result.as_ref().is_err_and(may_be_one_rows_fault) {
-            let middle = range.start + range.len() / 2;
-            parts.push(middle..range.end);
-            parts.push(range.start..middle);
-        } else {
-            answers.push(PartAnswer { range, result });
-        }
-    }
-    answers
+    done: Done,
+) where
+    Done: Fn(Range<usize>, Result<InferResponse, Error>) + Sync,
+{
+    let sending = Sending {
+        open,
+        plan,
+        rows,
+        deadline,
+        done,
+    };
+    sending.answer(part, Some(permit)).await;
 }
 
-async fn send<R: Rows + ?Sized>(
-    open: &CallContext,
-    plan: &TensorPlan,
-    rows: &R,
-    range: Range<usize>,
+struct Sending<'a, Done> {
+    open: &'a CallContext,
+    plan: &'a TensorPlan,
+    rows: &'a RowBlock,
     deadline: Option<Instant>,
-) -> Result<InferResponse, Error> {
-    let request = request(open, plan, rows.tensors(plan, range.clone())?);
-    open.metrics().batch(range.len());
-    let origin = |error: &triton_client::Error| match error.kind() {
-        // One bad row of several is no sign of a failing server.
-        ClientErrorKind::Server if range.len() > 1 => FaultOrigin::Unknown,
-        _ => FaultOrigin::of(error),
-    };
-    open.infer_with(request, None, deadline, RetrySafety::of(None), origin)
-        .await
+    done: Done,
+}
+
+impl<Done: Fn(Range<usize>, Result<InferResponse, Error>) + Sync> Sending<'_, Done> {
+    async fn answer(&self, range: Range<usize>, permit: Option<RequestPermit>) {
+        let permit = match permit {
+            Some(permit) => permit,
+            None => match self.open.request_permit(self.deadline).await {
+                Ok(permit) => permit,
+                Err(error) => return (self.done)(range, Err(error)),
+            },
+        };
+        let result = self.send(&range).await;
+        if range.len() == 1 || !result.as_ref().is_err_and(may_be_one_rows_fault) {
+            drop(permit);
+            return (self.done)(range, result);
+        }
+        let middle = range.start + range.len() / 2;
+        let first = self.half(range.start..middle, Some(permit));
+        let second = self.half(middle..range.end, None);
+        future::join(first, second).await;
+    }
+
+    /// As [`answer`](Self::answer), which cannot have itself within itself.
+    fn half(
+        &self,
+        range: Range<usize>,
+        permit: Option<RequestPermit>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.answer(range, permit))
+    }
+
+    async fn send(&self, range: &Range<usize>) -> Result<InferResponse, Error> {
+        let Self {
+            open, plan, rows, ..
+        } = self;
+        let request = request(open, plan, rows.tensors(plan, range)?);
+        open.metrics().batch(range.len());
+        let origin = |error: &triton_client::Error| match error.kind() {
+            // One bad row of several is no sign of a failing server.
+            ClientErrorKind::Server if range.len() > 1 => FaultOrigin::Unknown,
+            _ => FaultOrigin::of(error),
+        };
+        open.infer_with(request, None, self.deadline, RetrySafety::of(None), origin)
+            .await
+    }
 }
 
 /// The request for input tensors, but for its place in a sequence.

@@ -1,13 +1,16 @@
-//! Rows to the binary form of tensors and back, one column of one row at a time.
+//! Values to the binary form of tensors and back, one column at a time.
 //!
-//! A row is encoded by itself, before anything is sent: a bad value is found in its own row, and
-//! rows of a batch are laid behind each other by copying bytes.
+//! A row is encoded before anything is sent: a bad value is found in its own row.
 
-use bytes::{BufMut as _, BytesMut};
-use half::f16;
+use std::borrow::Cow;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use half::{bf16, f16};
 use triton_client::{Tensor, TensorElement, TensorError};
 
-use crate::{Column, DataType, Error, ErrorKind, Value};
+use crate::array::{self, Packed};
+use crate::tensor_plan::PlannedColumn;
+use crate::{Array, Column, DataType, Error, ErrorKind, Value};
 
 /// The value of one column in the binary form of its tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,14 +18,25 @@ pub(crate) struct EncodedCell {
     /// The size of each dimension, without any for the batch.
     pub(crate) shape: Vec<usize>,
     /// The elements, row-major.
-    pub(crate) data: BytesMut,
+    pub(crate) data: Bytes,
 }
 
 /// Encodes one value; an error names the column.
 pub(crate) fn encode(column: &Column, value: &Value) -> Result<EncodedCell, Error> {
     let rank = column.data_type.rank();
+    let scalar = column.data_type.scalar();
+    if let Value::Array(array) = value
+        && let Some(packed) = array.as_packed()
+        && packed.scalar() == scalar
+        && packed.shape().len() == rank
+    {
+        return Ok(EncodedCell {
+            shape: packed.shape().to_vec(),
+            data: packed.tensor().raw().clone(),
+        });
+    }
     let mut encoder = Encoder {
-        scalar: column.data_type.scalar(),
+        scalar,
         rank,
         shape: Vec::with_capacity(rank),
         data: BytesMut::new(),
@@ -33,29 +47,34 @@ pub(crate) fn encode(column: &Column, value: &Value) -> Result<EncodedCell, Erro
             encoder.shape.resize(rank, 0);
             Ok(EncodedCell {
                 shape: encoder.shape,
-                data: encoder.data,
+                data: encoder.data.freeze(),
             })
         }
-        Err(message) => {
-            let kind = if value_holds_null(value) {
-                ErrorKind::NullInput
-            } else {
-                ErrorKind::Input
-            };
-            Err(Error::new(
-                kind,
-                format!("column '{}': {message}", column.name),
-            ))
-        }
+        Err(message) => Err(refused(column, value, &message)),
     }
 }
 
-fn value_holds_null(value: &Value) -> bool {
-    match value {
+/// Appends the value of a column without arrays; an error names the column.
+pub(crate) fn append_scalar(
+    data: &mut BytesMut,
+    column: &Column,
+    value: &Value,
+) -> Result<(), Error> {
+    append(data, &column.data_type, value).map_err(|message| refused(column, value, &message))
+}
+
+/// The error of a value that is no element of its column's tensor.
+pub(crate) fn refused(column: &Column, value: &Value, message: &str) -> Error {
+    let holds_null = match value {
         Value::Null => true,
-        Value::Array(values) => values.iter().any(value_holds_null),
+        Value::Array(array) => array.holds_null(),
         _ => false,
-    }
+    };
+    let kind = match holds_null {
+        true => ErrorKind::NullInput,
+        false => ErrorKind::Input,
+    };
+    Error::new(kind, format!("column '{}': {message}", column.name))
 }
 
 struct Encoder<'a> {
@@ -68,92 +87,128 @@ struct Encoder<'a> {
 impl Encoder<'_> {
     fn value(&mut self, value: &Value, depth: usize) -> Result<(), String> {
         if depth == self.rank {
-            return self.scalar(value);
+            return append(&mut self.data, self.scalar, value);
         }
-        let Value::Array(values) = value else {
+        let Value::Array(array) = value else {
             return Err(format!("expected an ARRAY, found {}", value.kind()));
         };
         match self.shape.get(depth) {
-            None => self.shape.push(values.len()),
-            Some(size) if *size == values.len() => {}
+            None => self.shape.push(array.len()),
+            Some(size) if *size == array.len() => {}
             Some(size) => {
                 return Err(format!(
                     "its arrays differ in length ({size} and {}), so they make no tensor",
-                    values.len()
+                    array.len()
                 ));
             }
         }
-        values
+        array
             .iter()
-            .try_for_each(|value| self.value(value, depth + 1))
-    }
-
-    fn scalar(&mut self, value: &Value) -> Result<(), String> {
-        match (self.scalar, value) {
-            (DataType::Boolean, Value::Boolean(value)) => self.data.put_u8(u8::from(*value)),
-            (DataType::TinyInt, Value::TinyInt(value)) => self.data.put_i8(*value),
-            (DataType::SmallInt, Value::SmallInt(value)) => self.data.put_i16_le(*value),
-            (DataType::Integer, Value::Integer(value)) => self.data.put_i32_le(*value),
-            (DataType::BigInt, Value::BigInt(value)) => self.data.put_i64_le(*value),
-            (DataType::UnsignedTinyInt, Value::UnsignedTinyInt(value)) => self.data.put_u8(*value),
-            (DataType::UnsignedSmallInt, Value::UnsignedSmallInt(value)) => {
-                self.data.put_u16_le(*value);
-            }
-            (DataType::UnsignedInteger, Value::UnsignedInteger(value)) => {
-                self.data.put_u32_le(*value);
-            }
-            (DataType::UnsignedBigInt, Value::UnsignedBigInt(value)) => {
-                self.data.put_u64_le(*value);
-            }
-            (DataType::Float16, Value::Float16(value)) => {
-                self.data.put_u16_le(f16::from_f32(*value).to_bits());
-            }
-            (DataType::Float, Value::Float(value)) => self.data.put_f32_le(*value),
-            (DataType::Double, Value::Double(value)) => self.data.put_f64_le(*value),
-            (DataType::String, Value::String(text)) => self.byte_string(text.as_bytes())?,
-            (DataType::Bytes, Value::Bytes(bytes)) => self.byte_string(bytes)?,
-            (expected, found) => {
-                return Err(format!("expected {expected}, found {}", found.kind()));
-            }
-        }
-        Ok(())
-    }
-
-    fn byte_string(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let length = u32::try_from(bytes.len())
-            .map_err(|_| format!("an element of {} bytes is longer than 4 GiB", bytes.len()))?;
-        self.data.put_u32_le(length);
-        self.data.put_slice(bytes);
-        Ok(())
+            .try_for_each(|value| self.value(&value, depth + 1))
     }
 }
 
-/// The values of one column for the `rows` rows of an answer, from its output tensor.
+pub(crate) fn append(data: &mut BytesMut, scalar: &DataType, value: &Value) -> Result<(), String> {
+    match (scalar, value) {
+        (DataType::Boolean, Value::Boolean(value)) => data.put_u8(u8::from(*value)),
+        (DataType::TinyInt, Value::TinyInt(value)) => data.put_i8(*value),
+        (DataType::SmallInt, Value::SmallInt(value)) => data.put_i16_le(*value),
+        (DataType::Integer, Value::Integer(value)) => data.put_i32_le(*value),
+        (DataType::BigInt, Value::BigInt(value)) => data.put_i64_le(*value),
+        (DataType::UnsignedTinyInt, Value::UnsignedTinyInt(value)) => data.put_u8(*value),
+        (DataType::UnsignedSmallInt, Value::UnsignedSmallInt(value)) => data.put_u16_le(*value),
+        (DataType::UnsignedInteger, Value::UnsignedInteger(value)) => data.put_u32_le(*value),
+        (DataType::UnsignedBigInt, Value::UnsignedBigInt(value)) => data.put_u64_le(*value),
+        (DataType::Float16, Value::Float16(value)) => {
+            data.put_u16_le(f16::from_f32(*value).to_bits());
+        }
+        (DataType::BFloat16, Value::BFloat16(value)) => {
+            data.put_u16_le(bf16::from_f32(*value).to_bits());
+        }
+        (DataType::Float, Value::Float(value)) => data.put_f32_le(*value),
+        (DataType::Double, Value::Double(value)) => data.put_f64_le(*value),
+        (DataType::String, Value::String(text)) => append_byte_string(data, text.as_bytes())?,
+        (DataType::Bytes, Value::Bytes(bytes)) => append_byte_string(data, bytes)?,
+        (expected, found) => {
+            return Err(format!("expected {expected}, found {}", found.kind()));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn append_byte_string(data: &mut BytesMut, bytes: &[u8]) -> Result<(), String> {
+    let length = u32::try_from(bytes.len())
+        .map_err(|_| format!("an element of {} bytes is longer than 4 GiB", bytes.len()))?;
+    data.put_u32_le(length);
+    data.put_slice(bytes);
+    Ok(())
+}
+
+/// The values of one column for the `rows` rows of an answer, from its output tensor; arrays are
+/// parts of the tensor.
 ///
 /// `batched` says whether the tensor has a leading batch dimension; without one there is one row.
 pub(crate) fn decode(
-    column: &Column,
+    planned: &PlannedColumn,
     tensor: &Tensor,
     batched: bool,
     rows: usize,
 ) -> Result<Vec<Value>, Error> {
-    let shape = row_shape(column, tensor, batched, rows)?;
-    let output_error = |message: String| output_error(tensor, &message);
-    let scalars = scalars(column.data_type.scalar(), tensor).map_err(output_error)?;
-    let mut scalars = scalars.into_iter();
-    let values = (0..rows).map(|_| nest(shape, &mut scalars));
-    values
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| output_error(format!("its shape {shape:?} does not hold its elements")))
+    let shape = &*row_shape(planned, tensor, batched, rows)?;
+    let failed = |message: String| output_error(tensor, &message);
+    let data_type = &planned.column.data_type;
+    let scalar = data_type.scalar();
+    if data_type.rank() == 0 {
+        let values = scalars(scalar, tensor).map_err(failed)?;
+        if values.len() == rows {
+            return Ok(values);
+        }
+        return Err(failed(format!(
+            "expected {rows} elements, found {}",
+            values.len()
+        )));
+    }
+    check_elements(scalar, tensor).map_err(failed)?;
+    let mut rest = tensor.raw().clone();
+    let elements = shape.iter().product();
+    let values = (0..rows).map(|_| {
+        let length = array::length(scalar, &rest, elements)?;
+        let data = (length <= rest.len()).then(|| rest.split_to(length))?;
+        let packed = Packed::of_bytes(scalar, shape, data)?;
+        Some(Value::Array(Array::packed(packed)))
+    });
+    let values = values.collect::<Option<Vec<_>>>();
+    values.ok_or_else(|| failed(format!("its shape {shape:?} does not hold its elements")))
+}
+
+/// Refuses elements whose datatype is another, or that no value of the type could be.
+pub(crate) fn check_elements(scalar: &DataType, tensor: &Tensor) -> Result<(), String> {
+    let expected = scalar.tensor_datatype();
+    if tensor.datatype() != expected {
+        return Err(format!("expected {expected}, found {}", tensor.datatype()));
+    }
+    match scalar {
+        DataType::Boolean => tensor
+            .values::<bool>()
+            .map(drop)
+            .map_err(|error| error.to_string()),
+        DataType::String => {
+            let strings = tensor.byte_strings().map_err(|error| error.to_string())?;
+            strings
+                .enumerate()
+                .try_for_each(|(index, bytes)| text(index, bytes).map(drop))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The shape of one row's value in an output tensor: a dimension for each array of the column.
 pub(crate) fn row_shape<'a>(
-    column: &Column,
+    planned: &PlannedColumn,
     tensor: &'a Tensor,
     batched: bool,
     rows: usize,
-) -> Result<&'a [usize], Error> {
+) -> Result<Cow<'a, [usize]>, Error> {
     let shape = match (batched, tensor.shape()) {
         (false, shape) => shape,
         (true, [batch, shape @ ..]) if *batch == rows => shape,
@@ -162,13 +217,16 @@ pub(crate) fn row_shape<'a>(
             return Err(output_error(tensor, &message));
         }
     };
-    let rank = column.data_type.rank();
-    let one_scalar = rank == 0 && shape.iter().all(|size| *size == 1);
-    if !one_scalar && rank != shape.len() {
-        let message = format!("expected {}, found shape {shape:?}", column.data_type);
-        return Err(output_error(tensor, &message));
+    let data_type = &planned.column.data_type;
+    match data_type.rank() {
+        0 if shape.iter().all(|size| *size == 1) => Ok(Cow::Borrowed(&[])),
+        rank if rank == shape.len() => Ok(Cow::Borrowed(shape)),
+        1 if planned.is_flat() => Ok(Cow::Owned(vec![shape.iter().product()])),
+        _ => {
+            let message = format!("expected {data_type}, found shape {shape:?}");
+            Err(output_error(tensor, &message))
+        }
     }
-    Ok(&shape[..rank])
 }
 
 fn output_error(tensor: &Tensor, message: &str) -> Error {
@@ -176,17 +234,6 @@ fn output_error(tensor: &Tensor, message: &str) -> Error {
         ErrorKind::Output,
         format!("output '{}': {message}", tensor.name()),
     )
-}
-
-/// Groups scalars into arrays of the sizes in `shape`.
-fn nest(shape: &[usize], scalars: &mut impl Iterator<Item = Value>) -> Option<Value> {
-    match shape {
-        [] => scalars.next(),
-        [size, inner @ ..] => {
-            let values = (0..*size).map(|_| nest(inner, &mut *scalars));
-            values.collect::<Option<Vec<_>>>().map(Value::Array)
-        }
-    }
 }
 
 fn scalars(scalar: &DataType, tensor: &Tensor) -> Result<Vec<Value>, String> {
@@ -207,6 +254,7 @@ fn scalars(scalar: &DataType, tensor: &Tensor) -> Result<Vec<Value>, String> {
         DataType::UnsignedInteger => all(tensor, Value::UnsignedInteger),
         DataType::UnsignedBigInt => all(tensor, Value::UnsignedBigInt),
         DataType::Float16 => all(tensor, |value: f16| Value::Float16(value.to_f32())),
+        DataType::BFloat16 => all(tensor, |value: bf16| Value::BFloat16(value.to_f32())),
         DataType::Float => all(tensor, Value::Float),
         DataType::Double => all(tensor, Value::Double),
         DataType::Bytes => {
@@ -215,20 +263,20 @@ fn scalars(scalar: &DataType, tensor: &Tensor) -> Result<Vec<Value>, String> {
         }
         DataType::String => {
             let strings = tensor.byte_strings().map_err(|error| error.to_string())?;
-            return strings.enumerate().map(text).collect();
+            let texts = strings.enumerate().map(|(index, bytes)| text(index, bytes));
+            return texts
+                .map(|text| text.map(|text| Value::String(text.to_owned())))
+                .collect();
         }
         DataType::Array(_) => return Err("an array is no scalar".to_owned()),
     };
     values.map_err(|error| error.to_string())
 }
 
-fn text((index, bytes): (usize, &[u8])) -> Result<Value, String> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(Value::String(text.to_owned())),
-        Err(_) => Err(format!(
-            "element {index} is not UTF-8, which a STRING must be; make the column BYTES"
-        )),
-    }
+fn text(index: usize, bytes: &[u8]) -> Result<&str, String> {
+    str::from_utf8(bytes).map_err(|_| {
+        format!("element {index} is not UTF-8, which a STRING must be; make the column BYTES")
+    })
 }
 
 #[cfg(test)]
@@ -251,11 +299,16 @@ mod tests {
             (DataType::UnsignedInteger, Value::UnsignedInteger(u32::MAX)),
             (DataType::UnsignedBigInt, Value::UnsignedBigInt(u64::MAX)),
             (DataType::Float16, Value::Float16(-0.5)),
+            (DataType::BFloat16, Value::BFloat16(-0.5)),
             (DataType::Float, Value::Float(f32::MIN_POSITIVE)),
             (DataType::Double, Value::Double(f64::INFINITY)),
             (DataType::String, Value::String("größe".into())),
             (DataType::Bytes, Value::Bytes(vec![0, 0xff])),
         ]
+    }
+
+    fn planned(column: &Column) -> PlannedColumn {
+        PlannedColumn::of(column.clone(), &vec![-1; column.data_type.rank()])
     }
 
     /// The tensor of rows that were encoded one by one.
@@ -278,17 +331,17 @@ mod tests {
             let column = Column::new("c", data_type.clone());
             let rows = vec![value.clone(), value.clone()];
             assert_eq!(
-                decode(&column, &batch(&column, &rows), true, 2).unwrap(),
+                decode(&planned(&column), &batch(&column, &rows), true, 2).unwrap(),
                 rows
             );
 
             let array = DataType::Array(Box::new(DataType::Array(Box::new(data_type))));
             let column = Column::new("c", array);
-            let inner = Value::Array(vec![value.clone(), value.clone(), value]);
-            let rows = vec![Value::Array(vec![inner.clone(), inner])];
+            let inner = Value::Array(vec![value.clone(), value.clone(), value].into());
+            let rows = vec![Value::Array(vec![inner.clone(), inner].into())];
             let tensor = batch(&column, &rows);
             assert_eq!(tensor.shape(), [1, 2, 3]);
-            assert_eq!(decode(&column, &tensor, true, 1).unwrap(), rows);
+            assert_eq!(decode(&planned(&column), &tensor, true, 1).unwrap(), rows);
         }
     }
 
@@ -316,10 +369,10 @@ mod tests {
             "c",
             DataType::Array(Box::new(DataType::Array(Box::new(DataType::Integer)))),
         );
-        let array = |length: usize| Value::Array(vec![Value::Integer(1); length]);
-        let error = encode(&column, &Value::Array(vec![array(2), array(3)])).unwrap_err();
+        let array = |length: usize| Value::from(vec![1_i32; length]);
+        let error = encode(&column, &Value::Array(vec![array(2), array(3)].into())).unwrap_err();
         insta::assert_snapshot!(error, @"column 'c': its arrays differ in length (2 and 3), so they make no tensor");
-        let empty = encode(&column, &Value::Array(vec![])).unwrap();
+        let empty = encode(&column, &Value::Array(Vec::<Value>::new().into())).unwrap();
         assert_eq!(empty.shape, [0, 0]);
     }
 
@@ -327,11 +380,11 @@ mod tests {
     fn an_answer_of_another_size_or_shape_is_refused() {
         let column = Column::new("c", DataType::Integer);
         let tensor = Tensor::from_slice("t", [2, 1], &[1, 2]).unwrap();
-        insta::assert_snapshot!(decode(&column, &tensor, true, 3).unwrap_err(), @"output 't': expected a batch of 3, found shape [2, 1]");
+        insta::assert_snapshot!(decode(&planned(&column), &tensor, true, 3).unwrap_err(), @"output 't': expected a batch of 3, found shape [2, 1]");
         let tensor = Tensor::from_slice("t", [1, 2], &[1, 2]).unwrap();
-        insta::assert_snapshot!(decode(&column, &tensor, true, 1).unwrap_err(), @"output 't': expected INT, found shape [2]");
+        insta::assert_snapshot!(decode(&planned(&column), &tensor, true, 1).unwrap_err(), @"output 't': expected INT, found shape [2]");
         let tensor = Tensor::from_byte_strings("t", [1], [b"\xff"]).unwrap();
         let column = Column::new("c", DataType::String);
-        insta::assert_snapshot!(decode(&column, &tensor, true, 1).unwrap_err(), @"output 't': element 0 is not UTF-8, which a STRING must be; make the column BYTES");
+        insta::assert_snapshot!(decode(&planned(&column), &tensor, true, 1).unwrap_err(), @"output 't': element 0 is not UTF-8, which a STRING must be; make the column BYTES");
     }
 }

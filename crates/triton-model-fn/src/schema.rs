@@ -63,6 +63,8 @@ scalar_types! {
     UnsignedBigInt "BIGINT UNSIGNED" Uint64;
     /// `FLOAT16`, an `FP16` tensor; values are rounded from and widened to `f32`.
     Float16 "FLOAT16" Fp16;
+    /// `BFLOAT16`, a `BF16` tensor; values are rounded from and widened to `f32`.
+    BFloat16 "BFLOAT16" Bf16;
     /// `FLOAT`, an `FP32` tensor.
     Float "FLOAT" Fp32;
     /// `DOUBLE`, an `FP64` tensor.
@@ -74,6 +76,12 @@ scalar_types! {
 }
 
 impl DataType {
+    /// The type of a column whose tensor has elements of a Rust type; `BYTES` have none.
+    pub(crate) fn of_elements(datatype: Datatype) -> Option<Self> {
+        let is_of = |scalar: &&Self| scalar.tensor_datatype() == datatype;
+        Self::SCALARS.iter().find(is_of).cloned()
+    }
+
     /// How many arrays lie within each other: 0 for a scalar.
     #[must_use]
     pub fn rank(&self) -> usize {

@@ -1,5 +1,9 @@
 //! The values of a row.
 
+use triton_client::TensorElement;
+
+use crate::Array;
+
 /// A value in a row.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -26,6 +30,8 @@ pub enum Value {
     UnsignedBigInt(u64),
     /// A `FLOAT16`, as the `f32` of the same value.
     Float16(f32),
+    /// A `BFLOAT16`, as the `f32` of the same value.
+    BFloat16(f32),
     /// A `FLOAT`.
     Float(f32),
     /// A `DOUBLE`.
@@ -35,7 +41,7 @@ pub enum Value {
     /// A `BYTES`.
     Bytes(Vec<u8>),
     /// An `ARRAY<…>`.
-    Array(Vec<Value>),
+    Array(Array),
 }
 
 impl Value {
@@ -53,11 +59,32 @@ impl Value {
             Value::UnsignedInteger(_) => "an INT UNSIGNED",
             Value::UnsignedBigInt(_) => "a BIGINT UNSIGNED",
             Value::Float16(_) => "a FLOAT16",
+            Value::BFloat16(_) => "a BFLOAT16",
             Value::Float(_) => "a FLOAT",
             Value::Double(_) => "a DOUBLE",
             Value::String(_) => "a STRING",
             Value::Bytes(_) => "a BYTES",
             Value::Array(_) => "an ARRAY",
         }
+    }
+}
+
+impl From<Array> for Value {
+    fn from(array: Array) -> Self {
+        Value::Array(array)
+    }
+}
+
+/// An array of the values, without a copy of them.
+///
+/// ```
+/// use triton_model_fn::Value;
+///
+/// let reading = Value::from(vec![0.5_f32; 1024]);
+/// # assert!(matches!(reading, Value::Array(array) if array.len() == 1024));
+/// ```
+impl<T: TensorElement> From<Vec<T>> for Value {
+    fn from(values: Vec<T>) -> Self {
+        Value::Array(values.into())
     }
 }

@@ -8,6 +8,9 @@
     reason = "a test ends where something unexpected comes"
 )]
 
+#[path = "logging/numbers.rs"]
+mod numbers;
+
 use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 

@@ -12,7 +12,7 @@ use crate::{
     AbandonedSequence, BearerToken, ColumnNames, Compression, ConfigOption, CounterInitStrategy,
     DnsName, Endpoint, FilePath, Fraction, Headers, MemorySize, ModelName, ModelVersion, NameMap,
     OptionDefinition, OptionValue, PositiveDuration, Presence, ProxyAddress, ReplayOverflow,
-    Section, SequenceIdScope, SequenceRecovery, TensorFormat, UnknownKey,
+    Section, SequenceIdScope, SequenceIdType, SequenceRecovery, TensorFormat, UnknownKey,
 };
 
 macro_rules! define_options {
@@ -137,9 +137,10 @@ define_options! {
 
     /// ID of the sequence that requests to a
     /// [stateful model](https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/architecture.html#stateful-models)
-    /// belong to; the model keeps one state for each ID. Sent as a string of at most 128 bytes.
-    /// With `sequence-id-auto-increment` it is what every generated ID begins with, and may have
-    /// at most 96 bytes, or 69 where `sequence-id-scope` is `run`.
+    /// belong to; the model keeps one state for each ID. Sent as a string of at most 128 bytes,
+    /// or, where `sequence-id-type` says so, as the number that its digits are. With
+    /// `sequence-id-auto-increment` it is what every generated ID begins with, and may have at most
+    /// 96 bytes, or 69 where `sequence-id-scope` is `run`.
     Advanced SEQUENCE_ID = "sequence-id" as sequence_id: String, optional;
 
     /// Gives every request a sequence ID of its own, `{sequence-id}-{subtask-index}-{counter}`,
@@ -165,6 +166,13 @@ define_options! {
     /// Sequences of a `sequence-key` are open for long, and one whose ID comes again would lose
     /// its state or mix with another: without a value it is `run` there, and `subtask` elsewhere.
     Advanced SEQUENCE_ID_SCOPE = "sequence-id-scope" as sequence_id_scope: SequenceIdScope, default "subtask", with key "run";
+
+    /// How sequence IDs are sent. `auto` asks the server when it opens: IDs are numbers where the
+    /// model has them handed over by a numeric control input (`CONTROL_SEQUENCE_CORRID`), and where
+    /// Triton is older than 2.45, which takes no text for models in Python; elsewhere they are text.
+    /// `text` and `number` say it, and are refused where the model would see something else than was
+    /// sent. Numbers are made from the same parts as the text: within a run no two are equal.
+    Advanced SEQUENCE_ID_TYPE = "sequence-id-type" as sequence_id_type: SequenceIdType, default "auto";
 
     /// The input columns whose values tell one entity from another: a call, a sensor, a vehicle.
     /// Each distinct key within a subtask then has a sequence of its own, whose rows are sent one

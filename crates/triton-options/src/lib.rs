@@ -24,7 +24,9 @@ pub use definitions::*;
 pub use description::{Description, Piece};
 pub use error::{OptionError, OptionErrors, OptionWarning};
 pub use option_map::{OptionMap, TritonOptions, nearest_key};
-pub use sequence::{MAX_RUN_ID_BYTES, SequenceBase, SequenceIds, SequenceMode, StaticFlags};
+pub use sequence::{
+    MAX_RUN_ID_BYTES, SequenceBase, SequenceIds, SequenceMode, StaticFlags, sequence_number,
+};
 pub use triton_protocol::{
     BearerToken, Compression, Endpoint, HIDDEN, InvalidValue, MAX_SEQUENCE_ID_BYTES, ModelName,
     ModelVersion, Secret, TensorFormat, UserInfo,
@@ -32,5 +34,5 @@ pub use triton_protocol::{
 pub use value::{
     AbandonedSequence, ColumnNames, CounterInitStrategy, DnsName, EMBEDDED_ENDPOINT, FilePath,
     Fraction, Headers, MemorySize, NameMap, OptionValue, PositiveDuration, ProxyAddress,
-    ReplayOverflow, SequenceIdScope, SequenceRecovery, UnknownKey,
+    ReplayOverflow, SequenceIdScope, SequenceIdType, SequenceRecovery, UnknownKey,
 };

@@ -1,6 +1,7 @@
 //! How requests belong to sequences, and the IDs of sequences that number themselves.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use triton_protocol::MAX_SEQUENCE_ID_BYTES;
 
@@ -144,6 +145,24 @@ impl fmt::Display for SequenceBase {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
+}
+
+/// The number whose digits a text is, with nothing before or behind them and no needless zeros: what
+/// is sent then looks like what was given.
+///
+/// ```
+/// use triton_options::sequence_number;
+///
+/// assert_eq!(sequence_number("42").map(u64::from), Some(42));
+/// assert_eq!(sequence_number("042"), None);
+/// assert_eq!(sequence_number("0"), None);
+/// # assert_eq!(sequence_number("+42"), None);
+/// ```
+#[must_use]
+pub fn sequence_number(id: &str) -> Option<NonZeroU64> {
+    id.parse()
+        .ok()
+        .filter(|number: &NonZeroU64| number.to_string() == id)
 }
 
 const fn decimal_digits(number: u64) -> usize {

@@ -229,6 +229,7 @@ mod tests {
           "sequence-id-auto-increment": "false",
           "sequence-id-counter-init-strategy": "ZERO",
           "sequence-id-scope": "subtask",
+          "sequence-id-type": "auto",
           "sequence-recovery": "fail",
           "sequence-replay-limit": "1000",
           "sequence-replay-max-bytes": "1048576",

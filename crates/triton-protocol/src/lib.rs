@@ -11,6 +11,7 @@ compile_error!("tensors are kept in the little-endian form of the protocol");
 
 mod bearer_token;
 mod compression;
+mod correlation_id;
 mod cuda_shared_memory;
 mod datatype;
 mod endpoint;
@@ -38,6 +39,7 @@ pub mod wire;
 
 pub use bearer_token::BearerToken;
 pub use compression::Compression;
+pub use correlation_id::{CorrelationIdControl, CorrelationIdType};
 pub use cuda_shared_memory::{CudaRegion, CudaRegionStatus};
 pub use datatype::{Datatype, OtherDatatype, UnknownDatatype};
 pub use endpoint::{Endpoint, UserInfo};

@@ -1,16 +1,20 @@
 //! What the integration tests of several crates share: the servers they run against.
 
+mod corrid_models;
 mod cutting_proxy;
 mod scripted_server;
 mod tls_gateway;
+mod triton_version;
 
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
+pub use corrid_models::{corrid_models, embedded_corrid_models};
 pub use cutting_proxy::CuttingProxy;
 pub use scripted_server::{ScriptedAnswer, scripted_server};
 pub use tls_gateway::TlsGateway;
 pub use triton_embedded::EmbeddedTriton;
+pub use triton_version::TritonVersion;
 
 /// The environment variable that hands the address of a real Triton to the live tests.
 pub const LIVE_ENDPOINT_VARIABLE: &str = "TRITON_TEST_ENDPOINT";
@@ -101,9 +105,7 @@ impl CrashTriton {
 
     /// Kills it with SIGKILL and starts it again, empty of all state; blocks until it is ready.
     pub fn crash_and_restart(&self) {
-        xtask(CRASH_TEST, &["kill"]);
-        let port = self.endpoint.rsplit(':').next().unwrap_or_default();
-        xtask(CRASH_TEST, &["start", "--port", port]);
+        crash_and_restart(CRASH_TEST, &self.endpoint, &[]);
     }
 }
 
@@ -117,6 +119,7 @@ impl Drop for CrashTriton {
 #[derive(Debug)]
 pub struct OwnTriton {
     instance: &'static str,
+    models: String,
     endpoint: String,
 }
 
@@ -130,13 +133,23 @@ impl OwnTriton {
     pub fn start(instance: &'static str, models: &Path) -> Self {
         let models = models.to_str().expect("the path of the models is UTF-8");
         let endpoint = started(&xtask(instance, &["start", "--models", models]));
-        Self { instance, endpoint }
+        let models = models.to_owned();
+        Self {
+            instance,
+            models,
+            endpoint,
+        }
     }
 
     /// Where it listens.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Kills it with SIGKILL and starts it again, empty of all state; blocks until it is ready.
+    pub fn crash_and_restart(&self) {
+        crash_and_restart(self.instance, &self.endpoint, &["--models", &self.models]);
     }
 }
 
@@ -148,6 +161,14 @@ impl Drop for OwnTriton {
 
 /// The server that is crashed.
 const CRASH_TEST: &str = "crash-test";
+
+/// Kills a server and starts it again on the same port.
+fn crash_and_restart(instance: &str, endpoint: &str, models: &[&str]) {
+    xtask(instance, &["kill"]);
+    let port = endpoint.rsplit(':').next().unwrap_or_default();
+    let arguments = [&["start", "--port", port], models].concat();
+    xtask(instance, &arguments);
+}
 
 /// The address in what `cargo xtask triton start` prints.
 fn started(output: &str) -> String {
@@ -163,6 +184,7 @@ fn xtask(instance: &str, arguments: &[&str]) -> String {
     });
     let output = std::process::Command::new(program)
         .args(["triton", "--instance", instance])
+        .args(triton_version::argument())
         .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("cargo xtask triton {arguments:?}: {error}"));

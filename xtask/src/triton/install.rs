@@ -33,7 +33,7 @@ const SERVERS: &[(&str, &str)] = &[
 pub(crate) struct ServerVersion(usize);
 
 impl ServerVersion {
-    /// The one that all tests run against.
+    /// The newest, which all tests run against.
     pub(crate) const DEFAULT: Self = Self(0);
 
     fn server(self) -> &'static str {

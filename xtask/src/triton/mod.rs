@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
             let version = arguments.server_version;
             triton.install(version)?;
             let models = models.unwrap_or_else(|| triton.example_models());
-            let server = triton.start_version(version, &instance, &models, port)?;
+            let server = triton.start(version, &instance, &models, port)?;
             println!("Triton is ready at {}", server.endpoint());
         }
         Task::Kill => triton.kill(&instance)?,
@@ -122,17 +122,8 @@ impl Triton {
         python_client::install(&self.folder)
     }
 
-    /// Starts the instance, with the server that all tests run against, unless it runs already.
+    /// Starts the instance, with a server of that release, unless it runs already.
     pub(crate) fn start(
-        &self,
-        instance: &Instance,
-        models: &Path,
-        port: Option<u16>,
-    ) -> Result<Server> {
-        self.start_version(ServerVersion::DEFAULT, instance, models, port)
-    }
-
-    fn start_version(
         &self,
         version: ServerVersion,
         instance: &Instance,

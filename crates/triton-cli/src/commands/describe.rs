@@ -7,8 +7,8 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use serde_json::{Value, json};
 use triton_client::TensorMetadata;
-use triton_model_fn::{InferenceFunction, ModelFacts, ModelFunction as _, Subtask};
-use triton_options::{ENDPOINT, MODEL_MAX_BATCH_SIZE, OptionValue as _};
+use triton_model_fn::{InferenceFunction, ModelFacts, ModelFunction as _, SequenceIdForm, Subtask};
+use triton_options::{ENDPOINT, MODEL_MAX_BATCH_SIZE, OptionValue as _, SequenceIdType};
 
 use super::statement::Statement;
 use super::text_table::TextTable;
@@ -52,6 +52,9 @@ pub(crate) fn run(arguments: &DescribeArguments) -> Result<ExitCode, Failure> {
     with_server(&arguments.config, Some(&arguments.model), async |server| {
         let options = &server.options;
         let facts = ModelFacts::look_up(&server.client, options).await?;
+        let (asked, config) = (options.sequence_id_type, &facts.config);
+        let is_stateful = config.sequence_batching.is_some();
+        let ids = is_stateful.then(|| SequenceIdForm::agree(asked, config, facts.server.as_ref()));
         let statement = Statement {
             endpoint: &server.endpoint,
             version: options.model_version.clone(),
@@ -68,9 +71,9 @@ pub(crate) fn run(arguments: &DescribeArguments) -> Result<ExitCode, Failure> {
                 .map_err(Failure::server)?;
             print(&sql)?;
         } else if arguments.json {
-            print(&to_json(&facts, sql.ok().as_deref()))?;
+            print(&to_json(&facts, ids, sql.ok().as_deref()))?;
         } else {
-            print(&to_text(&facts, sql))?;
+            print(&to_text(&facts, ids, sql))?;
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -89,10 +92,17 @@ async fn accepted(server: &Server, statement: &Statement<'_>) -> anyhow::Result<
     Ok(sql)
 }
 
-fn to_json(facts: &ModelFacts, sql: Option<&str>) -> String {
+/// What the IDs of a stateful model's sequences have to be.
+type Ids = Option<Result<SequenceIdForm, triton_model_fn::Error>>;
+
+fn to_json(facts: &ModelFacts, ids: Ids, sql: Option<&str>) -> String {
     let ModelFacts {
         metadata, config, ..
     } = facts;
+    let id_type = ids.and_then(Result::ok).map(|form| match form.is_number() {
+        true => SequenceIdType::Number.canonical(),
+        false => SequenceIdType::Text.canonical(),
+    });
     let tensors = |tensors: &[TensorMetadata]| -> Value {
         let tensors = tensors.iter().map(|tensor| {
             json!({
@@ -111,6 +121,7 @@ fn to_json(facts: &ModelFacts, sql: Option<&str>) -> String {
         "outputs": tensors(&metadata.outputs),
         // Only a configuration tells.
         "stateful": facts.has_config.then(|| config.sequence_batching.is_some()),
+        "sequence_id_type": id_type,
         "decoupled": facts.has_config.then_some(config.is_decoupled),
         "steps": config.steps.iter().map(|step| step.name.as_str()).collect::<Value>(),
         "sql": sql,
@@ -119,7 +130,7 @@ fn to_json(facts: &ModelFacts, sql: Option<&str>) -> String {
     format!("{description:#}\n")
 }
 
-fn to_text(facts: &ModelFacts, sql: anyhow::Result<String>) -> String {
+fn to_text(facts: &ModelFacts, ids: Ids, sql: anyhow::Result<String>) -> String {
     let ModelFacts {
         metadata, config, ..
     } = facts;
@@ -160,6 +171,13 @@ fn to_text(facts: &ModelFacts, sql: anyhow::Result<String>) -> String {
         "{}",
         wrapped(&format!("sequences: {}", sequences(facts)))
     );
+    if let Some(ids) = ids {
+        let ids = match ids {
+            Ok(form) => format!("sequence IDs: {form}"),
+            Err(error) => format!("sequence IDs: none work: {error}"),
+        };
+        let _ = writeln!(text, "{}", wrapped(&ids));
+    }
     if config.is_decoupled {
         let responses = "responses: any number to a request (decoupled)";
         let _ = writeln!(text, "{}", wrapped(responses));

@@ -105,7 +105,7 @@ pub(crate) struct FileArguments {
     #[arg(long, value_name = "BYTES", default_value_t = SORT_MEMORY, requires = "sort_by_key")]
     pub(crate) sort_memory: NonZeroUsize,
 
-    /// Add a column `sequence_id` with the sequence ID that each row took.
+    /// Add a column `sequence_id` with the sequence ID that each row took, as it was sent.
     #[arg(long)]
     pub(crate) with_sequence_id: bool,
 }

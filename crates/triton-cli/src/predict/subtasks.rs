@@ -1,6 +1,7 @@
 //! The parallel subtasks of a run, each with a function of its own, and which rows they get.
 
 use std::pin::Pin;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::anyhow;
 use base64::Engine as _;
@@ -29,6 +30,20 @@ pub(super) struct Subtasks {
     pub(super) wait: ServerWait,
 }
 
+/// A name that no other run has.
+fn run_name() -> String {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanos = since_1970.map_or(0, |time| time.as_nanos());
+    format!("{nanos:x}-{:x}", fastrand::u64(..))
+}
+
+/// A subtask that says to which run it belongs, so that the sequence IDs of all of them are made
+/// together: as numbers, too, no two are then equal.
+fn subtask(index: u32, parallelism: u32, run: &str) -> Result<Subtask, Error> {
+    let subtask = Subtask::new(index, parallelism, 0)?.in_job(run)?;
+    subtask.in_operator("predict")?.in_execution("0")
+}
+
 impl Subtasks {
     /// Opens a function in each of `parallelism` subtasks; they wait for the server as `wait` says.
     pub(super) async fn open(
@@ -43,8 +58,9 @@ impl Subtasks {
             has_keys: matches!(options.sequence_mode(), SequenceMode::PerKey { .. }),
             wait,
         };
+        let run = run_name();
         for index in 0..parallelism {
-            let subtask = Subtask::new(index, parallelism, 0).map_err(Failure::usage)?;
+            let subtask = subtask(index, parallelism, &run).map_err(Failure::usage)?;
             let function = || InferenceFunction::new(options.clone(), schema.clone());
             let function = match index {
                 0 => function(),

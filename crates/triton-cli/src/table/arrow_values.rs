@@ -7,7 +7,7 @@ use arrow_array::types::{
     UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_schema::DataType as ArrowType;
-use half::f16;
+use half::{bf16, f16};
 use triton_model_fn::{DataType, Value};
 
 use super::arrow_text;
@@ -76,7 +76,10 @@ fn is_integer(to: &DataType) -> bool {
 }
 
 fn is_float(to: &DataType) -> bool {
-    matches!(to, DataType::Float16 | DataType::Float | DataType::Double)
+    matches!(
+        to,
+        DataType::Float16 | DataType::BFloat16 | DataType::Float | DataType::Double
+    )
 }
 
 /// An element as a value of a type; the error says what was expected and what is there.
@@ -188,6 +191,10 @@ fn exact_float(to: &DataType, number: i128) -> Option<Value> {
             let half = f16::from_f64(number as f64);
             (Value::Float16(half.to_f32()), half.to_f64())
         }
+        DataType::BFloat16 => {
+            let half = bf16::from_f64(number as f64);
+            (Value::BFloat16(half.to_f32()), half.to_f64())
+        }
         DataType::Float => (Value::Float(number as f32), f64::from(number as f32)),
         DataType::Double => (Value::Double(number as f64), number as f64),
         _ => return None,
@@ -210,6 +217,10 @@ fn narrowed(to: &DataType, array: &dyn Array, index: usize) -> Option<Value> {
         DataType::Float16 => {
             let half = f16::from_f64(number);
             (Value::Float16(half.to_f32()), half.is_finite())
+        }
+        DataType::BFloat16 => {
+            let half = bf16::from_f64(number);
+            (Value::BFloat16(half.to_f32()), half.is_finite())
         }
         DataType::Float => (Value::Float(number as f32), (number as f32).is_finite()),
         DataType::Double => (Value::Double(number), number.is_finite()),

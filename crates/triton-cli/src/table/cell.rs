@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use half::f16;
+use half::{bf16, f16};
 use triton_model_fn::{DataType, Value};
 
 use super::{json_text, widening};
@@ -33,6 +33,7 @@ pub(super) fn parse(data_type: &DataType, text: &str) -> Result<Value, String> {
         DataType::UnsignedInteger => trimmed.parse().ok().map(Value::UnsignedInteger),
         DataType::UnsignedBigInt => trimmed.parse().ok().map(Value::UnsignedBigInt),
         DataType::Float16 => float(trimmed, rounded_to_float16).map(Value::Float16),
+        DataType::BFloat16 => float(trimmed, rounded_to_bfloat16).map(Value::BFloat16),
         DataType::Float => float(trimmed, f64::from).map(Value::Float),
         DataType::Double => float(trimmed, |value: f64| value).map(Value::Double),
         DataType::Array(_) => from_json(data_type, trimmed, Keep::Nearest),
@@ -60,7 +61,7 @@ fn unfit(data_type: &DataType, text: &str) -> String {
     let found = shortened(text);
     let is_float = matches!(
         data_type,
-        DataType::Float16 | DataType::Float | DataType::Double
+        DataType::Float16 | DataType::BFloat16 | DataType::Float | DataType::Double
     );
     match is_float && is_whole(text) {
         true => format!(
@@ -88,6 +89,10 @@ fn rounded_to_float16(value: f32) -> f64 {
     f16::from_f32(value).to_f64()
 }
 
+fn rounded_to_bfloat16(value: f32) -> f64 {
+    bf16::from_f32(value).to_f64()
+}
+
 fn is_whole(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -113,13 +118,14 @@ fn from_json(data_type: &DataType, text: &str, keep: Keep) -> Option<Value> {
         (DataType::Boolean, _) if text == "true" => Some(Value::Boolean(true)),
         (DataType::Boolean, _) if text == "false" => Some(Value::Boolean(false)),
         (DataType::Array(_) | DataType::String | DataType::Bytes | DataType::Boolean, _) => None,
-        (DataType::Float16 | DataType::Float | DataType::Double, b'"') => {
+        (DataType::Float16 | DataType::BFloat16 | DataType::Float | DataType::Double, b'"') => {
             let text = json_text::string(text)?;
             from_literal(data_type, &text)
         }
-        (DataType::Float16 | DataType::Float | DataType::Double, b'N' | b'I') => {
-            from_literal(data_type, text)
-        }
+        (
+            DataType::Float16 | DataType::BFloat16 | DataType::Float | DataType::Double,
+            b'N' | b'I',
+        ) => from_literal(data_type, text),
         (_, b'-' | b'0'..=b'9') if keep == Keep::Nearest || is_kept(data_type, text) => {
             parse(data_type, text).ok()
         }
@@ -184,7 +190,7 @@ pub(super) fn shortened(text: &str) -> String {
 pub(super) fn format(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::Float(value) | Value::Float16(value) => value.to_string(),
+        Value::Float(value) | Value::Float16(value) | Value::BFloat16(value) => value.to_string(),
         Value::Double(value) => value.to_string(),
         Value::String(text) => text.clone(),
         Value::Bytes(bytes) => BASE64.encode(bytes),
@@ -215,9 +221,15 @@ pub(super) fn write_json(value: &Value, text: &mut String) {
         Value::UnsignedSmallInt(value) => write!(value),
         Value::UnsignedInteger(value) => write!(value),
         Value::UnsignedBigInt(value) => write!(value),
-        Value::Float(value) | Value::Float16(value) if value.is_finite() => write!(value),
+        Value::Float(value) | Value::Float16(value) | Value::BFloat16(value)
+            if value.is_finite() =>
+        {
+            write!(value);
+        }
         Value::Double(value) if value.is_finite() => write!(value),
-        Value::Float(value) | Value::Float16(value) => text.push_str(not_finite((*value).into())),
+        Value::Float(value) | Value::Float16(value) | Value::BFloat16(value) => {
+            text.push_str(not_finite((*value).into()));
+        }
         Value::Double(value) => text.push_str(not_finite(*value)),
         Value::String(value) => write_json_text(value, text),
         Value::Bytes(bytes) => write_json_text(&BASE64.encode(bytes), text),
@@ -227,7 +239,7 @@ pub(super) fn write_json(value: &Value, text: &mut String) {
                 if index > 0 {
                     text.push(',');
                 }
-                write_json(value, text);
+                write_json(&value, text);
             }
             text.push(']');
         }
@@ -306,6 +318,7 @@ mod tests {
             (DataType::UnsignedTinyInt, "255"),
             (DataType::UnsignedBigInt, "18446744073709551615"),
             (DataType::Float16, "-0.5"),
+            (DataType::BFloat16, "-0.5"),
             (DataType::Bytes, "AP8="),
             (array(DataType::Bytes), r#"["AP8=",""]"#),
             (DataType::String, " kept as it is "),
@@ -350,7 +363,7 @@ mod tests {
             parse(&DataType::String, ""),
             Ok(Value::String(String::new()))
         );
-        let nulls = Value::Array(vec![Value::Float(1.0), Value::Null]);
+        let nulls = Value::Array(vec![Value::Float(1.0), Value::Null].into());
         assert_eq!(parse(&array(DataType::Float), "[1, null]"), Ok(nulls));
     }
 
@@ -420,7 +433,7 @@ mod tests {
         let nearest = parse_json(&DataType::Float, "1.00000005960464477540").unwrap();
         assert_eq!(nearest, Value::Float(1.000_000_1));
         assert_eq!(parse_json(&DataType::Integer, "-0"), Ok(Value::Integer(0)));
-        let literals = Value::Array(vec![Value::Float(1.0), Value::Float(f32::NEG_INFINITY)]);
+        let literals = Value::from(vec![1.0, f32::NEG_INFINITY]);
         let list = array(DataType::Float);
         assert_eq!(parse_json(&list, "[1, -Infinity]"), Ok(literals));
         for text in ["1.0", "1e3", "NaN", "18446744073709551616"] {

@@ -5,8 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use triton_embedded::FaultScript;
-use triton_test_support::{EmbeddedTriton, on_both_servers};
+use triton_embedded::{CorrelationId, FaultScript};
+use triton_test_support::{EmbeddedTriton, embedded_corrid_models, on_both_servers};
 
 use crate::{Files, Run, triton};
 
@@ -214,6 +214,29 @@ fn every_sequence_is_whole() {
         });
     // The probe, and those in flight at the end.
     assert!(shorter.count() <= 6);
+}
+
+// Holds S64.
+#[test]
+fn a_model_with_a_numeric_control_is_measured_with_numbers() {
+    let server = embedded_corrid_models()
+        .recorded_requests(1_000_000)
+        .start()
+        .unwrap();
+    let arguments = ["--sequences", "5", "--sequence-length", "3"];
+    measured(
+        &server.endpoint(),
+        &[&["accumulate_int32"], &arguments[..]].concat(),
+    );
+    let requests = server.requests();
+    assert!(requests.len() > 15);
+    for request in requests {
+        assert_eq!(request.status, Some(200));
+        let Some(CorrelationId::Number(number)) = request.sequence_id else {
+            panic!("{request:?}");
+        };
+        assert!(number <= i32::MAX as u64, "{number}");
+    }
 }
 
 /// A server that hangs for a while makes every request late that is due meanwhile.

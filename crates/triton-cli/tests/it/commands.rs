@@ -77,6 +77,7 @@ async fn a_model_is_described(endpoint: &str) {
 
         batching: at most 8 rows in a request
         sequences: the model keeps a state for each (oldest strategy, at most 256 at once), which it forgets after 5 s without a request
+        sequence IDs: text, because no control input of the model has them handed over
 
         -- The model keeps a state for each sequence. Here every row is a sequence
         -- of its own; 'sequence-key' = 'COLUMN' gives each value of a column one.

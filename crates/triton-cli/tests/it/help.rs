@@ -115,7 +115,7 @@ fn help_of_predict() {
               [default: 67108864]
 
           --with-sequence-id
-              Add a column `sequence_id` with the sequence ID that each row took
+              Add a column `sequence_id` with the sequence ID that each row took, as it was sent
 
     Speed:
           --parallelism <N>

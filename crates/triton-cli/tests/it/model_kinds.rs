@@ -202,3 +202,44 @@ fn rows_that_are_sequences_of_their_own_are_mentioned() {
     let run = predict(&server, "memory", &["--quiet"]);
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
 }
+
+// Holds S64.
+#[test]
+fn describe_says_what_sequence_ids_will_be() {
+    let control = |data_type: &str| {
+        let control = json!([{"kind": "CONTROL_SEQUENCE_CORRID", "data_type": data_type}]);
+        json!({"sequence_batching": {
+            "max_sequence_idle_microseconds": 5_000_000,
+            "oldest": {"max_candidate_sequences": 4},
+            "control_input": [{"name": "CORRID", "control": control}],
+        }})
+    };
+    let server = server(vec![
+        ("plain", stateful()),
+        ("narrow", control("TYPE_INT32")),
+        ("text", control("TYPE_STRING")),
+        ("none", json!({})),
+    ]);
+    let said = |model: &str, more: &[&str]| {
+        let run = describe(&server, model, more);
+        let lines = run.stdout.lines();
+        let lines = lines.skip_while(|line| !line.starts_with("sequence IDs: "));
+        let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+        lines.join("\n")
+    };
+    insta::assert_snapshot!(said("plain", &[]), @"sequence IDs: text, because no control input of the model has them handed over");
+    insta::assert_snapshot!(said("plain", &["-O", "sequence-id-type=number"]), @"sequence IDs: numbers of 63 bits, because 'sequence-id-type' is 'number'");
+    insta::assert_snapshot!(said("narrow", &[]), @"sequence IDs: numbers of 31 bits, because of the control input 'CORRID' of model 'narrow', which is TYPE_INT32");
+    insta::assert_snapshot!(said("text", &[]), @"sequence IDs: none work: sequence IDs are handed over by the control input 'CORRID' of model 'text', which is TYPE_STRING, which no Triton up to 2.51 can do (it answers 400 'unexpected number of string elements'): make the control TYPE_UINT64 in the model's config.pbtxt, or leave it out and let the model read the ID of its request; where the server is known to do it right, set 'sequence-id-type' to 'text'");
+    assert_eq!(said("none", &[]), "");
+    for (model, expected) in [
+        ("plain", json!("text")),
+        ("narrow", json!("number")),
+        ("text", Value::Null),
+        ("none", Value::Null),
+    ] {
+        let run = describe(&server, model, &["--json"]);
+        let described: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(described["sequence_id_type"], expected, "{model}");
+    }
+}

@@ -1,5 +1,6 @@
 //! The models every embedded server can have without configuration. `echo`, `accumulate` and
-//! `anomaly` are those of `examples/models`; `slow` and `fails` are there to test clients with.
+//! `anomaly` are those of `examples/models`; `slow`, `fails` and [`AccumulateWithCorrid`] are
+//! there to test clients with; the last one has to be asked for.
 
 mod accumulate;
 mod anomaly;
@@ -7,7 +8,7 @@ mod echo;
 mod fails;
 mod slow;
 
-pub use accumulate::Accumulate;
+pub use accumulate::{Accumulate, AccumulateWithCorrid};
 pub use anomaly::Anomaly;
 pub use echo::Echo;
 pub use fails::Fails;

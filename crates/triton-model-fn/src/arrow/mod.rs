@@ -1,19 +1,23 @@
 //! Whole Arrow record batches in and out, without copying columns of fixed width.
 
+mod answers;
 mod input;
 mod output;
+mod values;
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::Mutex;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{DataType as ArrowType, Field, Schema as ArrowSchema};
+use arrow_schema::DataType as ArrowType;
 use futures_util::future::join_all;
 use tokio::time::Instant;
+use triton_client::InferResponse;
 
-use crate::arrow::input::ColumnarRows;
-use crate::inference::Prepared;
-use crate::row_batch::{self, PartAnswer};
-use crate::{CallContext, Column, DataType, Error, ErrorKind, InferenceFunction, Opened, Value};
+use self::answers::Answers;
+use self::input::{EncodedRows, ShapeGroup};
+use crate::answering::Answering;
+use crate::{DataType, Error, ErrorKind, InferenceFunction, Value, row_batch};
 
 impl DataType {
     /// The Arrow type of a column of this type, as predictions have it.
@@ -35,7 +39,7 @@ impl Value {
         array: &dyn Array,
         index: usize,
     ) -> Result<Self, Error> {
-        if !input::is_of(data_type, array.data_type()) || index >= array.len() {
+        if !values::is_of(data_type, array.data_type()) || index >= array.len() {
             let message = format!(
                 "expected {data_type}, found element {index} of {} in an Arrow array of {}",
                 array.len(),
@@ -43,7 +47,7 @@ impl Value {
             );
             return Err(Error::new(ErrorKind::Input, message));
         }
-        input::value(data_type, array, index)
+        values::value(data_type, array, index)
     }
 
     /// An array of values, each NULL or of the type.
@@ -52,7 +56,7 @@ impl Value {
     ///
     /// [`ErrorKind::Output`] when a value is of another type.
     pub fn to_arrow(data_type: &DataType, values: &[&Self]) -> Result<ArrayRef, Error> {
-        output::from_values(data_type, values)
+        output::from_values(data_type, &[], values)
     }
 }
 
@@ -70,10 +74,14 @@ impl InferenceFunction {
     /// Answers every row of a record batch, which has the input columns among its own.
     ///
     /// Rows of a stateless model are batched, as many in a request as the model's
-    /// `max_batch_size` allows, whatever `batch-size` says. Columns of fixed width (numbers and
-    /// fixed-size lists of them) without NULL go to the socket, and come from it, without being
-    /// copied; other columns are copied once. With `sequence-key`, rows of one key are answered in
-    /// the order of the batch.
+    /// `max_batch_size` allows, whatever `batch-size` says: those of one shape in one request, those
+    /// of different shapes side by side. Numbers, and lists of them, without NULL go to the socket,
+    /// and numbers come from it, without being copied; other columns are copied once. With
+    /// `sequence-key`, rows of one key are answered in the order of the batch.
+    ///
+    /// Texts, byte strings and lists may be of any kind (with long offsets, views, of a fixed size,
+    /// within a dictionary). An output whose arrays have a length that the model's metadata knows
+    /// comes back as lists of that fixed size.
     ///
     /// # Errors
     ///
@@ -115,166 +123,69 @@ impl InferenceFunction {
     /// ```
     pub async fn predict_batch(&self, batch: &RecordBatch) -> Result<BatchPrediction, Error> {
         let opened = self.opened()?;
-        let Opened {
-            subtask: open,
-            prepared,
-        } = &*opened;
-        let columns = input::columns(&self.schema().inputs, batch)
-            .map_err(|error| error.in_subtask(open.subtask))?;
-        let rows_per_request = prepared.plan.rows_per_batch;
-        let columnar = (rows_per_request > 1)
-            .then(|| ColumnarRows::new(&prepared.plan, &columns, batch.num_rows()))
-            .flatten();
-        let mut answers = Answers::new(&self.schema().outputs);
-        if let Some(rows) = columnar {
-            let deadline = open.row_deadline();
-            let parts = (0..batch.num_rows())
-                .step_by(rows_per_request)
-                .map(|start| {
-                    let part = rows.part(start, rows_per_request.min(batch.num_rows() - start));
-                    answer_part(open, prepared, start, part, deadline)
+        let prepared = &opened.prepared;
+        let answering = &*prepared.answering;
+        let arrays = input::columns(&self.schema().inputs, batch)
+            .map_err(|error| error.in_subtask(answering.open.subtask))?;
+        let inputs: Vec<&ArrayRef> = answering.columns.inputs_of(&arrays);
+        let rows = EncodedRows::new(&answering.plan, &inputs, batch.num_rows());
+        let mut answers = Answers::new(answering, self.schema(), batch.num_rows());
+        if answering.open.has_sequences() {
+            let columns = self.row_columns();
+            let begun = (0..batch.num_rows()).map(|index| {
+                // Rows of one key are answered in the order of these calls.
+                let row = arrays.iter().zip(&self.schema().inputs).enumerate();
+                let row = row.map(|(place, (array, column))| match columns.needs(place) {
+                    true => values::value(&column.data_type, array, index),
+                    false => Ok(Value::Null),
                 });
-            for part in join_all(parts).await.into_iter().flatten() {
-                answers.push_part(open, prepared, part);
+                let begun = match row.collect::<Result<Vec<_>, Error>>() {
+                    Ok(row) => prepared.begin_encoded(&columns, &row, || rows.row(index)),
+                    Err(error) => error.into(),
+                };
+                prepared.answer(begun)
+            });
+            let begun: Vec<_> = begun.collect();
+            for (index, answer) in join_all(begun).await.into_iter().enumerate() {
+                answers.push_row(index, answer);
             }
         } else {
-            let rows = (0..batch.num_rows()).map(|index| {
-                // Rows of one key are answered in the order of these calls.
-                let row = input::row(&self.schema().inputs, &columns, index);
-                let answer = row.map(|row| self.submit(&row));
-                async move { answer?.await }
-            });
-            for (index, answer) in join_all(rows).await.into_iter().enumerate() {
-                match answer {
-                    Ok(prediction) => answers.push_row(prediction.row)?,
-                    Err(error) => answers.push_failure(index, 1, &error),
-                }
+            let (groups, faults) = rows.groups();
+            for (row, error) in faults {
+                answers.push_row(row, answering.conclude(Err(error)));
             }
+            let answers = Mutex::new(&mut answers);
+            let done = |rows: &[usize], result: Result<InferResponse, Error>| {
+                if let Ok(mut answers) = answers.lock() {
+                    answers.push_part(rows, result);
+                }
+            };
+            let deadline = answering.open.row_deadline();
+            let groups = groups.iter();
+            join_all(groups.map(|group| answer_group(answering, group, deadline, &done))).await;
         }
         answers.finish()
     }
 }
 
-/// Sends a part of a batch; the ranges of the answers are those of the whole batch.
-async fn answer_part(
-    open: &CallContext,
-    prepared: &Prepared,
-    start: usize,
-    rows: ColumnarRows,
+/// Sends rows of one shape, in as many requests as the model's limit makes of them.
+async fn answer_group(
+    answering: &Answering,
+    group: &ShapeGroup,
     deadline: Option<Instant>,
-) -> Vec<PartAnswer> {
-    let permit = match open.request_permit(deadline).await {
-        Ok(permit) => permit,
-        Err(error) => {
-            let range = start..start + rows.len();
-            return vec![PartAnswer {
-                range,
-                result: Err(error),
-            }];
-        }
-    };
-    let mut answers = row_batch::answer(open, &prepared.plan, &rows, deadline).await;
-    drop(permit);
-    for answer in &mut answers {
-        answer.range = start + answer.range.start..start + answer.range.end;
-    }
-    answers
-}
-
-/// Collects the answers of a batch in the order of its rows.
-struct Answers {
-    columns: Vec<Column>,
-    /// For each output column the arrays of consecutive rows.
-    arrays: Vec<Vec<ArrayRef>>,
-    failures: Vec<(usize, Error)>,
-}
-
-impl Answers {
-    fn new(columns: &[Column]) -> Self {
-        Self {
-            columns: columns.to_vec(),
-            arrays: vec![Vec::new(); columns.len()],
-            failures: Vec::new(),
-        }
-    }
-
-    fn push_part(&mut self, open: &CallContext, prepared: &Prepared, part: PartAnswer) {
-        let PartAnswer { range, result } = part;
-        let plan = &prepared.plan;
-        let arrays = result.and_then(|response| {
-            let arrays = plan.outputs.iter().map(|planned| {
-                let tensor = plan.output(planned, &response)?;
-                output::from_tensor(&planned.column, tensor, plan.batched, range.len())
-            });
-            arrays.collect::<Result<Vec<_>, _>>()
-        });
-        match arrays {
-            Ok(arrays) => {
-                (0..range.len()).for_each(|_| open.metrics().row_answered());
-                for (column, array) in self.arrays.iter_mut().zip(arrays) {
-                    column.push(array);
-                }
-            }
-            Err(error) => match prepared.default_for(open, &error) {
-                Some(row) => {
-                    for _ in range.clone() {
-                        open.metrics().row_defaulted();
-                        // The default was checked against the schema at open.
-                        let _ = self.push_row(row.clone());
-                    }
-                }
-                None => {
-                    (0..range.len()).for_each(|_| open.metrics().row_failed());
-                    let error = error.in_subtask(open.subtask);
-                    self.push_failure(range.start, range.len(), &error);
-                }
-            },
-        }
-    }
-
-    fn push_row(&mut self, row: Vec<Value>) -> Result<(), Error> {
-        for ((column, arrays), value) in self.columns.iter().zip(&mut self.arrays).zip(row) {
-            arrays.push(output::from_values(&column.data_type, &[&value])?);
-        }
-        Ok(())
-    }
-
-    fn push_failure(&mut self, first: usize, rows: usize, error: &Error) {
-        for (column, arrays) in self.columns.iter().zip(&mut self.arrays) {
-            arrays.push(arrow_array::new_null_array(
-                &output::arrow_type(&column.data_type),
-                rows,
-            ));
-        }
-        self.failures
-            .extend((first..first + rows).map(|index| (index, error.clone())));
-    }
-
-    fn finish(self) -> Result<BatchPrediction, Error> {
-        let output_error = |error: arrow_schema::ArrowError| {
-            Error::new(
-                ErrorKind::Output,
-                format!("the answers make no record batch: {error}"),
-            )
+    done: &(impl Fn(&[usize], Result<InferResponse, Error>) + Sync),
+) {
+    let Answering { open, plan, .. } = answering;
+    let requests = (0..group.rows.len()).step_by(plan.rows_per_batch);
+    let requests = requests.map(|start| async move {
+        let end = group.rows.len().min(start + plan.rows_per_batch);
+        let part = start..end;
+        let permit = match open.request_permit(deadline).await {
+            Ok(permit) => permit,
+            Err(error) => return done(&group.rows[part], Err(error)),
         };
-        let mut fields = Vec::with_capacity(self.columns.len());
-        let mut columns = Vec::with_capacity(self.columns.len());
-        for (column, arrays) in self.columns.iter().zip(self.arrays) {
-            let data_type = output::arrow_type(&column.data_type);
-            columns.push(match arrays.as_slice() {
-                [] => arrow_array::new_empty_array(&data_type),
-                [only] => Arc::clone(only),
-                several => {
-                    let several: Vec<_> = several.iter().map(AsRef::as_ref).collect();
-                    arrow_select::concat::concat(&several).map_err(output_error)?
-                }
-            });
-            fields.push(Field::new(&column.name, data_type, true));
-        }
-        let schema = Arc::new(ArrowSchema::new(fields));
-        Ok(BatchPrediction {
-            outputs: RecordBatch::try_new(schema, columns).map_err(output_error)?,
-            failures: self.failures,
-        })
-    }
+        let done = |range: Range<usize>, result| done(&group.rows[range], result);
+        row_batch::answer(open, plan, &group.block, part, permit, deadline, done).await;
+    });
+    join_all(requests).await;
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, ListArray, PrimitiveArray, StringArray, types,
+    Array, ArrayRef, BinaryArray, BooleanArray, FixedSizeListArray, ListArray, PrimitiveArray,
+    StringArray, types,
 };
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow_data::ArrayData;
@@ -11,10 +12,22 @@ use arrow_schema::{DataType as ArrowType, Field};
 use half::f16;
 use triton_client::Tensor;
 
-use crate::{Column, DataType, Error, ErrorKind, Value, row_codec};
+use crate::tensor_plan::PlannedColumn;
+use crate::{DataType, Error, ErrorKind, Value, row_codec};
 
-/// The Arrow type of an output column.
+/// The Arrow type of a column.
 pub(super) fn arrow_type(data_type: &DataType) -> ArrowType {
+    sized_type(data_type, &[])
+}
+
+/// The Arrow type of an output column: where the model says how long its arrays are, they are lists
+/// of a fixed size.
+pub(super) fn planned_type(planned: &PlannedColumn) -> ArrowType {
+    sized_type(&planned.column.data_type, &planned.array_sizes())
+}
+
+/// `sizes` are those of the arrays from the outermost inwards, where they are known.
+fn sized_type(data_type: &DataType, sizes: &[Option<i32>]) -> ArrowType {
     match data_type {
         DataType::Boolean => ArrowType::Boolean,
         DataType::TinyInt => ArrowType::Int8,
@@ -26,72 +39,106 @@ pub(super) fn arrow_type(data_type: &DataType) -> ArrowType {
         DataType::UnsignedInteger => ArrowType::UInt32,
         DataType::UnsignedBigInt => ArrowType::UInt64,
         DataType::Float16 => ArrowType::Float16,
-        DataType::Float => ArrowType::Float32,
+        // Arrow has no type of 16 bits with such an exponent.
+        DataType::BFloat16 | DataType::Float => ArrowType::Float32,
         DataType::Double => ArrowType::Float64,
         DataType::String => ArrowType::Utf8,
         DataType::Bytes => ArrowType::Binary,
-        DataType::Array(element) => ArrowType::List(element_field(element)),
+        DataType::Array(element) => {
+            let field = element_field(element, rest(sizes));
+            match size(sizes) {
+                Some(size) => ArrowType::FixedSizeList(field, size),
+                None => ArrowType::List(field),
+            }
+        }
     }
 }
 
-fn element_field(element: &DataType) -> Arc<Field> {
-    Arc::new(Field::new("item", arrow_type(element), true))
+fn element_field(element: &DataType, sizes: &[Option<i32>]) -> Arc<Field> {
+    Arc::new(Field::new("item", sized_type(element, sizes), true))
+}
+
+fn size(sizes: &[Option<i32>]) -> Option<i32> {
+    sizes.first().copied().flatten()
+}
+
+fn rest(sizes: &[Option<i32>]) -> &[Option<i32>] {
+    sizes.get(1..).unwrap_or_default()
 }
 
 /// The array of an output tensor for `rows` rows; numbers are not copied unless they lie
 /// unaligned in the response.
 pub(super) fn from_tensor(
-    column: &Column,
+    planned: &PlannedColumn,
     tensor: &Tensor,
     batched: bool,
     rows: usize,
 ) -> Result<ArrayRef, Error> {
-    let scalar = column.data_type.scalar();
+    let data_type = &planned.column.data_type;
+    let sizes = planned.array_sizes();
+    let scalar = data_type.scalar();
     let numbers = arrow_type(scalar);
-    let is_number = numbers.primitive_width().is_some();
-    let shape = row_codec::row_shape(column, tensor, batched, rows)?;
-    if !is_number {
-        let values = row_codec::decode(column, tensor, batched, rows)?;
-        return from_values(&column.data_type, &values.iter().collect::<Vec<_>>());
+    let shape = row_codec::row_shape(planned, tensor, batched, rows)?;
+    let failed = |message: String| {
+        let message = format!("output '{}': {message}", tensor.name());
+        Error::new(ErrorKind::Output, message)
+    };
+    let fits = |(size, found): (&Option<i32>, &usize)| {
+        size.is_none_or(|size| usize::try_from(size).is_ok_and(|size| size == *found))
+    };
+    if !sizes.iter().zip(shape.iter()).all(fits) {
+        return Err(failed(format!(
+            "the model says that arrays are {:?} long, found {shape:?}",
+            sizes.iter().flatten().collect::<Vec<_>>()
+        )));
     }
-    let elements = rows * shape.iter().product::<usize>();
+    let from_decoded = || {
+        let values = row_codec::decode(planned, tensor, batched, rows)?;
+        from_values(data_type, &sizes, &values.iter().collect::<Vec<_>>())
+    };
+    // A dimension of 0 leaves no elements from which the number of lists could be told.
+    let is_of_numbers = numbers.primitive_width().is_some() && *scalar != DataType::BFloat16;
+    if !is_of_numbers || shape.contains(&0) {
+        return from_decoded();
+    }
+    row_codec::check_elements(scalar, tensor).map_err(failed)?;
     let data = ArrayData::builder(numbers)
-        .len(elements)
+        .len(rows * shape.iter().product::<usize>())
         .add_buffer(Buffer::from(tensor.raw().clone()))
         .align_buffers(true)
         .build()
-        .map_err(|error| {
-            let message = format!("output '{}': {error}", tensor.name());
-            Error::new(ErrorKind::Output, message)
-        })?;
+        .map_err(|error| failed(error.to_string()))?;
     let mut array = arrow_array::make_array(data);
     // From the innermost dimension outwards.
     let mut element = scalar.clone();
-    for size in shape.iter().rev() {
-        let lists = if *size == 0 { 0 } else { array.len() / size };
-        let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(*size, lists));
-        array = Arc::new(ListArray::new(
-            element_field(&element),
-            offsets,
-            array,
-            None,
-        ));
+    for (level, found) in shape.iter().enumerate().rev() {
+        let field = element_field(&element, sizes.get(level + 1..).unwrap_or_default());
+        array = match sizes.get(level).copied().flatten() {
+            Some(size) => Arc::new(FixedSizeListArray::new(field, size, array, None)),
+            None => {
+                let lists = array.len() / found;
+                let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(*found, lists));
+                Arc::new(ListArray::new(field, offsets, array, None))
+            }
+        };
         element = DataType::Array(Box::new(element));
     }
-    if array.len() == rows {
-        return Ok(array);
-    }
-    // A dimension of 0 leaves no elements from which the number of lists could be told.
-    let values = row_codec::decode(column, tensor, batched, rows)?;
-    from_values(&column.data_type, &values.iter().collect::<Vec<_>>())
+    Ok(array)
 }
 
 /// An array of values, each NULL or of the type.
-pub(super) fn from_values(data_type: &DataType, values: &[&Value]) -> Result<ArrayRef, Error> {
+pub(super) fn from_values(
+    data_type: &DataType,
+    sizes: &[Option<i32>],
+    values: &[&Value],
+) -> Result<ArrayRef, Error> {
     macro_rules! collect {
-        ($variant:ident, $array:ty) => {{
+        ($variant:ident, $array:ty) => {
+            collect!($variant, $array, |value| value)
+        };
+        ($variant:ident, $array:ty, $element:expr) => {{
             let values = values.iter().map(|value| match value {
-                Value::$variant(value) => Ok(Some(value.to_owned())),
+                Value::$variant(value) => Ok(Some($element(value.to_owned()))),
                 Value::Null => Ok(None),
                 other => Err(unexpected(data_type, other)),
             });
@@ -108,41 +155,57 @@ pub(super) fn from_values(data_type: &DataType, values: &[&Value]) -> Result<Arr
         DataType::UnsignedSmallInt => collect!(UnsignedSmallInt, PrimitiveArray<types::UInt16Type>),
         DataType::UnsignedInteger => collect!(UnsignedInteger, PrimitiveArray<types::UInt32Type>),
         DataType::UnsignedBigInt => collect!(UnsignedBigInt, PrimitiveArray<types::UInt64Type>),
+        DataType::Float16 => {
+            collect!(Float16, PrimitiveArray<types::Float16Type>, f16::from_f32)
+        }
+        DataType::BFloat16 => collect!(BFloat16, PrimitiveArray<types::Float32Type>),
         DataType::Float => collect!(Float, PrimitiveArray<types::Float32Type>),
         DataType::Double => collect!(Double, PrimitiveArray<types::Float64Type>),
         DataType::String => collect!(String, StringArray),
         DataType::Bytes => collect!(Bytes, BinaryArray),
-        DataType::Float16 => {
-            let values = values.iter().map(|value| match value {
-                Value::Float16(value) => Ok(Some(f16::from_f32(*value))),
-                Value::Null => Ok(None),
-                other => Err(unexpected(data_type, other)),
-            });
-            Arc::new(values.collect::<Result<PrimitiveArray<types::Float16Type>, Error>>()?)
+        DataType::Array(element) => lists(data_type, element, sizes, values)?,
+    })
+}
+
+fn lists(
+    data_type: &DataType,
+    element: &DataType,
+    sizes: &[Option<i32>],
+    values: &[&Value],
+) -> Result<ArrayRef, Error> {
+    let size = size(sizes);
+    let missing = size
+        .and_then(|size| usize::try_from(size).ok())
+        .unwrap_or_default();
+    let mut elements = Vec::new();
+    let mut lengths = Vec::with_capacity(values.len());
+    for value in values {
+        let before = elements.len();
+        match value {
+            Value::Array(inner) => elements.extend(inner),
+            // A list of a fixed size has so many elements where it is NULL, too.
+            Value::Null => elements.extend(std::iter::repeat_n(Value::Null, missing)),
+            other => return Err(unexpected(data_type, other)),
         }
-        DataType::Array(element) => {
-            let mut elements = Vec::new();
-            let mut lengths = Vec::with_capacity(values.len());
-            for value in values {
-                match value {
-                    Value::Array(inner) => {
-                        elements.extend(inner);
-                        lengths.push(inner.len());
-                    }
-                    Value::Null => lengths.push(0),
-                    other => return Err(unexpected(data_type, other)),
-                }
-            }
-            let valid: Vec<bool> = values.iter().map(|value| **value != Value::Null).collect();
-            let elements = from_values(element, &elements)?;
+        let length = elements.len() - before;
+        if size.is_some() && length != missing {
+            let message = format!(
+                "expected {data_type} of {missing} elements, as the model says, found {length}"
+            );
+            return Err(Error::new(ErrorKind::Output, message));
+        }
+        lengths.push(length);
+    }
+    let valid: Vec<bool> = values.iter().map(|value| **value != Value::Null).collect();
+    let elements: Vec<&Value> = elements.iter().collect();
+    let elements = from_values(element, rest(sizes), &elements)?;
+    let field = element_field(element, rest(sizes));
+    let nulls = Some(NullBuffer::from(valid));
+    Ok(match size {
+        Some(size) => Arc::new(FixedSizeListArray::new(field, size, elements, nulls)),
+        None => {
             let offsets = OffsetBuffer::from_lengths(lengths);
-            let nulls = Some(NullBuffer::from(valid));
-            Arc::new(ListArray::new(
-                element_field(element),
-                offsets,
-                elements,
-                nulls,
-            ))
+            Arc::new(ListArray::new(field, offsets, elements, nulls))
         }
     })
 }

@@ -204,6 +204,13 @@ impl CallContext {
             async move {
                 let result = operation.await;
                 drop(connection);
+                if result
+                    .as_ref()
+                    .is_err_and(triton_client::Error::may_have_executed)
+                    && let (Some(sequence), Some(ids)) = (sequence, &self.id_generator)
+                {
+                    ids.may_arrive_late(&sequence.id);
+                }
                 result
             }
         };

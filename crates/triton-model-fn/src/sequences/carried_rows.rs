@@ -71,6 +71,12 @@ impl HistoryColumns {
         self.pairs.iter().any(|pair| pair.array == index)
     }
 
+    /// Whether a column is one whose earlier values are carried.
+    #[cfg(feature = "arrow")]
+    pub(super) fn has_history(&self, index: usize) -> bool {
+        self.pairs.iter().any(|pair| pair.column == index)
+    }
+
     /// What a row carries; `keys` are the columns that are the same in all of it.
     pub(super) fn carried(
         &self,
@@ -82,16 +88,17 @@ impl HistoryColumns {
             template[key] = row[key].clone();
         }
         let arrays = self.pairs.iter().map(|pair| {
-            let Value::Array(values) = &row[pair.array] else {
+            let Value::Array(array) = &row[pair.array] else {
                 return Err(pair.refused(&format!("found {}", row[pair.array].kind())));
             };
-            let Some((last, earlier)) = values.split_last() else {
+            let mut values: Vec<Value> = array.iter().collect();
+            let Some(last) = values.pop() else {
                 return Err(pair.refused("found no element"));
             };
-            if !is_same(last, &row[pair.column]) {
+            if !is_same(&last, &row[pair.column]) {
                 return Err(pair.refused("its last element is another value"));
             }
-            Ok((pair.column, earlier.to_vec()))
+            Ok((pair.column, values))
         });
         let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
         let count = arrays.first().map_or(0, |(_, earlier)| earlier.len());
@@ -168,7 +175,7 @@ fn is_same(left: &Value, right: &Value) -> bool {
                 && left
                     .iter()
                     .zip(right)
-                    .all(|(left, right)| is_same(left, right))
+                    .all(|(left, right)| is_same(&left, &right))
         }
         _ => left == right,
     }

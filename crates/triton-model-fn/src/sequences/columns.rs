@@ -141,6 +141,13 @@ impl SequenceColumns {
         before.is_some_and(|before| self.max_length == Some(before + 1))
     }
 
+    /// Whether what is said of a row's sequence depends on a column.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn needs(&self, index: usize) -> bool {
+        let has_history = |history: &HistoryColumns| history.has_history(index);
+        self.contains(index) || self.history.as_ref().is_some_and(has_history)
+    }
+
     fn contains(&self, index: usize) -> bool {
         let is_history = |history: &HistoryColumns| history.contains(index);
         self.end == Some(index)
@@ -206,6 +213,18 @@ impl ModelColumns {
             inputs: (inputs.len() < schema.inputs.len()).then_some(inputs),
             schema: model,
             restarted,
+        }
+    }
+
+    /// The model's inputs among the columns of the schema.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn inputs_of<'a, T>(&self, columns: &'a [T]) -> Vec<&'a T> {
+        match &self.inputs {
+            Some(indices) => indices
+                .iter()
+                .filter_map(|index| columns.get(*index))
+                .collect(),
+            None => columns.iter().collect(),
         }
     }
 

@@ -59,7 +59,11 @@ impl KeyColumns {
             let index = super::columns::find(SEQUENCE_KEY.key(), name, columns)?;
             match &columns[index].data_type {
                 // Equal numbers can be unequal texts there, and NaN equals nothing.
-                DataType::Float16 | DataType::Float | DataType::Double | DataType::Array(_) => {
+                DataType::Float16
+                | DataType::BFloat16
+                | DataType::Float
+                | DataType::Double
+                | DataType::Array(_) => {
                     let message = format!(
                         "option '{}': column '{name}' is {}, which makes no key: expected a \
                          text, a whole number, a BOOLEAN or BYTES",

@@ -51,6 +51,8 @@ pub(crate) use self::transport::{ModelTransport, SequenceTransport};
 pub(crate) use self::machine::Counts;
 use self::machine::{Asker, Effect, Machine, RecoveryLimits, Report, Request};
 use self::teller::Teller;
+use crate::answering::Answering;
+use crate::answers::{self, Recipient};
 use crate::ending::Ended;
 use crate::tensor_plan::EncodedRow;
 use crate::{CallContext, Error, ErrorKind, Value};
@@ -89,12 +91,39 @@ pub struct SequencePlaces {
 }
 
 /// Where the answer to a row goes.
-type Answer = oneshot::Sender<Result<Answered, Error>>;
+#[derive(Debug)]
+enum Answer {
+    /// To somebody who waits for it.
+    One(oneshot::Sender<Result<Answered, Error>>),
+    /// To a sink.
+    Numbered(Recipient, Arc<Answering>),
+}
 
 impl Asker for Answer {
     fn is_gone(&self) -> bool {
-        self.is_closed()
+        match self {
+            Answer::One(answer) => answer.is_closed(),
+            Answer::Numbered(recipient, _) => recipient.is_gone(),
+        }
     }
+}
+
+/// Answers rows; those of one sink together.
+fn answer_all(answers: Vec<(Answer, Result<Answered, Error>)>) {
+    let numbered = answers
+        .into_iter()
+        .filter_map(|(answer, result)| match answer {
+            Answer::One(answer) => {
+                // Whoever asked may have gone meanwhile.
+                let _ = answer.send(result);
+                None
+            }
+            Answer::Numbered(recipient, answering) => {
+                let result = result.map(|answered| answering.of_sequence(answered));
+                Some((recipient, answering.conclude(result)))
+            }
+        });
+    answers::answer_all(numbered);
 }
 
 /// What the openings of one function leave on the server: until when how many IDs may be alive.
@@ -205,13 +234,28 @@ impl<T: SequenceTransport> KeyedSequences<T> {
     /// rows. Dropping the receiver gives the row up unless it is in flight.
     pub(crate) fn submit(&self, key: &SequenceKey, row: Row) -> Pending<T> {
         let (answer, answered) = oneshot::channel();
-        self.shared
-            .with(|machine, now| machine.submit(now, key, row, answer));
+        self.put(key, row, Answer::One(answer));
         Pending {
             answer: answered,
             key: key.clone(),
             shared: Arc::clone(&self.shared),
         }
+    }
+
+    /// As [`submit`](Self::submit), for a row whose answer goes to a sink.
+    pub(crate) fn submit_for(
+        &self,
+        key: &SequenceKey,
+        row: Row,
+        recipient: Recipient,
+        answering: Arc<Answering>,
+    ) {
+        self.put(key, row, Answer::Numbered(recipient, answering));
+    }
+
+    fn put(&self, key: &SequenceKey, row: Row, answer: Answer) {
+        self.shared
+            .with(|machine, now| machine.submit(now, key, row, answer));
     }
 
     /// How many sequences may be open at once.
@@ -353,10 +397,7 @@ impl<T: SequenceTransport> Shared<T> {
             self.teller.tell(report);
         }
         let has_answers = !to_do.answers.is_empty();
-        for (answer, result) in to_do.answers {
-            // Whoever asked may have gone meanwhile.
-            let _ = answer.send(result);
-        }
+        answer_all(to_do.answers);
         if to_do.requests > 0 {
             self.ready.add_permits(to_do.requests);
         }

@@ -172,7 +172,7 @@ impl SequenceTransport for Slow {
         sequence: Sequence,
         deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
-        let data = <[u8; 8]>::try_from(&*row.cells()[0].data).unwrap();
+        let data = <[u8; 8]>::try_from(&*row.cells()[0].as_ref().unwrap().data).unwrap();
         let value = i64::from_le_bytes(data);
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             let message = "nothing was sent: the row's deadline was over before it could be";
@@ -223,7 +223,7 @@ fn start_waiting<T: SequenceTransport>(
     let options = common.iter().chain(extra).copied();
     let options = TritonOptions::parse(options).unwrap();
     let subtask = Subtask::new(0, 1, 0).unwrap();
-    let open = Arc::new(CallContext::new(&options, subtask, false, wait).unwrap());
+    let open = Arc::new(CallContext::new(&options, subtask, false, Arc::default(), wait).unwrap());
     let config: ModelConfig = serde_json::from_value(serde_json::json!({
         "name": "m",
         "max_batch_size": 8,
@@ -563,7 +563,11 @@ fn a18_a_history_with_a_nan_of_float16_is_refused() {
             outputs: vec![Column::new("sum", DataType::BigInt)],
         };
         let columns = super::SequenceColumns::find(&options, &schema).unwrap();
-        let row = [Value::BigInt(1), nan.clone(), Value::Array(vec![nan])];
+        let row = [
+            Value::BigInt(1),
+            nan.clone(),
+            Value::Array(vec![nan].into()),
+        ];
         let encode = || |_: &[Value]| Err(Error::new(ErrorKind::Input, "not asked for"));
         let position = columns.unwrap().position(&row, encode);
         position.map(|_| ()).map_err(|error| error.to_string())

@@ -12,7 +12,7 @@ use triton_options::{
 
 use super::key::KeyDisplay;
 use super::machine::{HistoryLimits, LostId};
-use crate::sequence_id_generator::SequenceIdGenerator;
+use crate::sequence_id_generator::{SequenceIdGenerator, SequenceName};
 use crate::{CallContext, Column, Error, ErrorKind, Schema, Subtask};
 
 /// What is known of where rows come from.
@@ -114,7 +114,9 @@ impl SequenceSettings {
         };
         let key = match options.sequence_mode() {
             SequenceMode::PerKey { key, .. } => key,
-            SequenceMode::Static { id, flags } => return fixed(common, id, *flags),
+            SequenceMode::Static { id, flags } => {
+                return fixed(common, open.static_id(id)?, *flags);
+            }
             _ => return Ok(None),
         };
         let given = options.sequence_idle_timeout;
@@ -202,13 +204,37 @@ impl SequenceSettings {
         }
     }
 
-    /// The text of an ID, where it is known.
-    pub(super) fn id_text(&self, ids: Option<&SequenceIdGenerator>, id: &LostId) -> Option<String> {
+    /// What a sequence is called, where that is known.
+    pub(super) fn name(
+        &self,
+        ids: Option<&SequenceIdGenerator>,
+        id: &LostId,
+    ) -> Option<SequenceName> {
         match (id, &self.fixed, ids) {
-            (LostId::Own(_), Some(fixed), _) => Some(fixed.id.to_string()),
-            (LostId::Own(counter), None, Some(ids)) => Some(ids.text(*counter)),
-            (LostId::Restored(id), ..) => Some(id.to_string()),
+            // Its text and what is sent have the same digits.
+            (LostId::Own(_), Some(fixed), _) => Some(SequenceName {
+                text: fixed.id.to_string(),
+                number: None,
+            }),
+            (LostId::Own(counter), None, Some(ids)) => Some(ids.name(*counter)),
+            (LostId::Restored(name), ..) => Some((**name).clone()),
             (LostId::Own(_) | LostId::Unknown, ..) => None,
+        }
+    }
+
+    /// The ID of a counter as it is sent.
+    pub(super) fn sent_id(
+        &self,
+        ids: Option<&SequenceIdGenerator>,
+        counter: u64,
+    ) -> Result<SequenceId, Error> {
+        match (&self.fixed, ids) {
+            (Some(fixed), _) => Ok(fixed.id.clone()),
+            (None, Some(ids)) => ids.id(counter),
+            (None, None) => {
+                let message = "a sequence of a key has no ID, which is a fault of this program";
+                Err(Error::new(ErrorKind::Internal, message))
+            }
         }
     }
 
@@ -244,15 +270,13 @@ impl SequenceSettings {
 /// The settings of a sequence that all rows share.
 fn fixed(
     common: SequenceSettings,
-    id: &str,
+    id: SequenceId,
     flags: StaticFlags,
 ) -> Result<Option<SequenceSettings>, Error> {
     // Each request is a sequence of its own: they go side by side.
     if flags.are_both() {
         return Ok(None);
     }
-    let id = SequenceId::text(id.to_owned())
-        .map_err(|invalid| Error::new(ErrorKind::Input, invalid.to_string()))?;
     Ok(Some(SequenceSettings {
         // After a loss, START has to wait until the server has certainly dropped what there was.
         places: match flags {

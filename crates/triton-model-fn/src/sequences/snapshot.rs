@@ -1,5 +1,7 @@
 //! The open sequences as a value that an engine stores with its checkpoint.
 
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_bytes::ByteBuf;
 
@@ -19,7 +21,7 @@ use crate::{Error, ErrorKind};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequenceSnapshot {
-    pub(super) version: Version,
+    pub(crate) version: Version,
     /// The columns of the key and their types.
     pub(crate) key_columns: Vec<String>,
     /// The model's input columns and their types, which the rows kept consist of.
@@ -35,6 +37,9 @@ pub struct SequenceSnapshot {
     /// The keys of which an end is remembered.
     pub(crate) ended: Vec<StoredEnd>,
     pub(crate) sequences: Vec<StoredSequence>,
+    /// The numbers that were alive as sequence IDs, where they are few and come again.
+    #[serde(default)]
+    pub(crate) alive_numbers: Vec<u64>,
 }
 
 /// That the last sequence of a key is over.
@@ -57,6 +62,9 @@ pub(crate) struct StoredSequence {
     /// Whether its next answer has to be marked: the sequence goes on without its earlier rows.
     pub(crate) marked: bool,
     pub(crate) history: StoredHistory,
+    /// What its ID was sent as, where that was not its text.
+    #[serde(default)]
+    pub(crate) number: Option<NonZeroU64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,12 +83,15 @@ pub(crate) struct StoredRow {
     pub(crate) digest: Option<u32>,
 }
 
-/// The version of the format; reading any other one fails before anything else is looked at.
+/// The version of the format; reading one that is not known fails before anything else is looked at.
+///
+/// Version 2 lacks the numbers of sequence IDs, and says all else in the same way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Version;
+pub(crate) struct Version;
 
 impl Version {
-    const NUMBER: u16 = 2;
+    const NUMBER: u16 = 3;
+    const OLDEST: u16 = 2;
 }
 
 impl Serialize for Version {
@@ -98,12 +109,13 @@ impl<'de> Deserialize<'de> for Version {
 }
 
 fn check_version(number: u64) -> Result<(), String> {
-    if number == u64::from(Version::NUMBER) {
+    if (u64::from(Version::OLDEST)..=u64::from(Version::NUMBER)).contains(&number) {
         return Ok(());
     }
     Err(format!(
-        "the snapshot of sequences has the version {number}, this program reads version {}: use \
-         the program that wrote it, or start without it",
+        "the snapshot of sequences has the version {number}, this program reads versions {} to {}: \
+         use the program that wrote it, or start without it",
+        Version::OLDEST,
         Version::NUMBER
     ))
 }
@@ -125,6 +137,7 @@ impl SequenceSnapshot {
             may_have_run: false,
             ended: Vec::new(),
             sequences,
+            alive_numbers: Vec::new(),
         }
     }
 
@@ -213,6 +226,7 @@ mod tests {
             position: 3,
             marked: false,
             history,
+            number: None,
         };
         let row = |tensors: &[u8], digest| StoredRow {
             tensors: ByteBuf::from(tensors),
@@ -253,6 +267,69 @@ mod tests {
         assert_eq!(half.keys().collect::<Vec<_>>(), ["b"]);
     }
 
+    /// A snapshot as version 2 wrote it, without the numbers of IDs.
+    #[test]
+    fn a_snapshot_of_the_version_before_is_read() {
+        #[derive(Serialize)]
+        struct Before {
+            version: u16,
+            key_columns: Vec<String>,
+            columns: Vec<String>,
+            next_counter: u64,
+            alive: u64,
+            has_forgotten: bool,
+            may_have_run: bool,
+            ended: Vec<StoredEnd>,
+            sequences: Vec<BeforeSequence>,
+        }
+        #[derive(Serialize)]
+        struct BeforeSequence {
+            key: String,
+            sequence_id: String,
+            rows: u64,
+            position: u64,
+            marked: bool,
+            history: StoredHistory,
+        }
+        let SequenceSnapshot {
+            key_columns,
+            columns,
+            next_counter,
+            alive,
+            ended,
+            sequences,
+            ..
+        } = snapshot();
+        let before = Before {
+            version: 2,
+            key_columns,
+            columns,
+            next_counter,
+            alive,
+            has_forgotten: false,
+            may_have_run: false,
+            ended,
+            sequences: sequences
+                .into_iter()
+                .map(|stored| BeforeSequence {
+                    key: stored.key,
+                    sequence_id: stored.sequence_id,
+                    rows: stored.rows,
+                    position: stored.position,
+                    marked: stored.marked,
+                    history: stored.history,
+                })
+                .collect(),
+        };
+        let mut payload = Vec::new();
+        ciborium::into_writer(&before, &mut payload).unwrap();
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&2_u16.to_le_bytes());
+        bytes.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
+        bytes.extend_from_slice(&payload);
+        assert_eq!(SequenceSnapshot::from_bytes(&bytes).unwrap(), snapshot());
+    }
+
     // Holds S49.
     #[test]
     fn what_cannot_be_read_is_refused_with_a_reason() {
@@ -260,8 +337,8 @@ mod tests {
         insta::assert_snapshot!(refusal(b""), @"these 0 bytes are no snapshot of sequences: they do not begin as one");
         let good = snapshot().to_bytes();
         let mut newer = good.clone();
-        newer[8] = 3;
-        insta::assert_snapshot!(refusal(&newer), @"the snapshot of sequences has the version 3, this program reads version 2: use the program that wrote it, or start without it");
+        newer[8] = 4;
+        insta::assert_snapshot!(refusal(&newer), @"the snapshot of sequences has the version 4, this program reads versions 2 to 3: use the program that wrote it, or start without it");
         let mut damaged = good;
         damaged[20] ^= 1;
         let refused = refusal(&damaged);
@@ -269,10 +346,10 @@ mod tests {
             refused.starts_with("the snapshot of sequences is damaged"),
             "{refused}"
         );
-        let newer = r#"{"version":3,"sequences_by_key":{}}"#;
+        let newer = r#"{"version":4,"sequences_by_key":{}}"#;
         let refused = serde_json::from_str::<SequenceSnapshot>(newer).unwrap_err();
         assert!(
-            refused.to_string().contains("has the version 3"),
+            refused.to_string().contains("has the version 4"),
             "{refused}"
         );
     }

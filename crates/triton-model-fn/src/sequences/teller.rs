@@ -85,7 +85,8 @@ impl Teller {
     }
 
     fn id(&self, id: &LostId) -> Option<String> {
-        self.settings.id_text(self.ids.as_deref(), id)
+        let name = self.settings.name(self.ids.as_deref(), id);
+        name.map(|name| name.to_string())
     }
 
     pub(super) fn tell(&self, report: Report) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -149,7 +149,7 @@ impl SequenceTransport for TestServer {
         sequence: Sequence,
         _deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
-        let data = <[u8; 8]>::try_from(&*row.cells()[0].data).unwrap();
+        let data = <[u8; 8]>::try_from(&*row.cells()[0].as_ref().unwrap().data).unwrap();
         let value = i64::from_le_bytes(data);
         let fault = {
             let mut state = self.0.lock().unwrap();
@@ -225,7 +225,8 @@ impl Running {
         let subtask = Subtask::new(0, 1, attempt).unwrap();
         // As long as one of them lives, their HTTP client does, which takes long to set up.
         static FIRST: OnceLock<Arc<CallContext>> = OnceLock::new();
-        let open = Arc::new(CallContext::new(&options, subtask, false, None).unwrap());
+        let open =
+            Arc::new(CallContext::new(&options, subtask, false, Arc::default(), None).unwrap());
         FIRST.get_or_init(|| Arc::clone(&open));
         let config: ModelConfig = serde_json::from_value(serde_json::json!({
             "name": "m",
@@ -288,9 +289,9 @@ pub(super) fn value(key: i64, number: i64) -> i64 {
 }
 
 pub(super) fn row(value: i64) -> EncodedRow {
-    let data = BytesMut::from(&value.to_le_bytes()[..]);
+    let data = Bytes::copy_from_slice(&value.to_le_bytes());
     let shape = vec![1];
-    EncodedRow::new(vec![EncodedCell { shape, data }])
+    EncodedRow::new(vec![Some(EncodedCell { shape, data })])
 }
 
 /// The sum that an answer gives.

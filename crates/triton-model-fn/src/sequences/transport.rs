@@ -39,7 +39,7 @@ impl SequenceTransport for ModelTransport {
         deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
         let permit = self.open.request_permit(deadline).await?;
-        let inputs = self.plan.tensors(&[row])?;
+        let inputs = self.plan.tensors(row)?;
         let request = row_batch::request(&self.open, &self.plan, inputs);
         let answer = self.open.infer_once(request, &sequence, deadline).await;
         drop(permit);

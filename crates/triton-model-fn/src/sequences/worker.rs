@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use tracing::{Instrument as _, debug_span};
-use triton_client::{Sequence, SequenceId};
+use triton_client::Sequence;
 use triton_options::MAX_IN_FLIGHT;
 
 use super::machine::{
@@ -101,11 +101,13 @@ impl<T: SequenceTransport> Shared<T> {
     }
 
     async fn send(&self, request: &Request, row: &EncodedRow) -> Result<Vec<Value>, Error> {
-        let (id, text) = self.id(request.counter)?;
+        let ids = self.open.id_generator.as_deref();
+        let name = self.settings.name(ids, &LostId::Own(request.counter));
+        let id = self.settings.sent_id(ids, request.counter)?;
         let span = debug_span!(
             "sequence",
             key = self.settings.display.show(&request.key),
-            sequence_id = text,
+            sequence_id = name.as_ref().map(tracing::field::display),
             row = request.row,
             subtask = self.open.subtask.index(),
             attempt = self.open.subtask.attempt(),
@@ -117,17 +119,7 @@ impl<T: SequenceTransport> Shared<T> {
         };
         let sent = self.transport.send(row, sequence, request.deadline);
         let sent = sent.instrument(span).await;
-        sent.map_err(|error| error.in_sequence(Some(text)).at_row(request.row))
-    }
-
-    fn id(&self, counter: u64) -> Result<(SequenceId, String), Error> {
-        let ids = self.open.id_generator.as_deref();
-        let text = self.settings.id_text(ids, &LostId::Own(counter));
-        let text = text.unwrap_or_default();
-        // Checked options never lead to an ID that the server does not take.
-        let id = SequenceId::text(text.clone())
-            .map_err(|invalid| Error::new(ErrorKind::Input, invalid.to_string()))?;
-        Ok((id, text))
+        sent.map_err(|error| error.in_sequence(name).at_row(request.row))
     }
 
     fn answered(&self, request: &Request, row: &EncodedRow, values: Vec<Value>) -> Outcome {

@@ -1,7 +1,7 @@
 //! Finds every way in which a model does not fit the schema and the options.
 
 use tracing::warn;
-use triton_client::{ModelConfig, TensorMetadata};
+use triton_client::TensorMetadata;
 use triton_options::{MODEL_MAX_BATCH_SIZE, NameMap, SEQUENCE_ID, SequenceMode, TritonOptions};
 
 use super::PlannedColumn;
@@ -79,18 +79,19 @@ impl Side<'_> {
         let batch_dimensions = usize::from(self.batched).min(tensor.shape.len());
         let dimensions = tensor.shape[batch_dimensions..].to_vec();
         let rank = data_type.rank();
-        let is_scalar = match dimensions.as_slice() {
-            [1 | -1] => true,
-            sizes => self.facts.guesses_rows && sizes.iter().all(|size| matches!(size, 1 | -1)),
-        };
+        // Where every dimension is known, the elements say by their order where they belong.
+        let is_flat = rank == 1 && dimensions.len() > 1 && dimensions.iter().all(|size| *size > 0);
         let rank_fits = rank == dimensions.len()
-            || (rank == 0 && is_scalar)
-            || (self.flatten && rank == dimensions.len() + 1);
+            || (rank == 0 && dimensions.iter().all(|size| matches!(size, 1 | -1)))
+            || (self.flatten && rank == dimensions.len() + 1)
+            || is_flat;
         if datatype_fits && rank_fits {
             return Ok(PlannedColumn {
                 column: column.clone(),
                 tensor_name: tensor_name.to_owned(),
                 dimensions,
+                is_flat,
+                is_optional: self.facts.config.is_optional(&tensor.name),
             });
         }
         let needed = match rank {
@@ -144,38 +145,9 @@ fn untold(column: &Column, tensor_name: &str) -> PlannedColumn {
         column: column.clone(),
         tensor_name: tensor_name.to_owned(),
         dimensions,
+        is_flat: false,
+        is_optional: false,
     }
-}
-
-/// IDs are sent as text, which a model cannot take that has its correlation ID handed over as a
-/// number.
-pub(super) fn correlation_id_mismatch(
-    options: &TritonOptions,
-    config: &ModelConfig,
-) -> Option<String> {
-    if *options.sequence_mode() == SequenceMode::None {
-        return None;
-    }
-    let models = std::iter::once(config).chain(&config.steps);
-    let data_types = models.filter_map(|model| {
-        let inputs = model.document()["sequence_batching"]["control_input"].as_array();
-        let controls = inputs
-            .into_iter()
-            .flatten()
-            .filter_map(|input| input["control"].as_array());
-        let correlation_id = controls
-            .flatten()
-            .find(|control| control["kind"] == "CONTROL_SEQUENCE_CORRID")?;
-        Some(correlation_id["data_type"].as_str().unwrap_or_default())
-    });
-    let mut wrong = data_types.filter(|data_type| *data_type != "TYPE_STRING");
-    wrong.next().map(|data_type| {
-        format!(
-            "the model wants its correlation ID (CONTROL_SEQUENCE_CORRID) as {data_type}, but \
-             sequence IDs are sent as text: make the control TYPE_STRING, or leave it out where \
-             the model can ask the request for its ID, as Python models can"
-        )
-    })
 }
 
 /// A stateful model needs a sequence ID; a stateless one ignores it.
@@ -225,51 +197,4 @@ fn unknown_sequences(options: &TritonOptions, facts: &ModelFacts) -> Option<Stri
          mix what belongs to different sequences"
     );
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use triton_client::ModelMetadata;
-
-    use super::*;
-    use crate::tensor_plan::TensorPlan;
-    use crate::{DataType, Schema};
-
-    // Holds F27.
-    #[test]
-    fn a_model_that_wants_its_id_as_a_number_does_not_fit() {
-        let control = |data_type: &str| {
-            serde_json::json!({
-                "name": "m",
-                "max_batch_size": 8,
-                "sequence_batching": {
-                    "control_input": [
-                        {"name": "START", "control": [
-                            {"kind": "CONTROL_SEQUENCE_START", "int32_false_true": [0, 1]}]},
-                        {"name": "CORRID", "control": [
-                            {"kind": "CONTROL_SEQUENCE_CORRID", "data_type": data_type}]},
-                    ],
-                },
-            })
-        };
-        let tensor =
-            |name: &str| serde_json::json!({"name": name, "datatype": "INT32", "shape": [-1, 1]});
-        let metadata = serde_json::json!({
-            "name": "m", "inputs": [tensor("x")], "outputs": [tensor("y")],
-        });
-        let metadata: ModelMetadata = serde_json::from_value(metadata).unwrap();
-        let schema = Schema {
-            inputs: vec![Column::new("x", DataType::Integer)],
-            outputs: vec![Column::new("y", DataType::Integer)],
-        };
-        let options = [("endpoint", "h"), ("model-name", "m"), ("sequence-id", "7")];
-        let options = TritonOptions::parse(options).unwrap();
-        let plan = |data_type| {
-            let config = serde_json::from_value(control(data_type)).unwrap();
-            let facts = ModelFacts::configured(metadata.clone(), config);
-            TensorPlan::new(&options, &schema, &facts)
-        };
-        assert!(plan("TYPE_STRING").is_ok());
-        insta::assert_snapshot!(plan("TYPE_UINT64").unwrap_err(), @"model 'm' does not fit the schema and options: the model wants its correlation ID (CONTROL_SEQUENCE_CORRID) as TYPE_UINT64, but sequence IDs are sent as text: make the control TYPE_STRING, or leave it out where the model can ask the request for its ID, as Python models can");
-    }
 }

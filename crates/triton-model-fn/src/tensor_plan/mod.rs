@@ -2,14 +2,13 @@
 
 mod fit;
 
-use bytes::BytesMut;
 use tracing::warn;
 use triton_client::{InferResponse, ModelConfig, Tensor};
 use triton_options::{
     INPUT_NAMES, MODEL_MAX_BATCH_SIZE, OUTPUT_NAMES, SequenceMode, TritonOptions,
 };
 
-use self::fit::{Side, correlation_id_mismatch, sequence_mismatch};
+use self::fit::{Side, sequence_mismatch};
 use crate::row_codec::{self, EncodedCell};
 use crate::{Column, Error, ErrorKind, ModelFacts, Schema, Value};
 
@@ -20,6 +19,8 @@ pub(crate) struct TensorPlan {
     pub(crate) outputs: Vec<PlannedColumn>,
     /// Whether tensors carry a leading batch dimension.
     pub(crate) batched: bool,
+    /// Whether every row has the same shape: no input is an array, and none can be left out.
+    pub(crate) is_of_scalars: bool,
     /// The most single rows that are put together in a request.
     pub(crate) rows_per_request: usize,
     /// The most rows of a record batch that a request carries.
@@ -90,27 +91,24 @@ pub(crate) struct PlannedColumn {
     pub(crate) tensor_name: String,
     /// The dimensions of the tensor, without the one for the batch.
     dimensions: Vec<i64>,
+    /// Whether the array has one dimension although the tensor has several, which are all known.
+    is_flat: bool,
+    /// Whether the input is left out where the row has NULL.
+    is_optional: bool,
 }
 
 /// A row whose every column is in the binary form of its tensor.
 #[derive(Debug)]
-pub(crate) struct EncodedRow(Vec<EncodedCell>);
+pub(crate) struct EncodedRow(Vec<Option<EncodedCell>>);
 
 impl EncodedRow {
-    pub(crate) fn new(cells: Vec<EncodedCell>) -> Self {
+    /// The cells of a row in the order of the inputs; `None` for an input that is left out.
+    pub(crate) fn new(cells: Vec<Option<EncodedCell>>) -> Self {
         Self(cells)
     }
 
-    pub(crate) fn cells(&self) -> &[EncodedCell] {
+    pub(crate) fn cells(&self) -> &[Option<EncodedCell>] {
         &self.0
-    }
-
-    /// Whether the two rows can travel in one request.
-    pub(crate) fn has_shape_of(&self, other: &Self) -> bool {
-        self.0
-            .iter()
-            .zip(&other.0)
-            .all(|(left, right)| left.shape == right.shape)
     }
 }
 
@@ -137,7 +135,6 @@ impl TensorPlan {
             mut mismatches,
         } = found;
         mismatches.extend(sequence_mismatch(options, facts));
-        mismatches.extend(correlation_id_mismatch(options, config));
         mismatches.extend(facts.batch_size_mismatch(options));
         if !mismatches.is_empty() {
             let message = format!(
@@ -147,7 +144,10 @@ impl TensorPlan {
             );
             return Err(Error::new(ErrorKind::Mismatch, message));
         }
+        let is_scalar =
+            |planned: &PlannedColumn| planned.column.data_type.rank() == 0 && !planned.is_optional;
         Ok(Self {
+            is_of_scalars: inputs.iter().all(is_scalar),
             inputs,
             outputs,
             batched,
@@ -157,12 +157,18 @@ impl TensorPlan {
         })
     }
 
+    /// Refuses a row that has not a value for each input.
+    pub(crate) fn check_count(&self, row: &[Value]) -> Result<(), Error> {
+        if row.len() == self.inputs.len() {
+            return Ok(());
+        }
+        let message = format!("expected {} values, found {}", self.inputs.len(), row.len());
+        Err(Error::new(ErrorKind::Input, message))
+    }
+
     /// Encodes a row; what is wrong with it is found here, before anything is sent.
     pub(crate) fn encode(&self, row: &[Value]) -> Result<EncodedRow, Error> {
-        if row.len() != self.inputs.len() {
-            let message = format!("expected {} values, found {}", self.inputs.len(), row.len());
-            return Err(Error::new(ErrorKind::Input, message));
-        }
+        self.check_count(row)?;
         let cells = self
             .inputs
             .iter()
@@ -171,23 +177,14 @@ impl TensorPlan {
         cells.collect::<Result<_, _>>().map(EncodedRow)
     }
 
-    /// The input tensors of rows that have the shape of the first.
-    pub(crate) fn tensors(&self, rows: &[&EncodedRow]) -> Result<Vec<Tensor>, Error> {
-        let tensors = self.inputs.iter().enumerate().map(|(index, planned)| {
-            let mut shape = Vec::new();
-            if self.batched {
-                shape.push(rows.len());
-            }
-            let mut data = BytesMut::new();
-            for (position, row) in rows.iter().enumerate() {
-                let cell = &row.0[index];
-                if position == 0 {
-                    shape.extend_from_slice(&cell.shape);
-                    data.reserve(cell.data.len() * rows.len());
-                }
-                data.extend_from_slice(&cell.data);
-            }
-            planned.tensor(shape, data.freeze())
+    /// The input tensors of one row, which share its memory.
+    pub(crate) fn tensors(&self, row: &EncodedRow) -> Result<Vec<Tensor>, Error> {
+        let cells = self.inputs.iter().zip(row.cells());
+        let tensors = cells.filter_map(|(planned, cell)| {
+            let cell = cell.as_ref()?;
+            let batch = self.batched.then_some(1);
+            let shape = batch.into_iter().chain(cell.shape.iter().copied());
+            Some(planned.tensor(shape.collect(), cell.data.clone()))
         });
         tensors.collect()
     }
@@ -201,7 +198,7 @@ impl TensorPlan {
         let mut answers = vec![Vec::with_capacity(self.outputs.len()); rows];
         for planned in &self.outputs {
             let tensor = self.output(planned, response)?;
-            let values = row_codec::decode(&planned.column, tensor, self.batched, rows)?;
+            let values = row_codec::decode(planned, tensor, self.batched, rows)?;
             for (answer, value) in answers.iter_mut().zip(values) {
                 answer.push(value);
             }
@@ -221,21 +218,87 @@ impl TensorPlan {
 }
 
 impl PlannedColumn {
-    fn encode(&self, value: &Value) -> Result<EncodedCell, Error> {
+    /// A column of a tensor of its name.
+    #[cfg(test)]
+    pub(crate) fn of(column: Column, dimensions: &[i64]) -> Self {
+        Self {
+            tensor_name: column.name.clone(),
+            is_flat: column.data_type.rank() == 1 && dimensions.len() > 1,
+            is_optional: false,
+            dimensions: dimensions.to_vec(),
+            column,
+        }
+    }
+
+    fn encode(&self, value: &Value) -> Result<Option<EncodedCell>, Error> {
+        if self.is_optional && *value == Value::Null {
+            return Ok(None);
+        }
         let mut cell = row_codec::encode(&self.column, value)?;
         self.fit(&mut cell.shape)?;
-        Ok(cell)
+        Ok(Some(cell))
+    }
+
+    /// Whether all elements have the same number of bytes.
+    pub(crate) fn is_fixed(&self) -> bool {
+        let datatype = self.column.data_type.tensor_datatype();
+        datatype.element_size().is_some()
+    }
+
+    /// Whether the array has one dimension although the tensor has several.
+    pub(crate) fn is_flat(&self) -> bool {
+        self.is_flat
+    }
+
+    /// How long the arrays of a value are, from the outermost inwards, where the model says so.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn array_sizes(&self) -> Vec<Option<i32>> {
+        let known = |size: &i64| i32::try_from(*size).ok().filter(|size| *size > 0);
+        match (self.column.data_type.rank(), self.is_flat) {
+            (0, _) => Vec::new(),
+            (_, true) => vec![known(&self.dimensions.iter().product())],
+            _ => self.dimensions.iter().map(known).collect(),
+        }
+    }
+
+    /// Whether NULL leaves the input out.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn is_optional(&self) -> bool {
+        self.is_optional
+    }
+
+    /// The shape of a scalar, which is the only element of its tensor.
+    pub(crate) fn scalar_shape(&self) -> Vec<usize> {
+        vec![1; self.dimensions.len()]
     }
 
     /// Brings the shape of a row's value to that of the tensor, or says why it cannot be.
     pub(crate) fn fit(&self, shape: &mut Vec<usize>) -> Result<(), Error> {
-        // A scalar is the only element of its tensor, as was agreed at open.
-        if shape.is_empty() {
-            shape.resize(self.dimensions.len(), 1);
+        if self.column.data_type.rank() == 0 {
+            *shape = self.scalar_shape();
         }
         // Agreed at open: the array carries a batch dimension that the model lacks.
         if shape.len() == self.dimensions.len() + 1 && shape[0] == 1 {
             shape.remove(0);
+        }
+        if self.is_flat {
+            let dimensions = self
+                .dimensions
+                .iter()
+                .map(|size| usize::try_from(*size).ok());
+            let dimensions = dimensions.collect::<Option<Vec<_>>>().unwrap_or_default();
+            let count = dimensions.iter().product::<usize>();
+            if *shape == [count] {
+                *shape = dimensions;
+                return Ok(());
+            }
+            let message = format!(
+                "column '{}': the model takes shape {:?}, which are {count} elements, found {}",
+                self.column.name,
+                self.dimensions,
+                shape.first().copied().unwrap_or_default()
+            );
+            return Err(Error::new(ErrorKind::Input, message));
         }
         let fits = shape.len() == self.dimensions.len()
             && shape

@@ -46,7 +46,7 @@ async fn arrays_of_any_length_are_sorted_out(endpoint: &str) {
     let function = open(options(endpoint, "echo", &BATCHED), arrays, 0, 1).await;
     let row = |index: usize| {
         let length = 1 + index % 5;
-        vec![Value::Array(vec![Value::Float(index as f32); length])]
+        vec![Value::from(vec![index as f32; length])]
     };
     let answers = join_all((0..200).map(|index| {
         let function = &function;

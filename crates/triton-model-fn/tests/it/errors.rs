@@ -127,7 +127,7 @@ async fn a_bad_row_is_refused_before_it_is_sent(endpoint: &str) {
         vec![],
         vec![Value::Null],
         vec![Value::BigInt(1)],
-        vec![Value::Array(vec![Value::Integer(1)])],
+        vec![Value::from(vec![1_i32])],
     ] {
         let error = function.predict(&row).await.unwrap_err();
         assert!(matches!(
@@ -172,7 +172,7 @@ async fn an_array_must_be_rectangular_and_of_its_type() {
     );
     let options = options(&server.endpoint(), "anomaly", &AUTO_INCREMENT);
     let function = open(options, schema, 0, 1).await;
-    let row = [Value::Array(vec![Value::Float(1.0), Value::Null])];
+    let row = [Value::Array(vec![Value::Float(1.0), Value::Null].into())];
     let error = function.predict(&row).await.unwrap_err();
     insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: column 'reading': expected FLOAT, found NULL");
 }

@@ -24,6 +24,8 @@ mod row_positions;
 mod sequence_recovery;
 mod sequences;
 mod server_wait;
+mod shapes;
+mod side_by_side;
 mod static_sequences;
 mod types;
 mod unknown_keys;

@@ -79,7 +79,7 @@ async fn the_columns_say_what_a_server_does_not(endpoint: &str) {
     let outputs = [("sum", DataType::Float), ("count", DataType::BigInt)];
     let extended = options(endpoint, "bare", &extra);
     let function = open(extended, schema(&inputs, &outputs), 0, 1).await;
-    let features = Value::Array([1.0, 2.0, 4.0].map(Value::Float).to_vec());
+    let features = Value::from(vec![1.0_f32, 2.0, 4.0]);
     let answer = function.predict(&[features]).await.unwrap().row;
     assert_eq!(answer, [Value::Float(7.0), Value::BigInt(1)]);
 }
@@ -97,9 +97,9 @@ async fn arrays_are_whole_tensors_where_there_is_no_dimension_for_rows(endpoint:
         ("w", array(DataType::String)),
     ];
     let row = [
-        Value::Array(vec![Value::Float(1.5), Value::Float(-0.0)]),
-        Value::Array(vec![Value::BigInt(i64::MIN)]),
-        Value::Array(vec![Value::String("é".into()); 3]),
+        Value::from(vec![1.5_f32, -0.0]),
+        Value::from(vec![i64::MIN]),
+        Value::Array(vec![Value::String("é".into()); 3].into()),
     ];
     // The shapes are [-1]: without the option either reading of it will do.
     for extra in [

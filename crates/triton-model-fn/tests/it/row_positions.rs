@@ -282,7 +282,7 @@ async fn a_window_that_is_not_what_it_should_be_is_named() {
     };
     let value = model.row(Place { key: 0, row: 0 }).remove(1);
     let refused = async |position: Value, history: &[Value]| {
-        let error = answer(position, Value::Array(history.to_vec())).await;
+        let error = answer(position, Value::Array(history.to_vec().into())).await;
         let error = error.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Input);
         error.to_string()

@@ -19,7 +19,9 @@ on_both_servers!(
 
 // Holds S5.
 async fn every_running_result_is_that_of_its_key_alone(endpoint: &str) {
-    const KEYS: u32 = 200;
+    // So few that no key waits for its next row for as long as the server keeps it, however busy the
+    // machine is.
+    const KEYS: u32 = 64;
     const ROWS: u32 = 50;
     for model in [Stateful::Accumulate, Stateful::Anomaly] {
         let places = shuffled(KEYS, ROWS, 7);

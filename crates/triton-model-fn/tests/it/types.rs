@@ -119,12 +119,12 @@ async fn a_leading_dimension_of_one_is_dropped_where_asked_for() {
         1,
     )
     .await;
-    let one = Value::Array(vec![numbers(&[1, 2, 3])]);
+    let one = Value::Array(vec![numbers(&[1, 2, 3])].into());
     assert_eq!(
         function.predict(&[one]).await.unwrap().row,
         [numbers(&[1, 2, 3])]
     );
-    let two = Value::Array(vec![numbers(&[1, 2, 3]), numbers(&[1, 2, 3])]);
+    let two = Value::Array(vec![numbers(&[1, 2, 3]), numbers(&[1, 2, 3])].into());
     assert_eq!(
         function.predict(&[two]).await.unwrap_err().kind(),
         ErrorKind::Input

@@ -3,11 +3,13 @@
 use super::{rule, warning};
 use crate::definitions::ReadValues;
 use crate::{
-    ColumnNames, MAX_SEQUENCE_ID_BYTES, OptionError, OptionMap, OptionWarning, SEQUENCE_END,
-    SEQUENCE_END_COLUMN, SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
-    SEQUENCE_ID_SCOPE, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_POSITION_COLUMN,
+    ColumnNames, CounterInitStrategy, MAX_SEQUENCE_ID_BYTES, OptionError, OptionMap, OptionWarning,
+    SEQUENCE_END, SEQUENCE_END_COLUMN, SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID,
+    SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE,
+    SEQUENCE_ID_TYPE, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_POSITION_COLUMN,
     SEQUENCE_RECOVERY, SEQUENCE_REPLAY_COMPARE, SEQUENCE_START, SEQUENCE_UNKNOWN_KEY, SequenceBase,
-    SequenceIdScope, SequenceIds, SequenceMode, SequenceRecovery, StaticFlags, value,
+    SequenceIdScope, SequenceIdType, SequenceIds, SequenceMode, SequenceRecovery, StaticFlags,
+    sequence_number, value,
 };
 
 /// Works out the sequence mode; without one, an error was recorded.
@@ -54,7 +56,8 @@ pub(super) fn mode(read: &ReadValues, errors: &mut Vec<OptionError>) -> Option<S
         }
         (Some(id), false) => {
             let flags = static_flags(read.sequence_start?, read.sequence_end?);
-            fixed(id, flags, errors)
+            let is_number = read.sequence_id_type? == SequenceIdType::Number;
+            fixed(id, flags, is_number, errors)
         }
         (None, true) => {
             errors.push(rule(
@@ -228,7 +231,27 @@ fn self_numbering(
     read: &ReadValues,
     errors: &mut Vec<OptionError>,
 ) -> Option<SequenceIds> {
-    let scope = read.sequence_id_scope?;
+    let (scope, counter) = (
+        read.sequence_id_scope?,
+        read.sequence_id_counter_init_strategy?,
+    );
+    if read.sequence_id_type? == SequenceIdType::Number && counter == CounterInitStrategy::NanoTime
+    {
+        errors.push(rule(
+            &[
+                SEQUENCE_ID_COUNTER_INIT_STRATEGY.key(),
+                SEQUENCE_ID_TYPE.key(),
+            ],
+            format!(
+                "option '{}' is 'NANO_TIME' but '{}' is 'number': a number has 48 bits for its \
+                 counter, and nanoseconds since 1970 take 61; set '{0}' to 'EPOCH_MILLIS', or \
+                 leave it out and set '{}' to 'run'",
+                SEQUENCE_ID_COUNTER_INIT_STRATEGY.key(),
+                SEQUENCE_ID_TYPE.key(),
+                SEQUENCE_ID_SCOPE.key()
+            ),
+        ));
+    }
     let base = SequenceBase::new(id, scope);
     if base.is_none() {
         let adds = match scope {
@@ -250,7 +273,7 @@ fn self_numbering(
     Some(SequenceIds {
         base: base?,
         scope,
-        counter: read.sequence_id_counter_init_strategy?,
+        counter,
     })
 }
 
@@ -264,9 +287,28 @@ fn static_flags(start: Option<bool>, end: Option<bool>) -> StaticFlags {
     }
 }
 
-fn fixed(id: &str, flags: StaticFlags, errors: &mut Vec<OptionError>) -> Option<SequenceMode> {
+fn fixed(
+    id: &str,
+    flags: StaticFlags,
+    is_number: bool,
+    errors: &mut Vec<OptionError>,
+) -> Option<SequenceMode> {
     if id.is_empty() || id.contains('\0') || id.len() > MAX_SEQUENCE_ID_BYTES {
         errors.push(bad_id(id, MAX_SEQUENCE_ID_BYTES, ", the server's limit"));
+        return None;
+    }
+    if is_number && sequence_number(id).is_none() {
+        let key = SEQUENCE_ID.key();
+        errors.push(rule(
+            &[key, SEQUENCE_ID_TYPE.key()],
+            format!(
+                "option '{key}' is {} but '{}' is 'number': expected digits, from 1 to {} and \
+                 without zeros before them; set '{key}' to such a number, or leave '{1}' out",
+                value::quoted(id),
+                SEQUENCE_ID_TYPE.key(),
+                u64::MAX
+            ),
+        ));
         return None;
     }
     Some(SequenceMode::Static {
@@ -474,5 +516,24 @@ mod tests {
             message(&[("sequence-id", "a\0b"), AUTO]),
             message(&[("sequence-id", "a\0b")])
         );
+    }
+
+    #[test]
+    fn a_number_has_to_be_one_and_to_leave_room_for_its_counter() {
+        let number = ("sequence-id-type", "number");
+        let fixed = |id| parse(&[("sequence-id", id), number]);
+        for id in ["1", "18446744073709551615"] {
+            assert!(fixed(id).is_ok(), "{id}");
+        }
+        for id in ["0", "007", "-1", "1.0", "18446744073709551616", " 1"] {
+            assert!(fixed(id).is_err(), "{id}");
+        }
+        insta::assert_snapshot!(fixed("call-7").unwrap_err(), @"option 'sequence-id' is 'call-7' but 'sequence-id-type' is 'number': expected digits, from 1 to 18446744073709551615 and without zeros before them; set 'sequence-id' to such a number, or leave 'sequence-id-type' out");
+        let counter = |strategy| {
+            let counter = ("sequence-id-counter-init-strategy", strategy);
+            parse(&[("sequence-id", "job"), AUTO, number, counter])
+        };
+        assert!(counter("ZERO").is_ok() && counter("EPOCH_MILLIS").is_ok());
+        insta::assert_snapshot!(counter("NANO_TIME").unwrap_err(), @"option 'sequence-id-counter-init-strategy' is 'NANO_TIME' but 'sequence-id-type' is 'number': a number has 48 bits for its counter, and nanoseconds since 1970 take 61; set 'sequence-id-counter-init-strategy' to 'EPOCH_MILLIS', or leave it out and set 'sequence-id-scope' to 'run'");
     }
 }

@@ -81,6 +81,17 @@ choices! {
     }
     type "Enum: subtask, run", expected "'subtask' or 'run'";
 
+    /// How sequence IDs are sent.
+    SequenceIdType {
+        /// As the model and the server can take them.
+        Auto = "auto",
+        /// As text.
+        Text = "text",
+        /// As a number.
+        Number = "number",
+    }
+    type "Enum: auto, text, number", expected "'auto', 'text' or 'number'";
+
     /// What becomes of a sequence whose state the server has lost or may have corrupted.
     SequenceRecovery {
         /// The row that met it fails, and the sequence is over.

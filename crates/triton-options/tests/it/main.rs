@@ -132,6 +132,7 @@ fn every_type_says_what_it_expects() {
     sequence-id-auto-increment: expected true or false
     sequence-id-counter-init-strategy: expected 'ZERO', 'EPOCH_MILLIS' or 'NANO_TIME'
     sequence-id-scope: expected 'subtask' or 'run'
+    sequence-id-type: expected 'auto', 'text' or 'number'
     sequence-max-length: expected a whole number from 1 to 4294967295
     sequence-idle-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     sequence-history-columns: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side

@@ -21,7 +21,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use futures_util::FutureExt as _;
 use tracing::warn;
-use triton_model_fn::ModelFacts;
+use triton_model_fn::{ModelFacts, SequenceIdForm};
 use triton_options::{
     CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, EMBEDDED_ENDPOINT, MODEL_NAME,
     OptionValue as _,
@@ -297,6 +297,14 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
             .collect();
     }
     let sequence_length = arguments.sequence_length(&facts)?;
+    let sequences = match sequence_length {
+        Some(length) => {
+            let form =
+                SequenceIdForm::agree(options.sequence_id_type, config, facts.server.as_ref());
+            Some(Sequences::new(length, &form.map_err(Failure::server)?))
+        }
+        None => None,
+    };
     let pace = arguments.rate.map(|rate| Pace {
         rate,
         random: arguments.arrivals == Arrivals::Random,
@@ -304,7 +312,7 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
     let load = Load {
         requests,
         workers: arguments.workers(),
-        sequences: sequence_length.map(|length| Sequences::new(length, config)),
+        sequences,
         pace,
         warm_up: arguments.warm_up,
         duration: arguments.duration,
@@ -329,12 +337,15 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
         "model {} at {}: {mode}",
         options.model_name, server.endpoint
     ));
+    let version = match facts.server {
+        Some(server) => Some(server),
+        None => server.client.server_metadata().await.ok(),
+    };
     let mut measured = load.run(server, interrupt).await?;
     if server.endpoint == EMBEDDED_ENDPOINT {
         // The server is in this process, and its work cannot be told from the client's.
         measured.client_cpu = None;
     }
-    let version = server.client.server_metadata().await.ok();
     Ok(Report {
         model: options.model_name.to_string(),
         endpoint: server.endpoint.clone(),

@@ -4,14 +4,15 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use triton_client::{ModelConfig, Sequence, SequenceId};
+use triton_client::{Sequence, SequenceId};
+use triton_model_fn::SequenceIdForm;
 
 /// Makes sequences of one length, each with an ID that no other has.
 pub(super) struct Sequences {
     length: u32,
-    /// Whether the model has its correlation ID handed over as a number.
-    numbers: bool,
-    /// The next number; it begins with the time, so that no earlier run has had it.
+    /// The largest number that an ID may be; none where IDs are text.
+    largest: Option<u64>,
+    /// The next number, before it is made to fit; it begins with the time, so that no earlier run has had it.
     next: AtomicU64,
 }
 
@@ -22,23 +23,26 @@ pub(super) struct Place {
 }
 
 impl Sequences {
-    pub(super) fn new(length: u32, config: &ModelConfig) -> Self {
+    pub(super) fn new(length: u32, form: &SequenceIdForm) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         let nanos = since_1970.map_or(1, |time| time.as_nanos() as u64);
         Self {
             length,
-            numbers: wants_number(config),
+            largest: form.largest_number(),
             next: AtomicU64::new(nanos),
         }
     }
 
     /// The place of the first request of a new sequence.
     pub(super) fn begin(&self) -> Place {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let number = NonZeroU64::new(number).unwrap_or(NonZeroU64::MAX);
-        let id = match self.numbers {
-            true => SequenceId::Number(number),
-            false => {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        // With a sign it is the same. So many sequences are never open that one which comes around
+        // could meet itself.
+        let most = self.largest.unwrap_or(u64::MAX).min(i64::MAX as u64);
+        let number = NonZeroU64::MIN.saturating_add(next % most);
+        let id = match self.largest {
+            Some(_) => SequenceId::Number(number),
+            None => {
                 SequenceId::text(format!("bench-{number}")).unwrap_or(SequenceId::Number(number))
             }
         };
@@ -74,27 +78,18 @@ impl Sequences {
     }
 }
 
-fn wants_number(config: &ModelConfig) -> bool {
-    let inputs = config.document()["sequence_batching"]["control_input"].as_array();
-    let mut controls = inputs
-        .into_iter()
-        .flatten()
-        .filter_map(|input| input["control"].as_array())
-        .flatten();
-    controls.any(|control| {
-        control["kind"] == "CONTROL_SEQUENCE_CORRID" && control["data_type"] != "TYPE_STRING"
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use triton_options::SequenceIdType;
 
     use super::*;
 
     fn sequences(length: u32, controls: &serde_json::Value) -> Sequences {
         let config = json!({"name": "m", "sequence_batching": {"control_input": controls}});
-        Sequences::new(length, &serde_json::from_value(config).unwrap())
+        let config = serde_json::from_value(config).unwrap();
+        let form = SequenceIdForm::agree(SequenceIdType::Auto, &config, None);
+        Sequences::new(length, &form.unwrap())
     }
 
     #[test]
@@ -122,9 +117,20 @@ mod tests {
             let control = json!([{"kind": "CONTROL_SEQUENCE_CORRID", "data_type": data_type}]);
             json!([{"name": "CORRID", "control": control}])
         };
-        let id = |controls| sequences(1, &controls).begin().id;
-        assert!(matches!(id(control("TYPE_UINT64")), SequenceId::Number(_)));
-        assert!(matches!(id(control("TYPE_STRING")), SequenceId::Text(_)));
-        assert!(matches!(id(json!([])), SequenceId::Text(_)));
+        for (data_type, largest) in [
+            ("TYPE_UINT64", i64::MAX as u64),
+            ("TYPE_INT64", i64::MAX as u64),
+            ("TYPE_UINT32", u32::MAX.into()),
+            ("TYPE_INT32", i32::MAX as u64),
+        ] {
+            let sequences = sequences(1, &control(data_type));
+            for next in [0, 1, largest - 1, largest, u64::MAX] {
+                sequences.next.store(next, Ordering::Relaxed);
+                let expected = NonZeroU64::new(1 + next % largest).unwrap();
+                assert_eq!(sequences.begin().id, SequenceId::Number(expected));
+            }
+        }
+        let id = sequences(1, &json!([])).begin().id;
+        assert!(matches!(id, SequenceId::Text(_)));
     }
 }

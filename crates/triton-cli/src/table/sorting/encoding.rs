@@ -85,7 +85,8 @@ impl<'a> Encoded<'a> {
             12 => Value::Double(f64::from_le_bytes(self.array()?)),
             13 => Value::String(self.text()?.to_owned()),
             14 => Value::Bytes(self.bytes()?.to_owned()),
-            15 => Value::Array(self.values()?),
+            15 => Value::Array(self.values()?.into()),
+            16 => Value::BFloat16(f32::from_le_bytes(self.array()?)),
             _ => bail!(DAMAGED),
         })
     }
@@ -137,6 +138,7 @@ fn put_value(value: &Value, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
         Value::UnsignedInteger(value) => put(8, &value.to_le_bytes()),
         Value::UnsignedBigInt(value) => put(9, &value.to_le_bytes()),
         Value::Float16(value) => put(10, &value.to_le_bytes()),
+        Value::BFloat16(value) => put(16, &value.to_le_bytes()),
         Value::Float(value) => put(11, &value.to_le_bytes()),
         Value::Double(value) => put(12, &value.to_le_bytes()),
         Value::String(text) => {
@@ -149,7 +151,7 @@ fn put_value(value: &Value, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
         }
         Value::Array(elements) => {
             put(15, &[]);
-            put_values(elements, bytes)?;
+            put_values(&elements.iter().collect::<Vec<_>>(), bytes)?;
         }
         other => bail!("a value cannot be sorted, because it is of a new kind: {other:?}"),
     }
@@ -175,13 +177,14 @@ mod tests {
             any::<u32>().prop_map(Value::UnsignedInteger),
             any::<u64>().prop_map(Value::UnsignedBigInt),
             any::<f32>().prop_map(Value::Float16),
+            any::<f32>().prop_map(Value::BFloat16),
             any::<f32>().prop_map(Value::Float),
             any::<f64>().prop_map(Value::Double),
             ".*".prop_map(Value::String),
             any::<Vec<u8>>().prop_map(Value::Bytes),
         ];
         leaf.prop_recursive(2, 16, 4, |inner| {
-            proptest::collection::vec(inner, 0..4).prop_map(Value::Array)
+            proptest::collection::vec(inner, 0..4).prop_map(|values| Value::Array(values.into()))
         })
     }
 

@@ -6,6 +6,7 @@ mod embedded_models;
 mod generation;
 mod inference;
 mod managing;
+mod older_servers;
 mod refusals;
 mod sequences;
 pub(crate) mod target;
@@ -108,8 +109,18 @@ async fn outcome(case: &Case, target: Target) -> Option<(&'static str, String)> 
     Some((case.name, text.unwrap_or_else(|| "panicked".to_owned())))
 }
 
+static ON_LIVE: OnceCell<BTreeMap<&str, String>> = OnceCell::const_new();
 static ON_MLSERVER: OnceCell<BTreeMap<&str, String>> = OnceCell::const_new();
 static ON_KSERVE: OnceCell<BTreeMap<&str, String>> = OnceCell::const_new();
+
+/// The failures on a real Triton, which is asked once for all tests.
+async fn on_live() -> &'static BTreeMap<&'static str, String> {
+    let ask = async || {
+        let endpoint = triton_test_support::live_endpoint();
+        outcomes(Target::new(Kind::Live, &endpoint).await).await
+    };
+    ON_LIVE.get_or_init(ask).await
+}
 
 /// The failures on MLServer and on KServe's own server: rows of which these have no part. They are
 /// asked once for all tests.
@@ -223,8 +234,7 @@ async fn the_client_keeps_to_the_protocol_on_both_servers() {
         .start()
         .unwrap();
     let on_embedded = outcomes(Target::new(Kind::Embedded, &embedded.endpoint()).await).await;
-    let live = Target::new(Kind::Live, &triton_test_support::live_endpoint()).await;
-    let on_live = outcomes(live).await;
+    let on_live = on_live().await;
     let [on_mlserver, on_kserve] = on_others().await;
 
     let differences: BTreeMap<_, _> = EMBEDDED_DIFFERS.iter().copied().collect();
@@ -246,7 +256,7 @@ async fn the_client_keeps_to_the_protocol_on_both_servers() {
         };
         println!(
             "| {name} | {embedded} | {} | {} | {} |",
-            mark(&on_live, name),
+            mark(on_live, name),
             offered(on_mlserver, name),
             offered(on_kserve, name)
         );

@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 use triton_client::{
     Client, Error, InferRequest, InferResponse, LoadModel, ModelId, Sequence, SequenceId, Tensor,
 };
+use triton_test_support::TritonVersion;
 
 /// Which server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,8 +92,13 @@ impl Target {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Of a sequence that no other case and no other run has; a text where the server takes one.
     pub(crate) fn sequence_id(&self) -> SequenceId {
-        SequenceId::text(format!("conformance-{}", self.unique())).unwrap()
+        let number = self.unique();
+        if self.kind == Kind::Live && !TritonVersion::of_live_tests().takes_text_ids() {
+            return SequenceId::Number(number.try_into().unwrap());
+        }
+        SequenceId::text(format!("conformance-{number}")).unwrap()
     }
 
     /// Loads the spare model, with this member of its configuration in place of its own.

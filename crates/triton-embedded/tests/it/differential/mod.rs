@@ -2,6 +2,7 @@
 //! but for the known differences.
 
 mod case_file;
+mod correlation_ids;
 mod known;
 mod random;
 mod runner;

@@ -56,7 +56,7 @@ final class TritonModelOptions {
                 option(
                         "sequence-id",
                         null,
-                        "ID of the sequence that requests to a stateful model (https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/architecture.html#stateful-models) belong to; the model keeps one state for each ID. Sent as a string of at most 128 bytes. With sequence-id-auto-increment it is what every generated ID begins with, and may have at most 96 bytes, or 69 where sequence-id-scope is run."));
+                        "ID of the sequence that requests to a stateful model (https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/architecture.html#stateful-models) belong to; the model keeps one state for each ID. Sent as a string of at most 128 bytes, or, where sequence-id-type says so, as the number that its digits are. With sequence-id-auto-increment it is what every generated ID begins with, and may have at most 96 bytes, or 69 where sequence-id-scope is run."));
         OPTIONAL.add(
                 option(
                         "sequence-id-auto-increment",
@@ -72,6 +72,11 @@ final class TritonModelOptions {
                         "sequence-id-scope",
                         null,
                         "What generated sequence IDs are unique within. With subtask a restarted or resubmitted job repeats the IDs of the run before. With run they are {sequence-id}-{run}-{subtask-index}-{counter}, where the run is told apart from every other by a digest of the engine's job, operator, execution and attempt, or, where the engine does not tell all of them, by a UUID of version 7 taken anew whenever a subtask is opened: no restart, rescaling, takeover, second job or clock that is set back repeats them. Sequences of a sequence-key are open for long, and one whose ID comes again would lose its state or mix with another: without a value it is run there, and subtask elsewhere."));
+        OPTIONAL.add(
+                option(
+                        "sequence-id-type",
+                        "auto",
+                        "How sequence IDs are sent. auto asks the server when it opens: IDs are numbers where the model has them handed over by a numeric control input (CONTROL_SEQUENCE_CORRID), and where Triton is older than 2.45, which takes no text for models in Python; elsewhere they are text. text and number say it, and are refused where the model would see something else than was sent. Numbers are made from the same parts as the text: within a run no two are equal."));
         OPTIONAL.add(
                 option(
                         "sequence-key",

@@ -33,7 +33,10 @@ impl<A: Asker> Machine<A> {
         // Without a row that was answered its START may still be on the way.
         let last_row = sequence.last_row.take().filter(|_| sequence.rows > 0);
         // What the server has dropped by itself needs no end.
-        let is_alive = self.places.dropped_at(&place).is_none_or(|at| at > now);
+        let is_alive = self
+            .places
+            .dropped_at(place.reached)
+            .is_none_or(|at| at > now);
         let last_row = last_row.filter(|_| is_alive);
         let (Some(row), false) = (last_row, self.is_closed) else {
             return self.places.linger(place, now);
@@ -112,7 +115,7 @@ impl<A: Asker> Machine<A> {
             } else {
                 place.reached
             };
-            let until = self.places.dropped_at(&Place { reached })?;
+            let until = self.places.dropped_at(reached)?;
             Some((until, 1))
         });
         open.chain(self.places.lingering_until()).collect()

@@ -56,7 +56,9 @@ impl<A: Asker> Machine<A> {
         let is_due = |sequence: &Sequence, places: &Places| match (boundary, &sequence.life) {
             _ if is_told => false,
             (Some(boundary), _) => reading.saturating_sub(sequence.idle_since) > boundary,
-            (None, Life::Open(place)) => places.dropped_at(place).is_some_and(|at| at < now),
+            (None, Life::Open(place)) => {
+                places.dropped_at(place.reached).is_some_and(|at| at < now)
+            }
             (None, _) => false,
         };
         let due: Vec<SequenceKey> = self

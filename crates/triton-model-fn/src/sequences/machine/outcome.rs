@@ -10,6 +10,7 @@ use super::request::{Failed, FailureEffect, Outcome};
 use super::sequence::{Life, LossCause, LostId};
 use super::turn::{Recovery, Turn};
 use super::{Asker, Machine, Phase, Sent};
+use crate::sequence_id_generator::SequenceName;
 use crate::sequences::{Answered, SequenceKey};
 use crate::{Error, ErrorKind, Value};
 
@@ -101,7 +102,7 @@ impl<A: Asker> Machine<A> {
         }
         let answered = Answered {
             values,
-            sequence_id: self.id_text(&LostId::Own(counter)).unwrap_or_default(),
+            sequence_id: self.sent_id(counter),
             restarted,
         };
         self.finish(now, turn, Ok(answered));
@@ -281,9 +282,15 @@ impl<A: Asker> Machine<A> {
         self.finish(now, turn, Err(error));
     }
 
-    /// The text of an ID, where it is known.
-    pub(super) fn id_text(&self, id: &LostId) -> Option<String> {
-        self.settings.id_text(self.ids.as_deref(), id)
+    /// What a sequence is called, where that is known.
+    pub(super) fn name(&self, id: &LostId) -> Option<SequenceName> {
+        self.settings.name(self.ids.as_deref(), id)
+    }
+
+    /// The ID of a counter, as the server has seen it.
+    fn sent_id(&self, counter: u64) -> String {
+        let id = self.settings.sent_id(self.ids.as_deref(), counter);
+        id.map(|id| id.to_string()).unwrap_or_default()
     }
 }
 

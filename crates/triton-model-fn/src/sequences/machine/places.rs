@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::live_numbers::Lease;
+
 /// What a place is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sequences) enum Purpose {
@@ -24,6 +26,8 @@ pub(in crate::sequences) enum Purpose {
 pub(super) struct Place {
     /// When a request of the ID may last have reached the server; `None` where none can have.
     pub(super) reached: Option<Instant>,
+    /// What keeps the ID from being given to another sequence, where IDs come again.
+    pub(super) lease: Option<Lease>,
 }
 
 /// The places of one server.
@@ -74,22 +78,30 @@ impl Places {
         };
         (self.taken + self.lingering_count < most).then(|| {
             self.taken += 1;
-            Place { reached: None }
+            Place {
+                reached: None,
+                lease: None,
+            }
         })
     }
 
     /// The server has dropped the ID, or never heard of it.
-    pub(super) fn free(&mut self, _place: Place) {
+    pub(super) fn free(&mut self, place: Place) {
         self.taken -= 1;
+        if let Some(lease) = place.lease {
+            lease.release();
+        }
     }
 
     /// The ID is over here; its place is free once the server has dropped it.
-    pub(super) fn linger(&mut self, place: Place, now: Instant) {
-        let dropped = self.dropped_at(&place);
-        self.free(place);
-        if let Some(at) = dropped.filter(|at| *at > now) {
+    pub(super) fn linger(&mut self, mut place: Place, now: Instant) {
+        if let Some(at) = self.dropped_at(place.reached).filter(|at| *at > now) {
             self.hold(at, 1);
+            if let Some(lease) = place.lease.take() {
+                lease.rests_until(at);
+            }
         }
+        self.free(place);
     }
 
     /// IDs of an earlier run may be alive.
@@ -118,9 +130,9 @@ impl Places {
         self.hold(until, count.min(free));
     }
 
-    /// When the server will have dropped the ID of a place unless it hears of it again.
-    pub(super) fn dropped_at(&self, place: &Place) -> Option<Instant> {
-        place.reached?.checked_add(self.idle?)
+    /// When the server will have dropped an ID of which a request last reached it then.
+    pub(super) fn dropped_at(&self, reached: Option<Instant>) -> Option<Instant> {
+        reached?.checked_add(self.idle?)
     }
 
     /// Frees the places that need not linger any more.

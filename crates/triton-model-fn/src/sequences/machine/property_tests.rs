@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -20,13 +20,14 @@ use super::{
     Asker, Content, Effect, Event as Told, Failed, FailureEffect, HistoryLimits, KeptRow, Machine,
     Outcome, RecoveryLimits, Request, digest,
 };
+use crate::live_numbers::LiveNumbers;
 use crate::retry::RetryPolicy;
 use crate::row_codec::EncodedCell;
 use crate::sequence_id_generator::SequenceIdGenerator;
 use crate::sequences::key::KeyDisplay;
 use crate::sequences::{Answered, Row, RowPosition, SequenceKey, SequenceSettings};
 use crate::tensor_plan::EncodedRow;
-use crate::{Error, ErrorKind, Subtask, Value, packed_row};
+use crate::{Error, ErrorKind, SequenceIdForm, Subtask, Value, packed_row};
 
 const IDLE: Duration = Duration::from_secs(4);
 const KEYS: u8 = 5;
@@ -107,6 +108,8 @@ struct Setting {
     history_rows: usize,
     max_length: Option<u64>,
     ends_abandoned: bool,
+    /// How many numbers there are for IDs, where these are numbers that come again.
+    share: Option<u64>,
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
@@ -123,6 +126,7 @@ fn setting() -> impl Strategy<Value = Setting> {
         prop_oneof![Just(100_usize), Just(2)],
         prop_oneof![Just(100_usize), Just(3)],
         (prop::option::weighted(0.3, 2_u64..5), any::<bool>()),
+        prop::option::weighted(0.5, 1_u64..30),
     )
         .prop_map(
             |(
@@ -132,6 +136,7 @@ fn setting() -> impl Strategy<Value = Setting> {
                 most_lost,
                 rows,
                 (max_length, ends_abandoned),
+                share,
             )| {
                 Setting {
                     recovery,
@@ -145,6 +150,7 @@ fn setting() -> impl Strategy<Value = Setting> {
                     history_rows: rows,
                     max_length: max_length.filter(|_| !numbered),
                     ends_abandoned,
+                    share,
                 }
             },
         )
@@ -167,15 +173,14 @@ impl Asker for Ticket {
 #[derive(Debug, Default)]
 struct Server {
     open: BTreeMap<String, (Vec<i64>, Instant)>,
-    started: BTreeSet<String>,
 }
 
 impl Server {
     fn execute(&mut self, now: Instant, sent: &SentRow) -> Option<Vec<i64>> {
         self.open.retain(|_, (_, last)| now < *last + IDLE);
         if sent.start {
-            assert!(self.started.insert(sent.id.clone()), "{} twice", sent.id);
-            self.open.insert(sent.id.clone(), (Vec::new(), now));
+            let before = self.open.insert(sent.id.clone(), (Vec::new(), now));
+            assert_eq!(before, None, "{} is alive", sent.id);
         }
         let (rows, last) = self.open.get_mut(&sent.id)?;
         rows.push(sent.value);
@@ -224,6 +229,8 @@ struct Run {
     runs: u32,
     machine: Machine<Ticket>,
     ids: Arc<SequenceIdGenerator>,
+    /// The numbers that openings have left.
+    live: Arc<LiveNumbers>,
     server: Server,
     out: Vec<Request>,
     /// IDs of which a request failed, and nobody knows how.
@@ -263,7 +270,7 @@ fn settings(setting: Setting, has_run_before: bool) -> SequenceSettings {
     }
 }
 
-fn ids(run: u32) -> Arc<SequenceIdGenerator> {
+fn ids(setting: Setting, run: u32, live: &Arc<LiveNumbers>) -> Arc<SequenceIdGenerator> {
     let options = [
         ("endpoint", "http://localhost:8000".to_owned()),
         ("model-name", "m".to_owned()),
@@ -274,23 +281,28 @@ fn ids(run: u32) -> Arc<SequenceIdGenerator> {
     let ids = options.sequence_mode().ids().unwrap().clone();
     let subtask = Subtask::new(0, 1, 0).unwrap();
     let opened = crate::executions::note(&subtask, false);
-    Arc::new(SequenceIdGenerator::new(
+    let ids = SequenceIdGenerator::new(
         ids,
         subtask,
         &opened,
+        Arc::clone(live),
         SystemTime::UNIX_EPOCH,
-    ))
+    );
+    if let Some(share) = setting.share {
+        ids.agree(&SequenceIdForm::of_numbers_up_to(share), Some(IDLE));
+    }
+    Arc::new(ids)
 }
 
 fn encoded(value: i64) -> EncodedRow {
-    EncodedRow::new(vec![EncodedCell {
+    EncodedRow::new(vec![Some(EncodedCell {
         shape: vec![1],
-        data: BytesMut::from(&value.to_le_bytes()[..]),
-    }])
+        data: Bytes::copy_from_slice(&value.to_le_bytes()),
+    })])
 }
 
 fn decoded(row: &EncodedRow) -> i64 {
-    i64::from_le_bytes(<[u8; 8]>::try_from(&*row.cells()[0].data).unwrap())
+    i64::from_le_bytes(<[u8; 8]>::try_from(&*row.cells()[0].as_ref().unwrap().data).unwrap())
 }
 
 fn machine(
@@ -314,13 +326,15 @@ fn machine(
 impl Run {
     fn new(setting: Setting) -> Self {
         let now = Instant::now();
-        let ids = ids(0);
+        let live = Arc::default();
+        let ids = ids(setting, 0, &live);
         Self {
             setting,
             now,
             runs: 0,
             machine: machine(setting, &ids, false, now),
             ids,
+            live,
             server: Server::default(),
             out: Vec::new(),
             lost: BTreeSet::new(),
@@ -433,13 +447,16 @@ impl Run {
                 }
             }
             Err(error) => {
+                let is_used_up = self.setting.share.is_some()
+                    && error.message().contains("may be alive on the server");
                 assert!(
-                    expected.disturbed > 0
+                    is_used_up
+                        || expected.disturbed > 0
                         || self.setting.deadline.is_some()
                         || matches!(error.kind(), ErrorKind::State | ErrorKind::Input),
                     "{ticket:?} {error}"
                 );
-                if !matches!(error.kind(), ErrorKind::State | ErrorKind::Input) {
+                if !is_used_up && !matches!(error.kind(), ErrorKind::State | ErrorKind::Input) {
                     expected.disturbed = expected.disturbed.saturating_sub(1);
                 }
                 if last {
@@ -453,13 +470,14 @@ impl Run {
     fn outcome(&mut self, which: usize, fault: Fault) {
         let request = self.out.remove(which);
         let id = self.ids.text(request.counter);
+        let sent_id = self.ids.id(request.counter).unwrap().to_string();
         let row = match &request.content {
             Content::Encoded(row) => encoded(decoded(row)),
             Content::Packed(packed) => packed_row::unpack(packed, 1).unwrap(),
             Content::Carried(..) => unreachable!("no row carries others here"),
         };
         let sent = SentRow {
-            id: id.clone(),
+            id: sent_id,
             value: decoded(&row),
             start: request.start,
             end: request.end,
@@ -584,7 +602,9 @@ impl Run {
                 let snapshot = crate::SequenceSnapshot::from_bytes(&bytes).unwrap();
                 self.setting.compares = compares;
                 self.runs += 1;
-                self.ids = ids(self.runs);
+                // Nothing but the snapshot says what is alive.
+                self.live = Arc::default();
+                self.ids = ids(self.setting, self.runs, &self.live);
                 self.machine = machine(self.setting, &self.ids, false, self.now);
                 self.machine.restore(self.now, snapshot).unwrap();
                 self.disturb();
@@ -593,8 +613,13 @@ impl Run {
             Event::Kill => {
                 self.out.clear();
                 self.runs += 1;
-                self.ids = ids(self.runs);
+                let alive = self.live.alive(self.now);
+                self.ids = ids(self.setting, self.runs, &self.live);
                 self.machine = machine(self.setting, &self.ids, true, self.now);
+                // What the machine held rests from when it was dropped, by a clock that stands still.
+                for number in alive {
+                    self.live.may_arrive_late(number, self.now);
+                }
                 // The run that is gone may have had all places.
                 self.machine.hold_reserved(self.now, u64::MAX);
                 self.disturb();
@@ -632,7 +657,7 @@ fn cases() -> ProptestConfig {
 proptest! {
     #![proptest_config(cases())]
 
-    // Holds S5, S6, S7, S10, S13, S21, S22, S24, S28, S45, S47, S51.
+    // Holds S5, S6, S7, S10, S13, S21, S22, S24, S28, S45, S47, S51, S60, S61.
     #[test]
     fn no_history_breaks_a_promise(setting in setting(), events in vec(event(), 1..120)) {
         let mut run = Run::new(setting);
@@ -640,5 +665,9 @@ proptest! {
             run.step(event);
         }
         run.finish();
+        // What is not open any more comes free.
+        run.pass(IDLE * 2);
+        let alive = run.live.alive(run.now);
+        prop_assert!(alive.len() <= run.machine.open_sequences(), "{alive:?} are never free");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::history::History;
 use super::places::Place;
+use crate::sequence_id_generator::SequenceName;
 use crate::tensor_plan::EncodedRow;
 
 /// The sequence of a key, from the row that begins it until it is over.
@@ -69,7 +70,7 @@ pub(in crate::sequences) enum LostId {
     /// The one of this number.
     Own(u64),
     /// That of another run.
-    Restored(Box<str>),
+    Restored(Box<SequenceName>),
     /// It was begun elsewhere.
     Unknown,
 }

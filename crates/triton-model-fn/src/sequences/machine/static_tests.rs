@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use tokio::time::Instant;
 use triton_client::SequenceId;
 use triton_options::{ReplayOverflow, SequenceRecovery, StaticFlags};
@@ -68,10 +68,10 @@ fn machine(now: Instant) -> Machine<Patient> {
 fn submit(machine: &mut Machine<Patient>, now: Instant) {
     let cell = EncodedCell {
         shape: vec![1],
-        data: BytesMut::from(&1_i64.to_le_bytes()[..]),
+        data: Bytes::copy_from_slice(&1_i64.to_le_bytes()),
     };
     let row = Row {
-        encoded: Ok(Arc::new(EncodedRow::new(vec![cell]))),
+        encoded: Ok(Arc::new(EncodedRow::new(vec![Some(cell)]))),
         last: false,
         position: None,
     };

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::history::{History, Kept, KeptRow};
 use super::sequence::{Life, Loss, LossCause, LostId, Sequence};
 use super::{Asker, Machine};
+use crate::sequence_id_generator::SequenceName;
 use crate::sequences::SequenceKey;
 use crate::sequences::snapshot::{
     SequenceSnapshot, StoredEnd, StoredHistory, StoredRow, StoredSequence,
@@ -57,6 +58,10 @@ impl<A: Asker> Machine<A> {
                 || self.settings.marks_unknown
                 || self.settings.has_run_before,
             ended: ended.collect(),
+            alive_numbers: self
+                .ids
+                .as_ref()
+                .map_or_else(Vec::new, |ids| ids.alive(now)),
             ..SequenceSnapshot::new(self.ids.as_ref().map_or(0, |ids| ids.peek()), sequences)
         })
     }
@@ -66,13 +71,13 @@ impl<A: Asker> Machine<A> {
     pub(in crate::sequences) fn restore(
         &mut self,
         now: Instant,
-        snapshot: SequenceSnapshot,
+        mut snapshot: SequenceSnapshot,
     ) -> Result<(), Error> {
         self.check_columns(&snapshot)?;
         let mut keys = HashSet::new();
         let mut restored = Vec::with_capacity(snapshot.sequences.len());
         let mut ended = Vec::new();
-        for stored in snapshot.sequences {
+        for stored in std::mem::take(&mut snapshot.sequences) {
             let key = SequenceKey::new(&stored.key);
             let shown = || self.settings.display.show(&key);
             if self.keys.contains_key(&key)
@@ -100,7 +105,7 @@ impl<A: Asker> Machine<A> {
             restored.push((key, Box::new(sequence)));
         }
         if let Some(ids) = &self.ids {
-            ids.advance(snapshot.next_counter);
+            ids.take_over(now, &snapshot)?;
         }
         let alive = usize::try_from(snapshot.alive).unwrap_or(usize::MAX);
         self.places.hold_others(alive, now);
@@ -154,9 +159,11 @@ impl<A: Asker> Machine<A> {
     fn store(&self, key: &SequenceKey, sequence: &Sequence) -> StoredSequence {
         // A row has failed because of the loss, or nothing was sent: what comes next begins anew.
         let begins_anew = matches!(sequence.life, Life::Reported(_) | Life::Unborn);
+        let name = self.name(&sequence.id());
         StoredSequence {
             key: key.as_str().to_owned(),
-            sequence_id: self.id_text(&sequence.id()).unwrap_or_default(),
+            number: name.as_ref().and_then(|name| name.number),
+            sequence_id: name.map(|name| name.text).unwrap_or_default(),
             rows: if begins_anew { 0 } else { sequence.rows },
             position: sequence.position,
             marked: sequence.marked,
@@ -207,7 +214,10 @@ impl<A: Asker> Machine<A> {
             cause: LossCause::Restored,
             id: match stored.sequence_id.is_empty() {
                 true => LostId::Unknown,
-                false => LostId::Restored(stored.sequence_id.into()),
+                false => LostId::Restored(Box::new(SequenceName {
+                    text: stored.sequence_id,
+                    number: stored.number,
+                })),
             },
         };
         Some(Sequence {

@@ -8,6 +8,7 @@ use super::places::{Place, Purpose};
 use super::report::Event;
 use super::sequence::{Life, Loss, LossCause, Rebuilding, Sequence};
 use super::{Asker, Machine, Phase, Work};
+use crate::sequence_id_generator::TakenId;
 use crate::sequences::SequenceKey;
 use crate::{Error, ErrorKind};
 
@@ -115,7 +116,7 @@ impl<A: Asker> Machine<A> {
                     Recovery::Fail if loss.cause != LossCause::Restored => {
                         let id = loss.id.clone();
                         let error = lost(sequence, loss, self.settings.fixed.is_none());
-                        let error = error.in_sequence(self.id_text(&id));
+                        let error = error.in_sequence(self.name(&id));
                         self.fail(&mut turn);
                         return self.finish(now, turn, Err(error));
                     }
@@ -134,7 +135,9 @@ impl<A: Asker> Machine<A> {
                         let Some(place) = self.place(now, &mut turn, Purpose::Recover) else {
                             return self.put_back(turn);
                         };
-                        self.begin_replay(&mut turn, place);
+                        if let Err(error) = self.begin_replay(now, &mut turn, place) {
+                            return self.finish(now, turn, Err(error));
+                        }
                     }
                 },
                 // Nothing makes it certain again what the model knows of it.
@@ -154,15 +157,17 @@ impl<A: Asker> Machine<A> {
                     let Some(place) = self.place(now, &mut turn, purpose) else {
                         return self.put_back(turn);
                     };
-                    self.begin(&mut turn, place);
+                    if let Err(error) = self.begin(now, &mut turn, place) {
+                        return self.finish(now, turn, Err(error));
+                    }
                 }
             }
         }
     }
 
-    /// A new ID and no rows.
-    fn begin(&mut self, turn: &mut Turn<A>, place: Place) {
-        let counter = self.take_counter(&turn.key);
+    /// A new ID and no rows; without an ID that is free, nothing.
+    fn begin(&mut self, now: Instant, turn: &mut Turn<A>, place: Place) -> Result<(), Error> {
+        let (counter, place) = self.take_id(now, &turn.key, place)?;
         let history = History::new(self.settings.history);
         if let Some(sequence) = &mut turn.sequence {
             sequence.counter = counter;
@@ -171,10 +176,16 @@ impl<A: Asker> Machine<A> {
             sequence.history = history;
         }
         self.report(&turn.key, Event::Begins);
+        Ok(())
     }
 
-    fn begin_replay(&mut self, turn: &mut Turn<A>, place: Place) {
-        let counter = self.take_counter(&turn.key);
+    fn begin_replay(
+        &mut self,
+        now: Instant,
+        turn: &mut Turn<A>,
+        place: Place,
+    ) -> Result<(), Error> {
+        let (counter, place) = self.take_id(now, &turn.key, place)?;
         if let Some(sequence) = &mut turn.sequence
             && let Life::Lost(loss) = &sequence.life
         {
@@ -186,6 +197,7 @@ impl<A: Asker> Machine<A> {
                 loss: loss.clone(),
             });
         }
+        Ok(())
     }
 
     pub(super) fn recovery(&self, turn: &Turn<A>) -> Recovery {
@@ -232,11 +244,26 @@ impl<A: Asker> Machine<A> {
         }
     }
 
-    pub(super) fn take_counter(&self, key: &SequenceKey) -> u64 {
+    /// Takes the ID that is to be alive in a place, by its counter.
+    fn take_id(
+        &mut self,
+        now: Instant,
+        key: &SequenceKey,
+        mut place: Place,
+    ) -> Result<(u64, Place), Error> {
         let Some(ids) = &self.ids else {
-            return 0;
+            return Ok((0, place));
         };
-        ids.take(Some(&self.settings.display.show(key)))
+        match ids.take(Some(&self.settings.display.show(key)), now) {
+            Ok(TakenId { counter, lease }) => {
+                place.lease = lease;
+                Ok((counter, place))
+            }
+            Err(error) => {
+                self.places.free(place);
+                Err(error)
+            }
+        }
     }
 
     /// Takes the row in work out of its entry, and its timer off the clock.
@@ -285,7 +312,7 @@ fn corrupted(sequence: &Sequence, settings: &crate::sequences::SequenceSettings)
          the sequence anew: start it, and open the function again",
         triton_options::SEQUENCE_START.key()
     );
-    let id = settings.id_text(None, &sequence.id());
+    let id = settings.name(None, &sequence.id());
     Error::new(ErrorKind::SequenceLost, message).in_sequence(id)
 }
 

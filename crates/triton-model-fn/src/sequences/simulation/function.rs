@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use tokio::runtime::{self, Handle};
 use tokio::time::Instant;
 use triton_client::ModelConfig;
@@ -65,7 +65,8 @@ impl Function {
         let options = TritonOptions::parse(options).unwrap();
         let subtask = Subtask::new(0, 1, opening.attempt).unwrap();
         let subtask = subtask.in_job("simulated").unwrap();
-        let open = Arc::new(CallContext::new(&options, subtask, false, None).unwrap());
+        let open =
+            Arc::new(CallContext::new(&options, subtask, false, Arc::default(), None).unwrap());
         keep_client(&open);
         let settings = network.world().server.settings();
         let config: ModelConfig = serde_json::from_value(serde_json::json!({
@@ -174,9 +175,9 @@ impl Function {
 pub(super) fn value_row(value: i64) -> EncodedRow {
     let cell = EncodedCell {
         shape: vec![1],
-        data: BytesMut::from(&value.to_le_bytes()[..]),
+        data: Bytes::copy_from_slice(&value.to_le_bytes()),
     };
-    EncodedRow::new(vec![cell])
+    EncodedRow::new(vec![Some(cell)])
 }
 
 /// The sum that an answer gives.

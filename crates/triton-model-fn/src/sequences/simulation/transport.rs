@@ -118,7 +118,7 @@ impl SequenceTransport for SimulatedNetwork {
         if gives_up <= now {
             return Err(Error::new(ErrorKind::Call, "nothing was sent: too late"));
         }
-        let data = <[u8; 8]>::try_from(&*row.cells()[0].data).unwrap();
+        let data = <[u8; 8]>::try_from(&*row.cells()[0].as_ref().unwrap().data).unwrap();
         let request = Request {
             number: 0,
             id: sequence.id.to_string().into(),

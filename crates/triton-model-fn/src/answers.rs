@@ -1,0 +1,153 @@
+//! Where the answers to rows go: to whoever waits for one, or in groups to a sink, by number.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use crate::ending::Ended;
+use crate::{CallContext, Error, Prediction};
+
+/// The answer to a row that was handed over under a number.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RowAnswer {
+    /// The number that the caller gave the row.
+    pub number: u64,
+    /// What [`predict`](crate::ModelFunction::predict) would have returned.
+    pub result: Result<Prediction, Error>,
+}
+
+/// Takes the answers to rows, in groups as they come.
+///
+/// Each row that was handed over is answered exactly once. A function that is closed, given up or
+/// dropped answers what is left with [`ErrorKind::State`](crate::ErrorKind::State).
+pub trait AnswerSink: Send + Sync {
+    /// Takes the answers to rows of one request, in the order of their numbers only where
+    /// they were handed over in that order.
+    ///
+    /// It is called from within the tasks of the function, or from within the call that handed the
+    /// row over where the row is refused at once; so it must return soon, and not wait for anything.
+    fn take(&self, answers: Vec<RowAnswer>);
+}
+
+/// An unbounded channel is a sink; answers that nobody receives any more are dropped.
+impl AnswerSink for tokio::sync::mpsc::UnboundedSender<Vec<RowAnswer>> {
+    fn take(&self, answers: Vec<RowAnswer>) {
+        // Whoever asked may have gone meanwhile.
+        let _ = self.send(answers);
+    }
+}
+
+/// Whoever waits for the answer to a row.
+pub(crate) enum Recipient {
+    One(oneshot::Sender<Result<Prediction, Error>>),
+    Numbered(Numbered),
+}
+
+/// A row of a sink. When it is dropped without an answer, the sink is told so.
+pub(crate) struct Numbered {
+    number: u64,
+    sink: Option<Arc<dyn AnswerSink>>,
+    open: Option<Arc<CallContext>>,
+}
+
+impl Numbered {
+    pub(crate) fn new(number: u64, sink: Arc<dyn AnswerSink>, open: Arc<CallContext>) -> Self {
+        Self {
+            number,
+            sink: Some(sink),
+            open: Some(open),
+        }
+    }
+}
+
+impl Drop for Numbered {
+    fn drop(&mut self) {
+        let Some(sink) = self.sink.take() else { return };
+        let ended = self.open.as_ref().and_then(|open| open.ending.ended());
+        let error = ended
+            .unwrap_or(Ended::Closed)
+            .error("before the row was answered");
+        let error = match &self.open {
+            Some(open) => {
+                open.metrics().row_failed();
+                error.in_subtask(open.subtask)
+            }
+            None => error,
+        };
+        sink.take(vec![RowAnswer {
+            number: self.number,
+            result: Err(error),
+        }]);
+    }
+}
+
+impl Recipient {
+    /// Whether nobody waits any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        match self {
+            Recipient::One(answer) => answer.is_closed(),
+            Recipient::Numbered(_) => false,
+        }
+    }
+
+    /// Ready once nobody waits any more.
+    pub(crate) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Recipient::One(answer) => answer.poll_closed(context),
+            Recipient::Numbered(_) => Poll::Pending,
+        }
+    }
+
+    /// Answers this one row.
+    pub(crate) fn answer(self, result: Result<Prediction, Error>) {
+        answer_all([(self, result)]);
+    }
+}
+
+/// Answers rows; those of one sink that follow each other go to it together.
+pub(crate) fn answer_all(
+    answers: impl IntoIterator<Item = (Recipient, Result<Prediction, Error>)>,
+) {
+    let mut group: Option<(Arc<dyn AnswerSink>, Vec<RowAnswer>)> = None;
+    for (recipient, result) in answers {
+        let mut numbered = match recipient {
+            Recipient::One(answer) => {
+                // Whoever asked may have gone meanwhile.
+                let _ = answer.send(result);
+                continue;
+            }
+            Recipient::Numbered(numbered) => numbered,
+        };
+        let Some(sink) = numbered.sink.take() else {
+            continue;
+        };
+        let answer = RowAnswer {
+            number: numbered.number,
+            result,
+        };
+        match &mut group {
+            Some((of, answers)) if Arc::ptr_eq(of, &sink) => answers.push(answer),
+            group => {
+                let before = group.replace((sink, vec![answer]));
+                if let Some((sink, answers)) = before {
+                    sink.take(answers);
+                }
+            }
+        }
+    }
+    if let Some((sink, answers)) = group {
+        sink.take(answers);
+    }
+}
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Recipient::One(_) => formatter.write_str("One"),
+            Recipient::Numbered(numbered) => write!(formatter, "Numbered({})", numbered.number),
+        }
+    }
+}

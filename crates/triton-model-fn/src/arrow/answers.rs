@@ -1,0 +1,171 @@
+//! The answers to the rows of a record batch, put back into their order.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, DataType as ArrowType, Field, Schema as ArrowSchema};
+use triton_client::InferResponse;
+
+use super::{BatchPrediction, output};
+use crate::answering::Answering;
+use crate::{Error, ErrorKind, Prediction, Schema, Value};
+
+/// An output column: its type, and what makes arrays of its values.
+struct OutputColumn {
+    name: String,
+    data_type: crate::DataType,
+    sizes: Vec<Option<i32>>,
+    arrow_type: ArrowType,
+}
+
+/// Collects answers in any order.
+pub(super) struct Answers<'a> {
+    answering: &'a Answering,
+    columns: Vec<OutputColumn>,
+    /// For each output column the arrays of rows that were answered together.
+    parts: Vec<Vec<ArrayRef>>,
+    /// For each row of the batch its part, and its place there.
+    places: Vec<Option<(usize, usize)>>,
+    /// Rows that were answered one by one.
+    single: Vec<(usize, Vec<Value>)>,
+    failures: Vec<(usize, Error)>,
+}
+
+impl<'a> Answers<'a> {
+    pub(super) fn new(answering: &'a Answering, schema: &Schema, rows: usize) -> Self {
+        let columns = schema.outputs.iter().map(|column| {
+            let outputs = &answering.plan.outputs;
+            // What the function fills in itself is none of the model's.
+            let planned = outputs.iter().find(|it| it.column.name == column.name);
+            OutputColumn {
+                name: column.name.clone(),
+                data_type: column.data_type.clone(),
+                sizes: planned.map(|it| it.array_sizes()).unwrap_or_default(),
+                arrow_type: match planned {
+                    Some(planned) => output::planned_type(planned),
+                    None => output::arrow_type(&column.data_type),
+                },
+            }
+        });
+        Self {
+            answering,
+            columns: columns.collect(),
+            parts: vec![Vec::new(); schema.outputs.len()],
+            places: vec![None; rows],
+            single: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// What the model answered to rows of a stateless model in one request.
+    pub(super) fn push_part(&mut self, rows: &[usize], result: Result<InferResponse, Error>) {
+        let plan = &self.answering.plan;
+        let arrays = result.and_then(|response| {
+            let arrays = plan.outputs.iter().map(|planned| {
+                let tensor = plan.output(planned, &response)?;
+                output::from_tensor(planned, tensor, plan.batched, rows.len())
+            });
+            arrays.collect::<Result<Vec<_>, _>>()
+        });
+        match arrays {
+            Ok(arrays) => {
+                let metrics = self.answering.open.metrics();
+                rows.iter().for_each(|_| metrics.row_answered());
+                self.add(rows, arrays);
+            }
+            Err(error) => {
+                for row in rows {
+                    self.push_row(*row, self.answering.conclude(Err(error.clone())));
+                }
+            }
+        }
+    }
+
+    /// What became of a row by itself, which is counted already.
+    pub(super) fn push_row(&mut self, row: usize, result: Result<Prediction, Error>) {
+        match result {
+            Ok(prediction) => self.single.push((row, prediction.row)),
+            Err(error) => self.failures.push((row, error)),
+        }
+    }
+
+    fn add(&mut self, rows: &[usize], arrays: Vec<ArrayRef>) {
+        let part = self.parts.first().map_or(0, Vec::len);
+        for (column, array) in self.parts.iter_mut().zip(arrays) {
+            column.push(array);
+        }
+        for (place, row) in rows.iter().enumerate() {
+            self.places[*row] = Some((part, place));
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Result<BatchPrediction, Error> {
+        let single = std::mem::take(&mut self.single);
+        if !single.is_empty() {
+            let columns = self.columns.iter().enumerate().map(|(index, column)| {
+                let values: Option<Vec<&Value>> =
+                    single.iter().map(|(_, row)| row.get(index)).collect();
+                let values = values.ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::Output,
+                        "an answer has fewer columns than the schema",
+                    )
+                })?;
+                output::from_values(&column.data_type, &column.sizes, &values)
+            });
+            let columns = columns.collect::<Result<Vec<_>, _>>()?;
+            let rows: Vec<usize> = single.iter().map(|(row, _)| *row).collect();
+            self.add(&rows, columns);
+        }
+        self.failures.sort_by_key(|(row, _)| *row);
+        if !self.failures.is_empty() {
+            let null = |column: &OutputColumn| arrow_array::new_null_array(&column.arrow_type, 1);
+            let nulls: Vec<ArrayRef> = self.columns.iter().map(null).collect();
+            let rows: Vec<usize> = self.failures.iter().map(|(row, _)| *row).collect();
+            let part = self.parts.first().map_or(0, Vec::len);
+            self.add(&[], nulls);
+            for row in rows {
+                self.places[row] = Some((part, 0));
+            }
+        }
+        self.record_batch()
+    }
+
+    fn record_batch(self) -> Result<BatchPrediction, Error> {
+        let failed = |error: ArrowError| {
+            let message = format!("the answers make no record batch: {error}");
+            Error::new(ErrorKind::Output, message)
+        };
+        let places = self.places.iter().copied().collect::<Option<Vec<_>>>();
+        let places = places.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Internal,
+                "a row of the record batch was not answered",
+            )
+        })?;
+        let is_next = |pair: &[(usize, usize)]| match pair {
+            [(part, place), (next_part, next)] if part == next_part => place + 1 == *next,
+            [(part, _), (next_part, next)] => part + 1 == *next_part && *next == 0,
+            _ => true,
+        };
+        let starts = places.first().is_none_or(|first| *first == (0, 0));
+        let is_in_order = starts && self.failures.is_empty() && places.windows(2).all(is_next);
+        let mut fields = Vec::with_capacity(self.columns.len());
+        let mut arrays = Vec::with_capacity(self.columns.len());
+        for (column, parts) in self.columns.iter().zip(&self.parts) {
+            let several: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+            arrays.push(match parts.as_slice() {
+                [] => arrow_array::new_empty_array(&column.arrow_type),
+                [only] if is_in_order => Arc::clone(only),
+                _ if is_in_order => arrow_select::concat::concat(&several).map_err(failed)?,
+                _ => arrow_select::interleave::interleave(&several, &places).map_err(failed)?,
+            });
+            fields.push(Field::new(&column.name, column.arrow_type.clone(), true));
+        }
+        let schema = Arc::new(ArrowSchema::new(fields));
+        Ok(BatchPrediction {
+            outputs: RecordBatch::try_new(schema, arrays).map_err(failed)?,
+            failures: self.failures,
+        })
+    }
+}

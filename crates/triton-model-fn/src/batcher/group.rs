@@ -1,0 +1,145 @@
+//! Rows that go out in one request, and how they are answered.
+
+use std::future::poll_fn;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use tokio::time::{Instant, sleep_until};
+use triton_client::InferResponse;
+use triton_options::ROW_DEADLINE;
+
+use crate::answering::Answering;
+use crate::answers::{self, Recipient};
+use crate::row_block::BlockBuilder;
+use crate::{Error, ErrorKind, RequestPermit, row_batch};
+
+/// A row that waits for its answer.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) recipient: Recipient,
+    /// By when it has to be answered.
+    pub(super) deadline: Option<Instant>,
+}
+
+/// Rows of one shape.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) block: BlockBuilder,
+    /// `None` for a row that was answered before it was sent.
+    pub(super) rows: Vec<Option<Waiting>>,
+    /// When the first of them came.
+    pub(super) since: Instant,
+}
+
+impl Group {
+    pub(super) fn new(since: Instant) -> Self {
+        Self {
+            block: BlockBuilder::default(),
+            rows: Vec::new(),
+            since,
+        }
+    }
+
+    /// Sends the rows that somebody waits for, and answers them.
+    pub(super) async fn answer(self, answering: &Answering, permit: RequestPermit) {
+        let is_wanted =
+            |row: &Option<Waiting>| row.as_ref().is_some_and(|it| !it.recipient.is_gone());
+        let wanted: Vec<bool> = self.rows.iter().map(is_wanted).collect();
+        let block = self.block.finish(|row| !wanted[row]);
+        let rows: Vec<Option<Waiting>> = self
+            .rows
+            .into_iter()
+            .zip(&wanted)
+            .filter_map(|(row, wanted)| wanted.then_some(row))
+            .collect();
+        if rows.is_empty() {
+            return;
+        }
+        // A row whose own deadline is earlier is given up by itself.
+        let deadlines = rows.iter().flatten().map(|row| row.deadline);
+        let deadline = deadlines.collect::<Option<Vec<Instant>>>();
+        let deadline = deadline.and_then(|deadlines| deadlines.into_iter().max());
+        let rows = Rows(Mutex::new(rows));
+        let done = |range: Range<usize>, result: Result<InferResponse, Error>| {
+            let count = range.len();
+            let recipients = rows.take(range);
+            let results = answering.rows(result, count);
+            let answers = recipients.into_iter().zip(results);
+            answers::answer_all(
+                answers.filter_map(|(recipient, result)| Some((recipient?, result))),
+            );
+        };
+        let (open, plan) = (&answering.open, &answering.plan);
+        tokio::select! {
+            biased;
+            () = row_batch::answer(open, plan, &block, 0..block.len(), permit, deadline, done) => {}
+            () = rows.all_gone() => {}
+            () = rows.give_up_late_ones(answering) => {}
+        }
+    }
+}
+
+/// The rows of a request that are not answered yet.
+struct Rows(Mutex<Vec<Option<Waiting>>>);
+
+impl Rows {
+    fn lock(&self) -> MutexGuard<'_, Vec<Option<Waiting>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, range: Range<usize>) -> Vec<Option<Recipient>> {
+        let mut rows = self.lock();
+        let taken = rows[range]
+            .iter_mut()
+            .map(|row| Some(row.take()?.recipient));
+        taken.collect()
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let rows = self.lock();
+        rows.iter().flatten().filter_map(|row| row.deadline).min()
+    }
+
+    /// Waits until nobody waits for any of the answers.
+    async fn all_gone(&self) {
+        let mut first = 0;
+        poll_fn(|context| {
+            let mut rows = self.lock();
+            while let Some(row) = rows.get_mut(first) {
+                if let Some(row) = row
+                    && row.recipient.poll_gone(context).is_pending()
+                {
+                    return Poll::Pending;
+                }
+                first += 1;
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Answers each row at its deadline; comes to no end while there is a row without one.
+    async fn give_up_late_ones(&self, answering: &Answering) {
+        loop {
+            let Some(next) = self.next_deadline() else {
+                return std::future::pending().await;
+            };
+            sleep_until(next).await;
+            let late: Vec<Waiting> = {
+                let is_late = |row: &mut Waiting| row.deadline.is_some_and(|at| at <= next);
+                let mut rows = self.lock();
+                let late = rows.iter_mut().filter_map(|row| row.take_if(is_late));
+                late.collect()
+            };
+            let message = format!(
+                "the row was not answered by its deadline (option '{}')",
+                ROW_DEADLINE.key()
+            );
+            let error = Error::new(ErrorKind::Call, message);
+            for Waiting { recipient, .. } in late {
+                recipient.answer(answering.conclude(Err(error.clone())));
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Gathers single rows of a stateless model into requests, by shape, by size and by delay.
+
+mod gathered;
+mod group;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use triton_options::MAX_IN_FLIGHT;
+
+use crate::answering::Answering;
+use crate::answers::Recipient;
+use crate::{Error, ErrorKind, Value};
+
+use gathered::{Gathered, Next};
+use group::Waiting;
+
+/// Takes rows, which its one task sends.
+#[derive(Debug)]
+pub(crate) struct Batcher {
+    shared: Arc<Shared>,
+    /// The one task; it is aborted wherever this set is dropped.
+    task: Mutex<JoinSet<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    answering: Arc<Answering>,
+    gathered: Mutex<Gathered>,
+    /// The task has to look again: a group is full, the first row came, or it is to stop.
+    changed: Notify,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Gathered> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Batcher {
+    /// Starts the task; it ends with [`close`](Self::close) or when this is dropped.
+    pub(crate) fn start(answering: Arc<Answering>, delay: Duration) -> Self {
+        let shared = Arc::new(Shared {
+            gathered: Mutex::new(Gathered::new(answering.plan.rows_per_request, delay)),
+            changed: Notify::new(),
+            answering,
+        });
+        let mut task = JoinSet::new();
+        task.spawn(collect(Arc::clone(&shared)));
+        let task = Mutex::new(task);
+        Self { shared, task }
+    }
+
+    /// Puts a row among others, to be answered by its deadline.
+    ///
+    /// A row that nobody waits for any more is left out if its request has not left yet, and a
+    /// request that nobody waits for any more is given up.
+    pub(crate) fn push(&self, row: &[Value], recipient: Recipient, deadline: Option<Instant>) {
+        let waiting = Waiting {
+            recipient,
+            deadline,
+        };
+        let answering = &self.shared.answering;
+        let now = Instant::now();
+        let pushed = match answering.plan.is_of_scalars {
+            true => self
+                .shared
+                .lock()
+                .push_scalars(&answering.plan, row, waiting, now),
+            false => match answering.plan.encode(row) {
+                Ok(row) => self.shared.lock().push(&answering.plan, &row, waiting, now),
+                Err(error) => Err((waiting, error)),
+            },
+        };
+        match pushed {
+            Ok(is_due) if is_due => self.shared.changed.notify_one(),
+            Ok(_) => {}
+            Err((Waiting { recipient, .. }, error)) => {
+                recipient.answer(answering.conclude(Err(error)));
+            }
+        }
+    }
+
+    /// Stops taking rows and waits for those in flight that somebody waits for, until `deadline`.
+    ///
+    /// Dropping the future gives all of them up.
+    pub(crate) async fn close(&self, deadline: Instant) -> Result<(), Error> {
+        self.shared.lock().close();
+        self.shared.changed.notify_one();
+        let mut task = self.take_task();
+        match timeout_at(deadline, task.join_next()).await {
+            Ok(None | Some(Ok(()))) => Ok(()),
+            Ok(Some(Err(failure))) => {
+                let message = format!("the task that collects rows failed: {failure}");
+                Err(Error::new(ErrorKind::Close, message))
+            }
+            Err(_) => {
+                task.shutdown().await;
+                let message = "rows were still being collected when the time to close was up";
+                Err(Error::new(ErrorKind::Close, message))
+            }
+        }
+    }
+
+    /// Gives all rows up, and waits until nothing works on them any more.
+    pub(crate) async fn abort(&self) {
+        self.take_task().shutdown().await;
+    }
+
+    fn take_task(&self) -> JoinSet<()> {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *task)
+    }
+}
+
+/// Drops what was gathered when the task ends, however that comes about: its rows learn of it.
+struct Task(Arc<Shared>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        let left = {
+            let mut gathered = self.0.lock();
+            gathered.close();
+            gathered.take_all()
+        };
+        // Not while they are locked: a sink is told.
+        drop(left);
+    }
+}
+
+fn collect(shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
+    let task = Task(shared);
+    async move { task.collect().await }
+}
+
+impl Task {
+    async fn collect(&self) {
+        let Self(shared) = self;
+        // Dropped with this task, which aborts the requests of a function that is gone.
+        let mut requests = JoinSet::new();
+        loop {
+            let changed = shared.changed.notified();
+            let next = shared.lock().next();
+            let first_deadline = match next {
+                Next::Over => break,
+                Next::Nothing => {
+                    changed.await;
+                    continue;
+                }
+                Next::At(at) if at > Instant::now() => {
+                    tokio::select! {
+                        () = sleep_until(at) => {}
+                        () = changed => {}
+                    }
+                    continue;
+                }
+                Next::At(_) | Next::Now => shared.lock().first_deadline(),
+            };
+            // While all requests are busy, rows gather for the next one. Nobody's deadline is
+            // before that of the row that came first.
+            let open = &shared.answering.open;
+            let begun = Instant::now();
+            let permit = match open.request_permit(first_deadline).await {
+                Ok(permit) => permit,
+                Err(error) if error.kind() == ErrorKind::Call => {
+                    self.refuse_late_rows(begun);
+                    continue;
+                }
+                Err(_) => break,
+            };
+            let group = shared.lock().take_next();
+            if let Some(group) = group {
+                let answering = Arc::clone(&shared.answering);
+                requests.spawn(async move { group.answer(&answering, permit).await });
+            }
+            while requests.try_join_next().is_some() {}
+        }
+        while requests.join_next().await.is_some() {}
+    }
+
+    /// Answers the rows whose deadline has come before they could be sent.
+    fn refuse_late_rows(&self, begun: Instant) {
+        let Self(shared) = self;
+        let answering = &shared.answering;
+        let late = shared.lock().take_late(Instant::now());
+        let message = format!(
+            "nothing was sent: waited {:.1?} for a request permit ('{}' = {})",
+            begun.elapsed(),
+            MAX_IN_FLIGHT.key(),
+            answering.open.max_in_flight()
+        );
+        let error = Error::new(ErrorKind::Call, message);
+        for Waiting { recipient, .. } in late {
+            recipient.answer(answering.conclude(Err(error.clone())));
+        }
+    }
+}

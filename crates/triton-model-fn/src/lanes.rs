@@ -1,0 +1,287 @@
+//! The ways in which rows meet the model: alone, gathered, or within the sequence of their key.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use triton_client::InferResponse;
+
+use crate::answering::Answering;
+use crate::answers::{AnswerSink, Numbered, Recipient};
+use crate::batcher::Batcher;
+use crate::ending::Ended;
+use crate::sequences::{
+    Answered, KeyedSequences, ModelTransport, Pending, Row, SequenceColumns, SequenceKey,
+};
+use crate::tensor_plan::EncodedRow;
+use crate::{CallContext, Error, ErrorKind, Prediction, TakenSequence, Value, row_batch};
+
+/// What `open` agreed with the server.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) answering: Arc<Answering>,
+    pub(crate) lane: Lane,
+}
+
+/// How rows reach the model.
+#[derive(Debug)]
+pub(crate) enum Lane {
+    /// Each in a request of its own.
+    Single,
+    /// Several in a request.
+    Batched(Batcher),
+    /// One after the other within the sequence of their key.
+    Keyed(KeyedSequences<ModelTransport>),
+}
+
+/// A row whose turn among the others is settled, so that its answer can be waited for.
+pub(crate) enum Begun {
+    Refused(Error),
+    /// In a request of its own.
+    Single(Box<Alone>),
+    /// In a request with others.
+    Batched(oneshot::Receiver<Result<Prediction, Error>>),
+    /// Behind those of its key.
+    Queued(Pending<ModelTransport>),
+}
+
+/// A row for a request of its own.
+pub(crate) struct Alone {
+    row: EncodedRow,
+    sequence: Option<TakenSequence>,
+    deadline: Option<Instant>,
+}
+
+/// What of the columns of a row is about its sequence.
+pub(crate) struct RowColumns<'a> {
+    /// How many there are.
+    pub(crate) count: usize,
+    /// `None` where no option names a key.
+    pub(crate) sequences: Option<&'a SequenceColumns>,
+}
+
+impl From<Error> for Begun {
+    fn from(error: Error) -> Self {
+        Begun::Refused(error)
+    }
+}
+
+#[cfg(feature = "arrow")]
+impl RowColumns<'_> {
+    /// Whether what is said of a row's sequence depends on a column.
+    pub(crate) fn needs(&self, index: usize) -> bool {
+        self.sequences.is_some_and(|columns| columns.needs(index))
+    }
+}
+
+impl Prepared {
+    /// Gives a row its turn that is encoded otherwise, for a model with sequences.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn begin_encoded(
+        &self,
+        columns: &RowColumns<'_>,
+        row: &[Value],
+        encode: impl Fn() -> Result<EncodedRow, Error>,
+    ) -> Begun {
+        self.begin_keyed(columns, row, false, &encode)
+            .unwrap_or_else(|| match self.alone(encode) {
+                Ok(alone) => Begun::Single(Box::new(alone)),
+                Err(error) => Begun::Refused(error),
+            })
+    }
+
+    /// Gives a row its turn, for somebody who waits for its answer.
+    pub(crate) fn begin(&self, columns: &RowColumns<'_>, row: &[Value], last: bool) -> Begun {
+        let answering = &self.answering;
+        let encode = || answering.columns.encode(&answering.plan, row);
+        if let Some(begun) = self.begin_keyed(columns, row, last, encode) {
+            return begun;
+        }
+        if let Lane::Batched(batcher) = &self.lane {
+            let (answer, answered) = oneshot::channel();
+            let deadline = answering.open.row_deadline();
+            batcher.push(row, Recipient::One(answer), deadline);
+            return Begun::Batched(answered);
+        }
+        match self.alone(encode) {
+            Ok(alone) => Begun::Single(Box::new(alone)),
+            Err(error) => Begun::Refused(error),
+        }
+    }
+
+    /// Gives a row its turn, whose answer goes to a sink under a number.
+    pub(crate) fn begin_for(
+        self: &Arc<Self>,
+        columns: &RowColumns<'_>,
+        row: &[Value],
+        last: bool,
+        number: u64,
+        sink: &Arc<dyn AnswerSink>,
+    ) {
+        let answering = &self.answering;
+        let encode = || answering.columns.encode(&answering.plan, row);
+        let numbered = Numbered::new(number, Arc::clone(sink), Arc::clone(&answering.open));
+        let recipient = Recipient::Numbered(numbered);
+        match &self.lane {
+            Lane::Batched(batcher) => {
+                batcher.push(row, recipient, answering.open.row_deadline());
+            }
+            Lane::Keyed(keyed) => match keyed_row(answering, columns, row, last, encode) {
+                Ok((key, row)) => {
+                    keyed.submit_for(&key, row, recipient, Arc::clone(answering));
+                }
+                Err(error) => recipient.answer(answering.conclude(Err(error))),
+            },
+            Lane::Single => match self.alone(encode) {
+                Ok(alone) => {
+                    let prepared = Arc::clone(self);
+                    tokio::spawn(async move {
+                        let answer = prepared.answer_alone(alone).await;
+                        recipient.answer(prepared.answering.conclude(answer));
+                    });
+                }
+                Err(error) => recipient.answer(answering.conclude(Err(error))),
+            },
+        }
+    }
+
+    /// Puts a row behind those of its key; `None` where rows belong to no sequence of others.
+    pub(crate) fn begin_keyed(
+        &self,
+        columns: &RowColumns<'_>,
+        row: &[Value],
+        last: bool,
+        encode: impl Fn() -> Result<EncodedRow, Error>,
+    ) -> Option<Begun> {
+        let Lane::Keyed(keyed) = &self.lane else {
+            return None;
+        };
+        Some(
+            match keyed_row(&self.answering, columns, row, last, encode) {
+                Ok((key, row)) => Begun::Queued(keyed.submit(&key, row)),
+                Err(error) => Begun::Refused(error),
+            },
+        )
+    }
+
+    fn alone(&self, encode: impl Fn() -> Result<EncodedRow, Error>) -> Result<Alone, Error> {
+        let open = &self.answering.open;
+        let row = encode()?;
+        // Here and now, and only for a row that can be sent: IDs follow the order of rows.
+        let sequence = open.next_sequence()?;
+        Ok(Alone {
+            row,
+            sequence,
+            deadline: open.row_deadline(),
+        })
+    }
+
+    /// Waits for the answer to a row that has its turn.
+    pub(crate) async fn answer(&self, begun: Begun) -> Result<Prediction, Error> {
+        let answering = &self.answering;
+        let answer = match begun {
+            // It is concluded already.
+            Begun::Batched(answered) => {
+                let answered = answered.await.map_err(|_| gone(&answering.open));
+                return answered.unwrap_or_else(|error| answering.conclude(Err(error)));
+            }
+            Begun::Refused(error) => Err(error),
+            // In a box, so that the future of every row is a small one.
+            Begun::Single(alone) => Box::pin(self.answer_alone(*alone)).await,
+            Begun::Queued(answer) => {
+                let answered = answer.await.unwrap_or_else(|_| Err(gone(&answering.open)));
+                answered.map(|answered| answering.of_sequence(answered))
+            }
+        };
+        answering.conclude(answer)
+    }
+
+    async fn answer_alone(&self, alone: Alone) -> Result<Prediction, Error> {
+        let Alone {
+            row,
+            sequence,
+            deadline,
+        } = alone;
+        let Answering { open, plan, .. } = &*self.answering;
+        let answer = async {
+            let _permit = open.request_permit(deadline).await?;
+            let request = row_batch::request(open, plan, plan.tensors(&row)?);
+            open.infer(request, sequence.as_deref(), deadline).await
+        };
+        let answer: Result<InferResponse, Error> = answer.await;
+        let sequence_id = sequence.as_ref().map(|sequence| sequence.id.to_string());
+        let name = sequence.as_ref().map(|sequence| sequence.name.clone());
+        if let Some(sequence) = sequence.filter(|_| is_settled(&answer)) {
+            sequence.release();
+        }
+        let rows = answer.and_then(|response| plan.rows(&response, 1));
+        match rows.map(|mut rows| rows.pop()) {
+            Ok(row) => Ok(Prediction::new(row.unwrap_or_default(), sequence_id)),
+            Err(error) => Err(error.in_sequence(name)),
+        }
+    }
+}
+
+impl Answering {
+    /// The answer to a row of a sequence.
+    pub(crate) fn of_sequence(&self, answered: Answered) -> Prediction {
+        let row = self.columns.output(answered.values, answered.restarted);
+        let mut prediction = Prediction::new(row, Some(answered.sequence_id));
+        prediction.sequence_restarted = answered.restarted;
+        prediction
+    }
+}
+
+/// The key of a row, and the row as its sequence takes it.
+fn keyed_row(
+    answering: &Answering,
+    columns: &RowColumns<'_>,
+    row: &[Value],
+    last: bool,
+    encode: impl Fn() -> Result<EncodedRow, Error>,
+) -> Result<(SequenceKey, Row), Error> {
+    let expected = columns.count;
+    if row.len() != expected {
+        let message = format!("expected {expected} values, found {}", row.len());
+        return Err(Error::new(ErrorKind::Input, message));
+    }
+    let Some(columns) = columns.sequences else {
+        // All rows share one sequence, which the rows of other keys would be in as well.
+        let row = Row {
+            encoded: encode().map(Arc::new),
+            last: false,
+            position: None,
+        };
+        return Ok((SequenceKey::new(""), row));
+    };
+    let encode_later = || {
+        let (columns, plan) = (Arc::clone(&answering.columns), Arc::clone(&answering.plan));
+        move |row: &[Value]| columns.encode(&plan, row)
+    };
+    let key = columns.key(row)?;
+    let position = columns.position(row, encode_later)?;
+    let ends = columns.ends(row)?;
+    let row = Row {
+        encoded: encode().map(Arc::new),
+        last: last || ends || columns.is_longest(position.as_ref()),
+        position,
+    };
+    Ok((key, row))
+}
+
+/// Whether nothing of the last attempt of a request can be on the server any more.
+fn is_settled<T>(answer: &Result<T, Error>) -> bool {
+    match answer {
+        Ok(_) => true,
+        Err(error) => {
+            let failure = error.client_error();
+            failure.is_some_and(|failure| !failure.may_have_executed())
+        }
+    }
+}
+
+/// The error of a row whose worker is gone.
+fn gone(open: &CallContext) -> Error {
+    let ended = open.ending.ended().unwrap_or(Ended::Closed);
+    ended.error("before the row was answered")
+}

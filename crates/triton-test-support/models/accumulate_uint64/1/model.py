@@ -1,0 +1,1 @@
+../../accumulate_with_corrid.py
