@@ -7,8 +7,8 @@
 //!     http://127.0.0.1:8000 1000000 512 batch-size=64 batch-timeout=2ms
 //! ```
 //!
-//! The arguments are the endpoint, how many rows there are, how many of them a subtask has under
-//! way, and options. The server is a process of its own, so that its work is not counted here.
+//! The arguments are the endpoint, how many rows there are, how many of them a subtask has in
+//! flight, and options. The server is a process of its own, so that its work is not counted here.
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
