@@ -31,7 +31,10 @@ pub(crate) struct Arguments {
     /// The cases to measure [default: all]
     #[arg(long, value_name = "CASE", value_delimiter = ',', value_parser = case)]
     only: Vec<&'static Case>,
-    /// The peers to compare with [default: all]
+    /// What to measure: the client, or the model function beside the client that it calls
+    #[arg(long, value_enum, default_value_t = Measured::Client)]
+    of: Measured,
+    /// The peers to compare the client with [default: all]
     #[arg(long, value_name = "PEER", value_delimiter = ',', value_parser = Peer::named)]
     peer: Vec<Peer>,
     /// Count no instructions, which takes longer than all rounds
@@ -40,6 +43,12 @@ pub(crate) struct Arguments {
     /// Only see that each peer runs and is answered right: few requests, and no table
     #[arg(long)]
     check: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Measured {
+    Client,
+    Function,
 }
 
 fn case(name: &str) -> Result<&'static Case> {
@@ -54,6 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let Arguments {
         rounds,
         only,
+        of,
         peer,
         times_only,
         check,
@@ -63,12 +73,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         false => only.clone(),
     };
     let is_wanted = |candidate: &Peer| peer.is_empty() || peer.contains(candidate);
-    let others: Vec<_> = Peer::OTHERS.into_iter().filter(is_wanted).collect();
+    let (ours, others) = match of {
+        Measured::Client => {
+            let others = Peer::OTHERS.into_iter().filter(is_wanted);
+            (vec![Peer::Client], others.collect())
+        }
+        Measured::Function => {
+            let ours = vec![Peer::Function, Peer::FunctionWithIds];
+            (ours, vec![Peer::ClientBeside])
+        }
+    };
+    let all: Vec<Peer> = ours.iter().chain(&others).copied().collect();
 
     let workspace = Workspace::find()?;
     let folder = workspace.target_directory.join("bench");
     let _lock = lock::wait(&folder.join("lock"), "measures")?;
-    let programs = Programs::prepare(&workspace, &folder, &others)?;
+    let programs = Programs::prepare(&workspace, &folder, &all)?;
     let server = InstantServer::start(&programs)?;
     if !check {
         warn_of_a_busy_machine();
@@ -76,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut table = Table::default();
     for case in cases {
         let peers = others.iter().copied().filter(|peer| peer.can_run(case));
-        let peers: Vec<_> = std::iter::once(Peer::Client).chain(peers).collect();
+        let peers: Vec<_> = ours.iter().copied().chain(peers).collect();
         let times = match *check {
             true => rounds::check(&programs, &server, case, &peers)?,
             false => rounds::measure(&programs, &server, case, &peers, *rounds)?,
@@ -87,6 +107,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         };
         table.add(
             case,
+            ours.len(),
             &peers,
             &Cost {
                 times,

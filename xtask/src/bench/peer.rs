@@ -20,6 +20,12 @@ pub(super) enum Peer {
     Tritonclient,
     /// NVIDIA's program in C++, with its client in C++.
     PerfAnalyzer,
+    /// The model function, a row for each request.
+    Function,
+    /// The same, with an ID for each request, retries and the circuit breaker.
+    FunctionWithIds,
+    /// The client in the program of the function, built with the same features.
+    ClientBeside,
 }
 
 impl Peer {
@@ -48,6 +54,9 @@ impl Peer {
             Peer::Truston => "truston",
             Peer::Tritonclient => "tritonclient",
             Peer::PerfAnalyzer => "perf_analyzer",
+            Peer::Function => "function",
+            Peer::FunctionWithIds => "function-ids",
+            Peer::ClientBeside => "client-beside",
         }
     }
 
@@ -59,6 +68,9 @@ impl Peer {
             Peer::Truston => "`truston`",
             Peer::Tritonclient => "`tritonclient` (Python)",
             Peer::PerfAnalyzer => "`perf_analyzer` (C++)",
+            Peer::Function => "the function",
+            Peer::FunctionWithIds => "the function, with IDs, retries and the breaker",
+            Peer::ClientBeside => "the client of the same program",
         }
     }
 
@@ -69,14 +81,14 @@ impl Peer {
     /// Whether instructions of it can be compared: those of an interpreter take minutes to count,
     /// and `perf_analyzer` has threads that wait for each other.
     pub(super) fn can_be_counted(self) -> bool {
-        matches!(self, Peer::Client | Peer::Bare | Peer::Truston)
+        !matches!(self, Peer::Tritonclient | Peer::PerfAnalyzer)
     }
 
     /// The requests of a round: of what takes much longer, fewer say as much.
     pub(super) fn requests(self, case: &Case) -> usize {
         let share = match self {
-            Peer::Client | Peer::Bare | Peer::Truston => 1,
             Peer::Tritonclient | Peer::PerfAnalyzer => 8,
+            _ => 1,
         };
         (case.requests / share).max(2)
     }
@@ -91,6 +103,11 @@ impl Peer {
         let mut command = match self {
             Peer::Client | Peer::Bare => {
                 let mut command = Command::new(programs.ours());
+                command.args([self.name(), endpoint, case.name]);
+                command
+            }
+            Peer::Function | Peer::FunctionWithIds | Peer::ClientBeside => {
+                let mut command = Command::new(programs.function()?);
                 command.args([self.name(), endpoint, case.name]);
                 command
             }

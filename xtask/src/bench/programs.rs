@@ -13,6 +13,7 @@ use crate::workspace::Workspace;
 /// Where the programs are, of the peers that were asked for.
 pub(super) struct Programs {
     ours: PathBuf,
+    function: Option<PathBuf>,
     script: PathBuf,
     /// For files of a run.
     pub(super) folder: PathBuf,
@@ -24,18 +25,22 @@ pub(super) struct Programs {
 impl Programs {
     pub(super) fn prepare(workspace: &Workspace, folder: &Path, peers: &[Peer]) -> Result<Self> {
         let sources = workspace.root.join("xtask/bench");
-        let ours = {
+        // Each by itself, so that no feature that one needs is in the other.
+        let build = |package: &str| {
             let mut cargo = command::cargo();
-            cargo.args(["build", "--locked", "--release", "--package", "bench-peers"]);
+            cargo.args(["build", "--locked", "--release", "--package", package]);
             command::run_successfully(cargo.current_dir(&workspace.root))?;
-            workspace.target_directory.join("release/bench-peers")
+            Ok::<_, anyhow::Error>(workspace.target_directory.join("release").join(package))
         };
+        let ours = build("bench-peers")?;
         let has = |peer: Peer| peers.contains(&peer);
+        let function = has(Peer::Function).then(|| build("bench-function"));
         let truston = has(Peer::Truston).then(|| truston(&sources, folder));
         let python = has(Peer::Tritonclient).then(|| Triton::find()?.install_python_client());
         let perf_analyzer = has(Peer::PerfAnalyzer).then(|| PerfAnalyzer::install(folder));
         Ok(Self {
             ours,
+            function: function.transpose()?,
             script: sources.join("tritonclient_peer.py"),
             folder: folder.to_owned(),
             truston: truston.transpose()?,
@@ -47,6 +52,12 @@ impl Programs {
     /// The program that is the instant server, the client and the bare POST.
     pub(super) fn ours(&self) -> &Path {
         &self.ours
+    }
+
+    /// The program that is the model function, and the client beside it.
+    pub(super) fn function(&self) -> Result<&Path> {
+        let program = self.function.as_deref();
+        program.context("the function was not asked for")
     }
 
     pub(super) fn script(&self) -> &Path {

@@ -22,31 +22,34 @@ pub(super) struct Table {
 
 struct Row {
     case: &'static str,
+    ours: Peer,
     peer: Peer,
     time: Option<Ratio>,
     instructions: Option<f64>,
 }
 
 impl Table {
-    /// Adds a case; the first of the peers is the client.
-    pub(super) fn add(&mut self, case: &'static Case, peers: &[Peer], cost: &Cost) {
+    /// Adds a case, of which the first peers are ours: each is compared with each of the others.
+    pub(super) fn add(&mut self, case: &'static Case, ours: usize, peers: &[Peer], cost: &Cost) {
         let times: Vec<Vec<_>> = cost
             .times
             .iter()
             .map(|times| times.iter().map(Duration::as_secs_f64).collect())
             .collect();
         let counts = &cost.instructions;
-        let ours_counted = counts.first().copied().flatten();
-        for (index, peer) in peers.iter().enumerate().skip(1) {
-            let theirs_counted = counts.get(index).copied().flatten();
-            self.rows.push(Row {
-                case: case.name,
-                peer: *peer,
-                time: Ratio::of(&times[0], &times[index]),
-                instructions: ours_counted
-                    .zip(theirs_counted)
-                    .map(|(ours, theirs)| ours / theirs),
-            });
+        let counted = |index: usize| counts.get(index).copied().flatten();
+        for (place, our) in peers.iter().enumerate().take(ours) {
+            for (index, peer) in peers.iter().enumerate().skip(ours) {
+                self.rows.push(Row {
+                    case: case.name,
+                    ours: *our,
+                    peer: *peer,
+                    time: Ratio::of(&times[place], &times[index]),
+                    instructions: counted(place)
+                        .zip(counted(index))
+                        .map(|(ours, theirs)| ours / theirs),
+                });
+            }
         }
     }
 }
@@ -55,18 +58,18 @@ impl fmt::Display for Table {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             formatter,
-            "What {} takes for a request, as a multiple of what the peer takes: the median of all\n\
-             rounds (and the middle half of them).\n\n\
-             | Case | Peer | Processor time | Instructions |\n\
-             | --- | --- | --- | --- |",
-            Peer::Client.title()
+            "What a request takes, as a multiple of what the peer takes: the median of all rounds\n\
+             (and the middle half of them).\n\n\
+             | Case | Measured | Peer | Processor time | Instructions |\n\
+             | --- | --- | --- | --- | --- |"
         )?;
         for row in &self.rows {
             let show = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
             writeln!(
                 formatter,
-                "| {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} |",
                 row.case,
+                row.ours.title(),
                 row.peer.title(),
                 show(row.time.map(|ratio| ratio.to_string())),
                 show(row.instructions.map(|ratio| format!("{ratio:.2}"))),
@@ -92,12 +95,12 @@ mod tests {
             times: times.to_vec(),
             instructions: vec![Some(300.0), Some(200.0), None],
         };
-        table.add(&CASES[0], &peers, &cost);
+        table.add(&CASES[0], 1, &peers, &cost);
         let shown = table.to_string();
         let rows: Vec<_> = shown.lines().skip(5).collect();
         let expected = [
-            "| small-binary | a bare POST of the same bytes | 1.20 (1.20 to 1.20) | 1.50 |",
-            "| small-binary | `perf_analyzer` (C++) | 2.00 (2.00 to 2.00) | – |",
+            "| small-binary | this client | a bare POST of the same bytes | 1.20 (1.20 to 1.20) | 1.50 |",
+            "| small-binary | this client | `perf_analyzer` (C++) | 2.00 (2.00 to 2.00) | – |",
         ];
         assert_eq!(rows, expected);
     }

@@ -86,6 +86,14 @@ pub const CASES: &[Case] = &[
         requests: 4000,
     },
     Case {
+        name: "row-binary-16",
+        model: "row",
+        elements: 8,
+        format: Format::Binary,
+        in_flight: 16,
+        requests: 4000,
+    },
+    Case {
         name: "large-binary",
         model: "large",
         elements: PICTURE,
