@@ -5,6 +5,7 @@ mod sequence_ids;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::info;
@@ -199,8 +200,7 @@ impl CallContext {
     ) -> Result<InferResponse, Error> {
         let safety = RetrySafety::UnlessExecuted;
         let request = self.complete(request, Some(sequence));
-        let request = &request;
-        let infer = |client: Client| async move { client.infer(request).await };
+        let infer = |client| infer(client, &request);
         // Whoever sends rows of keys is given up as a whole, and need not look out for it.
         self.call_patiently(Some(sequence), deadline, safety, FaultOrigin::of, infer)
             .await
@@ -228,8 +228,8 @@ impl CallContext {
         safety: RetrySafety,
         origin: impl Fn(&triton_client::Error) -> FaultOrigin,
     ) -> Result<InferResponse, Error> {
-        let request = &self.complete(request, sequence);
-        let infer = |client: Client| async move { client.infer(request).await };
+        let request = self.complete(request, sequence);
+        let infer = |client| infer(client, &request);
         self.call_with(sequence, deadline, safety, origin, infer)
             .await
     }
@@ -281,6 +281,14 @@ impl CallContext {
         self.requests.close();
     }
 }
+
+/// An attempt, in a box: what waits for it is moved from one future into the next, and would be many
+/// times as large with it.
+fn infer(client: Client, request: &InferRequest) -> BoxFuture<'_, ClientResult> {
+    Box::pin(async move { client.infer(request).await })
+}
+
+type ClientResult = Result<InferResponse, triton_client::Error>;
 
 /// Every attempt may take the whole `timeout`, and every wait the longest backoff.
 fn call_budget(options: &TritonOptions) -> Duration {
