@@ -102,13 +102,18 @@ pub(crate) fn request(open: &CallContext, plan: &TensorPlan, inputs: Vec<Tensor>
     })
 }
 
-/// The server's validation refuses a request as a whole, and a model's exception fails it so.
+/// The server's validation refuses a request as a whole, and a model's exception fails it so; and
+/// an answer may be unreadable for one row's sake, as where a server writes what is no number as
+/// JSON. Models without state can be asked again.
 fn may_be_one_rows_fault(error: &Error) -> bool {
     let kind = error.client_error().map(triton_client::Error::kind);
     matches!(
         kind,
         Some(
-            ClientErrorKind::Rejected | ClientErrorKind::RequestTooLarge | ClientErrorKind::Server
+            ClientErrorKind::Rejected
+                | ClientErrorKind::RequestTooLarge
+                | ClientErrorKind::Server
+                | ClientErrorKind::Protocol
         )
     )
 }

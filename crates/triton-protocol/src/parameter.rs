@@ -176,13 +176,33 @@ impl<'de> Visitor<'de> for ReturnedVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Returned, A::Error> {
         let mut returned = BTreeMap::new();
         while let Some((name, value)) = map.next_entry::<String, Value>()? {
-            if returned.contains_key(&name) {
-                let text = format_args!("expected each member once, found '{name}' again");
+            if !add_returned(&mut returned, name.clone(), Parameter::of_json(value)) {
+                let text = format_args!("{ONE_VALUE}, found another one of '{name}'");
                 return Err(A::Error::custom(text));
             }
-            returned.insert(name, Parameter::of_json(value));
         }
         Ok(Returned(scalars(returned)))
+    }
+}
+
+/// What is expected of parameters that are returned.
+pub(crate) const ONE_VALUE: &str = "expected one value of a parameter";
+
+/// Adds a parameter, unless it is there with another value: which of the two holds is for nobody to
+/// say. A real server says the place in a sequence once for each output of an ensemble.
+pub(crate) fn add_returned(
+    returned: &mut BTreeMap<String, Option<Parameter>>,
+    name: String,
+    value: Option<Parameter>,
+) -> bool {
+    match (returned.get(&name), &value) {
+        (Some(Some(known)), Some(value)) => known.is_same(value),
+        (Some(None), None) => true,
+        (Some(_), _) => false,
+        (None, _) => {
+            returned.insert(name, value);
+            true
+        }
     }
 }
 

@@ -72,6 +72,7 @@ fn ensemble_repository() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (from, model) in [
         ("tests/ensemble", "queue_of_one"),
+        ("tests/ensemble", "sum_and_id"),
         ("tests/ensemble", "sum_then_queue"),
         ("../../examples/models", "accumulate"),
     ] {
@@ -90,10 +91,22 @@ fn ensemble_repository() -> PathBuf {
     repository
 }
 
+async fn an_ensemble_says_the_place_in_a_sequence_once_for_each_output(client: &Client) {
+    let id = SequenceId::text("twice").unwrap();
+    let request = InferRequest::new(model("sum_and_id"))
+        .input(Tensor::from_slice("value", [1, 1], &[7_i32]).unwrap())
+        .sequence(Sequence::only(id));
+    let answer = client.infer(&request).await.unwrap();
+    assert_eq!(*answer.output("sum").unwrap().values::<i32>().unwrap(), [7]);
+    assert_eq!(answer.parameters["sequence_id"], "twice".into());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_is_a_proof_and_that_of_a_later_step_is_none() {
     let server = OwnTriton::start("ensemble", &ensemble_repository());
     let client = Client::new(server.endpoint()).unwrap();
+    // One test for both, because a server takes its time to start.
+    an_ensemble_says_the_place_in_a_sequence_once_for_each_output(&client).await;
     for (error, _) in refusals(&client, "queue_of_one").await {
         assert_eq!(error.message(), "Exceeds maximum queue size");
         assert_eq!(error.kind(), ErrorKind::Unavailable);

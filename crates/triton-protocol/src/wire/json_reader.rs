@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::float_text::NumberText;
 use super::json_tokens::{self, INFINITY, NAN, NEGATIVE_INFINITY};
-use crate::parameter::scalars;
+use crate::parameter::{ONE_VALUE, add_returned, scalars};
 use crate::{Parameter, quoted};
 
 /// How deep arrays and objects may lie in each other; servers have such a limit, too.
@@ -198,15 +198,19 @@ impl<'a> JsonReader<'a> {
             return Ok(scalars(returned));
         }
         self.object("parameters", |reader, name| {
-            if returned.contains_key(name) {
-                return Err(reader.repeated(name));
-            }
             let value = match reader.bare_float() {
                 Some(value) => Some(value.into()),
                 None => Parameter::of_json(reader.read()?),
             };
-            returned.insert(name.to_owned(), value);
-            Ok(())
+            if add_returned(&mut returned, name.to_owned(), value) {
+                return Ok(());
+            }
+            Err(Fault(format!(
+                "{}, found another one of {} before byte {}",
+                ONE_VALUE,
+                quoted(name),
+                reader.position
+            )))
         })?;
         Ok(scalars(returned))
     }

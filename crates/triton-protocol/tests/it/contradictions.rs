@@ -70,12 +70,21 @@ fn members_are_needed_and_come_once() {
 }
 
 #[test]
-fn a_parameter_comes_once() {
-    insta::assert_snapshot!(fault(r#""name":"x","datatype":"INT8","shape":[1],"parameters":{"a":1,"a":1},"data":[1]"#), @"output 'x': expected each member once, found 'a' again before byte 78");
-    insta::assert_snapshot!(decode(r#"{"parameters":{"a":[],"a":1},"outputs":[]}"#).unwrap_err(), @r#"the answer is not what the protocol promises: expected each member once, found 'a' again before byte 26; its 42 bytes begin with '{\"parameters\":{\"a\":[],\"a\":1},\"outputs\":[]}'"#);
+fn a_parameter_has_one_value() {
+    // A real server says the place in a sequence once for each output of an ensemble.
+    let response = decode(r#"{"parameters":{"a":1,"b":true,"a":1},"outputs":[]}"#).unwrap();
+    assert_eq!(response.parameters["a"], 1.into());
+    assert!(
+        output(
+            r#""name":"x","datatype":"INT8","shape":[1],"parameters":{"a":[],"a":[]},"data":[1]"#
+        )
+        .is_ok()
+    );
+    insta::assert_snapshot!(fault(r#""name":"x","datatype":"INT8","shape":[1],"parameters":{"a":1,"a":2},"data":[1]"#), @"output 'x': expected one value of a parameter, found another one of 'a' before byte 79");
+    insta::assert_snapshot!(decode(r#"{"parameters":{"a":[],"a":1},"outputs":[]}"#).unwrap_err(), @r#"the answer is not what the protocol promises: expected one value of a parameter, found another one of 'a' before byte 27; its 42 bytes begin with '{\"parameters\":{\"a\":[],\"a\":1},\"outputs\":[]}'"#);
     let metadata = r#"{"name":"x","datatype":"INT8","shape":[1],"parameters":{"a":1,"a":2}}"#;
     let error = serde_json::from_str::<triton_protocol::TensorMetadata>(metadata).unwrap_err();
-    insta::assert_snapshot!(error, @"expected each member once, found 'a' again at line 1 column 68");
+    insta::assert_snapshot!(error, @"expected one value of a parameter, found another one of 'a' at line 1 column 68");
 }
 
 #[test]
