@@ -186,8 +186,7 @@ impl Prepared {
                 return answered.unwrap_or_else(|error| answering.conclude(Err(error)));
             }
             Begun::Refused(error) => Err(error),
-            // In a box, so that the future of every row is a small one.
-            Begun::Single(alone) => Box::pin(self.answer_alone(*alone)).await,
+            Begun::Single(alone) => self.answer_alone(*alone).await,
             Begun::Queued(answer) => {
                 let answered = answer.await.unwrap_or_else(|_| Err(gone(&answering.open)));
                 answered.map(|answered| answering.of_sequence(answered))

@@ -111,7 +111,9 @@ impl CallContext {
         // Failures while the server answered others: only those count as retries.
         let (mut own_failures, mut doubts, mut failures) = (0, 0, Failures::default());
         loop {
-            let back = wait.until_back(self.client(), &self.model);
+            // In a box, as all that asks the server something else: these futures are large, and
+            // would make that of every row so.
+            let back = Box::pin(wait.until_back(self.client(), &self.model));
             match deadline {
                 Some(deadline) => timeout_at(deadline, back).await.map_err(|_| {
                     let message = format!(
@@ -132,9 +134,8 @@ impl CallContext {
                 Err(Unanswered::Waited(error)) => return Err(error),
                 Err(Unanswered::Failed(error)) => error,
             };
-            let judgement = wait
-                .judge(self.client(), &self.model, &error, answered, &mut failures)
-                .await;
+            let judging = wait.judge(self.client(), &self.model, &error, answered, &mut failures);
+            let judgement = Box::pin(judging).await;
             let after = error
                 .client_error()
                 .and_then(triton_client::Error::retry_after);
