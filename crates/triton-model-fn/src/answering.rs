@@ -19,7 +19,8 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
-    /// The answers to so many rows of a stateless model in one request.
+    /// The answers to so many rows of a stateless model in one request, each to be
+    /// [concluded](Self::conclude) where it is given.
     pub(crate) fn rows(
         &self,
         response: Result<InferResponse, Error>,
@@ -30,16 +31,13 @@ impl Answering {
             Ok(answers) => (answers.into_iter(), None),
             Err(error) => (Vec::new().into_iter(), Some(error)),
         };
-        (0..rows).map(move |_| {
-            let answer = match (&error, answers.next()) {
-                (Some(error), _) => Err(error.clone()),
-                (None, Some(row)) => Ok(Prediction::new(row, None)),
-                (None, None) => {
-                    let message = "the answer has fewer rows than the request";
-                    Err(Error::new(ErrorKind::Output, message))
-                }
-            };
-            self.conclude(answer)
+        (0..rows).map(move |_| match (&error, answers.next()) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Some(row)) => Ok(Prediction::new(row, None)),
+            (None, None) => {
+                let message = "the answer has fewer rows than the request";
+                Err(Error::new(ErrorKind::Output, message))
+            }
         })
     }
 

@@ -1,10 +1,12 @@
 //! Where the answers to rows go: to whoever waits for one, or in groups to a sink, by number.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
+use tracing::error;
 
 use crate::ending::Ended;
 use crate::{CallContext, Error, Prediction};
@@ -29,6 +31,7 @@ pub trait AnswerSink: Send + Sync {
     ///
     /// It is called from within the tasks of the function, or from within the call that handed the
     /// row over where the row is refused at once; so it must return soon, and not wait for anything.
+    /// A panic within it is logged, and costs no answers but those that it was given.
     fn take(&self, answers: Vec<RowAnswer>);
 }
 
@@ -77,10 +80,11 @@ impl Drop for Numbered {
             }
             None => error,
         };
-        sink.take(vec![RowAnswer {
+        let answer = RowAnswer {
             number: self.number,
             result: Err(error),
-        }]);
+        };
+        tell(&*sink, vec![answer]);
     }
 }
 
@@ -133,13 +137,21 @@ pub(crate) fn answer_all(
             group => {
                 let before = group.replace((sink, vec![answer]));
                 if let Some((sink, answers)) = before {
-                    sink.take(answers);
+                    tell(&*sink, answers);
                 }
             }
         }
     }
     if let Some((sink, answers)) = group {
-        sink.take(answers);
+        tell(&*sink, answers);
+    }
+}
+
+/// Hands answers to a sink, whose panic is nothing to the other rows.
+pub(crate) fn tell(sink: &dyn AnswerSink, answers: Vec<RowAnswer>) {
+    let rows = answers.len();
+    if catch_unwind(AssertUnwindSafe(|| sink.take(answers))).is_err() {
+        error!(rows, "a sink of answers has panicked");
     }
 }
 

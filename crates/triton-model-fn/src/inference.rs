@@ -10,9 +10,9 @@ use triton_client::ModelConfig;
 use triton_options::{SEQUENCE_KEY, TritonOptions};
 
 use crate::answering::Answering;
-use crate::answers::{AnswerSink, RowAnswer};
+use crate::answers::{self, AnswerSink, RowAnswer};
 use crate::batcher::Batcher;
-use crate::lanes::{Begun, Lane, Prepared, RowColumns};
+use crate::lanes::{AloneTasks, Begun, Lane, Prepared, RowColumns};
 use crate::sequences::{
     KeyedSequences, LeftBehind, ModelColumns, ModelTransport, SequenceColumns, SequenceSettings,
     SourceTraits,
@@ -201,10 +201,10 @@ impl InferenceFunction {
                 let columns = self.row_columns();
                 opened.prepared.begin_for(&columns, row, last, number, sink);
             }
-            Err(error) => sink.take(vec![RowAnswer {
-                number,
-                result: Err(error),
-            }]),
+            Err(error) => {
+                let result = Err(error);
+                answers::tell(&**sink, vec![RowAnswer { number, result }]);
+            }
         }
     }
 
@@ -246,7 +246,7 @@ impl InferenceFunction {
     pub fn sequence_places(&self) -> Option<SequencePlaces> {
         match &self.base.opened().ok()?.prepared.lane {
             Lane::Keyed(sequences) => Some(sequences.places()),
-            Lane::Single | Lane::Batched(_) => None,
+            Lane::Single(_) | Lane::Batched(_) => None,
         }
     }
 
@@ -291,7 +291,7 @@ impl InferenceFunction {
         match self.base.opened() {
             Ok(opened) => match &opened.prepared.lane {
                 Lane::Keyed(sequences) => sequences.open_sequences(),
-                Lane::Single | Lane::Batched(_) => 0,
+                Lane::Single(_) | Lane::Batched(_) => 0,
             },
             Err(_) => 0,
         }
@@ -311,7 +311,7 @@ impl InferenceFunction {
             Lane::Keyed(sequences) => sequences
                 .snapshot()
                 .map_err(|error| error.in_subtask(opened.subtask.subtask)),
-            Lane::Single | Lane::Batched(_) => {
+            Lane::Single(_) | Lane::Batched(_) => {
                 let ids = opened.subtask.id_generator.as_ref();
                 let next = ids.map_or(0, |ids| ids.peek());
                 let numbers = ids.map(|ids| ids.alive(Instant::now()));
@@ -338,11 +338,11 @@ impl InferenceFunction {
         let open = &opened.subtask;
         let restored = match &opened.prepared.lane {
             Lane::Keyed(sequences) => sequences.restore(snapshot),
-            Lane::Single | Lane::Batched(_) if snapshot.is_empty() => match &open.id_generator {
+            Lane::Single(_) | Lane::Batched(_) if snapshot.is_empty() => match &open.id_generator {
                 Some(source) => source.take_over(Instant::now(), &snapshot),
                 None => Ok(()),
             },
-            Lane::Single | Lane::Batched(_) => {
+            Lane::Single(_) | Lane::Batched(_) => {
                 let message = format!(
                     "the snapshot has {} sequences of keys, but the option '{}' is not set",
                     snapshot.len(),
@@ -372,7 +372,7 @@ impl InferenceFunction {
     pub async fn abort(&self) {
         let stop = |opened: Arc<Opened<Arc<Prepared>>>| async move {
             match &opened.prepared.lane {
-                Lane::Single => {}
+                Lane::Single(alone) => alone.abort().await,
                 Lane::Batched(batcher) => batcher.abort().await,
                 Lane::Keyed(sequences) => sequences.abort(),
             }
@@ -426,7 +426,7 @@ impl InferenceFunction {
                 let answering = Arc::clone(&answering);
                 Lane::Batched(Batcher::start(answering, options.batch_timeout))
             }
-            None => Lane::Single,
+            None => Lane::Single(AloneTasks::new()),
         };
         Ok(Arc::new(Prepared { answering, lane }))
     }
@@ -513,7 +513,7 @@ impl ModelFunction for InferenceFunction {
     async fn close(&self) -> Result<(), Error> {
         let stop = |opened: Arc<Opened<Arc<Prepared>>>, deadline| async move {
             match &opened.prepared.lane {
-                Lane::Single => Ok(()),
+                Lane::Single(alone) => alone.close(deadline).await,
                 Lane::Batched(batcher) => batcher.close(deadline).await,
                 Lane::Keyed(sequences) => sequences.close(deadline).await,
             }

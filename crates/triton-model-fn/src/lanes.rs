@@ -1,9 +1,11 @@
 //! The ways in which rows meet the model: alone, gathered, or within the sequence of their key.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 use triton_client::InferResponse;
 
 use crate::answering::Answering;
@@ -27,7 +29,7 @@ pub(crate) struct Prepared {
 #[derive(Debug)]
 pub(crate) enum Lane {
     /// Each in a request of its own.
-    Single,
+    Single(AloneTasks),
     /// Several in a request.
     Batched(Batcher),
     /// One after the other within the sequence of their key.
@@ -50,6 +52,52 @@ pub(crate) struct Alone {
     row: EncodedRow,
     sequence: Option<TakenSequence>,
     deadline: Option<Instant>,
+}
+
+/// What works on rows of sinks that are each in a request of its own, whoever hands them over.
+#[derive(Debug)]
+pub(crate) struct AloneTasks {
+    runtime: Handle,
+    /// They are aborted wherever this set is dropped.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl AloneTasks {
+    /// Those of the current runtime.
+    pub(crate) fn new() -> Self {
+        Self {
+            runtime: Handle::current(),
+            tasks: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.lock();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn_on(task, &self.runtime);
+    }
+
+    /// Waits for the rows that are there, until `deadline`. Dropping the future gives them up.
+    pub(crate) async fn close(&self, deadline: Instant) -> Result<(), Error> {
+        let mut tasks = std::mem::take(&mut *self.lock());
+        let finished = async { while tasks.join_next().await.is_some() {} };
+        if timeout_at(deadline, finished).await.is_ok() {
+            return Ok(());
+        }
+        tasks.shutdown().await;
+        let message = "rows of a sink were still in flight when the time to close was up";
+        Err(Error::new(ErrorKind::Close, message))
+    }
+
+    /// Gives all rows up, and waits until nothing works on them any more.
+    pub(crate) async fn abort(&self) {
+        let mut tasks = std::mem::take(&mut *self.lock());
+        tasks.shutdown().await;
+    }
 }
 
 /// What of the columns of a row is about its sequence.
@@ -111,7 +159,7 @@ impl Prepared {
 
     /// Gives a row its turn, whose answer goes to a sink under a number.
     pub(crate) fn begin_for(
-        self: &Arc<Self>,
+        &self,
         columns: &RowColumns<'_>,
         row: &[Value],
         last: bool,
@@ -132,12 +180,12 @@ impl Prepared {
                 }
                 Err(error) => recipient.answer(answering.conclude(Err(error))),
             },
-            Lane::Single => match self.alone(encode) {
+            Lane::Single(tasks) => match self.alone(encode) {
                 Ok(alone) => {
-                    let prepared = Arc::clone(self);
-                    tokio::spawn(async move {
-                        let answer = prepared.answer_alone(alone).await;
-                        recipient.answer(prepared.answering.conclude(answer));
+                    let answering = Arc::clone(answering);
+                    tasks.spawn(async move {
+                        let answer = answering.answer_alone(alone).await;
+                        recipient.answer(answering.conclude(answer));
                     });
                 }
                 Err(error) => recipient.answer(answering.conclude(Err(error))),
@@ -186,7 +234,7 @@ impl Prepared {
                 return answered.unwrap_or_else(|error| answering.conclude(Err(error)));
             }
             Begun::Refused(error) => Err(error),
-            Begun::Single(alone) => self.answer_alone(*alone).await,
+            Begun::Single(alone) => answering.answer_alone(*alone).await,
             Begun::Queued(answer) => {
                 let answered = answer.await.unwrap_or_else(|_| Err(gone(&answering.open)));
                 answered.map(|answered| answering.of_sequence(answered))
@@ -194,14 +242,16 @@ impl Prepared {
         };
         answering.conclude(answer)
     }
+}
 
+impl Answering {
     async fn answer_alone(&self, alone: Alone) -> Result<Prediction, Error> {
         let Alone {
             row,
             sequence,
             deadline,
         } = alone;
-        let Answering { open, plan, .. } = &*self.answering;
+        let Answering { open, plan, .. } = self;
         let answer = async {
             let _permit = open.request_permit(deadline).await?;
             let request = row_batch::request(open, plan, plan.tensors(&row)?);
@@ -219,9 +269,7 @@ impl Prepared {
             Err(error) => Err(error.in_sequence(name)),
         }
     }
-}
 
-impl Answering {
     /// The answer to a row of a sequence.
     pub(crate) fn of_sequence(&self, answered: Answered) -> Prediction {
         let row = self.columns.output(answered.values, answered.restarted);

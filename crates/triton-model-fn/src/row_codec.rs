@@ -218,10 +218,17 @@ pub(crate) fn row_shape<'a>(
         }
     };
     let data_type = &planned.column.data_type;
+    if let Some(expected) = planned.flat_size() {
+        let found = shape.iter().product();
+        if found == expected {
+            return Ok(Cow::Owned(vec![found]));
+        }
+        let message = format!("expected {expected} elements, found shape {shape:?}");
+        return Err(output_error(tensor, &message));
+    }
     match data_type.rank() {
         0 if shape.iter().all(|size| *size == 1) => Ok(Cow::Borrowed(&[])),
         rank if rank == shape.len() => Ok(Cow::Borrowed(shape)),
-        1 if planned.is_flat() => Ok(Cow::Owned(vec![shape.iter().product()])),
         _ => {
             let message = format!("expected {data_type}, found shape {shape:?}");
             Err(output_error(tensor, &message))

@@ -36,15 +36,18 @@ impl<'a> Answers<'a> {
         let columns = schema.outputs.iter().map(|column| {
             let outputs = &answering.plan.outputs;
             // What the function fills in itself is none of the model's.
-            let planned = outputs.iter().find(|it| it.column.name == column.name);
+            let place = outputs.iter().position(|it| it.column.name == column.name);
+            let sizes = place.map(|place| outputs[place].array_sizes());
+            let default = answering.default_row.as_ref().zip(place);
+            let default = default.and_then(|(row, place)| row.get(place));
+            // A default of another length has to have room in the column, too.
+            let fits = |sizes: &Vec<_>| default.is_none_or(|value| output::fits(sizes, value));
+            let sizes = sizes.filter(fits).unwrap_or_default();
             OutputColumn {
+                arrow_type: output::sized_type(&column.data_type, &sizes),
                 name: column.name.clone(),
                 data_type: column.data_type.clone(),
-                sizes: planned.map(|it| it.array_sizes()).unwrap_or_default(),
-                arrow_type: match planned {
-                    Some(planned) => output::planned_type(planned),
-                    None => output::arrow_type(&column.data_type),
-                },
+                sizes,
             }
         });
         Self {
@@ -61,9 +64,10 @@ impl<'a> Answers<'a> {
     pub(super) fn push_part(&mut self, rows: &[usize], result: Result<InferResponse, Error>) {
         let plan = &self.answering.plan;
         let arrays = result.and_then(|response| {
-            let arrays = plan.outputs.iter().map(|planned| {
+            let columns = plan.outputs.iter().zip(&self.columns);
+            let arrays = columns.map(|(planned, column)| {
                 let tensor = plan.output(planned, &response)?;
-                output::from_tensor(planned, tensor, plan.batched, rows.len())
+                output::from_tensor(planned, &column.sizes, tensor, plan.batched, rows.len())
             });
             arrays.collect::<Result<Vec<_>, _>>()
         });
@@ -83,9 +87,29 @@ impl<'a> Answers<'a> {
 
     /// What became of a row by itself, which is counted already.
     pub(super) fn push_row(&mut self, row: usize, result: Result<Prediction, Error>) {
-        match result {
-            Ok(prediction) => self.single.push((row, prediction.row)),
+        match result.and_then(|prediction| self.checked(prediction.row)) {
+            Ok(values) => self.single.push((row, values)),
             Err(error) => self.failures.push((row, error)),
+        }
+    }
+
+    /// A row that has room in the columns.
+    fn checked(&self, row: Vec<Value>) -> Result<Vec<Value>, Error> {
+        let mut columns = self.columns.iter().zip(&row);
+        match columns.find(|(column, value)| !output::fits(&column.sizes, value)) {
+            None => Ok(row),
+            Some((column, _)) => {
+                let message = format!(
+                    "output column '{}': an array has another length than the model says ({:?})",
+                    column.name,
+                    column.sizes.iter().flatten().collect::<Vec<_>>()
+                );
+                let error = Error::new(ErrorKind::Output, message);
+                match self.answering.default_for(&error) {
+                    Some(row) => Ok(self.answering.columns.output(row, false)),
+                    None => Err(error.in_subtask(self.answering.open.subtask)),
+                }
+            }
         }
     }
 

@@ -81,7 +81,7 @@ impl InferenceFunction {
     ///
     /// Texts, byte strings and lists may be of any kind (with long offsets, views, of a fixed size,
     /// within a dictionary). An output whose arrays have a length that the model's metadata knows
-    /// comes back as lists of that fixed size.
+    /// comes back as lists of that fixed size, unless the option `default-value` has another.
     ///
     /// # Errors
     ///

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, FixedSizeListArray, ListArray, PrimitiveArray,
+    ArrayRef, BinaryArray, BooleanArray, FixedSizeListArray, ListArray, PrimitiveArray,
     StringArray, types,
 };
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer};
@@ -20,14 +20,9 @@ pub(super) fn arrow_type(data_type: &DataType) -> ArrowType {
     sized_type(data_type, &[])
 }
 
-/// The Arrow type of an output column: where the model says how long its arrays are, they are lists
-/// of a fixed size.
-pub(super) fn planned_type(planned: &PlannedColumn) -> ArrowType {
-    sized_type(&planned.column.data_type, &planned.array_sizes())
-}
-
-/// `sizes` are those of the arrays from the outermost inwards, where they are known.
-fn sized_type(data_type: &DataType, sizes: &[Option<i32>]) -> ArrowType {
+/// The Arrow type of a column whose arrays, from the outermost inwards, have these sizes where they
+/// are known: they are then lists of a fixed size.
+pub(super) fn sized_type(data_type: &DataType, sizes: &[Option<i32>]) -> ArrowType {
     match data_type {
         DataType::Boolean => ArrowType::Boolean,
         DataType::TinyInt => ArrowType::Int8,
@@ -70,12 +65,12 @@ fn rest(sizes: &[Option<i32>]) -> &[Option<i32>] {
 /// unaligned in the response.
 pub(super) fn from_tensor(
     planned: &PlannedColumn,
+    sizes: &[Option<i32>],
     tensor: &Tensor,
     batched: bool,
     rows: usize,
 ) -> Result<ArrayRef, Error> {
     let data_type = &planned.column.data_type;
-    let sizes = planned.array_sizes();
     let scalar = data_type.scalar();
     let numbers = arrow_type(scalar);
     let shape = row_codec::row_shape(planned, tensor, batched, rows)?;
@@ -94,11 +89,20 @@ pub(super) fn from_tensor(
     }
     let from_decoded = || {
         let values = row_codec::decode(planned, tensor, batched, rows)?;
-        from_values(data_type, &sizes, &values.iter().collect::<Vec<_>>())
+        from_values(data_type, sizes, &values.iter().collect::<Vec<_>>())
     };
-    // A dimension of 0 leaves no elements from which the number of lists could be told.
+    // A dimension of 0 leaves no elements from which the number of lists could be told, nor how much
+    // memory they take.
+    let lists = |level: usize| {
+        let mut sizes = shape[..level].iter();
+        let count = sizes.try_fold(rows, |count, size| count.checked_mul(*size));
+        count.filter(|count| i32::try_from(*count).is_ok())
+    };
+    if (0..=shape.len()).any(|level| lists(level).is_none()) {
+        return Err(failed(format!("shape {shape:?} is too large for lists")));
+    }
     let is_of_numbers = numbers.primitive_width().is_some() && *scalar != DataType::BFloat16;
-    if !is_of_numbers || shape.contains(&0) {
+    if !is_of_numbers {
         return from_decoded();
     }
     row_codec::check_elements(scalar, tensor).map_err(failed)?;
@@ -116,7 +120,7 @@ pub(super) fn from_tensor(
         array = match sizes.get(level).copied().flatten() {
             Some(size) => Arc::new(FixedSizeListArray::new(field, size, array, None)),
             None => {
-                let lists = array.len() / found;
+                let lists = lists(level).unwrap_or_default();
                 let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(*found, lists));
                 Arc::new(ListArray::new(field, offsets, array, None))
             }
@@ -124,6 +128,23 @@ pub(super) fn from_tensor(
         element = DataType::Array(Box::new(element));
     }
     Ok(array)
+}
+
+/// Whether the arrays of a value are as long as is known of them.
+pub(super) fn fits(sizes: &[Option<i32>], value: &Value) -> bool {
+    let Value::Array(array) = value else {
+        return true;
+    };
+    let is_size = |size: Option<i32>, found: usize| {
+        size.is_none_or(|size| usize::try_from(size).is_ok_and(|size| size == found))
+    };
+    match array.shape() {
+        Some(shape) => sizes
+            .iter()
+            .zip(shape)
+            .all(|(size, found)| is_size(*size, *found)),
+        None => is_size(size(sizes), array.len()) && array.iter().all(|it| fits(rest(sizes), &it)),
+    }
 }
 
 /// An array of values, each NULL or of the type.

@@ -15,7 +15,7 @@ use crate::{Error, Value};
 pub(super) struct Gathered {
     most_rows: usize,
     delay: Duration,
-    /// Groups that go out as soon as there is a permit, in the order in which they became full.
+    /// Groups that go out as soon as there is a permit, in the order of their first rows.
     full: VecDeque<Group>,
     /// One for each shape, in the order of their first rows.
     filling: VecDeque<Group>,
@@ -104,9 +104,27 @@ impl Gathered {
         let is_first = group.rows.len() == 1;
         let is_full = group.rows.len() >= self.most_rows;
         if is_full {
-            self.full.extend(self.filling.remove(place));
+            self.is_full(place);
         }
         is_first || is_full
+    }
+
+    /// A group takes its place among the full ones: rows of a rare shape may have come before those
+    /// of others that were full sooner.
+    fn is_full(&mut self, place: usize) {
+        let Some(group) = self.filling.remove(place) else {
+            return;
+        };
+        let before = self.full.iter().rposition(|it| it.since <= group.since);
+        self.full.insert(before.map_or(0, |it| it + 1), group);
+    }
+
+    /// When a group goes out that is not full.
+    fn is_due_at(&self, group: &Group) -> Instant {
+        match self.is_closed {
+            true => group.since,
+            false => group.since + self.delay,
+        }
     }
 
     pub(super) fn close(&mut self) {
@@ -117,7 +135,7 @@ impl Gathered {
         match (self.full.front(), self.filling.front()) {
             (Some(_), _) => Next::Now,
             (None, Some(_)) if self.is_closed => Next::Now,
-            (None, Some(group)) => Next::At(group.since + self.delay),
+            (None, Some(group)) => Next::At(self.is_due_at(group)),
             (None, None) if self.is_closed => Next::Over,
             (None, None) => Next::Nothing,
         }
@@ -126,24 +144,39 @@ impl Gathered {
     /// The earliest deadline of a row that waits.
     pub(super) fn first_deadline(&self) -> Option<Instant> {
         let groups = self.full.front().into_iter().chain(self.filling.front());
-        let first = groups.filter_map(|group| group.rows.iter().flatten().next()?.deadline);
-        first.min()
+        groups.filter_map(Group::first_deadline).min()
     }
 
-    /// The group that goes out next: a full one, or the one that waits the longest.
-    pub(super) fn take_next(&mut self) -> Option<Group> {
-        self.full.pop_front().or_else(|| self.filling.pop_front())
+    /// The group that goes out next: of those that are full or have waited for long enough, the one
+    /// whose first row came first.
+    pub(super) fn take_next(&mut self, now: Instant) -> Option<Group> {
+        let is_first = |filling: &Group, full: &Group| {
+            filling.since < full.since && self.is_due_at(filling) <= now
+        };
+        match (self.full.front(), self.filling.front()) {
+            (Some(full), Some(filling)) if is_first(filling, full) => self.filling.pop_front(),
+            (Some(_), _) => self.full.pop_front(),
+            (None, _) => self.filling.pop_front(),
+        }
     }
 
     /// The rows whose deadline is not after `now`.
     pub(super) fn take_late(&mut self, now: Instant) -> Vec<Waiting> {
         let is_late = |row: &mut Waiting| row.deadline.is_some_and(|at| at <= now);
-        let groups = self.full.iter_mut().chain(&mut self.filling);
-        let rows = groups.flat_map(|group| &mut group.rows);
-        let late = rows.filter_map(|row| row.take_if(is_late)).collect();
-        let is_left = |group: &Group| group.rows.iter().any(Option::is_some);
-        self.full.retain(is_left);
-        self.filling.retain(is_left);
+        let mut late = Vec::new();
+        for groups in [&mut self.full, &mut self.filling] {
+            for group in &mut *groups {
+                let before = group.first_deadline();
+                let rows = group.rows.iter_mut();
+                late.extend(rows.filter_map(|row| row.take_if(is_late)));
+                // What the rows that are left have waited counts from the first of them.
+                if let Some((before, first)) = before.zip(group.first_deadline()) {
+                    group.since += first - before;
+                }
+            }
+            groups.retain(|group| group.rows.iter().any(Option::is_some));
+            groups.make_contiguous().sort_by_key(|group| group.since);
+        }
         late
     }
 

@@ -41,6 +41,11 @@ impl Group {
         }
     }
 
+    /// The earliest deadline of its rows: that of the first one.
+    pub(super) fn first_deadline(&self) -> Option<Instant> {
+        self.rows.iter().flatten().next()?.deadline
+    }
+
     /// Sends the rows that somebody waits for, and answers them.
     pub(super) async fn answer(self, answering: &Answering, permit: RequestPermit) {
         let is_wanted =
@@ -61,15 +66,17 @@ impl Group {
         let deadline = deadlines.collect::<Option<Vec<Instant>>>();
         let deadline = deadline.and_then(|deadlines| deadlines.into_iter().max());
         let rows = Rows(Mutex::new(rows));
-        let done = |range: Range<usize>, result: Result<InferResponse, Error>| {
-            let count = range.len();
-            let recipients = rows.take(range);
-            let results = answering.rows(result, count);
-            let answers = recipients.into_iter().zip(results);
-            answers::answer_all(
-                answers.filter_map(|(recipient, result)| Some((recipient?, result))),
-            );
-        };
+        let done =
+            |range: Range<usize>, result: Result<InferResponse, Error>| {
+                let count = range.len();
+                let recipients = rows.take(range);
+                let results = answering.rows(result, count);
+                let answers = recipients.into_iter().zip(results);
+                // A row that was given up has its answer, and is counted.
+                answers::answer_all(answers.filter_map(|(recipient, result)| {
+                    Some((recipient?, answering.conclude(result)))
+                }));
+            };
         let (open, plan) = (&answering.open, &answering.plan);
         tokio::select! {
             biased;

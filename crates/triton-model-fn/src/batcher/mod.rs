@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use triton_options::MAX_IN_FLIGHT;
+use triton_options::{BATCH_TIMEOUT, MAX_IN_FLIGHT, ROW_DEADLINE};
 
 use crate::answering::Answering;
 use crate::answers::Recipient;
@@ -151,9 +151,18 @@ impl Task {
                     continue;
                 }
                 Next::At(at) if at > Instant::now() => {
+                    let deadline = shared.lock().first_deadline().filter(|it| *it < at);
                     tokio::select! {
-                        () = sleep_until(at) => {}
-                        () = changed => {}
+                        () = sleep_until(deadline.unwrap_or(at)) => {}
+                        () = changed => continue,
+                    }
+                    if deadline.is_some() {
+                        self.refuse_late_rows(&format!(
+                            "the row waited until its deadline for others to join it (options \
+                             '{}' and '{}')",
+                            ROW_DEADLINE.key(),
+                            BATCH_TIMEOUT.key()
+                        ));
                     }
                     continue;
                 }
@@ -166,12 +175,17 @@ impl Task {
             let permit = match open.request_permit(first_deadline).await {
                 Ok(permit) => permit,
                 Err(error) if error.kind() == ErrorKind::Call => {
-                    self.refuse_late_rows(begun);
+                    self.refuse_late_rows(&format!(
+                        "waited {:.1?} for a request permit ('{}' = {})",
+                        begun.elapsed(),
+                        MAX_IN_FLIGHT.key(),
+                        open.max_in_flight()
+                    ));
                     continue;
                 }
                 Err(_) => break,
             };
-            let group = shared.lock().take_next();
+            let group = shared.lock().take_next(Instant::now());
             if let Some(group) = group {
                 let answering = Arc::clone(&shared.answering);
                 requests.spawn(async move { group.answer(&answering, permit).await });
@@ -182,17 +196,11 @@ impl Task {
     }
 
     /// Answers the rows whose deadline has come before they could be sent.
-    fn refuse_late_rows(&self, begun: Instant) {
+    fn refuse_late_rows(&self, why: &str) {
         let Self(shared) = self;
         let answering = &shared.answering;
         let late = shared.lock().take_late(Instant::now());
-        let message = format!(
-            "nothing was sent: waited {:.1?} for a request permit ('{}' = {})",
-            begun.elapsed(),
-            MAX_IN_FLIGHT.key(),
-            answering.open.max_in_flight()
-        );
-        let error = Error::new(ErrorKind::Call, message);
+        let error = Error::new(ErrorKind::Call, format!("nothing was sent: {why}"));
         for Waiting { recipient, .. } in late {
             recipient.answer(answering.conclude(Err(error.clone())));
         }

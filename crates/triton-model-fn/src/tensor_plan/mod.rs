@@ -245,9 +245,13 @@ impl PlannedColumn {
         datatype.element_size().is_some()
     }
 
-    /// Whether the array has one dimension although the tensor has several.
-    pub(crate) fn is_flat(&self) -> bool {
-        self.is_flat
+    /// How many elements an array has that has one dimension although the tensor has several.
+    pub(crate) fn flat_size(&self) -> Option<usize> {
+        let sizes = self
+            .dimensions
+            .iter()
+            .map(|size| usize::try_from(*size).ok());
+        self.is_flat.then(|| sizes.product::<Option<usize>>())?
     }
 
     /// How long the arrays of a value are, from the outermost inwards, where the model says so.

@@ -7,6 +7,7 @@
 
 #[cfg(feature = "arrow")]
 mod arrow;
+mod batch_order;
 mod batching;
 mod errors;
 mod failures;
@@ -17,6 +18,8 @@ mod monitoring;
 mod other_servers;
 mod permits;
 mod predict;
+#[cfg(feature = "arrow")]
+mod record_batches;
 mod regressions;
 mod rejected_rows;
 mod requests;
@@ -26,6 +29,7 @@ mod sequences;
 mod server_wait;
 mod shapes;
 mod side_by_side;
+mod sinks;
 mod static_sequences;
 mod types;
 mod unknown_keys;
