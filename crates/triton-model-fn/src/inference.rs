@@ -314,9 +314,10 @@ impl InferenceFunction {
             Lane::Single(_) | Lane::Batched(_) => {
                 let ids = opened.subtask.id_generator.as_ref();
                 let next = ids.map_or(0, |ids| ids.peek());
-                let numbers = ids.map(|ids| ids.alive(Instant::now()));
+                let now = Instant::now();
                 Ok(SequenceSnapshot {
-                    alive_numbers: numbers.unwrap_or_default(),
+                    alive_numbers: ids.map(|ids| ids.alive(now)).unwrap_or_default(),
+                    alive_rows: ids.map(|ids| ids.alive_rows(now)).unwrap_or_default(),
                     ..SequenceSnapshot::new(next, Vec::new())
                 })
             }

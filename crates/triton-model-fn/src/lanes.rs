@@ -50,7 +50,7 @@ pub(crate) enum Begun {
 /// A row for a request of its own.
 pub(crate) struct Alone {
     row: EncodedRow,
-    sequence: Option<TakenSequence>,
+    sequence: Option<OwnSequence>,
     deadline: Option<Instant>,
 }
 
@@ -97,6 +97,19 @@ impl AloneTasks {
     pub(crate) async fn abort(&self) {
         let mut tasks = std::mem::take(&mut *self.lock());
         tasks.shutdown().await;
+    }
+}
+
+/// The sequence of a row for a request of its own. Its ID can be given out again however the row ends:
+/// what of it may be on the server is known to the calls that it went through, and one that went
+/// through none was never sent.
+struct OwnSequence(Option<TakenSequence>);
+
+impl Drop for OwnSequence {
+    fn drop(&mut self) {
+        if let Some(taken) = self.0.take() {
+            taken.release();
+        }
     }
 }
 
@@ -219,7 +232,7 @@ impl Prepared {
         let sequence = open.next_sequence()?;
         Ok(Alone {
             row,
-            sequence,
+            sequence: sequence.map(|taken| OwnSequence(Some(taken))),
             deadline: open.row_deadline(),
         })
     }
@@ -252,17 +265,16 @@ impl Answering {
             deadline,
         } = alone;
         let Answering { open, plan, .. } = self;
+        let taken = sequence.as_ref().and_then(|own| own.0.as_ref());
         let answer = async {
             let _permit = open.request_permit(deadline).await?;
             let request = row_batch::request(open, plan, plan.tensors(&row)?);
-            open.infer(request, sequence.as_deref(), deadline).await
+            open.infer(request, taken.map(|taken| &**taken), deadline)
+                .await
         };
         let answer: Result<InferResponse, Error> = answer.await;
-        let sequence_id = sequence.as_ref().map(|sequence| sequence.id.to_string());
-        let name = sequence.as_ref().map(|sequence| sequence.name.clone());
-        if let Some(sequence) = sequence.filter(|_| is_settled(&answer)) {
-            sequence.release();
-        }
+        let sequence_id = taken.map(|taken| taken.id.to_string());
+        let name = taken.map(|taken| taken.name.clone());
         let rows = answer.and_then(|response| plan.rows(&response, 1));
         match rows.map(|mut rows| rows.pop()) {
             Ok(row) => Ok(Prediction::new(row.unwrap_or_default(), sequence_id)),
@@ -314,17 +326,6 @@ fn keyed_row(
         position,
     };
     Ok((key, row))
-}
-
-/// Whether nothing of the last attempt of a request can be on the server any more.
-fn is_settled<T>(answer: &Result<T, Error>) -> bool {
-    match answer {
-        Ok(_) => true,
-        Err(error) => {
-            let failure = error.client_error();
-            failure.is_some_and(|failure| !failure.may_have_executed())
-        }
-    }
 }
 
 /// The error of a row whose worker is gone.

@@ -126,8 +126,32 @@ impl LiveNumbers {
                 [Some(from..=largest), Some(rest)]
             }
         };
-        let rows = rows.into_iter().flatten().map(|row| (row, until));
-        state.rows.extend(rows);
+        for row in rows.into_iter().flatten() {
+            state.hold_row(row, until);
+        }
+    }
+
+    /// The same of rows that are known by their first and their last number.
+    pub(crate) fn hold_rows(&self, rows: &[(u64, u64)], now: Instant) {
+        let mut state = self.lock();
+        if let Some(until) = now.checked_add(state.idle) {
+            for (first, last) in rows {
+                state.hold_row(*first..=*last, until);
+            }
+        }
+    }
+
+    /// The first and the last number of each row that may be alive at the time `now`.
+    pub(crate) fn alive_rows(&self, now: Instant) -> Vec<(u64, u64)> {
+        let mut state = self.lock();
+        state.release(now);
+        let mut rows: Vec<_> = state
+            .rows
+            .iter()
+            .map(|(row, _)| row.clone().into_inner())
+            .collect();
+        rows.sort_unstable();
+        rows
     }
 
     /// All numbers that may be alive at the time `now`, in their order, but for those in rows.
@@ -152,6 +176,13 @@ impl State {
             self.resting.pop_first();
         }
         self.rows.retain(|(_, until)| *until > now);
+    }
+
+    fn hold_row(&mut self, row: RangeInclusive<u64>, until: Instant) {
+        match self.rows.iter_mut().find(|(known, _)| *known == row) {
+            Some((_, known)) => *known = until.max(*known),
+            None => self.rows.push((row, until)),
+        }
     }
 
     fn rest(&mut self, number: u64, until: Instant) {

@@ -46,6 +46,8 @@ impl ModelFacts {
             // is no failure.
             facts.server = match client.server_metadata().await {
                 Ok(server) => Some(server),
+                // Asked again it may tell.
+                Err(error) if error.is_transient() => return Err(error),
                 Err(error) => {
                     info!(%model, %error, "the server does not say which one it is");
                     None

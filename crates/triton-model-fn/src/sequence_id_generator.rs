@@ -8,7 +8,7 @@ mod tests;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -30,6 +30,8 @@ pub(crate) struct SequenceIdGenerator {
     run: Option<RunId>,
     subtask: Subtask,
     counter: AtomicU64,
+    /// Held by whoever passes over numbers, so that nobody else takes a counter meanwhile.
+    passing_over: Mutex<()>,
     /// What IDs are sent as where that is not the text.
     numbers: OnceLock<(SequenceNumbers, SequenceIdForm)>,
     live: Arc<LiveNumbers>,
@@ -77,6 +79,7 @@ impl SequenceIdGenerator {
         };
         Self {
             counter: AtomicU64::new(first_counter(ids.counter, now)),
+            passing_over: Mutex::default(),
             ids,
             run,
             subtask,
@@ -167,8 +170,11 @@ impl SequenceIdGenerator {
         form: &SequenceIdForm,
         now: Instant,
     ) -> Result<TakenId, Error> {
-        let from = self.counter.fetch_add(1, Ordering::Relaxed);
-        let Some((counter, lease)) = self.live.take(now, numbers, from) else {
+        let _alone = self
+            .passing_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some((counter, lease)) = self.live.take(now, numbers, self.peek()) else {
             let message = format!(
                 "nothing was sent: each of the {} sequence IDs of this subtask may be alive on the \
                  server; IDs are {form}, and {} subtasks share them; end sequences sooner, or make \
@@ -222,11 +228,17 @@ impl SequenceIdGenerator {
         self.live.alive(now)
     }
 
+    /// The first and the last of numbers in a row that may be alive as well.
+    pub(crate) fn alive_rows(&self, now: Instant) -> Vec<(u64, u64)> {
+        self.live.alive_rows(now)
+    }
+
     /// Goes on where a snapshot says, unless no number has room for that.
     pub(crate) fn take_over(&self, now: Instant, snapshot: &SequenceSnapshot) -> Result<(), Error> {
         self.check_counter(snapshot.next_counter)?;
         self.advance(snapshot.next_counter);
         self.hold(now, &snapshot.alive_numbers);
+        self.live.hold_rows(&snapshot.alive_rows, now);
         Ok(())
     }
 

@@ -146,6 +146,29 @@ impl ModelConfig {
         Some(instances.max(1) * u64::from(self.max_batch_size.max(1)))
     }
 
+    /// How long the server may keep a sequence without a request: that of the step which forgets
+    /// last, where the steps of an ensemble are known. `None` for a stateless model.
+    ///
+    /// ```
+    /// use triton_protocol::ModelConfig;
+    ///
+    /// let config: ModelConfig = serde_json::from_str(r#"{
+    ///     "name": "count",
+    ///     "sequence_batching": {"max_sequence_idle_microseconds": 5000000}
+    /// }"#)?;
+    /// assert_eq!(config.longest_sequence_idle().unwrap().as_secs(), 5);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn longest_sequence_idle(&self) -> Option<Duration> {
+        let steps = self.steps.iter().filter_map(Self::longest_sequence_idle);
+        let own = self.sequence_batching.as_ref();
+        own.map(SequenceBatching::max_sequence_idle)
+            .into_iter()
+            .chain(steps)
+            .max()
+    }
+
     /// Whether the model does without this input.
     #[must_use]
     pub fn is_optional(&self, input: &str) -> bool {

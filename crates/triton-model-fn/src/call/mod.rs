@@ -38,6 +38,19 @@ struct Sent<'a> {
     since: Instant,
 }
 
+/// An attempt of a request that may arrive although nobody waits for it any more: one that is given
+/// up, or that has failed so that nobody knows.
+struct OnTheWay<'a>(&'a CallContext, Option<&'a Sequence>);
+
+impl Drop for OnTheWay<'_> {
+    fn drop(&mut self) {
+        let Self(context, sequence) = self;
+        if let (Some(sequence), Some(ids)) = (sequence, &context.id_generator) {
+            ids.may_arrive_late(&sequence.id);
+        }
+    }
+}
+
 impl CallContext {
     /// Makes a logical call: waits for a connection, asks the circuit breaker, runs `operation`,
     /// and runs it again after passing failures as `max-retries` and the backoff options say.
@@ -203,14 +216,15 @@ impl CallContext {
             cut_short.store(timed.is_cut_short, Ordering::Relaxed);
             let operation = operation(timed.client);
             async move {
+                let mut on_the_way = OnTheWay(self, sequence);
                 let result = operation.await;
                 drop(connection);
-                if result
-                    .as_ref()
-                    .is_err_and(triton_client::Error::may_have_executed)
-                    && let (Some(sequence), Some(ids)) = (sequence, &self.id_generator)
-                {
-                    ids.may_arrive_late(&sequence.id);
+                let is_settled = match &result {
+                    Ok(_) => true,
+                    Err(error) => !error.may_have_executed(),
+                };
+                if is_settled {
+                    on_the_way.1 = None;
                 }
                 result
             }

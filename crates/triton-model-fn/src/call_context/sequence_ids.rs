@@ -9,6 +9,7 @@ use triton_options::{SEQUENCE_KEY, SequenceMode, StaticFlags, sequence_number};
 
 use super::CallContext;
 use crate::sequence_id_generator::{SequenceName, TakenId};
+use crate::tensor_plan::sequence_mismatch;
 use crate::{Error, ErrorKind, ModelFacts, SequenceIdForm, TakenSequence};
 
 impl CallContext {
@@ -94,6 +95,9 @@ impl CallContext {
             return Ok(());
         }
         let facts = self.look_up_model().await?;
+        if let Some(mismatch) = sequence_mismatch(&self.options, &facts) {
+            return Err(Error::new(ErrorKind::Mismatch, mismatch));
+        }
         self.agree_on_ids_of(&facts)
     }
 
@@ -112,8 +116,7 @@ impl CallContext {
             attempt = self.subtask.attempt(),
             "sequence IDs are {form}"
         );
-        let batching = config.sequence_batching.as_ref();
-        self.settle_form(form, batching.map(|batching| batching.max_sequence_idle()));
+        self.settle_form(form, config.longest_sequence_idle());
         Ok(())
     }
 

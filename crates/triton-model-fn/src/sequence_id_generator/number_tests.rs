@@ -102,3 +102,66 @@ fn a_sequence_is_named_by_its_text_and_its_number() {
     let error = Error::new(ErrorKind::Call, "it failed").in_sequence(Some(source.name(7)));
     insta::assert_snapshot!(error.in_subtask(source.subtask), @"subtask 0 of 2, attempt 3, sequence 'job-392n4dh0ova14p853j7rtl8gf3-0-7' = 2768044028237512156: it failed");
 }
+
+// Holds S21.
+#[test]
+fn no_counter_is_taken_twice_by_threads_that_pass_over_numbers() {
+    let source = numbered(Subtask::new(0, 1, 0).unwrap(), 1000);
+    let now = Instant::now();
+    // Every other number is in use, so each taker passes over some.
+    let taken: Vec<_> = (0..1000).map(|_| source.take(None, now).unwrap()).collect();
+    let mut held = Vec::new();
+    for (index, taken) in taken.into_iter().enumerate() {
+        match index % 2 {
+            0 => held.push(taken.lease.unwrap()),
+            _ => taken.lease.unwrap().release(),
+        }
+    }
+    let counters: Vec<u64> = std::thread::scope(|scope| {
+        let takers: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let take = |_| {
+                        let taken = source.take(None, now).unwrap();
+                        taken.lease.unwrap().release();
+                        taken.counter
+                    };
+                    (0..20_000).map(take).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        takers
+            .into_iter()
+            .flat_map(|it| it.join().unwrap())
+            .collect()
+    });
+    let distinct: BTreeSet<u64> = counters.iter().copied().collect();
+    assert_eq!(distinct.len(), counters.len());
+    drop(held);
+}
+
+// Holds S60.
+#[test]
+fn what_an_earlier_run_had_reserved_is_in_a_snapshot_too() {
+    let subtask = executed(0, 1, 0, 0);
+    let now = Instant::now();
+    let first = numbered(subtask, 1000);
+    first.hold_reserved(now, 900);
+    first.advance(900);
+    let snapshot = SequenceSnapshot {
+        alive_numbers: first.alive(now),
+        alive_rows: first.alive_rows(now),
+        ..SequenceSnapshot::new(first.peek(), Vec::new())
+    };
+    let reserved: Vec<_> = (0..900).map(|counter| first.id(counter).unwrap()).collect();
+    let second = numbered(subtask, 1000);
+    // It is another opening of the same run.
+    let ids = |source: &SequenceIdGenerator, counter| source.id(counter).unwrap();
+    assert_eq!(ids(&second, 0), reserved[0]);
+    second.take_over(now, &snapshot).unwrap();
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        held.push(second.take(None, now).unwrap());
+    }
+    assert!(second.take(None, now).is_err());
+}

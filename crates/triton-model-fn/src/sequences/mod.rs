@@ -263,7 +263,7 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         let settings = &self.shared.settings;
         SequencePlaces {
             limit: (settings.places < usize::MAX).then_some(settings.places - settings.room),
-            server_idle: settings.server_idle,
+            server_idle: settings.server_forgets,
             held: self.shared.lock().machine.held_places(),
         }
     }

@@ -41,6 +41,8 @@ pub(crate) struct SequenceSettings {
     pub(super) boundary: Option<Duration>,
     /// How long the server keeps a sequence without a request.
     pub(super) server_idle: Option<Duration>,
+    /// When it has dropped it for certain: the steps of an ensemble forget at different times.
+    pub(super) server_forgets: Option<Duration>,
     /// The most IDs that may be alive on the server; `usize::MAX` where nobody knows a limit.
     pub(super) places: usize,
     /// How many of these places are left to sequences that are recovered.
@@ -96,6 +98,7 @@ impl SequenceSettings {
             max_length: None,
             boundary: None,
             server_idle,
+            server_forgets: config.longest_sequence_idle(),
             places: usize::MAX,
             room: 0,
             recovery: SequenceRecovery::Fail,

@@ -1,7 +1,9 @@
 //! The open sequences as a value that an engine stores with its checkpoint.
 
+use std::fmt;
 use std::num::NonZeroU64;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_bytes::ByteBuf;
 
@@ -40,6 +42,9 @@ pub struct SequenceSnapshot {
     /// The numbers that were alive as sequence IDs, where they are few and come again.
     #[serde(default)]
     pub(crate) alive_numbers: Vec<u64>,
+    /// The first and the last of those that were in a row, because an earlier run had reserved them.
+    #[serde(default)]
+    pub(crate) alive_rows: Vec<(u64, u64)>,
 }
 
 /// That the last sequence of a key is over.
@@ -102,9 +107,23 @@ impl Serialize for Version {
 
 impl<'de> Deserialize<'de> for Version {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = u64::deserialize(deserializer)?;
-        check_version(number).map_err(serde::de::Error::custom)?;
-        Ok(Self)
+        /// Formats that describe themselves read a number that is too large for the type, too.
+        struct Number;
+
+        impl Visitor<'_> for Number {
+            type Value = Version;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("the version of a snapshot")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Version, E> {
+                check_version(number).map_err(E::custom)?;
+                Ok(Version)
+            }
+        }
+
+        deserializer.deserialize_u16(Number)
     }
 }
 
@@ -138,6 +157,7 @@ impl SequenceSnapshot {
             ended: Vec::new(),
             sequences,
             alive_numbers: Vec::new(),
+            alive_rows: Vec::new(),
         }
     }
 
@@ -352,6 +372,39 @@ mod tests {
             refused.to_string().contains("has the version 4"),
             "{refused}"
         );
+    }
+
+    /// A format that knows only what it is asked for, as those that do not describe themselves.
+    struct TwoBytes(u16);
+
+    impl<'de> Deserializer<'de> for TwoBytes {
+        type Error = serde::de::value::Error;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+            Err(serde::de::Error::custom("two bytes were written"))
+        }
+
+        fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+            visitor.visit_u16(self.0)
+        }
+
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+            unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier
+            ignored_any
+        }
+    }
+
+    // Holds S49.
+    #[test]
+    fn the_version_is_read_as_what_it_is_written_as() {
+        assert_eq!(Version::deserialize(TwoBytes(Version::NUMBER)), Ok(Version));
+        let refused = Version::deserialize(TwoBytes(4)).unwrap_err().to_string();
+        assert!(refused.contains("has the version 4"), "{refused}");
+        let far = serde_json::from_str::<Version>("70000")
+            .unwrap_err()
+            .to_string();
+        assert!(far.contains("has the version 70000"), "{far}");
     }
 
     proptest! {

@@ -244,7 +244,7 @@ impl Teller {
     }
 
     fn waits(&self, key: &SequenceKey, purpose: Purpose, open: usize, held: usize, limit: usize) {
-        let server_idle = self.settings.server_idle;
+        let server_idle = self.settings.server_forgets;
         let subtask = self.subtask.index();
         if self.settings.fixed.is_some() {
             warn!(

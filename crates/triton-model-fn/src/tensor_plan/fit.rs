@@ -151,7 +151,7 @@ fn untold(column: &Column, tensor_name: &str) -> PlannedColumn {
 }
 
 /// A stateful model needs a sequence ID; a stateless one ignores it.
-pub(super) fn sequence_mismatch(options: &TritonOptions, facts: &ModelFacts) -> Option<String> {
+pub(crate) fn sequence_mismatch(options: &TritonOptions, facts: &ModelFacts) -> Option<String> {
     let with_sequence = *options.sequence_mode() != SequenceMode::None;
     if !facts.has_config {
         return with_sequence

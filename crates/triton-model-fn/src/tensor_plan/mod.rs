@@ -8,7 +8,8 @@ use triton_options::{
     INPUT_NAMES, MODEL_MAX_BATCH_SIZE, OUTPUT_NAMES, SequenceMode, TritonOptions,
 };
 
-use self::fit::{Side, sequence_mismatch};
+use self::fit::Side;
+pub(crate) use self::fit::sequence_mismatch;
 use crate::row_codec::{self, EncodedCell};
 use crate::{Column, Error, ErrorKind, ModelFacts, Schema, Value};
 

@@ -24,6 +24,7 @@ mod regressions;
 mod rejected_rows;
 mod requests;
 mod row_positions;
+mod sequence_numbers;
 mod sequence_recovery;
 mod sequences;
 mod server_wait;

@@ -1,7 +1,10 @@
 //! Servers that keep no configurations: MLServer and KServe's own as they are, and scripted ones
 //! for what those two do not show.
 
-use triton_model_fn::{DataType, ErrorKind, InferenceFunction, ModelFunction as _, Schema, Value};
+use triton_model_fn::{
+    DataType, ErrorKind, FunctionBase, InferenceFunction, ModelFunction as _, Opening, Schema,
+    Subtask, Value,
+};
 
 use triton_test_support::{EmbeddedTriton, ScriptedAnswer, on_other_servers, scripted_server};
 
@@ -245,4 +248,50 @@ async fn what_an_option_says_of_a_batch_agrees_with_the_configuration_and_the_sh
     let (kind, text) = open_error(&endpoint, "m", &extra, inputs).await;
     assert_eq!(kind, ErrorKind::Mismatch);
     insta::assert_snapshot!(text, @"subtask 1 of 4, attempt 2: model 'm' does not fit the schema and options: the first dimension of the model's input 'x' [3] is not for any number of rows (-1), but option 'model-max-batch-size' is 9: set it to 0, or leave it out");
+}
+
+const TOLD: &str = r#"{"name":"m","versions":["1"],"platform":"python","inputs":[{"name":"value","datatype":"INT32","shape":[-1,1]}],"outputs":[{"name":"sum","datatype":"INT32","shape":[-1,1]}]}"#;
+const MLSERVER: &str = r#"{"name":"mlserver","version":"1.7.1","extensions":[]}"#;
+
+// Holds F48, F40.
+#[tokio::test]
+async fn a_server_without_sequences_is_refused_for_a_function_of_your_own() {
+    let answers: &[ScriptedAnswer] = &[
+        ("/v2/models/m", 200, TOLD),
+        ("/v2/models/m/ready", 200, ""),
+        ("/v2", 200, MLSERVER),
+    ];
+    let endpoint = scripted_server(answers);
+    let options = options(&endpoint, "m", &AUTO_INCREMENT);
+    let base = FunctionBase::<()>::new(options);
+    let opening: Opening<'_, ()> = base.begin(Subtask::new(0, 1, 0).unwrap()).unwrap();
+    let agreed = opening.subtask().agree_on_sequence_ids().await;
+    assert!(agreed.is_err());
+}
+
+// Holds F46.
+#[tokio::test]
+async fn the_largest_batch_sizes_work() {
+    let answers: &[ScriptedAnswer] = &[
+        ("/v2/models/m", 200, TOLD),
+        ("/v2/models/m/ready", 200, ""),
+        ("/v2", 200, MLSERVER),
+        (
+            "/v2/models/m/infer",
+            200,
+            r#"{"model_name":"m","outputs":[{"name":"sum","datatype":"INT32","shape":[1,1],"data":[7]}]}"#,
+        ),
+    ];
+    let endpoint = scripted_server(answers);
+    let extra = [
+        ("model-max-batch-size", "4294967295"),
+        ("batch-size", "4294967295"),
+    ];
+    let columns = schema(
+        &[("value", DataType::Integer)],
+        &[("sum", DataType::Integer)],
+    );
+    let function: InferenceFunction = open(options(&endpoint, "m", &extra), columns, 0, 1).await;
+    let answer = function.predict(&[Value::Integer(1)]).await.unwrap();
+    assert_eq!(answer.row, [Value::Integer(7)]);
 }

@@ -2,7 +2,6 @@
 
 use tokio::time::Instant;
 
-use super::places::Places;
 use super::report::Event;
 use super::sequence::{Life, LossCause, Sequence};
 use super::{Asker, Machine, Phase, closed};
@@ -53,12 +52,13 @@ impl<A: Asker> Machine<A> {
         let boundary = self.settings.boundary;
         // Where options say of each row whether it starts, the server may know what it likes.
         let is_told = self.settings.flags_are_given();
-        let is_due = |sequence: &Sequence, places: &Places| match (boundary, &sequence.life) {
+        let server_idle = self.settings.server_idle;
+        let is_due = |sequence: &Sequence| match (boundary, &sequence.life) {
             _ if is_told => false,
             (Some(boundary), _) => reading.saturating_sub(sequence.idle_since) > boundary,
-            (None, Life::Open(place)) => {
-                places.dropped_at(place.reached).is_some_and(|at| at < now)
-            }
+            (None, Life::Open(place)) => server_idle
+                .and_then(|idle| place.reached?.checked_add(idle))
+                .is_some_and(|at| at < now),
             (None, _) => false,
         };
         let due: Vec<SequenceKey> = self
@@ -66,7 +66,7 @@ impl<A: Asker> Machine<A> {
             .iter()
             .take_while(|(_, entry)| {
                 let sequence = entry.sequence.as_deref();
-                entry.has_rows() || sequence.is_some_and(|it| is_due(it, &self.places))
+                entry.has_rows() || sequence.is_some_and(is_due)
             })
             .filter(|(_, entry)| !entry.has_rows())
             .map(|(key, _)| key.clone())

@@ -211,7 +211,7 @@ impl<A: Asker> Machine<A> {
             limits,
             keys: LinkedHashMap::new(),
             memory: Memory::new(settings.most_lost, settings.most_lost_bytes()),
-            places: Places::new(settings.places, settings.room, settings.server_idle),
+            places: Places::new(settings.places, settings.room, settings.server_forgets),
             wants_recovery: VecDeque::new(),
             wants_beginning: VecDeque::new(),
             turns: VecDeque::new(),

@@ -248,6 +248,7 @@ fn settings(setting: Setting, has_run_before: bool) -> SequenceSettings {
         max_length: setting.max_length,
         boundary: (!setting.bounded && !setting.numbered).then_some(IDLE * 3 / 4),
         server_idle: Some(IDLE),
+        server_forgets: Some(IDLE),
         places: setting.places,
         room: setting.room,
         recovery: setting.recovery,

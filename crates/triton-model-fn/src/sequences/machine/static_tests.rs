@@ -38,6 +38,7 @@ fn machine(now: Instant) -> Machine<Patient> {
         max_length: None,
         boundary: None,
         server_idle: Some(IDLE),
+        server_forgets: Some(IDLE),
         places: 1,
         room: 0,
         recovery: SequenceRecovery::Fail,

@@ -62,6 +62,10 @@ impl<A: Asker> Machine<A> {
                 .ids
                 .as_ref()
                 .map_or_else(Vec::new, |ids| ids.alive(now)),
+            alive_rows: self
+                .ids
+                .as_ref()
+                .map_or_else(Vec::new, |ids| ids.alive_rows(now)),
             ..SequenceSnapshot::new(self.ids.as_ref().map_or(0, |ids| ids.peek()), sequences)
         })
     }
