@@ -12,6 +12,8 @@ use crate::{DataType, Error, ErrorKind, Value};
 /// Whether arrays of an Arrow type hold values of a column's type.
 pub(super) fn is_of(data_type: &DataType, arrow: &ArrowType) -> bool {
     match (data_type, arrow) {
+        // A column of nothing but NULL says of no type that it is one.
+        (_, ArrowType::Null) => true,
         (_, ArrowType::Dictionary(_, values)) => is_of(data_type, values),
         (
             DataType::Array(element),
@@ -47,9 +49,14 @@ pub(super) fn is_of(data_type: &DataType, arrow: &ArrowType) -> bool {
     }
 }
 
+/// Whether there is NULL at `index`, but for one that only a dictionary's values say.
+pub(super) fn is_null(array: &dyn Array, index: usize) -> bool {
+    array.is_null(index) || *array.data_type() == ArrowType::Null
+}
+
 /// The value at `index`, where the array is one of the type.
 pub(super) fn value(data_type: &DataType, array: &dyn Array, index: usize) -> Result<Value, Error> {
-    if array.is_null(index) {
+    if is_null(array, index) {
         return Ok(Value::Null);
     }
     if let Some(dictionary) = array.as_any_dictionary_opt() {

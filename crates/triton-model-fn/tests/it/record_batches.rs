@@ -6,7 +6,7 @@ use arrow_array::types::Float32Type;
 use arrow_array::{
     Array as _, ArrayRef, BooleanArray, DictionaryArray, FixedSizeBinaryArray, FixedSizeListArray,
     Float32Array, Int8Array, LargeListArray, LargeListViewArray, ListArray, ListViewArray,
-    RecordBatch, StringArray, UInt8Array,
+    NullArray, RecordBatch, StringArray, UInt8Array,
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType as ArrowType, Field};
@@ -555,4 +555,24 @@ async fn a_shape_beyond_all_memory_fails_its_rows() {
     let function = open(options(&server.endpoint(), "endless", &[]), columns, 0, 1).await;
     let prediction = function.predict_batch(&floats(&[1.0])).await.unwrap();
     assert_eq!(prediction.failures[0].1.kind(), ErrorKind::Output);
+}
+
+// Holds F52.
+#[tokio::test]
+async fn a_column_of_nothing_but_null_is_of_any_type() {
+    let server = EmbeddedTriton::builder()
+        .model(Triple { stateful: false })
+        .start()
+        .unwrap();
+    let function = triple(&server, &[]).await;
+    let column: ArrayRef = Arc::new(NullArray::new(3));
+    let batch = RecordBatch::try_from_iter([("value", column)]).unwrap();
+    let prediction = function.predict_batch(&batch).await.unwrap();
+    let failed = prediction
+        .failures
+        .iter()
+        .map(|(row, error)| (*row, error.kind()));
+    let expected = (0..3).map(|row| (row, ErrorKind::NullInput));
+    assert!(failed.eq(expected), "{:?}", prediction.failures);
+    assert_eq!(prediction.outputs.column(0).null_count(), 3);
 }

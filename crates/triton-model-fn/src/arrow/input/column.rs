@@ -206,7 +206,7 @@ struct Encoder<'a> {
 
 impl Encoder<'_> {
     fn value(&mut self, array: &dyn Array, index: usize, depth: usize) -> Result<(), String> {
-        if array.is_null(index) {
+        if values::is_null(array, index) {
             let expected = match depth == self.rank {
                 true => self.scalar.to_string(),
                 false => "an ARRAY".to_owned(),
