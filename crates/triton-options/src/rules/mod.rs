@@ -12,12 +12,13 @@ use crate::{
     CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, CONNECTION_REUSE_ENABLED,
     CONNECTION_TIMEOUT, HEALTH_CHECK_ENABLED, HEALTH_CHECK_INTERVAL, MAX_RETRIES, OptionDefinition,
     OptionError, OptionMap, OptionValue as _, OptionWarning, RETRY_INITIAL_BACKOFF,
-    RETRY_MAX_BACKOFF, SEQUENCE_ABANDON, SEQUENCE_END_COLUMN, SEQUENCE_HISTORY_COLUMNS,
-    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE,
-    SEQUENCE_ID_TYPE, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_KEY_REDACTED,
-    SEQUENCE_MAX_LENGTH, SEQUENCE_MAX_LOST, SEQUENCE_MAX_OPEN, SEQUENCE_POSITION_COLUMN,
-    SEQUENCE_RECOVERY, SEQUENCE_REPLAY_COMPARE, SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES,
-    SEQUENCE_REPLAY_OVERFLOW, SEQUENCE_UNKNOWN_KEY, SequenceMode, SequenceRecovery, TIMEOUT,
+    RETRY_MAX_BACKOFF, ROW_DEADLINE, SEQUENCE_ABANDON, SEQUENCE_END_COLUMN,
+    SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
+    SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE, SEQUENCE_IDLE_TIMEOUT,
+    SEQUENCE_KEY, SEQUENCE_KEY_REDACTED, SEQUENCE_MAX_LENGTH, SEQUENCE_MAX_LOST, SEQUENCE_MAX_OPEN,
+    SEQUENCE_POSITION_COLUMN, SEQUENCE_RECOVERY, SEQUENCE_REPLAY_COMPARE, SEQUENCE_REPLAY_LIMIT,
+    SEQUENCE_REPLAY_MAX_BYTES, SEQUENCE_REPLAY_OVERFLOW, SEQUENCE_UNKNOWN_KEY, SequenceMode,
+    SequenceRecovery, TIMEOUT,
 };
 
 /// Checks every rule and works out the sequence mode; without one, an error was recorded.
@@ -59,6 +60,22 @@ pub(crate) fn warnings(map: &OptionMap, read: &ReadValues) -> Vec<OptionWarning>
                  one row",
                 BATCH_SIZE.key(),
                 SEQUENCE_ID.key()
+            ),
+        ));
+    }
+    if let (Some(delay), Some(Some(deadline))) = (read.batch_timeout, read.row_deadline)
+        && read.batch_size.is_some_and(|size| size.get() > 1)
+        && delay >= deadline.get()
+    {
+        warnings.push(warning(
+            &[BATCH_TIMEOUT.key(), ROW_DEADLINE.key()],
+            format!(
+                "option '{}' ({}) is not shorter than '{}' ({}): the rows of a batch that is not \
+                 filled fail before it is sent",
+                BATCH_TIMEOUT.key(),
+                delay.canonical(),
+                ROW_DEADLINE.key(),
+                deadline.canonical()
             ),
         ));
     }
@@ -344,6 +361,12 @@ mod tests {
         option 'sequence-max-lost' has no effect while 'sequence-key' is not set
         option 'sequence-replay-limit' has no effect while 'sequence-recovery' is not 'replay'
         ");
+        let options = [
+            ("batch-size", "2"),
+            ("batch-timeout", "5 s"),
+            ("row-deadline", "3 s"),
+        ];
+        insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"option 'batch-timeout' (5 s) is not shorter than 'row-deadline' (3 s): the rows of a batch that is not filled fail before it is sent");
         let options = [("batch-size", "2"), ("sequence-id", "s")];
         insta::assert_snapshot!(parse(&options).unwrap().join("\n"), @"option 'batch-size' (2) has no effect beside 'sequence-id': a request of a sequence carries one row");
         let per_key = [
