@@ -14,6 +14,7 @@ mod health;
 mod help;
 mod model_kinds;
 mod observability;
+mod optional_inputs;
 mod options;
 mod other_servers;
 mod outages;
