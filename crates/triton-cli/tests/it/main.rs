@@ -5,6 +5,7 @@
     reason = "a test ends where something unexpected comes"
 )]
 
+mod advice;
 mod bench;
 mod commands;
 mod config;
