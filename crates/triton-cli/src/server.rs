@@ -50,12 +50,26 @@ pub(crate) fn with_server(
     model: Option<&str>,
     command: impl AsyncFnOnce(Server) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
+    with_server_heeding(arguments, model, &[], command)
+}
+
+/// As [`with_server`], for a command that goes by the options `heeded` whatever else is set.
+pub(crate) fn with_server_heeding(
+    arguments: &ConfigArguments,
+    model: Option<&str>,
+    heeded: &[&str],
+    command: impl AsyncFnOnce(Server) -> Result<ExitCode, Failure>,
+) -> Result<ExitCode, Failure> {
     check_model(model)?;
     let prepare = |options: &mut LayeredOptions| match model {
         Some(model) => options.set(MODEL_NAME.key(), model, Origin::Argument("MODEL")),
         None => options.without_model(),
     };
-    with_prepared_server(arguments, prepare, &[], command)
+    let effects = Effects {
+        without: &[],
+        heeded,
+    };
+    with_prepared_server(arguments, prepare, effects, command)
 }
 
 /// Whoever writes an address or an option in place of the model is told where it belongs.
@@ -69,16 +83,24 @@ pub(crate) fn check_model(model: Option<&str>) -> Result<(), Failure> {
     Err(Failure::usage(error).with_hint("the server and all else are options: -O endpoint=…"))
 }
 
-/// As [`with_server`], for a command whose arguments say more than the model; the options
-/// `without_effect` mean nothing to it.
+/// What options mean to a command, where that is not what they mean to a model function.
+pub(crate) struct Effects<'a> {
+    /// Options that mean nothing to it.
+    pub(crate) without: &'a [&'a str],
+    /// Options that it goes by even where a function would not, because others are not set.
+    pub(crate) heeded: &'a [&'a str],
+}
+
+/// As [`with_server`], for a command whose arguments say more than the model.
 pub(crate) fn with_prepared_server(
     arguments: &ConfigArguments,
     prepare: impl FnOnce(&mut LayeredOptions),
-    without_effect: &[&str],
+    effects: Effects<'_>,
     command: impl AsyncFnOnce(Server) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
     let mut options = LayeredOptions::collect(None, arguments)?;
-    let ignored: Vec<_> = without_effect
+    let ignored: Vec<_> = effects
+        .without
         .iter()
         .filter(|key| options.is_set(key))
         .collect();
@@ -95,7 +117,7 @@ pub(crate) fn with_prepared_server(
     let warnings = options.warnings().iter();
     for warning in warnings.filter(|warning| {
         let mut keys = warning.keys.iter();
-        !keys.any(|key| without_effect.contains(key))
+        !keys.any(|key| effects.without.contains(key) || effects.heeded.contains(key))
     }) {
         warn!("{warning}");
     }

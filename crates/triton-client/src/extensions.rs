@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ type Question = Pin<Box<dyn Future<Output = Result<bool, Arc<Error>>> + Send>>;
 pub(crate) struct Extensions {
     binary_tensors: Mutex<Knowledge>,
     outputs: Mutex<HashMap<ModelId, OutputDatatypes>>,
+    /// Whether a compressed request was answered.
+    pub(crate) takes_compressed: AtomicBool,
 }
 
 /// Whether the server takes tensors in binary form.

@@ -192,10 +192,11 @@ impl SequenceIdForm {
                     return Ok(());
                 }
                 Err(mismatch(format!(
-                    "option '{}' is '{id}', but sequence IDs are {self}: set it to digits, from 1 \
-                     to {largest} and without zeros before them, or set '{}' to true for numbers \
+                    "option '{}' is '{id}', but sequence IDs are numbers, because {}: set it to \
+                     digits, from 1 to {largest} and without zeros before them, or set '{}' to true for numbers \
                      that are made from it",
                     SEQUENCE_ID.key(),
+                    self.reason,
                     SEQUENCE_ID_AUTO_INCREMENT.key()
                 )))
             }

@@ -8,7 +8,9 @@ use clap::Args;
 use serde_json::{Value, json};
 use triton_client::TensorMetadata;
 use triton_model_fn::{InferenceFunction, ModelFacts, ModelFunction as _, SequenceIdForm, Subtask};
-use triton_options::{ENDPOINT, MODEL_MAX_BATCH_SIZE, OptionValue as _, SequenceIdType};
+use triton_options::{
+    ENDPOINT, MODEL_MAX_BATCH_SIZE, OptionValue as _, SEQUENCE_ID_TYPE, SequenceIdType,
+};
 
 use super::statement::Statement;
 use super::text_table::TextTable;
@@ -16,7 +18,7 @@ use crate::config::ConfigArguments;
 use crate::failure::Failure;
 use crate::model_sql;
 use crate::output::{print, width, wrapped};
-use crate::server::{Server, with_server};
+use crate::server::{Server, with_server_heeding};
 
 /// Show a model's tensors, batching and sequences, and a MODEL.sql for it.
 ///
@@ -49,7 +51,8 @@ Examples:
 
 /// Runs the command.
 pub(crate) fn run(arguments: &DescribeArguments) -> Result<ExitCode, Failure> {
-    with_server(&arguments.config, Some(&arguments.model), async |server| {
+    let (model, heeded) = (Some(arguments.model.as_str()), [SEQUENCE_ID_TYPE.key()]);
+    with_server_heeding(&arguments.config, model, &heeded, async |server| {
         let options = &server.options;
         let facts = ModelFacts::look_up(&server.client, options).await?;
         let (asked, config) = (options.sequence_id_type, &facts.config);
@@ -60,6 +63,7 @@ pub(crate) fn run(arguments: &DescribeArguments) -> Result<ExitCode, Failure> {
             version: options.model_version.clone(),
             facts: &facts,
             max_batch_size: options.model_max_batch_size,
+            sequence_id_type: asked,
         };
         let sql = accepted(&server, &statement).await;
         if arguments.sql {

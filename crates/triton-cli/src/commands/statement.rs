@@ -7,8 +7,8 @@ use triton_client::{ModelMetadata, TensorMetadata};
 use triton_model_fn::{Column, DataType, ModelFacts};
 use triton_options::{
     ENDPOINT, MODEL_MAX_BATCH_SIZE, MODEL_NAME, MODEL_VERSION, ModelVersion, OUTPUT_NAMES,
-    OptionValue as _, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_KEY,
-    SequenceBase, SequenceIdScope,
+    OptionValue as _, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE,
+    SEQUENCE_KEY, SequenceBase, SequenceIdScope, SequenceIdType,
 };
 
 /// The most bytes of a model's name that a sequence ID begins with.
@@ -21,6 +21,8 @@ pub(crate) struct Statement<'a> {
     pub(crate) facts: &'a ModelFacts,
     /// What the option `model-max-batch-size` says, if it is set.
     pub(crate) max_batch_size: Option<u32>,
+    /// What the option `sequence-id-type` says, if anything.
+    pub(crate) sequence_id_type: SequenceIdType,
 }
 
 impl Statement<'_> {
@@ -53,13 +55,16 @@ impl Statement<'_> {
             .iter()
             .partition(|input| self.facts.config.is_optional(&input.name));
         let required = self.columns(&required)?;
+        let (optional, unsendable) = self.split(&optional)?;
         let (outputs, unreadable): (Vec<_>, Vec<_>) =
             outputs.iter().partition(|output| scalar(output).is_some());
         if outputs.is_empty() {
             self.columns(&unreadable)?;
         }
         let outputs = self.columns(&outputs)?;
-        let (outputs, renamed) = apart(&required, &outputs);
+        // Rows may have a column for an optional input as well.
+        let inputs = [&required[..], &optional].concat();
+        let (outputs, renamed) = apart(&inputs, &outputs);
         let mut sql = String::new();
         for TensorMetadata { name, datatype, .. } in unreadable {
             // Writing to a String cannot fail.
@@ -71,12 +76,19 @@ impl Statement<'_> {
         }
         for Column {
             name, data_type, ..
-        } in self.columns(&optional)?
+        } in &optional
         {
             let _ = writeln!(
                 sql,
                 "-- An optional input is left out: {} {data_type}",
-                identifier(&name)
+                identifier(name)
+            );
+        }
+        for TensorMetadata { name, datatype, .. } in unsendable {
+            let _ = writeln!(
+                sql,
+                "-- An optional input of a type that no column has is left out: {} {datatype}",
+                identifier(name)
             );
         }
         if self.facts.config.sequence_batching.is_some() {
@@ -100,6 +112,26 @@ impl Statement<'_> {
             options.collect::<Vec<_>>().join(",\n")
         );
         Ok(sql)
+    }
+
+    /// The inputs that a row may lack, as columns, and those of a type that no column has.
+    ///
+    /// # Errors
+    ///
+    /// Never where [`to_sql`](Self::to_sql) has none.
+    pub(crate) fn optional_inputs(&self) -> anyhow::Result<(Vec<Column>, Vec<&TensorMetadata>)> {
+        let inputs = self.facts.metadata.inputs.iter();
+        let optional = inputs.filter(|input| self.facts.config.is_optional(&input.name));
+        self.split(&optional.collect::<Vec<_>>())
+    }
+
+    fn split<'t>(
+        &self,
+        tensors: &[&'t TensorMetadata],
+    ) -> anyhow::Result<(Vec<Column>, Vec<&'t TensorMetadata>)> {
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            tensors.iter().partition(|tensor| scalar(tensor).is_some());
+        Ok((self.columns(&known)?, unknown))
     }
 
     fn columns(&self, tensors: &[&TensorMetadata]) -> anyhow::Result<Vec<Column>> {
@@ -145,6 +177,9 @@ impl Statement<'_> {
             options.push((SEQUENCE_ID_AUTO_INCREMENT.key(), "true".to_owned()));
             // Else two runs at the same time would use the same IDs.
             options.push((SEQUENCE_ID_SCOPE.key(), SequenceIdScope::Run.canonical()));
+            if self.sequence_id_type != SequenceIdType::Auto {
+                options.push((SEQUENCE_ID_TYPE.key(), self.sequence_id_type.canonical()));
+            }
         }
         if !renamed.is_empty() {
             let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
@@ -223,6 +258,7 @@ mod tests {
             version: "3".parse().unwrap(),
             facts: &facts,
             max_batch_size: None,
+            sequence_id_type: SequenceIdType::Auto,
         };
         statement.to_sql()
     }
@@ -284,9 +320,40 @@ mod tests {
 
     #[test]
     fn a_datatype_without_a_column_type_is_refused() {
-        let tensor = json!([{"name": "x", "datatype": "BF16", "shape": [1]}]);
+        let tensor = json!([{"name": "x", "datatype": "FP8", "shape": [1]}]);
         let metadata = json!({"name": "m", "inputs": tensor, "outputs": tensor});
         let refused = sql(metadata, json!({"name": "m"})).unwrap_err();
-        insta::assert_snapshot!(refused, @"tensor 'x' is BF16, which is the type of no column");
+        insta::assert_snapshot!(refused, @"tensor 'x' is FP8, which is the type of no column");
+    }
+
+    #[test]
+    fn an_optional_input_without_a_column_type_is_left_out() {
+        let input =
+            |name: &str, datatype: &str| json!({"name": name, "datatype": datatype, "shape": [1]});
+        let metadata = json!({
+            "name": "m",
+            "inputs": [input("x", "FP32"), input("small", "FP8"), input("y", "FP32")],
+            "outputs": [input("y", "FP32")],
+        });
+        let optional = ["small", "y"].map(|name| json!({"name": name, "optional": true}));
+        let sql = sql(metadata, json!({"name": "m", "input": optional})).unwrap();
+        insta::assert_snapshot!(sql, @"
+        -- An optional input is left out: `y` FLOAT
+        -- An optional input of a type that no column has is left out: `small` FP8
+        CREATE MODEL `m`
+        INPUT (
+          `x` FLOAT
+        )
+        OUTPUT (
+          `y_output` FLOAT
+        )
+        WITH (
+          'provider' = 'triton',
+          'endpoint' = 'localhost:8000',
+          'model-name' = 'm',
+          'model-version' = '3',
+          'output-names' = '''y_output'':''y'''
+        );
+        ");
     }
 }

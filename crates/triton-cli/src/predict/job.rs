@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use triton_model_fn::Schema;
-use triton_options::{SEQUENCE_KEY, TritonOptions};
+use triton_options::{SEQUENCE_KEY, SEQUENCE_MAX_OPEN, TritonOptions};
 
 use super::arguments::{OnError, PredictArguments};
 use super::checkpoint::{self, Checkpoints, State};
@@ -15,6 +15,7 @@ use super::ending::{Ending, conclude};
 use super::feeder::{self, Inputs, Start};
 use super::files::RunFiles;
 use super::keys::{KeyColumns, LastRows};
+use super::model::Taken;
 use super::outputs::{Outputs, Plan};
 use super::rejections::Rejections;
 use super::selection::Selection;
@@ -50,7 +51,7 @@ impl Job {
         arguments: &PredictArguments,
         names: &[String],
         files_of: impl FnOnce(&[Input], &Plan) -> anyhow::Result<RunFiles>,
-        schema: &mut Schema,
+        taken: &mut Taken,
         model_inputs: usize,
         is_undeclared: bool,
     ) -> Result<Self, Failure> {
@@ -75,8 +76,9 @@ impl Job {
         files.check_resumable()?;
         files.check()?;
         let with_sequence_id = arguments.files_options.with_sequence_id;
-        let added = Added::new(&schema.outputs, with_sequence_id);
-        let mut columns: Arc<[_]> = schema.inputs.clone().into();
+        let added = Added::new(&taken.schema.outputs, with_sequence_id);
+        let mut columns: Arc<[_]> = taken.schema.inputs.clone().into();
+        let optional: Arc<[_]> = taken.optional.clone().into();
         let mut first = None;
         let mut streams = BTreeMap::new();
         let mut wanted_inputs = Vec::new();
@@ -84,6 +86,7 @@ impl Job {
             let mut wanted = Wanted {
                 inputs: Arc::clone(&columns),
                 model_inputs,
+                optional: Arc::clone(&optional),
                 // The first input decides for all.
                 is_undeclared: is_undeclared && index == 0,
                 form: plan.form(index)?,
@@ -121,7 +124,7 @@ impl Job {
             }
             wanted_inputs.push((input, wanted));
         }
-        schema.inputs = columns.to_vec();
+        taken.schema.inputs = columns.to_vec();
         Ok(Self {
             inputs: wanted_inputs,
             streams,
@@ -173,11 +176,24 @@ impl Job {
                     1 => String::new(),
                     count => format!(" in subtask {} of {count}", most.subtask),
                 };
+                let sequences = match limit {
+                    1 => "1 sequence".to_owned(),
+                    limit => format!("{limit} sequences"),
+                };
+                let why = match (options.sequence_max_open, subtasks.count()) {
+                    (Some(_), _) => format!(" ('{}')", SEQUENCE_MAX_OPEN.key()),
+                    (None, 1) => String::new(),
+                    (None, count) => format!(
+                        " (the {count} subtasks divide those that the model keeps among them; with \
+                         --parallelism 1 there is one, which has them all)"
+                    ),
+                };
                 return Err(Failure::usage(anyhow!(
                     "up to {} keys are open at once{of_subtask} (past their first row and before \
-                     their last), but only {limit} sequences can be, so rows would wait for each \
-                     other for ever: {}",
+                     their last), but only {sequences} of model '{}' can be{why}, so rows would \
+                     wait for each other for ever: {}",
                     most.keys,
+                    options.model_name,
                     stall::advice(false)
                 )));
             }

@@ -35,6 +35,7 @@ use self::checkpoint::Checkpoints;
 use self::ending::code_of;
 use self::files::RunFiles;
 use self::job::{Job, Resumed};
+use self::model::Taken;
 use self::outputs::Plan;
 use self::subtasks::{Subtasks, rows_in_flight};
 use crate::config::LayeredOptions;
@@ -58,17 +59,17 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let embedded = start_embedded(&mut options)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
     let is_undeclared = definition.is_none();
-    let mut schema = match definition {
-        Some(definition) => definition.schema,
+    let mut taken = match definition {
+        Some(definition) => Taken::declared(definition.schema),
         None => runtime.block_on(model::look_up(&mut options, arguments.reports.quiet))?,
     };
-    model::map_columns(&arguments.map, &mut schema, &mut options)?;
+    model::map_columns(&arguments.map, &mut taken, &mut options)?;
     let layers = options;
     let options = layers.parse()?;
     let rows_in_flight = rows_in_flight(&options, arguments.run.parallelism)?;
     subtasks::check_checkpoints(&options, arguments.checkpoints.checkpoint.is_some())?;
-    let model_inputs = schema.inputs.len();
-    model::add_sequence_columns(&mut schema, &options);
+    let model_inputs = taken.schema.inputs.len();
+    model::add_sequence_columns(&mut taken, &options);
     let files_of = |inputs: &[Input], plan: &Plan| {
         RunFiles::of_run(arguments, &layers, model_file, inputs, plan)
     };
@@ -76,10 +77,11 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
         arguments,
         inputs,
         files_of,
-        &mut schema,
+        &mut taken,
         model_inputs,
         is_undeclared,
     )?;
+    let schema = taken.schema;
     job.sort(arguments, &options, &schema)?;
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
+use triton_client::TensorMetadata;
 use triton_model_fn::{Column, DataType, ModelFacts, Schema};
 use triton_options::{
     DEFAULT_VALUE, INPUT_NAMES, MAX_IN_FLIGHT, MODEL_NAME, NameMap, OUTPUT_NAMES, OptionValue as _,
@@ -27,11 +28,34 @@ pub(super) fn read_definition(path: &Path) -> Result<ModelDefinition, Failure> {
     model_sql::parse(&sql).map_err(|error| Failure::usage(anyhow!("{}: {error}", path.display())))
 }
 
-/// Asks the server for the columns and options that `triton describe` would write to MODEL.sql.
+/// What a model takes and gives.
+pub(super) struct Taken {
+    pub(super) schema: Schema,
+    /// The names of columns of the schema that an input may lack, because the model can do without.
+    pub(super) optional: Vec<String>,
+}
+
+impl Taken {
+    /// As MODEL.sql declares it: every column has to be there.
+    pub(super) fn declared(schema: Schema) -> Self {
+        Self {
+            schema,
+            optional: Vec::new(),
+        }
+    }
+
+    /// Demands a column that the user has named.
+    fn demand(&mut self, name: &str) {
+        self.optional.retain(|optional| optional != name);
+    }
+}
+
+/// Asks the server for the columns and options that `triton describe` would write to MODEL.sql, and
+/// for the optional inputs, which rows may have a column for.
 ///
 /// The options are put below every layer. What they make of a stateful model that nobody has named
 /// a key for is said, unless `quiet`.
-pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result<Schema, Failure> {
+pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result<Taken, Failure> {
     let parsed = options.parse_without_sequences()?;
     let client = triton_model_fn::client_from_options(&parsed).map_err(Failure::usage)?;
     let facts = ModelFacts::look_up(&client, &parsed).await?;
@@ -40,6 +64,8 @@ pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result
         version: parsed.model_version.clone(),
         facts: &facts,
         max_batch_size: parsed.model_max_batch_size,
+        // The user's own layers say it.
+        sequence_id_type: parsed.sequence_id_type,
     };
     let definition = statement
         .to_sql()
@@ -56,10 +82,12 @@ pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result
             parsed.model_name
         )));
     }
-    // Whoever says where a sequence starts or ends has one sequence in mind, and not one for each
-    // row.
+    // Whoever says where a sequence starts or ends, or that IDs are not counted on, has one sequence
+    // in mind, and not one for each row.
     let is_false = |text: Option<&str>| text.is_some_and(|text| text.eq_ignore_ascii_case("false"));
-    let is_one = is_false(options.get(&SEQUENCE_START)) || is_false(options.get(&SEQUENCE_END));
+    let is_one = is_false(options.get(&SEQUENCE_START))
+        || is_false(options.get(&SEQUENCE_END))
+        || is_false(options.get(&SEQUENCE_ID_AUTO_INCREMENT));
     let of_each_row = [SEQUENCE_ID_AUTO_INCREMENT.key(), SEQUENCE_ID_SCOPE.key()];
     let chosen = options.is_set(SEQUENCE_ID_AUTO_INCREMENT.key());
     for (key, value) in definition.options.iter() {
@@ -75,7 +103,22 @@ pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result
             SEQUENCE_KEY.key()
         ));
     }
-    Ok(definition.schema)
+    let (optional, unsendable) = statement.optional_inputs().map_err(Failure::server)?;
+    if !quiet {
+        for TensorMetadata { name, datatype, .. } in unsendable {
+            say(&format!(
+                "optional input '{name}' is {datatype}, which is the type of no column: it is left \
+                 out, whether a column is named so or not"
+            ));
+        }
+    }
+    let mut schema = definition.schema;
+    let names = optional.iter().map(|column| column.name.clone()).collect();
+    schema.inputs.extend(optional);
+    Ok(Taken {
+        schema,
+        optional: names,
+    })
 }
 
 /// Puts what the command's own arguments say over the other layers.
@@ -104,7 +147,7 @@ pub(super) fn set_arguments(options: &mut LayeredOptions, arguments: &PredictArg
 
 /// Adds the columns that tell sequences from each other, and where rows stand in them, to what is
 /// read of a row; the model itself need not take them.
-pub(super) fn add_sequence_columns(schema: &mut Schema, options: &TritonOptions) {
+pub(super) fn add_sequence_columns(taken: &mut Taken, options: &TritonOptions) {
     let SequenceMode::PerKey { key, .. } = options.sequence_mode() else {
         return;
     };
@@ -117,15 +160,16 @@ pub(super) fn add_sequence_columns(schema: &mut Schema, options: &TritonOptions)
     let history: Vec<_> = history
         .flat_map(NameMap::iter)
         .filter_map(|(name, array)| {
-            let mut columns = schema.inputs.iter();
+            let mut columns = taken.schema.inputs.iter();
             let column = columns.find(|column| column.name == name)?;
             let data_type = DataType::Array(Box::new(column.data_type.clone()));
             Some((array, data_type))
         })
         .collect();
     for (name, data_type) in key.chain(end).chain(position).chain(history) {
-        if schema.inputs.iter().all(|column| column.name != name) {
-            schema.inputs.push(Column::new(name, data_type));
+        taken.demand(name);
+        if taken.schema.inputs.iter().all(|column| column.name != name) {
+            taken.schema.inputs.push(Column::new(name, data_type));
         }
     }
 }
@@ -133,7 +177,7 @@ pub(super) fn add_sequence_columns(schema: &mut Schema, options: &TritonOptions)
 /// Sets the names that `--map` gives, and renames the columns that stand for the same tensors.
 pub(super) fn map_columns(
     map: &[(String, String)],
-    schema: &mut Schema,
+    taken: &mut Taken,
     options: &mut LayeredOptions,
 ) -> anyhow::Result<()> {
     let names = |options: &LayeredOptions, option| -> anyhow::Result<NameMap> {
@@ -148,11 +192,12 @@ pub(super) fn map_columns(
         }
     };
     for (name, tensor) in map {
+        let Taken { schema, .. } = taken;
         let sides = [
             (&INPUT_NAMES, &mut schema.inputs),
             (&OUTPUT_NAMES, &mut schema.outputs),
         ];
-        let mut found = false;
+        let mut renamed = None;
         for (option, columns) in sides {
             let mut side_names = names(options, option)?;
             let stands_for = |column: &str| {
@@ -164,15 +209,15 @@ pub(super) fn map_columns(
                 .position(|column| column.name == *name)
                 .or_else(|| columns.iter().position(|column| stands_for(&column.name)));
             if let Some(position) = position {
-                columns[position].name.clone_from(name);
+                let before = std::mem::replace(&mut columns[position].name, name.clone());
+                renamed = Some(before);
                 side_names.set(name, tensor);
                 let origin = Origin::Argument("--map");
                 options.set(option.key(), side_names.canonical(), origin);
-                found = true;
                 break;
             }
         }
-        if !found {
+        let Some(before) = renamed else {
             let columns = schema.inputs.iter().chain(&schema.outputs);
             let columns: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
             bail!(
@@ -180,7 +225,8 @@ pub(super) fn map_columns(
                  tensor '{tensor}'; it has: {}",
                 columns.join(", ")
             );
-        }
+        };
+        taken.demand(&before);
     }
     Ok(())
 }

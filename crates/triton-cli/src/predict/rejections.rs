@@ -65,8 +65,11 @@ impl Reason {
             Reason::Fault(fault) => fault.column.as_deref(),
             Reason::Function(error) if error.kind() == ErrorKind::NullInput => {
                 let values = row.values.as_ref().ok()?;
-                let null = values.iter().position(|value| *value == Value::Null)?;
-                row.input_name(null)
+                // An input may lack optional columns, which are NULL as well.
+                let mut nulls = (0..)
+                    .zip(values)
+                    .filter(|(_, value)| **value == Value::Null);
+                nulls.find_map(|(index, _)| row.input_name(index))
             }
             Reason::Function(_) | Reason::GivenUp => None,
         }
@@ -92,7 +95,9 @@ fn described(error: &triton_model_fn::Error) -> String {
         parts.push(format!("key '{key}'"));
     }
     if let Some(id) = error.sequence_id() {
-        parts.push(format!("sequence '{id}'"));
+        let number = error.sequence_number();
+        let number = number.map_or_else(String::new, |number| format!(" = {number}"));
+        parts.push(format!("sequence '{id}'{number}"));
     }
     let place = parts.join(", ");
     let mut lines: Vec<String> = (!place.is_empty()).then_some(place).into_iter().collect();

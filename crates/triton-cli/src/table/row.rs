@@ -83,8 +83,9 @@ pub(crate) enum Original {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Layout {
     pub(crate) columns: Vec<PassedColumn>,
-    /// Where each of the model's input columns is; empty where rows find them by name.
-    pub(crate) inputs: Vec<usize>,
+    /// Where each of the model's input columns is, if the input has it; empty where rows find them by
+    /// name.
+    pub(crate) inputs: Vec<Option<usize>>,
 }
 
 /// A column of an input.
@@ -229,7 +230,7 @@ impl fmt::Display for Fault {
 impl Row {
     /// The name of one of the model's input columns.
     pub(crate) fn input_name(&self, index: usize) -> Option<&str> {
-        let position = *self.layout.inputs.get(index)?;
+        let position = (*self.layout.inputs.get(index)?)?;
         Some(self.layout.columns.get(position)?.name.as_str())
     }
 

@@ -5,6 +5,7 @@
     reason = "a test ends where something unexpected comes"
 )]
 
+mod advice;
 mod bench;
 mod commands;
 mod config;
@@ -14,6 +15,7 @@ mod health;
 mod help;
 mod model_kinds;
 mod observability;
+mod optional_inputs;
 mod options;
 mod other_servers;
 mod outages;

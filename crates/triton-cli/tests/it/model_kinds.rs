@@ -203,17 +203,19 @@ fn rows_that_are_sequences_of_their_own_are_mentioned() {
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
 }
 
+/// What hands a sequence's ID over as such a type.
+fn control(data_type: &str) -> Value {
+    let control = json!([{"kind": "CONTROL_SEQUENCE_CORRID", "data_type": data_type}]);
+    json!({"sequence_batching": {
+        "max_sequence_idle_microseconds": 5_000_000,
+        "oldest": {"max_candidate_sequences": 4},
+        "control_input": [{"name": "CORRID", "control": control}],
+    }})
+}
+
 // Holds S64.
 #[test]
 fn describe_says_what_sequence_ids_will_be() {
-    let control = |data_type: &str| {
-        let control = json!([{"kind": "CONTROL_SEQUENCE_CORRID", "data_type": data_type}]);
-        json!({"sequence_batching": {
-            "max_sequence_idle_microseconds": 5_000_000,
-            "oldest": {"max_candidate_sequences": 4},
-            "control_input": [{"name": "CORRID", "control": control}],
-        }})
-    };
     let server = server(vec![
         ("plain", stateful()),
         ("narrow", control("TYPE_INT32")),
@@ -242,4 +244,73 @@ fn describe_says_what_sequence_ids_will_be() {
         let described: Value = serde_json::from_str(&run.stdout).unwrap();
         assert_eq!(described["sequence_id_type"], expected, "{model}");
     }
+}
+
+#[test]
+fn a_statement_is_tried_with_the_type_of_ids_that_was_asked_for() {
+    let server = server(vec![
+        ("plain", stateful()),
+        ("wide", control("TYPE_UINT64")),
+        ("text", control("TYPE_STRING")),
+    ]);
+    let number = ["-O", "sequence-id-type=number", "--sql"];
+    let text = ["-O", "sequence-id-type=text", "--sql"];
+    let run = describe(&server, "plain", &number);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let said = "\'sequence-id-scope\' = \'run\',\n  \'sequence-id-type\' = \'number\'\n";
+    assert!(run.stdout.contains(said), "{}", run.stdout);
+    let run = describe(&server, "text", &text);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert!(
+        run.stdout.contains("\'sequence-id-type\' = \'text\'"),
+        "{}",
+        run.stdout
+    );
+    let run = describe(&server, "wide", &text);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(3), ""));
+    insta::assert_snapshot!(run.stderr, @"
+    error: predict cannot call this model
+      caused by: subtask 0 of 1, attempt 0: 'sequence-id-type' is 'text', but sequence IDs are handed over by the control input 'CORRID' of model 'wide', which is TYPE_UINT64: of a text the server would hand over nothing but its length and its first four letters, without a word, so that different sequences would be one to the model, and a text of more than 20 bytes can crash the server; leave 'sequence-id-type' out for numbers, or take the control out of the model
+    ");
+}
+
+#[test]
+fn no_option_is_warned_of_that_the_user_did_not_give() {
+    let server = server(vec![("wide", control("TYPE_UINT64"))]);
+    let one = [
+        "-O",
+        "sequence-id=7",
+        "-O",
+        "sequence-id-auto-increment=false",
+        "--quiet",
+    ];
+    let run = predict(&server, "wide", &one);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(!run.stderr.contains("has no effect"), "{}", run.stderr);
+}
+
+// Holds S62.
+#[test]
+fn a_row_error_names_the_number_of_its_sequence() {
+    let models = [("wide", control("TYPE_UINT64"))];
+    let server = SmallServer::start(move |path, _| {
+        let mut models = models.iter();
+        let description = models.find_map(|(name, more)| described(name, more.clone(), path));
+        description
+            .unwrap_or_else(|| Answer::new(400, json!({"error": "no such value"}).to_string()))
+    });
+    let run = predict(
+        &server,
+        "wide",
+        &["-O", "sequence-key=sensor", "-O", "max-retries=0"],
+    );
+    assert_eq!(run.code, Some(1));
+    let mut lines = run.stderr.lines();
+    let line = lines.find(|line| line.starts_with("row 1 ")).unwrap();
+    let (start, rest) = line.split_once("sequence 'wide-").unwrap();
+    insta::assert_snapshot!(start, @"row 1 (line 2): key 'a', ");
+    let (_, rest) = rest.split_once("' = ").unwrap();
+    let (number, reason) = rest.split_once(": ").unwrap();
+    assert!(reason.ends_with(": status 400: no such value"), "{line}");
+    assert!(number.parse::<u64>().is_ok(), "{line}");
 }

@@ -3,11 +3,13 @@
 //! [Protocol](https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md#inference),
 //! [binary tensors](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use triton_protocol::wire::{EncodingPlan, Lookup};
 
+use super::refused;
 use crate::client::accepted;
 use crate::operation::{Operation, Subject};
 use crate::transport::{Call, Context, NO_COMPRESSION, Payload, Pool};
@@ -72,6 +74,7 @@ impl Client {
             .map_err(|fault| context.error(ErrorKind::InvalidRequest, fault.to_string()))?;
         let (chunks, json_length) = encoded.into_parts();
         let payload = Payload::new(chunks, json_length);
+        let takes_compressed = &self.extensions.takes_compressed;
         #[cfg(feature = "compression")]
         let payload = match compression {
             Some(compression) => payload.compressed(compression).await,
@@ -87,7 +90,13 @@ impl Client {
             ..Call::post(operation, Pool::Data, payload)
         };
         self.perform(call, |context, answer| {
-            let answer = accepted(context, answer)?;
+            let answer = accepted(context, answer).map_err(|error| {
+                let compression = compression.filter(|_| !takes_compressed.load(Relaxed));
+                refused::advised(error, request, compression, json_length.is_none())
+            })?;
+            if compression.is_some() {
+                takes_compressed.store(true, Relaxed);
+            }
             if answer.json_length.is_some() {
                 self.answered_in_binary();
             }

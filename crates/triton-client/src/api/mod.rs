@@ -8,6 +8,7 @@ pub(crate) mod health;
 pub(crate) mod infer;
 pub(crate) mod logging;
 pub(crate) mod model;
+mod refused;
 pub(crate) mod repository;
 pub(crate) mod server;
 pub(crate) mod statistics;

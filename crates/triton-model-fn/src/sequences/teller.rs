@@ -24,6 +24,7 @@ pub(super) struct Teller {
     metrics: SequenceMetrics,
     subtask: Subtask,
     endpoint: String,
+    model: String,
     wait: Option<crate::ServerWait>,
     /// What metrics show, and the server's wait was told.
     shown: Mutex<Counts>,
@@ -52,6 +53,7 @@ impl Teller {
             metrics: open.metrics().of_sequences(),
             subtask: open.subtask,
             endpoint: open.client().endpoint().to_string(),
+            model: open.model.to_string(),
             wait: open.server_wait.clone(),
             shown: Mutex::default(),
             is_over: AtomicBool::new(false),
@@ -130,11 +132,14 @@ impl Teller {
                     "the sequence is over: its key had no row for too long"
                 );
             }
-            Event::Idle => {
+            Event::Idle { id, rows } => {
                 metrics.event(SequenceEvent::Forgotten);
                 debug!(
                     key = shown(),
-                    subtask, "the server has dropped the sequence: its key had no row for too long"
+                    sequence_id = self.id(&id),
+                    rows,
+                    subtask,
+                    "the server has dropped the sequence: its key had no row for too long"
                 );
             }
             Event::Abandoned { id, reason } => {
@@ -263,6 +268,7 @@ impl Teller {
         };
         warn!(
             key = self.settings.display.show(key),
+            model = %self.model,
             waits_for,
             open,
             held,
@@ -270,9 +276,10 @@ impl Teller {
             room = self.settings.room,
             ?server_idle,
             subtask,
+            subtasks = self.subtask.parallelism(),
             "keys wait for other sequences to end, or for those that are over here and may be alive \
-             on the server to idle out: raise the model's max_candidate_sequences (and '{}', if it \
-             is set), or end sequences sooner",
+             on the server to idle out: raise the model's max_candidate_sequences, which all \
+             subtasks share (or '{}' for each of them, if it is set), or end sequences sooner",
             SEQUENCE_MAX_OPEN.key()
         );
     }

@@ -95,16 +95,23 @@ impl Side<'_> {
             });
         }
         let needed = match rank {
-            0 => "one element".to_owned(),
-            1 => "1 dimension".to_owned(),
-            rank => format!("{rank} dimensions"),
+            0 => " of one element".to_owned(),
+            // The number of dimensions is not what is wrong.
+            _ if rank_fits && rank != dimensions.len() => String::new(),
+            1 => " of 1 dimension".to_owned(),
+            rank => format!(" of {rank} dimensions"),
         };
         let found = match self.facts.guesses_rows {
+            false if !self.facts.has_config && batch_dimensions > 0 => format!(
+                "{dimensions:?} for a row, because option '{}' takes the first of {:?} for rows",
+                MODEL_MAX_BATCH_SIZE.key(),
+                tensor.shape
+            ),
             false => format!("{dimensions:?}"),
             true => format!("{:?}, with or without the first for rows", tensor.shape),
         };
         Err(format!(
-            "{side} column '{name}' is {data_type}, which needs {datatype} of {needed}; the \
+            "{side} column '{name}' is {data_type}, which needs {datatype}{needed}; the \
              model's is {} {found}",
             tensor.datatype,
         ))

@@ -1,6 +1,7 @@
 //! How the columns of a schema map to the tensors of a model, agreed with the server at open.
 
 mod fit;
+mod json_only;
 
 use tracing::warn;
 use triton_client::{InferResponse, ModelConfig, Tensor};
@@ -10,6 +11,7 @@ use triton_options::{
 
 use self::fit::Side;
 pub(crate) use self::fit::sequence_mismatch;
+use self::json_only::json_mismatch;
 use crate::row_codec::{self, EncodedCell};
 use crate::{Column, Error, ErrorKind, ModelFacts, Schema, Value};
 
@@ -137,6 +139,7 @@ impl TensorPlan {
         } = found;
         mismatches.extend(sequence_mismatch(options, facts));
         mismatches.extend(facts.batch_size_mismatch(options));
+        mismatches.extend(json_mismatch(options, facts, &inputs, &outputs));
         if !mismatches.is_empty() {
             let message = format!(
                 "model '{}' does not fit the schema and options: {}",

@@ -295,3 +295,48 @@ async fn the_largest_batch_sizes_work() {
     let answer = function.predict(&[Value::Integer(1)]).await.unwrap();
     assert_eq!(answer.row, [Value::Integer(7)]);
 }
+
+#[tokio::test]
+async fn what_json_cannot_carry_is_refused_at_open() {
+    let half = (
+        "/v2/models/m",
+        200,
+        r#"{"name":"m","inputs":[{"name":"x","datatype":"FP16","shape":[-1]}],"outputs":[{"name":"y","datatype":"BF16","shape":[-1]}]}"#,
+    );
+    let halves = || schema(&[("x", DataType::Float16)], &[("y", DataType::BFloat16)]);
+    let endpoint = scripted_server(&[half, SERVER, READY]);
+    let (kind, text) = open_error(&endpoint, "m", &[], halves()).await;
+    assert_eq!(kind, ErrorKind::Mismatch);
+    insta::assert_snapshot!(text, @"subtask 1 of 4, attempt 2: model 'm' does not fit the schema and options: JSON cannot carry input column 'x' (FLOAT16), output column 'y' (BFLOAT16), and the server (s) does not list the extension 'binary_tensor_data', so tensors are JSON: where it takes the binary form all the same, as KServe does, set 'tensor-format' to 'binary'; else give the model a tensor of another type, FP32 for example");
+    // Whoever knows the server better is believed.
+    let binary = options(&endpoint, "m", &[("tensor-format", "binary")]);
+    open(binary, halves(), 0, 1).await;
+
+    let config = (
+        "/v2/models/m/config",
+        200,
+        r#"{"name":"m","max_batch_size":4}"#,
+    );
+    let endpoint = scripted_server(&[half, config, SERVER, READY]);
+    let json = [("tensor-format", "json")];
+    let (_, text) = open_error(&endpoint, "m", &json, halves()).await;
+    insta::assert_snapshot!(text, @"subtask 1 of 4, attempt 2: model 'm' does not fit the schema and options: JSON cannot carry input column 'x' (FLOAT16), and 'tensor-format' is 'json': leave 'tensor-format' out, or set it to 'binary'");
+    open(options(&endpoint, "m", &[]), halves(), 0, 1).await;
+}
+
+#[tokio::test]
+async fn a_mismatch_blames_only_what_is_wrong() {
+    let image = (
+        "/v2/models/m",
+        200,
+        r#"{"name":"m","inputs":[{"name":"x","datatype":"FP32","shape":[-1,3,2]}],"outputs":[{"name":"y","datatype":"FP32","shape":[-1]}]}"#,
+    );
+    let endpoint = scripted_server(&[image, SERVER, READY]);
+    let doubles = || {
+        let doubles = DataType::Array(Box::new(DataType::Double));
+        schema(&[("x", doubles)], &[("y", DataType::Integer)])
+    };
+    let rows = [("model-max-batch-size", "4")];
+    let (_, text) = open_error(&endpoint, "m", &rows, doubles()).await;
+    insta::assert_snapshot!(text, @"subtask 1 of 4, attempt 2: model 'm' does not fit the schema and options: input column 'x' is ARRAY<DOUBLE>, which needs FP64; the model's is FP32 [3, 2] for a row, because option 'model-max-batch-size' takes the first of [-1, 3, 2] for rows; output column 'y' is INT, which needs INT32 of one element; the model's is FP32 [] for a row, because option 'model-max-batch-size' takes the first of [-1] for rows");
+}

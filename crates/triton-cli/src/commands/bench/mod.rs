@@ -24,7 +24,7 @@ use tracing::warn;
 use triton_model_fn::{ModelFacts, SequenceIdForm};
 use triton_options::{
     CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, EMBEDDED_ENDPOINT, MODEL_NAME,
-    OptionValue as _,
+    OptionValue as _, SEQUENCE_ID_TYPE,
 };
 
 use self::load::{Load, Pace};
@@ -36,7 +36,7 @@ use crate::config::{ConfigArguments, LayeredOptions, Origin};
 use crate::failure::Failure;
 use crate::output::print;
 use crate::progress::say;
-use crate::server::{Server, check_model, with_prepared_server};
+use crate::server::{Effects, Server, check_model, with_prepared_server};
 
 /// The most requests in flight at once where only a rate is given.
 const RATE_CONCURRENCY: u32 = 256;
@@ -204,7 +204,11 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<ExitCode, Failure> {
             }
         }
     };
-    with_prepared_server(&arguments.config, prepare, WITHOUT_EFFECT, async |server| {
+    let effects = Effects {
+        without: WITHOUT_EFFECT,
+        heeded: &[SEQUENCE_ID_TYPE.key()],
+    };
+    with_prepared_server(&arguments.config, prepare, effects, async |server| {
         let report = measure(&server, arguments).await?;
         print(&match arguments.json {
             true => format!("{:#}\n", report.to_json()),

@@ -88,10 +88,10 @@ impl ArrowReader {
         let positions = input.find_columns(wanted, &names)?;
         let mut wanted = wanted.clone();
         for (index, position) in positions.iter().enumerate() {
-            if wanted.is_key_text(index) {
+            let Some(position) = position.filter(|_| !wanted.is_key_text(index)) else {
                 continue;
-            }
-            let found = fields[*position].data_type();
+            };
+            let found = fields[position].data_type();
             let is_model_input = index < wanted.model_inputs;
             if wanted.is_undeclared && is_model_input && arrow_values::holds_binary(found) {
                 wanted.declare_bytes(index);
@@ -215,7 +215,10 @@ impl ArrowReader {
     fn values(&self, batch: &RecordBatch, index: usize) -> Result<Vec<Value>, Unusable> {
         let columns = self.wanted.inputs.iter().zip(&self.layout.inputs);
         let values = columns.enumerate().map(|(input, (column, position))| {
-            let array = batch.column(*position);
+            let Some(position) = *position else {
+                return Ok(Value::Null);
+            };
+            let array = batch.column(position);
             let value = match self.wanted.is_key_text(input) {
                 true if arrow_text::is_null(array, index) => Ok(Value::Null),
                 true => arrow_text::cell(array, index).map(Value::String),

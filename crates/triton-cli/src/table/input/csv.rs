@@ -80,7 +80,10 @@ impl CsvReader {
         }
         let columns = self.inputs.iter().zip(&self.layout.inputs);
         let values = columns.map(|(column, position)| {
-            let text = record.get(*position).unwrap_or_default();
+            let Some(position) = *position else {
+                return Ok(Value::Null);
+            };
+            let text = record.get(position).unwrap_or_default();
             cell::parse(&column.data_type, text)
                 .map_err(|reason| Fault::of_column(&column.name, reason))
         });

@@ -66,6 +66,8 @@ pub(crate) struct Wanted {
     pub(crate) inputs: Arc<[Column]>,
     /// How many of them are the model's. Keys are read as text, whatever they are in the input.
     pub(crate) model_inputs: usize,
+    /// The names of those that may be missing; then they are NULL in every row.
+    pub(crate) optional: Arc<[String]>,
     /// Whether the server alone says what the model takes. It has one type for text and bytes, so
     /// an input that knows the two apart decides.
     pub(crate) is_undeclared: bool,
@@ -80,8 +82,10 @@ impl Wanted {
     }
 
     /// The one of the model's columns that is at a position of the input.
-    fn model_input_at(&self, positions: &[usize], position: usize) -> Option<usize> {
-        let index = positions.iter().position(|found| *found == position)?;
+    fn model_input_at(&self, positions: &[Option<usize>], position: usize) -> Option<usize> {
+        let index = positions
+            .iter()
+            .position(|found| *found == Some(position))?;
         (index < self.model_inputs).then_some(index)
     }
 
@@ -280,7 +284,7 @@ impl Input {
     }
 
     /// Where each of the model's input columns is among the columns of the input.
-    fn find_columns(&self, wanted: &Wanted, names: &[&str]) -> anyhow::Result<Vec<usize>> {
+    fn find_columns(&self, wanted: &Wanted, names: &[&str]) -> anyhow::Result<Vec<Option<usize>>> {
         let found = wanted.inputs.iter().enumerate().map(|(index, column)| {
             let whose = match index < wanted.model_inputs {
                 true => "the model takes",
@@ -291,6 +295,9 @@ impl Input {
                 .enumerate()
                 .filter(|(_, name)| **name == column.name);
             let Some((position, _)) = named.next() else {
+                if wanted.optional.contains(&column.name) {
+                    return Ok(None);
+                }
                 bail!(
                     "no column is named '{}', which {whose}; there are: {}",
                     column.name,
@@ -304,7 +311,7 @@ impl Input {
                     column.name
                 );
             }
-            Ok(position)
+            Ok(Some(position))
         });
         found.collect()
     }

@@ -80,8 +80,9 @@ impl<A: Asker> Machine<A> {
                 continue;
             }
             // Its rows may well go on: what they go on with is a question of recovery.
+            let (id, rows) = (sequence.id(), sequence.rows);
             self.lose(now, &key, &mut sequence, LossCause::Idle);
-            self.report(&key, Event::Idle);
+            self.report(&key, Event::Idle { id, rows });
             self.remember(key, sequence);
         }
         if let Some(boundary) = boundary {

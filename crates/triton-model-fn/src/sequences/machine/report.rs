@@ -25,7 +25,7 @@ pub(in crate::sequences) enum Event {
     /// Its key had no row for too long.
     Expired { id: LostId, rows: u64 },
     /// The server has dropped it, because its key had no row.
-    Idle,
+    Idle { id: LostId, rows: u64 },
     /// It is left to the server without an end.
     Abandoned { id: LostId, reason: Abandoned },
     /// A row does not follow the one before it.
