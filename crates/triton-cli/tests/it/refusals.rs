@@ -118,7 +118,7 @@ fn files_that_cannot_be_used() {
     );
     insta::assert_snapshot!(refusal("CREATE MODEL m INPUT (x DECIMAL)", INPUT, &[]), @"
     exit code 2
-    error: model.sql: line 1, column 25: expected a type: BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, each with UNSIGNED or without, FLOAT16, FLOAT, DOUBLE, STRING, BYTES or ARRAY<…> of these, found 'DECIMAL'
+    error: model.sql: line 1, column 25: expected a type: BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, each with UNSIGNED or without, FLOAT16, BFLOAT16, FLOAT, DOUBLE, STRING, BYTES or ARRAY<…> of these, found 'DECIMAL'
     ");
     insta::assert_snapshot!(refusal(&good, "other,columns\n1,2\n", &[]), @"
     exit code 2
