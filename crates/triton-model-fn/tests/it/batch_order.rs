@@ -194,7 +194,7 @@ impl Model for Picky {
     }
 }
 
-// Holds F3, F5, F51 and F53.
+// Holds F3, F5, F51, F53.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_all_kinds_get_their_own_answers() {
     let mut seed = 88172645463325252_u64;

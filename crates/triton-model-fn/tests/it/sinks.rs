@@ -181,7 +181,7 @@ async fn rows_can_be_handed_over_from_any_thread() {
     }
 }
 
-// Holds F30 and F33.
+// Holds F30, F33.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_is_answered_when_abort_returns() {
     for extra in [
