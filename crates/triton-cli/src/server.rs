@@ -69,7 +69,7 @@ pub(crate) fn with_server_heeding(
         without: &[],
         heeded,
     };
-    with_prepared_server(arguments, prepare, effects, command)
+    with_prepared_server(arguments, prepare, &effects, command)
 }
 
 /// Whoever writes an address or an option in place of the model is told where it belongs.
@@ -95,7 +95,7 @@ pub(crate) struct Effects<'a> {
 pub(crate) fn with_prepared_server(
     arguments: &ConfigArguments,
     prepare: impl FnOnce(&mut LayeredOptions),
-    effects: Effects<'_>,
+    effects: &Effects<'_>,
     command: impl AsyncFnOnce(Server) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
     let mut options = LayeredOptions::collect(None, arguments)?;

@@ -208,7 +208,7 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<ExitCode, Failure> {
         without: WITHOUT_EFFECT,
         heeded: &[SEQUENCE_ID_TYPE.key()],
     };
-    with_prepared_server(&arguments.config, prepare, effects, async |server| {
+    with_prepared_server(&arguments.config, prepare, &effects, async |server| {
         let report = measure(&server, arguments).await?;
         print(&match arguments.json {
             true => format!("{:#}\n", report.to_json()),
