@@ -162,6 +162,7 @@ fn every_type_says_what_it_expects() {
     input-names: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
     output-names: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
     batch-size: expected a whole number from 1 to 4294967295
+    model-max-batch-size: expected a whole number from 0 to 4294967295
     batch-timeout: expected a duration such as '30 s', '100 ms' or '1 min'
     max-in-flight: expected a whole number from 1 to 4294967295
     open-wait: expected a duration such as '30 s', '100 ms' or '1 min'
