@@ -194,7 +194,7 @@ impl SequenceSnapshot {
         let mut bytes = Vec::with_capacity(payload.len() + 14);
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&Version::NUMBER.to_le_bytes());
-        bytes.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
+        bytes.extend_from_slice(&checksum(Version::NUMBER, &payload).to_le_bytes());
         bytes.extend_from_slice(&payload);
         bytes
     }
@@ -219,7 +219,7 @@ impl SequenceSnapshot {
         let version = u16::from_le_bytes(*version);
         check_version(u64::from(version)).map_err(refused)?;
         let expected = u32::from_le_bytes([*c0, *c1, *c2, *c3]);
-        let found = crc32fast::hash(payload);
+        let found = checksum(version, payload);
         if found != expected {
             return Err(refused(format!(
                 "the snapshot of sequences is damaged: the checksum of its {} bytes is \
@@ -230,6 +230,17 @@ impl SequenceSnapshot {
         ciborium::from_reader(payload)
             .map_err(|error| refused(format!("the snapshot of sequences cannot be read: {error}")))
     }
+}
+
+/// The checksum of a snapshot's bytes. From version 3 on it is one of the version, too, so that a
+/// damaged one is not read as an older snapshot.
+fn checksum(version: u16, payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    if version > 2 {
+        hasher.update(&version.to_le_bytes());
+    }
+    hasher.update(payload);
+    hasher.finalize()
 }
 
 #[cfg(test)]
