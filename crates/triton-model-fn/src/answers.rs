@@ -52,8 +52,9 @@ pub(crate) enum Recipient {
 /// A row of a sink. When it is dropped without an answer, the sink is told so.
 pub(crate) struct Numbered {
     number: u64,
+    /// Until the row is answered.
     sink: Option<Arc<dyn AnswerSink>>,
-    open: Option<Arc<CallContext>>,
+    open: Arc<CallContext>,
 }
 
 impl Numbered {
@@ -61,7 +62,7 @@ impl Numbered {
         Self {
             number,
             sink: Some(sink),
-            open: Some(open),
+            open,
         }
     }
 }
@@ -69,20 +70,12 @@ impl Numbered {
 impl Drop for Numbered {
     fn drop(&mut self) {
         let Some(sink) = self.sink.take() else { return };
-        let ended = self.open.as_ref().and_then(|open| open.ending.ended());
-        let error = ended
-            .unwrap_or(Ended::Closed)
-            .error("before the row was answered");
-        let error = match &self.open {
-            Some(open) => {
-                open.metrics().row_failed();
-                error.in_subtask(open.subtask)
-            }
-            None => error,
-        };
+        let ended = self.open.ending.ended().unwrap_or(Ended::Closed);
+        let error = ended.error("before the row was answered");
+        self.open.metrics().row_failed();
         let answer = RowAnswer {
             number: self.number,
-            result: Err(error),
+            result: Err(error.in_subtask(self.open.subtask)),
         };
         tell(&*sink, vec![answer]);
     }

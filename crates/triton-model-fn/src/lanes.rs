@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -75,10 +76,21 @@ impl AloneTasks {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.lock();
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn_on(task, &self.runtime);
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        let (give, given) = oneshot::channel::<BoxFuture<'static, ()>>();
+        {
+            let mut tasks = self.lock();
+            while tasks.try_join_next().is_some() {}
+            let work = async {
+                if let Ok(task) = given.await {
+                    task.await;
+                }
+            };
+            tasks.spawn_on(work, &self.runtime);
+        }
+        // Where the runtime has ended nobody takes it. It is then dropped here and not while the
+        // tasks are locked: its sink is told, and may hand over another row.
+        drop(give.send(task));
     }
 
     /// Waits for the rows that are there, until `deadline`. Dropping the future gives them up.
@@ -144,11 +156,8 @@ impl Prepared {
         row: &[Value],
         encode: impl Fn() -> Result<EncodedRow, Error>,
     ) -> Begun {
-        self.begin_keyed(columns, row, false, &encode)
-            .unwrap_or_else(|| match self.alone(encode) {
-                Ok(alone) => Begun::Single(Box::new(alone)),
-                Err(error) => Begun::Refused(error),
-            })
+        let keyed = self.begin_keyed(columns, row, false, &encode);
+        keyed.unwrap_or_else(|| self.begin_alone(encode))
     }
 
     /// Gives a row its turn, for somebody who waits for its answer.
@@ -164,6 +173,10 @@ impl Prepared {
             batcher.push(row, Recipient::One(answer), deadline);
             return Begun::Batched(answered);
         }
+        self.begin_alone(encode)
+    }
+
+    fn begin_alone(&self, encode: impl Fn() -> Result<EncodedRow, Error>) -> Begun {
         match self.alone(encode) {
             Ok(alone) => Begun::Single(Box::new(alone)),
             Err(error) => Begun::Refused(error),
@@ -196,10 +209,10 @@ impl Prepared {
             Lane::Single(tasks) => match self.alone(encode) {
                 Ok(alone) => {
                     let answering = Arc::clone(answering);
-                    tasks.spawn(async move {
+                    tasks.spawn(Box::pin(async move {
                         let answer = answering.answer_alone(alone).await;
                         recipient.answer(answering.conclude(answer));
-                    });
+                    }));
                 }
                 Err(error) => recipient.answer(answering.conclude(Err(error))),
             },

@@ -9,6 +9,9 @@ use triton_client::{
 };
 use triton_options::{MODEL_MAX_BATCH_SIZE, SequenceMode, TritonOptions};
 
+/// The extension by which a server keeps sequences.
+pub(crate) const SEQUENCES: &str = "sequence";
+
 /// What is known of a model before it is called.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! Rows that travel in one request, and what becomes of them when the server refuses it.
+//! Rows of one request, and what becomes of them when the server refuses it.
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -12,8 +12,8 @@ use crate::row_block::RowBlock;
 use crate::tensor_plan::TensorPlan;
 use crate::{CallContext, Error, RequestPermit};
 
-/// Sends a `part` of rows of a stateless model, and hands the answer to each of its parts to `done` as soon as
-/// it is there.
+/// Sends a `part` of rows of a stateless model, and hands the answer to each of its parts to `done`
+/// as soon as it is there.
 ///
 /// Where the server refuses a request of several rows, its halves are sent side by side, until the
 /// culprit is alone: one bad row costs the others nothing but requests. Each request has a permit;

@@ -77,6 +77,24 @@ pub(crate) fn refused(column: &Column, value: &Value, message: &str) -> Error {
     Error::new(kind, format!("column '{}': {message}", column.name))
 }
 
+/// Notes how long the arrays at a depth are: all of them as the first one.
+pub(crate) fn note_length(
+    shape: &mut Vec<usize>,
+    depth: usize,
+    length: usize,
+) -> Result<(), String> {
+    match shape.get(depth) {
+        None => shape.push(length),
+        Some(size) if *size == length => {}
+        Some(size) => {
+            return Err(format!(
+                "its arrays differ in length ({size} and {length}), so they make no tensor"
+            ));
+        }
+    }
+    Ok(())
+}
+
 struct Encoder<'a> {
     scalar: &'a DataType,
     rank: usize,
@@ -92,16 +110,7 @@ impl Encoder<'_> {
         let Value::Array(array) = value else {
             return Err(format!("expected an ARRAY, found {}", value.kind()));
         };
-        match self.shape.get(depth) {
-            None => self.shape.push(array.len()),
-            Some(size) if *size == array.len() => {}
-            Some(size) => {
-                return Err(format!(
-                    "its arrays differ in length ({size} and {}), so they make no tensor",
-                    array.len()
-                ));
-            }
-        }
+        note_length(&mut self.shape, depth, array.len())?;
         array
             .iter()
             .try_for_each(|value| self.value(&value, depth + 1))

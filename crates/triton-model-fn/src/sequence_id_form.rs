@@ -16,6 +16,7 @@ use triton_options::{
     SequenceMode, sequence_number,
 };
 
+use crate::model_facts::SEQUENCES;
 use crate::sequence_numbers::{MOST_SUBTASKS, WIDEST};
 use crate::{Error, ErrorKind, Subtask};
 
@@ -193,8 +194,8 @@ impl SequenceIdForm {
                 }
                 Err(mismatch(format!(
                     "option '{}' is '{id}', but sequence IDs are numbers, because {}: set it to \
-                     digits, from 1 to {largest} and without zeros before them, or set '{}' to true for numbers \
-                     that are made from it",
+                     digits, from 1 to {largest} and without zeros before them, or set '{}' to true \
+                     for numbers that are made from it",
                     SEQUENCE_ID.key(),
                     self.reason,
                     SEQUENCE_ID_AUTO_INCREMENT.key()
@@ -263,7 +264,8 @@ fn text_to_number(control: &CorrelationIdControl) -> Error {
     mismatch(format!(
         "'{asked_for}' is 'text', but sequence IDs are handed over by {control}: of a text the \
          server would hand over {seen}, without a word, so that different sequences would be one \
-         to the model, and a text of more than 20 bytes can crash the server; leave '{asked_for}' out for numbers, or take the control out of the model"
+         to the model, and a text of more than 20 bytes can crash the server; leave '{asked_for}' \
+         out for numbers, or take the control out of the model"
     ))
 }
 
@@ -280,7 +282,7 @@ impl<'a> OldTriton<'a> {
 
     fn of(server: &'a ServerMetadata) -> Option<Self> {
         // Its name can be set, and other servers count their versions differently.
-        let has_sequences = server.extensions.iter().any(|name| name == "sequence");
+        let has_sequences = server.names_extension(SEQUENCES) == Some(true);
         if server.name != "triton" && !has_sequences {
             return None;
         }

@@ -53,6 +53,18 @@ pub(crate) struct SequenceName {
     pub(crate) number: Option<NonZeroU64>,
 }
 
+impl SequenceName {
+    /// The ID as it is sent.
+    pub(crate) fn id(&self) -> Result<SequenceId, Error> {
+        match self.number {
+            Some(number) => Ok(SequenceId::Number(number)),
+            // Checked options never lead to an ID that the server does not take.
+            None => SequenceId::text(&self.text)
+                .map_err(|invalid| Error::new(ErrorKind::Input, invalid.to_string())),
+        }
+    }
+}
+
 impl fmt::Display for SequenceName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.text)?;
@@ -129,9 +141,8 @@ impl SequenceIdGenerator {
             }
         };
         let counter = taken.counter;
-        let name = self.name(counter);
         debug!(
-            sequence_id = %name,
+            sequence_id = %self.name(counter),
             key,
             base = %self.ids.base,
             run = self.run(),
@@ -283,18 +294,6 @@ impl SequenceIdGenerator {
             text: self.text(counter),
             number: numbers.and_then(|(numbers, _)| numbers.of(counter)),
         }
-    }
-
-    /// The ID of a counter as it is sent.
-    pub(crate) fn id(&self, counter: u64) -> Result<SequenceId, Error> {
-        let name = self.name(counter);
-        if let Some(number) = name.number {
-            return Ok(SequenceId::Number(number));
-        }
-        // Checked options never lead to an ID that the server does not take.
-        SequenceId::text(name.text).map_err(|invalid| {
-            Error::new(ErrorKind::Input, invalid.to_string()).in_subtask(self.subtask)
-        })
     }
 }
 

@@ -59,6 +59,7 @@ impl Statement<'_> {
         let (outputs, unreadable): (Vec<_>, Vec<_>) =
             outputs.iter().partition(|output| scalar(output).is_some());
         if outputs.is_empty() {
+            // Without any output left there is no statement, and this says of which type they are.
             self.columns(&unreadable)?;
         }
         let outputs = self.columns(&outputs)?;

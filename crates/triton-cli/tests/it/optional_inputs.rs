@@ -43,23 +43,19 @@ fn server() -> SmallServer {
 }
 
 fn predict(name: &str, content: &str, more: &[&str]) -> Run {
-    let server = server();
     let files = Files::new();
     let input = files.write(name, content);
-    let endpoint = format!("endpoint={}", server.endpoint);
-    let arguments = [
-        "predict",
-        "--model",
-        "opt",
-        &input,
-        "-O",
-        &endpoint,
-        "-O",
-        "tensor-format=json",
-    ];
-    let mut run = triton(&[&arguments[..], more].concat());
+    let mut run = predict_file(&input, more);
     run.stderr = run.stderr.replace(&input, name);
     run
+}
+
+fn predict_file(input: &str, more: &[&str]) -> Run {
+    let server = server();
+    let endpoint = format!("endpoint={}", server.endpoint);
+    let arguments = ["predict", "--model", "opt", input, "-O", &endpoint];
+    let json = ["-O", "tensor-format=json"];
+    triton(&[&arguments[..], &json, more].concat())
 }
 
 #[test]
@@ -107,7 +103,6 @@ fn a_file_of_columns_may_lack_optional_inputs_too() {
 
     use arrow_array::{ArrayRef, Float32Array, RecordBatch, StringArray};
 
-    let server = server();
     let files = Files::new();
     let numbers: ArrayRef = Arc::new(Float32Array::from(vec![1.0, 2.0]));
     let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("x"), None]));
@@ -117,17 +112,7 @@ fn a_file_of_columns_may_lack_optional_inputs_too() {
     let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
-    let endpoint = format!("endpoint={}", server.endpoint);
-    let run = triton(&[
-        "predict",
-        "--model",
-        "opt",
-        &input,
-        "-O",
-        &endpoint,
-        "-O",
-        "tensor-format=json",
-    ]);
+    let run = predict_file(&input, &[]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     insta::assert_snapshot!(run.stdout, @r#"
     {"a":1,"c":"x","y":"a=[1.0] c=[x]"}

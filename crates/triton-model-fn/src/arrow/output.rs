@@ -78,10 +78,7 @@ pub(super) fn from_tensor(
         let message = format!("output '{}': {message}", tensor.name());
         Error::new(ErrorKind::Output, message)
     };
-    let fits = |(size, found): (&Option<i32>, &usize)| {
-        size.is_none_or(|size| usize::try_from(size).is_ok_and(|size| size == *found))
-    };
-    if !sizes.iter().zip(shape.iter()).all(fits) {
+    if !all_are(sizes, &shape) {
         return Err(failed(format!(
             "the model says that arrays are {:?} long, found {shape:?}",
             sizes.iter().flatten().collect::<Vec<_>>()
@@ -135,16 +132,21 @@ pub(super) fn fits(sizes: &[Option<i32>], value: &Value) -> bool {
     let Value::Array(array) = value else {
         return true;
     };
-    let is_size = |size: Option<i32>, found: usize| {
-        size.is_none_or(|size| usize::try_from(size).is_ok_and(|size| size == found))
-    };
     match array.shape() {
-        Some(shape) => sizes
-            .iter()
-            .zip(shape)
-            .all(|(size, found)| is_size(*size, *found)),
-        None => is_size(size(sizes), array.len()) && array.iter().all(|it| fits(rest(sizes), &it)),
+        Some(shape) => all_are(sizes, shape),
+        None => {
+            let outermost = sizes.get(..1).unwrap_or_default();
+            all_are(outermost, &[array.len()]) && array.iter().all(|it| fits(rest(sizes), &it))
+        }
     }
+}
+
+/// Whether dimensions have the sizes that are known of them.
+fn all_are(sizes: &[Option<i32>], shape: &[usize]) -> bool {
+    let is_size = |(size, found): (&Option<i32>, &usize)| {
+        size.is_none_or(|size| usize::try_from(size).is_ok_and(|size| size == *found))
+    };
+    sizes.iter().zip(shape).all(is_size)
 }
 
 /// An array of values, each NULL or of the type.

@@ -134,7 +134,6 @@ impl Gathered {
     pub(super) fn next(&self) -> Next {
         match (self.full.front(), self.filling.front()) {
             (Some(_), _) => Next::Now,
-            (None, Some(_)) if self.is_closed => Next::Now,
             (None, Some(group)) => Next::At(self.is_due_at(group)),
             (None, None) if self.is_closed => Next::Over,
             (None, None) => Next::Nothing,

@@ -57,7 +57,9 @@ impl CallContext {
             }
             (_, Some(source)) => {
                 let TakenId { counter, lease } = source.take(None, Instant::now())?;
-                (source.name(counter), source.id(counter)?, true, true, lease)
+                let name = source.name(counter);
+                let id = name.id()?;
+                (name, id, true, true, lease)
             }
             (_, None) => return Ok(None),
         };

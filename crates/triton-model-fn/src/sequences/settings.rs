@@ -225,15 +225,11 @@ impl SequenceSettings {
         }
     }
 
-    /// The ID of a counter as it is sent.
-    pub(super) fn sent_id(
-        &self,
-        ids: Option<&SequenceIdGenerator>,
-        counter: u64,
-    ) -> Result<SequenceId, Error> {
-        match (&self.fixed, ids) {
+    /// The ID as it is sent of a sequence that is called so.
+    pub(super) fn sent_id(&self, name: Option<&SequenceName>) -> Result<SequenceId, Error> {
+        match (&self.fixed, name) {
             (Some(fixed), _) => Ok(fixed.id.clone()),
-            (None, Some(ids)) => ids.id(counter),
+            (None, Some(name)) => name.id(),
             (None, None) => {
                 let message = "a sequence of a key has no ID, which is a fault of this program";
                 Err(Error::new(ErrorKind::Internal, message))

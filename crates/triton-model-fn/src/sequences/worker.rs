@@ -103,7 +103,7 @@ impl<T: SequenceTransport> Shared<T> {
     async fn send(&self, request: &Request, row: &EncodedRow) -> Result<Vec<Value>, Error> {
         let ids = self.open.id_generator.as_deref();
         let name = self.settings.name(ids, &LostId::Own(request.counter));
-        let id = self.settings.sent_id(ids, request.counter)?;
+        let id = self.settings.sent_id(name.as_ref())?;
         let span = debug_span!(
             "sequence",
             key = self.settings.display.show(&request.key),

@@ -5,10 +5,8 @@ use triton_client::TensorMetadata;
 use triton_options::{MODEL_MAX_BATCH_SIZE, NameMap, SEQUENCE_ID, SequenceMode, TritonOptions};
 
 use super::PlannedColumn;
+use crate::model_facts::SEQUENCES;
 use crate::{Column, ModelFacts};
-
-/// The extension by which a server keeps sequences.
-const SEQUENCES: &str = "sequence";
 
 /// The columns of one side and the tensors to find for them.
 pub(super) struct Side<'a> {

@@ -251,38 +251,27 @@ async fn what_an_option_says_of_a_batch_agrees_with_the_configuration_and_the_sh
 }
 
 const TOLD: &str = r#"{"name":"m","versions":["1"],"platform":"python","inputs":[{"name":"value","datatype":"INT32","shape":[-1,1]}],"outputs":[{"name":"sum","datatype":"INT32","shape":[-1,1]}]}"#;
-const MLSERVER: &str = r#"{"name":"mlserver","version":"1.7.1","extensions":[]}"#;
 
 // Holds F48, F40.
 #[tokio::test]
 async fn a_server_without_sequences_is_refused_for_a_function_of_your_own() {
-    let answers: &[ScriptedAnswer] = &[
-        ("/v2/models/m", 200, TOLD),
-        ("/v2/models/m/ready", 200, ""),
-        ("/v2", 200, MLSERVER),
-    ];
-    let endpoint = scripted_server(answers);
+    let endpoint = scripted_server(&[("/v2/models/m", 200, TOLD), READY, SERVER]);
     let options = options(&endpoint, "m", &AUTO_INCREMENT);
     let base = FunctionBase::<()>::new(options);
     let opening: Opening<'_, ()> = base.begin(Subtask::new(0, 1, 0).unwrap()).unwrap();
     let agreed = opening.subtask().agree_on_sequence_ids().await;
-    assert!(agreed.is_err());
+    assert_eq!(agreed.unwrap_err().kind(), ErrorKind::Mismatch);
 }
 
 // Holds F46.
 #[tokio::test]
 async fn the_largest_batch_sizes_work() {
-    let answers: &[ScriptedAnswer] = &[
-        ("/v2/models/m", 200, TOLD),
-        ("/v2/models/m/ready", 200, ""),
-        ("/v2", 200, MLSERVER),
-        (
-            "/v2/models/m/infer",
-            200,
-            r#"{"model_name":"m","outputs":[{"name":"sum","datatype":"INT32","shape":[1,1],"data":[7]}]}"#,
-        ),
-    ];
-    let endpoint = scripted_server(answers);
+    let answer = (
+        "/v2/models/m/infer",
+        200,
+        r#"{"model_name":"m","outputs":[{"name":"sum","datatype":"INT32","shape":[1,1],"data":[7]}]}"#,
+    );
+    let endpoint = scripted_server(&[("/v2/models/m", 200, TOLD), READY, SERVER, answer]);
     let extra = [
         ("model-max-batch-size", "4294967295"),
         ("batch-size", "4294967295"),

@@ -25,26 +25,25 @@ struct Triple {
 impl Model for Triple {
     type State = ();
     fn config(&self) -> ModelConfig {
-        let c = ModelConfig::new("triple")
+        let config = ModelConfig::new("triple")
             .max_batch_size(8)
             .input("value", TensorType::Fp32, [1])
             .output("three", TensorType::Fp32, [3]);
-        if self.stateful {
-            c.sequence_batching(SequenceBatching::default())
-        } else {
-            c
+        match self.stateful {
+            true => config.sequence_batching(SequenceBatching::default()),
+            false => config,
         }
     }
     fn execute(&self, request: &ModelRequest, _: &mut ()) -> Result<Vec<Tensor>, ModelError> {
         let input = request.input("value")?;
         let values = input.values::<f32>()?;
-        if values.iter().any(|v| *v < 0.0) {
+        if values.iter().any(|value| *value < 0.0) {
             return Err(ModelError::new("negative"));
         }
-        let n = values.iter().fold(3.0_f32, |a, b| a.max(*b)) as usize;
+        let longest = values.iter().copied().fold(3.0_f32, f32::max) as usize;
         let rows = values.len();
-        let out: Vec<f32> = (0..rows * n).map(|i| i as f32).collect();
-        Ok(vec![Tensor::new("three", vec![rows, n], out)])
+        let numbers: Vec<f32> = (0..rows * longest).map(|number| number as f32).collect();
+        Ok(vec![Tensor::new("three", vec![rows, longest], numbers)])
     }
 }
 

@@ -31,7 +31,9 @@ impl Model for Naps {
     fn execute(&self, request: &ModelRequest, _: &mut ()) -> Result<Vec<Tensor>, ModelError> {
         let input = request.input("value")?;
         let values = input.values::<f32>()?;
-        let nap = values.iter().fold(0.0_f32, |a, b| a.max(*b));
+        let nap = values
+            .iter()
+            .fold(0.0_f32, |longest, nap| longest.max(*nap));
         std::thread::sleep(Duration::from_millis(nap as u64));
         Ok(vec![Tensor::new(
             "echo",
@@ -51,6 +53,27 @@ pub(crate) async fn function(server: &EmbeddedTriton, extra: &[(&str, &str)]) ->
         &[("echo", array(DataType::Float))],
     );
     open(options(&server.endpoint(), "naps", extra), arrays, 0, 1).await
+}
+
+/// A function with a sequence for each key.
+async fn keyed(server: &EmbeddedTriton) -> InferenceFunction {
+    let keyed = [
+        ("sequence-id", "sinks"),
+        ("sequence-id-auto-increment", "true"),
+        ("sequence-key", "key"),
+        ("max-in-flight", "2"),
+    ];
+    let columns = schema(
+        &[("key", DataType::String), ("value", DataType::Integer)],
+        &[("sum", DataType::Integer)],
+    );
+    open(
+        options(&server.endpoint(), "accumulate", &keyed),
+        columns,
+        0,
+        1,
+    )
+    .await
 }
 
 pub(crate) fn row(nap: f32, length: usize) -> [Value; 1] {
@@ -129,22 +152,7 @@ async fn sinks_that_always_panic_are_told_of_each_row() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sink_that_panics_costs_the_rows_of_a_key_nothing() {
     let server = EmbeddedTriton::start().unwrap();
-    let keyed = [
-        ("sequence-id", "sinks"),
-        ("sequence-id-auto-increment", "true"),
-        ("sequence-key", "key"),
-    ];
-    let columns = schema(
-        &[("key", DataType::String), ("value", DataType::Integer)],
-        &[("sum", DataType::Integer)],
-    );
-    let function = open(
-        options(&server.endpoint(), "accumulate", &keyed),
-        columns,
-        0,
-        1,
-    )
-    .await;
+    let function = keyed(&server).await;
     let bad: Arc<dyn AnswerSink> = Arc::new(Panics {
         calls: AtomicUsize::new(0),
         always: false,
@@ -228,8 +236,8 @@ async fn close_waits_for_the_rows_of_a_sink() {
             seen.extend(group);
         }
         assert_eq!(seen.len(), 5);
-        for a in seen {
-            assert!(a.result.is_ok(), "{extra:?} {a:?}");
+        for answer in seen {
+            assert!(answer.result.is_ok(), "{extra:?} {answer:?}");
         }
     }
 }
@@ -253,12 +261,14 @@ async fn a_sink_may_hand_rows_over() {
                 }
                 if self
                     .left
-                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                        left.checked_sub(1)
+                    })
                     .is_ok()
                 {
-                    let f = self.function.lock().unwrap().clone().unwrap();
+                    let function = self.function.lock().unwrap().clone().unwrap();
                     let me = self.me.lock().unwrap().clone().unwrap();
-                    f.submit_to(1, &row(1.0, 2), &me);
+                    function.submit_to(1, &row(1.0, 2), &me);
                 }
             }
         }
@@ -302,16 +312,63 @@ async fn a_sink_may_hand_rows_over() {
     }
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// Hands each row that fails over once more.
+struct OnceMore {
+    function: Arc<InferenceFunction>,
+    answered: Arc<dyn AnswerSink>,
+}
+
+impl AnswerSink for OnceMore {
+    fn take(&self, answers: Vec<RowAnswer>) {
+        for answer in answers {
+            let number = answer.number + 1000;
+            self.function
+                .submit_to(number, &row(1.0, 1), &self.answered);
+        }
+    }
+}
+
+// Holds F53.
+#[test]
+fn a_row_that_is_handed_over_again_after_the_end_of_the_runtime_is_answered() {
+    for extra in [&[("batch-size", "8"), ("batch-timeout", "20 ms")][..], &[]] {
+        let server = server();
+        let runtime = runtime();
+        let function = Arc::new(runtime.block_on(function(&server, extra)));
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        let (answered, mut answers) = sink();
+        let (finished, finish) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let once_more: Arc<dyn AnswerSink> = Arc::new(OnceMore {
+                function: Arc::clone(&function),
+                answered,
+            });
+            function.submit_to(1, &row(1.0, 1), &once_more);
+            // A test that has failed waits no more.
+            let _ = finished.send(());
+        });
+        let waited = finish.recv_timeout(Duration::from_secs(10));
+        waited.unwrap_or_else(|_| panic!("{extra:?} hangs"));
+        let group = answers.try_recv().unwrap();
+        assert_eq!((group.len(), group[0].number), (1, 1001), "{extra:?}");
+        assert!(group[0].result.is_err());
+    }
+}
+
 // Holds F53.
 #[test]
 fn the_end_of_the_runtime_answers_every_row() {
     for extra in [&[("batch-size", "8"), ("batch-timeout", "20 ms")][..], &[]] {
         let server = server();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = runtime();
         let (sink, mut answers) = sink();
         let function = runtime.block_on(async {
             let function = function(&server, extra).await;
@@ -325,7 +382,7 @@ fn the_end_of_the_runtime_answers_every_row() {
         drop(sink);
         let mut numbers = Vec::new();
         while let Ok(group) = answers.try_recv() {
-            numbers.extend(group.into_iter().map(|a| a.number));
+            numbers.extend(group.into_iter().map(|answer| answer.number));
         }
         numbers.sort_unstable();
         assert_eq!(numbers, (0..40).collect::<Vec<_>>(), "{extra:?}");
@@ -337,25 +394,9 @@ fn the_end_of_the_runtime_answers_every_row() {
 async fn rows_of_keys_are_answered_once_whatever_becomes_of_the_function() {
     for end in ["close", "abort", "drop", "drop-while-unusable-waits"] {
         let server = EmbeddedTriton::start().unwrap();
-        let keyed = [
-            ("sequence-id", "sinks"),
-            ("sequence-id-auto-increment", "true"),
-            ("sequence-key", "key"),
-            ("max-in-flight", "2"),
-        ];
-        let columns = schema(
-            &[("key", DataType::String), ("value", DataType::Integer)],
-            &[("sum", DataType::Integer)],
-        );
-        let function = open(
-            options(&server.endpoint(), "accumulate", &keyed),
-            columns,
-            0,
-            1,
-        )
-        .await;
+        let function = keyed(&server).await;
         let (sink, mut answers) = sink();
-        let row = |n: u64| [Value::String(format!("k{}", n % 7)), Value::Integer(1)];
+        let row = |number: u64| [Value::String(format!("k{}", number % 7)), Value::Integer(1)];
         for number in 0..200 {
             function.submit_to(number, &row(number), &sink);
         }
@@ -375,11 +416,9 @@ async fn rows_of_keys_are_answered_once_whatever_becomes_of_the_function() {
             .await
             .unwrap_or_else(|_| panic!("{end} hangs after {}", numbers.len()))
         {
-            for a in group {
-                if end == "close" {
-                    assert!(a.result.is_ok());
-                }
-                numbers.push(a.number);
+            for answer in group {
+                assert!(end != "close" || answer.result.is_ok(), "{answer:?}");
+                numbers.push(answer.number);
             }
         }
         numbers.sort_unstable();

@@ -12,7 +12,8 @@ pub(super) struct Sequences {
     length: u32,
     /// The largest number that an ID may be; none where IDs are text.
     largest: Option<u64>,
-    /// The next number, before it is made to fit; it begins with the time, so that no earlier run has had it.
+    /// The next number, before it is made to fit. It begins with the time, so that no earlier run has
+    /// had it; but those of 32 bits come around every four seconds, and two runs may meet there.
     next: AtomicU64,
 }
 

@@ -223,16 +223,7 @@ impl Encoder<'_> {
         }
         let List { values, range } = lists::list(array, index)
             .ok_or_else(|| format!("expected an ARRAY, found an Arrow {}", array.data_type()))?;
-        match self.shape.get(depth) {
-            None => self.shape.push(range.len()),
-            Some(size) if *size == range.len() => {}
-            Some(size) => {
-                return Err(format!(
-                    "its arrays differ in length ({size} and {}), so they make no tensor",
-                    range.len()
-                ));
-            }
-        }
+        row_codec::note_length(&mut self.shape, depth, range.len())?;
         range
             .into_iter()
             .try_for_each(|index| self.value(values, index, depth + 1))
