@@ -252,6 +252,15 @@ impl Prepared {
 
     /// Waits for the answer to a row that has its turn.
     pub(crate) async fn answer(&self, begun: Begun) -> Result<Prediction, Error> {
+        self.answer_if(begun, |_| Ok(())).await
+    }
+
+    /// The same, where an answer of a sequence can be refused before it is counted.
+    pub(crate) async fn answer_if(
+        &self,
+        begun: Begun,
+        is_fit: impl FnOnce(&Prediction) -> Result<(), Error>,
+    ) -> Result<Prediction, Error> {
         let answering = &self.answering;
         let answer = match begun {
             // It is concluded already.
@@ -266,6 +275,7 @@ impl Prepared {
                 answered.map(|answered| answering.of_sequence(answered))
             }
         };
+        let answer = answer.and_then(|prediction| is_fit(&prediction).map(|()| prediction));
         answering.conclude(answer)
     }
 }

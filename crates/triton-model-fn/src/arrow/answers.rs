@@ -87,28 +87,24 @@ impl<'a> Answers<'a> {
 
     /// What became of a row by itself, which is counted already.
     pub(super) fn push_row(&mut self, row: usize, result: Result<Prediction, Error>) {
-        match result.and_then(|prediction| self.checked(prediction.row)) {
-            Ok(values) => self.single.push((row, values)),
+        match result {
+            Ok(prediction) => self.single.push((row, prediction.row)),
             Err(error) => self.failures.push((row, error)),
         }
     }
 
-    /// A row that has room in the columns.
-    fn checked(&self, row: Vec<Value>) -> Result<Vec<Value>, Error> {
-        let mut columns = self.columns.iter().zip(&row);
+    /// Refuses what the model answered to a row by itself where it has no room in the columns.
+    pub(super) fn check(&self, row: &[Value]) -> Result<(), Error> {
+        let mut columns = self.columns.iter().zip(row);
         match columns.find(|(column, value)| !output::fits(&column.sizes, value)) {
-            None => Ok(row),
+            None => Ok(()),
             Some((column, _)) => {
                 let message = format!(
                     "output column '{}': an array has another length than the model says ({:?})",
                     column.name,
                     column.sizes.iter().flatten().collect::<Vec<_>>()
                 );
-                let error = Error::new(ErrorKind::Output, message);
-                match self.answering.default_for(&error) {
-                    Some(row) => Ok(self.answering.columns.output(row, false)),
-                    None => Err(error.in_subtask(self.answering.open.subtask)),
-                }
+                Err(Error::new(ErrorKind::Output, message))
             }
         }
     }
