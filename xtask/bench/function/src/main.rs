@@ -3,6 +3,7 @@
 
 mod client;
 mod function;
+mod record_batches;
 
 use std::process::ExitCode;
 
@@ -17,10 +18,12 @@ fn main() -> ExitCode {
             ("client-beside", Some(case)) => client::run(endpoint, case),
             ("function", Some(case)) => function::run(endpoint, case, &[]),
             ("function-ids", Some(case)) => function::run(endpoint, case, function::GUARDED),
+            ("record-batches", Some(case)) => record_batches::run(endpoint, case),
             _ => Err(format!("there is no program '{program}'")),
         },
         _ => Err(
-            "usage: bench-function client-beside|function|function-ids ENDPOINT CASE".to_owned(),
+            "usage: bench-function client-beside|function|function-ids|record-batches ENDPOINT CASE"
+                .to_owned(),
         ),
     };
     match outcome {
