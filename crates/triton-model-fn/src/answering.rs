@@ -42,6 +42,7 @@ impl Answering {
     }
 
     /// Counts the answer, or puts the default in its place.
+    #[inline]
     pub(crate) fn conclude(&self, answer: Result<Prediction, Error>) -> Result<Prediction, Error> {
         let open = &self.open;
         let error = match answer {

@@ -40,8 +40,9 @@ pub(crate) enum Lane {
 /// A row whose turn among the others is settled, so that its answer can be waited for.
 pub(crate) enum Begun {
     Refused(Error),
-    /// In a request of its own.
-    Single(Box<Alone>),
+    /// In a request of its own. In a box, as what sends it is large and would be a part of what waits
+    /// for any row.
+    Single(BoxFuture<'static, Result<Prediction, Error>>),
     /// In a request with others.
     Batched(oneshot::Receiver<Result<Prediction, Error>>),
     /// Behind those of its key.
@@ -178,7 +179,10 @@ impl Prepared {
 
     fn begin_alone(&self, encode: impl Fn() -> Result<EncodedRow, Error>) -> Begun {
         match self.alone(encode) {
-            Ok(alone) => Begun::Single(Box::new(alone)),
+            Ok(alone) => {
+                let answering = Arc::clone(&self.answering);
+                Begun::Single(Box::pin(async move { answering.answer_alone(alone).await }))
+            }
             Err(error) => Begun::Refused(error),
         }
     }
@@ -269,7 +273,7 @@ impl Prepared {
                 return answered.unwrap_or_else(|error| answering.conclude(Err(error)));
             }
             Begun::Refused(error) => Err(error),
-            Begun::Single(alone) => answering.answer_alone(*alone).await,
+            Begun::Single(answer) => answer.await,
             Begun::Queued(answer) => {
                 let answered = answer.await.unwrap_or_else(|_| Err(gone(&answering.open)));
                 answered.map(|answered| answering.of_sequence(answered))
@@ -296,12 +300,9 @@ impl Answering {
                 .await
         };
         let answer: Result<InferResponse, Error> = answer.await;
-        let sequence_id = taken.map(|taken| taken.id.to_string());
-        let name = taken.map(|taken| taken.name.clone());
-        let rows = answer.and_then(|response| plan.rows(&response, 1));
-        match rows.map(|mut rows| rows.pop()) {
-            Ok(row) => Ok(Prediction::new(row.unwrap_or_default(), sequence_id)),
-            Err(error) => Err(error.in_sequence(name)),
+        match answer.and_then(|response| plan.row(&response)) {
+            Ok(row) => Ok(Prediction::new(row, taken.map(|taken| taken.name.sent()))),
+            Err(error) => Err(error.in_sequence(taken.map(|taken| taken.name.clone()))),
         }
     }
 

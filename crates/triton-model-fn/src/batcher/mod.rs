@@ -64,7 +64,7 @@ impl Batcher {
             deadline,
         };
         let answering = &self.shared.answering;
-        let now = Instant::now();
+        let now = Instant::now;
         let pushed = match answering.plan.is_of_scalars {
             true => self
                 .shared

@@ -201,7 +201,7 @@ impl CallContext {
             deadline,
             grace: GRACE,
         };
-        let attempt = |attempt, connection: OwnedSemaphorePermit, ends| {
+        let attempt = |attempt, connection: OwnedSemaphorePermit, left| {
             attempts.store(attempt, Ordering::Relaxed);
             if attempt > 1 {
                 debug!(
@@ -212,7 +212,7 @@ impl CallContext {
                     "sending again"
                 );
             }
-            let timed = self.replica.client_until(ends);
+            let timed = self.replica.client_for(left);
             cut_short.store(timed.is_cut_short, Ordering::Relaxed);
             let operation = operation(timed.client);
             async move {
