@@ -108,7 +108,7 @@ impl Answering {
                 sequence_id = error.sequence_id(),
                 %error,
                 cause = error.client_error().map(tracing::field::display),
-                kept_quiet,
+                kept_quiet = (kept_quiet > 0).then_some(kept_quiet),
                 "{message}"
             );
         }

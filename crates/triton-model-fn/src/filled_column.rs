@@ -65,6 +65,12 @@ impl FilledColumn {
         }
     }
 
+    /// The column, in the first of its types.
+    #[must_use]
+    pub fn column(self) -> Column {
+        Column::new(self.name(), self.data_types()[0].clone())
+    }
+
     /// Whether there are rows in which it is NULL.
     #[must_use]
     pub fn is_nullable(self) -> bool {

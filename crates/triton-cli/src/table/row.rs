@@ -228,6 +228,16 @@ impl fmt::Display for Fault {
 }
 
 impl Row {
+    /// The value of one of the model's input columns as it can be read: NULL where it cannot, and
+    /// nothing where not even the columns of the row are known.
+    pub(super) fn input_value(&self, index: usize) -> Option<&Value> {
+        let values = match &self.values {
+            Ok(values) => values,
+            Err(unusable) => unusable.readable.as_ref()?,
+        };
+        values.get(index)
+    }
+
     /// The name of one of the model's input columns.
     pub(crate) fn input_name(&self, index: usize) -> Option<&str> {
         let position = (*self.layout.inputs.get(index)?)?;
