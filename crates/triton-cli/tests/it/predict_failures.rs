@@ -1,5 +1,6 @@
 //! Rows that fail: every one is accounted for.
 
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value as Json;
 use triton_test_support::live_endpoint;
 
