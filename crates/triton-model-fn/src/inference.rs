@@ -9,10 +9,11 @@ use tracing::{info, warn};
 use triton_client::ModelConfig;
 use triton_options::{SEQUENCE_KEY, TritonOptions};
 
-use crate::answering::Answering;
+use crate::answering::{Answering, StandIn};
 use crate::answers::{self, AnswerSink, RowAnswer};
 use crate::batcher::Batcher;
 use crate::lanes::{AloneTasks, Begun, Lane, Prepared, RowColumns};
+use crate::log_limit::LogLimit;
 use crate::sequences::{
     KeyedSequences, LeftBehind, ModelColumns, ModelTransport, SequenceColumns, SequenceSettings,
     SourceTraits,
@@ -20,7 +21,7 @@ use crate::sequences::{
 use crate::tensor_plan::TensorPlan;
 use crate::{
     CallContext, Error, ErrorKind, FunctionBase, ModelFacts, ModelFunction, Opened, Prediction,
-    Schema, SequencePlaces, SequenceSnapshot, ServerWait, Subtask, Value, default_value,
+    Schema, SequencePlaces, SequenceSnapshot, ServerWait, Subtask, Value, filled_column,
 };
 
 /// Runs a model's inference on each row.
@@ -50,9 +51,10 @@ impl InferenceFunction {
     /// # Errors
     ///
     /// [`ErrorKind::Schema`] when a side of the schema is empty or has two columns of one name,
-    /// or when an option names an input column that does not exist or cannot be what it is to be.
+    /// when `on-error` is `column` and none says which rows failed, or when an option names an input column that does not exist or cannot be what it is to be.
     pub fn new(options: TritonOptions, schema: Schema) -> Result<Self, Error> {
         schema.check()?;
+        filled_column::check(&options, &schema)?;
         let sequences = SequenceColumns::find(&options, &schema)?;
         for warning in options.warnings() {
             warn!(model = %options.model_name, "{warning}");
@@ -206,6 +208,17 @@ impl InferenceFunction {
                 answers::tell(&**sink, vec![RowAnswer { number, result }]);
             }
         }
+    }
+
+    /// What the option `on-error` makes of a row that could not even be handed over, as where a cell
+    /// of a file cannot be read: a row that stands in for an answer, or the error. It is counted.
+    ///
+    /// # Errors
+    ///
+    /// `error`, unless a row stands in for it, and [`ErrorKind::State`] when the function is not open.
+    pub fn conclude_unusable(&self, error: Error) -> Result<Prediction, Error> {
+        let opened = self.base.opened()?;
+        opened.prepared.answering.conclude(Err(error))
     }
 
     /// Tells the sequence of its key of a row that cannot be used: one that has no values for the
@@ -396,8 +409,8 @@ impl InferenceFunction {
             self.sequences.as_ref(),
             |name| metadata.inputs.iter().any(|tensor| tensor.name == name),
             |name| metadata.outputs.iter().any(|tensor| tensor.name == name),
-        );
-        let default_row = default_value::parse(options, &columns.schema.outputs)?;
+        )?;
+        let stand_in = StandIn::new(options, &columns.schema.outputs)?;
         let plan = TensorPlan::new(options, &columns.schema, &facts)?;
         open.agree_on_ids_of(&facts)?;
         let settings = SequenceSettings::agree(
@@ -412,7 +425,8 @@ impl InferenceFunction {
             open: Arc::clone(open),
             plan: Arc::new(plan),
             columns: Arc::new(columns),
-            default_row,
+            stand_in,
+            logged: LogLimit::default(),
         });
         let lane = match settings {
             Some(settings) => {

@@ -297,8 +297,7 @@ impl Answering {
 
     /// The answer to a row of a sequence.
     pub(crate) fn of_sequence(&self, answered: Answered) -> Prediction {
-        let row = self.columns.output(answered.values, answered.restarted);
-        let mut prediction = Prediction::new(row, Some(answered.sequence_id));
+        let mut prediction = Prediction::new(answered.values, Some(answered.sequence_id));
         prediction.sequence_restarted = answered.restarted;
         prediction
     }

@@ -107,6 +107,20 @@ impl Subtasks {
         self.functions[self.subtask_of(values)].submit_unusable(values)
     }
 
+    /// What the function of a row's subtask makes of it although it cannot be used.
+    pub(super) fn conclude_unusable(
+        &self,
+        values: &[Value],
+        text: String,
+    ) -> Result<Prediction, Error> {
+        let index = match self.has_keys {
+            true => self.subtask_of(values),
+            false => self.turns % self.functions.len(),
+        };
+        let error = Error::new(ErrorKind::Input, text);
+        self.functions[index].conclude_unusable(error)
+    }
+
     /// The subtask that the rows of a key go to: the same one in every run of as many.
     pub(super) fn subtask_of(&self, values: &[Value]) -> usize {
         let key = self.functions[0].sequence_key(values).unwrap_or_default();

@@ -16,6 +16,8 @@ mod keyed;
 mod life;
 mod monitoring;
 mod other_servers;
+#[cfg(feature = "arrow")]
+mod outcomes;
 mod permits;
 mod predict;
 #[cfg(feature = "arrow")]

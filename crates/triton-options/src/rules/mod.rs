@@ -10,9 +10,9 @@ use crate::{
     BATCH_SIZE, BATCH_TIMEOUT, CIRCUIT_BREAKER_ENABLED, CIRCUIT_BREAKER_FAILURE_THRESHOLD,
     CIRCUIT_BREAKER_HALF_OPEN_REQUESTS, CIRCUIT_BREAKER_TIMEOUT, CONNECTION_POOL_KEEP_ALIVE,
     CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, CONNECTION_REUSE_ENABLED,
-    CONNECTION_TIMEOUT, HEALTH_CHECK_ENABLED, HEALTH_CHECK_INTERVAL, MAX_RETRIES, OptionDefinition,
-    OptionError, OptionMap, OptionValue as _, OptionWarning, RETRY_INITIAL_BACKOFF,
-    RETRY_MAX_BACKOFF, ROW_DEADLINE, SEQUENCE_ABANDON, SEQUENCE_END_COLUMN,
+    CONNECTION_TIMEOUT, DEFAULT_VALUE, HEALTH_CHECK_ENABLED, HEALTH_CHECK_INTERVAL, MAX_RETRIES,
+    ON_ERROR, OnError, OptionDefinition, OptionError, OptionMap, OptionValue as _, OptionWarning,
+    RETRY_INITIAL_BACKOFF, RETRY_MAX_BACKOFF, ROW_DEADLINE, SEQUENCE_ABANDON, SEQUENCE_END_COLUMN,
     SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
     SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE, SEQUENCE_IDLE_TIMEOUT,
     SEQUENCE_KEY, SEQUENCE_KEY_REDACTED, SEQUENCE_MAX_LENGTH, SEQUENCE_MAX_LOST, SEQUENCE_MAX_OPEN,
@@ -29,6 +29,7 @@ pub(crate) fn check(
 ) -> Option<SequenceMode> {
     errors.extend(backoff(read));
     errors.extend(pool(map, read));
+    errors.extend(on_error(map, read));
     security::check(read, errors);
     sequence::mode(read, errors)
 }
@@ -257,6 +258,31 @@ fn pool(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
     })
 }
 
+/// What becomes of a row that cannot be answered is said once.
+fn on_error(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
+    let (action, default) = (read.on_error?, read.default_value.as_ref()?);
+    // A default alone says what it is for.
+    let given = map.has(ON_ERROR.definition());
+    let (on_error, default_value) = (ON_ERROR.key(), DEFAULT_VALUE.key());
+    let message = match (action, default) {
+        (OnError::Default, None) => format!(
+            "option '{on_error}' is 'default', but there is no '{default_value}': set it, if only \
+             to null"
+        ),
+        (OnError::Fail, Some(_)) if given => format!(
+            "option '{on_error}' is 'fail', so nothing would get the '{default_value}': leave one of \
+             them out"
+        ),
+        (OnError::Column, Some(_)) => format!(
+            "option '{on_error}' is 'column', which leaves the columns of the model NULL, so nothing \
+             would get the '{default_value}': leave it out, or set '{on_error}' to 'default', with \
+             which the columns of the function say as much"
+        ),
+        _ => return None,
+    };
+    Some(rule(&[on_error, default_value], message))
+}
+
 fn rule(keys: &[&'static str], message: String) -> OptionError {
     OptionError::Rule {
         keys: keys.to_vec(),
@@ -273,7 +299,7 @@ fn warning(keys: &[&'static str], message: String) -> OptionWarning {
 
 #[cfg(test)]
 mod tests {
-    use crate::TritonOptions;
+    use crate::{OnError, TritonOptions};
 
     pub(super) fn parse(extra: &[(&str, &str)]) -> Result<Vec<String>, String> {
         let base = [("endpoint", "http://triton:8000"), ("model-name", "m")];
@@ -314,6 +340,30 @@ mod tests {
             ("connection-pool-max-total", "10"),
         ];
         insta::assert_snapshot!(refusal(&pool), @"option 'connection-pool-max-idle' (20) is more than 'connection-pool-max-total' (10): a pool cannot keep more connections than it may have");
+    }
+
+    #[test]
+    fn what_becomes_of_a_row_that_fails_is_said_once() {
+        for fine in [
+            &[("default-value", "0")][..],
+            &[("default-value", "0"), ("on-error", "default")],
+            &[("on-error", "fail")],
+            &[("on-error", "COLUMN")],
+        ] {
+            assert_eq!(parse(fine), Ok(Vec::new()), "{fine:?}");
+        }
+        let written = [
+            ("endpoint", "h"),
+            ("model-name", "m"),
+            ("default-value", "0"),
+        ];
+        let read = TritonOptions::parse(written).unwrap();
+        assert_eq!(read.on_error, OnError::Default);
+        let with_default = |action| refusal(&[("on-error", action), ("default-value", "0")]);
+        insta::assert_snapshot!(refusal(&[("on-error", "default")]), @"option 'on-error' is 'default', but there is no 'default-value': set it, if only to null");
+        insta::assert_snapshot!(with_default("fail"), @"option 'on-error' is 'fail', so nothing would get the 'default-value': leave one of them out");
+        insta::assert_snapshot!(with_default("column"), @"option 'on-error' is 'column', which leaves the columns of the model NULL, so nothing would get the 'default-value': leave it out, or set 'on-error' to 'default', with which the columns of the function say as much");
+        insta::assert_snapshot!(refusal(&[("on-error", "skip")]), @"option 'on-error': expected 'fail', 'default' or 'column', found 'skip'");
     }
 
     #[test]
