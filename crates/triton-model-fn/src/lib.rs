@@ -30,6 +30,7 @@ mod model_facts;
 mod packed_row;
 mod permits;
 mod replica;
+mod request_limit;
 pub mod retry;
 mod row_batch;
 mod row_block;

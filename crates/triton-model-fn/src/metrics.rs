@@ -8,6 +8,9 @@
 //! | `triton_function_calls_total` | counter | logical calls that were sent, attempts not counted apart |
 //! | `triton_function_failures_total` | counter | logical calls that were sent and failed, by `kind`: `call`, `sequence_uncertain` |
 //! | `triton_function_retries_total` | counter | attempts after the first |
+//! | `triton_function_retries_refused_total` | counter | retries for which the budget (option `retry-budget`) had nothing left: not made, or, where rows can wait for the server, made after the longest pause |
+//! | `triton_function_retry_budget` | gauge | retries that the budget has left |
+//! | `triton_function_in_flight_limit` | gauge | requests that may be in flight at once (option `max-in-flight`), which changes with `auto` |
 //! | `triton_function_in_flight` | gauge | logical calls that were sent and are not answered yet |
 //! | `triton_function_call_seconds` | histogram | time of a logical call from the moment at which it was sent, with all attempts and the pauses between them |
 //! | `triton_function_permit_wait_seconds` | histogram | time that a request waited to be sent, by `permit`: `request` (option `max-in-flight`), `connection` (option `connection-pool-max-total`) |
@@ -145,6 +148,9 @@ pub struct FunctionMetrics {
     /// Calls that failed, and those that left their sequence uncertain.
     failures: [Counter; 2],
     retries: Counter,
+    retries_refused: Counter,
+    retry_budget: Gauge,
+    in_flight_limit: Gauge,
     in_flight: Gauge,
     seconds: Histogram,
     /// Waits for permits: of requests, and of connections.
@@ -189,6 +195,9 @@ impl FunctionMetrics {
             calls: counter!("triton_function_calls_total", &labels),
             failures: [ErrorKind::Call, ErrorKind::SequenceUncertain].map(failures),
             retries: counter!("triton_function_retries_total", &labels),
+            retries_refused: counter!("triton_function_retries_refused_total", &labels),
+            retry_budget: gauge!("triton_function_retry_budget", &labels),
+            in_flight_limit: gauge!("triton_function_in_flight_limit", &labels),
             in_flight: gauge!("triton_function_in_flight", &labels),
             seconds: histogram!("triton_function_call_seconds", &labels),
             permit_waits: [PermitKind::Request, PermitKind::Connection].map(permit_waits),
@@ -216,6 +225,21 @@ impl FunctionMetrics {
 
     pub(crate) fn batch(&self, rows: usize) {
         self.batch_rows.record(rows as f64);
+    }
+
+    /// What is left of the budget for retries, where there is one, and whether one was refused.
+    pub(crate) fn retry_budget(&self, left: Option<f64>, refused: bool) {
+        if let Some(left) = left {
+            self.retry_budget.set(left);
+        }
+        if refused {
+            self.retries_refused.increment(1);
+        }
+    }
+
+    /// Where the number of requests goes that may be in flight.
+    pub(crate) fn in_flight_limit(&self) -> &Gauge {
+        &self.in_flight_limit
     }
 
     pub(crate) fn breaker_state(&self, state: f64) {

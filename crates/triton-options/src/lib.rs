@@ -33,6 +33,6 @@ pub use triton_protocol::{
 };
 pub use value::{
     AbandonedSequence, ColumnNames, CounterInitStrategy, DnsName, EMBEDDED_ENDPOINT, FilePath,
-    Fraction, Headers, MemorySize, NameMap, OptionValue, PositiveDuration, ProxyAddress,
+    Fraction, Headers, MaxInFlight, MemoryLimit, MemorySize, NameMap, OptionValue, PositiveDuration, ProxyAddress,
     ReplayOverflow, SequenceIdScope, SequenceIdType, SequenceRecovery, UnknownKey,
 };

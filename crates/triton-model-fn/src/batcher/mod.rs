@@ -179,7 +179,7 @@ impl Task {
                         "waited {:.1?} for a request permit ('{}' = {})",
                         begun.elapsed(),
                         MAX_IN_FLIGHT.key(),
-                        open.max_in_flight()
+                        open.requests
                     ));
                     continue;
                 }
