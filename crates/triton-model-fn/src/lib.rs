@@ -12,6 +12,7 @@ mod array;
 mod arrow;
 mod base;
 mod batcher;
+mod cache;
 mod call;
 mod call_context;
 pub mod circuit_breaker;

@@ -15,6 +15,8 @@
 //! | `triton_function_call_seconds` | histogram | time of a logical call from the moment at which it was sent, with all attempts and the pauses between them |
 //! | `triton_function_permit_wait_seconds` | histogram | time that a request waited to be sent, by `permit`: `request` (option `max-in-flight`), `connection` (option `connection-pool-max-total`) |
 //! | `triton_function_batch_rows` | histogram | rows in a request of a stateless model |
+//! | `triton_function_cache_rows_total` | counter | rows that were looked up (option `cache-max-bytes`), by `result`: `hit`, `coalesced` with an equal row in flight, `missed` |
+//! | `triton_function_cache_bytes` | gauge | memory that the cache takes |
 //! | `triton_function_open_sequences` | gauge | sequences of keys that are open |
 //! | `triton_function_held_places` | gauge | sequences that are over here and may be alive on the server, whose places are held |
 //! | `triton_function_lost_sequences` | gauge | lost sequences that are remembered until their key has a row |
@@ -133,6 +135,54 @@ impl fmt::Debug for SequenceMetrics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("SequenceMetrics")
+            .finish_non_exhaustive()
+    }
+}
+
+/// The counters of a cache of answers.
+pub(crate) struct CacheMetrics {
+    hits: Counter,
+    coalesced: Counter,
+    missed: Counter,
+    bytes: Gauge,
+}
+
+impl CacheMetrics {
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self {
+            hits: Counter::noop(),
+            coalesced: Counter::noop(),
+            missed: Counter::noop(),
+            bytes: Gauge::noop(),
+        }
+    }
+
+    /// A row was answered with what is kept.
+    pub(crate) fn hit(&self) {
+        self.hits.increment(1);
+    }
+
+    /// A row was answered with what an equal one in flight was answered with.
+    pub(crate) fn coalesced(&self) {
+        self.coalesced.increment(1);
+    }
+
+    /// A row was not found.
+    pub(crate) fn missed(&self) {
+        self.missed.increment(1);
+    }
+
+    /// The cache takes so many bytes.
+    pub(crate) fn bytes(&self, bytes: usize) {
+        self.bytes.set(bytes as f64);
+    }
+}
+
+impl fmt::Debug for CacheMetrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("CacheMetrics")
             .finish_non_exhaustive()
     }
 }
@@ -268,6 +318,25 @@ impl FunctionMetrics {
             oldest: gauge!("triton_function_oldest_row_seconds", &labels),
             events,
             replayed_rows: counter!("triton_function_replayed_rows_total", &labels),
+        }
+    }
+
+    /// The counters of the cache, which only a function with one has.
+    pub(crate) fn of_cache(&self) -> CacheMetrics {
+        let labels = [
+            ("model", self.model.clone()),
+            ("subtask", self.subtask.clone()),
+        ];
+        let rows = |result: &'static str| {
+            let [model, subtask] = labels.clone();
+            let labels = [model, subtask, ("result", result.to_owned())];
+            counter!("triton_function_cache_rows_total", &labels)
+        };
+        CacheMetrics {
+            hits: rows("hit"),
+            coalesced: rows("coalesced"),
+            missed: rows("missed"),
+            bytes: gauge!("triton_function_cache_bytes", &labels),
         }
     }
 
