@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn a_cache_is_refused_beside_sequences() {
         let cache = [("cache-max-bytes", "1 mb"), ("sequence-id", "s")];
-        insta::assert_snapshot!(refusal(&cache), @"");
+        insta::assert_snapshot!(refusal(&cache), @"option 'cache-max-bytes' (1 mb) is set beside 'sequence-id': an answer within a sequence depends on more than its row, so it cannot be given again; leave one of the two out");
         let off = [("cache-max-bytes", "0"), ("sequence-id", "s")];
         assert_eq!(parse(&off), Ok(Vec::new()));
         assert_eq!(parse(&cache[..1]), Ok(Vec::new()));
