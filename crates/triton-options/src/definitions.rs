@@ -10,9 +10,10 @@ use std::time::Duration;
 use crate::option_map::OptionReader;
 use crate::{
     AbandonedSequence, BearerToken, ColumnNames, Compression, ConfigOption, CounterInitStrategy,
-    DnsName, Endpoint, FilePath, Fraction, Headers, MaxInFlight, MemoryLimit, MemorySize, ModelName, ModelVersion, NameMap,
-    OptionDefinition, OptionValue, PositiveDuration, Presence, ProxyAddress, ReplayOverflow,
-    Section, SequenceIdScope, SequenceIdType, SequenceRecovery, TensorFormat, UnknownKey,
+    DnsName, Endpoint, FilePath, Fraction, Headers, MaxInFlight, MemoryLimit, MemorySize,
+    ModelName, ModelVersion, NameMap, OptionDefinition, OptionValue, PositiveDuration, Presence,
+    ProxyAddress, ReplayOverflow, Section, SequenceIdScope, SequenceIdType, SequenceRecovery,
+    TensorFormat, UnknownKey,
 };
 
 macro_rules! define_options {
@@ -34,6 +35,7 @@ macro_rules! define_options {
                 field: stringify!($field),
                 is_file: <$type as OptionValue>::IS_FILE,
                 unit_in_flink: <$type as OptionValue>::UNIT_IN_FLINK,
+                expected: <$type as OptionValue>::EXPECTED,
                 text: concat!($($text, "\n"),+),
                 canonical: |text| <$type as OptionValue>::parse(text).map(|value| value.canonical()),
                 loggable: <$type as OptionValue>::loggable,

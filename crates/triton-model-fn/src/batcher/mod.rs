@@ -55,9 +55,7 @@ impl Shared {
         let answering = &self.answering;
         let now = Instant::now();
         let pushed = match answering.plan.is_of_scalars {
-            true => self
-                .lock()
-                .push_scalars(&answering.plan, row, waiting, now),
+            true => self.lock().push_scalars(&answering.plan, row, waiting, now),
             false => match answering.plan.encode(row) {
                 Ok(row) => self.lock().push(&answering.plan, &row, waiting, now),
                 Err(error) => Err((waiting, error)),

@@ -50,11 +50,7 @@ impl CachedRow {
 }
 
 impl CachedLane {
-    pub(crate) fn new(
-        limit: u64,
-        answering: &Arc<Answering>,
-        batcher: Option<Pusher>,
-    ) -> Self {
+    pub(crate) fn new(limit: u64, answering: &Arc<Answering>, batcher: Option<Pusher>) -> Self {
         let cache = RowCache::new(limit, answering.open.metrics().of_cache());
         let rows = CachedRows {
             cache: Arc::new(cache),
@@ -117,9 +113,7 @@ impl CachedRows {
     /// flight, or its own. `found` is what was found for it already.
     pub(crate) async fn answer(&self, row: CachedRow, mut found: Option<Found>) -> Outcome {
         loop {
-            let found = found
-                .take()
-                .unwrap_or_else(|| self.cache.look_up(&row.key));
+            let found = found.take().unwrap_or_else(|| self.cache.look_up(&row.key));
             match found {
                 Found::Answer(row) => {
                     return self.answering.conclude(Ok(Prediction::new(row, None)));

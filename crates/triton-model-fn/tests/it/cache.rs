@@ -52,7 +52,9 @@ async fn equal_rows_in_flight_or_answered_lately_are_sent_once() {
         .filter(|(key, ..)| key.key().name() == "triton_function_cache_rows_total")
         .map(|(key, _, _, value)| {
             let result = key.key().labels().last().unwrap().value().to_owned();
-            let DebugValue::Counter(count) = value else { panic!() };
+            let DebugValue::Counter(count) = value else {
+                panic!()
+            };
             format!("{result} {count}")
         })
         .collect();
@@ -98,8 +100,15 @@ async fn shapes_and_bits_are_part_of_a_row() {
     let rows: [&[f32]; 5] = [&[0.0], &[-0.0], &[0.0, 0.0], &[], &[0.0]];
     for row in rows {
         let answer = function.predict(&[Value::from(row.to_vec())]).await;
-        let [Value::Array(echo)] = &echoed(answer)[..] else { panic!() };
-        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        let [Value::Array(echo)] = &echoed(answer)[..] else {
+            panic!()
+        };
+        let bits = |values: &[f32]| {
+            values
+                .iter()
+                .map(|value| value.to_bits())
+                .collect::<Vec<_>>()
+        };
         let values = Array::values::<f32>(echo).unwrap_or_default();
         assert_eq!(bits(&values), bits(row));
     }
@@ -123,7 +132,10 @@ async fn a_failure_is_that_of_all_equal_rows_and_is_not_kept() {
     let value = [Value::Float(1.0)];
     let rows = (0..4).map(|_| function.submit(&value));
     for answer in join_all(rows).await {
-        assert_eq!(answer.unwrap_err().client_error().unwrap().status(), Some(500));
+        assert_eq!(
+            answer.unwrap_err().client_error().unwrap().status(),
+            Some(500)
+        );
     }
     assert_eq!(server.requests().len(), 1);
     assert_eq!(echoed(function.predict(&value).await), value);
@@ -134,13 +146,20 @@ async fn a_failure_is_that_of_all_equal_rows_and_is_not_kept() {
 #[tokio::test]
 async fn the_row_that_is_given_up_leaves_equal_ones_answered() {
     let server = server();
-    let columns = schema(&[("value", array(DataType::Float))], &[("echo", array(DataType::Float))]);
+    let columns = schema(
+        &[("value", array(DataType::Float))],
+        &[("echo", array(DataType::Float))],
+    );
     let options = options(&server.endpoint(), "echo", &CACHE);
     let function = open(options, columns, 0, 1).await;
     let row = [Value::from(vec![1.0_f32; 4])];
     let mut first = Box::pin(function.submit(&row));
     // It is sent, and somebody else waits for it.
-    assert!(tokio::time::timeout(Duration::ZERO, &mut first).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::ZERO, &mut first)
+            .await
+            .is_err()
+    );
     let second = function.submit(&row);
     drop(first);
     assert_eq!(echoed(second.await), row);

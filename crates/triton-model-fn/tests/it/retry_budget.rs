@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use triton_embedded::{Fault, FaultScript};
-use triton_model_fn::{ErrorKind, InferenceFunction, ModelFunction as _, ServerWait, Subtask, Value};
+use triton_model_fn::{
+    ErrorKind, InferenceFunction, ModelFunction as _, ServerWait, Subtask, Value,
+};
 use triton_test_support::EmbeddedTriton;
 
 use crate::{echo_schema, open, options};
@@ -56,9 +58,11 @@ async fn a_server_that_fails_everything_gets_the_rows_and_the_budget() {
 #[tokio::test]
 async fn answers_earn_further_retries() {
     // Each third request fails, so that most rows that fail are answered when they are sent again.
-    let script = (1..=1000).step_by(3).fold(FaultScript::new(0), |script, number| {
-        script.request(number, unavailable())
-    });
+    let script = (1..=1000)
+        .step_by(3)
+        .fold(FaultScript::new(0), |script, number| {
+            script.request(number, unavailable())
+        });
     let server = server(script);
     let extra = [
         ("max-retries", "30"),

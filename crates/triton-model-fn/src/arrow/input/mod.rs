@@ -84,10 +84,7 @@ impl EncodedRows {
 
     /// The rows that can be sent, by their shapes, and those that cannot, in order: all of them, or
     /// `only` some.
-    pub(super) fn groups(
-        &self,
-        only: Option<&[usize]>,
-    ) -> (Vec<ShapeGroup>, Vec<(usize, Error)>) {
+    pub(super) fn groups(&self, only: Option<&[usize]>) -> (Vec<ShapeGroup>, Vec<(usize, Error)>) {
         let only = only.filter(|only| only.len() < self.rows);
         if only.is_none() && self.columns.iter().all(EncodedColumn::is_uniform) {
             let group = ShapeGroup {
