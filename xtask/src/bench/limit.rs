@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::triton::{ServerVersion, Triton};
 use crate::{command, lock};
 
-const LIMITS: [&str; 3] = ["auto", "8", "64"];
+const LIMITS: [&str; 4] = ["auto", "8", "16", "64"];
 const SECONDS: &str = "30";
 const INSTANCE: &str = "bench-limit";
 
@@ -117,7 +117,7 @@ fn table(measured: &[(&str, Vec<Sample>)]) -> String {
 fn plot(measured: &[(&str, Vec<Sample>)]) -> String {
     const WIDTH: f64 = 760.0;
     const HEIGHT: f64 = 180.0;
-    const COLORS: [&str; 3] = ["#1b7f4b", "#2c5fb3", "#b3402c"];
+    const COLORS: [&str; 4] = ["#1b7f4b", "#2c5fb3", "#7d7d7d", "#b3402c"];
     type Part = fn(&Sample) -> f64;
     let panels: [(&str, Part); 3] = [
         ("requests that may be in flight", |sample| sample.limit),

@@ -241,13 +241,14 @@ impl CallContext {
                 );
             }
             let timed = self.replica.client_until(ends);
-            cut_short.store(timed.is_cut_short, Ordering::Relaxed);
+            let is_cut_short = timed.is_cut_short;
+            cut_short.store(is_cut_short, Ordering::Relaxed);
             let operation = operation(timed.client);
             async move {
                 let mut on_the_way = OnTheWay(self, sequence);
                 let watched = self.requests.sent();
                 let result = operation.await;
-                watched.ends(result.as_ref().map(|_| ()));
+                watched.ends(result.as_ref().map(|_| ()), is_cut_short);
                 drop(connection);
                 let is_settled = match &result {
                     Ok(_) => true,

@@ -215,10 +215,15 @@ impl Drop for LimitedPermit {
 }
 
 impl Watched<'_> {
-    /// The attempt was answered, or failed.
-    pub(crate) fn ends(mut self, result: Result<(), &triton_client::Error>) {
+    /// The attempt was answered, or failed; `is_cut_short` says that it had less time than `timeout`.
+    pub(crate) fn ends(mut self, result: Result<(), &triton_client::Error>, is_cut_short: bool) {
         if let Some((adaptive, since)) = self.adaptive.take() {
-            adaptive.ended(since, signal(result));
+            let signal = match signal(result) {
+                // The server is not to blame for a row that was sent late.
+                Signal::TimedOut if is_cut_short => Signal::Unknown,
+                signal => signal,
+            };
+            adaptive.ended(since, signal);
         }
     }
 }

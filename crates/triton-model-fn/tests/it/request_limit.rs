@@ -1,19 +1,20 @@
 //! A limit of requests in flight that follows the server.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
+use triton_client::{Client, InferRequest, Tensor};
+use triton_embedded::{Fault, FaultScript};
 use triton_model_fn::{FunctionBase, Opening, RequestPermit, Subtask};
 use triton_options::TritonOptions;
+use triton_test_support::EmbeddedTriton;
 
-fn options() -> TritonOptions {
+fn options(endpoint: &str) -> TritonOptions {
     let options = [
-        // Nothing is sent there: the operations of these tests are made up.
-        ("endpoint", "http://limit-test:8000"),
-        ("model-name", "m"),
+        ("endpoint", endpoint),
+        ("model-name", "echo"),
         ("max-in-flight", "auto"),
         ("connection-pool-max-total", "1000"),
     ];
@@ -60,7 +61,8 @@ async fn the_limit_grows_with_use_and_permits_follow_it() {
     let recorder = DebuggingRecorder::new();
     let snapshots = recorder.snapshotter();
     let guard = metrics::set_default_local_recorder(&recorder);
-    let base: FunctionBase<()> = FunctionBase::new(options());
+    // Nothing is sent there: the operations of this test are made up.
+    let base: FunctionBase<()> = FunctionBase::new(options("http://limit-test:8000"));
     let opening = base.begin(Subtask::new(0, 1, 0).unwrap()).unwrap();
     assert_eq!(take_all(&opening).await.len(), 4);
     send(&opening, 200).await;
@@ -71,22 +73,44 @@ async fn the_limit_grows_with_use_and_permits_follow_it() {
 }
 
 // Holds F62.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_limit_falls_while_all_permits_are_taken_and_nobody_starves() {
-    let base: FunctionBase<()> = FunctionBase::new(options());
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    let guard = metrics::set_default_local_recorder(&recorder);
+    let refusal = Fault::Status {
+        status: 503,
+        text: "no room".to_owned(),
+    };
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .faults(FaultScript::new(0).rate(1.0, refusal))
+        .start()
+        .unwrap();
+    let base: FunctionBase<()> = FunctionBase::new(options(&server.endpoint()));
     let opening = base.begin(Subtask::new(0, 1, 0).unwrap()).unwrap();
-    send(&opening, 400).await;
-    let before = take_all(&opening).await;
-    let context = Arc::clone(opening.subtask());
-    // Each timeout is of a request that was sent after the one before.
+    send(&opening, 100).await;
+    let held = take_all(&opening).await;
+    assert!(held.len() > 4, "{}", held.len());
+    let context = opening.subtask();
     for _ in 0..40 {
-        let cut = |_| std::future::pending::<Result<(), triton_client::Error>>();
-        let deadline = Instant::now() + Duration::from_millis(10);
-        context.call(None, Some(deadline), cut).await.unwrap_err();
+        let model = context.model.clone();
+        let operation = |client: Client| {
+            let input = Tensor::from_slice("value", [1, 1], &[1.0_f32]).unwrap();
+            let request = InferRequest::new(model.clone()).input(input);
+            async move { client.infer(&request).await }
+        };
+        context.call(None, None, operation).await.unwrap_err();
     }
-    drop(before);
+    assert_eq!(limit(&snapshots), 1);
+    // All that are taken come back before another is given.
+    let mut held = held.into_iter();
+    while let Some(permit) = held.next() {
+        assert!(take_all(&opening).await.is_empty());
+        drop(permit);
+    }
+    assert_eq!(take_all(&opening).await.len(), 1);
     // However far it has fallen, rows get their turns.
-    send(&opening, 50).await;
-    let after = take_all(&opening).await.len();
-    assert!(after >= 1, "{after}");
+    send(&opening, 3).await;
+    drop(guard);
 }
