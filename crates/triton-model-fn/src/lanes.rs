@@ -12,6 +12,7 @@ use triton_client::InferResponse;
 use crate::answering::Answering;
 use crate::answers::{AnswerSink, Numbered, Recipient};
 use crate::batcher::Batcher;
+use crate::cache::{CachedLane, CachedRow};
 use crate::ending::Ended;
 use crate::sequences::{
     Answered, KeyedSequences, ModelTransport, Pending, Row, SequenceColumns, SequenceKey,
@@ -24,6 +25,8 @@ use crate::{CallContext, Error, ErrorKind, Prediction, TakenSequence, Value, row
 pub(crate) struct Prepared {
     pub(crate) answering: Arc<Answering>,
     pub(crate) lane: Lane,
+    /// What rows of a stateless model go through before they take the lane, if they do.
+    pub(crate) cached: Option<CachedLane>,
 }
 
 /// How rows reach the model.
@@ -45,6 +48,8 @@ pub(crate) enum Begun {
     Single(BoxFuture<'static, Result<Prediction, Error>>),
     /// In a request with others.
     Batched(oneshot::Receiver<Result<Prediction, Error>>),
+    /// To be looked up in the cache.
+    Cached(Box<CachedRow>),
     /// Behind those of its key.
     Queued(Pending<ModelTransport>),
 }
@@ -77,7 +82,7 @@ impl AloneTasks {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
+    pub(crate) fn spawn(&self, task: BoxFuture<'static, ()>) {
         let (give, given) = oneshot::channel::<BoxFuture<'static, ()>>();
         {
             let mut tasks = self.lock();
@@ -149,6 +154,33 @@ impl RowColumns<'_> {
 }
 
 impl Prepared {
+    /// Waits for the rows that are there, until `deadline`.
+    pub(crate) async fn close(&self, deadline: Instant) -> Result<(), Error> {
+        // They may still need the lane.
+        let cached = match &self.cached {
+            Some(cached) => cached.tasks.close(deadline).await,
+            None => Ok(()),
+        };
+        let lane = match &self.lane {
+            Lane::Single(alone) => alone.close(deadline).await,
+            Lane::Batched(batcher) => batcher.close(deadline).await,
+            Lane::Keyed(sequences) => sequences.close(deadline).await,
+        };
+        cached.and(lane)
+    }
+
+    /// Gives all rows up.
+    pub(crate) async fn abort(&self) {
+        if let Some(cached) = &self.cached {
+            cached.tasks.abort().await;
+        }
+        match &self.lane {
+            Lane::Single(alone) => alone.abort().await,
+            Lane::Batched(batcher) => batcher.abort().await,
+            Lane::Keyed(sequences) => sequences.abort(),
+        }
+    }
+
     /// Gives a row its turn that is encoded otherwise, for a model with sequences.
     #[cfg(feature = "arrow")]
     pub(crate) fn begin_encoded(
@@ -165,6 +197,12 @@ impl Prepared {
     pub(crate) fn begin(&self, columns: &RowColumns<'_>, row: &[Value], last: bool) -> Begun {
         let answering = &self.answering;
         let encode = || answering.columns.encode(&answering.plan, row);
+        if let Some(cached) = &self.cached {
+            return match cached.rows.row(row) {
+                Ok(row) => Begun::Cached(Box::new(row)),
+                Err(error) => Begun::Refused(error),
+            };
+        }
         if let Some(begun) = self.begin_keyed(columns, row, last, encode) {
             return begun;
         }
@@ -200,6 +238,9 @@ impl Prepared {
         let encode = || answering.columns.encode(&answering.plan, row);
         let numbered = Numbered::new(number, Arc::clone(sink), Arc::clone(&answering.open));
         let recipient = Recipient::Numbered(numbered);
+        if let Some(cached) = &self.cached {
+            return cached.submit(row, recipient);
+        }
         match &self.lane {
             Lane::Batched(batcher) => {
                 batcher.push(row, recipient, answering.open.row_deadline());
@@ -272,6 +313,10 @@ impl Prepared {
                 let answered = answered.await.map_err(|_| gone(&answering.open));
                 return answered.unwrap_or_else(|error| answering.conclude(Err(error)));
             }
+            Begun::Cached(row) => match &self.cached {
+                Some(cached) => return cached.rows.answer(*row, None).await,
+                None => Err(gone(&answering.open)),
+            },
             Begun::Refused(error) => Err(error),
             Begun::Single(answer) => answer.await,
             Begun::Queued(answer) => {
@@ -279,12 +324,35 @@ impl Prepared {
                 answered.map(|answered| answering.of_sequence(answered))
             }
         };
-        let answer = answer.and_then(|prediction| is_fit(&prediction).map(|()| prediction));
+        let answer = answer.and_then(|prediction| match is_fit(&prediction) {
+            Ok(()) => Ok(prediction),
+            // What stands in for it says of the sequence what the answer did.
+            Err(error) => Ok(Prediction {
+                sequence_id: prediction.sequence_id,
+                sequence_restarted: prediction.sequence_restarted,
+                ..answering.in_place_of(error)?
+            }),
+        });
         answering.conclude(answer)
     }
 }
 
 impl Answering {
+    /// The answer of a stateless model to a row in a request of its own.
+    pub(crate) async fn answer_encoded(
+        &self,
+        row: EncodedRow,
+        deadline: Option<Instant>,
+    ) -> Result<Prediction, Error> {
+        let sequence = None;
+        let alone = Alone {
+            row,
+            sequence,
+            deadline,
+        };
+        self.answer_alone(alone).await
+    }
+
     async fn answer_alone(&self, alone: Alone) -> Result<Prediction, Error> {
         let Alone {
             row,
@@ -308,8 +376,7 @@ impl Answering {
 
     /// The answer to a row of a sequence.
     pub(crate) fn of_sequence(&self, answered: Answered) -> Prediction {
-        let row = self.columns.output(answered.values, answered.restarted);
-        let mut prediction = Prediction::new(row, Some(answered.sequence_id));
+        let mut prediction = Prediction::new(answered.values, Some(answered.sequence_id));
         prediction.sequence_restarted = answered.restarted;
         prediction
     }
