@@ -68,6 +68,7 @@ impl Answering {
 
     /// Counts the answer, puts what stands in for it in its place, and fills in the columns that are
     /// not the model's.
+    #[inline]
     pub(crate) fn conclude(&self, answer: Result<Prediction, Error>) -> Result<Prediction, Error> {
         let metrics = self.open.metrics();
         let answer = match answer {
