@@ -216,6 +216,19 @@ async fn a_default_is_not_kept_and_each_row_is_counted_once() {
     assert_eq!(counted, ["answered 4", "default 6", "failed 0"]);
 }
 
+// Holds F66.
+#[test]
+fn it_is_refused_beside_options_of_sequences() {
+    let given = [
+        ("endpoint", "localhost:8000"),
+        ("model-name", "m"),
+        ("cache-max-bytes", "1 mb"),
+        ("sequence-id", "s"),
+    ];
+    let error = triton_options::TritonOptions::parse(given).unwrap_err();
+    insta::assert_snapshot!(error, @"option 'cache-max-bytes' (1 mb) is set beside 'sequence-id': an answer within a sequence depends on more than its row, so it cannot be given again; leave one of the two out");
+}
+
 #[cfg(feature = "arrow")]
 mod record_batches {
     use std::sync::Arc;
