@@ -65,17 +65,18 @@ impl Group {
         let deadline = deadlines.reduce(|latest, next| Some(latest?.max(next?)));
         let deadline = deadline.flatten();
         let rows = Rows(Mutex::new(rows));
-        let done =
-            |range: Range<usize>, result: Result<InferResponse, Error>| {
-                let count = range.len();
-                let recipients = rows.take(range);
-                let results = answering.rows(result, count);
-                let answers = recipients.into_iter().zip(results);
-                // A row that was given up has its answer, and is counted.
-                answers::answer_all(answers.filter_map(|(recipient, result)| {
-                    Some((recipient?, answering.conclude(result)))
-                }));
-            };
+        let done = |range: Range<usize>, result: Result<InferResponse, Error>| {
+            let count = range.len();
+            let recipients = rows.take(range);
+            let results = answering.rows(result, count);
+            let answers = recipients.into_iter().zip(results);
+            // A row that was given up has its answer, and is counted.
+            answers::answer_all(answers.filter_map(|(recipient, result)| {
+                let recipient = recipient?;
+                let result = recipient.conclude(answering, result);
+                Some((recipient, result))
+            }));
+        };
         let (open, plan) = (&answering.open, &answering.plan);
         tokio::select! {
             biased;
@@ -144,7 +145,8 @@ impl Rows {
             );
             let error = Error::new(ErrorKind::Call, message);
             for Waiting { recipient, .. } in late {
-                recipient.answer(answering.conclude(Err(error.clone())));
+                let result = recipient.conclude(answering, Err(error.clone()));
+                recipient.answer(result);
             }
         }
     }

@@ -127,7 +127,7 @@ impl CachedRows {
                     match outcome {
                         Ok(Some(outcome)) => {
                             self.cache.metrics.coalesced();
-                            return self.conclude(outcome);
+                            return self.answering.conclude(outcome);
                         }
                         Ok(None) => {}
                         Err(_) => return self.answering.conclude(Err(waited_in_vain())),
@@ -136,17 +136,6 @@ impl CachedRows {
                 Found::Missing(sending) => return self.send(row, Some(sending)).await,
                 Found::NoRoom => return self.send(row, None).await,
             }
-        }
-    }
-
-    /// Counts what an equal row was answered with.
-    pub(crate) fn conclude(&self, outcome: Outcome) -> Outcome {
-        match outcome {
-            Ok(prediction) if prediction.is_default => {
-                self.answering.open.metrics().row_defaulted();
-                Ok(prediction)
-            }
-            outcome => self.answering.conclude(outcome),
         }
     }
 
@@ -162,21 +151,18 @@ impl CachedRows {
             // A row of a record batch has no values.
             Some(batcher) if !values.is_empty() => {
                 let (answer, answered) = oneshot::channel();
-                batcher.push(&values, Recipient::One(answer), deadline);
-                match answered.await {
-                    Ok(outcome) => outcome,
-                    Err(_) => {
-                        let ended = answering.open.ending.ended().unwrap_or(Ended::Closed);
-                        answering.conclude(Err(ended.error("before the row was answered")))
-                    }
-                }
+                batcher.push(&values, Recipient::Unconcluded(answer), deadline);
+                answered.await.unwrap_or_else(|_| {
+                    let ended = answering.open.ending.ended().unwrap_or(Ended::Closed);
+                    Err(ended.error("before the row was answered"))
+                })
             }
-            _ => answering.conclude(answering.answer_encoded(encoded, deadline).await),
+            _ => answering.answer_encoded(encoded, deadline).await,
         };
         if let Some(sending) = sending {
             sending.ends(&outcome);
         }
-        outcome
+        answering.conclude(outcome)
     }
 }
 
