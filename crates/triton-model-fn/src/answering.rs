@@ -45,10 +45,7 @@ impl Answering {
     pub(crate) fn conclude(&self, answer: Result<Prediction, Error>) -> Result<Prediction, Error> {
         let open = &self.open;
         let error = match answer {
-            Ok(prediction) => {
-                open.metrics().row_answered();
-                return Ok(prediction);
-            }
+            Ok(prediction) => return open.conclude(Ok(prediction)),
             Err(error) => error,
         };
         match self.default_for(&error) {
@@ -61,10 +58,7 @@ impl Answering {
                     ..Prediction::new(row, sequence_id)
                 })
             }
-            None => {
-                open.metrics().row_failed();
-                Err(error.in_subtask(open.subtask))
-            }
+            None => open.conclude(Err(error)),
         }
     }
 

@@ -94,12 +94,7 @@ impl<Done: Fn(Range<usize>, Result<InferResponse, Error>) + Sync> Sending<'_, Do
 
 /// The request for input tensors, but for its place in a sequence.
 pub(crate) fn request(open: &CallContext, plan: &TensorPlan, inputs: Vec<Tensor>) -> InferRequest {
-    let request = InferRequest::new(open.model.clone());
-    let request = inputs.into_iter().fold(request, InferRequest::input);
-    let outputs = plan.outputs.iter();
-    outputs.fold(request, |request, planned| {
-        request.output(&planned.tensor_name)
-    })
+    plan.request(open.model.clone(), inputs)
 }
 
 /// The server's validation refuses a request as a whole, and a model's exception fails it so; and

@@ -1,6 +1,5 @@
 //! The parallel subtasks of a run, each with a function of its own, and which rows they get.
 
-use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::anyhow;
@@ -8,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
-    Error, ErrorKind, InferenceFunction, ModelFunction as _, Prediction, Schema, SequencePlaces,
+    Error, ErrorKind, InferenceFunction, ModelFunction, Schema, SequencePlaces,
     SequenceSnapshot, ServerWait, Subtask, Value,
 };
 use triton_options::{
@@ -17,8 +16,7 @@ use triton_options::{
 
 use crate::failure::Failure;
 
-/// The answer to a row, which is on its way.
-pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Prediction, Error>> + Send>>;
+pub(super) use triton_model_fn::PredictionFuture as Answer;
 
 /// The functions of a run, one for each subtask.
 pub(super) struct Subtasks {
@@ -94,8 +92,8 @@ impl Subtasks {
         self.turns = self.turns.wrapping_add(1);
         let function = &self.functions[index];
         match is_last {
-            true => Box::pin(function.submit_last(values)),
-            false => Box::pin(function.submit(values)),
+            true => ModelFunction::submit_last(function, values),
+            false => ModelFunction::submit(function, values),
         }
     }
 
