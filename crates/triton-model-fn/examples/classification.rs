@@ -12,7 +12,7 @@ use triton_model_fn::{
 
 /// Each row becomes the labels and scores of the `count` best classes; NULL where the model has fewer. A
 /// class is called by its index where the model has no labels.
-pub struct Classification {
+pub(crate) struct Classification {
     base: FunctionBase<TensorCodec>,
     inputs: Schema,
     output: String,
@@ -21,7 +21,7 @@ pub struct Classification {
 
 impl Classification {
     /// A function that is not open; `output` is the one whose classes are asked for.
-    pub fn new(
+    pub(crate) fn new(
         options: TritonOptions,
         inputs: impl IntoIterator<Item = Column>,
         output: &str,

@@ -9,12 +9,16 @@ use triton_model_fn::{
 };
 
 /// Hands one number to a model's generate endpoint and returns the output as text.
-pub struct GenerateFunction(FunctionBase<()>);
+pub(crate) struct GenerateFunction(FunctionBase<()>);
 
 impl GenerateFunction {
     /// A function that is not open.
-    pub fn new(options: TritonOptions) -> Result<Self, Error> {
-        Ok(Self(FunctionBase::serving("GenerateFunction", options, &[])?))
+    pub(crate) fn new(options: TritonOptions) -> Result<Self, Error> {
+        Ok(Self(FunctionBase::serving(
+            "GenerateFunction",
+            options,
+            &[],
+        )?))
     }
 }
 

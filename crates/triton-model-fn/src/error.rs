@@ -124,10 +124,7 @@ impl Error {
     /// assert!(error.source().is_some_and(|source| source.is::<std::num::ParseFloatError>()));
     /// ```
     #[must_use]
-    pub fn with_source(
-        mut self,
-        source: impl std::error::Error + Send + Sync + 'static,
-    ) -> Self {
+    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));
         self
     }

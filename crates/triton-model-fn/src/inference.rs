@@ -18,7 +18,8 @@ use crate::sequences::{
 use crate::tensor_plan::TensorPlan;
 use crate::{
     CallContext, Error, ErrorKind, FunctionBase, ModelFacts, ModelFunction, Opened, OptionGroup,
-    Prediction, PredictionFuture, Schema, SequencePlaces, SequenceSnapshot, ServerWait, Subtask, Value, default_value,
+    Prediction, PredictionFuture, Schema, SequencePlaces, SequenceSnapshot, ServerWait, Subtask,
+    Value, default_value,
 };
 
 /// Runs a model's inference on each row.

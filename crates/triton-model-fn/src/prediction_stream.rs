@@ -112,10 +112,7 @@ where
 {
     type Item = Result<Prediction, Error>;
 
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Self::Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.hand_over(context);
         match self.answers.poll_next(context) {
             Poll::Pending if self.rows.is_none() && self.answers.yielded() == self.next => {

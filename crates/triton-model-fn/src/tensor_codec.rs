@@ -107,7 +107,9 @@ impl TensorCodec {
             }
             block.push(&self.plan, &encoded);
         }
-        block.finish(|_| false).tensors(&self.plan, &(0..rows.len()))
+        block
+            .finish(|_| false)
+            .tensors(&self.plan, &(0..rows.len()))
     }
 
     /// The request for input tensors, which asks for the outputs that have a column.

@@ -56,8 +56,9 @@ impl Statement<'_> {
             .partition(|input| self.facts.config.is_optional(&input.name));
         let required = self.columns(&required)?;
         let (optional, unsendable) = self.split(&optional)?;
-        let (outputs, unreadable): (Vec<_>, Vec<_>) =
-            outputs.iter().partition(|output| self.facts.column(output).is_some());
+        let (outputs, unreadable): (Vec<_>, Vec<_>) = outputs
+            .iter()
+            .partition(|output| self.facts.column(output).is_some());
         if outputs.is_empty() {
             // Without any output left there is no statement, and this says of which type they are.
             self.columns(&unreadable)?;

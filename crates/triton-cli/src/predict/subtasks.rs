@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
-    Error, ErrorKind, InferenceFunction, ModelFunction, Schema, SequencePlaces,
+    Error, ErrorKind, InferenceFunction, ModelFunction, PredictionFuture, Schema, SequencePlaces,
     SequenceSnapshot, ServerWait, Subtask, Value,
 };
 use triton_options::{
@@ -15,8 +15,6 @@ use triton_options::{
 };
 
 use crate::failure::Failure;
-
-pub(super) use triton_model_fn::PredictionFuture as Answer;
 
 /// The functions of a run, one for each subtask.
 pub(super) struct Subtasks {
@@ -84,7 +82,7 @@ impl Subtasks {
     /// Hands the next row over; `is_last` if it is the last one of its key.
     ///
     /// Its place among the rows of its key is settled when this returns.
-    pub(super) fn submit(&mut self, values: &[Value], is_last: bool) -> Answer {
+    pub(super) fn submit(&mut self, values: &[Value], is_last: bool) -> PredictionFuture {
         let index = match self.has_keys {
             true => self.subtask_of(values),
             false => self.turns % self.functions.len(),

@@ -193,7 +193,9 @@ impl TensorPlan {
 
     /// The request for input tensors, which asks for the outputs that have a column.
     pub(crate) fn request(&self, model: ModelId, inputs: Vec<Tensor>) -> InferRequest {
-        let request = inputs.into_iter().fold(InferRequest::new(model), InferRequest::input);
+        let request = inputs
+            .into_iter()
+            .fold(InferRequest::new(model), InferRequest::input);
         let outputs = self.outputs.iter();
         outputs.fold(request, |request, planned| {
             request.output(&planned.tensor_name)

@@ -9,6 +9,7 @@
 mod arrow;
 mod batch_order;
 mod batching;
+mod codec;
 mod errors;
 mod failures;
 mod health_monitor;
@@ -16,8 +17,10 @@ mod keyed;
 mod life;
 mod monitoring;
 mod other_servers;
+mod own_functions;
 mod permits;
 mod predict;
+mod predict_stream;
 #[cfg(feature = "arrow")]
 mod record_batches;
 mod regressions;
@@ -32,6 +35,7 @@ mod shapes;
 mod side_by_side;
 mod sinks;
 mod static_sequences;
+mod through_the_trait;
 mod types;
 mod unknown_keys;
 
