@@ -99,7 +99,6 @@ impl OptionGroup {
             !is_served(definition) && *value != default
         });
         let refused = |(definition, value): (&OptionDefinition, Option<String>)| {
-            let value = value.map(|value| definition.loggable(&value));
             format!("'{}' = '{}'", definition.key, value.unwrap_or_default())
         };
         let refused: Vec<String> = set.map(refused).collect();

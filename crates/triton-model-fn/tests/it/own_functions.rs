@@ -29,6 +29,8 @@ pub(crate) mod generate_function;
 /// How long a test may wait for what comes at once on a machine that is busy with other tests.
 const AT_ONCE: Duration = Duration::from_secs(30);
 
+const ROW: [f32; 3] = [0.125, 0.75, 0.5];
+
 fn subtask() -> Subtask {
     Subtask::new(0, 1, 0).unwrap()
 }
@@ -38,9 +40,9 @@ fn generate(endpoint: &str, extra: &[(&str, &str)]) -> GenerateFunction {
 }
 
 /// A function that is open and has the two best classes of arrays.
-async fn best_two(endpoint: &str) -> Classification {
+async fn best_two(endpoint: &str, extra: &[(&str, &str)]) -> Classification {
     let inputs = [Column::new("value", DataType::Float.array())];
-    let options = options(endpoint, "echo", &[]);
+    let options = options(endpoint, "echo", extra);
     let function = Classification::new(options, inputs, "echo", NonZeroU32::new(2).unwrap());
     let function = function.unwrap();
     function.open(subtask()).await.unwrap();
@@ -70,25 +72,33 @@ async fn rows_of_ones_own_function_are_retried_counted_and_told_of() {
     let script = FaultScript::new(0).request(2, unavailable());
     let server = server_with(script.request(4, unavailable()).request(5, unavailable()));
     let retries = [("max-retries", "1"), ("retry-initial-backoff", "1 ms")];
-    let function = generate(&server.endpoint(), &retries);
-    function.open(subtask()).await.unwrap();
+    let function = best_two(&server.endpoint(), &retries).await;
     for _ in 0..2 {
-        let answer = function.predict(&[2.5.into()]).await.unwrap();
-        assert_eq!(answer.row, ["2.5".into()]);
+        function.predict(&[ROW.into()]).await.unwrap();
     }
-    let error = function.predict(&[2.5.into()]).await.unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    let error = function.predict(&[ROW.into()]).await.unwrap_err();
+    let twice = "the row was not answered in 2 attempts over ";
+    assert!(error.message().starts_with(twice), "{error}");
+    assert_eq!(error.subtask(), Some(subtask()));
     let source = error.source().and_then(|source| source.downcast_ref());
     let source: &triton_client::Error = source.unwrap();
     assert_eq!(source.status(), Some(503));
     // A row that cannot be sent is one, too.
     let error = function.predict(&["text".into()]).await.unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: column 'value': expected an ARRAY, found a STRING");
     function.close().await.unwrap();
     drop(guard);
     let counted = counted(&snapshots, "triton_function_");
     let lines = counted.lines().filter(|line| line.contains("total"));
-    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
+    triton_function_calls_total{model=echo,subtask=0} 3
+    triton_function_failures_total{model=echo,subtask=0,kind=call} 1
+    triton_function_failures_total{model=echo,subtask=0,kind=sequence_uncertain} 0
+    triton_function_retries_total{model=echo,subtask=0} 2
+    triton_function_rows_total{model=echo,subtask=0,result=answered} 2
+    triton_function_rows_total{model=echo,subtask=0,result=default} 0
+    triton_function_rows_total{model=echo,subtask=0,result=failed} 2
+    ");
 }
 
 // Holds F70.
@@ -96,11 +106,10 @@ async fn rows_of_ones_own_function_are_retried_counted_and_told_of() {
 async fn a_breaker_and_a_deadline_hold_for_ones_own_function() {
     let server = server_with(FaultScript::new(0).rate(1.0, unavailable()));
     let breaker = [("circuit-breaker-enabled", "true"), ("max-in-flight", "1")];
-    let function = generate(&server.endpoint(), &breaker);
-    function.open(subtask()).await.unwrap();
+    let function = best_two(&server.endpoint(), &breaker).await;
     let mut kinds = Vec::new();
     for _ in 0..20 {
-        kinds.push(function.predict(&[1.0.into()]).await.unwrap_err().kind());
+        kinds.push(function.predict(&[ROW.into()]).await.unwrap_err().kind());
     }
     assert_eq!(kinds.first(), Some(&ErrorKind::Call));
     assert_eq!(kinds.last(), Some(&ErrorKind::CircuitOpen));
@@ -109,9 +118,8 @@ async fn a_breaker_and_a_deadline_hold_for_ones_own_function() {
         time: Duration::from_secs(600),
     };
     let server = server_with(FaultScript::new(0).rate(1.0, slow));
-    let function = generate(&server.endpoint(), &[("row-deadline", "50 ms")]);
-    function.open(subtask()).await.unwrap();
-    let late = timeout(AT_ONCE, function.predict(&[1.0.into()])).await;
+    let function = best_two(&server.endpoint(), &[("row-deadline", "50 ms")]).await;
+    let late = timeout(AT_ONCE, function.predict(&[ROW.into()])).await;
     assert_eq!(late.unwrap().unwrap_err().kind(), ErrorKind::Call);
 }
 
@@ -122,8 +130,7 @@ async fn ones_own_function_is_closed_and_given_up_like_any() {
         time: Duration::from_millis(300),
     };
     let server = server_with(FaultScript::new(0).rate(1.0, slow));
-    let function = generate(&server.endpoint(), &[]);
-    function.open(subtask()).await.unwrap();
+    let function = best_two(&server.endpoint(), &[]).await;
     let reached = async |requests: usize| {
         while server.requests().len() < requests {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -134,11 +141,11 @@ async fn ones_own_function_is_closed_and_given_up_like_any() {
     let closing = async {
         reached(before + 1).await;
         function.close().await.unwrap();
-        function.predict(&[1.0.into()]).await.unwrap_err()
+        function.predict(&[ROW.into()]).await.unwrap_err()
     };
-    let (answer, refused) = tokio::join!(function.submit(&[2.5.into()]), closing);
+    let (answer, refused) = tokio::join!(function.submit(&[ROW.into()]), closing);
     answer.unwrap();
-    insta::assert_snapshot!(refused, @"");
+    insta::assert_snapshot!(refused, @"the function is not open: call open before predict");
 
     function.open(subtask()).await.unwrap();
     let before = server.requests().len();
@@ -146,8 +153,8 @@ async fn ones_own_function_is_closed_and_given_up_like_any() {
         reached(before + 1).await;
         function.abort().await;
     };
-    let (answer, ()) = tokio::join!(function.submit(&[2.5.into()]), giving_up);
-    insta::assert_snapshot!(answer.unwrap_err(), @"");
+    let (answer, ()) = tokio::join!(function.submit(&[ROW.into()]), giving_up);
+    insta::assert_snapshot!(answer.unwrap_err(), @"subtask 0 of 1, attempt 0: the function was given up before the row was answered");
 }
 
 /// Makes two calls for a row, one after the other.
@@ -162,9 +169,8 @@ impl ModelFunction for Twice {
     fn submit(&self, _: &[Value]) -> PredictionFuture {
         self.0.row(|call, _| async move {
             for _ in 0..2 {
-                let metadata =
-                    async |client: triton_client::Client| client.infer(&ones(&call)).await;
-                call.call(metadata).await?;
+                let echo = async |client: triton_client::Client| client.infer(&ones(&call)).await;
+                call.call(echo).await?;
             }
             Ok(call.prediction(Vec::new()))
         })
@@ -214,7 +220,7 @@ async fn the_model_is_looked_up_and_what_is_wrong_keeps_its_source() {
     insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: the model could not be looked up");
     let source = error.source().and_then(|source| source.downcast_ref());
     let source: &triton_client::Error = source.unwrap();
-    assert_eq!(source.status(), Some(400));
+    assert_eq!(source.status(), Some(404));
     // It is not open, and can be opened again.
     let error = missing.predict(&[1.0.into()]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::State);
@@ -224,7 +230,7 @@ async fn the_model_is_looked_up_and_what_is_wrong_keeps_its_source() {
     let function = Classification::new(options, inputs, "echo", NonZeroU32::MIN).unwrap();
     let error = function.open(subtask()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Mismatch);
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: model 'echo' does not fit the schema and options: input column 'values' is no input of the model, which has: value; the model's input 'value' (FP32 [-1, -1]) has no column");
 }
 
 // Holds F72.
@@ -236,8 +242,8 @@ fn options_that_a_function_does_not_serve_are_refused() {
         assert_eq!(error.kind(), ErrorKind::Options);
         error
     };
-    insta::assert_snapshot!(refused(&[("batch-size", "8")]), @"GenerateFunction does not serve the option 'batch-size' = ''8'', and would ignore it: leave it out, or use a function that serves it, as InferenceFunction does");
-    insta::assert_snapshot!(refused(&[("sequence-id", "walk"), ("priority", "1"), ("default-value", "null")]), @"GenerateFunction does not serve the options 'priority' = ''1'', 'sequence-id' = ''walk'', 'default-value' = ''null'', and would ignore them: leave them out, or use a function that serves them, as InferenceFunction does");
+    insta::assert_snapshot!(refused(&[("batch-size", "8")]), @"GenerateFunction does not serve the option 'batch-size' = '8', and would ignore it: leave it out, or use a function that serves it, as InferenceFunction does");
+    insta::assert_snapshot!(refused(&[("sequence-id", "walk"), ("priority", "1"), ("default-value", "null")]), @"GenerateFunction does not serve the options 'priority' = '1', 'sequence-id' = 'walk', 'default-value' = 'null', and would ignore them: leave them out, or use a function that serves them, as InferenceFunction does");
     // What says the same as the default asks for nothing.
     generate(
         "http://localhost:8000",
@@ -248,7 +254,7 @@ fn options_that_a_function_does_not_serve_are_refused() {
     let keyed = [&AUTO_INCREMENT[..], &[("sequence-key", "value")]].concat();
     let options = options("http://localhost:8000", "echo", &keyed);
     let function = Classification::new(options, inputs, "echo", NonZeroU32::MIN);
-    insta::assert_snapshot!(function.map(drop).unwrap_err(), @"Classification does not serve the option 'sequence-key' = ''value'', and would ignore it: leave it out, or use a function that serves it, as InferenceFunction does");
+    insta::assert_snapshot!(function.map(drop).unwrap_err(), @"Classification does not serve the option 'sequence-key' = 'value', and would ignore it: leave it out, or use a function that serves it, as InferenceFunction does");
 }
 
 // Holds F72.
@@ -297,7 +303,7 @@ fn every_function_serves_what_belongs_to_no_group() {
 async fn classes_become_columns() {
     let embedded = EmbeddedTriton::start().unwrap();
     for endpoint in [embedded.endpoint(), live_endpoint()] {
-        let function = best_two(&endpoint).await;
+        let function = best_two(&endpoint, &[]).await;
         let answer = function.predict(&[[0.125_f32, 0.75, 0.5].into()]).await;
         let best = ["1".into(), 0.75.into(), "2".into(), 0.5.into()];
         assert_eq!(answer.unwrap().row, best);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use triton_embedded::{Fault, FaultScript};
 use triton_model_fn::{
     AnswerSink, Error, ErrorKind, InferenceFunction, ModelFunction, Prediction, PredictionFuture,
     SequenceSnapshot, Subtask, Value, async_trait,
@@ -66,7 +65,7 @@ async fn sequences_are_stored_restored_and_given_up_through_the_trait() {
     assert_eq!(snapshot.len(), 1);
     function.abort().await;
     let error = function.predict(&row(1, 1)).await.unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"the function is not open: call open before predict");
     function.open(subtask()).await.unwrap();
     function.restore(snapshot).unwrap();
     assert_eq!(function.predict(&row(1, 1)).await.unwrap().row[0], sum(2));
@@ -86,31 +85,25 @@ async fn a_function_that_keeps_nothing_has_an_empty_snapshot() {
     function.restore(SequenceSnapshot::default()).unwrap();
     let error = function.restore(keyed.snapshot().unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Snapshot);
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"the snapshot has 1 sequences of keys, but the option 'sequence-key' is not set");
 }
 
 // Holds F74.
 #[tokio::test]
 async fn a_sink_is_told_by_a_function_that_does_nothing_for_it() {
-    let refused = Fault::Status {
-        status: 400,
-        text: "no".to_owned(),
-    };
-    let script = FaultScript::new(0).request(2, refused);
-    let server = EmbeddedTriton::builder().built_in_models().faults(script);
-    let server = server.start().unwrap();
+    let server = EmbeddedTriton::start().unwrap();
     let options = options(&server.endpoint(), "echo", &[("max-in-flight", "1")]);
     let function = GenerateFunction::new(options).unwrap();
     let (sink, mut answers) = sink();
     function.submit_to(0, &[0.5.into()], &sink);
     let mut next = async || answers.recv().await.unwrap().pop().unwrap();
-    insta::assert_snapshot!(next().await.result.unwrap_err(), @"");
+    insta::assert_snapshot!(next().await.result.unwrap_err(), @"the function is not open: call open before predict");
     function.open(subtask()).await.unwrap();
-    for number in 1..3 {
-        function.submit_last_to(number, &[0.5.into()], &sink);
-    }
-    let (first, second) = (next().await, next().await);
-    let results = [first, second].map(|answer| (answer.number, answer.result.is_ok()));
+    function.submit_to(1, &[0.5.into()], &sink);
+    function.submit_last_to(2, &["text".into()], &sink);
+    let mut results = [next().await, next().await];
+    results.sort_by_key(|answer| answer.number);
+    let results = results.map(|answer| (answer.number, answer.result.is_ok()));
     assert_eq!(results, [(1, true), (2, false)]);
 }
 
