@@ -4,52 +4,26 @@
 use triton_embedded::EmbeddedTriton;
 use triton_model_fn::triton_client::{Client, GenerateRequest};
 use triton_model_fn::{
-    Error, ErrorKind, FunctionBase, ModelFunction, PredictionFuture, Subtask, TritonOptions, Value,
-    async_trait,
+    Error, ErrorKind, FunctionBase, ModelFunction, Subtask, TritonOptions, Value,
 };
 
 /// Hands one number to a model's generate endpoint and returns the output as text.
-pub(crate) struct GenerateFunction(FunctionBase<()>);
-
-impl GenerateFunction {
-    /// A function that is not open.
-    pub(crate) fn new(options: TritonOptions) -> Result<Self, Error> {
-        Ok(Self(FunctionBase::serving(
-            "GenerateFunction",
-            options,
-            &[],
-        )?))
-    }
-}
-
-#[async_trait]
-impl ModelFunction for GenerateFunction {
-    async fn open(&self, subtask: Subtask) -> Result<(), Error> {
-        self.0.open(subtask, |_, _| Ok(())).await
-    }
-
-    fn submit(&self, row: &[Value]) -> PredictionFuture {
-        let number = match row {
-            [Value::Double(number)] => Ok(*number),
-            _ => Err(Error::new(ErrorKind::Input, "expected one DOUBLE")),
-        };
-        self.0.row(|call, _| async move {
+pub(crate) fn generate_function(options: TritonOptions) -> Result<impl ModelFunction, Error> {
+    let base = FunctionBase::serving("generate_function", options, &[])?;
+    Ok(base.answering(
+        |_, _| Ok(()),
+        |call, _, row| async move {
+            let [Value::Double(number)] = row[..] else {
+                return Err(Error::new(ErrorKind::Input, "expected one DOUBLE"));
+            };
             let request = GenerateRequest::new(call.context().model.clone());
-            let request = &request.input("value", number?);
+            let request = &request.input("value", number);
             let generate = |client: Client| async move { client.generate(request).await };
             let generated = call.call(generate).await?;
             let text = generated.output("echo").map(ToString::to_string);
             Ok(call.prediction(vec![text.into()]))
-        })
-    }
-
-    async fn close(&self) -> Result<(), Error> {
-        self.0.close().await
-    }
-
-    async fn abort(&self) {
-        self.0.abort().await;
-    }
+        },
+    ))
 }
 
 #[tokio::main]
@@ -61,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("max-retries", "3"),
         ("circuit-breaker-enabled", "true"),
     ])?;
-    let function = GenerateFunction::new(options)?;
+    let function = generate_function(options)?;
     function.open(Subtask::new(0, 1, 0)?).await?;
     println!("{:?}", function.predict(&[2.5.into()]).await?.row);
     function.close().await?;

@@ -9,13 +9,13 @@ use tokio::time::timeout;
 use triton_embedded::{Fault, FaultScript};
 use triton_model_fn::triton_client;
 use triton_model_fn::{
-    Column, DataType, Error, ErrorKind, FunctionBase, ModelFunction, OptionGroup, PredictionFuture,
+    DataType, Error, ErrorKind, FunctionBase, ModelFunction, OptionGroup, PredictionFuture, Schema,
     Subtask, Value, async_trait,
 };
 use triton_test_support::{EmbeddedTriton, live_endpoint};
 
-use self::classification::Classification;
-use self::generate_function::GenerateFunction;
+use self::classification::classification;
+use self::generate_function::generate_function;
 use crate::monitoring::counted;
 use crate::{AUTO_INCREMENT, options};
 
@@ -35,18 +35,18 @@ fn subtask() -> Subtask {
     Subtask::new(0, 1, 0).unwrap()
 }
 
-fn generate(endpoint: &str, extra: &[(&str, &str)]) -> GenerateFunction {
-    GenerateFunction::new(options(endpoint, "echo", extra)).unwrap()
+fn generate(endpoint: &str, extra: &[(&str, &str)]) -> impl ModelFunction + use<> {
+    generate_function(options(endpoint, "echo", extra)).unwrap()
 }
 
 /// A function that is open and has the two best classes of arrays.
-async fn best_two(endpoint: &str, extra: &[(&str, &str)]) -> Classification {
-    let inputs = [Column::new("value", DataType::Float.array())];
+async fn best_two(endpoint: &str, extra: &[(&str, &str)]) -> Box<dyn ModelFunction> {
+    let inputs = Schema::of_inputs([("value", DataType::Float.array())]);
     let options = options(endpoint, "echo", extra);
-    let function = Classification::new(options, inputs, "echo", NonZeroU32::new(2).unwrap());
+    let function = classification(options, inputs, "echo", NonZeroU32::new(2).unwrap());
     let function = function.unwrap();
     function.open(subtask()).await.unwrap();
-    function
+    Box::new(function)
 }
 
 fn unavailable() -> Fault {
@@ -215,7 +215,7 @@ async fn closing_waits_for_a_row_between_two_of_its_calls() {
 #[tokio::test]
 async fn the_model_is_looked_up_and_what_is_wrong_keeps_its_source() {
     let server = EmbeddedTriton::start().unwrap();
-    let missing = GenerateFunction::new(options(&server.endpoint(), "missing", &[])).unwrap();
+    let missing = generate_function(options(&server.endpoint(), "missing", &[])).unwrap();
     let error = missing.open(subtask()).await.unwrap_err();
     insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: the model could not be looked up");
     let source = error.source().and_then(|source| source.downcast_ref());
@@ -225,9 +225,9 @@ async fn the_model_is_looked_up_and_what_is_wrong_keeps_its_source() {
     let error = missing.predict(&[1.0.into()]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::State);
 
-    let inputs = [Column::new("values", DataType::Float)];
+    let inputs = Schema::of_inputs([("values", DataType::Float)]);
     let options = options(&server.endpoint(), "echo", &[]);
-    let function = Classification::new(options, inputs, "echo", NonZeroU32::MIN).unwrap();
+    let function = classification(options, inputs, "echo", NonZeroU32::MIN).unwrap();
     let error = function.open(subtask()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Mismatch);
     insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: model 'echo' does not fit the schema and options: input column 'values' is no input of the model, which has: value; the model's input 'value' (FP32 [-1, -1]) has no column");
@@ -238,23 +238,23 @@ async fn the_model_is_looked_up_and_what_is_wrong_keeps_its_source() {
 fn options_that_a_function_does_not_serve_are_refused() {
     let refused = |extra: &[(&str, &str)]| {
         let options = options("http://localhost:8000", "echo", extra);
-        let error = GenerateFunction::new(options).map(drop).unwrap_err();
+        let error = generate_function(options).map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Options);
         error
     };
-    insta::assert_snapshot!(refused(&[("batch-size", "8")]), @"GenerateFunction does not serve the option 'batch-size' = '8', and would ignore it: leave it out, or use a function that serves it, as InferenceFunction does");
-    insta::assert_snapshot!(refused(&[("sequence-id", "walk"), ("priority", "1"), ("default-value", "null")]), @"GenerateFunction does not serve the options 'priority' = '1', 'sequence-id' = 'walk', 'default-value' = 'null', and would ignore them: leave them out, or use a function that serves them, as InferenceFunction does");
+    insta::assert_snapshot!(refused(&[("batch-size", "8")]), @"generate_function does not serve the option 'batch-size' = '8', and would ignore it: leave it out, or use a function that serves it, as InferenceFunction does");
+    insta::assert_snapshot!(refused(&[("sequence-id", "walk"), ("priority", "1"), ("default-value", "null")]), @"generate_function does not serve the options 'priority' = '1', 'sequence-id' = 'walk', 'default-value' = 'null', and would ignore them: leave them out, or use a function that serves them, as InferenceFunction does");
     // What says the same as the default asks for nothing.
     generate(
         "http://localhost:8000",
         &[("batch-size", "1"), ("max-retries", "7")],
     );
 
-    let inputs = [Column::new("value", DataType::Float)];
+    let inputs = Schema::of_inputs([("value", DataType::Float)]);
     let keyed = [&AUTO_INCREMENT[..], &[("sequence-key", "value")]].concat();
     let options = options("http://localhost:8000", "echo", &keyed);
-    let function = Classification::new(options, inputs, "echo", NonZeroU32::MIN);
-    insta::assert_snapshot!(function.map(drop).unwrap_err(), @"Classification does not serve the option 'sequence-key' = 'value', and would ignore it: leave it out, or use a function that serves it, as InferenceFunction does");
+    let function = classification(options, inputs, "echo", NonZeroU32::MIN);
+    insta::assert_snapshot!(function.map(drop).unwrap_err(), @"classification does not serve the option 'sequence-key' = 'value', and would ignore it: leave it out, or use a function that serves it, as InferenceFunction does");
 }
 
 // Holds F72.
@@ -338,9 +338,9 @@ async fn text_is_generated_on_both_servers() {
 async fn rows_of_ones_own_function_have_sequences() {
     let embedded = EmbeddedTriton::start().unwrap();
     for endpoint in [embedded.endpoint(), live_endpoint()] {
-        let inputs = [Column::new("value", DataType::Integer)];
+        let inputs = Schema::of_inputs([("value", DataType::Integer)]);
         let options = options(&endpoint, "accumulate", &AUTO_INCREMENT);
-        let function = Classification::new(options, inputs, "sum", NonZeroU32::MIN).unwrap();
+        let function = classification(options, inputs, "sum", NonZeroU32::MIN).unwrap();
         function.open(subtask()).await.unwrap();
         for number in 0..2 {
             let answer = function.predict(&[7_i32.into()]).await.unwrap();
@@ -348,6 +348,13 @@ async fn rows_of_ones_own_function_have_sequences() {
             let id = format!("flink-job-123-0-{number}");
             assert_eq!(answer.sequence_id, Some(id));
         }
+        // After a failover the counter goes on where the snapshot was taken.
+        let snapshot = function.snapshot().unwrap();
+        function.close().await.unwrap();
+        function.open(subtask()).await.unwrap();
+        function.restore(snapshot).unwrap();
+        let answer = function.predict(&[7_i32.into()]).await.unwrap();
+        assert_eq!(answer.sequence_id.as_deref(), Some("flink-job-123-0-2"));
         let error = function.predict(&["seven".into()]).await.unwrap_err();
         insta::allow_duplicates! {
             insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: column 'value': expected INT, found a STRING");

@@ -8,7 +8,7 @@ use triton_embedded::{Fault, FaultScript};
 use triton_model_fn::{ErrorKind, ModelFunction, PredictStream as _, PredictionStream, Value};
 use triton_test_support::{EmbeddedTriton, live_endpoint};
 
-use crate::own_functions::generate_function::GenerateFunction;
+use crate::own_functions::generate_function::generate_function;
 use crate::sinks::{self, row};
 use crate::{echo_schema, open, options};
 
@@ -93,7 +93,7 @@ async fn a_row_that_fails_fails_in_its_place() {
 #[tokio::test]
 async fn a_stream_of_any_function_goes_to_another_task() {
     let server = EmbeddedTriton::start().unwrap();
-    let function = GenerateFunction::new(options(&server.endpoint(), "echo", &[])).unwrap();
+    let function = generate_function(options(&server.endpoint(), "echo", &[])).unwrap();
     let function: Arc<dyn ModelFunction> = Arc::new(function);
     function
         .open(triton_model_fn::Subtask::new(0, 1, 0).unwrap())

@@ -9,7 +9,7 @@ use triton_model_fn::{
 use triton_test_support::{EmbeddedTriton, live_endpoint};
 
 use crate::keyed::{Place, Stateful, keyed_options};
-use crate::own_functions::generate_function::GenerateFunction;
+use crate::own_functions::generate_function::generate_function;
 use crate::sinks::sink;
 use crate::{open, options};
 
@@ -79,13 +79,18 @@ async fn a_function_that_keeps_nothing_has_an_empty_snapshot() {
     let keyed = keyed(&server.endpoint()).await;
     keyed.predict(&row(1, 0)).await.unwrap();
     let function: Box<dyn ModelFunction> =
-        Box::new(GenerateFunction::new(options(&server.endpoint(), "echo", &[])).unwrap());
+        Box::new(generate_function(options(&server.endpoint(), "echo", &[])).unwrap());
     function.open(subtask()).await.unwrap();
     assert_eq!(function.snapshot().unwrap(), SequenceSnapshot::default());
     function.restore(SequenceSnapshot::default()).unwrap();
     let error = function.restore(keyed.snapshot().unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Snapshot);
-    insta::assert_snapshot!(error, @"the snapshot has 1 sequences of keys, but the option 'sequence-key' is not set");
+    insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: the snapshot has 1 sequences of keys, but the option 'sequence-key' is not set");
+    // So it is with one that says nothing of snapshots.
+    assert_eq!(Panics.snapshot().unwrap(), SequenceSnapshot::default());
+    Panics.restore(SequenceSnapshot::default()).unwrap();
+    let error = Panics.restore(keyed.snapshot().unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Snapshot);
 }
 
 // Holds F74.
@@ -93,7 +98,7 @@ async fn a_function_that_keeps_nothing_has_an_empty_snapshot() {
 async fn a_sink_is_told_by_a_function_that_does_nothing_for_it() {
     let server = EmbeddedTriton::start().unwrap();
     let options = options(&server.endpoint(), "echo", &[("max-in-flight", "1")]);
-    let function = GenerateFunction::new(options).unwrap();
+    let function = generate_function(options).unwrap();
     let (sink, mut answers) = sink();
     function.submit_to(0, &[0.5.into()], &sink);
     let mut next = async || answers.recv().await.unwrap().pop().unwrap();
