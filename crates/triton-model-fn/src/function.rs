@@ -5,21 +5,76 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{AnswerSink, Error, SequenceSnapshot, Subtask, Value, owed_answer};
+use crate::{AnswerSink, Error, ErrorKind, SequenceSnapshot, Subtask, Value, owed_answer};
 
 /// The answer to one row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Prediction {
     /// The output columns, in the order of the schema.
     pub row: Vec<Value>,
-    /// The sequence ID that the request took, if it took one.
+    /// The sequence ID that the request took, if it took one: a number as its digits.
     pub sequence_id: Option<String>,
     /// Whether the row began its sequence anew although its key had one: the model answered
     /// without the key's earlier rows.
     pub sequence_restarted: bool,
-    /// Whether the row is the option `default-value`, in place of an answer that could not be had.
-    pub is_default: bool,
+    /// What became of the row.
+    pub status: PredictionStatus,
+}
+
+/// What became of a row that is no error: the option `on-error` decides on it.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub enum PredictionStatus {
+    /// The model answered it.
+    #[default]
+    Answered,
+    /// It is the option `default-value`, because of this error.
+    Defaulted(Error),
+    /// It is NULL in the columns of the model, because of this error.
+    Failed(Error),
+}
+
+impl PredictionStatus {
+    /// The status as the output column `prediction_status` has it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            PredictionStatus::Answered => "answered",
+            PredictionStatus::Defaulted(_) => "defaulted",
+            PredictionStatus::Failed(_) => "failed",
+        }
+    }
+
+    /// Whether the model answered the row.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        matches!(self, PredictionStatus::Answered)
+    }
+
+    /// Why the model's answer could not be had.
+    #[must_use]
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            PredictionStatus::Answered => None,
+            PredictionStatus::Defaulted(error) | PredictionStatus::Failed(error) => Some(error),
+        }
+    }
+
+    /// The status of the server's last answer to the request, where one could be read.
+    #[must_use]
+    pub fn http_status(&self) -> Option<u16> {
+        /// What a server says to a request that it answers; the client takes nothing else for it.
+        const OK: u16 = 200;
+        let Some(error) = self.error() else {
+            return Some(OK);
+        };
+        match error.client_error() {
+            Some(said) => said.status(),
+            // It has answered, but not in the way that the schema wants it.
+            None => (error.kind() == ErrorKind::Output).then_some(OK),
+        }
+    }
 }
 
 impl Prediction {
@@ -30,7 +85,7 @@ impl Prediction {
             row,
             sequence_id,
             sequence_restarted: false,
-            is_default: false,
+            status: PredictionStatus::Answered,
         }
     }
 }

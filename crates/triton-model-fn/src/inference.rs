@@ -5,12 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::time::Instant;
 use triton_client::ModelConfig;
-use triton_options::TritonOptions;
+use triton_options::{MemoryLimit, TritonOptions};
 
-use crate::answering::Answering;
+use crate::answering::{Answering, StandIn};
 use crate::answers::{self, AnswerSink, RowAnswer};
 use crate::batcher::Batcher;
+use crate::cache::CachedLane;
 use crate::lanes::{AloneTasks, Begun, Lane, Prepared, RowColumns};
+use crate::log_limit::LogLimit;
 use crate::sequences::{
     KeyedSequences, LeftBehind, ModelColumns, ModelTransport, SequenceColumns, SequenceSettings,
     SourceTraits,
@@ -19,7 +21,7 @@ use crate::tensor_plan::TensorPlan;
 use crate::{
     CallContext, Error, ErrorKind, FunctionBase, ModelFacts, ModelFunction, Opened, OptionGroup,
     Prediction, PredictionFuture, Schema, SequencePlaces, SequenceSnapshot, ServerWait, Subtask,
-    Value, default_value,
+    Value, filled_column,
 };
 
 /// Runs a model's inference on each row.
@@ -49,9 +51,10 @@ impl InferenceFunction {
     /// # Errors
     ///
     /// [`ErrorKind::Schema`] when a side of the schema is empty or has two columns of one name,
-    /// or when an option names an input column that does not exist or cannot be what it is to be.
+    /// when `on-error` is `column` and none says which rows failed, or when an option names an input column that does not exist or cannot be what it is to be.
     pub fn new(options: TritonOptions, schema: Schema) -> Result<Self, Error> {
         schema.check()?;
+        filled_column::check(&options, &schema)?;
         let sequences = SequenceColumns::find(&options, &schema)?;
         Ok(Self {
             base: FunctionBase::serving("InferenceFunction", options, OptionGroup::ALL)?,
@@ -204,6 +207,17 @@ impl InferenceFunction {
         }
     }
 
+    /// What the option `on-error` makes of a row that could not even be handed over, as where a cell
+    /// of a file cannot be read: a row that stands in for an answer, or the error. It is counted.
+    ///
+    /// # Errors
+    ///
+    /// `error`, unless a row stands in for it, and [`ErrorKind::State`] when the function is not open.
+    pub fn conclude_unusable(&self, error: Error) -> Result<Prediction, Error> {
+        let opened = self.base.opened()?;
+        opened.prepared.answering.conclude(Err(error))
+    }
+
     /// Tells the sequence of its key of a row that cannot be used: one that has no values for the
     /// model, only those of its key, its end and its position.
     ///
@@ -348,11 +362,7 @@ impl InferenceFunction {
     /// opened again. Aborting a function that is not open does nothing.
     pub async fn abort(&self) {
         let stop = |opened: Arc<Opened<Arc<Prepared>>>| async move {
-            match &opened.prepared.lane {
-                Lane::Single(alone) => alone.abort().await,
-                Lane::Batched(batcher) => batcher.abort().await,
-                Lane::Keyed(sequences) => sequences.abort(),
-            }
+            opened.prepared.abort().await;
         };
         self.base.abort_with(stop).await;
     }
@@ -371,8 +381,8 @@ impl InferenceFunction {
             self.sequences.as_ref(),
             |name| metadata.inputs.iter().any(|tensor| tensor.name == name),
             |name| metadata.outputs.iter().any(|tensor| tensor.name == name),
-        );
-        let default_row = default_value::parse(options, &columns.schema.outputs)?;
+        )?;
+        let stand_in = StandIn::new(options, &columns.schema.outputs)?;
         let plan = TensorPlan::new(options, &columns.schema, facts)?;
         open.agree_on_ids_of(facts)?;
         let settings = SequenceSettings::agree(
@@ -387,7 +397,8 @@ impl InferenceFunction {
             open: Arc::clone(open),
             plan: Arc::new(plan),
             columns: Arc::new(columns),
-            default_row,
+            stand_in,
+            logged: LogLimit::default(),
         });
         let lane = match settings {
             Some(settings) => {
@@ -404,7 +415,17 @@ impl InferenceFunction {
             }
             None => Lane::Single(AloneTasks::new()),
         };
-        Ok(Arc::new(Prepared { answering, lane }))
+        let batcher = match &lane {
+            Lane::Batched(batcher) => Some(batcher.pusher()),
+            Lane::Single(_) | Lane::Keyed(_) => None,
+        };
+        let limit = options.cache_max_bytes.map_or(0, MemoryLimit::bytes);
+        let cached = (limit > 0).then(|| CachedLane::new(limit, &answering, batcher));
+        Ok(Arc::new(Prepared {
+            answering,
+            lane,
+            cached,
+        }))
     }
 
     /// Gives a row its place among the others at once; its answer can be waited for any time.
@@ -480,7 +501,7 @@ impl ModelFunction for InferenceFunction {
             Ok(opened) => opened.prepared.answering.plan.rows_per_request,
             Err(_) => 1,
         };
-        rows.saturating_mul(options.max_in_flight.get() as usize)
+        rows.saturating_mul(options.max_in_flight.most().get() as usize)
     }
 
     fn snapshot(&self) -> Result<SequenceSnapshot, Error> {
@@ -497,11 +518,7 @@ impl ModelFunction for InferenceFunction {
 
     async fn close(&self) -> Result<(), Error> {
         let stop = |opened: Arc<Opened<Arc<Prepared>>>, deadline| async move {
-            match &opened.prepared.lane {
-                Lane::Single(alone) => alone.close(deadline).await,
-                Lane::Batched(batcher) => batcher.close(deadline).await,
-                Lane::Keyed(sequences) => sequences.close(deadline).await,
-            }
+            opened.prepared.close(deadline).await
         };
         self.base.close_with(stop).await
     }

@@ -1,9 +1,9 @@
 //! Options that only some functions serve, and what is said to those who set others.
 
 use triton_options::{
-    BATCH_SIZE, BATCH_TIMEOUT, DEFAULT_VALUE, FLATTEN_BATCH_DIM, INPUT_NAMES, MODEL_MAX_BATCH_SIZE,
-    OUTPUT_NAMES, OptionDefinition, PRIORITY, SEQUENCE_END, SEQUENCE_ID,
-    SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE,
+    BATCH_SIZE, BATCH_TIMEOUT, CACHE_MAX_BYTES, DEFAULT_VALUE, FLATTEN_BATCH_DIM, INPUT_NAMES,
+    MODEL_MAX_BATCH_SIZE, ON_ERROR, OUTPUT_NAMES, OptionDefinition, PRIORITY, SEQUENCE_END,
+    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE,
     SEQUENCE_ID_TYPE, SEQUENCE_START, SERVER_TIMEOUT, TENSOR_FORMAT, TritonOptions,
 };
 
@@ -29,8 +29,10 @@ pub enum OptionGroup {
     SequenceKeys,
     /// Several rows in a request: `batch-size` and `batch-timeout`.
     Batching,
-    /// `default-value`.
-    DefaultValue,
+    /// What stands in for an answer that could not be had: `default-value` and `on-error`.
+    Failures,
+    /// Answers that are kept: `cache-max-bytes`.
+    Cache,
 }
 
 impl OptionGroup {
@@ -41,7 +43,8 @@ impl OptionGroup {
         OptionGroup::Sequences,
         OptionGroup::SequenceKeys,
         OptionGroup::Batching,
-        OptionGroup::DefaultValue,
+        OptionGroup::Failures,
+        OptionGroup::Cache,
     ];
 
     /// The group of an option; `None` for one that every function serves.
@@ -72,6 +75,7 @@ impl OptionGroup {
             SEQUENCE_END.key(),
         ];
         const BATCHING: [&str; 2] = [BATCH_SIZE.key(), BATCH_TIMEOUT.key()];
+        const FAILURES: [&str; 2] = [DEFAULT_VALUE.key(), ON_ERROR.key()];
         let key = option.key;
         match key {
             _ if COLUMNS.contains(&key) => Some(OptionGroup::Columns),
@@ -79,7 +83,8 @@ impl OptionGroup {
             _ if SEQUENCES.contains(&key) => Some(OptionGroup::Sequences),
             _ if key.starts_with("sequence-") => Some(OptionGroup::SequenceKeys),
             _ if BATCHING.contains(&key) => Some(OptionGroup::Batching),
-            _ if key == DEFAULT_VALUE.key() => Some(OptionGroup::DefaultValue),
+            _ if FAILURES.contains(&key) => Some(OptionGroup::Failures),
+            _ if key == CACHE_MAX_BYTES.key() => Some(OptionGroup::Cache),
             _ => None,
         }
     }

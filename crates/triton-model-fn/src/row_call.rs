@@ -40,8 +40,14 @@ impl Drop for OwnSequence {
 
 impl RowCall {
     pub(crate) fn begin(open: Arc<CallContext>) -> Self {
+        let deadline = open.row_deadline();
+        Self::begin_until(open, deadline)
+    }
+
+    /// As [`begin`](Self::begin), for a row whose deadline has begun before.
+    pub(crate) fn begin_until(open: Arc<CallContext>, deadline: Option<Instant>) -> Self {
         Self {
-            deadline: open.row_deadline(),
+            deadline,
             permit: OnceCell::new(),
             sequence: OnceLock::new(),
             open,

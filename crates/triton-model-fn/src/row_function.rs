@@ -100,7 +100,7 @@ where
     }
 
     fn rows_in_flight(&self) -> usize {
-        self.base.options().max_in_flight.get() as usize
+        self.base.options().max_in_flight.most().get() as usize
     }
 
     fn snapshot(&self) -> Result<SequenceSnapshot, Error> {

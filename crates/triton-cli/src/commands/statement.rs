@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use anyhow::{anyhow, bail};
 use triton_client::{ModelMetadata, TensorMetadata};
-use triton_model_fn::{Column, DataType, ModelFacts};
+use triton_model_fn::{Column, DataType, FilledColumn, ModelFacts};
 use triton_options::{
-    ENDPOINT, MODEL_MAX_BATCH_SIZE, MODEL_NAME, MODEL_VERSION, ModelVersion, OUTPUT_NAMES,
-    OptionValue as _, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE,
-    SEQUENCE_KEY, SequenceBase, SequenceIdScope, SequenceIdType,
+    ENDPOINT, MODEL_MAX_BATCH_SIZE, MODEL_NAME, MODEL_VERSION, ModelVersion, ON_ERROR,
+    OUTPUT_NAMES, OnError, OptionValue as _, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
+    SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE, SEQUENCE_KEY, SequenceBase, SequenceIdScope,
+    SequenceIdType,
 };
 
 /// The most bytes of a model's name that a sequence ID begins with.
@@ -23,7 +24,15 @@ pub(crate) struct Statement<'a> {
     pub(crate) max_batch_size: Option<u32>,
     /// What the option `sequence-id-type` says, if anything.
     pub(crate) sequence_id_type: SequenceIdType,
+    /// What the option `on-error` says.
+    pub(crate) on_error: OnError,
 }
+
+/// What says of a row that it failed, and why.
+const TOLD: [FilledColumn; 2] = [
+    FilledColumn::PredictionStatus,
+    FilledColumn::PredictionError,
+];
 
 impl Statement<'_> {
     /// The statement as text.
@@ -66,7 +75,12 @@ impl Statement<'_> {
         let outputs = self.columns(&outputs)?;
         // Rows may have a column for an optional input as well.
         let inputs = [&required[..], &optional].concat();
-        let (outputs, renamed) = apart(&inputs, &outputs);
+        let (mut outputs, renamed) = apart(&inputs, &outputs);
+        if self.on_error == OnError::Column {
+            let is_free = |told: &FilledColumn| outputs.iter().all(|it| it.name != told.name());
+            let told: Vec<_> = TOLD.into_iter().filter(is_free).collect();
+            outputs.extend(told.into_iter().map(FilledColumn::column));
+        }
         let mut sql = String::new();
         for TensorMetadata { name, datatype, .. } in unreadable {
             // Writing to a String cannot fail.
@@ -160,6 +174,9 @@ impl Statement<'_> {
         if let Some(rows) = self.max_batch_size {
             options.push((MODEL_MAX_BATCH_SIZE.key(), rows.canonical()));
         }
+        if self.on_error == OnError::Column {
+            options.push((ON_ERROR.key(), self.on_error.canonical()));
+        }
         if self.facts.config.sequence_batching.is_some() {
             let base = &name[..name.floor_char_boundary(LONGEST_BASE)];
             options.push((SEQUENCE_ID.key(), base.to_owned()));
@@ -232,6 +249,14 @@ mod tests {
     use crate::model_sql;
 
     fn sql(metadata: serde_json::Value, config: serde_json::Value) -> anyhow::Result<String> {
+        sql_with(OnError::Fail, metadata, config)
+    }
+
+    fn sql_with(
+        on_error: OnError,
+        metadata: serde_json::Value,
+        config: serde_json::Value,
+    ) -> anyhow::Result<String> {
         let facts = ModelFacts::configured(
             serde_json::from_value(metadata).unwrap(),
             serde_json::from_value(config).unwrap(),
@@ -242,6 +267,7 @@ mod tests {
             facts: &facts,
             max_batch_size: None,
             sequence_id_type: SequenceIdType::Auto,
+            on_error,
         };
         statement.to_sql()
     }
@@ -299,6 +325,35 @@ mod tests {
         assert_eq!(options.model_name.as_str(), "it's");
         let names = options.output_names.as_ref().unwrap();
         assert_eq!(names.get("x:0_output_"), Some("x:0"));
+    }
+
+    #[test]
+    fn rows_that_fail_are_told_in_columns_where_that_is_asked_for() {
+        let tensor = |name: &str| json!({"name": name, "datatype": "FP32", "shape": [1]});
+        let metadata = json!({
+            "name": "m",
+            "inputs": [tensor("x")],
+            "outputs": [tensor("prediction_error"), tensor("y")],
+        });
+        let sql = sql_with(OnError::Column, metadata, json!({"name": "m"})).unwrap();
+        insta::assert_snapshot!(sql, @"
+        CREATE MODEL `m`
+        INPUT (
+          `x` FLOAT
+        )
+        OUTPUT (
+          `prediction_error` FLOAT,
+          `y` FLOAT,
+          `prediction_status` STRING
+        )
+        WITH (
+          'provider' = 'triton',
+          'endpoint' = 'localhost:8000',
+          'model-name' = 'm',
+          'model-version' = '3',
+          'on-error' = 'column'
+        );
+        ");
     }
 
     #[test]

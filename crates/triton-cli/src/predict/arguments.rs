@@ -129,9 +129,9 @@ pub(crate) struct RunArguments {
     #[arg(long)]
     pub(crate) unordered: bool,
 
-    /// The most requests that a subtask has in flight: the option max-in-flight.
+    /// The most requests that a subtask has in flight, or auto: the option max-in-flight.
     #[arg(long, value_name = "N")]
-    pub(crate) max_in_flight: Option<u32>,
+    pub(crate) max_in_flight: Option<String>,
 
     /// Begin at most so many rows a second.
     #[arg(long, value_name = "ROWS", value_parser = rate)]
@@ -142,8 +142,8 @@ pub(crate) struct RunArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rows that fail")]
 pub(crate) struct FailureArguments {
-    /// What is done with a row that cannot be answered [default: skip, or default where the
-    /// option default-value is set].
+    /// What is done with a row that cannot be answered [default: skip, or what the options on-error
+    /// and default-value say].
     #[arg(long, value_name = "ACTION", value_enum)]
     pub(crate) on_error: Option<OnError>,
 
@@ -211,6 +211,9 @@ pub(crate) enum OnError {
     /// Write the option default-value, or NULL without it, if the model gives no answer;
     /// a row that cannot be read is left out all the same
     Default,
+    /// Write NULL, and say why in the output columns prediction_status and prediction_error;
+    /// only a line that is no row at all is left out
+    Column,
 }
 
 /// Going on after the end of the process.

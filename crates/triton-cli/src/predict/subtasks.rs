@@ -103,6 +103,20 @@ impl Subtasks {
         self.functions[self.subtask_of(values)].submit_unusable(values)
     }
 
+    /// What the function of a row's subtask makes of it although it cannot be used.
+    pub(super) fn conclude_unusable(
+        &self,
+        values: &[Value],
+        text: String,
+    ) -> Result<Prediction, Error> {
+        let index = match self.has_keys {
+            true => self.subtask_of(values),
+            false => self.turns % self.functions.len(),
+        };
+        let error = Error::new(ErrorKind::Input, text);
+        self.functions[index].conclude_unusable(error)
+    }
+
     /// The subtask that the rows of a key go to: the same one in every run of as many.
     pub(super) fn subtask_of(&self, values: &[Value]) -> usize {
         let key = self.functions[0].sequence_key(values).unwrap_or_default();
@@ -253,12 +267,12 @@ pub(super) fn rows_in_flight(options: &TritonOptions, parallelism: u32) -> Resul
             )))
         }
         SequenceMode::PerKey { .. } => {
-            let requests = options.max_in_flight.get() as usize;
+            let requests = options.max_in_flight.most().get() as usize;
             let rows = requests.saturating_mul(ROWS_BEHIND_REQUEST);
             Ok(rows.saturating_mul(parallelism as usize))
         }
         _ => {
-            let requests = options.max_in_flight.get() as usize;
+            let requests = options.max_in_flight.most().get() as usize;
             let rows = match options.batch_size.get() as usize {
                 1 => requests,
                 // While all requests are in flight, the rows of the next ones gather.

@@ -38,8 +38,7 @@ impl<'a> Answers<'a> {
             // What the function fills in itself is none of the model's.
             let place = outputs.iter().position(|it| it.column.name == column.name);
             let sizes = place.map(|place| outputs[place].array_sizes());
-            let default = answering.default_row.as_ref().zip(place);
-            let default = default.and_then(|(row, place)| row.get(place));
+            let default = place.and_then(|place| answering.default_of(place));
             // A default of another length has to have room in the column, too.
             let fits = |sizes: &Vec<_>| default.is_none_or(|value| output::fits(sizes, value));
             let sizes = sizes.filter(fits).unwrap_or_default();
@@ -64,8 +63,16 @@ impl<'a> Answers<'a> {
     pub(super) fn push_part(&mut self, rows: &[usize], result: Result<InferResponse, Error>) {
         let plan = &self.answering.plan;
         let arrays = result.and_then(|response| {
-            let columns = plan.outputs.iter().zip(&self.columns);
-            let arrays = columns.map(|(planned, column)| {
+            let filled = &self.answering.columns.filled;
+            let answered = Prediction::new(Vec::new(), None);
+            let mut outputs = plan.outputs.iter();
+            let columns = self.columns.iter().enumerate();
+            let arrays = columns.map(|(index, column)| {
+                if let Some(value) = filled.value(index, &answered) {
+                    let values = vec![&value; rows.len()];
+                    return output::from_values(&column.data_type, &column.sizes, &values);
+                }
+                let planned = outputs.next().ok_or_else(too_few_columns)?;
                 let tensor = plan.output(planned, &response)?;
                 output::from_tensor(planned, &column.sizes, tensor, plan.batched, rows.len())
             });
@@ -87,17 +94,17 @@ impl<'a> Answers<'a> {
 
     /// What became of a row by itself, which is counted already.
     pub(super) fn push_row(&mut self, row: usize, result: Result<Prediction, Error>) {
-        match result.and_then(|prediction| self.checked(prediction.row)) {
+        match result.and_then(|prediction| self.checked(prediction)) {
             Ok(values) => self.single.push((row, values)),
             Err(error) => self.failures.push((row, error)),
         }
     }
 
     /// A row that has room in the columns.
-    fn checked(&self, row: Vec<Value>) -> Result<Vec<Value>, Error> {
-        let mut columns = self.columns.iter().zip(&row);
+    fn checked(&self, prediction: Prediction) -> Result<Vec<Value>, Error> {
+        let mut columns = self.columns.iter().zip(&prediction.row);
         match columns.find(|(column, value)| !output::fits(&column.sizes, value)) {
-            None => Ok(row),
+            None => Ok(prediction.row),
             Some((column, _)) => {
                 let message = format!(
                     "output column '{}': an array has another length than the model says ({:?})",
@@ -105,10 +112,11 @@ impl<'a> Answers<'a> {
                     column.sizes.iter().flatten().collect::<Vec<_>>()
                 );
                 let error = Error::new(ErrorKind::Output, message);
-                match self.answering.default_for(&error) {
-                    Some(row) => Ok(self.answering.columns.output(row, false)),
-                    None => Err(error.in_subtask(self.answering.open.subtask)),
-                }
+                let mut stand_in = self.answering.in_place_of(error)?;
+                stand_in.sequence_id = prediction.sequence_id;
+                stand_in.sequence_restarted = prediction.sequence_restarted;
+                self.answering.columns.filled.fill(&mut stand_in);
+                Ok(stand_in.row)
             }
         }
     }
@@ -129,12 +137,7 @@ impl<'a> Answers<'a> {
             let columns = self.columns.iter().enumerate().map(|(index, column)| {
                 let values: Option<Vec<&Value>> =
                     single.iter().map(|(_, row)| row.get(index)).collect();
-                let values = values.ok_or_else(|| {
-                    Error::new(
-                        ErrorKind::Output,
-                        "an answer has fewer columns than the schema",
-                    )
-                })?;
+                let values = values.ok_or_else(too_few_columns)?;
                 output::from_values(&column.data_type, &column.sizes, &values)
             });
             let columns = columns.collect::<Result<Vec<_>, _>>()?;
@@ -192,4 +195,9 @@ impl<'a> Answers<'a> {
             failures: self.failures,
         })
     }
+}
+
+fn too_few_columns() -> Error {
+    let message = "an answer has fewer columns than the schema";
+    Error::new(ErrorKind::Output, message)
 }

@@ -9,6 +9,7 @@
 mod arrow;
 mod batch_order;
 mod batching;
+mod cache;
 mod codec;
 mod errors;
 mod failures;
@@ -17,6 +18,8 @@ mod keyed;
 mod life;
 mod monitoring;
 mod other_servers;
+#[cfg(feature = "arrow")]
+mod outcomes;
 mod own_functions;
 mod permits;
 mod predict;
@@ -25,7 +28,9 @@ mod predict_stream;
 mod record_batches;
 mod regressions;
 mod rejected_rows;
+mod request_limit;
 mod requests;
+mod retry_budget;
 mod row_positions;
 mod sequence_numbers;
 mod sequence_recovery;

@@ -69,7 +69,7 @@ async fn a_default_of_another_length_has_room() {
         .unwrap();
     let function = triple(&server, &[("default-value", "[0]")]).await;
     let row = function.predict(&[Value::Float(-1.0)]).await.unwrap();
-    assert!(row.is_default);
+    assert_eq!(row.status.name(), "defaulted");
     let prediction = function
         .predict_batch(&floats(&[1.0, -1.0, 2.0]))
         .await

@@ -7,11 +7,12 @@ mod sequence;
 
 use crate::definitions::ReadValues;
 use crate::{
-    BATCH_SIZE, BATCH_TIMEOUT, CIRCUIT_BREAKER_ENABLED, CIRCUIT_BREAKER_FAILURE_THRESHOLD,
-    CIRCUIT_BREAKER_HALF_OPEN_REQUESTS, CIRCUIT_BREAKER_TIMEOUT, CONNECTION_POOL_KEEP_ALIVE,
-    CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, CONNECTION_REUSE_ENABLED,
-    CONNECTION_TIMEOUT, HEALTH_CHECK_ENABLED, HEALTH_CHECK_INTERVAL, MAX_RETRIES, OptionDefinition,
-    OptionError, OptionMap, OptionValue as _, OptionWarning, RETRY_INITIAL_BACKOFF,
+    BATCH_SIZE, BATCH_TIMEOUT, CACHE_MAX_BYTES, CATALOG, CIRCUIT_BREAKER_ENABLED,
+    CIRCUIT_BREAKER_FAILURE_THRESHOLD, CIRCUIT_BREAKER_HALF_OPEN_REQUESTS, CIRCUIT_BREAKER_TIMEOUT,
+    CONNECTION_POOL_KEEP_ALIVE, CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL,
+    CONNECTION_REUSE_ENABLED, CONNECTION_TIMEOUT, DEFAULT_VALUE, HEALTH_CHECK_ENABLED,
+    HEALTH_CHECK_INTERVAL, MAX_RETRIES, ON_ERROR, OnError, OptionDefinition, OptionError,
+    OptionMap, OptionValue as _, OptionWarning, RETRY_BUDGET, RETRY_INITIAL_BACKOFF,
     RETRY_MAX_BACKOFF, ROW_DEADLINE, SEQUENCE_ABANDON, SEQUENCE_END_COLUMN,
     SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
     SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE, SEQUENCE_IDLE_TIMEOUT,
@@ -29,6 +30,8 @@ pub(crate) fn check(
 ) -> Option<SequenceMode> {
     errors.extend(backoff(read));
     errors.extend(pool(map, read));
+    errors.extend(on_error(map, read));
+    errors.extend(cache(map, read));
     security::check(read, errors);
     sequence::mode(read, errors)
 }
@@ -129,6 +132,7 @@ static SWITCHES: &[Switch] = &[
         is_off: |read| read.max_retries == Some(0),
         off: "0",
         dependents: &[
+            RETRY_BUDGET.definition(),
             RETRY_INITIAL_BACKOFF.definition(),
             RETRY_MAX_BACKOFF.definition(),
         ],
@@ -257,6 +261,49 @@ fn pool(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
     })
 }
 
+/// What becomes of a row that cannot be answered is said once.
+fn on_error(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
+    let (action, default) = (read.on_error?, read.default_value.as_ref()?);
+    // A default alone says what it is for.
+    let given = map.has(ON_ERROR.definition());
+    let (on_error, default_value) = (ON_ERROR.key(), DEFAULT_VALUE.key());
+    let message = match (action, default) {
+        (OnError::Default, None) => format!(
+            "option '{on_error}' is 'default', but there is no '{default_value}': set it, if only \
+             to null"
+        ),
+        (OnError::Fail, Some(_)) if given => format!(
+            "option '{on_error}' is 'fail', so nothing would get the '{default_value}': leave one of \
+             them out"
+        ),
+        (OnError::Column, Some(_)) => format!(
+            "option '{on_error}' is 'column', which leaves the columns of the model NULL, so nothing \
+             would get the '{default_value}': leave it out, or set '{on_error}' to 'default', with \
+             which the columns of the function say as much"
+        ),
+        _ => return None,
+    };
+    Some(rule(&[on_error, default_value], message))
+}
+
+/// An answer within a sequence depends on the rows before it, which no key of a cache has.
+fn cache(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
+    let size = read.cache_max_bytes?.filter(|size| size.bytes() > 0)?;
+    let of_sequence = CATALOG
+        .iter()
+        .find(|definition| definition.key.starts_with("sequence-") && map.has(definition))?;
+    Some(rule(
+        &[CACHE_MAX_BYTES.key(), of_sequence.key],
+        format!(
+            "option '{}' ({}) is set beside '{}': an answer within a sequence depends on more than \
+             its row, so it cannot be given again; leave one of the two out",
+            CACHE_MAX_BYTES.key(),
+            size.canonical(),
+            of_sequence.key
+        ),
+    ))
+}
+
 fn rule(keys: &[&'static str], message: String) -> OptionError {
     OptionError::Rule {
         keys: keys.to_vec(),
@@ -273,7 +320,7 @@ fn warning(keys: &[&'static str], message: String) -> OptionWarning {
 
 #[cfg(test)]
 mod tests {
-    use crate::TritonOptions;
+    use crate::{OnError, TritonOptions};
 
     pub(super) fn parse(extra: &[(&str, &str)]) -> Result<Vec<String>, String> {
         let base = [("endpoint", "http://triton:8000"), ("model-name", "m")];
@@ -314,6 +361,40 @@ mod tests {
             ("connection-pool-max-total", "10"),
         ];
         insta::assert_snapshot!(refusal(&pool), @"option 'connection-pool-max-idle' (20) is more than 'connection-pool-max-total' (10): a pool cannot keep more connections than it may have");
+    }
+
+    // Holds F66.
+    #[test]
+    fn a_cache_is_refused_beside_sequences() {
+        let cache = [("cache-max-bytes", "1 mb"), ("sequence-id", "s")];
+        insta::assert_snapshot!(refusal(&cache), @"option 'cache-max-bytes' (1 mb) is set beside 'sequence-id': an answer within a sequence depends on more than its row, so it cannot be given again; leave one of the two out");
+        let off = [("cache-max-bytes", "0"), ("sequence-id", "s")];
+        assert_eq!(parse(&off), Ok(Vec::new()));
+        assert_eq!(parse(&cache[..1]), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_becomes_of_a_row_that_fails_is_said_once() {
+        for fine in [
+            &[("default-value", "0")][..],
+            &[("default-value", "0"), ("on-error", "default")],
+            &[("on-error", "fail")],
+            &[("on-error", "COLUMN")],
+        ] {
+            assert_eq!(parse(fine), Ok(Vec::new()), "{fine:?}");
+        }
+        let written = [
+            ("endpoint", "h"),
+            ("model-name", "m"),
+            ("default-value", "0"),
+        ];
+        let read = TritonOptions::parse(written).unwrap();
+        assert_eq!(read.on_error, OnError::Default);
+        let with_default = |action| refusal(&[("on-error", action), ("default-value", "0")]);
+        insta::assert_snapshot!(refusal(&[("on-error", "default")]), @"option 'on-error' is 'default', but there is no 'default-value': set it, if only to null");
+        insta::assert_snapshot!(with_default("fail"), @"option 'on-error' is 'fail', so nothing would get the 'default-value': leave one of them out");
+        insta::assert_snapshot!(with_default("column"), @"option 'on-error' is 'column', which leaves the columns of the model NULL, so nothing would get the 'default-value': leave it out, or set 'on-error' to 'default', with which the columns of the function say as much");
+        insta::assert_snapshot!(refusal(&[("on-error", "skip")]), @"option 'on-error': expected 'fail', 'default' or 'column', found 'skip'");
     }
 
     #[test]

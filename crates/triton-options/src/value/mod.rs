@@ -6,6 +6,7 @@ mod dns_name;
 mod duration;
 mod file_path;
 mod headers;
+mod max_in_flight;
 mod memory_size;
 mod name_map;
 mod number;
@@ -15,15 +16,16 @@ mod proxy;
 mod scalar;
 
 pub use choice::{
-    AbandonedSequence, CounterInitStrategy, ReplayOverflow, SequenceIdScope, SequenceIdType,
-    SequenceRecovery, UnknownKey,
+    AbandonedSequence, CounterInitStrategy, OnError, ReplayOverflow, SequenceIdScope,
+    SequenceIdType, SequenceRecovery, UnknownKey,
 };
 pub use column_names::ColumnNames;
 pub use dns_name::DnsName;
 pub use duration::PositiveDuration;
 pub use file_path::FilePath;
 pub use headers::Headers;
-pub use memory_size::MemorySize;
+pub use max_in_flight::MaxInFlight;
+pub use memory_size::{MemoryLimit, MemorySize};
 pub use name_map::NameMap;
 pub use number::Fraction;
 pub(crate) use pairs::write_pair;
