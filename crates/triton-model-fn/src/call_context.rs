@@ -120,6 +120,12 @@ impl CallContext {
         })
     }
 
+    /// The options of the function.
+    #[must_use]
+    pub fn options(&self) -> &TritonOptions {
+        &self.options
+    }
+
     /// The client of the endpoint, shared by functions with equal transport settings.
     ///
     /// What is called directly is not retried and not counted: see [`call`](Self::call).

@@ -90,7 +90,7 @@ struct Details {
     key: Option<String>,
     sequence: Option<SequenceName>,
     sequence_row: Option<u64>,
-    source: Option<Arc<triton_client::Error>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -112,8 +112,26 @@ impl Error {
         Self::new(ErrorKind::Call, message).with_source(source)
     }
 
-    pub(crate) fn with_source(mut self, source: triton_client::Error) -> Self {
+    /// Says what it came from, which the message then need not repeat.
+    ///
+    /// ```
+    /// use std::error::Error as _;
+    ///
+    /// use triton_model_fn::{Error, ErrorKind};
+    ///
+    /// let number = "three".parse::<f64>().unwrap_err();
+    /// let error = Error::new(ErrorKind::Output, "the score is no number").with_source(number);
+    /// assert!(error.source().is_some_and(|source| source.is::<std::num::ParseFloatError>()));
+    /// ```
+    #[must_use]
+    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    /// As the first of `others` that came from something.
+    pub(crate) fn with_source_of(mut self, others: &[Error]) -> Self {
+        self.0.source = others.iter().find_map(|error| error.0.source.clone());
         self
     }
 
@@ -136,6 +154,12 @@ impl Error {
 
     pub(crate) fn at_row(mut self, row: u64) -> Self {
         self.0.sequence_row = Some(row);
+        self
+    }
+
+    /// Says which of the rows that were handed over together it was.
+    pub(crate) fn among_rows(mut self, number: usize) -> Self {
+        self.0.message = format!("row {number}: {}", self.0.message);
         self
     }
 
@@ -204,7 +228,7 @@ impl Error {
     /// The failure of the call to the server, when there was one.
     #[must_use]
     pub fn client_error(&self) -> Option<&triton_client::Error> {
-        self.0.source.as_deref()
+        self.0.source.as_deref()?.downcast_ref()
     }
 }
 

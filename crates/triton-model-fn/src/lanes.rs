@@ -7,7 +7,6 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
-use triton_client::InferResponse;
 
 use crate::answering::Answering;
 use crate::answers::{AnswerSink, Numbered, Recipient};
@@ -18,7 +17,7 @@ use crate::sequences::{
     Answered, KeyedSequences, ModelTransport, Pending, Row, SequenceColumns, SequenceKey,
 };
 use crate::tensor_plan::EncodedRow;
-use crate::{CallContext, Error, ErrorKind, Prediction, TakenSequence, Value, row_batch};
+use crate::{CallContext, Error, ErrorKind, Prediction, RowCall, Value};
 
 /// What `open` agreed with the server.
 #[derive(Debug)]
@@ -57,8 +56,7 @@ pub(crate) enum Begun {
 /// A row for a request of its own.
 pub(crate) struct Alone {
     row: EncodedRow,
-    sequence: Option<OwnSequence>,
-    deadline: Option<Instant>,
+    call: RowCall,
 }
 
 /// What works on rows of sinks that are each in a request of its own, whoever hands them over.
@@ -115,19 +113,6 @@ impl AloneTasks {
     pub(crate) async fn abort(&self) {
         let mut tasks = std::mem::take(&mut *self.lock());
         tasks.shutdown().await;
-    }
-}
-
-/// The sequence of a row for a request of its own. Its ID can be given out again however the row ends:
-/// what of it may be on the server is known to the calls that it went through, and one that went
-/// through none was never sent.
-struct OwnSequence(Option<TakenSequence>);
-
-impl Drop for OwnSequence {
-    fn drop(&mut self) {
-        if let Some(taken) = self.0.take() {
-            taken.release();
-        }
     }
 }
 
@@ -284,15 +269,11 @@ impl Prepared {
     }
 
     fn alone(&self, encode: impl Fn() -> Result<EncodedRow, Error>) -> Result<Alone, Error> {
-        let open = &self.answering.open;
         let row = encode()?;
+        let call = RowCall::begin(Arc::clone(&self.answering.open));
         // Here and now, and only for a row that can be sent: IDs follow the order of rows.
-        let sequence = open.next_sequence()?;
-        Ok(Alone {
-            row,
-            sequence: sequence.map(|taken| OwnSequence(Some(taken))),
-            deadline: open.row_deadline(),
-        })
+        call.sequence()?;
+        Ok(Alone { row, call })
     }
 
     /// Waits for the answer to a row that has its turn.
@@ -344,33 +325,21 @@ impl Answering {
         row: EncodedRow,
         deadline: Option<Instant>,
     ) -> Result<Prediction, Error> {
-        let sequence = None;
-        let alone = Alone {
-            row,
-            sequence,
-            deadline,
-        };
-        self.answer_alone(alone).await
+        let call = RowCall::begin_until(Arc::clone(&self.open), deadline);
+        self.answer_alone(Alone { row, call }).await
     }
 
     async fn answer_alone(&self, alone: Alone) -> Result<Prediction, Error> {
-        let Alone {
-            row,
-            sequence,
-            deadline,
-        } = alone;
-        let Answering { open, plan, .. } = self;
-        let taken = sequence.as_ref().and_then(|own| own.0.as_ref());
+        let Alone { row, call } = alone;
+        let plan = &self.plan;
         let answer = async {
-            let _permit = open.request_permit(deadline).await?;
-            let request = row_batch::request(open, plan, plan.tensors(&row)?);
-            open.infer(request, taken.map(|taken| &**taken), deadline)
-                .await
+            let request = plan.request(self.open.model.clone(), plan.tensors(&row)?);
+            let response = call.infer(request).await?;
+            plan.row(&response)
         };
-        let answer: Result<InferResponse, Error> = answer.await;
-        match answer.and_then(|response| plan.row(&response)) {
-            Ok(row) => Ok(Prediction::new(row, taken.map(|taken| taken.name.sent()))),
-            Err(error) => Err(error.in_sequence(taken.map(|taken| taken.name.clone()))),
+        match answer.await {
+            Ok(row) => Ok(call.prediction(row)),
+            Err(error) => Err(error.in_sequence(call.sequence_name())),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{anyhow, bail};
 use triton_client::{ModelMetadata, TensorMetadata};
-use triton_model_fn::{Column, DataType, FilledColumn, ModelFacts};
+use triton_model_fn::{Column, FilledColumn, ModelFacts};
 use triton_options::{
     ENDPOINT, MODEL_MAX_BATCH_SIZE, MODEL_NAME, MODEL_VERSION, ModelVersion, ON_ERROR,
     OUTPUT_NAMES, OnError, OptionValue as _, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
@@ -65,8 +65,9 @@ impl Statement<'_> {
             .partition(|input| self.facts.config.is_optional(&input.name));
         let required = self.columns(&required)?;
         let (optional, unsendable) = self.split(&optional)?;
-        let (outputs, unreadable): (Vec<_>, Vec<_>) =
-            outputs.iter().partition(|output| scalar(output).is_some());
+        let (outputs, unreadable): (Vec<_>, Vec<_>) = outputs
+            .iter()
+            .partition(|output| self.facts.column(output).is_some());
         if outputs.is_empty() {
             // Without any output left there is no statement, and this says of which type they are.
             self.columns(&unreadable)?;
@@ -144,8 +145,8 @@ impl Statement<'_> {
         &self,
         tensors: &[&'t TensorMetadata],
     ) -> anyhow::Result<(Vec<Column>, Vec<&'t TensorMetadata>)> {
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            tensors.iter().partition(|tensor| scalar(tensor).is_some());
+        let is_known = |tensor: &&&TensorMetadata| self.facts.column(tensor).is_some();
+        let (known, unknown): (Vec<_>, Vec<_>) = tensors.iter().partition(is_known);
         Ok((self.columns(&known)?, unknown))
     }
 
@@ -154,23 +155,10 @@ impl Statement<'_> {
     }
 
     fn column(&self, tensor: &TensorMetadata) -> anyhow::Result<Column> {
-        let TensorMetadata {
-            name,
-            datatype,
-            shape,
-            ..
-        } = tensor;
-        let scalar = scalar(tensor).ok_or_else(|| {
+        self.facts.column(tensor).ok_or_else(|| {
+            let TensorMetadata { name, datatype, .. } = tensor;
             anyhow!("tensor '{name}' is {datatype}, which is the type of no column")
-        })?;
-        let rank = match self.facts.config.without_batch(shape) {
-            [1] => 0,
-            dimensions => dimensions.len(),
-        };
-        let data_type = (0..rank).fold(scalar.clone(), |element, _| {
-            DataType::Array(Box::new(element))
-        });
-        Ok(Column::new(name, data_type))
+        })
     }
 
     fn options(&self, renamed: &[(String, String)]) -> Vec<(&'static str, String)> {
@@ -208,12 +196,6 @@ impl Statement<'_> {
         }
         options
     }
-}
-
-/// The type of a tensor's elements as one of a column, where there is such a one.
-fn scalar(tensor: &TensorMetadata) -> Option<&'static DataType> {
-    let mut scalars = DataType::SCALARS.iter();
-    scalars.find(|scalar| scalar.tensor_datatype() == tensor.datatype)
 }
 
 /// The outputs, with another name where an input has theirs, because scored rows hold both; and

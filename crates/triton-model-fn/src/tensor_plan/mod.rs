@@ -4,7 +4,7 @@ mod fit;
 mod json_only;
 
 use tracing::warn;
-use triton_client::{InferResponse, ModelConfig, Tensor};
+use triton_client::{InferRequest, InferResponse, ModelConfig, ModelId, RequestedOutput, Tensor};
 use triton_options::{
     INPUT_NAMES, MODEL_MAX_BATCH_SIZE, OUTPUT_NAMES, SequenceMode, TritonOptions,
 };
@@ -26,8 +26,7 @@ pub(crate) struct TensorPlan {
     pub(crate) is_of_scalars: bool,
     /// The most single rows that are put together in a request.
     pub(crate) rows_per_request: usize,
-    /// The most rows of a record batch that a request carries.
-    #[cfg(feature = "arrow")]
+    /// The most rows that a request can carry, as those of a record batch do.
     pub(crate) rows_per_batch: usize,
 }
 
@@ -156,7 +155,6 @@ impl TensorPlan {
             outputs,
             batched,
             rows_per_request: rows_per_request(options, facts),
-            #[cfg(feature = "arrow")]
             rows_per_batch: most_rows(options, config) as usize,
         })
     }
@@ -191,6 +189,16 @@ impl TensorPlan {
             tensors.push(planned.tensor(shape.collect(), cell.data.clone())?);
         }
         Ok(tensors)
+    }
+
+    /// The request for input tensors, which asks for the outputs that have a column.
+    pub(crate) fn request(&self, model: ModelId, inputs: Vec<Tensor>) -> InferRequest {
+        let outputs = self.outputs.iter();
+        let outputs = outputs.map(|planned| RequestedOutput::new(&planned.tensor_name));
+        let mut request = InferRequest::new(model);
+        request.inputs = inputs;
+        request.outputs = outputs.collect();
+        request
     }
 
     /// The output rows of a response to `rows` rows.
