@@ -200,7 +200,7 @@ async fn closing_waits_for_a_row_between_two_of_its_calls() {
     let function = Twice(FunctionBase::new(options(&server.endpoint(), "echo", &[])));
     function.open(subtask()).await.unwrap();
     let closing = async {
-        while server.requests().len() < 1 {
+        while server.requests().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         function.close().await
