@@ -129,7 +129,7 @@ fn help_of_predict() {
               Write each answer when it is there, not in the order of the input
 
           --max-in-flight <N>
-              The most requests that a subtask has in flight: the option max-in-flight
+              The most requests that a subtask has in flight, or auto: the option max-in-flight
 
           --rate <ROWS>
               Begin at most so many rows a second

@@ -20,6 +20,8 @@ const OWN: &[&str] = &[
     "model-max-batch-size",
     "batch-timeout",
     "max-in-flight",
+    "cache-max-bytes",
+    "retry-budget",
     "open-wait",
     "health-check-enabled",
     "health-check-interval",
