@@ -68,6 +68,7 @@ impl Answering {
 
     /// Counts the answer, puts what stands in for it in its place, and fills in the columns that are
     /// not the model's.
+    #[inline]
     pub(crate) fn conclude(&self, answer: Result<Prediction, Error>) -> Result<Prediction, Error> {
         let metrics = self.open.metrics();
         let answer = match answer {
@@ -82,19 +83,6 @@ impl Answering {
         let mut prediction = answer?;
         self.columns.filled.fill(&mut prediction);
         Ok(prediction)
-    }
-
-    /// What was [concluded](Self::conclude) on, for rows that are equal to this one.
-    pub(crate) fn before_conclusion(
-        &self,
-        concluded: &Result<Prediction, Error>,
-    ) -> Result<Prediction, Error> {
-        let prediction = concluded.as_ref().map_err(Error::clone)?;
-        if let Some(error) = prediction.status.error() {
-            return Err(error.clone());
-        }
-        let row = self.columns.filled.others(&prediction.row);
-        Ok(Prediction::new(row, None))
     }
 
     /// What stands in for an answer, where something does and the error is one of the row's: the

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 use tracing::error;
 
+use crate::answering::Answering;
 use crate::ending::Ended;
 use crate::{CallContext, Error, Prediction};
 
@@ -46,6 +47,8 @@ impl AnswerSink for tokio::sync::mpsc::UnboundedSender<Vec<RowAnswer>> {
 /// Whoever waits for the answer to a row.
 pub(crate) enum Recipient {
     One(oneshot::Sender<Result<Prediction, Error>>),
+    /// One that concludes the answer itself, because it is that of several rows.
+    Unconcluded(oneshot::Sender<Result<Prediction, Error>>),
     Numbered(Numbered),
 }
 
@@ -85,7 +88,7 @@ impl Recipient {
     /// Whether nobody waits any more.
     pub(crate) fn is_gone(&self) -> bool {
         match self {
-            Recipient::One(answer) => answer.is_closed(),
+            Recipient::One(answer) | Recipient::Unconcluded(answer) => answer.is_closed(),
             Recipient::Numbered(_) => false,
         }
     }
@@ -93,8 +96,20 @@ impl Recipient {
     /// Ready once nobody waits any more.
     pub(crate) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match self {
-            Recipient::One(answer) => answer.poll_closed(context),
+            Recipient::One(answer) | Recipient::Unconcluded(answer) => answer.poll_closed(context),
             Recipient::Numbered(_) => Poll::Pending,
+        }
+    }
+
+    /// The answer as this one takes it.
+    pub(crate) fn conclude(
+        &self,
+        answering: &Answering,
+        result: Result<Prediction, Error>,
+    ) -> Result<Prediction, Error> {
+        match self {
+            Recipient::Unconcluded(_) => result,
+            Recipient::One(_) | Recipient::Numbered(_) => answering.conclude(result),
         }
     }
 
@@ -109,9 +124,12 @@ pub(crate) fn answer_all(
     answers: impl IntoIterator<Item = (Recipient, Result<Prediction, Error>)>,
 ) {
     let mut group: Option<(Arc<dyn AnswerSink>, Vec<RowAnswer>)> = None;
+    let answers = answers.into_iter();
+    // Rows of a request are mostly of one sink.
+    let mut room = answers.size_hint().1.unwrap_or_default();
     for (recipient, result) in answers {
         let mut numbered = match recipient {
-            Recipient::One(answer) => {
+            Recipient::One(answer) | Recipient::Unconcluded(answer) => {
                 // Whoever asked may have gone meanwhile.
                 let _ = answer.send(result);
                 continue;
@@ -128,7 +146,9 @@ pub(crate) fn answer_all(
         match &mut group {
             Some((of, answers)) if Arc::ptr_eq(of, &sink) => answers.push(answer),
             group => {
-                let before = group.replace((sink, vec![answer]));
+                let mut answers = Vec::with_capacity(std::mem::take(&mut room));
+                answers.push(answer);
+                let before = group.replace((sink, answers));
                 if let Some((sink, answers)) = before {
                     tell(&*sink, answers);
                 }
@@ -151,7 +171,7 @@ pub(crate) fn tell(sink: &dyn AnswerSink, answers: Vec<RowAnswer>) {
 impl fmt::Debug for Recipient {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Recipient::One(_) => formatter.write_str("One"),
+            Recipient::One(_) | Recipient::Unconcluded(_) => formatter.write_str("One"),
             Recipient::Numbered(numbered) => write!(formatter, "Numbered({})", numbered.number),
         }
     }

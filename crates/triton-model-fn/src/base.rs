@@ -151,6 +151,7 @@ impl<P> FunctionBase<P> {
     /// # Errors
     ///
     /// [`ErrorKind::State`] when the base is not open.
+    #[inline]
     pub fn opened(&self) -> Result<Arc<Opened<P>>, Error> {
         match &self.lock().state {
             State::Open(open) => Ok(Arc::clone(open)),

@@ -43,8 +43,9 @@ pub(crate) enum Lane {
 /// A row whose turn among the others is settled, so that its answer can be waited for.
 pub(crate) enum Begun {
     Refused(Error),
-    /// In a request of its own.
-    Single(Box<Alone>),
+    /// In a request of its own. In a box, as what sends it is large and would be a part of what waits
+    /// for any row.
+    Single(BoxFuture<'static, Result<Prediction, Error>>),
     /// In a request with others.
     Batched(oneshot::Receiver<Result<Prediction, Error>>),
     /// To be looked up in the cache.
@@ -216,7 +217,10 @@ impl Prepared {
 
     fn begin_alone(&self, encode: impl Fn() -> Result<EncodedRow, Error>) -> Begun {
         match self.alone(encode) {
-            Ok(alone) => Begun::Single(Box::new(alone)),
+            Ok(alone) => {
+                let answering = Arc::clone(&self.answering);
+                Begun::Single(Box::pin(async move { answering.answer_alone(alone).await }))
+            }
             Err(error) => Begun::Refused(error),
         }
     }
@@ -293,6 +297,15 @@ impl Prepared {
 
     /// Waits for the answer to a row that has its turn.
     pub(crate) async fn answer(&self, begun: Begun) -> Result<Prediction, Error> {
+        self.answer_if(begun, |_| Ok(())).await
+    }
+
+    /// The same, where an answer of a sequence can be refused before it is counted.
+    pub(crate) async fn answer_if(
+        &self,
+        begun: Begun,
+        is_fit: impl FnOnce(&Prediction) -> Result<(), Error>,
+    ) -> Result<Prediction, Error> {
         let answering = &self.answering;
         let answer = match begun {
             // It is concluded already.
@@ -305,12 +318,21 @@ impl Prepared {
                 None => Err(gone(&answering.open)),
             },
             Begun::Refused(error) => Err(error),
-            Begun::Single(alone) => answering.answer_alone(*alone).await,
+            Begun::Single(answer) => answer.await,
             Begun::Queued(answer) => {
                 let answered = answer.await.unwrap_or_else(|_| Err(gone(&answering.open)));
                 answered.map(|answered| answering.of_sequence(answered))
             }
         };
+        let answer = answer.and_then(|prediction| match is_fit(&prediction) {
+            Ok(()) => Ok(prediction),
+            // What stands in for it says of the sequence what the answer did.
+            Err(error) => Ok(Prediction {
+                sequence_id: prediction.sequence_id,
+                sequence_restarted: prediction.sequence_restarted,
+                ..answering.in_place_of(error)?
+            }),
+        });
         answering.conclude(answer)
     }
 }
@@ -346,12 +368,9 @@ impl Answering {
                 .await
         };
         let answer: Result<InferResponse, Error> = answer.await;
-        let sequence_id = taken.map(|taken| taken.id.to_string());
-        let name = taken.map(|taken| taken.name.clone());
-        let rows = answer.and_then(|response| plan.rows(&response, 1));
-        match rows.map(|mut rows| rows.pop()) {
-            Ok(row) => Ok(Prediction::new(row.unwrap_or_default(), sequence_id)),
-            Err(error) => Err(error.in_sequence(name)),
+        match answer.and_then(|response| plan.row(&response)) {
+            Ok(row) => Ok(Prediction::new(row, taken.map(|taken| taken.name.sent()))),
+            Err(error) => Err(error.in_sequence(taken.map(|taken| taken.name.clone()))),
         }
     }
 

@@ -43,6 +43,8 @@
 //! Bytes and single attempts are counted by [`triton_client`].
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
@@ -139,12 +141,40 @@ impl fmt::Debug for SequenceMetrics {
     }
 }
 
+/// A gauge that functions share which have their labels in common: what each of them shows adds up,
+/// and is taken off again when it is dropped.
+pub(crate) struct SharedGauge {
+    gauge: Gauge,
+    /// The bits of what is shown.
+    shown: AtomicU64,
+}
+
+impl SharedGauge {
+    pub(crate) fn new(gauge: Gauge) -> Self {
+        let shown = AtomicU64::new(0.0_f64.to_bits());
+        Self { gauge, shown }
+    }
+
+    pub(crate) fn set(&self, value: f64) {
+        let before = f64::from_bits(self.shown.swap(value.to_bits(), Ordering::Relaxed));
+        if value != before {
+            self.gauge.increment(value - before);
+        }
+    }
+}
+
+impl Drop for SharedGauge {
+    fn drop(&mut self) {
+        self.set(0.0);
+    }
+}
+
 /// The counters of a cache of answers.
 pub(crate) struct CacheMetrics {
     hits: Counter,
     coalesced: Counter,
     missed: Counter,
-    bytes: Gauge,
+    bytes: SharedGauge,
 }
 
 impl CacheMetrics {
@@ -154,7 +184,7 @@ impl CacheMetrics {
             hits: Counter::noop(),
             coalesced: Counter::noop(),
             missed: Counter::noop(),
-            bytes: Gauge::noop(),
+            bytes: SharedGauge::new(Gauge::noop()),
         }
     }
 
@@ -199,8 +229,8 @@ pub struct FunctionMetrics {
     failures: [Counter; 2],
     retries: Counter,
     retries_refused: Counter,
-    retry_budget: Gauge,
-    in_flight_limit: Gauge,
+    retry_budget: SharedGauge,
+    in_flight_limit: Arc<SharedGauge>,
     in_flight: Gauge,
     seconds: Histogram,
     /// Waits for permits: of requests, and of connections.
@@ -246,8 +276,11 @@ impl FunctionMetrics {
             failures: [ErrorKind::Call, ErrorKind::SequenceUncertain].map(failures),
             retries: counter!("triton_function_retries_total", &labels),
             retries_refused: counter!("triton_function_retries_refused_total", &labels),
-            retry_budget: gauge!("triton_function_retry_budget", &labels),
-            in_flight_limit: gauge!("triton_function_in_flight_limit", &labels),
+            retry_budget: SharedGauge::new(gauge!("triton_function_retry_budget", &labels)),
+            in_flight_limit: Arc::new(SharedGauge::new(gauge!(
+                "triton_function_in_flight_limit",
+                &labels
+            ))),
             in_flight: gauge!("triton_function_in_flight", &labels),
             seconds: histogram!("triton_function_call_seconds", &labels),
             permit_waits: [PermitKind::Request, PermitKind::Connection].map(permit_waits),
@@ -288,7 +321,7 @@ impl FunctionMetrics {
     }
 
     /// Where the number of requests goes that may be in flight.
-    pub(crate) fn in_flight_limit(&self) -> &Gauge {
+    pub(crate) fn in_flight_limit(&self) -> &Arc<SharedGauge> {
         &self.in_flight_limit
     }
 
@@ -336,7 +369,7 @@ impl FunctionMetrics {
             hits: rows("hit"),
             coalesced: rows("coalesced"),
             missed: rows("missed"),
-            bytes: gauge!("triton_function_cache_bytes", &labels),
+            bytes: SharedGauge::new(gauge!("triton_function_cache_bytes", &labels)),
         }
     }
 

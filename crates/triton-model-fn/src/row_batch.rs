@@ -5,7 +5,9 @@ use std::pin::Pin;
 
 use futures_util::future;
 use tokio::time::Instant;
-use triton_client::{ErrorKind as ClientErrorKind, InferRequest, InferResponse, Tensor};
+use triton_client::{
+    ErrorKind as ClientErrorKind, InferRequest, InferResponse, RequestedOutput, Tensor,
+};
 
 use crate::call::{FaultOrigin, RetrySafety};
 use crate::row_block::RowBlock;
@@ -94,12 +96,13 @@ impl<Done: Fn(Range<usize>, Result<InferResponse, Error>) + Sync> Sending<'_, Do
 
 /// The request for input tensors, but for its place in a sequence.
 pub(crate) fn request(open: &CallContext, plan: &TensorPlan, inputs: Vec<Tensor>) -> InferRequest {
-    let request = InferRequest::new(open.model.clone());
-    let request = inputs.into_iter().fold(request, InferRequest::input);
+    let mut request = InferRequest::new(open.model.clone());
+    request.inputs = inputs;
     let outputs = plan.outputs.iter();
-    outputs.fold(request, |request, planned| {
-        request.output(&planned.tensor_name)
-    })
+    request.outputs = outputs
+        .map(|planned| RequestedOutput::new(&planned.tensor_name))
+        .collect();
+    request
 }
 
 /// The server's validation refuses a request as a whole, and a model's exception fails it so; and

@@ -16,6 +16,8 @@ struct OutputColumn {
     data_type: crate::DataType,
     sizes: Vec<Option<i32>>,
     arrow_type: ArrowType,
+    /// Whether the model answers it; others are filled in.
+    is_models: bool,
 }
 
 /// Collects answers in any order.
@@ -47,6 +49,7 @@ impl<'a> Answers<'a> {
                 name: column.name.clone(),
                 data_type: column.data_type.clone(),
                 sizes,
+                is_models: place.is_some(),
             }
         });
         Self {
@@ -94,29 +97,27 @@ impl<'a> Answers<'a> {
 
     /// What became of a row by itself, which is counted already.
     pub(super) fn push_row(&mut self, row: usize, result: Result<Prediction, Error>) {
-        match result.and_then(|prediction| self.checked(prediction)) {
-            Ok(values) => self.single.push((row, values)),
+        match result {
+            Ok(prediction) => self.single.push((row, prediction.row)),
             Err(error) => self.failures.push((row, error)),
         }
     }
 
-    /// A row that has room in the columns.
-    fn checked(&self, prediction: Prediction) -> Result<Vec<Value>, Error> {
-        let mut columns = self.columns.iter().zip(&prediction.row);
+    /// Refuses what the model answered to a row by itself where it has no room in the columns.
+    ///
+    /// The row has the columns of the model alone.
+    pub(super) fn check(&self, row: &[Value]) -> Result<(), Error> {
+        let columns = self.columns.iter().filter(|column| column.is_models);
+        let mut columns = columns.zip(row);
         match columns.find(|(column, value)| !output::fits(&column.sizes, value)) {
-            None => Ok(prediction.row),
+            None => Ok(()),
             Some((column, _)) => {
                 let message = format!(
                     "output column '{}': an array has another length than the model says ({:?})",
                     column.name,
                     column.sizes.iter().flatten().collect::<Vec<_>>()
                 );
-                let error = Error::new(ErrorKind::Output, message);
-                let mut stand_in = self.answering.in_place_of(error)?;
-                stand_in.sequence_id = prediction.sequence_id;
-                stand_in.sequence_restarted = prediction.sequence_restarted;
-                self.answering.columns.filled.fill(&mut stand_in);
-                Ok(stand_in.row)
+                Err(Error::new(ErrorKind::Output, message))
             }
         }
     }

@@ -26,6 +26,7 @@ impl LookedUp {
     /// Looks a row up, which is answered at once where its answer is known.
     pub(super) fn look_up(
         &mut self,
+        answering: &Answering,
         cached: &CachedRows,
         index: usize,
         row: EncodedRow,
@@ -34,8 +35,8 @@ impl LookedUp {
         let row = cached.encoded(row);
         match cached.cache.look_up(row.key()) {
             Found::Answer(row) => {
-                let answer = cached.conclude(Ok(Prediction::new(row, None)));
-                answers.push_row(index, answer);
+                let answer = Ok(Prediction::new(row, None));
+                answers.push_row(index, answering.conclude(answer));
             }
             Found::Missing(sending) => {
                 self.missing.push(index);

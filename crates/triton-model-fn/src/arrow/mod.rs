@@ -145,7 +145,7 @@ impl InferenceFunction {
                     Ok(row) => prepared.begin_encoded(&columns, &row, || rows.row(index)),
                     Err(error) => error.into(),
                 };
-                prepared.answer(begun)
+                prepared.answer_if(begun, |answer| answers.check(&answer.row))
             });
             let begun: Vec<_> = begun.collect();
             for (index, answer) in join_all(begun).await.into_iter().enumerate() {
@@ -157,7 +157,9 @@ impl InferenceFunction {
                 let mut looked_up = LookedUp::default();
                 for index in 0..batch.num_rows() {
                     match rows.row(index) {
-                        Ok(row) => looked_up.look_up(&cached.rows, index, row, &mut answers),
+                        Ok(row) => {
+                            looked_up.look_up(answering, &cached.rows, index, row, &mut answers);
+                        }
                         // What is wrong with it is said once more below.
                         Err(_) => looked_up.missing.push(index),
                     }

@@ -53,7 +53,7 @@ impl Shared {
             deadline,
         };
         let answering = &self.answering;
-        let now = Instant::now();
+        let now = Instant::now;
         let pushed = match answering.plan.is_of_scalars {
             true => self.lock().push_scalars(&answering.plan, row, waiting, now),
             false => match answering.plan.encode(row) {
@@ -65,7 +65,8 @@ impl Shared {
             Ok(is_due) if is_due => self.changed.notify_one(),
             Ok(_) => {}
             Err((Waiting { recipient, .. }, error)) => {
-                recipient.answer(answering.conclude(Err(error)));
+                let result = recipient.conclude(answering, Err(error));
+                recipient.answer(result);
             }
         }
     }
@@ -220,7 +221,8 @@ impl Task {
         let late = shared.lock().take_late(Instant::now());
         let error = Error::new(ErrorKind::Call, format!("nothing was sent: {why}"));
         for Waiting { recipient, .. } in late {
-            recipient.answer(answering.conclude(Err(error.clone())));
+            let result = recipient.conclude(answering, Err(error.clone()));
+            recipient.answer(result);
         }
     }
 }

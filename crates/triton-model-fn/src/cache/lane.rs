@@ -139,12 +139,6 @@ impl CachedRows {
         }
     }
 
-    /// The answer to a row of which it is known what the model says; it is counted.
-    #[cfg(feature = "arrow")]
-    pub(crate) fn conclude(&self, outcome: Outcome) -> Outcome {
-        self.answering.conclude(outcome)
-    }
-
     async fn send(&self, row: CachedRow, sending: Option<Sending>) -> Outcome {
         let CachedRow {
             encoded,
@@ -157,21 +151,18 @@ impl CachedRows {
             // A row of a record batch has no values.
             Some(batcher) if !values.is_empty() => {
                 let (answer, answered) = oneshot::channel();
-                batcher.push(&values, Recipient::One(answer), deadline);
-                match answered.await {
-                    Ok(outcome) => outcome,
-                    Err(_) => {
-                        let ended = answering.open.ending.ended().unwrap_or(Ended::Closed);
-                        answering.conclude(Err(ended.error("before the row was answered")))
-                    }
-                }
+                batcher.push(&values, Recipient::Unconcluded(answer), deadline);
+                answered.await.unwrap_or_else(|_| {
+                    let ended = answering.open.ending.ended().unwrap_or(Ended::Closed);
+                    Err(ended.error("before the row was answered"))
+                })
             }
-            _ => answering.conclude(answering.answer_encoded(encoded, deadline).await),
+            _ => answering.answer_encoded(encoded, deadline).await,
         };
         if let Some(sending) = sending {
-            sending.ends(&answering.before_conclusion(&outcome));
+            sending.ends(&outcome);
         }
-        outcome
+        answering.conclude(outcome)
     }
 }
 

@@ -24,7 +24,8 @@ use crate::{Error, ErrorKind, Prediction, Value};
 /// the room that these keep free, and the headers of what it points to.
 const ENTRY: usize = 256;
 
-/// What became of a row that was sent, for those that are equal to it, or of a row itself.
+/// What became of a row that was sent, for those that are equal to it: the columns of the model alone,
+/// not concluded yet.
 type Outcome = Result<Prediction, Error>;
 
 /// Answers within a limit of memory; those that were used least lately go first.
@@ -159,7 +160,7 @@ impl InFlight {
 }
 
 impl Sending {
-    /// Tells what the model answered to the row, and keeps it where it did.
+    /// Tells what became of the row, and keeps it where it is an answer.
     pub(crate) fn ends(self, outcome: &Outcome) {
         if let Ok(prediction) = outcome {
             self.keep(&prediction.row);

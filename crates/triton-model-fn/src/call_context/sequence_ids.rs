@@ -58,7 +58,7 @@ impl CallContext {
             (_, Some(source)) => {
                 let TakenId { counter, lease } = source.take(None, Instant::now())?;
                 let name = source.name(counter);
-                let id = name.id()?;
+                let id = name.clone().into_id()?;
                 (name, id, true, true, lease)
             }
             (_, None) => return Ok(None),

@@ -7,7 +7,7 @@ mod simulation_tests;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use metrics::{Gauge, Histogram};
+use metrics::Histogram;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::debug;
@@ -16,6 +16,7 @@ use triton_options::MaxInFlight;
 
 use self::limiter::{Limiter, Signal};
 use crate::Subtask;
+use crate::metrics::SharedGauge;
 use crate::permits::{NoPermit, PermitKind, Permits};
 
 /// What the server says when a queue is full, with a 400 where it is older than 2.44.
@@ -38,7 +39,7 @@ struct Adaptive {
     epoch: Instant,
     model: ModelId,
     subtask: Subtask,
-    gauge: Gauge,
+    gauge: Arc<SharedGauge>,
 }
 
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl RequestLimit {
         max_in_flight: MaxInFlight,
         model: &ModelId,
         subtask: Subtask,
-        gauge: &Gauge,
+        gauge: &Arc<SharedGauge>,
     ) -> Self {
         let most = max_in_flight.most().get();
         let limiter = (max_in_flight == MaxInFlight::Auto).then(|| Limiter::new(most));
@@ -90,7 +91,7 @@ impl RequestLimit {
                 epoch: Instant::now(),
                 model: model.clone(),
                 subtask,
-                gauge: gauge.clone(),
+                gauge: Arc::clone(gauge),
             })
         });
         Self {

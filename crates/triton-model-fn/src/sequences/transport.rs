@@ -41,12 +41,9 @@ impl SequenceTransport for ModelTransport {
         let permit = self.open.request_permit(deadline).await?;
         let inputs = self.plan.tensors(row)?;
         let request = row_batch::request(&self.open, &self.plan, inputs);
-        let answer = self.open.infer_once(request, &sequence, deadline).await;
+        let answer = self.open.infer_once(request, sequence, deadline).await;
         drop(permit);
-        let response = answer.map_err(lost_where_unknown)?;
-        let mut rows = self.plan.rows(&response, 1)?;
-        rows.pop()
-            .ok_or_else(|| Error::new(ErrorKind::Output, "the answer has no row"))
+        self.plan.row(&answer.map_err(lost_where_unknown)?)
     }
 }
 

@@ -165,6 +165,70 @@ async fn the_row_that_is_given_up_leaves_equal_ones_answered() {
     assert_eq!(echoed(second.await), row);
 }
 
+// Holds F64.
+#[tokio::test]
+async fn a_default_is_not_kept_and_each_row_is_counted_once() {
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    let guard = metrics::set_default_local_recorder(&recorder);
+    for batch in ["1", "4"] {
+        let fault = Fault::Status {
+            status: 503,
+            text: "no".to_owned(),
+        };
+        let server = EmbeddedTriton::builder()
+            .built_in_models()
+            .faults(FaultScript::new(0).request(1, fault))
+            .start()
+            .unwrap();
+        let extra = [
+            &CACHE[..],
+            &[("batch-size", batch), ("default-value", "-1")],
+        ]
+        .concat();
+        let options = options(&server.endpoint(), "echo", &extra);
+        let function = open(options, echo_schema(), 0, 1).await;
+        let value = [Value::Float(1.0)];
+        let answers = join_all((0..3).map(|_| function.submit(&value))).await;
+        for answer in answers {
+            assert_eq!(echoed(answer), [Value::Float(-1.0)]);
+        }
+        for _ in 0..2 {
+            assert_eq!(echoed(function.predict(&value).await), value);
+        }
+        assert_eq!(server.requests().len(), 2);
+        function.close().await.unwrap();
+    }
+    drop(guard);
+    let mut rows = std::collections::BTreeMap::new();
+    for (key, _, _, value) in snapshots.snapshot().into_vec() {
+        if let ("triton_function_rows_total", DebugValue::Counter(count)) =
+            (key.key().name(), value)
+        {
+            let result = key.key().labels().last().unwrap().value().to_owned();
+            *rows.entry(result).or_insert(0) += count;
+        }
+    }
+    let counted: Vec<_> = rows
+        .into_iter()
+        .map(|(it, count)| format!("{it} {count}"))
+        .collect();
+    assert_eq!(counted, ["answered 4", "default 6", "failed 0"]);
+}
+
+// Holds F66.
+#[test]
+fn it_is_refused_beside_options_of_sequences() {
+    let given = [
+        ("endpoint", "localhost:8000"),
+        ("model-name", "m"),
+        ("cache-max-bytes", "1 mb"),
+        ("sequence-id", "s"),
+    ];
+    let error = triton_options::TritonOptions::parse(given).unwrap_err();
+    insta::assert_snapshot!(error, @"option 'cache-max-bytes' (1 mb) is set beside 'sequence-id': an answer within a sequence depends on more than its row, so it cannot be given again; leave one of the two out");
+}
+
 #[cfg(feature = "arrow")]
 mod record_batches {
     use std::sync::Arc;

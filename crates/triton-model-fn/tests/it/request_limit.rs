@@ -104,8 +104,7 @@ async fn the_limit_falls_while_all_permits_are_taken_and_nobody_starves() {
     }
     assert_eq!(limit(&snapshots), 1);
     // All that are taken come back before another is given.
-    let mut held = held.into_iter();
-    while let Some(permit) = held.next() {
+    for permit in held {
         assert!(take_all(&opening).await.is_empty());
         drop(permit);
     }

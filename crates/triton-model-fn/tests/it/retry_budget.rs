@@ -36,8 +36,8 @@ fn server(faults: FaultScript) -> EmbeddedTriton {
 async fn predict(function: &InferenceFunction, rows: usize) -> (usize, Option<String>) {
     let rows = (0..rows).map(|_| function.submit(&[Value::Float(1.0)]));
     let answers = join_all(rows).await;
-    let errors = answers.iter().filter_map(|answer| answer.as_ref().err());
-    let last = errors.last().map(ToString::to_string);
+    let mut errors = answers.iter().filter_map(|answer| answer.as_ref().err());
+    let last = errors.next_back().map(ToString::to_string);
     (answers.iter().filter(|answer| answer.is_ok()).count(), last)
 }
 

@@ -363,7 +363,6 @@ mod tests {
         insta::assert_snapshot!(refusal(&pool), @"option 'connection-pool-max-idle' (20) is more than 'connection-pool-max-total' (10): a pool cannot keep more connections than it may have");
     }
 
-    // Holds F66.
     #[test]
     fn a_cache_is_refused_beside_sequences() {
         let cache = [("cache-max-bytes", "1 mb"), ("sequence-id", "s")];

@@ -79,9 +79,9 @@ async fn send(
         let mut refused = 0;
         for (key, _, _, value) in snapshots.snapshot().into_vec() {
             match (key.key().name(), value) {
-                // A gauge that was not set since the last look is 0 there.
-                ("triton_function_in_flight_limit", DebugValue::Gauge(now)) if now.0 > 0.0 => {
-                    limit = now.0;
+                // A snapshot takes what it shows, so it is what has changed since the last one.
+                ("triton_function_in_flight_limit", DebugValue::Gauge(change)) => {
+                    limit += change.0;
                 }
                 ("triton_function_retries_total", DebugValue::Counter(count)) => refused += count,
                 _ => {}
