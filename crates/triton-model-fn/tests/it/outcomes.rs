@@ -1,6 +1,7 @@
 //! Rows that say what became of them: the columns that the function fills in, and `on-error`.
 
 use std::error::Error as _;
+use std::slice;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
@@ -117,8 +118,15 @@ async fn three_ways(function: &InferenceFunction) -> String {
 async fn bad_rows_say_why_in_every_way_on_both_servers() {
     let server = EmbeddedTriton::start().unwrap();
     for endpoint in [server.endpoint(), live_endpoint()] {
-        for batching in [&[COLUMN][..], &[COLUMN, ("batch-size", "4")]] {
-            let function = open(options(&endpoint, "echo", batching), echo(), 0, 1).await;
+        let (batch, cache) = (("batch-size", "4"), ("cache-max-bytes", "1 mb"));
+        for ways in [
+            &[COLUMN][..],
+            &[COLUMN, batch],
+            // An answer that is known has its columns filled in anew.
+            &[COLUMN, cache],
+            &[COLUMN, batch, cache],
+        ] {
+            let function = open(options(&endpoint, "echo", ways), echo(), 0, 1).await;
             let shown = three_ways(&function).await;
             insta::allow_duplicates! {
                 insta::assert_snapshot!(shown, @"
@@ -377,12 +385,12 @@ async fn an_output_of_the_model_wins() {
     let status = ("prediction_status", DataType::Float);
     let value = ("value", DataType::Float);
     let telling = |extra: &[(&str, &str)]| options(&server.endpoint(), "telling", extra);
-    let columns = schema(&[value.clone()], &[status.clone(), ERROR]);
+    let columns = schema(slice::from_ref(&value), &[status.clone(), ERROR]);
     let function = open(telling(&[COLUMN]), columns, 0, 1).await;
     let answered = function.predict(&[Value::Float(2.0)]).await.unwrap();
     assert_eq!(answered.row, [Value::Float(2.0), Value::Null]);
 
-    let columns = schema(&[value.clone()], &[status]);
+    let columns = schema(slice::from_ref(&value), &[status]);
     insta::assert_snapshot!(not_opened(telling(&[COLUMN]), columns).await, @"subtask 0 of 1, attempt 0: option 'on-error' is 'column', but nothing would say which rows failed, because the model itself has an output 'prediction_status': add 'prediction_error STRING'");
 
     // The model's output can have another name, too.
