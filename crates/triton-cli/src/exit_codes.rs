@@ -59,7 +59,7 @@ impl Exit {
     /// What it means of the rows that `predict` has read.
     pub(crate) fn of_rows(self) -> &'static str {
         match self {
-            Self::Done => "every row was answered, or got the default",
+            Self::Done => "every row was answered, got the default, or is in the output as failed",
             Self::Partial => {
                 "some rows were rejected; each is named on standard error or in the file of --errors"
             }

@@ -2,10 +2,18 @@
 
 use triton_model_fn::DataType;
 
+/// How Flink says of a type that its values are never NULL.
+const NOT_NULL: &str = " NOT NULL";
+
+/// Whether a column of the type that Flink writes as `text` can hold NULL.
+pub(crate) fn is_nullable(text: &str) -> bool {
+    !text.ends_with(NOT_NULL)
+}
+
 /// The type that Flink writes as `text`, or what to use in its place.
 pub(crate) fn parse(text: &str) -> Result<DataType, String> {
     // Whether a value is NULL is seen row by row.
-    let text = text.strip_suffix(" NOT NULL").unwrap_or(text);
+    let text = text.strip_suffix(NOT_NULL).unwrap_or(text);
     let element = text
         .strip_prefix("ARRAY<")
         .and_then(|rest| rest.strip_suffix('>'));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use triton_model_fn::{Column, InferenceFunction, Schema};
-use triton_options::{OptionMap, TritonOptions};
+use triton_model_fn::{Column, FilledColumn, InferenceFunction, Schema};
+use triton_options::{ON_ERROR, OnError, OptionMap, TritonOptions};
 
 use crate::column_type;
 use crate::failure::Failure;
@@ -36,10 +36,21 @@ impl Description {
                  do the jar and its library belong together?",
             ));
         }
-        match options.with_flink_units().parse() {
+        let options = options.with_flink_units().parse();
+        if let Ok(options) = &options
+            && options.on_error == OnError::Column
+        {
+            problems.extend(outputs.iter().filter_map(never_null));
+        }
+        let only_columns =
+            |columns: Vec<Declared>| columns.into_iter().map(|it| it.column).collect();
+        match options {
             Ok(options) if problems.is_empty() => Ok(Self {
                 options,
-                schema: Schema { inputs, outputs },
+                schema: Schema {
+                    inputs: only_columns(inputs),
+                    outputs: only_columns(outputs),
+                },
                 row_timeout: (milliseconds > 0).then(|| Duration::from_millis(milliseconds)),
             }),
             Ok(_) => Err(Failure::new(problems.join("\n"))),
@@ -74,16 +85,44 @@ impl Description {
     }
 }
 
+/// A column as the planner has it.
+struct Declared {
+    column: Column,
+    is_nullable: bool,
+}
+
+/// Why an output column has to be nullable, if it is not, where rows that fail are to be rows: Flink
+/// would take what it reads there for a value.
+fn never_null(
+    Declared {
+        column,
+        is_nullable,
+    }: &Declared,
+) -> Option<String> {
+    let name = &column.name;
+    let is_always_there = FilledColumn::named(name).is_some_and(|it| !it.is_nullable());
+    (!is_nullable && !is_always_there).then(|| {
+        format!(
+            "OUTPUT column '{name}' is NOT NULL, but it is NULL in a row that cannot be answered \
+             (option '{}'): leave NOT NULL out",
+            ON_ERROR.key()
+        )
+    })
+}
+
 fn columns(
     reader: &mut Reader<'_>,
     side: &str,
     problems: &mut Vec<String>,
-) -> Result<Vec<Column>, Failure> {
+) -> Result<Vec<Declared>, Failure> {
     let mut columns = Vec::new();
     for _ in 0..reader.count()? {
         let (name, data_type) = (reader.text()?, reader.text()?);
         match column_type::parse(&data_type) {
-            Ok(data_type) => columns.push(Column::new(&name, data_type)),
+            Ok(parsed) => columns.push(Declared {
+                column: Column::new(&name, parsed),
+                is_nullable: column_type::is_nullable(&data_type),
+            }),
             Err(advice) => problems.push(format!("{side} column '{name}': {advice}")),
         }
     }

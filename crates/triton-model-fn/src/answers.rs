@@ -124,6 +124,9 @@ pub(crate) fn answer_all(
     answers: impl IntoIterator<Item = (Recipient, Result<Prediction, Error>)>,
 ) {
     let mut group: Option<(Arc<dyn AnswerSink>, Vec<RowAnswer>)> = None;
+    let answers = answers.into_iter();
+    // Rows of a request are mostly of one sink.
+    let mut room = answers.size_hint().1.unwrap_or_default();
     for (recipient, result) in answers {
         let mut numbered = match recipient {
             Recipient::One(answer) | Recipient::Unconcluded(answer) => {
@@ -143,7 +146,9 @@ pub(crate) fn answer_all(
         match &mut group {
             Some((of, answers)) if Arc::ptr_eq(of, &sink) => answers.push(answer),
             group => {
-                let before = group.replace((sink, vec![answer]));
+                let mut answers = Vec::with_capacity(std::mem::take(&mut room));
+                answers.push(answer);
+                let before = group.replace((sink, answers));
                 if let Some((sink, answers)) = before {
                     tell(&*sink, answers);
                 }

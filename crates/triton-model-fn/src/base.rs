@@ -1,5 +1,7 @@
 //! What every function on a Triton model is built on: its life, from open to close.
 
+mod own_function;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -10,18 +12,76 @@ use triton_options::{
 
 use crate::ending::Ended;
 use crate::live_numbers::LiveNumbers;
-use crate::{CallContext, Error, ErrorKind, ServerWait, Subtask};
+use crate::{CallContext, Error, ErrorKind, ModelFacts, ServerWait, Subtask};
 
 /// The part of a model function that does not depend on what it does with a row.
 ///
 /// `P` is what a function prepares while it opens, for its predictions: whatever it agrees with
-/// the server. A function of your own owns a base and goes through
+/// the server. A function of your own owns a base, says which options it [serves](Self::serving), and
+/// hands each method of [`ModelFunction`](crate::ModelFunction) to it:
 ///
-/// 1. [`begin`](Self::begin) in its `open`, [`Opening::unless_closed`] around whatever it waits for
-///    there, then [`Opening::finish`] once it is prepared,
-/// 2. [`opened`](Self::opened) in each `predict`, and [`CallContext::call`] for each call,
-/// 3. [`close`](Self::close) in its `close`, or [`abort`](Self::abort) where nothing is to be
-///    waited for.
+/// 1. [`open`](Self::open) looks the model up and prepares,
+/// 2. [`row`](Self::row) answers a row, by calls through its [`RowCall`](crate::RowCall),
+/// 3. [`close`](Self::close) and [`abort`](Self::abort) end it.
+///
+/// A function that waits for something else while it opens, or starts something that has to be stopped,
+/// takes the parts that these are made of: [`begin`](Self::begin), [`Opening::look_up_model`],
+/// [`Opening::unless_closed`] around what it waits for, [`Opening::finish`], [`opened`](Self::opened),
+/// [`close_with`](Self::close_with) and [`abort_with`](Self::abort_with).
+///
+/// ```
+/// use triton_embedded::EmbeddedTriton;
+/// use triton_model_fn::triton_client::{InferRequest, Tensor};
+/// use triton_model_fn::{
+///     Error, ErrorKind, FunctionBase, ModelFunction, OptionGroup, PredictionFuture, Subtask,
+///     TritonOptions, Value, async_trait,
+/// };
+///
+/// /// Sends one number in a request, and asks for no more than one.
+/// struct Echo(FunctionBase<()>);
+///
+/// #[async_trait]
+/// impl ModelFunction for Echo {
+///     async fn open(&self, subtask: Subtask) -> Result<(), Error> {
+///         self.0.open(subtask, |_, _| Ok(())).await
+///     }
+///
+///     fn submit(&self, row: &[Value]) -> PredictionFuture {
+///         let number = match row {
+///             [Value::Float(number)] => Ok(*number),
+///             _ => Err(Error::new(ErrorKind::Input, "expected one FLOAT")),
+///         };
+///         self.0.row(|call, _| async move {
+///             let output = |error| Error::new(ErrorKind::Output, "no echo").with_source(error);
+///             let tensor = Tensor::from_slice("value", [1, 1], &[number?]).expect("one element");
+///             let request = InferRequest::new(call.context().model.clone()).input(tensor);
+///             let response = call.infer(request).await?;
+///             let echo = response.output("echo").map_err(output)?;
+///             let values = echo.values::<f32>().expect("an echo has the type of its call");
+///             Ok(call.prediction(vec![values[0].into()]))
+///         })
+///     }
+///
+///     async fn close(&self) -> Result<(), Error> {
+///         self.0.close().await
+///     }
+///
+///     async fn abort(&self) {
+///         self.0.abort().await;
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = EmbeddedTriton::start()?;
+/// let options = [("endpoint", server.endpoint()), ("model-name", "echo".to_owned())];
+/// let options = TritonOptions::parse(options)?;
+/// let function = Echo(FunctionBase::serving("Echo", options, &[OptionGroup::Inference])?);
+/// function.open(Subtask::new(0, 1, 0)?).await?;
+/// assert_eq!(function.predict(&[0.5_f32.into()]).await?.row, [Value::Float(0.5)]);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// Every opening is one of its own: closing ends the one that there is, whether it is finished or
 /// not, and what comes of it afterwards does not touch a later one.
@@ -151,6 +211,7 @@ impl<P> FunctionBase<P> {
     /// # Errors
     ///
     /// [`ErrorKind::State`] when the base is not open.
+    #[inline]
     pub fn opened(&self) -> Result<Arc<Opened<P>>, Error> {
         match &self.lock().state {
             State::Open(open) => Ok(Arc::clone(open)),
@@ -177,7 +238,7 @@ impl<P> FunctionBase<P> {
     /// # Errors
     ///
     /// [`ErrorKind::Close`] with everything that went wrong; the base is closed all the same.
-    pub async fn close<F>(
+    pub async fn close_with<F>(
         &self,
         stop: impl FnOnce(Arc<Opened<P>>, Instant) -> F,
     ) -> Result<(), Error>
@@ -204,15 +265,13 @@ impl<P> FunctionBase<P> {
             results = closing => results,
         };
         let ended = subtask.end(Ended::Closed).await;
-        let failures: Vec<String> = [stopped, drained, ended]
-            .into_iter()
-            .filter_map(Result::err)
-            .map(|e| e.to_string())
-            .collect();
+        let failures = [stopped, drained, ended].into_iter();
+        let failures: Vec<Error> = failures.filter_map(Result::err).collect();
         if failures.is_empty() {
             return Ok(());
         }
-        let error = Error::new(ErrorKind::Close, failures.join("; "));
+        let texts: Vec<String> = failures.iter().map(Error::to_string).collect();
+        let error = Error::new(ErrorKind::Close, texts.join("; ")).with_source_of(&failures);
         Err(error.in_subtask(subtask.subtask))
     }
 
@@ -221,7 +280,7 @@ impl<P> FunctionBase<P> {
     /// Rows that are not answered fail with [`ErrorKind::State`]; the server may execute all the
     /// same what was sent. `stop` ends what the function itself started. A base that is not open
     /// has nothing to give up.
-    pub async fn abort<F>(&self, stop: impl FnOnce(Arc<Opened<P>>) -> F)
+    pub async fn abort_with<F>(&self, stop: impl FnOnce(Arc<Opened<P>>) -> F)
     where
         F: Future<Output = ()> + Send,
     {
@@ -299,6 +358,21 @@ impl<P> Opening<'_, P> {
         prepared.map_err(|error| error.in_subtask(self.subtask.subtask))
     }
 
+    /// What the server tells of the model; where it cannot be reached or is not ready, it is asked again
+    /// until the option `open-wait` is over. What sequence IDs are sent as is agreed with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`FunctionBase::open`].
+    pub async fn look_up_model(&self) -> Result<ModelFacts, Error> {
+        let looking_up = async {
+            let facts = self.subtask.look_up_model().await?;
+            self.subtask.agree_unless_agreed(&facts)?;
+            Ok(facts)
+        };
+        self.unless_closed(looking_up).await
+    }
+
     /// Makes the base open, with what the function has prepared.
     ///
     /// # Errors
@@ -346,7 +420,7 @@ mod tests {
     }
 
     async fn close(base: &FunctionBase<()>) -> Result<(), Error> {
-        base.close(|_, _| async { Ok(()) }).await
+        base.close().await
     }
 
     #[tokio::test]

@@ -120,6 +120,12 @@ impl CallContext {
         })
     }
 
+    /// The options of the function.
+    #[must_use]
+    pub fn options(&self) -> &TritonOptions {
+        &self.options
+    }
+
     /// The client of the endpoint, shared by functions with equal transport settings.
     ///
     /// What is called directly is not retried and not counted: see [`call`](Self::call).
@@ -139,7 +145,8 @@ impl CallContext {
     /// Whoever begins a row asks once, and hands it down to all that is done for the row.
     #[must_use]
     pub fn row_deadline(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.row_deadline?)
+        let time = self.row_deadline?;
+        Instant::now().checked_add(time)
     }
 
     /// Whether requests belong to sequences.
@@ -204,29 +211,24 @@ impl CallContext {
     pub(crate) async fn infer_once(
         &self,
         request: InferRequest,
-        sequence: &Sequence,
+        sequence: Sequence,
         deadline: Option<Instant>,
     ) -> Result<InferResponse, Error> {
         let safety = RetrySafety::UnlessExecuted;
         let request = self.complete(request, Some(sequence));
+        let sequence = request.sequence.as_ref();
         let infer = |client| infer(client, &request);
         // Whoever sends rows of keys is given up as a whole, and need not look out for it.
-        self.call_patiently(Some(sequence), deadline, safety, FaultOrigin::of, infer)
+        self.call_patiently(sequence, deadline, safety, FaultOrigin::of, infer)
             .await
     }
 
     /// A request with what options and its sequence add to it.
-    fn complete(&self, mut request: InferRequest, sequence: Option<&Sequence>) -> InferRequest {
-        if let Some(priority) = self.priority {
-            request = request.priority(priority);
-        }
-        if let Some(timeout) = self.server_timeout {
-            request = request.server_timeout(timeout);
-        }
-        match sequence {
-            Some(sequence) => request.sequence(sequence.clone()),
-            None => request,
-        }
+    fn complete(&self, mut request: InferRequest, sequence: Option<Sequence>) -> InferRequest {
+        request.priority = self.priority.or(request.priority);
+        request.server_timeout = self.server_timeout.or(request.server_timeout);
+        request.sequence = sequence.or(request.sequence);
+        request
     }
 
     pub(crate) async fn infer_with(
@@ -237,7 +239,7 @@ impl CallContext {
         safety: RetrySafety,
         origin: impl Fn(&triton_client::Error) -> FaultOrigin,
     ) -> Result<InferResponse, Error> {
-        let request = self.complete(request, sequence);
+        let request = self.complete(request, sequence.cloned());
         let infer = |client| infer(client, &request);
         self.call_with(sequence, deadline, safety, origin, infer)
             .await

@@ -90,7 +90,7 @@ struct Details {
     key: Option<String>,
     sequence: Option<SequenceName>,
     sequence_row: Option<u64>,
-    source: Option<Arc<triton_client::Error>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -112,8 +112,26 @@ impl Error {
         Self::new(ErrorKind::Call, message).with_source(source)
     }
 
-    pub(crate) fn with_source(mut self, source: triton_client::Error) -> Self {
+    /// Says what it came from, which the message then need not repeat.
+    ///
+    /// ```
+    /// use std::error::Error as _;
+    ///
+    /// use triton_model_fn::{Error, ErrorKind};
+    ///
+    /// let number = "three".parse::<f64>().unwrap_err();
+    /// let error = Error::new(ErrorKind::Output, "the score is no number").with_source(number);
+    /// assert!(error.source().is_some_and(|source| source.is::<std::num::ParseFloatError>()));
+    /// ```
+    #[must_use]
+    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    /// As the first of `others` that came from something.
+    pub(crate) fn with_source_of(mut self, others: &[Error]) -> Self {
+        self.0.source = others.iter().find_map(|error| error.0.source.clone());
         self
     }
 
@@ -139,6 +157,12 @@ impl Error {
         self
     }
 
+    /// Says which of the rows that were handed over together it was.
+    pub(crate) fn among_rows(mut self, number: usize) -> Self {
+        self.0.message = format!("row {number}: {}", self.0.message);
+        self
+    }
+
     pub(crate) fn with_kind(mut self, kind: ErrorKind, message: &str) -> Self {
         self.0.kind = kind;
         message.clone_into(&mut self.0.message);
@@ -149,6 +173,19 @@ impl Error {
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// The whole text: what `Display` says, and its causes behind it.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
     }
 
     /// What kind of failure it was.
@@ -191,7 +228,7 @@ impl Error {
     /// The failure of the call to the server, when there was one.
     #[must_use]
     pub fn client_error(&self) -> Option<&triton_client::Error> {
-        self.0.source.as_deref()
+        self.0.source.as_deref()?.downcast_ref()
     }
 }
 

@@ -1,22 +1,80 @@
 //! The lifecycle that every model function has, whatever it does with a row.
 
+use std::pin::Pin;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use crate::{Error, Subtask, Value};
+use crate::{AnswerSink, Error, ErrorKind, SequenceSnapshot, Subtask, Value, owed_answer};
 
 /// The answer to one row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Prediction {
     /// The output columns, in the order of the schema.
     pub row: Vec<Value>,
-    /// The sequence ID that the request took, if it took one.
+    /// The sequence ID that the request took, if it took one: a number as its digits.
     pub sequence_id: Option<String>,
     /// Whether the row began its sequence anew although its key had one: the model answered
     /// without the key's earlier rows.
     pub sequence_restarted: bool,
-    /// Whether the row is the option `default-value`, in place of an answer that could not be had.
-    pub is_default: bool,
+    /// What became of the row.
+    pub status: PredictionStatus,
+}
+
+/// What became of a row that is no error: the option `on-error` decides on it.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub enum PredictionStatus {
+    /// The model answered it.
+    #[default]
+    Answered,
+    /// It is the option `default-value`, because of this error.
+    Defaulted(Error),
+    /// It is NULL in the columns of the model, because of this error.
+    Failed(Error),
+}
+
+impl PredictionStatus {
+    /// The status as the output column `prediction_status` has it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            PredictionStatus::Answered => "answered",
+            PredictionStatus::Defaulted(_) => "defaulted",
+            PredictionStatus::Failed(_) => "failed",
+        }
+    }
+
+    /// Whether the model answered the row.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        matches!(self, PredictionStatus::Answered)
+    }
+
+    /// Why the model's answer could not be had.
+    #[must_use]
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            PredictionStatus::Answered => None,
+            PredictionStatus::Defaulted(error) | PredictionStatus::Failed(error) => Some(error),
+        }
+    }
+
+    /// The status of the server's last answer to the request, where one could be read.
+    #[must_use]
+    pub fn http_status(&self) -> Option<u16> {
+        /// What a server says to a request that it answers; the client takes nothing else for it.
+        const OK: u16 = 200;
+        let Some(error) = self.error() else {
+            return Some(OK);
+        };
+        match error.client_error() {
+            Some(said) => said.status(),
+            // It has answered, but not in the way that the schema wants it.
+            None => (error.kind() == ErrorKind::Output).then_some(OK),
+        }
+    }
 }
 
 impl Prediction {
@@ -27,12 +85,25 @@ impl Prediction {
             row,
             sequence_id,
             sequence_restarted: false,
-            is_default: false,
+            status: PredictionStatus::Answered,
         }
     }
 }
 
+/// The answer to a row that was handed over; it holds on to neither the function nor the row.
+pub type PredictionFuture =
+    Pin<Box<dyn Future<Output = Result<Prediction, Error>> + Send + 'static>>;
+
 /// A function that a pipeline opens in each subtask, calls for its rows, and closes.
+///
+/// Whoever runs functions can write against this trait, or against `dyn ModelFunction`. Whoever writes
+/// one says how it opens, what becomes of a row, and how it ends; the rest is made of that, as it is
+/// right for a function that keeps nothing between rows. [`FunctionBase`](crate::FunctionBase) shows
+/// one, and [`PredictStream`](crate::PredictStream) adds streams to each.
+///
+/// Where the option `sequence-key` is set, rows of one key are answered in the order in which
+/// [`submit`](Self::submit), [`predict`](Self::predict) and the others are *called*, however the futures
+/// are polled. None of them is an `async fn` for that reason, so the order holds through the trait, too.
 #[async_trait]
 pub trait ModelFunction: Send + Sync {
     /// Makes the function ready to predict in `subtask`.
@@ -46,18 +117,17 @@ pub trait ModelFunction: Send + Sync {
     /// not open.
     async fn open(&self, subtask: Subtask) -> Result<(), Error>;
 
-    /// Answers one row, whose values are in the order of the input columns.
+    /// Hands over a row, whose values are in the order of the input columns, and whose place among the
+    /// others is settled when this returns.
     ///
-    /// Any number of predictions may be begun at once; the option `max-in-flight` bounds how
-    /// many are sent. Where the option `sequence-key` is set, rows of one key are answered in the
-    /// order in which this is *called*, however the futures are polled. Dropping the future gives
-    /// the row up; the server may execute it all the same.
+    /// Any number of rows may be handed over at once; the option `max-in-flight` bounds how
+    /// many are sent. Dropping the future gives the row up; the server may execute it all the same.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::State`](crate::ErrorKind::State) when the function is not open, and
     /// whatever keeps this row from being answered; other rows are not affected.
-    async fn predict(&self, row: &[Value]) -> Result<Prediction, Error>;
+    fn submit(&self, row: &[Value]) -> PredictionFuture;
 
     /// Refuses further rows, lets those in flight that somebody waits for finish for as long as the
     /// option `timeout` says, and gives up the others and what `open` took. An `open` that is not
@@ -67,4 +137,81 @@ pub trait ModelFunction: Send + Sync {
     ///
     /// Every failure on the way; the function is closed all the same.
     async fn close(&self) -> Result<(), Error>;
+
+    /// Gives everything up at once, whatever the function is doing: opening, predicting or closing.
+    ///
+    /// Rows that are not answered fail with [`ErrorKind::State`](crate::ErrorKind::State). When this
+    /// returns, nothing of the function works any more, and it can be opened again. Aborting a function
+    /// that is not open does nothing.
+    async fn abort(&self);
+
+    /// Answers one row: the same as [`submit`](Self::submit), for whoever waits at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit).
+    fn predict(&self, row: &[Value]) -> PredictionFuture {
+        self.submit(row)
+    }
+
+    /// Hands over a row that is the last one of its key, which ends the key's sequence.
+    ///
+    /// The same as [`submit`](Self::submit) for a function without sequences of keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit).
+    fn submit_last(&self, row: &[Value]) -> PredictionFuture {
+        self.submit(row)
+    }
+
+    /// Hands over a row whose answer goes to `sink`, under the caller's `number`.
+    ///
+    /// The order of calls is the order of rows. Whatever is wrong with a row or the function, and what
+    /// [`submit`](Self::submit) would return, goes to the sink, exactly once. There is no limit to how
+    /// many rows wait: the caller has to bound those that are not answered yet.
+    ///
+    /// A function that does not say otherwise makes a task of the current tokio runtime for the row;
+    /// without a runtime the sink is told so.
+    fn submit_to(&self, number: u64, row: &[Value], sink: &Arc<dyn AnswerSink>) {
+        owed_answer::spawn(number, self.submit(row), sink);
+    }
+
+    /// As [`submit_to`](Self::submit_to), for a row that is the last one of its key: see
+    /// [`submit_last`](Self::submit_last).
+    fn submit_last_to(&self, number: u64, row: &[Value], sink: &Arc<dyn AnswerSink>) {
+        owed_answer::spawn(number, self.submit_last(row), sink);
+    }
+
+    /// How many rows keep the function busy: so many are handed over before the first one is answered
+    /// where rows come from a stream.
+    ///
+    /// A function that does not say otherwise has the default of the option `max-in-flight`.
+    fn rows_in_flight(&self) -> usize {
+        32
+    }
+
+    /// What the function keeps between rows, to be stored with a checkpoint of the engine.
+    ///
+    /// Call it when every row handed over is answered. It is empty for a function that keeps nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::State`](crate::ErrorKind::State) when the function is not open, or rows are in
+    /// flight.
+    fn snapshot(&self) -> Result<SequenceSnapshot, Error> {
+        Ok(SequenceSnapshot::default())
+    }
+
+    /// Takes what a snapshot has, after `open` and before any row.
+    ///
+    /// A function that keeps nothing takes a snapshot without sequences of keys, and refuses others.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::State`](crate::ErrorKind::State) when the function is not open, and
+    /// [`ErrorKind::Snapshot`](crate::ErrorKind::Snapshot) when the snapshot cannot be used.
+    fn restore(&self, snapshot: SequenceSnapshot) -> Result<(), Error> {
+        snapshot.check_without_keys()
+    }
 }

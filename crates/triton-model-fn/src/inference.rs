@@ -1,27 +1,27 @@
 //! The inference function: a row becomes tensors, the model runs, its outputs become a row.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
-use tracing::{info, warn};
 use triton_client::ModelConfig;
-use triton_options::{MemoryLimit, SEQUENCE_KEY, TritonOptions};
+use triton_options::{MemoryLimit, TritonOptions};
 
-use crate::answering::Answering;
+use crate::answering::{Answering, StandIn};
 use crate::answers::{self, AnswerSink, RowAnswer};
 use crate::batcher::Batcher;
 use crate::cache::CachedLane;
 use crate::lanes::{AloneTasks, Begun, Lane, Prepared, RowColumns};
+use crate::log_limit::LogLimit;
 use crate::sequences::{
     KeyedSequences, LeftBehind, ModelColumns, ModelTransport, SequenceColumns, SequenceSettings,
     SourceTraits,
 };
 use crate::tensor_plan::TensorPlan;
 use crate::{
-    CallContext, Error, ErrorKind, FunctionBase, ModelFacts, ModelFunction, Opened, Prediction,
-    Schema, SequencePlaces, SequenceSnapshot, ServerWait, Subtask, Value, default_value,
+    CallContext, Error, ErrorKind, FunctionBase, ModelFacts, ModelFunction, Opened, OptionGroup,
+    Prediction, PredictionFuture, Schema, SequencePlaces, SequenceSnapshot, ServerWait, Subtask,
+    Value, filled_column,
 };
 
 /// Runs a model's inference on each row.
@@ -51,15 +51,13 @@ impl InferenceFunction {
     /// # Errors
     ///
     /// [`ErrorKind::Schema`] when a side of the schema is empty or has two columns of one name,
-    /// or when an option names an input column that does not exist or cannot be what it is to be.
+    /// when `on-error` is `column` and none says which rows failed, or when an option names an input column that does not exist or cannot be what it is to be.
     pub fn new(options: TritonOptions, schema: Schema) -> Result<Self, Error> {
         schema.check()?;
+        filled_column::check(&options, &schema)?;
         let sequences = SequenceColumns::find(&options, &schema)?;
-        for warning in options.warnings() {
-            warn!(model = %options.model_name, "{warning}");
-        }
         Ok(Self {
-            base: FunctionBase::new(options),
+            base: FunctionBase::serving("InferenceFunction", options, OptionGroup::ALL)?,
             schema,
             sequences,
             source: SourceTraits::default(),
@@ -209,6 +207,17 @@ impl InferenceFunction {
         }
     }
 
+    /// What the option `on-error` makes of a row that could not even be handed over, as where a cell
+    /// of a file cannot be read: a row that stands in for an answer, or the error. It is counted.
+    ///
+    /// # Errors
+    ///
+    /// `error`, unless a row stands in for it, and [`ErrorKind::State`] when the function is not open.
+    pub fn conclude_unusable(&self, error: Error) -> Result<Prediction, Error> {
+        let opened = self.base.opened()?;
+        opened.prepared.answering.conclude(Err(error))
+    }
+
     /// Tells the sequence of its key of a row that cannot be used: one that has no values for the
     /// model, only those of its key, its end and its position.
     ///
@@ -312,16 +321,7 @@ impl InferenceFunction {
             Lane::Keyed(sequences) => sequences
                 .snapshot()
                 .map_err(|error| error.in_subtask(opened.subtask.subtask)),
-            Lane::Single(_) | Lane::Batched(_) => {
-                let ids = opened.subtask.id_generator.as_ref();
-                let next = ids.map_or(0, |ids| ids.peek());
-                let now = Instant::now();
-                Ok(SequenceSnapshot {
-                    alive_numbers: ids.map(|ids| ids.alive(now)).unwrap_or_default(),
-                    alive_rows: ids.map(|ids| ids.alive_rows(now)).unwrap_or_default(),
-                    ..SequenceSnapshot::new(next, Vec::new())
-                })
-            }
+            Lane::Single(_) | Lane::Batched(_) => Ok(opened.subtask.snapshot_counter()),
         }
     }
 
@@ -340,18 +340,7 @@ impl InferenceFunction {
         let open = &opened.subtask;
         let restored = match &opened.prepared.lane {
             Lane::Keyed(sequences) => sequences.restore(snapshot),
-            Lane::Single(_) | Lane::Batched(_) if snapshot.is_empty() => match &open.id_generator {
-                Some(source) => source.take_over(Instant::now(), &snapshot),
-                None => Ok(()),
-            },
-            Lane::Single(_) | Lane::Batched(_) => {
-                let message = format!(
-                    "the snapshot has {} sequences of keys, but the option '{}' is not set",
-                    snapshot.len(),
-                    SEQUENCE_KEY.key()
-                );
-                Err(Error::new(ErrorKind::Snapshot, message))
-            }
+            Lane::Single(_) | Lane::Batched(_) => open.restore_counter(&snapshot),
         };
         restored.map_err(|error| error.in_subtask(open.subtask))
     }
@@ -375,15 +364,14 @@ impl InferenceFunction {
         let stop = |opened: Arc<Opened<Arc<Prepared>>>| async move {
             opened.prepared.abort().await;
         };
-        self.base.abort(stop).await;
+        self.base.abort_with(stop).await;
     }
 
-    async fn prepare(&self, open: &Arc<CallContext>) -> Result<Arc<Prepared>, Error> {
+    fn prepare(&self, open: &Arc<CallContext>, facts: &ModelFacts) -> Result<Arc<Prepared>, Error> {
         let options = self.base.options();
-        let facts = open.look_up_model().await?;
         let ModelFacts {
             metadata, config, ..
-        } = &facts;
+        } = facts;
         if config.is_decoupled {
             return Err(decoupled(config));
         }
@@ -393,10 +381,10 @@ impl InferenceFunction {
             self.sequences.as_ref(),
             |name| metadata.inputs.iter().any(|tensor| tensor.name == name),
             |name| metadata.outputs.iter().any(|tensor| tensor.name == name),
-        );
-        let default_row = default_value::parse(options, &columns.schema.outputs)?;
-        let plan = TensorPlan::new(options, &columns.schema, &facts)?;
-        open.agree_on_ids_of(&facts)?;
+        )?;
+        let stand_in = StandIn::new(options, &columns.schema.outputs)?;
+        let plan = TensorPlan::new(options, &columns.schema, facts)?;
+        open.agree_on_ids_of(facts)?;
         let settings = SequenceSettings::agree(
             options,
             &self.schema,
@@ -409,7 +397,8 @@ impl InferenceFunction {
             open: Arc::clone(open),
             plan: Arc::new(plan),
             columns: Arc::new(columns),
-            default_row,
+            stand_in,
+            logged: LogLimit::default(),
         });
         let lane = match settings {
             Some(settings) => {
@@ -485,43 +474,52 @@ fn decoupled(config: &ModelConfig) -> Error {
 #[async_trait]
 impl ModelFunction for InferenceFunction {
     async fn open(&self, subtask: Subtask) -> Result<(), Error> {
-        let opening = self.base.begin(subtask)?;
-        let open = Arc::clone(opening.subtask());
-        let prepared = opening.unless_closed(self.prepare(&open)).await?;
-        opening.finish(prepared)?;
-        info!(
-            model = %open.model,
-            endpoint = %open.client().endpoint(),
-            job = subtask.job(),
-            operator = subtask.operator(),
-            execution = subtask.execution(),
-            subtask = subtask.index(),
-            parallelism = subtask.parallelism(),
-            attempt = subtask.attempt(),
-            run = open.id_generator.as_ref().and_then(|source| source.run()),
-            ran_before = open.ran_before.as_ref().map(tracing::field::display),
-            "opened"
-        );
-        Ok(())
+        self.base
+            .open(subtask, |open, facts| self.prepare(open, facts))
+            .await
     }
 
-    // Not an `async fn`, which would do nothing before it is polled.
-    fn predict<'life0, 'life1, 'async_trait>(
-        &'life0 self,
-        row: &'life1 [Value],
-    ) -> Pin<Box<dyn Future<Output = Result<Prediction, Error>> + Send + 'async_trait>>
-    where
-        'life0: 'async_trait,
-        'life1: 'async_trait,
-        Self: 'async_trait,
-    {
+    fn submit(&self, row: &[Value]) -> PredictionFuture {
         Box::pin(self.start(row, false))
+    }
+
+    fn submit_last(&self, row: &[Value]) -> PredictionFuture {
+        Box::pin(self.start(row, true))
+    }
+
+    fn submit_to(&self, number: u64, row: &[Value], sink: &Arc<dyn AnswerSink>) {
+        self.start_for(number, row, false, sink);
+    }
+
+    fn submit_last_to(&self, number: u64, row: &[Value], sink: &Arc<dyn AnswerSink>) {
+        self.start_for(number, row, true, sink);
+    }
+
+    fn rows_in_flight(&self) -> usize {
+        let options = self.base.options();
+        let rows = match self.base.opened() {
+            Ok(opened) => opened.prepared.answering.plan.rows_per_request,
+            Err(_) => 1,
+        };
+        rows.saturating_mul(options.max_in_flight.most().get() as usize)
+    }
+
+    fn snapshot(&self) -> Result<SequenceSnapshot, Error> {
+        InferenceFunction::snapshot(self)
+    }
+
+    fn restore(&self, snapshot: SequenceSnapshot) -> Result<(), Error> {
+        InferenceFunction::restore(self, snapshot)
+    }
+
+    async fn abort(&self) {
+        InferenceFunction::abort(self).await;
     }
 
     async fn close(&self) -> Result<(), Error> {
         let stop = |opened: Arc<Opened<Arc<Prepared>>>, deadline| async move {
             opened.prepared.close(deadline).await
         };
-        self.base.close(stop).await
+        self.base.close_with(stop).await
     }
 }

@@ -7,7 +7,6 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
-use triton_client::InferResponse;
 
 use crate::answering::Answering;
 use crate::answers::{AnswerSink, Numbered, Recipient};
@@ -18,7 +17,7 @@ use crate::sequences::{
     Answered, KeyedSequences, ModelTransport, Pending, Row, SequenceColumns, SequenceKey,
 };
 use crate::tensor_plan::EncodedRow;
-use crate::{CallContext, Error, ErrorKind, Prediction, TakenSequence, Value, row_batch};
+use crate::{CallContext, Error, ErrorKind, Prediction, RowCall, Value};
 
 /// What `open` agreed with the server.
 #[derive(Debug)]
@@ -43,8 +42,9 @@ pub(crate) enum Lane {
 /// A row whose turn among the others is settled, so that its answer can be waited for.
 pub(crate) enum Begun {
     Refused(Error),
-    /// In a request of its own.
-    Single(Box<Alone>),
+    /// In a request of its own. In a box, as what sends it is large and would be a part of what waits
+    /// for any row.
+    Single(BoxFuture<'static, Result<Prediction, Error>>),
     /// In a request with others.
     Batched(oneshot::Receiver<Result<Prediction, Error>>),
     /// To be looked up in the cache.
@@ -56,8 +56,7 @@ pub(crate) enum Begun {
 /// A row for a request of its own.
 pub(crate) struct Alone {
     row: EncodedRow,
-    sequence: Option<OwnSequence>,
-    deadline: Option<Instant>,
+    call: RowCall,
 }
 
 /// What works on rows of sinks that are each in a request of its own, whoever hands them over.
@@ -114,19 +113,6 @@ impl AloneTasks {
     pub(crate) async fn abort(&self) {
         let mut tasks = std::mem::take(&mut *self.lock());
         tasks.shutdown().await;
-    }
-}
-
-/// The sequence of a row for a request of its own. Its ID can be given out again however the row ends:
-/// what of it may be on the server is known to the calls that it went through, and one that went
-/// through none was never sent.
-struct OwnSequence(Option<TakenSequence>);
-
-impl Drop for OwnSequence {
-    fn drop(&mut self) {
-        if let Some(taken) = self.0.take() {
-            taken.release();
-        }
     }
 }
 
@@ -216,7 +202,10 @@ impl Prepared {
 
     fn begin_alone(&self, encode: impl Fn() -> Result<EncodedRow, Error>) -> Begun {
         match self.alone(encode) {
-            Ok(alone) => Begun::Single(Box::new(alone)),
+            Ok(alone) => {
+                let answering = Arc::clone(&self.answering);
+                Begun::Single(Box::pin(async move { answering.answer_alone(alone).await }))
+            }
             Err(error) => Begun::Refused(error),
         }
     }
@@ -280,19 +269,24 @@ impl Prepared {
     }
 
     fn alone(&self, encode: impl Fn() -> Result<EncodedRow, Error>) -> Result<Alone, Error> {
-        let open = &self.answering.open;
         let row = encode()?;
+        let call = RowCall::begin(Arc::clone(&self.answering.open));
         // Here and now, and only for a row that can be sent: IDs follow the order of rows.
-        let sequence = open.next_sequence()?;
-        Ok(Alone {
-            row,
-            sequence: sequence.map(|taken| OwnSequence(Some(taken))),
-            deadline: open.row_deadline(),
-        })
+        call.sequence()?;
+        Ok(Alone { row, call })
     }
 
     /// Waits for the answer to a row that has its turn.
     pub(crate) async fn answer(&self, begun: Begun) -> Result<Prediction, Error> {
+        self.answer_if(begun, |_| Ok(())).await
+    }
+
+    /// The same, where an answer of a sequence can be refused before it is counted.
+    pub(crate) async fn answer_if(
+        &self,
+        begun: Begun,
+        is_fit: impl FnOnce(&Prediction) -> Result<(), Error>,
+    ) -> Result<Prediction, Error> {
         let answering = &self.answering;
         let answer = match begun {
             // It is concluded already.
@@ -305,12 +299,21 @@ impl Prepared {
                 None => Err(gone(&answering.open)),
             },
             Begun::Refused(error) => Err(error),
-            Begun::Single(alone) => answering.answer_alone(*alone).await,
+            Begun::Single(answer) => answer.await,
             Begun::Queued(answer) => {
                 let answered = answer.await.unwrap_or_else(|_| Err(gone(&answering.open)));
                 answered.map(|answered| answering.of_sequence(answered))
             }
         };
+        let answer = answer.and_then(|prediction| match is_fit(&prediction) {
+            Ok(()) => Ok(prediction),
+            // What stands in for it says of the sequence what the answer did.
+            Err(error) => Ok(Prediction {
+                sequence_id: prediction.sequence_id,
+                sequence_restarted: prediction.sequence_restarted,
+                ..answering.in_place_of(error)?
+            }),
+        });
         answering.conclude(answer)
     }
 }
@@ -322,43 +325,27 @@ impl Answering {
         row: EncodedRow,
         deadline: Option<Instant>,
     ) -> Result<Prediction, Error> {
-        let sequence = None;
-        let alone = Alone {
-            row,
-            sequence,
-            deadline,
-        };
-        self.answer_alone(alone).await
+        let call = RowCall::begin_until(Arc::clone(&self.open), deadline);
+        self.answer_alone(Alone { row, call }).await
     }
 
     async fn answer_alone(&self, alone: Alone) -> Result<Prediction, Error> {
-        let Alone {
-            row,
-            sequence,
-            deadline,
-        } = alone;
-        let Answering { open, plan, .. } = self;
-        let taken = sequence.as_ref().and_then(|own| own.0.as_ref());
+        let Alone { row, call } = alone;
+        let plan = &self.plan;
         let answer = async {
-            let _permit = open.request_permit(deadline).await?;
-            let request = row_batch::request(open, plan, plan.tensors(&row)?);
-            open.infer(request, taken.map(|taken| &**taken), deadline)
-                .await
+            let request = plan.request(self.open.model.clone(), plan.tensors(&row)?);
+            let response = call.infer(request).await?;
+            plan.row(&response)
         };
-        let answer: Result<InferResponse, Error> = answer.await;
-        let sequence_id = taken.map(|taken| taken.id.to_string());
-        let name = taken.map(|taken| taken.name.clone());
-        let rows = answer.and_then(|response| plan.rows(&response, 1));
-        match rows.map(|mut rows| rows.pop()) {
-            Ok(row) => Ok(Prediction::new(row.unwrap_or_default(), sequence_id)),
-            Err(error) => Err(error.in_sequence(name)),
+        match answer.await {
+            Ok(row) => Ok(call.prediction(row)),
+            Err(error) => Err(error.in_sequence(call.sequence_name())),
         }
     }
 
     /// The answer to a row of a sequence.
     pub(crate) fn of_sequence(&self, answered: Answered) -> Prediction {
-        let row = self.columns.output(answered.values, answered.restarted);
-        let mut prediction = Prediction::new(row, Some(answered.sequence_id));
+        let mut prediction = Prediction::new(answered.values, Some(answered.sequence_id));
         prediction.sequence_restarted = answered.restarted;
         prediction
     }

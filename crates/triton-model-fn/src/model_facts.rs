@@ -9,6 +9,8 @@ use triton_client::{
 };
 use triton_options::{MODEL_MAX_BATCH_SIZE, SequenceMode, TritonOptions};
 
+use crate::{Column, DataType};
+
 /// The extension by which a server keeps sequences.
 pub(crate) const SEQUENCES: &str = "sequence";
 
@@ -98,6 +100,19 @@ impl ModelFacts {
     #[must_use]
     pub fn has_tensors(&self) -> bool {
         !(self.metadata.inputs.is_empty() || self.metadata.outputs.is_empty())
+    }
+
+    /// The column that a tensor of the model is: a scalar where a row has one element of it, else an
+    /// ARRAY for each dimension. `None` where no column has the type of its elements.
+    #[must_use]
+    pub fn column(&self, tensor: &TensorMetadata) -> Option<Column> {
+        let scalar = DataType::of_elements(tensor.datatype)?;
+        let rank = match self.config.without_batch(&tensor.shape) {
+            [1] => 0,
+            dimensions => dimensions.len(),
+        };
+        let data_type = (0..rank).fold(scalar, |element, _| element.array());
+        Some(Column::new(&tensor.name, data_type))
     }
 
     /// Why the option `model-max-batch-size` cannot be used, if it says something else than the

@@ -62,9 +62,8 @@ impl Replica {
         &self.client.client
     }
 
-    /// The client for a request that is to be answered before `end`, and within `timeout`.
-    pub(crate) fn client_until(&self, end: Instant) -> TimedClient {
-        let left = end.saturating_duration_since(Instant::now());
+    /// The client for a request that has so much time left, and `timeout` at most.
+    pub(crate) fn client_for(&self, left: Duration) -> TimedClient {
         if left >= self.timeout {
             return TimedClient {
                 client: self.client().clone(),

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use futures_util::future;
 use tokio::time::Instant;
-use triton_client::{ErrorKind as ClientErrorKind, InferRequest, InferResponse, Tensor};
+use triton_client::{ErrorKind as ClientErrorKind, InferResponse};
 
 use crate::call::{FaultOrigin, RetrySafety};
 use crate::row_block::RowBlock;
@@ -80,7 +80,7 @@ impl<Done: Fn(Range<usize>, Result<InferResponse, Error>) + Sync> Sending<'_, Do
         let Self {
             open, plan, rows, ..
         } = self;
-        let request = request(open, plan, rows.tensors(plan, range)?);
+        let request = plan.request(open.model.clone(), rows.tensors(plan, range)?);
         open.metrics().batch(range.len());
         let origin = |error: &triton_client::Error| match error.kind() {
             // One bad row of several is no sign of a failing server.
@@ -90,16 +90,6 @@ impl<Done: Fn(Range<usize>, Result<InferResponse, Error>) + Sync> Sending<'_, Do
         open.infer_with(request, None, self.deadline, RetrySafety::of(None), origin)
             .await
     }
-}
-
-/// The request for input tensors, but for its place in a sequence.
-pub(crate) fn request(open: &CallContext, plan: &TensorPlan, inputs: Vec<Tensor>) -> InferRequest {
-    let request = InferRequest::new(open.model.clone());
-    let request = inputs.into_iter().fold(request, InferRequest::input);
-    let outputs = plan.outputs.iter();
-    outputs.fold(request, |request, planned| {
-        request.output(&planned.tensor_name)
-    })
 }
 
 /// The server's validation refuses a request as a whole, and a model's exception fails it so; and

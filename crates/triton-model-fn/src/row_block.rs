@@ -121,10 +121,13 @@ impl ColumnBuilder {
 
     /// The bytes of one more row are there.
     fn ends_row(&mut self) {
+        match self.ends {
+            RowEnds::Every(bytes) if bytes > 0 => return,
+            _ => {}
+        }
         let length = self.length();
         match &mut self.ends {
-            RowEnds::Every(bytes) if *bytes == 0 => *bytes = length,
-            RowEnds::Every(_) => {}
+            RowEnds::Every(bytes) => *bytes = length,
             RowEnds::At(ends) => ends.push(length),
         }
     }
@@ -166,6 +169,7 @@ impl BlockBuilder {
     }
 
     /// Adds a row of scalars of which none is left out, or nothing where one cannot be encoded.
+    #[inline]
     pub(crate) fn push_scalars(&mut self, plan: &TensorPlan, row: &[Value]) -> Result<(), Error> {
         if self.rows == 0 {
             let columns = plan.inputs.iter().map(|planned| {
@@ -194,8 +198,11 @@ impl BlockBuilder {
 
     /// The rows, without those that are `left_out`.
     pub(crate) fn finish(self, left_out: impl Fn(usize) -> bool) -> RowBlock {
-        let kept: Vec<usize> = (0..self.rows).filter(|row| !left_out(*row)).collect();
-        let is_whole = kept.len() == self.rows;
+        let is_whole = !(0..self.rows).any(&left_out);
+        let kept: Vec<usize> = match is_whole {
+            true => Vec::new(),
+            false => (0..self.rows).filter(|row| !left_out(*row)).collect(),
+        };
         let columns = self.columns.into_iter().map(|column| {
             let ColumnBuilder {
                 shape,
@@ -215,7 +222,10 @@ impl BlockBuilder {
         });
         RowBlock {
             columns: columns.collect(),
-            rows: kept.len(),
+            rows: match is_whole {
+                true => self.rows,
+                false => kept.len(),
+            },
         }
     }
 }

@@ -55,6 +55,7 @@ pub(crate) fn encode(column: &Column, value: &Value) -> Result<EncodedCell, Erro
 }
 
 /// Appends the value of a column without arrays; an error names the column.
+#[inline]
 pub(crate) fn append_scalar(
     data: &mut BytesMut,
     column: &Column,
@@ -117,6 +118,7 @@ impl Encoder<'_> {
     }
 }
 
+#[inline]
 pub(crate) fn append(data: &mut BytesMut, scalar: &DataType, value: &Value) -> Result<(), String> {
     match (scalar, value) {
         (DataType::Boolean, Value::Boolean(value)) => data.put_u8(u8::from(*value)),

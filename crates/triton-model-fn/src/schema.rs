@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use triton_client::Datatype;
+use triton_client::{Datatype, TensorMetadata};
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, ModelFacts};
 
 macro_rules! scalar_types {
     ($($(#[$doc:meta])+ $variant:ident $name:literal $datatype:ident;)+) => {
@@ -76,10 +76,22 @@ scalar_types! {
 }
 
 impl DataType {
-    /// The type of a column whose tensor has elements of a Rust type; `BYTES` have none.
+    /// The type of a column whose tensor has such elements: `STRING` where they are `BYTES`.
     pub(crate) fn of_elements(datatype: Datatype) -> Option<Self> {
         let is_of = |scalar: &&Self| scalar.tensor_datatype() == datatype;
         Self::SCALARS.iter().find(is_of).cloned()
+    }
+
+    /// The type of arrays of this type.
+    ///
+    /// ```
+    /// use triton_model_fn::DataType;
+    ///
+    /// assert_eq!(DataType::Float.array().to_string(), "ARRAY<FLOAT>");
+    /// ```
+    #[must_use]
+    pub fn array(self) -> Self {
+        Self::Array(Box::new(self))
     }
 
     /// How many arrays lie within each other: 0 for a scalar.
@@ -120,6 +132,12 @@ impl Column {
     }
 }
 
+impl<N: Into<String>> From<(N, DataType)> for Column {
+    fn from((name, data_type): (N, DataType)) -> Self {
+        Self::new(name, data_type)
+    }
+}
+
 /// The columns a function takes and the columns it gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
@@ -130,13 +148,98 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// A schema of columns, which can be given as pairs of name and type.
+    ///
+    /// ```
+    /// use triton_model_fn::{DataType, Schema};
+    ///
+    /// let schema = Schema::new(
+    ///     [("image", DataType::Float.array())],
+    ///     [("label", DataType::String), ("score", DataType::Float)],
+    /// );
+    /// assert_eq!(schema.outputs[1].name, "score");
+    /// ```
+    #[must_use]
+    pub fn new<I: Into<Column>, O: Into<Column>>(
+        inputs: impl IntoIterator<Item = I>,
+        outputs: impl IntoIterator<Item = O>,
+    ) -> Self {
+        Self {
+            inputs: inputs.into_iter().map(Into::into).collect(),
+            outputs: outputs.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// A schema of input columns alone, for a function whose output columns no tensor is.
+    #[must_use]
+    pub fn of_inputs<I: Into<Column>>(inputs: impl IntoIterator<Item = I>) -> Self {
+        Self::new(inputs, Vec::<Column>::new())
+    }
+
+    /// The schema with a column for each tensor of a model, in the model's order.
+    ///
+    /// A tensor of one element for each row is a scalar; every other has an ARRAY for each of its
+    /// dimensions, whether their sizes are fixed or not. BYTES are taken for text (`STRING`). A row
+    /// may have NULL for an optional input, which is then left out.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Schema`] when the server does not tell the tensors of both sides, and with every
+    /// tensor whose datatype is that of no column.
+    pub fn of_model(facts: &ModelFacts) -> Result<Self, Error> {
+        let metadata = &facts.metadata;
+        let refused = |message: String| {
+            let message = format!("model '{}' has no schema: {message}", metadata.name);
+            Err(Error::new(ErrorKind::Schema, message))
+        };
+        if !facts.has_tensors() {
+            let message = "the server does not say which tensors it takes and gives: name its \
+                           columns in a schema of your own";
+            return refused(message.to_owned());
+        }
+        let mut problems = Vec::new();
+        let mut columns = |side: &str, tensors: &[TensorMetadata]| -> Vec<Column> {
+            let column = |tensor: &TensorMetadata| {
+                let column = facts.column(tensor);
+                if column.is_none() {
+                    problems.push(format!(
+                        "{side} '{}' is {}, which is the type of no column: leave it out of a schema \
+                         of your own",
+                        tensor.name, tensor.datatype
+                    ));
+                }
+                column
+            };
+            tensors.iter().filter_map(column).collect()
+        };
+        let schema = Self {
+            inputs: columns("input", &metadata.inputs),
+            outputs: columns("output", &metadata.outputs),
+        };
+        match problems.is_empty() {
+            true => Ok(schema),
+            false => refused(problems.join("; ")),
+        }
+    }
+
     /// Refuses a schema without columns on a side, or with two columns of one name.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        for (side, columns) in [("INPUT", &self.inputs), ("OUTPUT", &self.outputs)] {
+        for (side, columns) in self.sides() {
             if columns.is_empty() {
                 let message = format!("{side} has no columns: name at least one tensor");
                 return Err(Error::new(ErrorKind::Schema, message));
             }
+        }
+        self.check_names()
+    }
+
+    fn sides(&self) -> [(&'static str, &[Column]); 2] {
+        [("INPUT", &self.inputs), ("OUTPUT", &self.outputs)]
+    }
+
+    /// Refuses a schema with two columns of one name on a side.
+    pub(crate) fn check_names(&self) -> Result<(), Error> {
+        for (side, columns) in self.sides() {
             for (index, column) in columns.iter().enumerate() {
                 if columns[..index]
                     .iter()

@@ -5,7 +5,7 @@ mod number_tests;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -29,6 +29,8 @@ pub(crate) struct SequenceIdGenerator {
     ids: SequenceIds,
     run: Option<RunId>,
     subtask: Subtask,
+    /// What all texts of this `open` begin with: they differ in their last part, the counter.
+    beginning: String,
     counter: AtomicU64,
     /// Held by whoever passes over numbers, so that nobody else takes a counter meanwhile.
     passing_over: Mutex<()>,
@@ -55,12 +57,20 @@ pub(crate) struct SequenceName {
 
 impl SequenceName {
     /// The ID as it is sent.
-    pub(crate) fn id(&self) -> Result<SequenceId, Error> {
+    pub(crate) fn into_id(self) -> Result<SequenceId, Error> {
         match self.number {
             Some(number) => Ok(SequenceId::Number(number)),
             // Checked options never lead to an ID that the server does not take.
-            None => SequenceId::text(&self.text)
+            None => SequenceId::text(self.text)
                 .map_err(|invalid| Error::new(ErrorKind::Input, invalid.to_string())),
+        }
+    }
+
+    /// The text of the ID as it is sent.
+    pub(crate) fn sent(&self) -> String {
+        match self.number {
+            Some(number) => number.to_string(),
+            None => self.text.clone(),
         }
     }
 }
@@ -89,7 +99,15 @@ impl SequenceIdGenerator {
             SequenceIdScope::Run => Some(RunId::new(&subtask, opened, now)),
             _ => None,
         };
+        let index = subtask.index();
+        let mut beginning = match &run {
+            Some(run) => ids.base.sequence_id_in_run(run.as_str(), index, 0),
+            None => ids.base.sequence_id(index, 0),
+        };
+        // The counter.
+        beginning.pop();
         Self {
+            beginning,
             counter: AtomicU64::new(first_counter(ids.counter, now)),
             passing_over: Mutex::default(),
             ids,
@@ -279,12 +297,12 @@ impl SequenceIdGenerator {
 
     /// The text of a counter, which names its sequence in logs and errors whatever is sent.
     pub(crate) fn text(&self, counter: u64) -> String {
-        let subtask_index = self.subtask.index();
-        let base = &self.ids.base;
-        match &self.run {
-            Some(run) => base.sequence_id_in_run(run.as_str(), subtask_index, counter),
-            None => base.sequence_id(subtask_index, counter),
-        }
+        const MOST_DIGITS: usize = 20;
+        let mut text = String::with_capacity(self.beginning.len() + MOST_DIGITS);
+        text.push_str(&self.beginning);
+        let written = write!(text, "{counter}");
+        debug_assert!(written.is_ok(), "a text takes everything");
+        text
     }
 
     /// What the sequence of a counter is called.

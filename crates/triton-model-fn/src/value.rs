@@ -1,10 +1,20 @@
 //! The values of a row.
 
+use bytes::Bytes;
+use half::{bf16, f16};
 use triton_client::TensorElement;
 
 use crate::Array;
 
 /// A value in a row.
+///
+/// ```
+/// use triton_model_fn::Value;
+///
+/// let row: [Value; 4] = [1.5_f32.into(), "warm".into(), true.into(), None::<i64>.into()];
+/// assert_eq!(row[1], Value::String("warm".to_owned()));
+/// assert_eq!(row[3], Value::Null);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
@@ -91,13 +101,47 @@ impl Value {
     }
 }
 
-impl From<Array> for Value {
-    fn from(array: Array) -> Self {
-        Value::Array(array)
+// Each Rust type becomes the SQL type that has its values.
+macro_rules! natural_values {
+    ($($type:ty => $value:expr;)+) => {
+        $(impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                $value(value)
+            }
+        })+
+    };
+}
+
+natural_values! {
+    bool => Value::Boolean;
+    i8 => Value::TinyInt;
+    i16 => Value::SmallInt;
+    i32 => Value::Integer;
+    i64 => Value::BigInt;
+    u8 => Value::UnsignedTinyInt;
+    u16 => Value::UnsignedSmallInt;
+    u32 => Value::UnsignedInteger;
+    u64 => Value::UnsignedBigInt;
+    f16 => |value: f16| Value::Float16(value.to_f32());
+    bf16 => |value: bf16| Value::BFloat16(value.to_f32());
+    f32 => Value::Float;
+    f64 => Value::Double;
+    String => Value::String;
+    &str => |text: &str| Value::String(text.to_owned());
+    Bytes => |bytes: Bytes| Value::Bytes(bytes.into());
+    Array => Value::Array;
+    Vec<Value> => |values: Vec<Value>| Value::Array(values.into());
+}
+
+/// `None` is NULL.
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Value::Null, Into::into)
     }
 }
 
-/// An array of the values, without a copy of them.
+/// An array of the values, without a copy of them. Bytes are an array of numbers here, too: a `BYTES`
+/// value is made of [`bytes::Bytes`].
 ///
 /// ```
 /// use triton_model_fn::Value;
@@ -108,5 +152,27 @@ impl From<Array> for Value {
 impl<T: TensorElement> From<Vec<T>> for Value {
     fn from(values: Vec<T>) -> Self {
         Value::Array(values.into())
+    }
+}
+
+/// An array of the values.
+impl<T: TensorElement, const COUNT: usize> From<[T; COUNT]> for Value {
+    fn from(values: [T; COUNT]) -> Self {
+        Vec::from(values).into()
+    }
+}
+
+/// An array of whatever can be a value, such as texts.
+///
+/// ```
+/// use triton_model_fn::{Array, Value};
+///
+/// let words: Value = ["warm", "cold"].into_iter().collect();
+/// assert!(matches!(words, Value::Array(words) if words.get(1) == Some("cold".into())));
+/// ```
+impl<V: Into<Value>> FromIterator<V> for Value {
+    fn from_iter<I: IntoIterator<Item = V>>(values: I) -> Self {
+        let values = values.into_iter().map(Into::into);
+        Value::Array(values.collect::<Vec<Value>>().into())
     }
 }

@@ -11,9 +11,9 @@ use crate::option_map::OptionReader;
 use crate::{
     AbandonedSequence, BearerToken, ColumnNames, Compression, ConfigOption, CounterInitStrategy,
     DnsName, Endpoint, FilePath, Fraction, Headers, MaxInFlight, MemoryLimit, MemorySize,
-    ModelName, ModelVersion, NameMap, OptionDefinition, OptionValue, PositiveDuration, Presence,
-    ProxyAddress, ReplayOverflow, Section, SequenceIdScope, SequenceIdType, SequenceRecovery,
-    TensorFormat, UnknownKey,
+    ModelName, ModelVersion, NameMap, OnError, OptionDefinition, OptionValue, PositiveDuration,
+    Presence, ProxyAddress, ReplayOverflow, Section, SequenceIdScope, SequenceIdType,
+    SequenceRecovery, TensorFormat, UnknownKey,
 };
 
 macro_rules! define_options {
@@ -424,11 +424,17 @@ define_options! {
     /// The longest wait between two retries.
     Advanced RETRY_MAX_BACKOFF = "retry-max-backoff" as retry_max_backoff: PositiveDuration, default "30 s";
 
-    /// The answer to a row for which the last attempt failed, in place of an error: a text, a
-    /// number, `true` or `false`, a JSON array, or `null` for SQL NULL. For several output columns
-    /// it is a JSON object with a value for each of them, such as `{"score": 0, "label": null}`,
-    /// or `null` for all. It must fit the types of the columns, which is checked at the start.
-    /// Every use is counted and logged.
+    /// What becomes of a row that cannot be answered, because it is bad or its last attempt failed.
+    /// `fail` makes it an error. `default` answers it with `default-value`, and is meant wherever
+    /// that is set. `column` answers it with NULL in the columns of the model, while an output
+    /// column `prediction_status` or `prediction_error`, of which there must be one, says why.
+    Advanced ON_ERROR = "on-error" as on_error: OnError, default "fail";
+
+    /// The answer to a row that cannot be answered, in place of an error: a text, a number, `true`
+    /// or `false`, a JSON array, or `null` for SQL NULL. For several output columns of the model it
+    /// is a JSON object with a value for each of them, such as `{"score": 0, "label": null}`, or
+    /// `null` for all. It must fit the types of the columns, which is checked at the start. Every
+    /// use is counted, and the log names one every few seconds.
     Advanced DEFAULT_VALUE = "default-value" as default_value: String, optional;
 
     /// The longest time to wait for a connection, within `timeout`.
@@ -516,7 +522,9 @@ mod tests {
     #[test]
     fn texts_do_not_restate_the_default_column() {
         for definition in CATALOG {
-            let text = definition.text.to_lowercase();
+            // What stands in code is a key or a value, and no prose.
+            let prose: Vec<&str> = definition.text.split('`').step_by(2).collect();
+            let text = prose.concat().to_lowercase();
             for phrase in ["default", "by default", "if not set,"] {
                 assert!(!text.contains(phrase), "{} says '{phrase}'", definition.key);
             }

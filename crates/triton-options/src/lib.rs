@@ -35,7 +35,7 @@ pub use triton_protocol::{
 };
 pub use value::{
     AbandonedSequence, ColumnNames, CounterInitStrategy, DnsName, EMBEDDED_ENDPOINT, FilePath,
-    Fraction, Headers, MaxInFlight, MemoryLimit, MemorySize, NameMap, OptionValue,
+    Fraction, Headers, MaxInFlight, MemoryLimit, MemorySize, NameMap, OnError, OptionValue,
     PositiveDuration, ProxyAddress, ReplayOverflow, SequenceIdScope, SequenceIdType,
     SequenceRecovery, UnknownKey,
 };

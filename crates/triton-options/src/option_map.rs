@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::definitions::ReadValues;
 use crate::{
-    CATALOG, ConfigOption, HIDDEN, OptionDefinition, OptionError, OptionErrors, OptionValue,
-    OptionValues, OptionWarning, SEQUENCE_KEY, SequenceMode, rules,
+    CATALOG, ConfigOption, HIDDEN, OnError, OptionDefinition, OptionError, OptionErrors,
+    OptionValue, OptionValues, OptionWarning, SEQUENCE_KEY, SequenceMode, rules,
 };
 
 /// Options as text, before anything is checked: setting one never fails.
@@ -113,9 +113,13 @@ impl OptionMap {
         let warnings = rules::warnings(self, &read);
         errors.extend(self.unknown(own));
         OptionErrors::check(errors)?;
-        let (Some(values), Some(sequence_mode)) = (read.complete(), sequence_mode) else {
+        let (Some(mut values), Some(sequence_mode)) = (read.complete(), sequence_mode) else {
             unreachable!("an option that could not be read was reported as an error")
         };
+        if values.default_value.is_some() {
+            // No rule lets it stand beside anything else.
+            values.on_error = OnError::Default;
+        }
         Ok(TritonOptions(Arc::new(Checked {
             values,
             sequence_mode,

@@ -256,6 +256,7 @@ mod tests {
           "max-retries": "0",
           "retry-initial-backoff": "100 ms",
           "retry-max-backoff": "30 s",
+          "on-error": "fail",
           "connection-timeout": "10 s",
           "connection-pool-max-idle": "20",
           "connection-pool-keep-alive": "5 min",

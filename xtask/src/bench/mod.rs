@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         Measured::Function => {
             let ours = vec![Peer::Function, Peer::FunctionWithIds];
-            (ours, vec![Peer::ClientBeside])
+            (ours, vec![Peer::ClientBeside, Peer::RecordBatches])
         }
     };
     let all: Vec<Peer> = ours.iter().chain(&others).copied().collect();
@@ -102,8 +102,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let mut table = Table::default();
     for case in cases {
-        let peers = others.iter().copied().filter(|peer| peer.can_run(case));
+        let runs = |peer: &Peer| peer.can_run(case);
+        let ours: Vec<_> = ours.iter().copied().filter(runs).collect();
+        let peers = others.iter().copied().filter(runs);
         let peers: Vec<_> = ours.iter().copied().chain(peers).collect();
+        if ours.is_empty() {
+            continue;
+        }
         let times = match *check {
             true => rounds::check(&programs, &server, case, &peers)?,
             false => rounds::measure(&programs, &server, case, &peers, *rounds)?,

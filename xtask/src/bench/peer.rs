@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Result, bail};
-use bench_rounds::{Case, Format};
+use bench_rounds::{Case, Format, Lane};
 
 use super::programs::Programs;
 use crate::python::without_python_variables;
@@ -20,10 +20,12 @@ pub(super) enum Peer {
     Tritonclient,
     /// NVIDIA's program in C++, with its client in C++.
     PerfAnalyzer,
-    /// The model function, a row for each request.
+    /// The model function, row by row.
     Function,
     /// The same, with an ID for each request, retries and the circuit breaker.
     FunctionWithIds,
+    /// The model function, a record batch for each request.
+    RecordBatches,
     /// The client in the program of the function, built with the same features.
     ClientBeside,
 }
@@ -56,6 +58,7 @@ impl Peer {
             Peer::PerfAnalyzer => "perf_analyzer",
             Peer::Function => "function",
             Peer::FunctionWithIds => "function-ids",
+            Peer::RecordBatches => "record-batches",
             Peer::ClientBeside => "client-beside",
         }
     }
@@ -70,12 +73,18 @@ impl Peer {
             Peer::PerfAnalyzer => "`perf_analyzer` (C++)",
             Peer::Function => "the function",
             Peer::FunctionWithIds => "the function, with IDs, retries and the breaker",
+            Peer::RecordBatches => "the function, by record batches",
             Peer::ClientBeside => "the client of the same program",
         }
     }
 
     pub(super) fn can_run(self, case: &Case) -> bool {
-        self != Peer::Truston || case.format == Format::Json
+        match self {
+            Peer::Truston => case.lane == Lane::Alone && case.format == Format::Json,
+            Peer::Function | Peer::ClientBeside => true,
+            Peer::RecordBatches => matches!(case.lane, Lane::Batched(_)),
+            _ => case.lane == Lane::Alone,
+        }
     }
 
     /// Whether instructions of it can be compared: those of an interpreter take minutes to count,
@@ -106,7 +115,7 @@ impl Peer {
                 command.args([self.name(), endpoint, case.name]);
                 command
             }
-            Peer::Function | Peer::FunctionWithIds | Peer::ClientBeside => {
+            Peer::Function | Peer::FunctionWithIds | Peer::RecordBatches | Peer::ClientBeside => {
                 let mut command = Command::new(programs.function()?);
                 command.args([self.name(), endpoint, case.name]);
                 command

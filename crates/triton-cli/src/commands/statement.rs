@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use anyhow::{anyhow, bail};
 use triton_client::{ModelMetadata, TensorMetadata};
-use triton_model_fn::{Column, DataType, ModelFacts};
+use triton_model_fn::{Column, FilledColumn, ModelFacts};
 use triton_options::{
-    ENDPOINT, MODEL_MAX_BATCH_SIZE, MODEL_NAME, MODEL_VERSION, ModelVersion, OUTPUT_NAMES,
-    OptionValue as _, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE,
-    SEQUENCE_KEY, SequenceBase, SequenceIdScope, SequenceIdType,
+    ENDPOINT, MODEL_MAX_BATCH_SIZE, MODEL_NAME, MODEL_VERSION, ModelVersion, ON_ERROR,
+    OUTPUT_NAMES, OnError, OptionValue as _, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
+    SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE, SEQUENCE_KEY, SequenceBase, SequenceIdScope,
+    SequenceIdType,
 };
 
 /// The most bytes of a model's name that a sequence ID begins with.
@@ -23,7 +24,15 @@ pub(crate) struct Statement<'a> {
     pub(crate) max_batch_size: Option<u32>,
     /// What the option `sequence-id-type` says, if anything.
     pub(crate) sequence_id_type: SequenceIdType,
+    /// What the option `on-error` says.
+    pub(crate) on_error: OnError,
 }
+
+/// What says of a row that it failed, and why.
+const TOLD: [FilledColumn; 2] = [
+    FilledColumn::PredictionStatus,
+    FilledColumn::PredictionError,
+];
 
 impl Statement<'_> {
     /// The statement as text.
@@ -56,8 +65,9 @@ impl Statement<'_> {
             .partition(|input| self.facts.config.is_optional(&input.name));
         let required = self.columns(&required)?;
         let (optional, unsendable) = self.split(&optional)?;
-        let (outputs, unreadable): (Vec<_>, Vec<_>) =
-            outputs.iter().partition(|output| scalar(output).is_some());
+        let (outputs, unreadable): (Vec<_>, Vec<_>) = outputs
+            .iter()
+            .partition(|output| self.facts.column(output).is_some());
         if outputs.is_empty() {
             // Without any output left there is no statement, and this says of which type they are.
             self.columns(&unreadable)?;
@@ -65,7 +75,12 @@ impl Statement<'_> {
         let outputs = self.columns(&outputs)?;
         // Rows may have a column for an optional input as well.
         let inputs = [&required[..], &optional].concat();
-        let (outputs, renamed) = apart(&inputs, &outputs);
+        let (mut outputs, renamed) = apart(&inputs, &outputs);
+        if self.on_error == OnError::Column {
+            let is_free = |told: &FilledColumn| outputs.iter().all(|it| it.name != told.name());
+            let told: Vec<_> = TOLD.into_iter().filter(is_free).collect();
+            outputs.extend(told.into_iter().map(FilledColumn::column));
+        }
         let mut sql = String::new();
         for TensorMetadata { name, datatype, .. } in unreadable {
             // Writing to a String cannot fail.
@@ -130,8 +145,8 @@ impl Statement<'_> {
         &self,
         tensors: &[&'t TensorMetadata],
     ) -> anyhow::Result<(Vec<Column>, Vec<&'t TensorMetadata>)> {
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            tensors.iter().partition(|tensor| scalar(tensor).is_some());
+        let is_known = |tensor: &&&TensorMetadata| self.facts.column(tensor).is_some();
+        let (known, unknown): (Vec<_>, Vec<_>) = tensors.iter().partition(is_known);
         Ok((self.columns(&known)?, unknown))
     }
 
@@ -140,23 +155,10 @@ impl Statement<'_> {
     }
 
     fn column(&self, tensor: &TensorMetadata) -> anyhow::Result<Column> {
-        let TensorMetadata {
-            name,
-            datatype,
-            shape,
-            ..
-        } = tensor;
-        let scalar = scalar(tensor).ok_or_else(|| {
+        self.facts.column(tensor).ok_or_else(|| {
+            let TensorMetadata { name, datatype, .. } = tensor;
             anyhow!("tensor '{name}' is {datatype}, which is the type of no column")
-        })?;
-        let rank = match self.facts.config.without_batch(shape) {
-            [1] => 0,
-            dimensions => dimensions.len(),
-        };
-        let data_type = (0..rank).fold(scalar.clone(), |element, _| {
-            DataType::Array(Box::new(element))
-        });
-        Ok(Column::new(name, data_type))
+        })
     }
 
     fn options(&self, renamed: &[(String, String)]) -> Vec<(&'static str, String)> {
@@ -171,6 +173,9 @@ impl Statement<'_> {
         }
         if let Some(rows) = self.max_batch_size {
             options.push((MODEL_MAX_BATCH_SIZE.key(), rows.canonical()));
+        }
+        if self.on_error == OnError::Column {
+            options.push((ON_ERROR.key(), self.on_error.canonical()));
         }
         if self.facts.config.sequence_batching.is_some() {
             let base = &name[..name.floor_char_boundary(LONGEST_BASE)];
@@ -191,12 +196,6 @@ impl Statement<'_> {
         }
         options
     }
-}
-
-/// The type of a tensor's elements as one of a column, where there is such a one.
-fn scalar(tensor: &TensorMetadata) -> Option<&'static DataType> {
-    let mut scalars = DataType::SCALARS.iter();
-    scalars.find(|scalar| scalar.tensor_datatype() == tensor.datatype)
 }
 
 /// The outputs, with another name where an input has theirs, because scored rows hold both; and
@@ -250,6 +249,14 @@ mod tests {
     use crate::model_sql;
 
     fn sql(metadata: serde_json::Value, config: serde_json::Value) -> anyhow::Result<String> {
+        sql_with(OnError::Fail, metadata, config)
+    }
+
+    fn sql_with(
+        on_error: OnError,
+        metadata: serde_json::Value,
+        config: serde_json::Value,
+    ) -> anyhow::Result<String> {
         let facts = ModelFacts::configured(
             serde_json::from_value(metadata).unwrap(),
             serde_json::from_value(config).unwrap(),
@@ -260,6 +267,7 @@ mod tests {
             facts: &facts,
             max_batch_size: None,
             sequence_id_type: SequenceIdType::Auto,
+            on_error,
         };
         statement.to_sql()
     }
@@ -317,6 +325,35 @@ mod tests {
         assert_eq!(options.model_name.as_str(), "it's");
         let names = options.output_names.as_ref().unwrap();
         assert_eq!(names.get("x:0_output_"), Some("x:0"));
+    }
+
+    #[test]
+    fn rows_that_fail_are_told_in_columns_where_that_is_asked_for() {
+        let tensor = |name: &str| json!({"name": name, "datatype": "FP32", "shape": [1]});
+        let metadata = json!({
+            "name": "m",
+            "inputs": [tensor("x")],
+            "outputs": [tensor("prediction_error"), tensor("y")],
+        });
+        let sql = sql_with(OnError::Column, metadata, json!({"name": "m"})).unwrap();
+        insta::assert_snapshot!(sql, @"
+        CREATE MODEL `m`
+        INPUT (
+          `x` FLOAT
+        )
+        OUTPUT (
+          `prediction_error` FLOAT,
+          `y` FLOAT,
+          `prediction_status` STRING
+        )
+        WITH (
+          'provider' = 'triton',
+          'endpoint' = 'localhost:8000',
+          'model-name' = 'm',
+          'model-version' = '3',
+          'on-error' = 'column'
+        );
+        ");
     }
 
     #[test]

@@ -142,8 +142,8 @@ pub(crate) struct RunArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rows that fail")]
 pub(crate) struct FailureArguments {
-    /// What is done with a row that cannot be answered [default: skip, or default where the
-    /// option default-value is set].
+    /// What is done with a row that cannot be answered [default: skip, or what the options on-error
+    /// and default-value say].
     #[arg(long, value_name = "ACTION", value_enum)]
     pub(crate) on_error: Option<OnError>,
 
@@ -211,6 +211,9 @@ pub(crate) enum OnError {
     /// Write the option default-value, or NULL without it, if the model gives no answer;
     /// a row that cannot be read is left out all the same
     Default,
+    /// Write NULL, and say why in the output columns prediction_status and prediction_error;
+    /// only a line that is no row at all is left out
+    Column,
 }
 
 /// Going on after the end of the process.

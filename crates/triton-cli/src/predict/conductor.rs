@@ -279,9 +279,18 @@ impl<'a> Conductor<'a> {
         });
     }
 
-    /// Rejects a row that cannot be used; its sequence learns of it, which may end with it.
+    /// Sees to a row that cannot be used; its sequence learns of it, which may end with it.
+    ///
+    /// It is rejected, unless rows that fail are to be in the output and its columns are known.
     fn pass_over(&mut self, number: u64, row: Box<Row>, unusable: Unusable) {
-        let result = Err(Reason::Fault(unusable.fault));
+        let result = match (self.on_error, unusable.writable()) {
+            (OnError::Column, Some(values)) => {
+                let text = unusable.fault.to_string();
+                let concluded = self.subtasks.conclude_unusable(values, text);
+                concluded.map_err(Reason::Function)
+            }
+            _ => Err(Reason::Fault(unusable.fault)),
+        };
         let readable = unusable.readable.filter(|_| self.subtasks.has_keys());
         let Some(values) = readable else {
             self.order.done(number, Done { row, result });

@@ -6,9 +6,9 @@ use anyhow::{Context as _, anyhow, bail};
 use triton_client::TensorMetadata;
 use triton_model_fn::{Column, DataType, ModelFacts, Schema};
 use triton_options::{
-    DEFAULT_VALUE, INPUT_NAMES, MAX_IN_FLIGHT, MODEL_NAME, NameMap, OUTPUT_NAMES, OptionValue as _,
-    SEQUENCE_END, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_KEY, SEQUENCE_START,
-    SequenceMode, TritonOptions,
+    DEFAULT_VALUE, INPUT_NAMES, MAX_IN_FLIGHT, MODEL_NAME, NameMap, ON_ERROR, OUTPUT_NAMES,
+    OnError as FunctionOnError, OptionValue as _, SEQUENCE_END, SEQUENCE_ID_AUTO_INCREMENT,
+    SEQUENCE_ID_SCOPE, SEQUENCE_KEY, SEQUENCE_START, SequenceMode, TritonOptions,
 };
 
 use super::arguments::{OnError, PredictArguments};
@@ -66,6 +66,7 @@ pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result
         max_batch_size: parsed.model_max_batch_size,
         // The user's own layers say it.
         sequence_id_type: parsed.sequence_id_type,
+        on_error: parsed.on_error,
     };
     let definition = statement
         .to_sql()
@@ -131,18 +132,31 @@ pub(super) fn set_arguments(options: &mut LayeredOptions, arguments: &PredictArg
         options.set(MAX_IN_FLIGHT.key(), requests, origin);
     }
     let has_default = options.get(&DEFAULT_VALUE).is_some();
-    match arguments.failures.on_error {
-        Some(OnError::Default) if !has_default => {
+    let of_function = options.get(&ON_ERROR);
+    // What cannot be read is told where all options are checked.
+    let of_function = of_function.and_then(|text| FunctionOnError::parse(text).ok());
+    let Some(on_error) = arguments.failures.on_error else {
+        return match of_function {
+            Some(FunctionOnError::Column) => OnError::Column,
+            _ if has_default => OnError::Default,
+            _ => OnError::Skip,
+        };
+    };
+    options.unset(&ON_ERROR);
+    match on_error {
+        OnError::Default if !has_default => {
             let origin = Origin::Argument("--on-error default");
             options.set(DEFAULT_VALUE.key(), NULL_DEFAULT, origin);
         }
-        Some(OnError::Fail | OnError::Skip) => options.unset(&DEFAULT_VALUE),
-        _ => {}
+        OnError::Default => {}
+        OnError::Fail | OnError::Skip => options.unset(&DEFAULT_VALUE),
+        OnError::Column => {
+            options.unset(&DEFAULT_VALUE);
+            let origin = Origin::Argument("--on-error column");
+            options.set(ON_ERROR.key(), FunctionOnError::Column.canonical(), origin);
+        }
     }
-    arguments.failures.on_error.unwrap_or(match has_default {
-        true => OnError::Default,
-        false => OnError::Skip,
-    })
+    on_error
 }
 
 /// Adds the columns that tell sequences from each other, and where rows stand in them, to what is

@@ -33,14 +33,10 @@ impl Conductor<'_> {
             self.settled_bytes = self.settled_bytes.max(row.place.bytes);
             let rejected = match result {
                 Ok(prediction) => {
-                    let is_default = prediction.is_default;
+                    let counter = self.counts.of(&prediction.status);
                     match self.outputs.write(&row, prediction) {
-                        Ok(()) if is_default => {
-                            self.counts.defaulted += 1;
-                            None
-                        }
                         Ok(()) => {
-                            self.counts.answered += 1;
+                            *counter += 1;
                             None
                         }
                         Err(WriteError::Row(fault)) => Some(Reason::Fault(fault)),

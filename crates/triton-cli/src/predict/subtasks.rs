@@ -1,6 +1,5 @@
 //! The parallel subtasks of a run, each with a function of its own, and which rows they get.
 
-use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::anyhow;
@@ -8,17 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
-    Error, ErrorKind, InferenceFunction, ModelFunction as _, Prediction, Schema, SequencePlaces,
-    SequenceSnapshot, ServerWait, Subtask, Value,
+    Error, ErrorKind, InferenceFunction, ModelFunction, Prediction, PredictionFuture, Schema,
+    SequencePlaces, SequenceSnapshot, ServerWait, Subtask, Value,
 };
 use triton_options::{
     SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
 };
 
 use crate::failure::Failure;
-
-/// The answer to a row, which is on its way.
-pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Prediction, Error>> + Send>>;
 
 /// The functions of a run, one for each subtask.
 pub(super) struct Subtasks {
@@ -86,7 +82,7 @@ impl Subtasks {
     /// Hands the next row over; `is_last` if it is the last one of its key.
     ///
     /// Its place among the rows of its key is settled when this returns.
-    pub(super) fn submit(&mut self, values: &[Value], is_last: bool) -> Answer {
+    pub(super) fn submit(&mut self, values: &[Value], is_last: bool) -> PredictionFuture {
         let index = match self.has_keys {
             true => self.subtask_of(values),
             false => self.turns % self.functions.len(),
@@ -94,8 +90,8 @@ impl Subtasks {
         self.turns = self.turns.wrapping_add(1);
         let function = &self.functions[index];
         match is_last {
-            true => Box::pin(function.submit_last(values)),
-            false => Box::pin(function.submit(values)),
+            true => ModelFunction::submit_last(function, values),
+            false => ModelFunction::submit(function, values),
         }
     }
 
@@ -105,6 +101,20 @@ impl Subtasks {
         values: &[Value],
     ) -> impl Future<Output = ()> + Send + use<> {
         self.functions[self.subtask_of(values)].submit_unusable(values)
+    }
+
+    /// What the function of a row's subtask makes of it although it cannot be used.
+    pub(super) fn conclude_unusable(
+        &self,
+        values: &[Value],
+        text: String,
+    ) -> Result<Prediction, Error> {
+        let index = match self.has_keys {
+            true => self.subtask_of(values),
+            false => self.turns % self.functions.len(),
+        };
+        let error = Error::new(ErrorKind::Input, text);
+        self.functions[index].conclude_unusable(error)
     }
 
     /// The subtask that the rows of a key go to: the same one in every run of as many.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
+use triton_model_fn::PredictionStatus;
 
 /// How many rows there were of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -13,13 +14,30 @@ pub(crate) struct Counts {
     pub(crate) read: u64,
     pub(crate) answered: u64,
     pub(crate) defaulted: u64,
+    /// Rows that are in the output and say there that they failed.
+    #[serde(default)]
+    pub(crate) failed: u64,
     pub(crate) rejected: u64,
 }
 
 impl Counts {
     /// Rows that something became of.
     pub(crate) fn settled(&self) -> u64 {
-        self.answered + self.defaulted + self.rejected
+        self.written() + self.rejected
+    }
+
+    /// Rows that are in the outputs.
+    fn written(&self) -> u64 {
+        self.answered + self.defaulted + self.failed
+    }
+
+    /// Where a row is counted that was written.
+    pub(crate) fn of(&mut self, status: &PredictionStatus) -> &mut u64 {
+        match status {
+            PredictionStatus::Defaulted(_) => &mut self.defaulted,
+            PredictionStatus::Failed(_) => &mut self.failed,
+            _ => &mut self.answered,
+        }
     }
 
     /// Refuses counts that do not add up, together with what was `written` to the outputs.
@@ -28,14 +46,15 @@ impl Counts {
             read,
             answered,
             defaulted,
+            failed,
             rejected,
         } = *self;
-        if read == self.settled() && written == answered + defaulted {
+        if read == self.settled() && written == self.written() {
             return Ok(());
         }
         Err(format!(
             "the rows do not add up: {read} read, {answered} answered, {defaulted} defaulted, \
-             {rejected} rejected, {written} written"
+             {failed} failed, {rejected} rejected, {written} written"
         ))
     }
 }
@@ -65,12 +84,14 @@ impl Summary {
             read,
             answered,
             defaulted,
+            failed,
             rejected,
         } = self.counts;
         serde_json::json!({
             "rows": read,
             "answered": answered,
             "defaulted": defaulted,
+            "failed": failed,
             "rejected": rejected,
             "resumed_after": self.resumed_after,
             "interrupted": self.interrupted,
@@ -91,11 +112,15 @@ impl fmt::Display for Summary {
             read,
             answered,
             defaulted,
+            failed,
             rejected,
         } = self.counts;
         write!(formatter, "{read} rows: {answered} answered, ")?;
         if defaulted > 0 {
             write!(formatter, "{defaulted} defaulted, ")?;
+        }
+        if failed > 0 {
+            write!(formatter, "{failed} failed, ")?;
         }
         write!(formatter, "{rejected} rejected; ")?;
         if self.resumed_after > 0 {
@@ -158,13 +183,14 @@ mod tests {
     #[test]
     fn every_row_must_be_accounted_for() {
         let counts = Counts {
-            read: 6,
+            read: 7,
             answered: 3,
             defaulted: 1,
+            failed: 1,
             rejected: 2,
         };
-        assert_eq!(counts.check(4), Ok(()));
-        assert!(counts.check(3).is_err());
-        assert!(Counts { read: 7, ..counts }.check(4).is_err());
+        assert_eq!(counts.check(5), Ok(()));
+        assert!(counts.check(4).is_err());
+        assert!(Counts { read: 8, ..counts }.check(5).is_err());
     }
 }

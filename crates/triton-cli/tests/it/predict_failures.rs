@@ -1,6 +1,8 @@
 //! Rows that fail: every one is accounted for.
 
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value as Json;
+use triton_test_support::live_endpoint;
 
 use crate::{Files, Run, triton};
 
@@ -97,6 +99,130 @@ fn a_default_takes_the_place_of_an_answer_that_the_model_could_not_give() {
     // What is said on the command line counts more than the option.
     let skipped = accumulate(INPUT, &["--on-error", "skip", "-O", "default-value=-1"]);
     assert_eq!(skipped.counts(), [6, 3, 0, 3]);
+}
+
+const TOLD: &str = "
+    CREATE MODEL running_sum INPUT (`value` INT)
+    OUTPUT (sum INT, prediction_status STRING, prediction_error STRING, prediction_http_status INT)
+    WITH ('provider' = 'triton', 'model-name' = 'accumulate', 'on-error' = 'column',
+          'sequence-id' = 'job', 'sequence-id-auto-increment' = 'true')";
+
+// Holds F59.
+#[test]
+fn rows_that_fail_are_rows_of_the_output_on_both_servers() {
+    let files = Files::new();
+    let model = files.write("model.sql", TOLD);
+    let csv = files.write("input.csv", INPUT);
+    let json = files.write(
+        "input.ndjson",
+        "{\"value\":1,\"note\":\"a\"}\n{\"value\":\"two\",\"note\":\"b\"}\n{\"note\":\"c\"}\nnothing\n",
+    );
+    for endpoint in ["embedded".to_owned(), live_endpoint()] {
+        let endpoint = format!("endpoint={endpoint}");
+        let predicted = |input: &str, format: &str| {
+            let common = ["predict", &model, input, "-O", &endpoint, "--json-summary"];
+            triton(&[&common[..], &["--output-format", format]].concat())
+        };
+        let run = predicted(&csv, "csv");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(run.stdout, @r#"
+            value,note,sum,prediction_status,prediction_error,prediction_http_status
+            1,a,1,answered,,200
+            two,b,,failed,"subtask 0 of 1, attempt 0: column 'value': expected INT, found 'two'",
+            3,c,3,answered,,200
+            ,d,,failed,"subtask 0 of 1, attempt 0: column 'value': expected INT, found NULL",
+            6,g,6,answered,,200
+            "#);
+        }
+        // A line that is no row is rejected all the same.
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        assert!(
+            run.stderr
+                .contains("row 5 (line 6): expected 2 cells, found 3")
+        );
+        let case = Case {
+            files: Files::new(),
+            run,
+        };
+        assert_eq!(case.counts(), [6, 3, 0, 1]);
+        assert_eq!(case.summary()["failed"], 2);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(predicted(&csv, "ndjson").stdout, @r#"
+            {"value":1,"note":"a","sum":1,"prediction_status":"answered","prediction_error":null,"prediction_http_status":200}
+            {"value":"two","note":"b","sum":null,"prediction_status":"failed","prediction_error":"subtask 0 of 1, attempt 0: column 'value': expected INT, found 'two'","prediction_http_status":null}
+            {"value":3,"note":"c","sum":3,"prediction_status":"answered","prediction_error":null,"prediction_http_status":200}
+            {"value":null,"note":"d","sum":null,"prediction_status":"failed","prediction_error":"subtask 0 of 1, attempt 0: column 'value': expected INT, found NULL","prediction_http_status":null}
+            {"value":6,"note":"g","sum":6,"prediction_status":"answered","prediction_error":null,"prediction_http_status":200}
+            "#);
+            insta::assert_snapshot!(predicted(&json, "ndjson").stdout, @r#"
+            {"value":1,"note":"a","sum":1,"prediction_status":"answered","prediction_error":null,"prediction_http_status":200}
+            {"value":"two","note":"b","sum":null,"prediction_status":"failed","prediction_error":"subtask 0 of 1, attempt 0: column 'value': expected INT, found '\"two\"'","prediction_http_status":null}
+            {"note":"c","sum":null,"prediction_status":"failed","prediction_error":"subtask 0 of 1, attempt 0: column 'value': expected INT, found NULL","prediction_http_status":null}
+            "#);
+            insta::assert_snapshot!(predicted(&json, "csv").stdout, @r#"
+            value,note,sum,prediction_status,prediction_error,prediction_http_status
+            1,a,1,answered,,200
+            two,b,,failed,"subtask 0 of 1, attempt 0: column 'value': expected INT, found '""two""'",
+            ,c,,failed,"subtask 0 of 1, attempt 0: column 'value': expected INT, found NULL",
+            "#);
+        }
+    }
+}
+
+// Holds F59.
+#[test]
+fn failed_rows_are_no_failure_of_the_run_and_keep_their_types() {
+    let files = Files::new();
+    let input = files.write("input.csv", "value,note\n[1],a\ntwo,b\n");
+    let parquet = files.path("scored.parquet");
+    let arguments = [
+        "--model",
+        "echo",
+        "-O",
+        "endpoint=embedded",
+        "--on-error",
+        "column",
+    ];
+    let predict = |more: &[&str]| triton(&[&["predict"], &arguments[..], more].concat());
+    // Without a statement the columns are added to those of the model.
+    let run = predict(&[&input, "--output", &parquet]);
+    let summary = run.stderr.lines().last().unwrap();
+    insta::assert_snapshot!(summary.split(';').next().unwrap(), @"2 rows: 1 answered, 1 failed, 0 rejected");
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let scored = std::fs::File::open(parquet).unwrap();
+    let scored = ParquetRecordBatchReaderBuilder::try_new(scored).unwrap();
+    let scored = scored.build().unwrap().next().unwrap().unwrap();
+    let nulls: Vec<_> = scored.columns().iter().map(|it| it.null_count()).collect();
+    let schema = scored.schema();
+    let names: Vec<_> = schema.fields().iter().map(|it| it.name()).collect();
+    insta::assert_snapshot!(format!("{names:?} {nulls:?}"), @r#"["value", "note", "echo", "prediction_status", "prediction_error"] [1, 0, 1, 0, 1]"#);
+    let statement = files.write("model.sql", ACCUMULATE);
+    let silent = triton(&["predict", &statement, &input, "--on-error", "column"]);
+    assert_eq!(silent.code, Some(2));
+    insta::assert_snapshot!(silent.stderr, @"error: option 'on-error' is 'column', but no output column says which rows failed: add 'prediction_status STRING' or 'prediction_error STRING'");
+}
+
+// Holds F56, F59.
+#[test]
+fn failed_rows_of_keys_are_rows_of_the_output() {
+    let files = Files::new();
+    let statement = "
+        CREATE MODEL sums INPUT (`value` INT)
+        OUTPUT (sum INT, sequence_restarted BOOLEAN, prediction_status STRING)
+        WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'accumulate',
+              'sequence-id' = 'job', 'sequence-id-auto-increment' = 'true', 'sequence-key' = 'user')";
+    let model = files.write("model.sql", statement);
+    let input = files.write("input.csv", "user,value\na,1\na,two\na,3\nb,\nb,5\n");
+    let run = triton(&["predict", &model, &input, "--on-error", "column"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    insta::assert_snapshot!(run.stdout, @"
+    user,value,sum,sequence_restarted,prediction_status
+    a,1,1,false,answered
+    a,two,,false,failed
+    a,3,4,false,answered
+    b,,,false,failed
+    b,5,5,false,answered
+    ");
 }
 
 #[test]

@@ -10,7 +10,9 @@ use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 use tracing::subscriber::{NoSubscriber, with_default};
-use triton_model_fn::{Column, Error, InferenceFunction, ModelFunction as _, Prediction, Subtask};
+use triton_model_fn::{
+    Column, Error, ErrorKind, InferenceFunction, ModelFunction as _, Prediction, Subtask,
+};
 
 use crate::description::Description;
 use crate::events::Events;
@@ -191,14 +193,13 @@ impl Shared {
         let answered = match self.row_timeout {
             Some(limit) => {
                 let in_time = tokio::time::timeout(limit, answer).await;
-                in_time.map_err(|_| {
-                    Failure::new(format!(
-                        "row {row_number}, {}: it was not answered before Flink would have given \
-                         it up; raise 'table.exec.async-ml-predict.timeout', or lower the \
-                         options 'timeout' and 'max-retries' of the model",
-                        self.subtask
-                    ))
-                })?
+                in_time.unwrap_or_else(|_| {
+                    let message = "it was not answered before Flink would have given it up; raise \
+                                   'table.exec.async-ml-predict.timeout', or lower the options \
+                                   'timeout' and 'max-retries' of the model";
+                    let error = Error::new(ErrorKind::Call, message);
+                    self.function.conclude_unusable(error)
+                })
             }
             None => answer.await,
         };

@@ -10,7 +10,12 @@ use crate::events::Outcome;
 use crate::wire::{Reader, put_bytes, put_count};
 
 /// What Java would hand over for a model that adds up, with further options.
-fn description(endpoint: &str, row_timeout: Duration, further: &[&str]) -> Description {
+fn description(
+    endpoint: &str,
+    row_timeout: Duration,
+    outputs: &[&str],
+    further: &[&str],
+) -> Result<Description, Failure> {
     let mut bytes = Vec::new();
     let mut texts = |texts: &[&str]| {
         put_count(&mut bytes, texts.len() / 2).unwrap();
@@ -33,11 +38,9 @@ fn description(endpoint: &str, row_timeout: Duration, further: &[&str]) -> Descr
     ];
     texts(&[&options, further].concat());
     texts(&["value", "INT"]);
-    texts(&["sum", "INT"]);
+    texts(outputs);
     bytes.extend_from_slice(&(row_timeout.as_millis() as u64).to_le_bytes());
-    let description = Description::read(&bytes).unwrap();
-    assert_eq!(description.options.timeout.get().as_secs(), 20);
-    description
+    Description::read(&bytes)
 }
 
 struct Fixture {
@@ -60,7 +63,9 @@ impl Fixture {
         }
         let server = builder.start().unwrap();
         let subtask = Subtask::new(1, 2, 3).unwrap();
-        let description = description(&server.endpoint(), row_timeout, further);
+        let description = description(&server.endpoint(), row_timeout, &["sum", "INT"], further);
+        let description = description.unwrap();
+        assert_eq!(description.options.timeout.get().as_secs(), 20);
         let function = Function::new(description, subtask);
         let mut fixture = Fixture {
             server,
@@ -139,6 +144,96 @@ fn a_row_is_given_up_before_flink_would_do_it() {
     fixture.predict(0, 1).unwrap();
     insta::assert_snapshot!(fixture.next().1, @"row 0, subtask 1 of 2, attempt 3: it was not answered before Flink would have given it up; raise 'table.exec.async-ml-predict.timeout', or lower the options 'timeout' and 'max-retries' of the model");
     fixture.function.close().unwrap();
+}
+
+const TOLD: [&str; 6] = [
+    "sum",
+    "INT",
+    "prediction_error",
+    "STRING",
+    "prediction_status",
+    "STRING NOT NULL",
+];
+
+// Holds F55.
+#[test]
+fn a_row_that_fails_is_a_row_of_nulls_that_says_why() {
+    let column = ["on-error", "column"];
+    let faults = br#"{"faults": [{"fault": "delay", "milliseconds": 600000, "request": 2}]}"#;
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .faults(FaultScript::from_json(faults).unwrap())
+        .start()
+        .unwrap();
+    let limit = Duration::from_secs(2);
+    let description = description(&server.endpoint(), limit, &TOLD, &column).unwrap();
+    let outputs = description.schema.outputs.clone();
+    let function = Function::new(description, Subtask::new(1, 2, 3).unwrap()).unwrap();
+    function.open().unwrap();
+    let mut rows = Vec::new();
+    let mut take = |value: Option<Value>| {
+        if let Some(value) = value {
+            let mut row = Vec::new();
+            write_row(&mut row, &[value]).unwrap();
+            function.predict(rows.len() as u64, &row).unwrap();
+        }
+        let event = function.events().next(<[u8]>::to_vec).unwrap();
+        assert_eq!(event[8], Outcome::Answered as u8);
+        if event.len() > 9 {
+            rows.push(read_row(&event[9..], &outputs).unwrap());
+        }
+    };
+    take(None);
+    take(Some(Value::Integer(5)));
+    take(Some(Value::Null));
+    // Flink's own limit.
+    take(Some(Value::Integer(6)));
+    insta::assert_debug_snapshot!(rows, @r#"
+    [
+        [
+            Integer(
+                5,
+            ),
+            Null,
+            String(
+                "answered",
+            ),
+        ],
+        [
+            Null,
+            String(
+                "subtask 1 of 2, attempt 3: column 'value': expected INT, found NULL",
+            ),
+            String(
+                "failed",
+            ),
+        ],
+        [
+            Null,
+            String(
+                "subtask 1 of 2, attempt 3: it was not answered before Flink would have given it up; raise 'table.exec.async-ml-predict.timeout', or lower the options 'timeout' and 'max-retries' of the model",
+            ),
+            String(
+                "failed",
+            ),
+        ],
+    ]
+    "#);
+    function.close().unwrap();
+}
+
+// Holds F57.
+#[test]
+fn a_column_that_cannot_be_null_is_refused_where_rows_that_fail_are_rows() {
+    let column = ["on-error", "column"];
+    let never_null = [&TOLD[2..], &["sum", "INT NOT NULL"]].concat();
+    let read = |outputs: &[&str], options: &[&str]| {
+        description("http://localhost:9", Duration::ZERO, outputs, options)
+    };
+    insta::assert_snapshot!(read(&never_null, &column).unwrap_err(), @"OUTPUT column 'sum' is NOT NULL, but it is NULL in a row that cannot be answered (option 'on-error'): leave NOT NULL out");
+    read(&never_null, &[]).unwrap();
+    let silent = read(&TOLD[..2], &column).unwrap().function().unwrap_err();
+    insta::assert_snapshot!(silent, @"option 'on-error' is 'column', but no output column says which rows failed: add 'prediction_status STRING' or 'prediction_error STRING'");
 }
 
 #[test]

@@ -136,6 +136,12 @@ async fn a_row_that_fails_is_named() {
         case(1, SUM, &options, QUERY),
         case(2, SUM, &format!("{options}, 'default-value' = '-1'"), QUERY),
         case(
+            4,
+            "INPUT (`value` INT) OUTPUT (`sum` INT, prediction_status STRING, prediction_error STRING)",
+            &format!("{options}, 'on-error' = 'column'"),
+            QUERY,
+        ),
+        case(
             3,
             "INPUT (`value` ARRAY<FLOAT>) OUTPUT (echo ARRAY<FLOAT>)",
             &echo,
@@ -145,6 +151,7 @@ async fn a_row_that_fails_is_named() {
     ];
     let output = Cluster::shared().await.run(&sql.concat()).await;
     assert_eq!(output.rows()[0].last().unwrap(), "-1");
+    insta::assert_snapshot!(output.rows()[1].join(" | "), @"");
     insta::assert_snapshot!(messages(&output, &server.endpoint()), @r"
     triton.flink.TritonException: triton.flink.TritonException: row 0, subtask 0 of 1, attempt 0: column 'value': expected INT, found NULL
 

@@ -16,6 +16,8 @@ struct OutputColumn {
     data_type: crate::DataType,
     sizes: Vec<Option<i32>>,
     arrow_type: ArrowType,
+    /// Whether the model answers it; others are filled in.
+    is_models: bool,
 }
 
 /// Collects answers in any order.
@@ -38,8 +40,7 @@ impl<'a> Answers<'a> {
             // What the function fills in itself is none of the model's.
             let place = outputs.iter().position(|it| it.column.name == column.name);
             let sizes = place.map(|place| outputs[place].array_sizes());
-            let default = answering.default_row.as_ref().zip(place);
-            let default = default.and_then(|(row, place)| row.get(place));
+            let default = place.and_then(|place| answering.default_of(place));
             // A default of another length has to have room in the column, too.
             let fits = |sizes: &Vec<_>| default.is_none_or(|value| output::fits(sizes, value));
             let sizes = sizes.filter(fits).unwrap_or_default();
@@ -48,6 +49,7 @@ impl<'a> Answers<'a> {
                 name: column.name.clone(),
                 data_type: column.data_type.clone(),
                 sizes,
+                is_models: place.is_some(),
             }
         });
         Self {
@@ -64,8 +66,16 @@ impl<'a> Answers<'a> {
     pub(super) fn push_part(&mut self, rows: &[usize], result: Result<InferResponse, Error>) {
         let plan = &self.answering.plan;
         let arrays = result.and_then(|response| {
-            let columns = plan.outputs.iter().zip(&self.columns);
-            let arrays = columns.map(|(planned, column)| {
+            let filled = &self.answering.columns.filled;
+            let answered = Prediction::new(Vec::new(), None);
+            let mut outputs = plan.outputs.iter();
+            let columns = self.columns.iter().enumerate();
+            let arrays = columns.map(|(index, column)| {
+                if let Some(value) = filled.value(index, &answered) {
+                    let values = vec![&value; rows.len()];
+                    return output::from_values(&column.data_type, &column.sizes, &values);
+                }
+                let planned = outputs.next().ok_or_else(too_few_columns)?;
                 let tensor = plan.output(planned, &response)?;
                 output::from_tensor(planned, &column.sizes, tensor, plan.batched, rows.len())
             });
@@ -87,28 +97,27 @@ impl<'a> Answers<'a> {
 
     /// What became of a row by itself, which is counted already.
     pub(super) fn push_row(&mut self, row: usize, result: Result<Prediction, Error>) {
-        match result.and_then(|prediction| self.checked(prediction.row)) {
-            Ok(values) => self.single.push((row, values)),
+        match result {
+            Ok(prediction) => self.single.push((row, prediction.row)),
             Err(error) => self.failures.push((row, error)),
         }
     }
 
-    /// A row that has room in the columns.
-    fn checked(&self, row: Vec<Value>) -> Result<Vec<Value>, Error> {
-        let mut columns = self.columns.iter().zip(&row);
+    /// Refuses what the model answered to a row by itself where it has no room in the columns.
+    ///
+    /// The row has the columns of the model alone.
+    pub(super) fn check(&self, row: &[Value]) -> Result<(), Error> {
+        let columns = self.columns.iter().filter(|column| column.is_models);
+        let mut columns = columns.zip(row);
         match columns.find(|(column, value)| !output::fits(&column.sizes, value)) {
-            None => Ok(row),
+            None => Ok(()),
             Some((column, _)) => {
                 let message = format!(
                     "output column '{}': an array has another length than the model says ({:?})",
                     column.name,
                     column.sizes.iter().flatten().collect::<Vec<_>>()
                 );
-                let error = Error::new(ErrorKind::Output, message);
-                match self.answering.default_for(&error) {
-                    Some(row) => Ok(self.answering.columns.output(row, false)),
-                    None => Err(error.in_subtask(self.answering.open.subtask)),
-                }
+                Err(Error::new(ErrorKind::Output, message))
             }
         }
     }
@@ -129,12 +138,7 @@ impl<'a> Answers<'a> {
             let columns = self.columns.iter().enumerate().map(|(index, column)| {
                 let values: Option<Vec<&Value>> =
                     single.iter().map(|(_, row)| row.get(index)).collect();
-                let values = values.ok_or_else(|| {
-                    Error::new(
-                        ErrorKind::Output,
-                        "an answer has fewer columns than the schema",
-                    )
-                })?;
+                let values = values.ok_or_else(too_few_columns)?;
                 output::from_values(&column.data_type, &column.sizes, &values)
             });
             let columns = columns.collect::<Result<Vec<_>, _>>()?;
@@ -192,4 +196,9 @@ impl<'a> Answers<'a> {
             failures: self.failures,
         })
     }
+}
+
+fn too_few_columns() -> Error {
+    let message = "an answer has fewer columns than the schema";
+    Error::new(ErrorKind::Output, message)
 }

@@ -145,7 +145,7 @@ impl InferenceFunction {
                     Ok(row) => prepared.begin_encoded(&columns, &row, || rows.row(index)),
                     Err(error) => error.into(),
                 };
-                prepared.answer(begun)
+                prepared.answer_if(begun, |answer| answers.check(&answer.row))
             });
             let begun: Vec<_> = begun.collect();
             for (index, answer) in join_all(begun).await.into_iter().enumerate() {

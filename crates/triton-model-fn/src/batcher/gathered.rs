@@ -54,24 +54,25 @@ impl Gathered {
         plan: &TensorPlan,
         row: &EncodedRow,
         waiting: Waiting,
-        now: Instant,
+        now: impl FnOnce() -> Instant,
     ) -> Pushed {
         if self.is_closed {
             return Err((waiting, Ended::Closed.error("before the row was sent")));
         }
         // Rows of one shape tend to follow each other.
         let place = self.filling.iter().rposition(|it| it.block.takes(row));
-        let place = place.unwrap_or_else(|| self.begin_group(now));
+        let place = place.unwrap_or_else(|| self.begin_group(now()));
         self.filling[place].block.push(plan, row);
         Ok(self.added(place, waiting))
     }
 
+    #[inline]
     pub(super) fn push_scalars(
         &mut self,
         plan: &TensorPlan,
         row: &[Value],
         waiting: Waiting,
-        now: Instant,
+        now: impl FnOnce() -> Instant,
     ) -> Pushed {
         if self.is_closed {
             return Err((waiting, Ended::Closed.error("before the row was sent")));
@@ -80,7 +81,7 @@ impl Gathered {
             return Err((waiting, error));
         }
         let place = match self.filling.is_empty() {
-            true => self.begin_group(now),
+            true => self.begin_group(now()),
             false => 0,
         };
         if let Err(error) = self.filling[place].block.push_scalars(plan, row) {
@@ -93,7 +94,7 @@ impl Gathered {
     }
 
     fn begin_group(&mut self, now: Instant) -> usize {
-        self.filling.push_back(Group::new(now));
+        self.filling.push_back(Group::new(now, self.most_rows));
         self.filling.len() - 1
     }
 

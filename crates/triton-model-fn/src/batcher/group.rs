@@ -33,10 +33,12 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn new(since: Instant) -> Self {
+    pub(super) fn new(since: Instant, most_rows: usize) -> Self {
+        /// Larger groups get more room when they come to it: they may never be full.
+        const ROOM: usize = 64;
         Self {
             block: BlockBuilder::default(),
-            rows: Vec::new(),
+            rows: Vec::with_capacity(most_rows.min(ROOM)),
             since,
         }
     }
@@ -52,19 +54,16 @@ impl Group {
             |row: &Option<Waiting>| row.as_ref().is_some_and(|it| !it.recipient.is_gone());
         let wanted: Vec<bool> = self.rows.iter().map(is_wanted).collect();
         let block = self.block.finish(|row| !wanted[row]);
-        let rows: Vec<Option<Waiting>> = self
-            .rows
-            .into_iter()
-            .zip(&wanted)
-            .filter_map(|(row, wanted)| wanted.then_some(row))
-            .collect();
+        let mut rows = self.rows;
+        let mut is_kept = wanted.into_iter();
+        rows.retain(|_| is_kept.next().unwrap_or_default());
         if rows.is_empty() {
             return;
         }
         // A row whose own deadline is earlier is given up by itself.
         let deadlines = rows.iter().flatten().map(|row| row.deadline);
-        let deadline = deadlines.collect::<Option<Vec<Instant>>>();
-        let deadline = deadline.and_then(|deadlines| deadlines.into_iter().max());
+        let deadline = deadlines.reduce(|latest, next| Some(latest?.max(next?)));
+        let deadline = deadline.flatten();
         let rows = Rows(Mutex::new(rows));
         let done = |range: Range<usize>, result: Result<InferResponse, Error>| {
             let count = range.len();

@@ -53,7 +53,7 @@ impl Shared {
             deadline,
         };
         let answering = &self.answering;
-        let now = Instant::now();
+        let now = Instant::now;
         let pushed = match answering.plan.is_of_scalars {
             true => self.lock().push_scalars(&answering.plan, row, waiting, now),
             false => match answering.plan.encode(row) {

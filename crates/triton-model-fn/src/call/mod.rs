@@ -229,7 +229,7 @@ impl CallContext {
             deadline,
             grace: GRACE,
         };
-        let attempt = |attempt, connection: OwnedSemaphorePermit, ends| {
+        let attempt = |attempt, connection: OwnedSemaphorePermit, left| {
             attempts.store(attempt, Ordering::Relaxed);
             if attempt > 1 {
                 debug!(
@@ -240,7 +240,7 @@ impl CallContext {
                     "sending again"
                 );
             }
-            let timed = self.replica.client_until(ends);
+            let timed = self.replica.client_for(left);
             let is_cut_short = timed.is_cut_short;
             cut_short.store(is_cut_short, Ordering::Relaxed);
             let operation = operation(timed.client);

@@ -58,7 +58,7 @@ impl CallContext {
             (_, Some(source)) => {
                 let TakenId { counter, lease } = source.take(None, Instant::now())?;
                 let name = source.name(counter);
-                let id = name.id()?;
+                let id = name.clone().into_id()?;
                 (name, id, true, true, lease)
             }
             (_, None) => return Ok(None),
@@ -85,7 +85,7 @@ impl CallContext {
 
     /// Agrees with the server whether sequence IDs are text or numbers, as `sequence-id-type` says.
     ///
-    /// A function of your own calls it while it opens, before it calls
+    /// [`FunctionBase::open`](crate::FunctionBase::open) has done it; who opens by parts calls it before
     /// [`next_sequence`](Self::next_sequence). Where requests have no sequence ID it does nothing.
     ///
     /// # Errors
@@ -97,10 +97,18 @@ impl CallContext {
             return Ok(());
         }
         let facts = self.look_up_model().await?;
-        if let Some(mismatch) = sequence_mismatch(&self.options, &facts) {
+        self.agree_unless_agreed(&facts)
+    }
+
+    /// The same with a model that is looked up already, and nothing where it was done before.
+    pub(crate) fn agree_unless_agreed(&self, facts: &ModelFacts) -> Result<(), Error> {
+        if matches!(self.sequence_mode, SequenceMode::None) || self.id_form.get().is_some() {
+            return Ok(());
+        }
+        if let Some(mismatch) = sequence_mismatch(&self.options, facts) {
             return Err(Error::new(ErrorKind::Mismatch, mismatch));
         }
-        self.agree_on_ids_of(&facts)
+        self.agree_on_ids_of(facts)
     }
 
     /// The same, with what is known of the model and its steps.

@@ -34,6 +34,7 @@ const OWN: &[&str] = &[
     "retry-initial-backoff",
     "retry-max-backoff",
     "default-value",
+    "on-error",
     // Counted over all subtasks that share a client.
     "connection-pool-max-total",
 ];

@@ -148,7 +148,7 @@ where
 /// As [`run`], with a phase before each attempt in which it waits for what it needs to be sent.
 ///
 /// `wait` brings that, or says why it cannot be had; it sees to its own end. `attempt` is given it,
-/// and the moment at which the attempt is to have ended. The time that is waited is not taken from
+/// and the time within which the attempt is to have ended. The time that is waited is not taken from
 /// that of attempts, but a row's deadline holds for both. `may_retry` is asked last, when nothing
 /// else speaks against another attempt.
 pub(crate) async fn run_in_phases<T, E, P, W, Wait, Fut>(
@@ -156,7 +156,7 @@ pub(crate) async fn run_in_phases<T, E, P, W, Wait, Fut>(
     limit: TimeLimit,
     mut random: impl FnMut() -> f64,
     mut wait: impl FnMut(u32) -> Wait,
-    mut attempt: impl FnMut(u32, P, Instant) -> Fut,
+    mut attempt: impl FnMut(u32, P, Duration) -> Fut,
     classify: impl Fn(&E) -> Verdict,
     may_retry: impl Fn(&E) -> bool,
 ) -> Result<T, Failed<E, W>>
@@ -168,6 +168,7 @@ where
     let mut waited = Duration::ZERO;
     let mut last_error = None;
     let mut number = 1;
+    let mut waits_from = start;
     let failed = |error, attempts, reason| Failed {
         error,
         attempts,
@@ -175,7 +176,6 @@ where
         reason,
     };
     loop {
-        let waits_from = Instant::now();
         // A timer polls what it limits before it looks at the clock, so without this a wait that
         // begins too late would end well if there is nothing to wait for.
         if limit
@@ -202,7 +202,7 @@ where
             let reason = StopReason::DeadlineBeforeAttempt;
             return Err(failed(last_error, number - 1, reason));
         }
-        let sent = timeout_at(ends + limit.grace, attempt(number, permits, ends)).await;
+        let sent = timeout_at(ends + limit.grace, attempt(number, permits, ends - now)).await;
         let error = match sent {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => error,
@@ -235,5 +235,6 @@ where
         sleep_until(next).await;
         last_error = Some(error);
         number += 1;
+        waits_from = Instant::now();
     }
 }

@@ -57,7 +57,7 @@ proptest! {
                     source.advance(from);
                     for _ in 0..3 {
                         let taken = source.take(None, Instant::now()).unwrap();
-                        let SequenceId::Number(number) = source.name(taken.counter).id().unwrap() else {
+                        let SequenceId::Number(number) = source.name(taken.counter).into_id().unwrap() else {
                             panic!("{taken:?} is no number");
                         };
                         prop_assert!(number.get() <= largest.min(i64::MAX as u64));
@@ -154,11 +154,11 @@ fn what_an_earlier_run_had_reserved_is_in_a_snapshot_too() {
         ..SequenceSnapshot::new(first.peek(), Vec::new())
     };
     let reserved: Vec<_> = (0..900)
-        .map(|counter| first.name(counter).id().unwrap())
+        .map(|counter| first.name(counter).into_id().unwrap())
         .collect();
     let second = numbered(subtask, 1000);
     // It is another opening of the same run.
-    let ids = |source: &SequenceIdGenerator, counter| source.name(counter).id().unwrap();
+    let ids = |source: &SequenceIdGenerator, counter| source.name(counter).into_id().unwrap();
     assert_eq!(ids(&second, 0), reserved[0]);
     second.take_over(now, &snapshot).unwrap();
     let mut held = Vec::new();

@@ -89,7 +89,7 @@ fn the_longest_id_of_a_run_fits_the_server() {
     for opened in [UNIQUE, AGAIN] {
         let source = generator(ids.clone(), last, &opened, SystemTime::now());
         assert_eq!(source.text(u64::MAX).len(), MAX_SEQUENCE_ID_BYTES);
-        assert!(source.name(u64::MAX).id().is_ok());
+        assert!(source.name(u64::MAX).into_id().is_ok());
     }
 }
 

@@ -7,11 +7,9 @@ use triton_options::{SEQUENCE_END_COLUMN, SEQUENCE_POSITION_COLUMN, SequenceMode
 use super::carried_rows::HistoryColumns;
 use super::key::{KeyColumns, SequenceKey};
 use super::row_position::{EarlierRows, RowPosition, rows_before};
+use crate::filled_column::FilledColumns;
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{Column, DataType, Error, ErrorKind, Schema, Value};
-
-/// The output column that is true where a sequence went on without its earlier rows.
-pub(crate) const RESTARTED_COLUMN: &str = "sequence_restarted";
 
 /// The columns of the sequence of a row.
 #[derive(Debug, Clone)]
@@ -160,23 +158,24 @@ impl SequenceColumns {
 /// What of a schema the model itself takes and gives.
 #[derive(Debug)]
 pub(crate) struct ModelColumns {
-    /// The schema without the columns that only sequences have.
+    /// The schema without the columns that the model has no tensors for.
     pub(crate) schema: Schema,
     /// Which columns of a row are the model's inputs; `None` where all of them are.
     inputs: Option<Vec<usize>>,
-    /// Where [`RESTARTED_COLUMN`] is to stand in an output row.
-    restarted: Option<usize>,
+    /// Those of the output that the function fills in.
+    pub(crate) filled: FilledColumns,
 }
 
 impl ModelColumns {
-    /// Takes out the columns of sequences that the model has no tensors for.
+    /// Takes out the columns of sequences that the model has no tensors for, and those that the
+    /// function fills in.
     pub(crate) fn new(
         options: &TritonOptions,
         schema: &Schema,
         columns: Option<&SequenceColumns>,
         has_input: impl Fn(&str) -> bool,
         has_output: impl Fn(&str) -> bool,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let names = options.input_names.as_ref();
         let is_input = |(index, column): &(usize, &Column)| {
             let named = names.and_then(|names| names.get(&column.name));
@@ -195,25 +194,21 @@ impl ModelColumns {
             SequenceMode::Static { flags, .. } => !flags.are_both(),
             _ => false,
         };
-        let restarted = schema.outputs.iter().position(|column| {
-            has_state
-                && column.name == RESTARTED_COLUMN
-                && column.data_type == DataType::Boolean
-                && !has_output(RESTARTED_COLUMN)
-        });
+        let output_names = options.output_names.as_ref();
+        let filled = FilledColumns::find(options, schema, has_state, |name| {
+            has_output(name) || output_names.is_some_and(|names| names.get(name).is_some())
+        })?;
         let mut model = schema.clone();
         model.inputs = inputs
             .iter()
             .map(|index| schema.inputs[*index].clone())
             .collect();
-        if let Some(index) = restarted {
-            model.outputs.remove(index);
-        }
-        Self {
+        model.outputs = filled.others(&schema.outputs);
+        Ok(Self {
             inputs: (inputs.len() < schema.inputs.len()).then_some(inputs),
             schema: model,
-            restarted,
-        }
+            filled,
+        })
     }
 
     /// The model's inputs among the columns of the schema.
@@ -241,14 +236,6 @@ impl ModelColumns {
         };
         buffer.extend(indices.iter().filter_map(|index| row.get(*index).cloned()));
         buffer
-    }
-
-    /// The output row for what the model answered.
-    pub(crate) fn output(&self, mut answer: Vec<Value>, restarted: bool) -> Vec<Value> {
-        if let Some(index) = self.restarted {
-            answer.insert(index, Value::Boolean(restarted));
-        }
-        answer
     }
 }
 

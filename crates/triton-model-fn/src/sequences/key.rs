@@ -85,7 +85,13 @@ impl KeyColumns {
 
     /// The key of a row that has all columns of the schema.
     pub(crate) fn key(&self, row: &[Value]) -> Result<SequenceKey, Error> {
-        let mut text = String::new();
+        if let [(index, _)] = self.0[..]
+            && let Some(Value::String(text)) = row.get(index)
+        {
+            return Ok(SequenceKey::new(text));
+        }
+        // Room for any number.
+        let mut text = String::with_capacity(32);
         let several = self.0.len() > 1;
         for (place, (index, name)) in self.0.iter().enumerate() {
             if several {
@@ -93,11 +99,7 @@ impl KeyColumns {
             }
             let value = row.get(*index).unwrap_or(&Value::Null);
             let written = match (value, several) {
-                (Value::String(value), false) => {
-                    text.push_str(value);
-                    Ok(())
-                }
-                (Value::String(value), true) => {
+                (Value::String(value), _) => {
                     write!(text, "{}", serde_json::Value::from(value.as_str()))
                 }
                 (Value::Bytes(bytes), _) => {

@@ -458,7 +458,13 @@ impl State {
                     let cancelled = place.and_then(|place| self.requests.remove(place));
                     to_do.cancelled.extend(cancelled);
                 }
-                Effect::Answer(answer, result) => to_do.answers.push((answer, result)),
+                Effect::Answer(answer, result) => {
+                    if to_do.answers.is_empty() {
+                        // Mostly there is no other.
+                        to_do.answers.reserve_exact(1);
+                    }
+                    to_do.answers.push((answer, result));
+                }
                 Effect::Report(report) => to_do.reports.push(report),
             }
         }

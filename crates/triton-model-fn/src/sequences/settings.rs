@@ -225,11 +225,15 @@ impl SequenceSettings {
         }
     }
 
-    /// The ID as it is sent of a sequence that is called so.
-    pub(super) fn sent_id(&self, name: Option<&SequenceName>) -> Result<SequenceId, Error> {
-        match (&self.fixed, name) {
+    /// The ID as it is sent of the sequence that has the counter.
+    pub(super) fn sent_id(
+        &self,
+        ids: Option<&SequenceIdGenerator>,
+        counter: u64,
+    ) -> Result<SequenceId, Error> {
+        match (&self.fixed, ids) {
             (Some(fixed), _) => Ok(fixed.id.clone()),
-            (None, Some(name)) => name.id(),
+            (None, Some(ids)) => ids.name(counter).into_id(),
             (None, None) => {
                 let message = "a sequence of a key has no ID, which is a fault of this program";
                 Err(Error::new(ErrorKind::Internal, message))

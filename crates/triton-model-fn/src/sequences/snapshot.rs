@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_bytes::ByteBuf;
+use triton_options::SEQUENCE_KEY;
 
 use crate::{Error, ErrorKind};
 
@@ -143,6 +144,13 @@ fn check_version(number: u64) -> Result<(), String> {
 /// little endian) come next, then the snapshot in CBOR (RFC 8949).
 const MAGIC: &[u8; 8] = b"TRITONSQ";
 
+/// The snapshot of a function that keeps nothing.
+impl Default for SequenceSnapshot {
+    fn default() -> Self {
+        Self::new(0, Vec::new())
+    }
+}
+
 impl SequenceSnapshot {
     /// A snapshot of sequences without columns.
     pub(crate) fn new(next_counter: u64, sequences: Vec<StoredSequence>) -> Self {
@@ -159,6 +167,19 @@ impl SequenceSnapshot {
             alive_numbers: Vec::new(),
             alive_rows: Vec::new(),
         }
+    }
+
+    /// Refuses sequences of keys, for functions that keep none.
+    pub(crate) fn check_without_keys(&self) -> Result<(), Error> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "the snapshot has {} sequences of keys, but the option '{}' is not set",
+            self.len(),
+            SEQUENCE_KEY.key()
+        );
+        Err(Error::new(ErrorKind::Snapshot, message))
     }
 
     /// How many sequences were open, or lost and remembered.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use triton_client::{ErrorKind as ClientErrorKind, Sequence};
 
 use crate::tensor_plan::{EncodedRow, TensorPlan};
-use crate::{CallContext, Error, ErrorKind, Value, row_batch};
+use crate::{CallContext, Error, ErrorKind, Value};
 
 /// Sends rows of sequences.
 pub(crate) trait SequenceTransport: Send + Sync + 'static {
@@ -40,13 +40,10 @@ impl SequenceTransport for ModelTransport {
     ) -> Result<Vec<Value>, Error> {
         let permit = self.open.request_permit(deadline).await?;
         let inputs = self.plan.tensors(row)?;
-        let request = row_batch::request(&self.open, &self.plan, inputs);
-        let answer = self.open.infer_once(request, &sequence, deadline).await;
+        let request = self.plan.request(self.open.model.clone(), inputs);
+        let answer = self.open.infer_once(request, sequence, deadline).await;
         drop(permit);
-        let response = answer.map_err(lost_where_unknown)?;
-        let mut rows = self.plan.rows(&response, 1)?;
-        rows.pop()
-            .ok_or_else(|| Error::new(ErrorKind::Output, "the answer has no row"))
+        self.plan.row(&answer.map_err(lost_where_unknown)?)
     }
 }
 

@@ -102,12 +102,13 @@ impl<T: SequenceTransport> Shared<T> {
 
     async fn send(&self, request: &Request, row: &EncodedRow) -> Result<Vec<Value>, Error> {
         let ids = self.open.id_generator.as_deref();
-        let name = self.settings.name(ids, &LostId::Own(request.counter));
-        let id = self.settings.sent_id(name.as_ref())?;
+        let id = self.settings.sent_id(ids, request.counter)?;
+        // Made when somebody reads it.
+        let name = || self.settings.name(ids, &LostId::Own(request.counter));
         let span = debug_span!(
             "sequence",
             key = self.settings.display.show(&request.key),
-            sequence_id = name.as_ref().map(tracing::field::display),
+            sequence_id = name().map(tracing::field::display),
             row = request.row,
             subtask = self.open.subtask.index(),
             attempt = self.open.subtask.attempt(),
@@ -119,7 +120,7 @@ impl<T: SequenceTransport> Shared<T> {
         };
         let sent = self.transport.send(row, sequence, request.deadline);
         let sent = sent.instrument(span).await;
-        sent.map_err(|error| error.in_sequence(name).at_row(request.row))
+        sent.map_err(|error| error.in_sequence(name()).at_row(request.row))
     }
 
     fn answered(&self, request: &Request, row: &EncodedRow, values: Vec<Value>) -> Outcome {

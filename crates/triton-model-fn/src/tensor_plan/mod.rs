@@ -4,7 +4,7 @@ mod fit;
 mod json_only;
 
 use tracing::warn;
-use triton_client::{InferResponse, ModelConfig, Tensor};
+use triton_client::{InferRequest, InferResponse, ModelConfig, ModelId, RequestedOutput, Tensor};
 use triton_options::{
     INPUT_NAMES, MODEL_MAX_BATCH_SIZE, OUTPUT_NAMES, SequenceMode, TritonOptions,
 };
@@ -26,8 +26,7 @@ pub(crate) struct TensorPlan {
     pub(crate) is_of_scalars: bool,
     /// The most single rows that are put together in a request.
     pub(crate) rows_per_request: usize,
-    /// The most rows of a record batch that a request carries.
-    #[cfg(feature = "arrow")]
+    /// The most rows that a request can carry, as those of a record batch do.
     pub(crate) rows_per_batch: usize,
 }
 
@@ -156,12 +155,12 @@ impl TensorPlan {
             outputs,
             batched,
             rows_per_request: rows_per_request(options, facts),
-            #[cfg(feature = "arrow")]
             rows_per_batch: most_rows(options, config) as usize,
         })
     }
 
     /// Refuses a row that has not a value for each input.
+    #[inline]
     pub(crate) fn check_count(&self, row: &[Value]) -> Result<(), Error> {
         if row.len() == self.inputs.len() {
             return Ok(());
@@ -173,24 +172,33 @@ impl TensorPlan {
     /// Encodes a row; what is wrong with it is found here, before anything is sent.
     pub(crate) fn encode(&self, row: &[Value]) -> Result<EncodedRow, Error> {
         self.check_count(row)?;
-        let cells = self
-            .inputs
-            .iter()
-            .zip(row)
-            .map(|(planned, value)| planned.encode(value));
-        cells.collect::<Result<_, _>>().map(EncodedRow)
+        let mut cells = Vec::with_capacity(row.len());
+        for (planned, value) in self.inputs.iter().zip(row) {
+            cells.push(planned.encode(value)?);
+        }
+        Ok(EncodedRow(cells))
     }
 
     /// The input tensors of one row, which share its memory.
     pub(crate) fn tensors(&self, row: &EncodedRow) -> Result<Vec<Tensor>, Error> {
-        let cells = self.inputs.iter().zip(row.cells());
-        let tensors = cells.filter_map(|(planned, cell)| {
-            let cell = cell.as_ref()?;
+        let mut tensors = Vec::with_capacity(row.cells().len());
+        for (planned, cell) in self.inputs.iter().zip(row.cells()) {
+            let Some(cell) = cell else { continue };
             let batch = self.batched.then_some(1);
             let shape = batch.into_iter().chain(cell.shape.iter().copied());
-            Some(planned.tensor(shape.collect(), cell.data.clone()))
-        });
-        tensors.collect()
+            tensors.push(planned.tensor(shape.collect(), cell.data.clone())?);
+        }
+        Ok(tensors)
+    }
+
+    /// The request for input tensors, which asks for the outputs that have a column.
+    pub(crate) fn request(&self, model: ModelId, inputs: Vec<Tensor>) -> InferRequest {
+        let outputs = self.outputs.iter();
+        let outputs = outputs.map(|planned| RequestedOutput::new(&planned.tensor_name));
+        let mut request = InferRequest::new(model);
+        request.inputs = inputs;
+        request.outputs = outputs.collect();
+        request
     }
 
     /// The output rows of a response to `rows` rows.
@@ -199,7 +207,9 @@ impl TensorPlan {
         response: &InferResponse,
         rows: usize,
     ) -> Result<Vec<Vec<Value>>, Error> {
-        let mut answers = vec![Vec::with_capacity(self.outputs.len()); rows];
+        // Each by itself: a clone of an empty vector has no room.
+        let empty = || Vec::with_capacity(self.outputs.len());
+        let mut answers: Vec<_> = std::iter::repeat_with(empty).take(rows).collect();
         for planned in &self.outputs {
             let tensor = self.output(planned, response)?;
             let values = row_codec::decode(planned, tensor, self.batched, rows)?;
@@ -208,6 +218,16 @@ impl TensorPlan {
             }
         }
         Ok(answers)
+    }
+
+    /// The output row of a response to one row.
+    pub(crate) fn row(&self, response: &InferResponse) -> Result<Vec<Value>, Error> {
+        let mut row = Vec::with_capacity(self.outputs.len());
+        for planned in &self.outputs {
+            let tensor = self.output(planned, response)?;
+            row.extend(row_codec::decode(planned, tensor, self.batched, 1)?);
+        }
+        Ok(row)
     }
 
     /// The tensor of an output column.

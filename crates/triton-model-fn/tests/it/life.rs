@@ -41,7 +41,7 @@ fn nobody() -> String {
 }
 
 async fn close(base: &FunctionBase<()>) {
-    base.close(|_, _| async { Ok(()) }).await.unwrap();
+    base.close().await.unwrap();
 }
 
 fn begin(base: &FunctionBase<()>) -> Opening<'_, ()> {

@@ -10,6 +10,7 @@ mod arrow;
 mod batch_order;
 mod batching;
 mod cache;
+mod codec;
 mod errors;
 mod failures;
 mod health_monitor;
@@ -17,8 +18,12 @@ mod keyed;
 mod life;
 mod monitoring;
 mod other_servers;
+#[cfg(feature = "arrow")]
+mod outcomes;
+mod own_functions;
 mod permits;
 mod predict;
+mod predict_stream;
 #[cfg(feature = "arrow")]
 mod record_batches;
 mod regressions;
@@ -35,6 +40,7 @@ mod shapes;
 mod side_by_side;
 mod sinks;
 mod static_sequences;
+mod through_the_trait;
 mod types;
 mod unknown_keys;
 

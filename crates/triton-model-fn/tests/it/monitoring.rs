@@ -116,7 +116,7 @@ async fn what_becomes_of_sequences_is_counted() {
 }
 
 /// The metrics whose names begin so, one in a line.
-fn counted(snapshots: &Snapshotter, prefix: &str) -> String {
+pub(crate) fn counted(snapshots: &Snapshotter, prefix: &str) -> String {
     let mut lines: Vec<String> = snapshots
         .snapshot()
         .into_vec()

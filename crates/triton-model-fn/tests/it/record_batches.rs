@@ -10,12 +10,14 @@ use arrow_array::{
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType as ArrowType, Field};
+use metrics_util::debugging::DebuggingRecorder;
 use triton_embedded::{
     DataType as TensorType, Model, ModelConfig, ModelError, ModelRequest, SequenceBatching, Tensor,
 };
 use triton_model_fn::{DataType, ErrorKind, InferenceFunction, ModelFunction as _, Value};
 use triton_test_support::EmbeddedTriton;
 
+use crate::monitoring::counted;
 use crate::{array, open, options, schema};
 
 /// Answers three numbers for a row, or more when the value is more; fails at negative ones.
@@ -69,7 +71,7 @@ async fn a_default_of_another_length_has_room() {
         .unwrap();
     let function = triple(&server, &[("default-value", "[0]")]).await;
     let row = function.predict(&[Value::Float(-1.0)]).await.unwrap();
-    assert!(row.is_default);
+    assert_eq!(row.status.name(), "defaulted");
     let prediction = function
         .predict_batch(&floats(&[1.0, -1.0, 2.0]))
         .await
@@ -80,6 +82,9 @@ async fn a_default_of_another_length_has_room() {
 // Holds F52.
 #[tokio::test]
 async fn an_answer_of_another_length_fails_its_row_alone() {
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    let guard = metrics::set_default_local_recorder(&recorder);
     let server = EmbeddedTriton::builder()
         .model(Triple { stateful: true })
         .start()
@@ -98,9 +103,18 @@ async fn an_answer_of_another_length_fails_its_row_alone() {
         .predict_batch(&floats(&[1.0, 5.0, 2.0]))
         .await
         .unwrap();
-    assert_eq!(prediction.failures.len(), 1);
+    let [(1, failure)] = &prediction.failures[..] else {
+        panic!("{:?}", prediction.failures);
+    };
+    insta::assert_snapshot!(failure, @"subtask 0 of 1, attempt 0: output column 'three': an array has another length than the model says ([3])");
     assert!(prediction.outputs.column(0).is_null(1));
     assert!(!prediction.outputs.column(0).is_null(0));
+    drop(guard);
+    insta::assert_snapshot!(counted(&snapshots, "triton_function_rows_total"), @"
+    triton_function_rows_total{model=triple,subtask=0,result=answered} 2
+    triton_function_rows_total{model=triple,subtask=0,result=default} 0
+    triton_function_rows_total{model=triple,subtask=0,result=failed} 1
+    ");
 }
 
 /// Answers more than the metadata say.

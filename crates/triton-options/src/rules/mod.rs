@@ -10,10 +10,11 @@ use crate::{
     BATCH_SIZE, BATCH_TIMEOUT, CACHE_MAX_BYTES, CATALOG, CIRCUIT_BREAKER_ENABLED,
     CIRCUIT_BREAKER_FAILURE_THRESHOLD, CIRCUIT_BREAKER_HALF_OPEN_REQUESTS, CIRCUIT_BREAKER_TIMEOUT,
     CONNECTION_POOL_KEEP_ALIVE, CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL,
-    CONNECTION_REUSE_ENABLED, CONNECTION_TIMEOUT, HEALTH_CHECK_ENABLED, HEALTH_CHECK_INTERVAL,
-    MAX_RETRIES, OptionDefinition, OptionError, OptionMap, OptionValue as _, OptionWarning,
-    RETRY_BUDGET, RETRY_INITIAL_BACKOFF, RETRY_MAX_BACKOFF, ROW_DEADLINE, SEQUENCE_ABANDON,
-    SEQUENCE_END_COLUMN, SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
+    CONNECTION_REUSE_ENABLED, CONNECTION_TIMEOUT, DEFAULT_VALUE, HEALTH_CHECK_ENABLED,
+    HEALTH_CHECK_INTERVAL, MAX_RETRIES, ON_ERROR, OnError, OptionDefinition, OptionError,
+    OptionMap, OptionValue as _, OptionWarning, RETRY_BUDGET, RETRY_INITIAL_BACKOFF,
+    RETRY_MAX_BACKOFF, ROW_DEADLINE, SEQUENCE_ABANDON, SEQUENCE_END_COLUMN,
+    SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
     SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE, SEQUENCE_IDLE_TIMEOUT,
     SEQUENCE_KEY, SEQUENCE_KEY_REDACTED, SEQUENCE_MAX_LENGTH, SEQUENCE_MAX_LOST, SEQUENCE_MAX_OPEN,
     SEQUENCE_POSITION_COLUMN, SEQUENCE_RECOVERY, SEQUENCE_REPLAY_COMPARE, SEQUENCE_REPLAY_LIMIT,
@@ -29,6 +30,7 @@ pub(crate) fn check(
 ) -> Option<SequenceMode> {
     errors.extend(backoff(read));
     errors.extend(pool(map, read));
+    errors.extend(on_error(map, read));
     errors.extend(cache(map, read));
     security::check(read, errors);
     sequence::mode(read, errors)
@@ -259,6 +261,31 @@ fn pool(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
     })
 }
 
+/// What becomes of a row that cannot be answered is said once.
+fn on_error(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
+    let (action, default) = (read.on_error?, read.default_value.as_ref()?);
+    // A default alone says what it is for.
+    let given = map.has(ON_ERROR.definition());
+    let (on_error, default_value) = (ON_ERROR.key(), DEFAULT_VALUE.key());
+    let message = match (action, default) {
+        (OnError::Default, None) => format!(
+            "option '{on_error}' is 'default', but there is no '{default_value}': set it, if only \
+             to null"
+        ),
+        (OnError::Fail, Some(_)) if given => format!(
+            "option '{on_error}' is 'fail', so nothing would get the '{default_value}': leave one of \
+             them out"
+        ),
+        (OnError::Column, Some(_)) => format!(
+            "option '{on_error}' is 'column', which leaves the columns of the model NULL, so nothing \
+             would get the '{default_value}': leave it out, or set '{on_error}' to 'default', with \
+             which the columns of the function say as much"
+        ),
+        _ => return None,
+    };
+    Some(rule(&[on_error, default_value], message))
+}
+
 /// An answer within a sequence depends on the rows before it, which no key of a cache has.
 fn cache(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
     let size = read.cache_max_bytes?.filter(|size| size.bytes() > 0)?;
@@ -293,7 +320,7 @@ fn warning(keys: &[&'static str], message: String) -> OptionWarning {
 
 #[cfg(test)]
 mod tests {
-    use crate::TritonOptions;
+    use crate::{OnError, TritonOptions};
 
     pub(super) fn parse(extra: &[(&str, &str)]) -> Result<Vec<String>, String> {
         let base = [("endpoint", "http://triton:8000"), ("model-name", "m")];
@@ -343,6 +370,30 @@ mod tests {
         let off = [("cache-max-bytes", "0"), ("sequence-id", "s")];
         assert_eq!(parse(&off), Ok(Vec::new()));
         assert_eq!(parse(&cache[..1]), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_becomes_of_a_row_that_fails_is_said_once() {
+        for fine in [
+            &[("default-value", "0")][..],
+            &[("default-value", "0"), ("on-error", "default")],
+            &[("on-error", "fail")],
+            &[("on-error", "COLUMN")],
+        ] {
+            assert_eq!(parse(fine), Ok(Vec::new()), "{fine:?}");
+        }
+        let written = [
+            ("endpoint", "h"),
+            ("model-name", "m"),
+            ("default-value", "0"),
+        ];
+        let read = TritonOptions::parse(written).unwrap();
+        assert_eq!(read.on_error, OnError::Default);
+        let with_default = |action| refusal(&[("on-error", action), ("default-value", "0")]);
+        insta::assert_snapshot!(refusal(&[("on-error", "default")]), @"option 'on-error' is 'default', but there is no 'default-value': set it, if only to null");
+        insta::assert_snapshot!(with_default("fail"), @"option 'on-error' is 'fail', so nothing would get the 'default-value': leave one of them out");
+        insta::assert_snapshot!(with_default("column"), @"option 'on-error' is 'column', which leaves the columns of the model NULL, so nothing would get the 'default-value': leave it out, or set 'on-error' to 'default', with which the columns of the function say as much");
+        insta::assert_snapshot!(refusal(&[("on-error", "skip")]), @"option 'on-error': expected 'fail', 'default' or 'column', found 'skip'");
     }
 
     #[test]

@@ -131,4 +131,15 @@ choices! {
         End = "end",
     }
     type "Enum: wait, end", expected "'wait' or 'end'";
+
+    /// What becomes of a row that cannot be answered.
+    OnError {
+        /// It is an error.
+        Fail = "fail",
+        /// It is answered with a value that is given for that.
+        Default = "default",
+        /// It is a row that says why.
+        Column = "column",
+    }
+    type "Enum: fail, default, column", expected "'fail', 'default' or 'column'";
 }

@@ -177,6 +177,7 @@ fn every_type_says_what_it_expects() {
     retry-budget: expected a whole number from 0 to 4294967295
     retry-initial-backoff: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     retry-max-backoff: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
+    on-error: expected 'fail', 'default' or 'column'
     connection-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     connection-pool-max-idle: expected a whole number from 0 to 4294967295
     connection-pool-keep-alive: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'

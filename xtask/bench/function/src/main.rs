@@ -4,6 +4,7 @@
 mod client;
 mod function;
 mod limit;
+mod record_batches;
 
 use std::process::ExitCode;
 
@@ -22,11 +23,12 @@ fn main() -> ExitCode {
             ("client-beside", Some(case)) => client::run(endpoint, case),
             ("function", Some(case)) => function::run(endpoint, case, &[]),
             ("function-ids", Some(case)) => function::run(endpoint, case, function::GUARDED),
+            ("record-batches", Some(case)) => record_batches::run(endpoint, case),
             _ => Err(format!("there is no program '{program}'")),
         },
         _ => Err(
-            "usage: bench-function client-beside|function|function-ids ENDPOINT CASE, or \
-             bench-function limit ENDPOINT LIMIT SECONDS"
+            "usage: bench-function client-beside|function|function-ids|record-batches ENDPOINT CASE, \
+              or bench-function limit ENDPOINT LIMIT SECONDS"
                 .to_owned(),
         ),
     };

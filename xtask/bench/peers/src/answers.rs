@@ -1,17 +1,18 @@
 //! The bytes of every answer, made once: an answer costs the server one write.
 
-use bench_rounds::{CASES, Case, Format, values};
+use bench_rounds::{CASES, Case, Format, Lane};
 
 /// How many bytes of an inference's answer are JSON if a tensor follows, and all of them.
 ///
 /// As a real server writes them: an FP32 in JSON has the digits of the double that it becomes.
 pub(super) fn body(case: &Case) -> (Option<usize>, Vec<u8>) {
-    let Case {
-        model, elements, ..
-    } = case;
-    let values = values(*elements);
+    let model = case.model;
+    let values = case.values();
     let data = match case.format {
-        Format::Binary => format!(r#""parameters":{{"binary_data_size":{}}}"#, 4 * elements),
+        Format::Binary => format!(
+            r#""parameters":{{"binary_data_size":{}}}"#,
+            4 * values.len()
+        ),
         Format::Json => {
             let digits: Vec<_> = values
                 .iter()
@@ -21,7 +22,8 @@ pub(super) fn body(case: &Case) -> (Option<usize>, Vec<u8>) {
         }
     };
     let json = format!(
-        r#"{{"model_name":"{model}","model_version":"1","outputs":[{{"name":"echo","datatype":"FP32","shape":[1,{elements}],{data}}}]}}"#
+        r#"{{"model_name":"{model}","model_version":"1","outputs":[{{"name":"echo","datatype":"FP32","shape":{:?},{data}}}]}}"#,
+        case.shape()
     );
     let mut body = json.into_bytes();
     match case.format {
@@ -46,7 +48,21 @@ pub(super) struct Inference {
     format: Format,
     /// What the request has to bring.
     pub(super) values: Vec<f32>,
+    pub(super) shape: [usize; 2],
     pub(super) answer: Vec<u8>,
+}
+
+impl Inference {
+    pub(super) fn of(case: &Case) -> Self {
+        let (json_length, body) = body(case);
+        Self {
+            path: format!("/v2/models/{}/infer", case.model),
+            format: case.format,
+            values: case.values(),
+            shape: case.shape(),
+            answer: answer("200 OK", json_length, &body),
+        }
+    }
 }
 
 impl Answers {
@@ -61,26 +77,35 @@ impl Answers {
         ];
         let mut inference: Vec<Inference> = Vec::new();
         for case in CASES {
-            let model = case.model;
+            let (model, elements) = (case.model, case.elements);
             let path = format!("/v2/models/{model}/infer");
             let known = |known: &&Inference| known.path == path && known.format == case.format;
             if inference.iter().any(|one| known(&one)) {
                 continue;
             }
-            let (json_length, body) = body(case);
-            inference.push(Inference {
-                path,
-                format: case.format,
-                values: values(case.elements),
-                answer: answer("200 OK", json_length, &body),
-            });
-            let shape = format!("[1,{}]", case.elements);
+            inference.push(Inference::of(case));
             if by_path
                 .iter()
                 .any(|(known, _)| *known == format!("/v2/models/{model}"))
             {
                 continue;
             }
+            let (shape, dims, most_rows, sequences) = match case.lane {
+                // Its models know of no batches, so that a request is all that they can be sent.
+                Lane::Alone => (format!("[1,{elements}]"), format!("[1,{elements}]"), 0, ""),
+                Lane::Batched(rows) => (
+                    format!("[-1,{elements}]"),
+                    format!("[{elements}]"),
+                    rows,
+                    "",
+                ),
+                Lane::Keyed(_) => (
+                    format!("[-1,{elements}]"),
+                    format!("[{elements}]"),
+                    1,
+                    SEQUENCES,
+                ),
+            };
             let about = [
                 ("/ready", String::new()),
                 (
@@ -92,7 +117,7 @@ impl Answers {
                 (
                     "/config",
                     format!(
-                        r#"{{"name":"{model}","platform":"","backend":"instant","version_policy":{{"latest":{{"num_versions":1}}}},"max_batch_size":0,"input":[{{"name":"value","data_type":"TYPE_FP32","dims":{shape}}}],"output":[{{"name":"echo","data_type":"TYPE_FP32","dims":{shape}}}]}}"#
+                        r#"{{"name":"{model}","platform":"","backend":"instant","version_policy":{{"latest":{{"num_versions":1}}}},"max_batch_size":{most_rows}{sequences},"input":[{{"name":"value","data_type":"TYPE_FP32","dims":{dims}}}],"output":[{{"name":"echo","data_type":"TYPE_FP32","dims":{dims}}}]}}"#
                     ),
                 ),
                 (
@@ -128,6 +153,8 @@ impl Answers {
         all.find(|one| one.format == format && is(path, &one.path))
     }
 }
+
+const SEQUENCES: &str = r#","sequence_batching":{"oldest":{"max_candidate_sequences":256},"max_sequence_idle_microseconds":3600000000}"#;
 
 const STATISTICS: &str = r#"{"success":{"count":0,"ns":0},"fail":{"count":0,"ns":0},"queue":{"count":0,"ns":0},"compute_input":{"count":0,"ns":0},"compute_infer":{"count":0,"ns":0},"compute_output":{"count":0,"ns":0},"cache_hit":{"count":0,"ns":0},"cache_miss":{"count":0,"ns":0}}"#;
 

@@ -1,6 +1,6 @@
 //! This workspace's client.
 
-use bench_rounds::{Case, Expected, Format, Peer, values};
+use bench_rounds::{Case, Expected, Format, Peer};
 use triton_client::{Client, InferRequest, ModelId, ModelName, Tensor, TensorFormat};
 
 struct Ours {
@@ -17,7 +17,7 @@ pub(super) fn run(endpoint: &str, case: &Case) -> Result<(), String> {
             client: client.build().map_err(|error| error.to_string())?,
             model: model(case)?,
             input: input(case)?,
-            expected: Expected::new(values(case.elements)),
+            expected: Expected::new(case.values()),
         })
     };
     bench_rounds::run(connect, case.in_flight)
@@ -57,8 +57,7 @@ fn model(case: &Case) -> Result<ModelId, String> {
 }
 
 fn input(case: &Case) -> Result<Tensor, String> {
-    Tensor::from_vec("value", case.shape(), values(case.elements))
-        .map_err(|error| error.to_string())
+    Tensor::from_vec("value", case.shape(), case.values()).map_err(|error| error.to_string())
 }
 
 fn tensor_format(format: Format) -> TensorFormat {

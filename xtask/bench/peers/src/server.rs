@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bench_rounds::Format;
 use serde::Deserialize;
 
-use crate::answers::{Answers, answer};
+use crate::answers::{Answers, Inference, answer};
 use crate::requests::{Request, Requests};
 
 /// Where a client that counts badly can be counted.
@@ -57,7 +57,7 @@ impl Server {
         while let Some(request) = requests.next()? {
             let (path, is_last) = (request.path, request.is_last);
             if let Some(known) = self.answers.inference(path, request.format) {
-                match check(&request, &known.values, checks_json) {
+                match check(&request, known, checks_json) {
                     Ok(()) => {
                         self.answered.fetch_add(1, Ordering::Relaxed);
                         sender.write_all(&known.answer)?;
@@ -102,7 +102,8 @@ struct Input {
 
 /// Whether a request brings these values. Bytes are compared each time; JSON takes longer to read,
 /// so only the first of each connection is.
-fn check(request: &Request<'_>, values: &[f32], checks_json: bool) -> Result<(), String> {
+fn check(request: &Request<'_>, known: &Inference, checks_json: bool) -> Result<(), String> {
+    let values = known.values.as_slice();
     if request.format == Format::Binary {
         let found = request.tensors.chunks_exact(4);
         let same = found
@@ -120,7 +121,7 @@ fn check(request: &Request<'_>, values: &[f32], checks_json: bool) -> Result<(),
         return Err("expected one input".to_owned());
     };
     let about = (&*input.name, &*input.datatype, &*input.shape);
-    if about != ("value", "FP32", &[1, values.len()][..]) {
+    if about != ("value", "FP32", &known.shape[..]) {
         return Err(format!("expected another input than {about:?}"));
     }
     match (request.format, &input.data) {
@@ -132,7 +133,7 @@ fn check(request: &Request<'_>, values: &[f32], checks_json: bool) -> Result<(),
 
 #[cfg(test)]
 mod tests {
-    use bench_rounds::{CASES, values};
+    use bench_rounds::CASES;
 
     use super::*;
     use crate::client;
@@ -149,9 +150,9 @@ mod tests {
                 tensors,
                 is_last: false,
             };
-            let mut expected = values(case.elements);
+            let mut expected = Inference::of(case);
             check(&request, &expected, true).unwrap();
-            *expected.last_mut().unwrap() += 0.25;
+            *expected.values.last_mut().unwrap() += 0.25;
             check(&request, &expected, true).unwrap_err();
         }
     }

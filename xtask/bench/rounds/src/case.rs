@@ -1,5 +1,7 @@
 //! What is measured: an echo of few or many numbers, in either form, alone or beside others.
 
+use crate::values;
+
 /// In which form tensors travel, both ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -19,6 +21,17 @@ impl Format {
     }
 }
 
+/// How rows meet the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Each in a request of its own.
+    Alone,
+    /// So many of them in a request.
+    Batched(usize),
+    /// Each in a request of its own, in turn in so many sequences.
+    Keyed(usize),
+}
+
 /// One kind of request, sent over and over.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
@@ -26,10 +39,12 @@ pub struct Case {
     pub name: &'static str,
     /// The model of the instant server.
     pub model: &'static str,
-    /// How many FP32 go there and come back.
+    /// How many FP32 of a row go there and come back.
     pub elements: usize,
     /// The form of both tensors.
     pub format: Format,
+    /// What a request carries. What is not alone is measured of the function only.
+    pub lane: Lane,
     /// How many requests wait for their answers at once.
     pub in_flight: usize,
     /// The requests of a round: enough for about a tenth of a second of this client.
@@ -44,7 +59,20 @@ impl Case {
 
     /// The shape of both tensors.
     pub fn shape(&self) -> [usize; 2] {
-        [1, self.elements]
+        [self.rows(), self.elements]
+    }
+
+    /// The rows of a request.
+    pub fn rows(&self) -> usize {
+        match self.lane {
+            Lane::Alone | Lane::Keyed(_) => 1,
+            Lane::Batched(rows) => rows,
+        }
+    }
+
+    /// The values of a request, row by row.
+    pub fn values(&self) -> Vec<f32> {
+        values(self.rows() * self.elements)
     }
 }
 
@@ -58,6 +86,7 @@ pub const CASES: &[Case] = &[
         model: "small",
         elements: 1,
         format: Format::Binary,
+        lane: Lane::Alone,
         in_flight: 1,
         requests: 2000,
     },
@@ -66,6 +95,7 @@ pub const CASES: &[Case] = &[
         model: "small",
         elements: 1,
         format: Format::Json,
+        lane: Lane::Alone,
         in_flight: 1,
         requests: 2000,
     },
@@ -74,6 +104,7 @@ pub const CASES: &[Case] = &[
         model: "small",
         elements: 1,
         format: Format::Binary,
+        lane: Lane::Alone,
         in_flight: 16,
         requests: 4000,
     },
@@ -82,6 +113,7 @@ pub const CASES: &[Case] = &[
         model: "small",
         elements: 1,
         format: Format::Json,
+        lane: Lane::Alone,
         in_flight: 16,
         requests: 4000,
     },
@@ -90,6 +122,7 @@ pub const CASES: &[Case] = &[
         model: "row",
         elements: 8,
         format: Format::Binary,
+        lane: Lane::Alone,
         in_flight: 16,
         requests: 4000,
     },
@@ -98,6 +131,7 @@ pub const CASES: &[Case] = &[
         model: "large",
         elements: PICTURE,
         format: Format::Binary,
+        lane: Lane::Alone,
         in_flight: 1,
         requests: 600,
     },
@@ -106,7 +140,26 @@ pub const CASES: &[Case] = &[
         model: "large",
         elements: PICTURE,
         format: Format::Json,
+        lane: Lane::Alone,
         in_flight: 1,
         requests: 16,
+    },
+    Case {
+        name: "batch-64",
+        model: "batch",
+        elements: 1,
+        format: Format::Binary,
+        lane: Lane::Batched(64),
+        in_flight: 16,
+        requests: 4000,
+    },
+    Case {
+        name: "keyed-16",
+        model: "keyed",
+        elements: 1,
+        format: Format::Binary,
+        lane: Lane::Keyed(16),
+        in_flight: 16,
+        requests: 4000,
     },
 ];

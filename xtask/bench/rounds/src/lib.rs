@@ -8,7 +8,7 @@ mod expected;
 #[cfg(feature = "loop")]
 mod rounds;
 
-pub use case::{CASES, Case, Format};
+pub use case::{CASES, Case, Format, Lane};
 pub use expected::{Expected, values};
 #[cfg(feature = "loop")]
 pub use rounds::{Peer, run};

@@ -211,25 +211,31 @@ fn values(row: &Row) -> Result<Vec<Value>, Fault> {
         object.check_members(&row.layout)?;
     }
     let columns = row.layout.columns.iter().enumerate();
-    let values = columns.map(|(position, column)| match (&column.kind, &row.values) {
-        (PassedKind::Input(index, _), Ok(values)) => Ok(values[*index].clone()),
-        (PassedKind::Input(_, data_type) | PassedKind::Other(data_type), _) => {
-            match &row.original {
-                Original::Cells(record) => Ok(Value::String(
-                    record.get(position).unwrap_or_default().to_owned(),
-                )),
-                Original::Object(object) => match object.get(&column.name) {
-                    Some(text) => cell::parse_widened(data_type, text).map_err(|reason| {
-                        let reason = format!("{reason}; the first rows decide on the type");
-                        Fault::of_column(&column.name, reason)
-                    }),
-                    None => Ok(Value::Null),
-                },
-                _ => Err(Fault::of_row("the row has no columns")),
+    let input = |kind: &PassedKind| match kind {
+        PassedKind::Input(index, _) => row.input_value(*index).cloned(),
+        _ => None,
+    };
+    let values = columns.map(
+        |(position, column)| match (&column.kind, input(&column.kind)) {
+            (_, Some(value)) => Ok(value),
+            (PassedKind::Input(_, data_type) | PassedKind::Other(data_type), None) => {
+                match &row.original {
+                    Original::Cells(record) => Ok(Value::String(
+                        record.get(position).unwrap_or_default().to_owned(),
+                    )),
+                    Original::Object(object) => match object.get(&column.name) {
+                        Some(text) => cell::parse_widened(data_type, text).map_err(|reason| {
+                            let reason = format!("{reason}; the first rows decide on the type");
+                            Fault::of_column(&column.name, reason)
+                        }),
+                        None => Ok(Value::Null),
+                    },
+                    _ => Err(Fault::of_row("the row has no columns")),
+                }
             }
-        }
-        (PassedKind::Arrow(_), _) => Err(Fault::of_row("the row has no columns")),
-    });
+            (PassedKind::Arrow(_), _) => Err(Fault::of_row("the row has no columns")),
+        },
+    );
     values.collect()
 }
 

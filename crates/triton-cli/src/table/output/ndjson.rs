@@ -52,9 +52,15 @@ impl NdjsonWriter {
                     self.separate();
                     cell::write_json_text(&column.name, &mut self.line);
                     self.line.push(':');
-                    match (&column.kind, &row.values) {
-                        (PassedKind::Input(index, data_type), Ok(values)) => {
-                            let value = &values[*index];
+                    let typed = match &column.kind {
+                        PassedKind::Input(index, data_type) => {
+                            row.input_value(*index).map(|value| (data_type, value))
+                        }
+                        _ => None,
+                    };
+                    match typed {
+                        // What cannot be read stays the text that it is.
+                        Some((data_type, value)) if row.values.is_ok() || *value != Value::Null => {
                             cell::write_json_of_cell(data_type, text, value, &mut self.line);
                         }
                         _ => cell::write_json_text(text, &mut self.line),

@@ -314,9 +314,14 @@ final class TritonModelOptions {
                         "The longest wait between two retries."));
         OPTIONAL.add(
                 option(
+                        "on-error",
+                        "fail",
+                        "What becomes of a row that cannot be answered, because it is bad or its last attempt failed. fail makes it an error. default answers it with default-value, and is meant wherever that is set. column answers it with NULL in the columns of the model, while an output column prediction_status or prediction_error, of which there must be one, says why."));
+        OPTIONAL.add(
+                option(
                         "default-value",
                         null,
-                        "The answer to a row for which the last attempt failed, in place of an error: a text, a number, true or false, a JSON array, or null for SQL NULL. For several output columns it is a JSON object with a value for each of them, such as {\"score\": 0, \"label\": null}, or null for all. It must fit the types of the columns, which is checked at the start. Every use is counted and logged."));
+                        "The answer to a row that cannot be answered, in place of an error: a text, a number, true or false, a JSON array, or null for SQL NULL. For several output columns of the model it is a JSON object with a value for each of them, such as {\"score\": 0, \"label\": null}, or null for all. It must fit the types of the columns, which is checked at the start. Every use is counted, and the log names one every few seconds."));
         OPTIONAL.add(
                 option(
                         "connection-timeout",

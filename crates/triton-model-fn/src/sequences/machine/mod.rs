@@ -249,6 +249,10 @@ impl<A: Asker> Machine<A> {
         self.rows += 1;
         if let Some(entry) = self.keys.to_back(key) {
             let is_first = entry.work.is_none() && entry.queue.is_empty();
+            if is_first {
+                // It is taken at once, and mostly the only one.
+                entry.queue.reserve_exact(1);
+            }
             entry.queue.push_back(waiting);
             if is_first {
                 self.busy += 1;

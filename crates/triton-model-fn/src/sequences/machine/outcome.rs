@@ -290,8 +290,7 @@ impl<A: Asker> Machine<A> {
     /// The ID of a counter, as the server has seen it.
     fn sent_id(&self, counter: u64) -> String {
         let name = self.name(&LostId::Own(counter));
-        let id = self.settings.sent_id(name.as_ref());
-        id.map(|id| id.to_string()).unwrap_or_default()
+        name.map(|name| name.sent()).unwrap_or_default()
     }
 }
 

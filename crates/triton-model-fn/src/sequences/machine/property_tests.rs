@@ -471,7 +471,12 @@ impl Run {
     fn outcome(&mut self, which: usize, fault: Fault) {
         let request = self.out.remove(which);
         let id = self.ids.text(request.counter);
-        let sent_id = self.ids.name(request.counter).id().unwrap().to_string();
+        let sent_id = self
+            .ids
+            .name(request.counter)
+            .into_id()
+            .unwrap()
+            .to_string();
         let row = match &request.content {
             Content::Encoded(row) => encoded(decoded(row)),
             Content::Packed(packed) => packed_row::unpack(packed, 1).unwrap(),
