@@ -227,7 +227,11 @@ impl Running {
         static FIRST: OnceLock<Arc<CallContext>> = OnceLock::new();
         let open =
             Arc::new(CallContext::new(&options, subtask, false, Arc::default(), None).unwrap());
-        FIRST.get_or_init(|| Arc::clone(&open));
+        // It lives on, so what it shows in gauges must not be seen.
+        FIRST.get_or_init(|| {
+            let context = || CallContext::new(&options, subtask, false, Arc::default(), None);
+            Arc::new(metrics::with_local_recorder(&metrics::NoopRecorder, context).unwrap())
+        });
         let config: ModelConfig = serde_json::from_value(serde_json::json!({
             "name": "m",
             "max_batch_size": 8,
