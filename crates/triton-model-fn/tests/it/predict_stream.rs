@@ -22,7 +22,7 @@ async fn predictions_come_in_the_order_of_rows() {
     ] {
         let function = sinks::function(&server, extra).await;
         // Every eighth row takes longer than those after it.
-        let nap = |number: u64| if number % 8 == 0 { 20.0 } else { 0.0 };
+        let nap = |number: u64| if number.is_multiple_of(8) { 20.0 } else { 0.0 };
         let rows =
             stream::iter((0..40).map(|number| row(nap(number), 1 + number as usize).to_vec()));
         let mut predictions = function.predict_stream(rows).enumerate();
