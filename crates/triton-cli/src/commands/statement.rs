@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{anyhow, bail};
 use triton_client::{ModelMetadata, TensorMetadata};
-use triton_model_fn::{Column, DataType, FilledColumn, ModelFacts};
+use triton_model_fn::{Column, FilledColumn, ModelFacts};
 use triton_options::{
     ENDPOINT, MODEL_MAX_BATCH_SIZE, MODEL_NAME, MODEL_VERSION, ModelVersion, ON_ERROR,
     OUTPUT_NAMES, OnError, OptionValue as _, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,

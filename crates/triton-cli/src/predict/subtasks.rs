@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
-    Error, ErrorKind, InferenceFunction, ModelFunction, PredictionFuture, Schema, SequencePlaces,
-    SequenceSnapshot, ServerWait, Subtask, Value,
+    Error, ErrorKind, InferenceFunction, ModelFunction, Prediction, PredictionFuture, Schema,
+    SequencePlaces, SequenceSnapshot, ServerWait, Subtask, Value,
 };
 use triton_options::{
     SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
