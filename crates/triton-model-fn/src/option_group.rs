@@ -2,9 +2,10 @@
 
 use triton_options::{
     BATCH_SIZE, BATCH_TIMEOUT, CACHE_MAX_BYTES, DEFAULT_VALUE, FLATTEN_BATCH_DIM, INPUT_NAMES,
-    MODEL_MAX_BATCH_SIZE, ON_ERROR, OUTPUT_NAMES, OptionDefinition, PRIORITY, SEQUENCE_END,
-    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE,
-    SEQUENCE_ID_TYPE, SEQUENCE_START, SERVER_TIMEOUT, TENSOR_FORMAT, TritonOptions,
+    MODEL_MAX_BATCH_SIZE, ON_ERROR, OUTPUT_NAMES, OnError, OptionDefinition, PRIORITY,
+    SEQUENCE_END, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_COUNTER_INIT_STRATEGY,
+    SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE, SEQUENCE_START, SERVER_TIMEOUT, TENSOR_FORMAT,
+    TritonOptions,
 };
 
 use crate::{Error, ErrorKind};
@@ -101,7 +102,10 @@ impl OptionGroup {
         let set = options.entries().filter(|(definition, value)| {
             let default = definition.default_value(has_key);
             let default = default.and_then(|text| definition.canonical(text).ok());
-            !is_served(definition) && *value != default
+            // A default value alone sets it, and is named itself.
+            let is_implied =
+                definition.key == ON_ERROR.key() && options.on_error == OnError::Default;
+            !is_served(definition) && *value != default && !is_implied
         });
         let refused = |(definition, value): (&OptionDefinition, Option<String>)| {
             format!("'{}' = '{}'", definition.key, value.unwrap_or_default())

@@ -94,6 +94,7 @@ async fn rows_of_ones_own_function_are_retried_counted_and_told_of() {
     triton_function_calls_total{model=echo,subtask=0} 3
     triton_function_failures_total{model=echo,subtask=0,kind=call} 1
     triton_function_failures_total{model=echo,subtask=0,kind=sequence_uncertain} 0
+    triton_function_retries_refused_total{model=echo,subtask=0} 0
     triton_function_retries_total{model=echo,subtask=0} 2
     triton_function_rows_total{model=echo,subtask=0,result=answered} 2
     triton_function_rows_total{model=echo,subtask=0,result=default} 0
@@ -289,6 +290,7 @@ fn every_function_serves_what_belongs_to_no_group() {
     circuit-breaker-timeout
     circuit-breaker-half-open-requests
     max-retries
+    retry-budget
     retry-initial-backoff
     retry-max-backoff
     connection-timeout
