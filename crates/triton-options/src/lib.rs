@@ -32,7 +32,7 @@ pub use triton_protocol::{
     ModelVersion, Secret, TensorFormat, UserInfo,
 };
 pub use value::{
-    AbandonedSequence, ColumnNames, CounterInitStrategy, DnsName, EMBEDDED_ENDPOINT, FilePath,
-    Fraction, Headers, MemorySize, NameMap, OnError, OptionValue, PositiveDuration, ProxyAddress,
-    ReplayOverflow, SequenceIdScope, SequenceIdType, SequenceRecovery, UnknownKey,
+    AbandonedSequence, ColumnNames, CounterInitStrategy, Decoupled, DnsName, EMBEDDED_ENDPOINT,
+    FilePath, Fraction, Headers, MemorySize, NameMap, OnError, OptionValue, PositiveDuration,
+    ProxyAddress, ReplayOverflow, SequenceIdScope, SequenceIdType, SequenceRecovery, UnknownKey,
 };
