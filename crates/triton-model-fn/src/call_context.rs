@@ -200,7 +200,14 @@ impl CallContext {
     ) -> Result<InferResponse, Error> {
         let safety = RetrySafety::UnlessExecuted;
         let request = self.complete(request, Some(sequence));
-        let infer = |client| infer(client, &request);
+        let infer = |client, connection| {
+            let answer = infer(client, &request);
+            async move {
+                let answer = answer.await;
+                drop::<OwnedSemaphorePermit>(connection);
+                answer
+            }
+        };
         // Whoever sends rows of keys is given up as a whole, and need not look out for it.
         self.call_patiently(Some(sequence), deadline, safety, FaultOrigin::of, infer)
             .await

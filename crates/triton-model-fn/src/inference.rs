@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{info, warn};
 use triton_client::ModelConfig;
-use triton_options::{SEQUENCE_KEY, TritonOptions};
+use triton_options::{DECOUPLED, Decoupled, SEQUENCE_KEY, TritonOptions};
 
 use crate::answering::{Answering, StandIn};
 use crate::answers::{self, AnswerSink, RowAnswer};
@@ -18,6 +18,7 @@ use crate::sequences::{
     KeyedSequences, LeftBehind, ModelColumns, ModelTransport, SequenceColumns, SequenceSettings,
     SourceTraits,
 };
+use crate::streams::PredictionStream;
 use crate::tensor_plan::TensorPlan;
 use crate::{
     CallContext, Error, ErrorKind, FunctionBase, ModelFacts, ModelFunction, Opened, Prediction,
@@ -197,6 +198,61 @@ impl InferenceFunction {
         self.start_for(number, row, true, sink);
     }
 
+    /// The answers to a row, one after the other, where the option `decoupled` is `stream`; without
+    /// it the one answer that [`predict`](ModelFunction::predict) would give.
+    ///
+    /// The row is encoded when this is called, and sent when the stream is polled first. Answers come
+    /// in order, each with its number in [`Prediction::part`]. One is given out once the next one
+    /// has come, or the end: so the last one is [marked](Prediction::is_last). A stream that is not
+    /// polled reads nothing more, and holds its permits until it has ended or is dropped; dropping it
+    /// closes its connection.
+    ///
+    /// What breaks the stream is its last item, and says how many rows had come: a row with the
+    /// status `failed` where the option `on-error` is `column`, otherwise an error. It is sent again
+    /// only before the first answer. The option `timeout` bounds the wait for each answer,
+    /// `row-deadline` the whole, from this call on.
+    ///
+    /// ```
+    /// use futures_util::StreamExt as _;
+    /// use triton_embedded::EmbeddedTriton;
+    /// use triton_model_fn::{
+    ///     Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask, TritonOptions,
+    ///     Value,
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = EmbeddedTriton::start()?;
+    /// let options = [
+    ///     ("endpoint", server.endpoint()),
+    ///     ("model-name", "echo".to_owned()),
+    ///     ("decoupled", "stream".to_owned()),
+    /// ];
+    /// let schema = Schema {
+    ///     inputs: vec![Column::new("value", DataType::Float)],
+    ///     outputs: vec![Column::new("echo", DataType::Float)],
+    /// };
+    /// let function = InferenceFunction::new(TritonOptions::parse(options)?, schema)?;
+    /// function.open(Subtask::new(0, 1, 0)?).await?;
+    ///
+    /// let mut answers = function.predict_stream(&[Value::Float(1.0)]);
+    /// while let Some(answer) = answers.next().await {
+    ///     let answer = answer?;
+    ///     assert_eq!((answer.row, answer.is_last), (vec![Value::Float(1.0)], true));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn predict_stream(&self, row: &[Value]) -> PredictionStream {
+        match self.base.opened() {
+            Ok(opened) if matches!(opened.prepared.lane, Lane::Streamed(_)) => {
+                PredictionStream::of_row(opened.prepared.stream(row))
+            }
+            Ok(_) => PredictionStream::of_one(self.submit(row)),
+            Err(error) => PredictionStream::of_one(async { Err(error) }),
+        }
+    }
+
     fn start_for(&self, number: u64, row: &[Value], last: bool, sink: &Arc<dyn AnswerSink>) {
         match self.base.opened() {
             Ok(opened) => {
@@ -205,7 +261,7 @@ impl InferenceFunction {
             }
             Err(error) => {
                 let result = Err(error);
-                answers::tell(&**sink, vec![RowAnswer { number, result }]);
+                answers::tell(&**sink, vec![RowAnswer::only(number, result)]);
             }
         }
     }
@@ -259,7 +315,7 @@ impl InferenceFunction {
     pub fn sequence_places(&self) -> Option<SequencePlaces> {
         match &self.base.opened().ok()?.prepared.lane {
             Lane::Keyed(sequences) => Some(sequences.places()),
-            Lane::Single(_) | Lane::Batched(_) => None,
+            Lane::Single(_) | Lane::Batched(_) | Lane::Streamed(_) => None,
         }
     }
 
@@ -304,7 +360,7 @@ impl InferenceFunction {
         match self.base.opened() {
             Ok(opened) => match &opened.prepared.lane {
                 Lane::Keyed(sequences) => sequences.open_sequences(),
-                Lane::Single(_) | Lane::Batched(_) => 0,
+                Lane::Single(_) | Lane::Batched(_) | Lane::Streamed(_) => 0,
             },
             Err(_) => 0,
         }
@@ -324,7 +380,7 @@ impl InferenceFunction {
             Lane::Keyed(sequences) => sequences
                 .snapshot()
                 .map_err(|error| error.in_subtask(opened.subtask.subtask)),
-            Lane::Single(_) | Lane::Batched(_) => {
+            Lane::Single(_) | Lane::Batched(_) | Lane::Streamed(_) => {
                 let ids = opened.subtask.id_generator.as_ref();
                 let next = ids.map_or(0, |ids| ids.peek());
                 let now = Instant::now();
@@ -352,11 +408,13 @@ impl InferenceFunction {
         let open = &opened.subtask;
         let restored = match &opened.prepared.lane {
             Lane::Keyed(sequences) => sequences.restore(snapshot),
-            Lane::Single(_) | Lane::Batched(_) if snapshot.is_empty() => match &open.id_generator {
-                Some(source) => source.take_over(Instant::now(), &snapshot),
-                None => Ok(()),
-            },
-            Lane::Single(_) | Lane::Batched(_) => {
+            Lane::Single(_) | Lane::Batched(_) | Lane::Streamed(_) if snapshot.is_empty() => {
+                match &open.id_generator {
+                    Some(source) => source.take_over(Instant::now(), &snapshot),
+                    None => Ok(()),
+                }
+            }
+            Lane::Single(_) | Lane::Batched(_) | Lane::Streamed(_) => {
                 let message = format!(
                     "the snapshot has {} sequences of keys, but the option '{}' is not set",
                     snapshot.len(),
@@ -386,7 +444,7 @@ impl InferenceFunction {
     pub async fn abort(&self) {
         let stop = |opened: Arc<Opened<Arc<Prepared>>>| async move {
             match &opened.prepared.lane {
-                Lane::Single(alone) => alone.abort().await,
+                Lane::Single(alone) | Lane::Streamed(alone) => alone.abort().await,
                 Lane::Batched(batcher) => batcher.abort().await,
                 Lane::Keyed(sequences) => sequences.abort(),
             }
@@ -400,7 +458,8 @@ impl InferenceFunction {
         let ModelFacts {
             metadata, config, ..
         } = &facts;
-        if config.is_decoupled {
+        let is_streamed = options.decoupled == Decoupled::Stream;
+        if config.is_decoupled && !is_streamed {
             return Err(decoupled(config));
         }
         let columns = ModelColumns::new(
@@ -441,6 +500,7 @@ impl InferenceFunction {
                 let answering = Arc::clone(&answering);
                 Lane::Batched(Batcher::start(answering, options.batch_timeout))
             }
+            None if is_streamed => Lane::Streamed(AloneTasks::new()),
             None => Lane::Single(AloneTasks::new()),
         };
         Ok(Arc::new(Prepared { answering, lane }))
@@ -482,9 +542,9 @@ fn decoupled(config: &ModelConfig) -> Error {
     };
     let message = format!(
         "model '{name}' is decoupled: a request {whose}may have any number of responses, which \
-         only a stream can carry; ask it with generate_stream (POST \
-         v2/models/{name}/generate_stream, `Client::generate_stream`) or with a client of gRPC \
-         (ModelStreamInfer)"
+         only a stream can carry: set the option '{}' to 'stream', and each response is an output \
+         row",
+        DECOUPLED.key()
     );
     Error::new(ErrorKind::Mismatch, message)
 }
@@ -528,7 +588,7 @@ impl ModelFunction for InferenceFunction {
     async fn close(&self) -> Result<(), Error> {
         let stop = |opened: Arc<Opened<Arc<Prepared>>>, deadline| async move {
             match &opened.prepared.lane {
-                Lane::Single(alone) => alone.close(deadline).await,
+                Lane::Single(alone) | Lane::Streamed(alone) => alone.close(deadline).await,
                 Lane::Batched(batcher) => batcher.close(deadline).await,
                 Lane::Keyed(sequences) => sequences.close(deadline).await,
             }

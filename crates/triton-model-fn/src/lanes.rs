@@ -16,6 +16,7 @@ use crate::ending::Ended;
 use crate::sequences::{
     Answered, KeyedSequences, ModelTransport, Pending, Row, SequenceColumns, SequenceKey,
 };
+use crate::streams::{self, RowStream};
 use crate::tensor_plan::EncodedRow;
 use crate::{CallContext, Error, ErrorKind, Prediction, TakenSequence, Value, row_batch};
 
@@ -35,6 +36,8 @@ pub(crate) enum Lane {
     Batched(Batcher),
     /// One after the other within the sequence of their key.
     Keyed(KeyedSequences<ModelTransport>),
+    /// Each in a request of its own, whose answers come one after the other.
+    Streamed(AloneTasks),
 }
 
 /// A row whose turn among the others is settled, so that its answer can be waited for.
@@ -173,6 +176,9 @@ impl Prepared {
             batcher.push(row, Recipient::One(answer), deadline);
             return Begun::Batched(answered);
         }
+        if let Lane::Streamed(_) = &self.lane {
+            return Begun::Refused(streams::wanted("predict_stream, or submit_to"));
+        }
         self.begin_alone(encode)
     }
 
@@ -195,6 +201,10 @@ impl Prepared {
         let answering = &self.answering;
         let encode = || answering.columns.encode(&answering.plan, row);
         let numbered = Numbered::new(number, Arc::clone(sink), Arc::clone(&answering.open));
+        if let Lane::Streamed(tasks) = &self.lane {
+            tasks.spawn(Box::pin(self.stream(row).tell(numbered)));
+            return;
+        }
         let recipient = Recipient::Numbered(numbered);
         match &self.lane {
             Lane::Batched(batcher) => {
@@ -206,7 +216,7 @@ impl Prepared {
                 }
                 Err(error) => recipient.answer(answering.conclude(Err(error))),
             },
-            Lane::Single(tasks) => match self.alone(encode) {
+            Lane::Single(tasks) | Lane::Streamed(tasks) => match self.alone(encode) {
                 Ok(alone) => {
                     let answering = Arc::clone(answering);
                     tasks.spawn(Box::pin(async move {
@@ -217,6 +227,13 @@ impl Prepared {
                 Err(error) => recipient.answer(answering.conclude(Err(error))),
             },
         }
+    }
+
+    /// The answers to a row, one after the other.
+    pub(crate) fn stream(&self, row: &[Value]) -> RowStream {
+        let answering = &self.answering;
+        let encoded = answering.columns.encode(&answering.plan, row);
+        RowStream::new(Arc::clone(answering), encoded)
     }
 
     /// Puts a row behind those of its key; `None` where rows belong to no sequence of others.

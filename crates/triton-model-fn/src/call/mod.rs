@@ -101,7 +101,30 @@ impl CallContext {
     where
         F: Future<Output = Result<T, triton_client::Error>>,
     {
+        let operation = |client, connection| {
+            let answer = operation(client);
+            async move {
+                let answer = answer.await;
+                drop(connection);
+                answer
+            }
+        };
         let call = self.call_patiently(sequence, deadline, safety, origin, operation);
+        self.ending.or("before the row was answered", call).await
+    }
+
+    /// As [`call`](Self::call) without a sequence, for an answer that is not read to its end when
+    /// this returns: it keeps its connection for as long as it is.
+    pub(crate) async fn call_holding<T, F>(
+        &self,
+        deadline: Option<Instant>,
+        operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, triton_client::Error>>,
+    {
+        let safety = RetrySafety::Safe;
+        let call = self.call_patiently(None, deadline, safety, FaultOrigin::of, operation);
         self.ending.or("before the row was answered", call).await
     }
 
@@ -111,7 +134,7 @@ impl CallContext {
         deadline: Option<Instant>,
         safety: RetrySafety,
         origin: impl Fn(&triton_client::Error) -> FaultOrigin,
-        operation: impl Fn(Client) -> F,
+        operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
@@ -189,7 +212,7 @@ impl CallContext {
         deadline: Option<Instant>,
         safety: RetrySafety,
         origin: impl Fn(&triton_client::Error) -> FaultOrigin,
-        operation: impl Fn(Client) -> F,
+        operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
     ) -> Result<T, Unanswered>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
@@ -214,11 +237,10 @@ impl CallContext {
             }
             let timed = self.replica.client_until(ends);
             cut_short.store(timed.is_cut_short, Ordering::Relaxed);
-            let operation = operation(timed.client);
+            let operation = operation(timed.client, connection);
             async move {
                 let mut on_the_way = OnTheWay(self, sequence);
                 let result = operation.await;
-                drop(connection);
                 let is_settled = match &result {
                     Ok(_) => true,
                     Err(error) => !error.may_have_executed(),
