@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use crate::ending::Ended;
-use crate::{CallContext, Error, Prediction};
+use crate::{CallContext, Error, Prediction, streams};
 
 /// The answer to a row that was handed over under a number.
 #[derive(Debug)]
@@ -110,7 +110,10 @@ impl Drop for Numbered {
     fn drop(&mut self) {
         let Some(sink) = self.sink.take() else { return };
         let ended = self.open.ending.ended().unwrap_or(Ended::Closed);
-        let error = ended.error("before the row was answered");
+        let error = match self.parts {
+            0 => ended.error("before the row was answered"),
+            parts => ended.error(&format!("after {} of the stream", streams::rows(parts))),
+        };
         self.open.metrics().row_failed();
         let answer = RowAnswer {
             part: self.parts,

@@ -10,11 +10,14 @@ use std::task::{Context, Poll};
 use futures_util::stream::{self, Stream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
-use triton_client::{Client, GenerateRequest, GenerateStream, Generated};
+use triton_client::{
+    Client, ErrorKind as ClientErrorKind, GenerateRequest, GenerateStream, Generated,
+};
 use triton_options::{DECOUPLED, ROW_DEADLINE};
 
 use crate::answering::Answering;
 use crate::answers::Numbered;
+use crate::call::GRACE;
 use crate::ending::Ended;
 use crate::tensor_plan::EncodedRow;
 use crate::{CallContext, Error, ErrorKind, Prediction, PredictionStatus, RequestPermit, Value};
@@ -231,24 +234,31 @@ impl Reading {
         if let Some(ended) = open.ending.ended() {
             return Err(Ended::error(ended, &before));
         }
+        let late = || {
+            let message = format!(
+                "the stream was not over by the row's deadline (option '{}'), after {}",
+                ROW_DEADLINE.key(),
+                rows(came)
+            );
+            Error::new(ErrorKind::Call, message)
+        };
         let answer = async {
             let answer = match deadline {
                 None => self.answers.next().await,
                 Some(deadline) => {
                     let answer = timeout_at(deadline, self.answers.next()).await;
-                    answer.map_err(|_| {
-                        let message = format!(
-                            "the stream was not over by the row's deadline (option '{}'), after {}",
-                            ROW_DEADLINE.key(),
-                            rows(came)
-                        );
-                        Error::new(ErrorKind::Call, message)
-                    })?
+                    answer.map_err(|_| late())?
                 }
             };
             answer.transpose().map_err(|error| {
+                // The client has no more time than the row, and may be the first to notice.
+                let is_late = |deadline| Instant::now() + GRACE >= deadline;
+                if error.kind() == ClientErrorKind::Timeout && deadline.is_some_and(is_late) {
+                    return late();
+                }
                 let message = format!(
-                    "the stream broke after {}, which were given out, so it is not sent again",
+                    "the stream broke after {}; what came is given out, so the row is not sent \
+                     again",
                     rows(came)
                 );
                 Error::call(message, error)
@@ -279,7 +289,8 @@ async fn ask(
     })
 }
 
-fn rows(count: u64) -> String {
+/// So many rows, in words.
+pub(crate) fn rows(count: u64) -> String {
     match count {
         1 => "1 row".to_owned(),
         count => format!("{count} rows"),

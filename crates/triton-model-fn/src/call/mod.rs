@@ -29,7 +29,7 @@ use crate::{CallContext, Error, ErrorKind};
 
 /// How much later than it should an attempt is cut off that sees to its own end: the client's own
 /// error knows what was sent.
-const GRACE: Duration = Duration::from_millis(100);
+pub(crate) const GRACE: Duration = Duration::from_millis(100);
 
 /// What a call has from the moment at which it is sent first.
 struct Sent<'a> {

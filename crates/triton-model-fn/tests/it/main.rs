@@ -34,6 +34,7 @@ mod shapes;
 mod side_by_side;
 mod sinks;
 mod static_sequences;
+mod streams;
 mod types;
 mod unknown_keys;
 
