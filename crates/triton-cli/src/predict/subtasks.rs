@@ -6,19 +6,23 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::anyhow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use futures_util::{TryFutureExt as _, TryStreamExt as _};
 use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
     Error, ErrorKind, InferenceFunction, ModelFunction as _, Prediction, Schema, SequencePlaces,
     SequenceSnapshot, ServerWait, Subtask, Value,
 };
 use triton_options::{
-    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
+    Decoupled, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
 };
 
 use crate::failure::Failure;
 
-/// The answer to a row, which is on its way.
-pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Prediction, Error>> + Send>>;
+/// The answers to a row, which are on their way.
+///
+/// There is one, unless they are a stream; one that breaks is an error as a whole, so that rows that
+/// are run again are not in the output twice.
+pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Vec<Prediction>, Error>> + Send>>;
 
 /// The functions of a run, one for each subtask.
 pub(super) struct Subtasks {
@@ -26,6 +30,7 @@ pub(super) struct Subtasks {
     /// Rows that went to a subtask in turn.
     turns: usize,
     has_keys: bool,
+    is_streamed: bool,
     /// What the functions know of the server together.
     pub(super) wait: ServerWait,
 }
@@ -56,6 +61,7 @@ impl Subtasks {
             functions: Vec::new(),
             turns: 0,
             has_keys: matches!(options.sequence_mode(), SequenceMode::PerKey { .. }),
+            is_streamed: options.decoupled == Decoupled::Stream,
             wait,
         };
         let run = run_name();
@@ -93,9 +99,13 @@ impl Subtasks {
         };
         self.turns = self.turns.wrapping_add(1);
         let function = &self.functions[index];
+        if self.is_streamed {
+            return Box::pin(function.predict_stream(values).try_collect());
+        }
+        let only = |prediction| vec![prediction];
         match is_last {
-            true => Box::pin(function.submit_last(values)),
-            false => Box::pin(function.submit(values)),
+            true => Box::pin(function.submit_last(values).map_ok(only)),
+            false => Box::pin(function.submit(values).map_ok(only)),
         }
     }
 
