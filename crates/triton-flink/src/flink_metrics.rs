@@ -66,7 +66,17 @@ pub(crate) static SHOWN: &[Shown] = &[
     rows("defaults", "default"),
     shown("requests", Kind::Counter, "triton_function_calls_total"),
     shown("retries", Kind::Counter, "triton_function_retries_total"),
+    shown(
+        "retriesRefused",
+        Kind::Counter,
+        "triton_function_retries_refused_total",
+    ),
     shown("requestsInFlight", Kind::Gauge, "triton_function_in_flight"),
+    shown(
+        "requestsInFlightLimit",
+        Kind::Gauge,
+        "triton_function_in_flight_limit",
+    ),
     shown(
         "openSequences",
         Kind::Gauge,

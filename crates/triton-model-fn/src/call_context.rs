@@ -2,24 +2,25 @@
 
 mod sequence_ids;
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::info;
 use triton_client::{Client, InferRequest, InferResponse, ModelId, Sequence};
-use triton_options::{PositiveDuration, SequenceMode, TritonOptions};
+use triton_options::{MaxInFlight, PositiveDuration, SequenceMode, TritonOptions};
 
 use crate::call::{FaultOrigin, RetrySafety};
 use crate::ending::{Ended, Ending};
 use crate::executions::{self, RanBefore};
 use crate::live_numbers::LiveNumbers;
 use crate::metrics::FunctionMetrics;
-use crate::permits::{NoPermit, PermitKind, Permits};
+use crate::permits::{NoPermit, PermitKind};
 use crate::replica::Replica;
-use crate::retry::{LONGEST, RetryPolicy};
+use crate::request_limit::{LimitedPermit, RequestLimit};
+use crate::retry::{LONGEST, RetryBudget, RetryPolicy};
 use crate::sequence_id_generator::SequenceIdGenerator;
 use crate::server_wait::Served;
 use crate::{Error, ErrorKind, ModelFacts, SequenceIdForm, ServerWait, Subtask};
@@ -42,8 +43,11 @@ pub struct CallContext {
     pub(crate) id_generator: Option<Arc<SequenceIdGenerator>>,
     /// What shows that the job has run before this open, if anything does.
     pub(crate) ran_before: Option<RanBefore>,
-    requests: Permits,
+    /// How many requests may be in flight.
+    pub(crate) requests: RequestLimit,
     pub(crate) retry: RetryPolicy,
+    /// What all calls together may spend on retries.
+    pub(crate) retry_budget: RetryBudget,
     /// The most time that all attempts of a logical call may take together, and each wait for a
     /// permit of its own, where no deadline says less.
     pub(crate) call_budget: Duration,
@@ -59,9 +63,7 @@ pub struct CallContext {
 
 /// The right to have one request in flight; dropping it gives the right back.
 #[derive(Debug)]
-pub struct RequestPermit(
-    #[expect(dead_code, reason = "it is held for its drop")] OwnedSemaphorePermit,
-);
+pub struct RequestPermit(#[expect(dead_code, reason = "it is held for its drop")] LimitedPermit);
 
 impl CallContext {
     /// Sets everything up; `again` says that the function was open before, and `live` which IDs it
@@ -81,12 +83,18 @@ impl CallContext {
         });
         // One after the other is the only order that the server keeps within a sequence.
         let max_in_flight = match &sequence_mode {
-            SequenceMode::Static { flags, .. } if !flags.are_both() => 1,
-            _ => options.max_in_flight.get(),
+            SequenceMode::Static { flags, .. } if !flags.are_both() => {
+                MaxInFlight::Fixed(NonZeroU32::MIN)
+            }
+            _ => options.max_in_flight,
         };
         let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
         let replica = Replica::new(options, &model)?;
         let retry = RetryPolicy::from(&**options);
+        let retry_budget = RetryBudget::new(options);
+        let metrics = FunctionMetrics::new(&options.model_name, subtask);
+        metrics.retry_budget(retry_budget.left(), false);
+        let requests = RequestLimit::new(max_in_flight, &model, subtask, metrics.in_flight_limit());
         Ok(Self {
             model,
             subtask,
@@ -94,6 +102,7 @@ impl CallContext {
             call_budget: call_budget(options),
             row_deadline: options.row_deadline.map(PositiveDuration::get),
             retry,
+            retry_budget,
             priority: options.priority,
             server_timeout: options.server_timeout.map(PositiveDuration::get),
             sequence_mode,
@@ -101,11 +110,11 @@ impl CallContext {
             options: options.clone(),
             id_generator,
             ran_before: opened.ran_before,
-            requests: Permits::new(PermitKind::Request, max_in_flight),
-            metrics: FunctionMetrics::new(&options.model_name, subtask),
+            requests,
+            metrics,
             _served: server_wait
                 .as_ref()
-                .map(|wait| wait.serves(max_in_flight as usize)),
+                .map(|wait| wait.serves(max_in_flight.most().get() as usize)),
             server_wait,
             ending: Ending::new(),
         })
@@ -139,9 +148,9 @@ impl CallContext {
         self.sequence_mode != SequenceMode::None
     }
 
-    /// The most requests that are in flight at once.
+    /// The most requests that are ever in flight at once.
     pub(crate) fn max_in_flight(&self) -> usize {
-        self.requests.limit() as usize
+        self.requests.most() as usize
     }
 
     /// Waits for the right to have one more request in flight, as `max-in-flight` allows, until
@@ -204,7 +213,7 @@ impl CallContext {
             let answer = infer(client, &request);
             async move {
                 let answer = answer.await;
-                drop::<OwnedSemaphorePermit>(connection);
+                drop::<tokio::sync::OwnedSemaphorePermit>(connection);
                 answer
             }
         };

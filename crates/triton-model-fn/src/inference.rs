@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::{info, warn};
 use triton_client::ModelConfig;
-use triton_options::{DECOUPLED, Decoupled, SEQUENCE_KEY, TritonOptions};
+use triton_options::{DECOUPLED, Decoupled, MemoryLimit, SEQUENCE_KEY, TritonOptions};
 
 use crate::answering::{Answering, StandIn};
 use crate::answers::{self, AnswerSink, RowAnswer};
 use crate::batcher::Batcher;
+use crate::cache::CachedLane;
 use crate::lanes::{AloneTasks, Begun, Lane, Prepared, RowColumns};
 use crate::log_limit::LogLimit;
 use crate::sequences::{
@@ -443,11 +444,7 @@ impl InferenceFunction {
     /// opened again. Aborting a function that is not open does nothing.
     pub async fn abort(&self) {
         let stop = |opened: Arc<Opened<Arc<Prepared>>>| async move {
-            match &opened.prepared.lane {
-                Lane::Single(alone) | Lane::Streamed(alone) => alone.abort().await,
-                Lane::Batched(batcher) => batcher.abort().await,
-                Lane::Keyed(sequences) => sequences.abort(),
-            }
+            opened.prepared.abort().await;
         };
         self.base.abort(stop).await;
     }
@@ -503,7 +500,17 @@ impl InferenceFunction {
             None if is_streamed => Lane::Streamed(AloneTasks::new()),
             None => Lane::Single(AloneTasks::new()),
         };
-        Ok(Arc::new(Prepared { answering, lane }))
+        let batcher = match &lane {
+            Lane::Batched(batcher) => Some(batcher.pusher()),
+            Lane::Single(_) | Lane::Keyed(_) | Lane::Streamed(_) => None,
+        };
+        let limit = options.cache_max_bytes.map_or(0, MemoryLimit::bytes);
+        let cached = (limit > 0).then(|| CachedLane::new(limit, &answering, batcher));
+        Ok(Arc::new(Prepared {
+            answering,
+            lane,
+            cached,
+        }))
     }
 
     /// Gives a row its place among the others at once; its answer can be waited for any time.
@@ -587,11 +594,7 @@ impl ModelFunction for InferenceFunction {
 
     async fn close(&self) -> Result<(), Error> {
         let stop = |opened: Arc<Opened<Arc<Prepared>>>, deadline| async move {
-            match &opened.prepared.lane {
-                Lane::Single(alone) | Lane::Streamed(alone) => alone.close(deadline).await,
-                Lane::Batched(batcher) => batcher.close(deadline).await,
-                Lane::Keyed(sequences) => sequences.close(deadline).await,
-            }
+            opened.prepared.close(deadline).await
         };
         self.base.close(stop).await
     }

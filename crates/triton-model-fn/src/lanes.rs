@@ -12,6 +12,7 @@ use triton_client::InferResponse;
 use crate::answering::Answering;
 use crate::answers::{AnswerSink, Numbered, Recipient};
 use crate::batcher::Batcher;
+use crate::cache::{CachedLane, CachedRow};
 use crate::ending::Ended;
 use crate::sequences::{
     Answered, KeyedSequences, ModelTransport, Pending, Row, SequenceColumns, SequenceKey,
@@ -25,6 +26,8 @@ use crate::{CallContext, Error, ErrorKind, Prediction, TakenSequence, Value, row
 pub(crate) struct Prepared {
     pub(crate) answering: Arc<Answering>,
     pub(crate) lane: Lane,
+    /// What rows of a stateless model go through before they take the lane, if they do.
+    pub(crate) cached: Option<CachedLane>,
 }
 
 /// How rows reach the model.
@@ -47,6 +50,8 @@ pub(crate) enum Begun {
     Single(Box<Alone>),
     /// In a request with others.
     Batched(oneshot::Receiver<Result<Prediction, Error>>),
+    /// To be looked up in the cache.
+    Cached(Box<CachedRow>),
     /// Behind those of its key.
     Queued(Pending<ModelTransport>),
 }
@@ -79,7 +84,7 @@ impl AloneTasks {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
+    pub(crate) fn spawn(&self, task: BoxFuture<'static, ()>) {
         let (give, given) = oneshot::channel::<BoxFuture<'static, ()>>();
         {
             let mut tasks = self.lock();
@@ -151,6 +156,33 @@ impl RowColumns<'_> {
 }
 
 impl Prepared {
+    /// Waits for the rows that are there, until `deadline`.
+    pub(crate) async fn close(&self, deadline: Instant) -> Result<(), Error> {
+        // They may still need the lane.
+        let cached = match &self.cached {
+            Some(cached) => cached.tasks.close(deadline).await,
+            None => Ok(()),
+        };
+        let lane = match &self.lane {
+            Lane::Single(alone) | Lane::Streamed(alone) => alone.close(deadline).await,
+            Lane::Batched(batcher) => batcher.close(deadline).await,
+            Lane::Keyed(sequences) => sequences.close(deadline).await,
+        };
+        cached.and(lane)
+    }
+
+    /// Gives all rows up.
+    pub(crate) async fn abort(&self) {
+        if let Some(cached) = &self.cached {
+            cached.tasks.abort().await;
+        }
+        match &self.lane {
+            Lane::Single(alone) | Lane::Streamed(alone) => alone.abort().await,
+            Lane::Batched(batcher) => batcher.abort().await,
+            Lane::Keyed(sequences) => sequences.abort(),
+        }
+    }
+
     /// Gives a row its turn that is encoded otherwise, for a model with sequences.
     #[cfg(feature = "arrow")]
     pub(crate) fn begin_encoded(
@@ -167,6 +199,12 @@ impl Prepared {
     pub(crate) fn begin(&self, columns: &RowColumns<'_>, row: &[Value], last: bool) -> Begun {
         let answering = &self.answering;
         let encode = || answering.columns.encode(&answering.plan, row);
+        if let Some(cached) = &self.cached {
+            return match cached.rows.row(row) {
+                Ok(row) => Begun::Cached(Box::new(row)),
+                Err(error) => Begun::Refused(error),
+            };
+        }
         if let Some(begun) = self.begin_keyed(columns, row, last, encode) {
             return begun;
         }
@@ -206,6 +244,9 @@ impl Prepared {
             return;
         }
         let recipient = Recipient::Numbered(numbered);
+        if let Some(cached) = &self.cached {
+            return cached.submit(row, recipient);
+        }
         match &self.lane {
             Lane::Batched(batcher) => {
                 batcher.push(row, recipient, answering.open.row_deadline());
@@ -276,6 +317,10 @@ impl Prepared {
                 let answered = answered.await.map_err(|_| gone(&answering.open));
                 return answered.unwrap_or_else(|error| answering.conclude(Err(error)));
             }
+            Begun::Cached(row) => match &self.cached {
+                Some(cached) => return cached.rows.answer(*row, None).await,
+                None => Err(gone(&answering.open)),
+            },
             Begun::Refused(error) => Err(error),
             Begun::Single(alone) => answering.answer_alone(*alone).await,
             Begun::Queued(answer) => {
@@ -288,6 +333,21 @@ impl Prepared {
 }
 
 impl Answering {
+    /// The answer of a stateless model to a row in a request of its own.
+    pub(crate) async fn answer_encoded(
+        &self,
+        row: EncodedRow,
+        deadline: Option<Instant>,
+    ) -> Result<Prediction, Error> {
+        let sequence = None;
+        let alone = Alone {
+            row,
+            sequence,
+            deadline,
+        };
+        self.answer_alone(alone).await
+    }
+
     async fn answer_alone(&self, alone: Alone) -> Result<Prediction, Error> {
         let Alone {
             row,

@@ -8,10 +8,15 @@
 //! | `triton_function_calls_total` | counter | logical calls that were sent, attempts not counted apart |
 //! | `triton_function_failures_total` | counter | logical calls that were sent and failed, by `kind`: `call`, `sequence_uncertain` |
 //! | `triton_function_retries_total` | counter | attempts after the first |
+//! | `triton_function_retries_refused_total` | counter | retries for which the budget (option `retry-budget`) had nothing left: not made, or, where rows can wait for the server, made after the longest pause |
+//! | `triton_function_retry_budget` | gauge | retries that the budget has left |
+//! | `triton_function_in_flight_limit` | gauge | requests that may be in flight at once (option `max-in-flight`), which changes with `auto` |
 //! | `triton_function_in_flight` | gauge | logical calls that were sent and are not answered yet |
 //! | `triton_function_call_seconds` | histogram | time of a logical call from the moment at which it was sent, with all attempts and the pauses between them |
 //! | `triton_function_permit_wait_seconds` | histogram | time that a request waited to be sent, by `permit`: `request` (option `max-in-flight`), `connection` (option `connection-pool-max-total`) |
 //! | `triton_function_batch_rows` | histogram | rows in a request of a stateless model |
+//! | `triton_function_cache_rows_total` | counter | rows that were looked up (option `cache-max-bytes`), by `result`: `hit`, `coalesced` with an equal row in flight, `missed` |
+//! | `triton_function_cache_bytes` | gauge | memory that the cache takes |
 //! | `triton_function_open_sequences` | gauge | sequences of keys that are open |
 //! | `triton_function_held_places` | gauge | sequences that are over here and may be alive on the server, whose places are held |
 //! | `triton_function_lost_sequences` | gauge | lost sequences that are remembered until their key has a row |
@@ -134,6 +139,54 @@ impl fmt::Debug for SequenceMetrics {
     }
 }
 
+/// The counters of a cache of answers.
+pub(crate) struct CacheMetrics {
+    hits: Counter,
+    coalesced: Counter,
+    missed: Counter,
+    bytes: Gauge,
+}
+
+impl CacheMetrics {
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self {
+            hits: Counter::noop(),
+            coalesced: Counter::noop(),
+            missed: Counter::noop(),
+            bytes: Gauge::noop(),
+        }
+    }
+
+    /// A row was answered with what is kept.
+    pub(crate) fn hit(&self) {
+        self.hits.increment(1);
+    }
+
+    /// A row was answered with what an equal one in flight was answered with.
+    pub(crate) fn coalesced(&self) {
+        self.coalesced.increment(1);
+    }
+
+    /// A row was not found.
+    pub(crate) fn missed(&self) {
+        self.missed.increment(1);
+    }
+
+    /// The cache takes so many bytes.
+    pub(crate) fn bytes(&self, bytes: usize) {
+        self.bytes.set(bytes as f64);
+    }
+}
+
+impl fmt::Debug for CacheMetrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("CacheMetrics")
+            .finish_non_exhaustive()
+    }
+}
+
 /// The counters of one function in one subtask.
 pub struct FunctionMetrics {
     model: String,
@@ -145,6 +198,9 @@ pub struct FunctionMetrics {
     /// Calls that failed, and those that left their sequence uncertain.
     failures: [Counter; 2],
     retries: Counter,
+    retries_refused: Counter,
+    retry_budget: Gauge,
+    in_flight_limit: Gauge,
     in_flight: Gauge,
     seconds: Histogram,
     /// Waits for permits: of requests, and of connections.
@@ -189,6 +245,9 @@ impl FunctionMetrics {
             calls: counter!("triton_function_calls_total", &labels),
             failures: [ErrorKind::Call, ErrorKind::SequenceUncertain].map(failures),
             retries: counter!("triton_function_retries_total", &labels),
+            retries_refused: counter!("triton_function_retries_refused_total", &labels),
+            retry_budget: gauge!("triton_function_retry_budget", &labels),
+            in_flight_limit: gauge!("triton_function_in_flight_limit", &labels),
             in_flight: gauge!("triton_function_in_flight", &labels),
             seconds: histogram!("triton_function_call_seconds", &labels),
             permit_waits: [PermitKind::Request, PermitKind::Connection].map(permit_waits),
@@ -218,6 +277,21 @@ impl FunctionMetrics {
         self.batch_rows.record(rows as f64);
     }
 
+    /// What is left of the budget for retries, where there is one, and whether one was refused.
+    pub(crate) fn retry_budget(&self, left: Option<f64>, refused: bool) {
+        if let Some(left) = left {
+            self.retry_budget.set(left);
+        }
+        if refused {
+            self.retries_refused.increment(1);
+        }
+    }
+
+    /// Where the number of requests goes that may be in flight.
+    pub(crate) fn in_flight_limit(&self) -> &Gauge {
+        &self.in_flight_limit
+    }
+
     pub(crate) fn breaker_state(&self, state: f64) {
         self.breaker_state.set(state);
     }
@@ -244,6 +318,25 @@ impl FunctionMetrics {
             oldest: gauge!("triton_function_oldest_row_seconds", &labels),
             events,
             replayed_rows: counter!("triton_function_replayed_rows_total", &labels),
+        }
+    }
+
+    /// The counters of the cache, which only a function with one has.
+    pub(crate) fn of_cache(&self) -> CacheMetrics {
+        let labels = [
+            ("model", self.model.clone()),
+            ("subtask", self.subtask.clone()),
+        ];
+        let rows = |result: &'static str| {
+            let [model, subtask] = labels.clone();
+            let labels = [model, subtask, ("result", result.to_owned())];
+            counter!("triton_function_cache_rows_total", &labels)
+        };
+        CacheMetrics {
+            hits: rows("hit"),
+            coalesced: rows("coalesced"),
+            missed: rows("missed"),
+            bytes: gauge!("triton_function_cache_bytes", &labels),
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use metrics::Histogram;
@@ -44,7 +45,8 @@ impl PermitKind {
 pub(crate) struct Permits {
     semaphore: Arc<Semaphore>,
     kind: PermitKind,
-    limit: u32,
+    /// How many there are at present.
+    limit: AtomicU32,
 }
 
 /// A permit that was not to be had.
@@ -83,13 +85,29 @@ impl Permits {
         Self {
             semaphore: Arc::new(Semaphore::new(limit as usize)),
             kind,
-            limit,
+            limit: AtomicU32::new(limit),
         }
     }
 
     /// How many there are.
     pub(crate) fn limit(&self) -> u32 {
-        self.limit
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Errors name so many from now on.
+    pub(crate) fn note_limit(&self, limit: u32) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Gives further ones.
+    pub(crate) fn add(&self, more: u32) {
+        self.semaphore.add_permits(more as usize);
+    }
+
+    /// Takes away as many of `fewer` as nobody has, and says how many those are.
+    pub(crate) fn forget(&self, fewer: u32) -> u32 {
+        // It forgets no more than it is told.
+        self.semaphore.forget_permits(fewer as usize) as u32
     }
 
     /// Takes a permit, for which it waits until `end` at most; the time goes into `seconds`.
@@ -118,15 +136,15 @@ impl Permits {
             Ok(Err(_)) => Err(NoPermit::Closed),
             Err(_) => Err(NoPermit::Waited {
                 kind: self.kind,
-                limit: self.limit,
+                limit: self.limit(),
                 waited,
             }),
         }
     }
 
-    /// Waits until all permits are back; whether they were, before `end`.
-    pub(crate) async fn all_back(&self, end: Instant) -> bool {
-        let all = self.semaphore.acquire_many(self.limit);
+    /// Waits until all of so many permits are back; whether they were, before `end`.
+    pub(crate) async fn all_back(&self, limit: u32, end: Instant) -> bool {
+        let all = self.semaphore.acquire_many(limit);
         timeout_at(end, all).await.is_ok()
     }
 

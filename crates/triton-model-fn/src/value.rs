@@ -69,6 +69,28 @@ impl Value {
     }
 }
 
+/// What a cache needs of a value that it keeps.
+impl Value {
+    /// The same value in memory of its own, as little as it needs.
+    pub(crate) fn compact(&self) -> Self {
+        match self {
+            Value::Array(array) => Value::Array(array.compact()),
+            value => value.clone(),
+        }
+    }
+
+    /// How many bytes a [compact](Self::compact) value takes.
+    pub(crate) fn memory(&self) -> usize {
+        let beside = match self {
+            Value::String(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Array(array) => array.memory(),
+            _ => 0,
+        };
+        size_of::<Self>() + beside
+    }
+}
+
 impl From<Array> for Value {
     fn from(array: Array) -> Self {
         Value::Array(array)

@@ -247,3 +247,41 @@ async fn what_a_server_without_configurations_does_not_say_is_logged() {
     WARN triton_model_fn::tensor_plan: the server keeps no configuration of the model, so the option 'model-max-batch-size' says how many rows a request may carry, and that is less than the option 'batch-size' model=silent wanted=4 possible=1
     ");
 }
+
+// Holds F55.
+#[tokio::test]
+async fn rows_that_fail_are_not_logged_one_by_one() {
+    let log = Log::begin();
+    let server = EmbeddedTriton::start().unwrap();
+    for (index, extra) in [(7, ("on-error", "column")), (8, ("default-value", "null"))] {
+        let options = [
+            ("endpoint", &*server.endpoint()),
+            ("model-name", "echo"),
+            extra,
+        ];
+        let schema = Schema {
+            inputs: vec![Column::new("value", DataType::Float)],
+            outputs: vec![
+                Column::new("echo", DataType::Float),
+                Column::new("prediction_error", DataType::String),
+            ],
+        };
+        let options = TritonOptions::parse(options).unwrap();
+        let function = InferenceFunction::new(options, schema).unwrap();
+        function
+            .open(Subtask::new(index, 9, 0).unwrap())
+            .await
+            .unwrap();
+        for _ in 0..5 {
+            function.predict(&[Value::Null]).await.unwrap();
+        }
+        function.close().await.unwrap();
+    }
+    let lines = [7, 8].map(|index| log.lines("-", &format!("model='echo' subtask={index}")));
+    insta::assert_snapshot!(lines.join("\n"), @"
+    WARN triton_model_fn::answering: a row failed, and its columns say why model='echo' subtask=7 attempt=0 error=subtask 7 of 9, attempt 0: column 'value': expected FLOAT, found NULL
+    WARN triton_model_fn::answering: further rows were not answered before the function ended model='echo' subtask=7 attempt=0 kept_quiet=4
+    WARN triton_model_fn::answering: a row got the default value model='echo' subtask=8 attempt=0 error=subtask 8 of 9, attempt 0: column 'value': expected FLOAT, found NULL
+    WARN triton_model_fn::answering: further rows were not answered before the function ended model='echo' subtask=8 attempt=0 kept_quiet=4
+    ");
+}

@@ -65,6 +65,7 @@ pub struct OptionDefinition {
     /// Whether the value is the name of a file, which is read where the options are used.
     pub is_file: bool,
     pub(crate) unit_in_flink: Option<&'static str>,
+    pub(crate) expected: &'static str,
     pub(crate) text: &'static str,
     pub(crate) canonical: fn(&str) -> Result<String, InvalidValue>,
     pub(crate) loggable: fn(&str) -> String,
@@ -170,6 +171,52 @@ impl fmt::Debug for OptionDefinition {
 pub struct ConfigOption<T> {
     definition: OptionDefinition,
     value: PhantomData<fn() -> T>,
+}
+
+impl<T: OptionValue> ConfigOption<T> {
+    /// An option of one's own, to be read beside those of a model: see
+    /// [`OptionMap::parse_known`](crate::OptionMap::parse_known).
+    ///
+    /// `text` says what it does: whole sentences, in which `` `code` `` and `[links](https://…)` are
+    /// marked as in Markdown. Documentation lists it among the advanced ones, unless
+    /// [`common`](Self::common) says otherwise.
+    ///
+    /// ```
+    /// use triton_options::{ConfigOption, Presence};
+    ///
+    /// const LANES: ConfigOption<u32> =
+    ///     ConfigOption::declare("lanes", Presence::Default("4"), "How many lanes read the topic.");
+    /// assert_eq!(LANES.key(), "lanes");
+    /// ```
+    #[must_use]
+    pub const fn declare(key: &'static str, presence: Presence, text: &'static str) -> Self {
+        Self::new(OptionDefinition {
+            key,
+            section: Section::Advanced,
+            presence,
+            with_sequence_key: None,
+            in_predict: None,
+            type_name: T::TYPE_NAME,
+            field: "",
+            is_file: T::IS_FILE,
+            unit_in_flink: T::UNIT_IN_FLINK,
+            expected: T::EXPECTED,
+            text,
+            canonical: canonical::<T>,
+            loggable: T::loggable,
+        })
+    }
+
+    /// This option for the section of what everybody needs.
+    #[must_use]
+    pub const fn common(mut self) -> Self {
+        self.definition.section = Section::Common;
+        self
+    }
+}
+
+fn canonical<T: OptionValue>(text: &str) -> Result<String, InvalidValue> {
+    T::parse(text).map(|value| value.canonical())
 }
 
 impl<T> ConfigOption<T> {

@@ -10,10 +10,10 @@ use std::time::Duration;
 use crate::option_map::OptionReader;
 use crate::{
     AbandonedSequence, BearerToken, ColumnNames, Compression, ConfigOption, CounterInitStrategy,
-    Decoupled, DnsName, Endpoint, FilePath, Fraction, Headers, MemorySize, ModelName, ModelVersion,
-    NameMap, OnError, OptionDefinition, OptionValue, PositiveDuration, Presence, ProxyAddress,
-    ReplayOverflow, Section, SequenceIdScope, SequenceIdType, SequenceRecovery, TensorFormat,
-    UnknownKey,
+    Decoupled, DnsName, Endpoint, FilePath, Fraction, Headers, MaxInFlight, MemoryLimit,
+    MemorySize, ModelName, ModelVersion, NameMap, OnError, OptionDefinition, OptionValue,
+    PositiveDuration, Presence, ProxyAddress, ReplayOverflow, Section, SequenceIdScope,
+    SequenceIdType, SequenceRecovery, TensorFormat, UnknownKey,
 };
 
 macro_rules! define_options {
@@ -35,6 +35,7 @@ macro_rules! define_options {
                 field: stringify!($field),
                 is_file: <$type as OptionValue>::IS_FILE,
                 unit_in_flink: <$type as OptionValue>::UNIT_IN_FLINK,
+                expected: <$type as OptionValue>::EXPECTED,
                 text: concat!($($text, "\n"),+),
                 canonical: |text| <$type as OptionValue>::parse(text).map(|value| value.canonical()),
                 loggable: <$type as OptionValue>::loggable,
@@ -371,8 +372,17 @@ define_options! {
     Advanced BATCH_TIMEOUT = "batch-timeout" as batch_timeout: Duration, default "0 ms";
 
     /// The most requests that a subtask has in flight at once; further rows wait. Requests of a
-    /// sequence that every row shares always go one after the other.
-    Advanced MAX_IN_FLIGHT = "max-in-flight" as max_in_flight: NonZeroU32, default "32";
+    /// sequence that every row shares always go one after the other. `auto` finds the number that
+    /// the server can bear, between 1 and 256: one more while all are in use, a tenth fewer when the
+    /// server is too busy (429, 503, a full queue, a timeout) or answers take twice as long as they
+    /// need.
+    Advanced MAX_IN_FLIGHT = "max-in-flight" as max_in_flight: MaxInFlight, default "32";
+
+    /// Remembers answers of a stateless model that always answers equal rows alike, in as many bytes
+    /// of memory for each subtask: a row whose inputs equal those of a row that is in flight or was
+    /// answered lately is not sent. What was used least lately is forgotten first, and failures are
+    /// never kept. Without it, or with 0, every row is sent. Refused together with `sequence-id`.
+    Advanced CACHE_MAX_BYTES = "cache-max-bytes" as cache_max_bytes: MemoryLimit, optional;
 
     /// How long opening a function waits for a server that cannot be reached or is not ready.
     /// With zero it fails at once. What the server refuses is never waited for.
@@ -406,6 +416,15 @@ define_options! {
     /// overloaded server. Never sent again are calls that the server refused, and calls within a
     /// sequence that it may have executed already, because it would count them twice.
     Advanced MAX_RETRIES = "max-retries" as max_retries: u32, default "0", in predict "10";
+
+    /// How many retries a function, which is one opening in one subtask, may spend before answers
+    /// have earned further ones; a failure is then final, so that a failing server is not hit with
+    /// the retries of every row. A retry takes 1, after a timeout 2; a call that is answered at once
+    /// gives back a fifth, one that was sent again what its last retry took. Where rows can wait for
+    /// the server, retries beyond it are not refused but wait for `retry-max-backoff`. 0 means no
+    /// limit. Without a value it lets `max-in-flight` calls use up all their `max-retries` once, and
+    /// is at least 100.
+    Advanced RETRY_BUDGET = "retry-budget" as retry_budget: u32, optional;
 
     /// The wait before the first retry; it doubles from one retry to the next, and a random half
     /// of it keeps subtasks from returning in step.

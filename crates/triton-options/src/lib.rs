@@ -13,6 +13,7 @@ mod definitions;
 mod description;
 mod error;
 mod option_map;
+mod own_options;
 pub mod render;
 mod rules;
 mod sequence;
@@ -24,6 +25,7 @@ pub use definitions::*;
 pub use description::{Description, Piece};
 pub use error::{OptionError, OptionErrors, OptionWarning};
 pub use option_map::{OptionMap, TritonOptions, nearest_key};
+pub use own_options::{OwnOptions, check_definitions};
 pub use sequence::{
     MAX_RUN_ID_BYTES, SequenceBase, SequenceIds, SequenceMode, StaticFlags, sequence_number,
 };
@@ -33,6 +35,7 @@ pub use triton_protocol::{
 };
 pub use value::{
     AbandonedSequence, ColumnNames, CounterInitStrategy, Decoupled, DnsName, EMBEDDED_ENDPOINT,
-    FilePath, Fraction, Headers, MemorySize, NameMap, OnError, OptionValue, PositiveDuration,
-    ProxyAddress, ReplayOverflow, SequenceIdScope, SequenceIdType, SequenceRecovery, UnknownKey,
+    FilePath, Fraction, Headers, MaxInFlight, MemoryLimit, MemorySize, NameMap, OnError,
+    OptionValue, PositiveDuration, ProxyAddress, ReplayOverflow, SequenceIdScope, SequenceIdType,
+    SequenceRecovery, UnknownKey,
 };

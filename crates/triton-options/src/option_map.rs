@@ -97,15 +97,21 @@ impl OptionMap {
     /// [`OptionErrors`] with every problem found: missing, malformed and unknown options, and
     /// rules broken.
     pub fn parse(&self) -> Result<TritonOptions, OptionErrors> {
-        let mut reader = OptionReader {
-            map: self,
-            errors: Vec::new(),
-        };
+        self.parse_beside(&[], Vec::new())
+    }
+
+    /// As [`parse`](Self::parse), beside options `own` that others [declare](ConfigOption::declare).
+    pub(crate) fn parse_beside(
+        &self,
+        own: &[&'static OptionDefinition],
+        errors: Vec<OptionError>,
+    ) -> Result<TritonOptions, OptionErrors> {
+        let mut reader = OptionReader { map: self, errors };
         let read = ReadValues::read(&mut reader);
         let mut errors = reader.errors;
         let sequence_mode = rules::check(self, &read, &mut errors);
         let warnings = rules::warnings(self, &read);
-        errors.extend(self.unknown());
+        errors.extend(self.unknown(own));
         OptionErrors::check(errors)?;
         let (Some(mut values), Some(sequence_mode)) = (read.complete(), sequence_mode) else {
             unreachable!("an option that could not be read was reported as an error")
@@ -126,13 +132,19 @@ impl OptionMap {
         self.0.contains_key(definition.key)
     }
 
-    fn unknown(&self) -> impl Iterator<Item = OptionError> {
+    /// The text of an option, when it was given.
+    pub(crate) fn text(&self, definition: &OptionDefinition) -> Option<&str> {
+        self.0.get(definition.key).map(String::as_str)
+    }
+
+    fn unknown(&self, own: &[&'static OptionDefinition]) -> impl Iterator<Item = OptionError> {
+        let known = move || CATALOG.iter().chain(own).copied();
         self.0
             .keys()
-            .filter(|key| CATALOG.iter().all(|definition| definition.key != *key))
-            .map(|key| OptionError::Unknown {
-                key: loggable_key(key),
-                nearest: nearest_key(key),
+            .filter(move |key| known().all(|definition| definition.key != *key))
+            .map(move |key| OptionError::Unknown {
+                key: loggable_key(key, known()),
+                nearest: nearest(key, known()),
             })
     }
 }
@@ -261,12 +273,12 @@ impl OptionReader<'_> {
 }
 
 /// A key that nobody knows, without what may be a value that was written into it.
-fn loggable_key(key: &str) -> String {
+fn loggable_key(key: &str, mut known: impl Iterator<Item = &'static OptionDefinition>) -> String {
     if key.contains('@') {
         return HIDDEN.to_owned();
     }
     let (before, behind) = key.split_at(key.find([':', '=']).unwrap_or(key.len()));
-    match CATALOG.iter().any(|known| known.key == before.trim()) && !behind.is_empty() {
+    match known.any(|known| known.key == before.trim()) && !behind.is_empty() {
         true => format!("{}{HIDDEN}", &key[..=before.len()]),
         false => key.to_owned(),
     }
@@ -280,9 +292,15 @@ fn loggable_key(key: &str) -> String {
 /// ```
 #[must_use]
 pub fn nearest_key(key: &str) -> Option<&'static str> {
+    nearest(key, CATALOG.iter().copied())
+}
+
+fn nearest(
+    key: &str,
+    known: impl Iterator<Item = &'static OptionDefinition>,
+) -> Option<&'static str> {
     let lowered = key.to_lowercase().replace('_', "-");
-    CATALOG
-        .iter()
+    known
         .map(|definition| {
             (
                 strsim::damerau_levenshtein(&lowered, definition.key),

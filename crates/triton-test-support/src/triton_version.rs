@@ -81,6 +81,12 @@ impl TritonVersion {
         self >= Self::new(2, 50)
     }
 
+    /// Whether it goes on after a stream that its client gave up; before, the whole server may crash.
+    #[must_use]
+    pub fn survives_a_dropped_stream(self) -> bool {
+        self >= Self::new(2, 43)
+    }
+
     /// Later than all that differ in something that tests see.
     const NEWEST: Self = Self::new(u32::MAX, 0);
 

@@ -3,6 +3,7 @@
 
 mod callgrind;
 mod instant_server;
+mod limit;
 mod peer;
 mod perf_analyzer;
 mod programs;
@@ -31,7 +32,8 @@ pub(crate) struct Arguments {
     /// The cases to measure [default: all]
     #[arg(long, value_name = "CASE", value_delimiter = ',', value_parser = case)]
     only: Vec<&'static Case>,
-    /// What to measure: the client, or the model function beside the client that it calls
+    /// What to measure: the client, the model function beside the client that it calls, or what
+    /// limits of requests in flight make of a server with a bounded queue
     #[arg(long, value_enum, default_value_t = Measured::Client)]
     of: Measured,
     /// The peers to compare the client with [default: all]
@@ -49,6 +51,8 @@ pub(crate) struct Arguments {
 enum Measured {
     Client,
     Function,
+    /// `max-in-flight` as a number and as `auto`, on a real Triton with a bounded queue
+    Limit,
 }
 
 fn case(name: &str) -> Result<&'static Case> {
@@ -68,13 +72,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         times_only,
         check,
     } = arguments;
+    if *of == Measured::Limit {
+        return limit::run();
+    }
     let cases = match only.is_empty() {
         true => CASES.iter().collect(),
         false => only.clone(),
     };
     let is_wanted = |candidate: &Peer| peer.is_empty() || peer.contains(candidate);
     let (ours, others) = match of {
-        Measured::Client => {
+        Measured::Client | Measured::Limit => {
             let others = Peer::OTHERS.into_iter().filter(is_wanted);
             (vec![Peer::Client], others.collect())
         }

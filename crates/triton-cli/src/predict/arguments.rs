@@ -129,9 +129,9 @@ pub(crate) struct RunArguments {
     #[arg(long)]
     pub(crate) unordered: bool,
 
-    /// The most requests that a subtask has in flight: the option max-in-flight.
+    /// The most requests that a subtask has in flight, or auto: the option max-in-flight.
     #[arg(long, value_name = "N")]
-    pub(crate) max_in_flight: Option<u32>,
+    pub(crate) max_in_flight: Option<String>,
 
     /// Begin at most so many rows a second.
     #[arg(long, value_name = "ROWS", value_parser = rate)]

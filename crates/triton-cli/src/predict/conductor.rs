@@ -284,7 +284,7 @@ impl<'a> Conductor<'a> {
     ///
     /// It is rejected, unless rows that fail are to be in the output and its columns are known.
     fn pass_over(&mut self, number: u64, row: Box<Row>, unusable: Unusable) {
-        let result = match (self.on_error, &unusable.readable) {
+        let result = match (self.on_error, unusable.writable()) {
             (OnError::Column, Some(values)) => {
                 let text = unusable.fault.to_string();
                 let concluded = self.subtasks.conclude_unusable(values, text);

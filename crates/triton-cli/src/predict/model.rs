@@ -128,9 +128,9 @@ pub(super) fn set_arguments(options: &mut LayeredOptions, arguments: &PredictArg
     if let Some(name) = &arguments.model {
         options.set(MODEL_NAME.key(), name, Origin::Argument("--model"));
     }
-    if let Some(requests) = arguments.run.max_in_flight {
+    if let Some(requests) = &arguments.run.max_in_flight {
         let origin = Origin::Argument("--max-in-flight");
-        options.set(MAX_IN_FLIGHT.key(), requests.to_string(), origin);
+        options.set(MAX_IN_FLIGHT.key(), requests, origin);
     }
     let has_default = options.get(&DEFAULT_VALUE).is_some();
     let of_function = options.get(&ON_ERROR);

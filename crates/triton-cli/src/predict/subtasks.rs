@@ -281,12 +281,12 @@ pub(super) fn rows_in_flight(options: &TritonOptions, parallelism: u32) -> Resul
             )))
         }
         SequenceMode::PerKey { .. } => {
-            let requests = options.max_in_flight.get() as usize;
+            let requests = options.max_in_flight.most().get() as usize;
             let rows = requests.saturating_mul(ROWS_BEHIND_REQUEST);
             Ok(rows.saturating_mul(parallelism as usize))
         }
         _ => {
-            let requests = options.max_in_flight.get() as usize;
+            let requests = options.max_in_flight.most().get() as usize;
             let rows = match options.batch_size.get() as usize {
                 1 => requests,
                 // While all requests are in flight, the rows of the next ones gather.

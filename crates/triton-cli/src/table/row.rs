@@ -29,6 +29,15 @@ pub(crate) struct Unusable {
     /// The values, NULL in place of those that cannot be read: they may still tell the row's key
     /// and that its sequence ends with it.
     pub(crate) readable: Option<Vec<Value>>,
+    /// Whether an output has a form for all that passes through.
+    pub(crate) is_writable: bool,
+}
+
+impl Unusable {
+    /// What can be read of a row that can be written, although the model cannot answer it.
+    pub(crate) fn writable(&self) -> Option<&[Value]> {
+        self.readable.as_deref().filter(|_| self.is_writable)
+    }
 }
 
 impl From<Fault> for Unusable {
@@ -36,6 +45,7 @@ impl From<Fault> for Unusable {
         Self {
             fault,
             readable: None,
+            is_writable: false,
         }
     }
 }
@@ -58,6 +68,7 @@ pub(super) fn all_values(
         Some(fault) => Err(Unusable {
             fault,
             readable: Some(readable),
+            is_writable: true,
         }),
     }
 }

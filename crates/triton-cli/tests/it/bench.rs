@@ -115,10 +115,8 @@ async fn what_does_not_fit_is_refused_before_the_load(endpoint: &str) {
     let refused = |arguments: &[&str]| {
         let run = bench(endpoint, arguments);
         assert_eq!(run.stdout, "", "{arguments:?}");
-        let said = files
-            .relative(&run.stderr)
-            .replace(endpoint, "http://server");
-        format!("exit code {}\n{said}", run.code.unwrap())
+        let said = files.relative(&run.said());
+        said.replace(endpoint, "http://server")
     };
     let file = |text: &str| {
         let path = files.write("inputs.ndjson", text);

@@ -39,8 +39,7 @@ fn shown(endpoint: &str, arguments: &[&str]) -> String {
 fn refused(endpoint: &str, arguments: &[&str]) -> String {
     let run = run(endpoint, arguments);
     assert_eq!(run.stdout, "", "{arguments:?}");
-    let said = run.stderr.replace(endpoint, "http://server");
-    format!("exit code {}\n{said}", run.code.unwrap())
+    run.said().replace(endpoint, "http://server")
 }
 
 fn json(text: &str) -> Value {

@@ -23,11 +23,7 @@ fn refused(files: &Files, environment: &[(&str, &str)], arguments: &[&str]) -> S
     let arguments = [&["health"], arguments].concat();
     let run = triton_in(environment, &arguments);
     assert_eq!(run.stdout, "");
-    format!(
-        "exit code {}\n{}",
-        run.code.unwrap(),
-        files.relative(&run.stderr)
-    )
+    files.relative(&run.said())
 }
 
 #[test]

@@ -8,13 +8,7 @@ use crate::{READINESS, triton};
 fn health(endpoint: &str, arguments: &[&str]) -> String {
     let option = format!("endpoint={endpoint}");
     let run = triton(&[&["health", "-O", &option], arguments].concat());
-    let text = format!(
-        "exit code {}\n{}{}",
-        run.code.unwrap(),
-        run.stdout,
-        run.stderr
-    );
-    text.replace(endpoint, "http://server")
+    run.said().replace(endpoint, "http://server")
 }
 
 fn check(endpoint: &str) {

@@ -129,21 +129,23 @@ fn help_of_predict() {
               Write each answer when it is there, not in the order of the input
 
           --max-in-flight <N>
-              The most requests that a subtask has in flight: the option max-in-flight
+              The most requests that a subtask has in flight, or auto: the option max-in-flight
 
           --rate <ROWS>
               Begin at most so many rows a second
 
     Rows that fail:
           --on-error <ACTION>
-              What is done with a row that cannot be answered [default: skip, or default where the
-              option default-value is set]
+              What is done with a row that cannot be answered [default: skip, or what the options
+              on-error and default-value say]
 
               Possible values:
               - fail:    End the run at the first one
               - skip:    Leave it out of the output, say why, and go on
               - default: Write the option default-value, or NULL without it, if the model gives no
                 answer; a row that cannot be read is left out all the same
+              - column:  Write NULL, and say why in the output columns prediction_status and
+                prediction_error; only a line that is no row at all is left out
 
           --errors <FILE>
               Write rejected rows here, as NDJSON with their reason, instead of naming them on standard
@@ -217,7 +219,7 @@ fn help_of_predict() {
         triton predict model.sql in.csv.zst -o out.parquet --errors bad.ndjson --checkpoint state/
 
     Exit codes:
-      0    every row was answered, or got the default
+      0    every row was answered, got the default, or is in the output as failed
       1    some rows were rejected; each is named on standard error or in the file of --errors
       2    the command line, the model file, its options, the input or the output cannot be used
       3    the server could not be reached, or its model does not fit

@@ -123,6 +123,12 @@ fn own(program: &str) -> Command {
 }
 
 impl Run {
+    /// Its exit code and all that it said.
+    fn said(&self) -> String {
+        let code = self.code.expect("it was not ended by a signal");
+        format!("exit code {code}\n{}{}", self.stdout, self.stderr)
+    }
+
     fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),

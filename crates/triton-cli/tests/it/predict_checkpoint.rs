@@ -201,11 +201,7 @@ fn what_cannot_go_on_is_refused() {
             &checkpoint,
         ];
         let run = triton(&[&common[..], more].concat());
-        format!(
-            "exit code {}\n{}",
-            run.code.unwrap(),
-            files.relative(&run.stderr)
-        )
+        files.relative(&run.said())
     };
     insta::assert_snapshot!(run(&[&input]), @"
     exit code 2

@@ -1,5 +1,6 @@
 //! Rows that fail: every one is accounted for.
 
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value as Json;
 use triton_test_support::live_endpoint;
 
@@ -186,7 +187,7 @@ fn failed_rows_are_no_failure_of_the_run_and_keep_their_types() {
     // Without a statement the columns are added to those of the model.
     let run = predict(&[&input, "--output", &parquet]);
     let summary = run.stderr.lines().last().unwrap();
-    insta::assert_snapshot!(summary.split(';').next().unwrap(), @"");
+    insta::assert_snapshot!(summary.split(';').next().unwrap(), @"2 rows: 1 answered, 1 failed, 0 rejected");
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let scored = std::fs::File::open(parquet).unwrap();
     let scored = ParquetRecordBatchReaderBuilder::try_new(scored).unwrap();
@@ -194,7 +195,7 @@ fn failed_rows_are_no_failure_of_the_run_and_keep_their_types() {
     let nulls: Vec<_> = scored.columns().iter().map(|it| it.null_count()).collect();
     let schema = scored.schema();
     let names: Vec<_> = schema.fields().iter().map(|it| it.name()).collect();
-    insta::assert_snapshot!(format!("{names:?} {nulls:?}"), @"");
+    insta::assert_snapshot!(format!("{names:?} {nulls:?}"), @r#"["value", "note", "echo", "prediction_status", "prediction_error"] [1, 0, 1, 0, 1]"#);
     let statement = files.write("model.sql", ACCUMULATE);
     let silent = triton(&["predict", &statement, &input, "--on-error", "column"]);
     assert_eq!(silent.code, Some(2));

@@ -39,11 +39,7 @@ fn refusal(model: &str, input: &str, more: &[&str]) -> String {
         !std::path::Path::new(&output).exists(),
         "an output was begun"
     );
-    format!(
-        "exit code {}\n{}",
-        run.code.unwrap(),
-        files.relative(&run.stderr)
-    )
+    files.relative(&run.said())
 }
 
 /// As [`refusal`], for the options of a model on the embedded server.

@@ -151,7 +151,7 @@ async fn a_row_that_fails_is_named() {
     ];
     let output = Cluster::shared().await.run(&sql.concat()).await;
     assert_eq!(output.rows()[0].last().unwrap(), "-1");
-    insta::assert_snapshot!(output.rows()[1].join(" | "), @"");
+    insta::assert_snapshot!(output.rows()[1].join(" | "), @"<NULL> | [1.0] | <NULL> | failed | subtask 0 of 1, attempt 0: ...");
     insta::assert_snapshot!(messages(&output, &server.endpoint()), @r"
     triton.flink.TritonException: triton.flink.TritonException: row 0, subtask 0 of 1, attempt 0: column 'value': expected INT, found NULL
 

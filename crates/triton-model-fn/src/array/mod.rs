@@ -161,6 +161,22 @@ impl Array {
         }
     }
 
+    /// The same array in memory of its own: one that came in an answer keeps all of that alive.
+    pub(crate) fn compact(&self) -> Self {
+        Self(match &self.0 {
+            Repr::Packed(packed) => Repr::Packed(Box::new(packed.compact())),
+            Repr::Values(values) => Repr::Values(values.iter().map(Value::compact).collect()),
+        })
+    }
+
+    /// How many bytes a [compact](Self::compact) array has beside the place of its value.
+    pub(crate) fn memory(&self) -> usize {
+        match &self.0 {
+            Repr::Packed(packed) => packed.memory(),
+            Repr::Values(values) => values.iter().map(Value::memory).sum(),
+        }
+    }
+
     /// Elements as a tensor has them, which are known to be valid.
     pub(crate) fn packed(packed: Packed) -> Self {
         Self(Repr::Packed(Box::new(packed)))

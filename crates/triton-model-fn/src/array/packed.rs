@@ -72,6 +72,22 @@ impl Packed {
         }
     }
 
+    /// The same elements in memory of their own.
+    pub(crate) fn compact(&self) -> Self {
+        let data = Bytes::copy_from_slice(self.tensor.raw());
+        // It is the same data, so it fits; if it did not, the old one would do.
+        Self::of_bytes(&self.scalar, self.tensor.shape(), data).unwrap_or_else(|| self.clone())
+    }
+
+    /// How many bytes these take, with the header that shared bytes have.
+    pub(crate) fn memory(&self) -> usize {
+        const SHARED_BYTES: usize = 32;
+        size_of::<Self>()
+            + size_of_val(self.tensor.shape())
+            + SHARED_BYTES
+            + self.tensor.raw().len()
+    }
+
     pub(crate) fn scalar(&self) -> &DataType {
         &self.scalar
     }

@@ -1,6 +1,7 @@
 //! Whole Arrow record batches in and out, without copying columns of fixed width.
 
 mod answers;
+mod cached;
 mod input;
 mod output;
 mod values;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use triton_client::InferResponse;
 
 use self::answers::Answers;
+use self::cached::LookedUp;
 use self::input::{EncodedRows, ShapeGroup};
 use crate::answering::Answering;
 use crate::lanes::Lane;
@@ -156,12 +158,29 @@ impl InferenceFunction {
                 answers.push_row(index, answer);
             }
         } else {
-            let (groups, faults) = rows.groups();
+            let mut waiting = Vec::new();
+            let looked_up = prepared.cached.as_ref().map(|cached| {
+                let mut looked_up = LookedUp::default();
+                for index in 0..batch.num_rows() {
+                    match rows.row(index) {
+                        Ok(row) => looked_up.look_up(&cached.rows, index, row, &mut answers),
+                        // What is wrong with it is said once more below.
+                        Err(_) => looked_up.missing.push(index),
+                    }
+                }
+                waiting.append(&mut looked_up.waiting);
+                looked_up
+            });
+            let only = looked_up.as_ref().map(|it| it.missing.as_slice());
+            let (groups, faults) = rows.groups(only);
             for (row, error) in faults {
                 answers.push_row(row, answering.conclude(Err(error)));
             }
             let answers = Mutex::new(&mut answers);
             let done = |rows: &[usize], result: Result<InferResponse, Error>| {
+                if let Some(looked_up) = &looked_up {
+                    looked_up.ends(answering, rows, &result);
+                }
                 if let Ok(mut answers) = answers.lock() {
                     answers.push_part(rows, result);
                 }
@@ -169,6 +188,17 @@ impl InferenceFunction {
             let deadline = answering.open.row_deadline();
             let groups = groups.iter();
             join_all(groups.map(|group| answer_group(answering, group, deadline, &done))).await;
+            // Whatever this batch sends for others is told by now.
+            drop(looked_up);
+            if let Some(cached) = &prepared.cached {
+                let waiting = waiting.into_iter().map(async |(index, row, found)| {
+                    let outcome = cached.rows.answer(row, Some(found)).await;
+                    if let Ok(mut answers) = answers.lock() {
+                        answers.push_row(index, outcome);
+                    }
+                });
+                join_all(waiting).await;
+            }
         }
         answers.finish()
     }

@@ -26,6 +26,10 @@ pub(crate) struct Batcher {
     task: Mutex<JoinSet<()>>,
 }
 
+/// What hands rows to a batcher, and does not keep it alive.
+#[derive(Debug)]
+pub(crate) struct Pusher(Arc<Shared>);
+
 #[derive(Debug)]
 struct Shared {
     answering: Arc<Answering>,
@@ -37,6 +41,40 @@ struct Shared {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Gathered> {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a row among others, to be answered by its deadline.
+    ///
+    /// A row that nobody waits for any more is left out if its request has not left yet, and a
+    /// request that nobody waits for any more is given up.
+    fn push(&self, row: &[Value], recipient: Recipient, deadline: Option<Instant>) {
+        let waiting = Waiting {
+            recipient,
+            deadline,
+        };
+        let answering = &self.answering;
+        let now = Instant::now();
+        let pushed = match answering.plan.is_of_scalars {
+            true => self.lock().push_scalars(&answering.plan, row, waiting, now),
+            false => match answering.plan.encode(row) {
+                Ok(row) => self.lock().push(&answering.plan, &row, waiting, now),
+                Err(error) => Err((waiting, error)),
+            },
+        };
+        match pushed {
+            Ok(is_due) if is_due => self.changed.notify_one(),
+            Ok(_) => {}
+            Err((Waiting { recipient, .. }, error)) => {
+                recipient.answer(answering.conclude(Err(error)));
+            }
+        }
+    }
+}
+
+impl Pusher {
+    /// Puts a row among others, to be answered by its deadline.
+    pub(crate) fn push(&self, row: &[Value], recipient: Recipient, deadline: Option<Instant>) {
+        self.0.push(row, recipient, deadline);
     }
 }
 
@@ -55,33 +93,13 @@ impl Batcher {
     }
 
     /// Puts a row among others, to be answered by its deadline.
-    ///
-    /// A row that nobody waits for any more is left out if its request has not left yet, and a
-    /// request that nobody waits for any more is given up.
     pub(crate) fn push(&self, row: &[Value], recipient: Recipient, deadline: Option<Instant>) {
-        let waiting = Waiting {
-            recipient,
-            deadline,
-        };
-        let answering = &self.shared.answering;
-        let now = Instant::now();
-        let pushed = match answering.plan.is_of_scalars {
-            true => self
-                .shared
-                .lock()
-                .push_scalars(&answering.plan, row, waiting, now),
-            false => match answering.plan.encode(row) {
-                Ok(row) => self.shared.lock().push(&answering.plan, &row, waiting, now),
-                Err(error) => Err((waiting, error)),
-            },
-        };
-        match pushed {
-            Ok(is_due) if is_due => self.shared.changed.notify_one(),
-            Ok(_) => {}
-            Err((Waiting { recipient, .. }, error)) => {
-                recipient.answer(answering.conclude(Err(error)));
-            }
-        }
+        self.shared.push(row, recipient, deadline);
+    }
+
+    /// What hands rows over in this one's place.
+    pub(crate) fn pusher(&self) -> Pusher {
+        Pusher(Arc::clone(&self.shared))
     }
 
     /// Stops taking rows and waits for those in flight that somebody waits for, until `deadline`.
@@ -179,7 +197,7 @@ impl Task {
                         "waited {:.1?} for a request permit ('{}' = {})",
                         begun.elapsed(),
                         MAX_IN_FLIGHT.key(),
-                        open.max_in_flight()
+                        open.requests
                     ));
                     continue;
                 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
-use triton_client::{Client, Sequence};
+use triton_client::{Client, ErrorKind as ClientErrorKind, Sequence};
 use triton_options::ROW_DEADLINE;
 
 pub(crate) use self::fault_origin::{FaultOrigin, RetrySafety};
@@ -23,7 +23,7 @@ use self::unanswered::{NotSent, Unanswered, failure, whose_fault};
 use crate::circuit_breaker::{CircuitState, Permit};
 use crate::metrics::CallInFlight;
 use crate::permits::PermitKind;
-use crate::retry::{self, TimeLimit, Verdict};
+use crate::retry::{self, Spent, TimeLimit, Verdict};
 use crate::server_wait::{Failures, Judgement, LONGEST_DOUBTFUL_PAUSE};
 use crate::{CallContext, Error, ErrorKind};
 
@@ -140,12 +140,14 @@ impl CallContext {
         F: Future<Output = Result<T, triton_client::Error>>,
     {
         let Some(wait) = &self.server_wait else {
-            let called = self.call_once(sequence, deadline, safety, origin, operation);
+            let spent = Spent::default();
+            let called = self.call_once(sequence, deadline, safety, origin, operation, &spent);
             return Ok(called.await?);
         };
         let _calling = wait.calling();
         // Failures while the server answered others: only those count as retries.
         let (mut own_failures, mut doubts, mut failures) = (0, 0, Failures::default());
+        let spent = Spent::default();
         loop {
             // In a box, as all that asks the server something else: these futures are large, and
             // would make that of every row so.
@@ -161,7 +163,7 @@ impl CallContext {
                 None => back.await?,
             }
             let answered = wait.answered();
-            let called = self.call_once(sequence, deadline, safety, &origin, &operation);
+            let called = self.call_once(sequence, deadline, safety, &origin, &operation, &spent);
             let error = match called.await {
                 Ok(answer) => {
                     wait.answers(&self.model);
@@ -189,7 +191,13 @@ impl CallContext {
                 return Err(error);
             }
             let pause = match judgement {
-                Judgement::Own => self.retry.wait(own_failures, after, retry::thread_random()),
+                Judgement::Own => {
+                    let pause = self.retry.wait(own_failures, after, retry::thread_random());
+                    match self.may_retry(error.client_error(), &spent) {
+                        true => pause,
+                        false => self.longest_pause_before(deadline, pause),
+                    }
+                }
                 Judgement::Undecided => {
                     doubts += 1;
                     let pause = self.retry.wait(doubts, after, retry::thread_random());
@@ -205,7 +213,26 @@ impl CallContext {
         }
     }
 
-    /// A logical call with its retries.
+    /// Takes a retry from the budget of the function; false where nothing is left of it.
+    fn may_retry(&self, error: Option<&triton_client::Error>, spent: &Spent) -> bool {
+        let timed_out = error.is_some_and(|error| error.kind() == ClientErrorKind::Timeout);
+        let may = self.retry_budget.take(timed_out, spent);
+        self.metrics().retry_budget(self.retry_budget.left(), !may);
+        may
+    }
+
+    /// A row that can wait is not lost for want of a retry: it is sent again after the longest
+    /// pause, where that ends before its deadline.
+    fn longest_pause_before(&self, deadline: Option<Instant>, pause: Duration) -> Duration {
+        let longest = self.retry.max_backoff.max(pause);
+        let next = Instant::now().checked_add(longest);
+        match deadline.is_some_and(|deadline| next.is_none_or(|next| next >= deadline)) {
+            true => pause,
+            false => longest,
+        }
+    }
+
+    /// A logical call with its retries; what the last of them takes from the budget is `spent`.
     async fn call_once<T, F>(
         &self,
         sequence: Option<&Sequence>,
@@ -213,6 +240,7 @@ impl CallContext {
         safety: RetrySafety,
         origin: impl Fn(&triton_client::Error) -> FaultOrigin,
         operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
+        spent: &Spent,
     ) -> Result<T, Unanswered>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
@@ -236,11 +264,14 @@ impl CallContext {
                 );
             }
             let timed = self.replica.client_until(ends);
-            cut_short.store(timed.is_cut_short, Ordering::Relaxed);
+            let is_cut_short = timed.is_cut_short;
+            cut_short.store(is_cut_short, Ordering::Relaxed);
             let operation = operation(timed.client, connection);
             async move {
                 let mut on_the_way = OnTheWay(self, sequence);
+                let watched = self.requests.sent();
                 let result = operation.await;
+                watched.ends(result.as_ref().map(|_| ()), is_cut_short);
                 let is_settled = match &result {
                     Ok(_) => true,
                     Err(error) => !error.may_have_executed(),
@@ -262,6 +293,7 @@ impl CallContext {
                 Some(_) => Verdict::Stop,
                 None => safety.verdict(error),
             },
+            |error| self.may_retry(Some(error), spent),
         )
         .await;
         let (admission, ends) = match sent.into_inner() {
@@ -278,6 +310,8 @@ impl CallContext {
         };
         let outcome = match result {
             Ok(answer) => {
+                self.retry_budget.answered(spent);
+                self.metrics().retry_budget(self.retry_budget.left(), false);
                 if let Some(admission) = admission {
                     admission.success();
                 }
@@ -294,7 +328,7 @@ impl CallContext {
                         FaultOrigin::Unknown => drop(admission),
                     }
                 }
-                let unanswered = failure(failed, safety);
+                let unanswered = failure(failed, safety, self.retry_budget.retries());
                 if let Some(ends) = ends {
                     let (Unanswered::Waited(error) | Unanswered::Failed(error)) = &unanswered;
                     ends(Some(error.kind()));

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use triton_client::ErrorKind as ClientErrorKind;
-use triton_options::ROW_DEADLINE;
+use triton_options::{RETRY_BUDGET, ROW_DEADLINE};
 
 use super::{FaultOrigin, RetrySafety};
 use crate::circuit_breaker::Rejected;
@@ -68,10 +68,12 @@ impl fmt::Display for NotSent {
     }
 }
 
-/// The error of a logical call that was not answered.
+/// The error of a logical call that was not answered; `budget` is how many retries the function's
+/// budget holds.
 pub(super) fn failure(
     failed: Failed<triton_client::Error, NotSent>,
     safety: RetrySafety,
+    budget: Option<u64>,
 ) -> Unanswered {
     let is_cut = failed.reason_is_cut();
     let attempts = match failed.attempts {
@@ -117,6 +119,15 @@ pub(super) fn failure(
         StopReason::DeadlineBeforeAttempt | StopReason::DeadlineDuringAttempt => (
             ErrorKind::Call,
             format!("the row was not answered{attempts}, and there is no time for another"),
+        ),
+        StopReason::BudgetUsedUp => (
+            ErrorKind::Call,
+            format!(
+                "the row was not answered{attempts}, and not sent again: the retry budget of this \
+                 function ('{}', {} retries) is used up",
+                RETRY_BUDGET.key(),
+                budget.unwrap_or_default()
+            ),
         ),
         StopReason::NotRetryable | StopReason::AttemptsUsedUp => (
             ErrorKind::Call,

@@ -20,6 +20,8 @@ const OWN: &[&str] = &[
     "model-max-batch-size",
     "batch-timeout",
     "max-in-flight",
+    "cache-max-bytes",
+    "retry-budget",
     "open-wait",
     "health-check-enabled",
     "health-check-interval",
@@ -32,6 +34,7 @@ const OWN: &[&str] = &[
     "retry-initial-backoff",
     "retry-max-backoff",
     "default-value",
+    "on-error",
     // Counted over all subtasks that share a client.
     "connection-pool-max-total",
 ];

@@ -9,6 +9,7 @@
 //! number of the attempt and the account of why it ended would all have to be built around it,
 //! and then nothing of it is left.
 
+mod budget;
 mod policy;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+pub(crate) use budget::{RetryBudget, Spent};
 pub use policy::RetryPolicy;
 
 /// What to do about a failed attempt.
@@ -40,6 +42,8 @@ pub enum StopReason<W = Infallible> {
     NotRetryable,
     /// The policy allows no further retry.
     AttemptsUsedUp,
+    /// The calls of the function together have used up what they may spend on retries.
+    BudgetUsedUp,
     /// The next attempt did not get what it needed to be sent. Nothing is in flight.
     NotReady(W),
     /// The deadline came, or would have come during the wait, before the next attempt. Nothing
@@ -138,14 +142,15 @@ where
     };
     let at_once = |_| ready(Ok(()));
     let attempt = |number, (), _| attempt(number);
-    run_in_phases(policy, limit, random, at_once, attempt, classify).await
+    run_in_phases(policy, limit, random, at_once, attempt, classify, |_| true).await
 }
 
 /// As [`run`], with a phase before each attempt in which it waits for what it needs to be sent.
 ///
 /// `wait` brings that, or says why it cannot be had; it sees to its own end. `attempt` is given it,
 /// and the moment at which the attempt is to have ended. The time that is waited is not taken from
-/// that of attempts, but a row's deadline holds for both.
+/// that of attempts, but a row's deadline holds for both. `may_retry` is asked last, when nothing
+/// else speaks against another attempt.
 pub(crate) async fn run_in_phases<T, E, P, W, Wait, Fut>(
     policy: &RetryPolicy,
     limit: TimeLimit,
@@ -153,6 +158,7 @@ pub(crate) async fn run_in_phases<T, E, P, W, Wait, Fut>(
     mut wait: impl FnMut(u32) -> Wait,
     mut attempt: impl FnMut(u32, P, Instant) -> Fut,
     classify: impl Fn(&E) -> Verdict,
+    may_retry: impl Fn(&E) -> bool,
 ) -> Result<T, Failed<E, W>>
 where
     Wait: Future<Output = Result<P, W>>,
@@ -218,6 +224,9 @@ where
             let reason = StopReason::DeadlineBeforeAttempt;
             return Err(failed(Some(error), number, reason));
         };
+        if !may_retry(&error) {
+            return Err(failed(Some(error), number, StopReason::BudgetUsedUp));
+        }
         tracing::debug!(
             attempt = number,
             wait = ?pause,

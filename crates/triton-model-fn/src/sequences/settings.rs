@@ -335,7 +335,7 @@ fn places(options: &TritonOptions, config: &ModelConfig, subtask: Subtask) -> (u
         (None, Some(kept)) => usize::try_from((kept / subtasks).max(1)).unwrap_or(usize::MAX),
         (None, None) => return (usize::MAX, 0),
     };
-    let most_room = options.max_in_flight.get() as usize;
+    let most_room = options.max_in_flight.most().get() as usize;
     (places, (places / ROOM_SHARE).min(most_room))
 }
 

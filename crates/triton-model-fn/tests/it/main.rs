@@ -9,6 +9,7 @@
 mod arrow;
 mod batch_order;
 mod batching;
+mod cache;
 mod errors;
 mod failures;
 mod health_monitor;
@@ -24,7 +25,9 @@ mod predict;
 mod record_batches;
 mod regressions;
 mod rejected_rows;
+mod request_limit;
 mod requests;
+mod retry_budget;
 mod row_positions;
 mod sequence_numbers;
 mod sequence_recovery;

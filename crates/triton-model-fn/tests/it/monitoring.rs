@@ -54,10 +54,13 @@ async fn rows_calls_failures_and_retries_are_counted() {
     triton_function_calls_total{model=echo,subtask=1} 3
     triton_function_failures_total{model=echo,subtask=1,kind=call} 1
     triton_function_failures_total{model=echo,subtask=1,kind=sequence_uncertain} 0
+    triton_function_in_flight_limit{model=echo,subtask=1} 32
     triton_function_in_flight{model=echo,subtask=1} 0
     triton_function_permit_wait_seconds{model=echo,subtask=1,permit=connection} 5 values
     triton_function_permit_wait_seconds{model=echo,subtask=1,permit=request} 3 values
+    triton_function_retries_refused_total{model=echo,subtask=1} 0
     triton_function_retries_total{model=echo,subtask=1} 2
+    triton_function_retry_budget{model=echo,subtask=1} 99
     triton_function_rows_total{model=echo,subtask=1,result=answered} 2
     triton_function_rows_total{model=echo,subtask=1,result=default} 0
     triton_function_rows_total{model=echo,subtask=1,result=failed} 1

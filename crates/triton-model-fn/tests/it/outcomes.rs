@@ -1,9 +1,12 @@
 //! Rows that say what became of them: the columns that the function fills in, and `on-error`.
 
 use std::error::Error as _;
+use std::slice;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float32Array, RecordBatch};
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array as _, ArrayRef, Float32Array, Int32Array, RecordBatch, StringArray};
 use tokio::sync::mpsc::unbounded_channel;
 use triton_client::{Client, InferRequest, Sequence, SequenceId, Tensor as ClientTensor};
 use triton_embedded::{
@@ -276,6 +279,76 @@ async fn a_lost_sequence_is_a_row_and_the_next_one_begins_anew_on_both_servers()
     }
 }
 
+// Holds F56, F58.
+#[tokio::test]
+async fn rows_of_keys_fail_alike_in_sinks_and_record_batches_on_both_servers() {
+    let server = EmbeddedTriton::start().unwrap();
+    for endpoint in [server.endpoint(), live_endpoint()] {
+        let values = [Some(1), None, Some(3)];
+        let function = open(keyed(&endpoint, "fail", COLUMN), accumulate(), 0, 1).await;
+        let (sender, mut answers) = unbounded_channel();
+        let sink: Arc<dyn AnswerSink> = Arc::new(sender);
+        for (number, value) in (0..).zip(values) {
+            let value = value.map_or(Value::Null, Value::Integer);
+            function.submit_to(number, &[Value::String("sunk".to_owned()), value], &sink);
+        }
+        let mut from_sink = Vec::new();
+        while from_sink.len() < values.len() {
+            let group = answers.recv().await.unwrap();
+            from_sink.extend(group.into_iter().map(|answer| answer.result.unwrap()));
+        }
+        let sums: Vec<_> = from_sink.iter().map(|it| shown(&it.row[..3])).collect();
+        assert_eq!(sums, EXPECTED);
+
+        let sensors: ArrayRef = Arc::new(StringArray::from(vec!["batch"; 3]));
+        let values: ArrayRef = Arc::new(Int32Array::from(values.to_vec()));
+        let batch = RecordBatch::try_from_iter([("sensor", sensors), ("value", values)]).unwrap();
+        let answered = function.predict_batch(&batch).await.unwrap();
+        assert!(answered.failures.is_empty());
+        let sums = (0..3).map(|index| {
+            let columns = accumulate().outputs.into_iter().take(3).zip(0..);
+            let values = columns.map(|(column, place)| {
+                let array = answered.outputs.column(place);
+                Value::from_arrow(&column.data_type, array, index).unwrap()
+            });
+            shown(&values.collect::<Vec<_>>())
+        });
+        assert_eq!(sums.collect::<Vec<_>>(), EXPECTED);
+    }
+}
+
+/// The sum, whether the sequence was restarted, and the status, where the second of three rows is bad.
+const EXPECTED: [&str; 3] = [
+    "1 | false | answered",
+    "- | false | failed",
+    "4 | false | answered",
+];
+
+// Holds F58.
+#[tokio::test]
+async fn a_request_that_fails_fails_its_rows_of_a_record_batch_in_columns() {
+    // Neither the request nor its halves are answered.
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .faults(FaultScript::new(0).rate(1.0, failed(500)))
+        .start()
+        .unwrap();
+    let endpoint = server.endpoint();
+    let function = open(options(&endpoint, "echo", &[COLUMN]), echo(), 0, 1).await;
+    let values: ArrayRef = Arc::new(Float32Array::from(vec![1.0, 2.0]));
+    let batch = RecordBatch::try_from_iter([("value", values)]).unwrap();
+    let failed = function.predict_batch(&batch).await.unwrap();
+    assert!(failed.failures.is_empty());
+    let nulls = failed
+        .outputs
+        .columns()
+        .iter()
+        .map(|array| array.null_count());
+    assert_eq!(nulls.collect::<Vec<_>>(), [0, 2, 0, 0, 2]);
+    let statuses = failed.outputs.column(3).as_primitive::<Int32Type>();
+    assert_eq!(statuses.values(), &[500, 500]);
+}
+
 /// Has outputs of the names that the function would fill in.
 struct Telling;
 
@@ -305,13 +378,13 @@ async fn an_output_of_the_model_wins() {
     let status = ("prediction_status", DataType::Float);
     let value = ("value", DataType::Float);
     let telling = |extra: &[(&str, &str)]| options(&server.endpoint(), "telling", extra);
-    let columns = schema(&[value.clone()], &[status.clone(), ERROR]);
+    let columns = schema(slice::from_ref(&value), &[status.clone(), ERROR]);
     let function = open(telling(&[COLUMN]), columns, 0, 1).await;
     let answered = function.predict(&[Value::Float(2.0)]).await.unwrap();
     assert_eq!(answered.row, [Value::Float(2.0), Value::Null]);
 
-    let columns = schema(&[value.clone()], &[status]);
-    insta::assert_snapshot!(not_opened(telling(&[COLUMN]), columns).await, @"subtask 0 of 1, attempt 0: option 'on-error' is 'column', but nothing would say which rows failed, because 'prediction_status' is an output of the model: add 'prediction_status STRING' or 'prediction_error STRING'");
+    let columns = schema(slice::from_ref(&value), &[status]);
+    insta::assert_snapshot!(not_opened(telling(&[COLUMN]), columns).await, @"subtask 0 of 1, attempt 0: option 'on-error' is 'column', but nothing would say which rows failed, because the model itself has an output 'prediction_status': add 'prediction_error STRING'");
 
     // The model's output can have another name, too.
     let named = [COLUMN, ("output-names", "said:prediction_status")];

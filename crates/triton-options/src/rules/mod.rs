@@ -8,12 +8,13 @@ mod stream;
 
 use crate::definitions::ReadValues;
 use crate::{
-    BATCH_SIZE, BATCH_TIMEOUT, CIRCUIT_BREAKER_ENABLED, CIRCUIT_BREAKER_FAILURE_THRESHOLD,
-    CIRCUIT_BREAKER_HALF_OPEN_REQUESTS, CIRCUIT_BREAKER_TIMEOUT, CONNECTION_POOL_KEEP_ALIVE,
-    CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, CONNECTION_REUSE_ENABLED,
-    CONNECTION_TIMEOUT, DEFAULT_VALUE, HEALTH_CHECK_ENABLED, HEALTH_CHECK_INTERVAL, MAX_RETRIES,
-    ON_ERROR, OnError, OptionDefinition, OptionError, OptionMap, OptionValue as _, OptionWarning,
-    RETRY_INITIAL_BACKOFF, RETRY_MAX_BACKOFF, ROW_DEADLINE, SEQUENCE_ABANDON, SEQUENCE_END_COLUMN,
+    BATCH_SIZE, BATCH_TIMEOUT, CACHE_MAX_BYTES, CATALOG, CIRCUIT_BREAKER_ENABLED,
+    CIRCUIT_BREAKER_FAILURE_THRESHOLD, CIRCUIT_BREAKER_HALF_OPEN_REQUESTS, CIRCUIT_BREAKER_TIMEOUT,
+    CONNECTION_POOL_KEEP_ALIVE, CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL,
+    CONNECTION_REUSE_ENABLED, CONNECTION_TIMEOUT, DEFAULT_VALUE, HEALTH_CHECK_ENABLED,
+    HEALTH_CHECK_INTERVAL, MAX_RETRIES, ON_ERROR, OnError, OptionDefinition, OptionError,
+    OptionMap, OptionValue as _, OptionWarning, RETRY_BUDGET, RETRY_INITIAL_BACKOFF,
+    RETRY_MAX_BACKOFF, ROW_DEADLINE, SEQUENCE_ABANDON, SEQUENCE_END_COLUMN,
     SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
     SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE, SEQUENCE_IDLE_TIMEOUT,
     SEQUENCE_KEY, SEQUENCE_KEY_REDACTED, SEQUENCE_MAX_LENGTH, SEQUENCE_MAX_LOST, SEQUENCE_MAX_OPEN,
@@ -32,6 +33,7 @@ pub(crate) fn check(
     errors.extend(pool(map, read));
     errors.extend(on_error(map, read));
     errors.extend(stream::check(map, read));
+    errors.extend(cache(map, read));
     security::check(read, errors);
     sequence::mode(read, errors)
 }
@@ -132,6 +134,7 @@ static SWITCHES: &[Switch] = &[
         is_off: |read| read.max_retries == Some(0),
         off: "0",
         dependents: &[
+            RETRY_BUDGET.definition(),
             RETRY_INITIAL_BACKOFF.definition(),
             RETRY_MAX_BACKOFF.definition(),
         ],
@@ -285,6 +288,24 @@ fn on_error(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
     Some(rule(&[on_error, default_value], message))
 }
 
+/// An answer within a sequence depends on the rows before it, which no key of a cache has.
+fn cache(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
+    let size = read.cache_max_bytes?.filter(|size| size.bytes() > 0)?;
+    let of_sequence = CATALOG
+        .iter()
+        .find(|definition| definition.key.starts_with("sequence-") && map.has(definition))?;
+    Some(rule(
+        &[CACHE_MAX_BYTES.key(), of_sequence.key],
+        format!(
+            "option '{}' ({}) is set beside '{}': an answer within a sequence depends on more than \
+             its row, so it cannot be given again; leave one of the two out",
+            CACHE_MAX_BYTES.key(),
+            size.canonical(),
+            of_sequence.key
+        ),
+    ))
+}
+
 fn rule(keys: &[&'static str], message: String) -> OptionError {
     OptionError::Rule {
         keys: keys.to_vec(),
@@ -342,6 +363,16 @@ mod tests {
             ("connection-pool-max-total", "10"),
         ];
         insta::assert_snapshot!(refusal(&pool), @"option 'connection-pool-max-idle' (20) is more than 'connection-pool-max-total' (10): a pool cannot keep more connections than it may have");
+    }
+
+    // Holds F66.
+    #[test]
+    fn a_cache_is_refused_beside_sequences() {
+        let cache = [("cache-max-bytes", "1 mb"), ("sequence-id", "s")];
+        insta::assert_snapshot!(refusal(&cache), @"option 'cache-max-bytes' (1 mb) is set beside 'sequence-id': an answer within a sequence depends on more than its row, so it cannot be given again; leave one of the two out");
+        let off = [("cache-max-bytes", "0"), ("sequence-id", "s")];
+        assert_eq!(parse(&off), Ok(Vec::new()));
+        assert_eq!(parse(&cache[..1]), Ok(Vec::new()));
     }
 
     #[test]

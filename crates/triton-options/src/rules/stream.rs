@@ -3,8 +3,9 @@
 use super::rule;
 use crate::definitions::ReadValues;
 use crate::{
-    BATCH_SIZE, COMPRESSION, DECOUPLED, DEFAULT_VALUE, Decoupled, ON_ERROR, OptionDefinition,
-    OptionError, OptionMap, PRIORITY, SEQUENCE_ID, SERVER_TIMEOUT, TENSOR_FORMAT, TensorFormat,
+    BATCH_SIZE, CACHE_MAX_BYTES, COMPRESSION, DECOUPLED, DEFAULT_VALUE, Decoupled, ON_ERROR,
+    OptionDefinition, OptionError, OptionMap, PRIORITY, SEQUENCE_ID, SERVER_TIMEOUT, TENSOR_FORMAT,
+    TensorFormat,
 };
 
 /// An option that a stream has no use for, and why.
@@ -29,6 +30,14 @@ static REFUSED: &[Refused] = &[
         definition: DEFAULT_VALUE.definition(),
         is_set: |read| matches!(read.default_value, Some(Some(_))),
         why: "behind the answers of a stream that breaks, a default would look like one more of them",
+    },
+    Refused {
+        definition: CACHE_MAX_BYTES.definition(),
+        is_set: |read| {
+            let size = read.cache_max_bytes.flatten();
+            size.is_some_and(|size| size.bytes() > 0)
+        },
+        why: "answers that come one after the other are not kept",
     },
     Refused {
         definition: PRIORITY.definition(),
@@ -91,6 +100,7 @@ mod tests {
             ("batch-size", "2"),
             ("sequence-id", "s"),
             ("default-value", "0"),
+            ("cache-max-bytes", "1 mb"),
             ("priority", "1"),
             ("server-timeout", "1 s"),
             ("compression", "gzip"),

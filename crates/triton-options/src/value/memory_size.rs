@@ -76,6 +76,56 @@ impl OptionValue for MemorySize {
     }
 }
 
+/// A number of bytes of which 0 means none at all; units as [`MemorySize`] has them.
+///
+/// ```
+/// use triton_options::{MemoryLimit, OptionValue};
+///
+/// assert_eq!(MemoryLimit::parse("1 gb")?.bytes(), 1 << 30);
+/// assert_eq!(MemoryLimit::parse("0")?.bytes(), 0);
+/// # Ok::<(), triton_options::InvalidValue>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemoryLimit(u64);
+
+impl MemoryLimit {
+    /// How many bytes they are.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+impl OptionValue for MemoryLimit {
+    const TYPE_NAME: &'static str = "MemorySize";
+    const EXPECTED: &'static str = "a size of memory such as '64 mb' or '1 gb', or '0' for none";
+    const UNIT_IN_FLINK: Option<&'static str> = MemorySize::UNIT_IN_FLINK;
+
+    fn parse(text: &str) -> Result<Self, InvalidValue> {
+        let number = text.trim().trim_start_matches('0');
+        let is_zero = number.len() < text.trim().len()
+            && (number.is_empty()
+                || UNITS.iter().any(|(_, _, spellings)| {
+                    spellings.contains(&number.trim().to_lowercase().as_str())
+                }));
+        if is_zero {
+            return Ok(Self(0));
+        }
+        let size = MemorySize::parse(text).map_err(|invalid| match invalid.expected {
+            expected if expected == MemorySize::EXPECTED => InvalidValue::new(Self::EXPECTED),
+            expected => InvalidValue { expected },
+        })?;
+        Ok(Self(size.bytes()))
+    }
+
+    fn canonical(&self) -> String {
+        match self.0 {
+            0 => "0 b".to_owned(),
+            bytes => MemorySize(bytes).canonical(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -165,7 +165,8 @@ fn every_type_says_what_it_expects() {
     batch-size: expected a whole number from 1 to 4294967295
     model-max-batch-size: expected a whole number from 0 to 4294967295
     batch-timeout: expected a duration such as '30 s', '100 ms' or '1 min'
-    max-in-flight: expected a whole number from 1 to 4294967295
+    max-in-flight: expected a whole number from 1 to 4294967295, or 'auto'
+    cache-max-bytes: expected a size of memory such as '64 mb' or '1 gb', or '0' for none
     open-wait: expected a duration such as '30 s', '100 ms' or '1 min'
     health-check-enabled: expected true or false
     health-check-interval: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
@@ -174,6 +175,7 @@ fn every_type_says_what_it_expects() {
     circuit-breaker-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     circuit-breaker-half-open-requests: expected a whole number from 1 to 4294967295
     max-retries: expected a whole number from 0 to 4294967295
+    retry-budget: expected a whole number from 0 to 4294967295
     retry-initial-backoff: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     retry-max-backoff: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     on-error: expected 'fail', 'default' or 'column'

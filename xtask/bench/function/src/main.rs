@@ -3,6 +3,7 @@
 
 mod client;
 mod function;
+mod limit;
 
 use std::process::ExitCode;
 
@@ -12,6 +13,10 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
     let outcome = match words[..] {
+        ["limit", endpoint, limit, seconds] => match seconds.parse() {
+            Ok(seconds) => limit::run(endpoint, limit, seconds),
+            Err(_) => Err(format!("expected a number of seconds, found '{seconds}'")),
+        },
         [program, endpoint, case] => match (program, Case::named(case)) {
             (_, None) => Err(format!("there is no case '{case}'")),
             ("client-beside", Some(case)) => client::run(endpoint, case),
@@ -20,7 +25,9 @@ fn main() -> ExitCode {
             _ => Err(format!("there is no program '{program}'")),
         },
         _ => Err(
-            "usage: bench-function client-beside|function|function-ids ENDPOINT CASE".to_owned(),
+            "usage: bench-function client-beside|function|function-ids ENDPOINT CASE, or \
+             bench-function limit ENDPOINT LIMIT SECONDS"
+                .to_owned(),
         ),
     };
     match outcome {

@@ -52,6 +52,7 @@ const SEQUENCE_LENGTH: u32 = 20;
 const WITHOUT_EFFECT: &[&str] = &[
     "batch-size",
     "batch-timeout",
+    "cache-max-bytes",
     "circuit-breaker-enabled",
     "circuit-breaker-failure-threshold",
     "circuit-breaker-half-open-requests",
@@ -65,6 +66,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "max-retries",
     "open-wait",
     "output-names",
+    "retry-budget",
     "retry-initial-backoff",
     "retry-max-backoff",
 ];

@@ -185,13 +185,18 @@ impl ArrowReader {
             original,
             layout: Arc::clone(&self.layout),
             // What cannot be written is not asked of the model either.
-            values: values.and_then(|values| match fault.or(unwritable) {
-                Some(fault) => Err(Unusable {
+            values: match (values, fault.or(unwritable)) {
+                (Ok(values), None) => Ok(values),
+                (Ok(values), Some(fault)) => Err(Unusable {
                     fault,
                     readable: Some(values),
+                    is_writable: false,
                 }),
-                None => Ok(values),
-            }),
+                (Err(unusable), unwritable) => Err(Unusable {
+                    is_writable: unusable.is_writable && unwritable.is_none(),
+                    ..unusable
+                }),
+            },
         });
         let rows: Vec<Row> = rows.collect();
         self.rows += rows.len() as u64;

@@ -113,12 +113,17 @@ impl Sources {
                 body.push(1);
                 put_values(values, &mut body)?;
             }
-            Err(Unusable { fault, readable }) => {
+            Err(Unusable {
+                fault,
+                readable,
+                is_writable,
+            }) => {
                 body.push(0);
                 put_optional(fault.column.as_ref(), &mut body, |column, body| {
                     put_bytes(column.as_bytes(), body);
                 });
                 put_bytes(fault.reason.as_bytes(), &mut body);
+                body.push(u8::from(*is_writable));
                 body.push(u8::from(readable.is_some()));
                 if let Some(values) = readable {
                     put_values(values, &mut body)?;
@@ -183,6 +188,7 @@ impl Sources {
                     column: body.optional(|body| Ok(body.text()?.to_owned()))?,
                     reason: body.text()?.to_owned(),
                 },
+                is_writable: body.byte()? == 1,
                 readable: body.optional(Encoded::values)?,
             }),
             _ => Ok(body.values()?),

@@ -56,11 +56,7 @@ fn names(files: &Files) -> String {
 }
 
 fn said(files: &Files, run: &Run) -> String {
-    format!(
-        "exit code {}\n{}",
-        run.code.unwrap(),
-        files.relative(&run.stderr)
-    )
+    files.relative(&run.said())
 }
 
 /// A model file and an input in a folder of their own.

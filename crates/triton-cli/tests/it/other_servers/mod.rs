@@ -18,13 +18,8 @@ pub(super) fn run(endpoint: &str, arguments: &[&str]) -> Run {
 /// Its exit code and all that it says, without what differs between servers and runs.
 pub(super) fn said(endpoint: &str, arguments: &[&str]) -> String {
     let run = run(endpoint, arguments);
-    let text = format!(
-        "exit code {}\n{}{}",
-        run.code.unwrap(),
-        run.stdout,
-        run.stderr
-    );
-    text.replace(endpoint, "http://server")
+    run.said()
+        .replace(endpoint, "http://server")
         .replace("mlserver 1.7.1", "NAME")
         .replace("kserve 0.21.0", "NAME")
 }

@@ -66,6 +66,21 @@ const FEATURES: &[Feature] = &[
     },
 ];
 
+/// The rows that crash some releases, so that they are not asked for there.
+const FATAL: &[Feature] = &[Feature {
+    is_there: TritonVersion::survives_a_dropped_stream,
+    otherwise: "not asked: a stream that its client gives up crashes the server",
+    cases: &["a_stream_can_be_dropped"],
+}];
+
+/// Why a release would not survive a row; `None` for one that can be asked for.
+pub(super) fn fatal(case: &str, version: TritonVersion) -> Option<&'static str> {
+    let mut features = FATAL.iter();
+    let feature =
+        features.find(|feature| feature.cases.contains(&case) && !(feature.is_there)(version));
+    feature.map(|feature| feature.otherwise)
+}
+
 /// Against the release that the run is about: see `cargo xtask test --triton`.
 #[tokio::test]
 async fn a_release_of_triton_keeps_to_the_protocol_but_for_what_it_lacks() {
@@ -79,6 +94,10 @@ async fn a_release_of_triton_keeps_to_the_protocol_but_for_what_it_lacks() {
     let mut otherwise = 0;
     for case in all_cases() {
         let name = case.name;
+        if let Some(reason) = fatal(name, version) {
+            println!("{name}: {reason}");
+            continue;
+        }
         match (on_live.get(name), lacking(name)) {
             (Some(failure), None) => problems.push(format!("{name}: {failure}")),
             (None, Some(_)) => problems.push(format!("{name}: listed as different, passes")),
@@ -91,7 +110,11 @@ async fn a_release_of_triton_keeps_to_the_protocol_but_for_what_it_lacks() {
     }
     let count = all_cases().count();
     println!("{count} cases on Triton {version}, {otherwise} of them otherwise than today");
-    for name in FEATURES.iter().flat_map(|feature| feature.cases) {
+    for name in FEATURES
+        .iter()
+        .chain(FATAL)
+        .flat_map(|feature| feature.cases)
+    {
         let is_known = all_cases().any(|case| case.name == *name);
         assert!(is_known, "no case '{name}'");
     }

@@ -82,9 +82,11 @@ impl EncodedRows {
         Ok(EncodedRow::new(cells.collect::<Result<_, Error>>()?))
     }
 
-    /// The rows that can be sent, by their shapes, and those that cannot, in order.
-    pub(super) fn groups(&self) -> (Vec<ShapeGroup>, Vec<(usize, Error)>) {
-        if self.columns.iter().all(EncodedColumn::is_uniform) {
+    /// The rows that can be sent, by their shapes, and those that cannot, in order: all of them, or
+    /// `only` some.
+    pub(super) fn groups(&self, only: Option<&[usize]>) -> (Vec<ShapeGroup>, Vec<(usize, Error)>) {
+        let only = only.filter(|only| only.len() < self.rows);
+        if only.is_none() && self.columns.iter().all(EncodedColumn::is_uniform) {
             let group = ShapeGroup {
                 rows: (0..self.rows).collect(),
                 block: self.block(None),
@@ -95,7 +97,8 @@ impl EncodedRows {
         let mut places: HashMap<Vec<Option<&[usize]>>, usize> = HashMap::new();
         let mut groups: Vec<Vec<usize>> = Vec::new();
         let mut faults = Vec::new();
-        for row in 0..self.rows {
+        let all = 0..only.map_or(self.rows, <[usize]>::len);
+        for row in all.map(|place| only.map_or(place, |only| only[place])) {
             let shapes = self.columns.iter().map(|column| column.shape(row));
             match shapes.collect::<Result<Vec<_>, Error>>() {
                 Ok(shapes) => {
