@@ -84,6 +84,19 @@ impl Answering {
         Ok(prediction)
     }
 
+    /// What was [concluded](Self::conclude) on, for rows that are equal to this one.
+    pub(crate) fn before_conclusion(
+        &self,
+        concluded: &Result<Prediction, Error>,
+    ) -> Result<Prediction, Error> {
+        let prediction = concluded.as_ref().map_err(Error::clone)?;
+        if let Some(error) = prediction.status.error() {
+            return Err(error.clone());
+        }
+        let row = self.columns.filled.others(&prediction.row);
+        Ok(Prediction::new(row, None))
+    }
+
     /// What stands in for an answer, where something does and the error is one of the row's: the
     /// columns of the model alone, not counted.
     pub(crate) fn in_place_of(&self, error: Error) -> Result<Prediction, Error> {

@@ -231,12 +231,12 @@ impl FilledColumns {
         }
     }
 
-    /// The columns of a schema that are the model's own.
-    pub(crate) fn others(&self, outputs: &[Column]) -> Vec<Column> {
+    /// What of the columns of a schema, or of a row of it, is the model's own.
+    pub(crate) fn others<T: Clone>(&self, all: &[T]) -> Vec<T> {
         let is_filled = |index| self.0.iter().any(|place| place.index == index);
-        let others = outputs.iter().enumerate();
+        let others = all.iter().enumerate();
         let others = others.filter(|(index, _)| !is_filled(*index));
-        others.map(|(_, column)| column.clone()).collect()
+        others.map(|(_, it)| it.clone()).collect()
     }
 
     /// Puts these columns among those of the model.

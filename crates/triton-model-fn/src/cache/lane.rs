@@ -127,7 +127,7 @@ impl CachedRows {
                     match outcome {
                         Ok(Some(outcome)) => {
                             self.cache.metrics.coalesced();
-                            return self.conclude(outcome);
+                            return self.answering.conclude(outcome);
                         }
                         Ok(None) => {}
                         Err(_) => return self.answering.conclude(Err(waited_in_vain())),
@@ -139,15 +139,10 @@ impl CachedRows {
         }
     }
 
-    /// Counts what an equal row was answered with.
+    /// The answer to a row of which it is known what the model says; it is counted.
+    #[cfg(feature = "arrow")]
     pub(crate) fn conclude(&self, outcome: Outcome) -> Outcome {
-        match outcome {
-            Ok(prediction) if prediction.is_default => {
-                self.answering.open.metrics().row_defaulted();
-                Ok(prediction)
-            }
-            outcome => self.answering.conclude(outcome),
-        }
+        self.answering.conclude(outcome)
     }
 
     async fn send(&self, row: CachedRow, sending: Option<Sending>) -> Outcome {
@@ -174,7 +169,7 @@ impl CachedRows {
             _ => answering.conclude(answering.answer_encoded(encoded, deadline).await),
         };
         if let Some(sending) = sending {
-            sending.ends(&outcome);
+            sending.ends(&answering.before_conclusion(&outcome));
         }
         outcome
     }

@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind, Prediction, Value};
 /// the room that these keep free, and the headers of what it points to.
 const ENTRY: usize = 256;
 
-/// What became of a row that was sent, for those that are equal to it.
+/// What became of a row that was sent, for those that are equal to it, or of a row itself.
 type Outcome = Result<Prediction, Error>;
 
 /// Answers within a limit of memory; those that were used least lately go first.
@@ -159,11 +159,10 @@ impl InFlight {
 }
 
 impl Sending {
-    /// Tells what became of the row, and keeps it where it is an answer.
+    /// Tells what the model answered to the row, and keeps it where it did.
     pub(crate) fn ends(self, outcome: &Outcome) {
-        match outcome {
-            Ok(prediction) if !prediction.is_default => self.keep(&prediction.row),
-            _ => {}
+        if let Ok(prediction) = outcome {
+            self.keep(&prediction.row);
         }
         if is_of_all(outcome) {
             self.outcome.send_replace(Some(outcome.clone()));

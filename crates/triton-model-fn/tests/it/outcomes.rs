@@ -118,8 +118,15 @@ async fn three_ways(function: &InferenceFunction) -> String {
 async fn bad_rows_say_why_in_every_way_on_both_servers() {
     let server = EmbeddedTriton::start().unwrap();
     for endpoint in [server.endpoint(), live_endpoint()] {
-        for batching in [&[COLUMN][..], &[COLUMN, ("batch-size", "4")]] {
-            let function = open(options(&endpoint, "echo", batching), echo(), 0, 1).await;
+        let (batch, cache) = (("batch-size", "4"), ("cache-max-bytes", "1 mb"));
+        for ways in [
+            &[COLUMN][..],
+            &[COLUMN, batch],
+            // An answer that is known has its columns filled in anew.
+            &[COLUMN, cache],
+            &[COLUMN, batch, cache],
+        ] {
+            let function = open(options(&endpoint, "echo", ways), echo(), 0, 1).await;
             let shown = three_ways(&function).await;
             insta::allow_duplicates! {
                 insta::assert_snapshot!(shown, @"
