@@ -50,13 +50,23 @@ async fn each_answer_is_a_row_of_the_output_beside_its_input_row() {
     ];
     let run = triton(&[&arguments[..], &[&json_summary]].concat());
     assert_eq!(run.code, Some(1), "{}", run.stderr);
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @"
+    id,from,prediction_index,left,prediction_last
+    a,2,0,2,false
+    a,2,1,1,true
+    c,3,0,3,false
+    c,3,1,2,false
+    c,3,2,1,true
+    e,1,0,1,true
+    ");
     assert!(
         run.stderr.contains("the stream broke after 1 row;"),
         "{}",
         run.stderr
     );
-    let summary: Value = serde_json::from_str(&std::fs::read_to_string(files.path("summary.json")).unwrap()).unwrap();
+    let summary: Value =
+        serde_json::from_str(&std::fs::read_to_string(files.path("summary.json")).unwrap())
+            .unwrap();
     let counted = ["rows", "answered", "rejected", "written"].map(|name| summary[name].as_u64());
     assert_eq!(counted, [5, 4, 1, 6].map(Some));
 
@@ -77,7 +87,16 @@ async fn each_answer_is_a_row_of_the_output_beside_its_input_row() {
     ];
     let run = triton(&arguments);
     let output = run.stdout.replace(&endpoint["endpoint=".len()..], "URL");
-    insta::assert_snapshot!(output, @"");
+    insta::assert_snapshot!(output, @r#"
+    {"id":"a","from":2,"left":2,"prediction_index":0,"prediction_last":false,"prediction_status":"answered","prediction_error":null}
+    {"id":"a","from":2,"left":1,"prediction_index":1,"prediction_last":true,"prediction_status":"answered","prediction_error":null}
+    {"id":"c","from":3,"left":3,"prediction_index":0,"prediction_last":false,"prediction_status":"answered","prediction_error":null}
+    {"id":"c","from":3,"left":2,"prediction_index":1,"prediction_last":false,"prediction_status":"answered","prediction_error":null}
+    {"id":"c","from":3,"left":1,"prediction_index":2,"prediction_last":true,"prediction_status":"answered","prediction_error":null}
+    {"id":"d","from":-2,"left":2,"prediction_index":0,"prediction_last":false,"prediction_status":"answered","prediction_error":null}
+    {"id":"d","from":-2,"left":null,"prediction_index":1,"prediction_last":true,"prediction_status":"failed","prediction_error":"subtask 0 of 1, attempt 0: the stream broke after 1 row; what came is given out, so the row is not sent again: stream from model 'cli_countdown' at URL/: status 200: the countdown was called off"}
+    {"id":"e","from":1,"left":1,"prediction_index":0,"prediction_last":true,"prediction_status":"answered","prediction_error":null}
+    "#);
     assert!(
         run.stderr
             .contains("5 rows: 4 answered, 1 failed, 0 rejected; 8 rows written; "),
@@ -166,5 +185,8 @@ fn a_run_that_goes_on_neither_loses_nor_doubles_answers() {
     });
     let expected: String = expected.collect();
     let header = "id,from,prediction_index,left,prediction_last\n";
-    assert_eq!(std::fs::read_to_string(files.path("out.csv")).unwrap(), format!("{header}{expected}"));
+    assert_eq!(
+        std::fs::read_to_string(files.path("out.csv")).unwrap(),
+        format!("{header}{expected}")
+    );
 }
