@@ -107,14 +107,16 @@ mod tests {
             ("tensor-format", "binary"),
         ];
         insta::assert_snapshot!(refusal(&options), @"
-        7 problems in the options:
+        9 problems in the options:
           - option 'batch-size' (2) cannot go with 'decoupled' = 'stream': its answers could not be told apart, so a request carries one row; leave it out
           - option 'sequence-id' (s) cannot go with 'decoupled' = 'stream': the server takes no sequences there; leave it out
           - option 'default-value' (0) cannot go with 'decoupled' = 'stream': behind the answers of a stream that breaks, a default would look like one more of them; leave it out, or set 'on-error' to 'column' in its place
+          - option 'cache-max-bytes' (1 mb) cannot go with 'decoupled' = 'stream': answers that come one after the other are not kept; leave it out
           - option 'priority' (1) cannot go with 'decoupled' = 'stream': the server takes none there; leave it out
           - option 'server-timeout' (1 s) cannot go with 'decoupled' = 'stream': the server takes none there; leave it out
           - option 'compression' (gzip) cannot go with 'decoupled' = 'stream': the server takes no compressed requests there; leave it out
           - option 'tensor-format' (binary) cannot go with 'decoupled' = 'stream': requests and answers are JSON there; leave it out
+          - option 'cache-max-bytes' (1 mb) is set beside 'sequence-id': an answer within a sequence depends on more than its row, so it cannot be given again; leave one of the two out
         ");
         for fine in [
             &[stream][..],

@@ -234,6 +234,11 @@ final class TritonModelOptions {
                         "Names of output tensors where they differ from the columns', as column:TENSOR. Columns that are not named here match the tensor of their own name."));
         OPTIONAL.add(
                 option(
+                        "decoupled",
+                        "refuse",
+                        "What is done with a decoupled model, which answers a request any number of times. refuse refuses it at the start. stream asks with generate_stream, one request for each row, and makes an output row of each answer: in order, with its number in the output column prediction_index, and prediction_last true in the last one. A model that is not decoupled then gives one. Requests and answers are plain JSON, which carries no FP16, BF16 or BYTES, and no shape but one that follows from the number of elements. timeout bounds the wait for each answer and not the stream, which row-deadline can bound."));
+        OPTIONAL.add(
+                option(
                         "batch-size",
                         "1",
                         "The most rows that travel in one request to a stateless model, within the model's own max_batch_size. Larger batches raise the throughput of small models many times over and cost latency. Stateful models always get one row per request."));
@@ -251,7 +256,12 @@ final class TritonModelOptions {
                 option(
                         "max-in-flight",
                         "32",
-                        "The most requests that a subtask has in flight at once; further rows wait. Requests of a sequence that every row shares always go one after the other."));
+                        "The most requests that a subtask has in flight at once; further rows wait. Requests of a sequence that every row shares always go one after the other. auto finds the number that the server can bear, between 1 and 256: one more while all are in use, a tenth fewer when the server is too busy (429, 503, a full queue, a timeout) or answers take twice as long as they need."));
+        OPTIONAL.add(
+                option(
+                        "cache-max-bytes",
+                        null,
+                        "Remembers answers of a stateless model that always answers equal rows alike, in as many bytes of memory for each subtask: a row whose inputs equal those of a row that is in flight or was answered lately is not sent. What was used least lately is forgotten first, and failures are never kept. Without it, or with 0, every row is sent. Refused together with sequence-id."));
         OPTIONAL.add(
                 option(
                         "open-wait",
@@ -292,6 +302,11 @@ final class TritonModelOptions {
                         "max-retries",
                         "0",
                         "How often a call that failed for a passing reason is sent again: an unreachable or overloaded server. Never sent again are calls that the server refused, and calls within a sequence that it may have executed already, because it would count them twice."));
+        OPTIONAL.add(
+                option(
+                        "retry-budget",
+                        null,
+                        "How many retries a function, which is one opening in one subtask, may spend before answers have earned further ones; a failure is then final, so that a failing server is not hit with the retries of every row. A retry takes 1, after a timeout 2; a call that is answered at once gives back a fifth, one that was sent again what its last retry took. Where rows can wait for the server, retries beyond it are not refused but wait for retry-max-backoff. 0 means no limit. Without a value it lets max-in-flight calls use up all their max-retries once, and is at least 100."));
         OPTIONAL.add(
                 option(
                         "retry-initial-backoff",
