@@ -76,7 +76,7 @@ impl Answering {
             Err(error) => self.in_place_of(error),
         };
         match answer.as_ref().map(|prediction| &prediction.status) {
-            Ok(PredictionStatus::Answered) => metrics.row_answered(),
+            Ok(PredictionStatus::Answered | PredictionStatus::Empty) => metrics.row_answered(),
             Ok(PredictionStatus::Defaulted(_)) => metrics.row_defaulted(),
             Ok(PredictionStatus::Failed(_)) | Err(_) => metrics.row_failed(),
         }

@@ -10,7 +10,7 @@ use tracing::error;
 
 use crate::answering::Answering;
 use crate::ending::Ended;
-use crate::{CallContext, Error, Prediction};
+use crate::{CallContext, Error, Prediction, streams};
 
 /// The answer to a row that was handed over under a number.
 #[derive(Debug)]
@@ -20,11 +20,30 @@ pub struct RowAnswer {
     pub number: u64,
     /// What [`predict`](crate::ModelFunction::predict) would have returned.
     pub result: Result<Prediction, Error>,
+    /// The number of this answer among those of the row, from 0 on.
+    pub part: u64,
+    /// Whether nothing more comes for the row: an error is always the last.
+    pub is_last: bool,
+}
+
+impl RowAnswer {
+    /// The answer to a row that has no other.
+    pub(crate) fn only(number: u64, result: Result<Prediction, Error>) -> Self {
+        Self {
+            number,
+            result,
+            part: 0,
+            is_last: true,
+        }
+    }
 }
 
 /// Takes the answers to rows, in groups as they come.
 ///
-/// Each row that was handed over is answered exactly once. A function that is closed, given up or
+/// Each row that was handed over is answered exactly once; where the option `decoupled` is `stream`,
+/// any number of times, in order, of which exactly one is [the last](RowAnswer::is_last): a row for
+/// which the model has no answer has one with the status
+/// [`Empty`](crate::PredictionStatus::Empty). A function that is closed, given up or
 /// dropped answers what is left with [`ErrorKind::State`](crate::ErrorKind::State).
 pub trait AnswerSink: Send + Sync {
     /// Takes the answers to rows of one request, in the order of their numbers only where
@@ -55,6 +74,8 @@ pub(crate) enum Recipient {
 /// A row of a sink. When it is dropped without an answer, the sink is told so.
 pub(crate) struct Numbered {
     number: u64,
+    /// How many answers it has had.
+    parts: u64,
     /// Until the row is answered.
     sink: Option<Arc<dyn AnswerSink>>,
     open: Arc<CallContext>,
@@ -64,9 +85,27 @@ impl Numbered {
     pub(crate) fn new(number: u64, sink: Arc<dyn AnswerSink>, open: Arc<CallContext>) -> Self {
         Self {
             number,
+            parts: 0,
             sink: Some(sink),
             open,
         }
+    }
+
+    /// Hands over an answer that others follow, or the last one.
+    pub(crate) fn tell_part(&mut self, result: Result<Prediction, Error>, is_last: bool) {
+        let sink = match is_last {
+            true => self.sink.take(),
+            false => self.sink.clone(),
+        };
+        let Some(sink) = sink else { return };
+        let answer = RowAnswer {
+            number: self.number,
+            result,
+            part: self.parts,
+            is_last,
+        };
+        self.parts += 1;
+        tell(&*sink, vec![answer]);
     }
 }
 
@@ -74,11 +113,14 @@ impl Drop for Numbered {
     fn drop(&mut self) {
         let Some(sink) = self.sink.take() else { return };
         let ended = self.open.ending.ended().unwrap_or(Ended::Closed);
-        let error = ended.error("before the row was answered");
+        let error = match self.parts {
+            0 => ended.error("before the row was answered"),
+            parts => ended.error(&format!("after {} of the stream", streams::rows(parts))),
+        };
         self.open.metrics().row_failed();
         let answer = RowAnswer {
-            number: self.number,
-            result: Err(error.in_subtask(self.open.subtask)),
+            part: self.parts,
+            ..RowAnswer::only(self.number, Err(error.in_subtask(self.open.subtask)))
         };
         tell(&*sink, vec![answer]);
     }
@@ -139,10 +181,7 @@ pub(crate) fn answer_all(
         let Some(sink) = numbered.sink.take() else {
             continue;
         };
-        let answer = RowAnswer {
-            number: numbered.number,
-            result,
-        };
+        let answer = RowAnswer::only(numbered.number, result);
         match &mut group {
             Some((of, answers)) if Arc::ptr_eq(of, &sink) => answers.push(answer),
             group => {

@@ -217,7 +217,14 @@ impl CallContext {
         let safety = RetrySafety::UnlessExecuted;
         let request = self.complete(request, Some(sequence));
         let sequence = request.sequence.as_ref();
-        let infer = |client| infer(client, &request);
+        let infer = |client, connection| {
+            let answer = infer(client, &request);
+            async move {
+                let answer = answer.await;
+                drop::<tokio::sync::OwnedSemaphorePermit>(connection);
+                answer
+            }
+        };
         // Whoever sends rows of keys is given up as a whole, and need not look out for it.
         self.call_patiently(sequence, deadline, safety, FaultOrigin::of, infer)
             .await

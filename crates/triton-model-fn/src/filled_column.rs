@@ -23,6 +23,10 @@ pub enum FilledColumn {
     /// `sequence_id`: the sequence ID that the request took, a number as its digits; NULL where it
     /// took none.
     SequenceId,
+    /// `prediction_index`: the number of the row among the answers to its input row, from 0 on.
+    PredictionIndex,
+    /// `prediction_last`: whether the row is the last answer to its input row.
+    PredictionLast,
 }
 
 impl FilledColumn {
@@ -33,6 +37,8 @@ impl FilledColumn {
         FilledColumn::PredictionError,
         FilledColumn::PredictionHttpStatus,
         FilledColumn::SequenceId,
+        FilledColumn::PredictionIndex,
+        FilledColumn::PredictionLast,
     ];
 
     /// The name of the column.
@@ -44,6 +50,8 @@ impl FilledColumn {
             FilledColumn::PredictionError => "prediction_error",
             FilledColumn::PredictionHttpStatus => "prediction_http_status",
             FilledColumn::SequenceId => "sequence_id",
+            FilledColumn::PredictionIndex => "prediction_index",
+            FilledColumn::PredictionLast => "prediction_last",
         }
     }
 
@@ -57,8 +65,10 @@ impl FilledColumn {
     #[must_use]
     pub fn data_types(self) -> &'static [DataType] {
         match self {
-            FilledColumn::SequenceRestarted => &[DataType::Boolean],
-            FilledColumn::PredictionHttpStatus => &[DataType::Integer, DataType::BigInt],
+            FilledColumn::SequenceRestarted | FilledColumn::PredictionLast => &[DataType::Boolean],
+            FilledColumn::PredictionHttpStatus | FilledColumn::PredictionIndex => {
+                &[DataType::Integer, DataType::BigInt]
+            }
             FilledColumn::PredictionStatus
             | FilledColumn::PredictionError
             | FilledColumn::SequenceId => &[DataType::String],
@@ -76,7 +86,10 @@ impl FilledColumn {
     pub fn is_nullable(self) -> bool {
         !matches!(
             self,
-            FilledColumn::SequenceRestarted | FilledColumn::PredictionStatus
+            FilledColumn::SequenceRestarted
+                | FilledColumn::PredictionStatus
+                | FilledColumn::PredictionIndex
+                | FilledColumn::PredictionLast
         )
     }
 
@@ -108,6 +121,13 @@ impl FilledColumn {
                 Some(id) => text(id),
                 None => Value::Null,
             },
+            FilledColumn::PredictionIndex => match data_type {
+                DataType::BigInt => {
+                    Value::BigInt(i64::try_from(prediction.part).unwrap_or(i64::MAX))
+                }
+                _ => Value::Integer(i32::try_from(prediction.part).unwrap_or(i32::MAX)),
+            },
+            FilledColumn::PredictionLast => Value::Boolean(prediction.is_last),
         }
     }
 }

@@ -20,6 +20,11 @@ pub struct Prediction {
     pub sequence_restarted: bool,
     /// What became of the row.
     pub status: PredictionStatus,
+    /// The number of this answer among those of its input row, from 0 on; above 0 only where the
+    /// option `decoupled` is `stream`.
+    pub part: u64,
+    /// Whether this is the last answer of its input row.
+    pub is_last: bool,
 }
 
 /// What became of a row that is no error: the option `on-error` decides on it.
@@ -33,6 +38,10 @@ pub enum PredictionStatus {
     Defaulted(Error),
     /// It is NULL in the columns of the model, because of this error.
     Failed(Error),
+    /// The model has nothing to say: a stream without an answer. It is NULL in the columns of the
+    /// model. Only an [`AnswerSink`](crate::AnswerSink) is told so, because it learns so that the
+    /// row is done.
+    Empty,
 }
 
 impl PredictionStatus {
@@ -43,6 +52,7 @@ impl PredictionStatus {
             PredictionStatus::Answered => "answered",
             PredictionStatus::Defaulted(_) => "defaulted",
             PredictionStatus::Failed(_) => "failed",
+            PredictionStatus::Empty => "empty",
         }
     }
 
@@ -56,7 +66,7 @@ impl PredictionStatus {
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
         match self {
-            PredictionStatus::Answered => None,
+            PredictionStatus::Answered | PredictionStatus::Empty => None,
             PredictionStatus::Defaulted(error) | PredictionStatus::Failed(error) => Some(error),
         }
     }
@@ -86,6 +96,8 @@ impl Prediction {
             sequence_id,
             sequence_restarted: false,
             status: PredictionStatus::Answered,
+            part: 0,
+            is_last: true,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::time::Instant;
 use triton_client::ModelConfig;
-use triton_options::{MemoryLimit, TritonOptions};
+use triton_options::{DECOUPLED, Decoupled, MemoryLimit, TritonOptions};
 
 use crate::answering::{Answering, StandIn};
 use crate::answers::{self, AnswerSink, RowAnswer};
@@ -17,6 +17,7 @@ use crate::sequences::{
     KeyedSequences, LeftBehind, ModelColumns, ModelTransport, SequenceColumns, SequenceSettings,
     SourceTraits,
 };
+use crate::streams::AnswerStream;
 use crate::tensor_plan::TensorPlan;
 use crate::{
     CallContext, Error, ErrorKind, FunctionBase, ModelFacts, ModelFunction, Opened, OptionGroup,
@@ -194,6 +195,61 @@ impl InferenceFunction {
         self.start_for(number, row, true, sink);
     }
 
+    /// The answers to a row, one after the other, where the option `decoupled` is `stream`; without
+    /// it the one answer that [`predict`](ModelFunction::predict) would give.
+    ///
+    /// The row is encoded when this is called, and sent when the stream is polled first. Answers come
+    /// in order, each with its number in [`Prediction::part`]. One is given out once the next one
+    /// has come, or the end: so the last one is [marked](Prediction::is_last). A stream that is not
+    /// polled reads nothing more, and holds its permits until it has ended or is dropped; dropping it
+    /// closes its connection.
+    ///
+    /// What breaks the stream is its last item, and says how many rows had come: a row with the
+    /// status `failed` where the option `on-error` is `column`, otherwise an error. It is sent again
+    /// only before the first answer. The option `timeout` bounds the wait for each answer,
+    /// `row-deadline` the whole, from this call on.
+    ///
+    /// ```
+    /// use futures_util::StreamExt as _;
+    /// use triton_embedded::EmbeddedTriton;
+    /// use triton_model_fn::{
+    ///     Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask, TritonOptions,
+    ///     Value,
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = EmbeddedTriton::start()?;
+    /// let options = [
+    ///     ("endpoint", server.endpoint()),
+    ///     ("model-name", "echo".to_owned()),
+    ///     ("decoupled", "stream".to_owned()),
+    /// ];
+    /// let schema = Schema {
+    ///     inputs: vec![Column::new("value", DataType::Float)],
+    ///     outputs: vec![Column::new("echo", DataType::Float)],
+    /// };
+    /// let function = InferenceFunction::new(TritonOptions::parse(options)?, schema)?;
+    /// function.open(Subtask::new(0, 1, 0)?).await?;
+    ///
+    /// let mut answers = function.predict_many(&[Value::Float(1.0)]);
+    /// while let Some(answer) = answers.next().await {
+    ///     let answer = answer?;
+    ///     assert_eq!((answer.row, answer.is_last), (vec![Value::Float(1.0)], true));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn predict_many(&self, row: &[Value]) -> AnswerStream {
+        match self.base.opened() {
+            Ok(opened) if matches!(opened.prepared.lane, Lane::Streamed(_)) => {
+                AnswerStream::of_row(opened.prepared.stream(row))
+            }
+            Ok(_) => AnswerStream::of_one(self.submit(row)),
+            Err(error) => AnswerStream::of_one(async { Err(error) }),
+        }
+    }
+
     fn start_for(&self, number: u64, row: &[Value], last: bool, sink: &Arc<dyn AnswerSink>) {
         match self.base.opened() {
             Ok(opened) => {
@@ -202,7 +258,7 @@ impl InferenceFunction {
             }
             Err(error) => {
                 let result = Err(error);
-                answers::tell(&**sink, vec![RowAnswer { number, result }]);
+                answers::tell(&**sink, vec![RowAnswer::only(number, result)]);
             }
         }
     }
@@ -256,7 +312,7 @@ impl InferenceFunction {
     pub fn sequence_places(&self) -> Option<SequencePlaces> {
         match &self.base.opened().ok()?.prepared.lane {
             Lane::Keyed(sequences) => Some(sequences.places()),
-            Lane::Single(_) | Lane::Batched(_) => None,
+            Lane::Single(_) | Lane::Batched(_) | Lane::Streamed(_) => None,
         }
     }
 
@@ -301,7 +357,7 @@ impl InferenceFunction {
         match self.base.opened() {
             Ok(opened) => match &opened.prepared.lane {
                 Lane::Keyed(sequences) => sequences.open_sequences(),
-                Lane::Single(_) | Lane::Batched(_) => 0,
+                Lane::Single(_) | Lane::Batched(_) | Lane::Streamed(_) => 0,
             },
             Err(_) => 0,
         }
@@ -321,7 +377,9 @@ impl InferenceFunction {
             Lane::Keyed(sequences) => sequences
                 .snapshot()
                 .map_err(|error| error.in_subtask(opened.subtask.subtask)),
-            Lane::Single(_) | Lane::Batched(_) => Ok(opened.subtask.snapshot_counter()),
+            Lane::Single(_) | Lane::Batched(_) | Lane::Streamed(_) => {
+                Ok(opened.subtask.snapshot_counter())
+            }
         }
     }
 
@@ -340,7 +398,9 @@ impl InferenceFunction {
         let open = &opened.subtask;
         let restored = match &opened.prepared.lane {
             Lane::Keyed(sequences) => sequences.restore(snapshot),
-            Lane::Single(_) | Lane::Batched(_) => open.restore_counter(&snapshot),
+            Lane::Single(_) | Lane::Batched(_) | Lane::Streamed(_) => {
+                open.restore_counter(&snapshot)
+            }
         };
         restored.map_err(|error| error.in_subtask(open.subtask))
     }
@@ -372,7 +432,8 @@ impl InferenceFunction {
         let ModelFacts {
             metadata, config, ..
         } = facts;
-        if config.is_decoupled {
+        let is_streamed = options.decoupled == Decoupled::Stream;
+        if config.is_decoupled && !is_streamed {
             return Err(decoupled(config));
         }
         let columns = ModelColumns::new(
@@ -413,11 +474,12 @@ impl InferenceFunction {
                 let answering = Arc::clone(&answering);
                 Lane::Batched(Batcher::start(answering, options.batch_timeout))
             }
+            None if is_streamed => Lane::Streamed(AloneTasks::new()),
             None => Lane::Single(AloneTasks::new()),
         };
         let batcher = match &lane {
             Lane::Batched(batcher) => Some(batcher.pusher()),
-            Lane::Single(_) | Lane::Keyed(_) => None,
+            Lane::Single(_) | Lane::Keyed(_) | Lane::Streamed(_) => None,
         };
         let limit = options.cache_max_bytes.map_or(0, MemoryLimit::bytes);
         let cached = (limit > 0).then(|| CachedLane::new(limit, &answering, batcher));
@@ -464,9 +526,9 @@ fn decoupled(config: &ModelConfig) -> Error {
     };
     let message = format!(
         "model '{name}' is decoupled: a request {whose}may have any number of responses, which \
-         only a stream can carry; ask it with generate_stream (POST \
-         v2/models/{name}/generate_stream, `Client::generate_stream`) or with a client of gRPC \
-         (ModelStreamInfer)"
+         only a stream can carry: set the option '{}' to 'stream', and each response is an output \
+         row",
+        DECOUPLED.key()
     );
     Error::new(ErrorKind::Mismatch, message)
 }

@@ -16,6 +16,7 @@ use crate::ending::Ended;
 use crate::sequences::{
     Answered, KeyedSequences, ModelTransport, Pending, Row, SequenceColumns, SequenceKey,
 };
+use crate::streams::{self, RowStream};
 use crate::tensor_plan::EncodedRow;
 use crate::{CallContext, Error, ErrorKind, Prediction, RowCall, Value};
 
@@ -37,6 +38,8 @@ pub(crate) enum Lane {
     Batched(Batcher),
     /// One after the other within the sequence of their key.
     Keyed(KeyedSequences<ModelTransport>),
+    /// Each in a request of its own, whose answers come one after the other.
+    Streamed(AloneTasks),
 }
 
 /// A row whose turn among the others is settled, so that its answer can be waited for.
@@ -147,7 +150,7 @@ impl Prepared {
             None => Ok(()),
         };
         let lane = match &self.lane {
-            Lane::Single(alone) => alone.close(deadline).await,
+            Lane::Single(alone) | Lane::Streamed(alone) => alone.close(deadline).await,
             Lane::Batched(batcher) => batcher.close(deadline).await,
             Lane::Keyed(sequences) => sequences.close(deadline).await,
         };
@@ -160,7 +163,7 @@ impl Prepared {
             cached.tasks.abort().await;
         }
         match &self.lane {
-            Lane::Single(alone) => alone.abort().await,
+            Lane::Single(alone) | Lane::Streamed(alone) => alone.abort().await,
             Lane::Batched(batcher) => batcher.abort().await,
             Lane::Keyed(sequences) => sequences.abort(),
         }
@@ -197,6 +200,9 @@ impl Prepared {
             batcher.push(row, Recipient::One(answer), deadline);
             return Begun::Batched(answered);
         }
+        if let Lane::Streamed(_) = &self.lane {
+            return Begun::Refused(streams::wanted("predict_many, or submit_to"));
+        }
         self.begin_alone(encode)
     }
 
@@ -222,6 +228,10 @@ impl Prepared {
         let answering = &self.answering;
         let encode = || answering.columns.encode(&answering.plan, row);
         let numbered = Numbered::new(number, Arc::clone(sink), Arc::clone(&answering.open));
+        if let Lane::Streamed(tasks) = &self.lane {
+            tasks.spawn(Box::pin(self.stream(row).tell(numbered)));
+            return;
+        }
         let recipient = Recipient::Numbered(numbered);
         if let Some(cached) = &self.cached {
             return cached.submit(row, recipient);
@@ -236,7 +246,7 @@ impl Prepared {
                 }
                 Err(error) => recipient.answer(answering.conclude(Err(error))),
             },
-            Lane::Single(tasks) => match self.alone(encode) {
+            Lane::Single(tasks) | Lane::Streamed(tasks) => match self.alone(encode) {
                 Ok(alone) => {
                     let answering = Arc::clone(answering);
                     tasks.spawn(Box::pin(async move {
@@ -247,6 +257,13 @@ impl Prepared {
                 Err(error) => recipient.answer(answering.conclude(Err(error))),
             },
         }
+    }
+
+    /// The answers to a row, one after the other.
+    pub(crate) fn stream(&self, row: &[Value]) -> RowStream {
+        let answering = &self.answering;
+        let encoded = answering.columns.encode(&answering.plan, row);
+        RowStream::new(Arc::clone(answering), encoded)
     }
 
     /// Puts a row behind those of its key; `None` where rows belong to no sequence of others.

@@ -1,8 +1,8 @@
 //! Options that only some functions serve, and what is said to those who set others.
 
 use triton_options::{
-    BATCH_SIZE, BATCH_TIMEOUT, CACHE_MAX_BYTES, DEFAULT_VALUE, FLATTEN_BATCH_DIM, INPUT_NAMES,
-    MODEL_MAX_BATCH_SIZE, ON_ERROR, OUTPUT_NAMES, OnError, OptionDefinition, PRIORITY,
+    BATCH_SIZE, BATCH_TIMEOUT, CACHE_MAX_BYTES, DECOUPLED, DEFAULT_VALUE, FLATTEN_BATCH_DIM,
+    INPUT_NAMES, MODEL_MAX_BATCH_SIZE, ON_ERROR, OUTPUT_NAMES, OnError, OptionDefinition, PRIORITY,
     SEQUENCE_END, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_COUNTER_INIT_STRATEGY,
     SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE, SEQUENCE_START, SERVER_TIMEOUT, TENSOR_FORMAT,
     TritonOptions,
@@ -34,6 +34,8 @@ pub enum OptionGroup {
     Failures,
     /// Answers that are kept: `cache-max-bytes`.
     Cache,
+    /// Rows with any number of answers: `decoupled`.
+    Streams,
 }
 
 impl OptionGroup {
@@ -46,6 +48,7 @@ impl OptionGroup {
         OptionGroup::Batching,
         OptionGroup::Failures,
         OptionGroup::Cache,
+        OptionGroup::Streams,
     ];
 
     /// The group of an option; `None` for one that every function serves.
@@ -86,6 +89,7 @@ impl OptionGroup {
             _ if BATCHING.contains(&key) => Some(OptionGroup::Batching),
             _ if FAILURES.contains(&key) => Some(OptionGroup::Failures),
             _ if key == CACHE_MAX_BYTES.key() => Some(OptionGroup::Cache),
+            _ if key == DECOUPLED.key() => Some(OptionGroup::Streams),
             _ => None,
         }
     }

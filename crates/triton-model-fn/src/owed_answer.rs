@@ -34,8 +34,7 @@ impl OwedAnswer {
     }
 
     fn send(&self, result: Result<Prediction, Error>) {
-        let number = self.number;
-        answers::tell(&*self.sink, vec![RowAnswer { number, result }]);
+        answers::tell(&*self.sink, vec![RowAnswer::only(self.number, result)]);
     }
 }
 

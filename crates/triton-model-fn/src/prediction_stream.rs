@@ -139,11 +139,31 @@ struct InOrder(Mutex<Answers>);
 
 #[derive(Debug, Default)]
 struct Answers {
-    /// How many were yielded, which is the number of the first that waits.
+    /// How many rows were yielded, which is the number of the first that waits.
     yielded: u64,
-    /// `None` for a row that is not answered yet.
-    waiting: VecDeque<Option<Result<Prediction, Error>>>,
+    waiting: VecDeque<Waiting>,
     waker: Option<Waker>,
+}
+
+/// The answers to a row: one, but for those of a decoupled model.
+#[derive(Debug, Default)]
+struct Waiting {
+    answers: VecDeque<Result<Prediction, Error>>,
+    /// Whether no other follows.
+    is_whole: bool,
+}
+
+impl Answers {
+    /// The next answer, where it is there.
+    fn next(&mut self) -> Option<Result<Prediction, Error>> {
+        let first = self.waiting.front_mut()?;
+        let answer = first.answers.pop_front()?;
+        if first.is_whole && first.answers.is_empty() {
+            self.waiting.pop_front();
+            self.yielded += 1;
+        }
+        Some(answer)
+    }
 }
 
 impl InOrder {
@@ -157,11 +177,8 @@ impl InOrder {
 
     fn poll_next(&self, context: &mut Context<'_>) -> Poll<Result<Prediction, Error>> {
         let mut answers = self.lock();
-        if let Some(Some(_)) = answers.waiting.front()
-            && let Some(Some(result)) = answers.waiting.pop_front()
-        {
-            answers.yielded += 1;
-            return Poll::Ready(result);
+        if let Some(answer) = answers.next() {
+            return Poll::Ready(answer);
         }
         match &mut answers.waker {
             Some(waker) => waker.clone_from(context.waker()),
@@ -174,14 +191,17 @@ impl InOrder {
 impl AnswerSink for InOrder {
     fn take(&self, group: Vec<RowAnswer>) {
         let mut answers = self.lock();
-        for RowAnswer { number, result } in group {
-            let place = (number - answers.yielded) as usize;
+        for answer in group {
+            let place = (answer.number - answers.yielded) as usize;
             if answers.waiting.len() <= place {
-                answers.waiting.resize_with(place + 1, || None);
+                answers.waiting.resize_with(place + 1, Waiting::default);
             }
-            answers.waiting[place] = Some(result);
+            let row = &mut answers.waiting[place];
+            row.answers.push_back(answer.result);
+            row.is_whole = answer.is_last;
         }
-        let first_is_there = matches!(answers.waiting.front(), Some(Some(_)));
+        let first = answers.waiting.front();
+        let first_is_there = first.is_some_and(|row| !row.answers.is_empty());
         let waker = answers.waker.take_if(|_| first_is_there);
         drop(answers);
         if let Some(waker) = waker {

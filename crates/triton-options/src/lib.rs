@@ -34,8 +34,8 @@ pub use triton_protocol::{
     ModelVersion, Secret, TensorFormat, UserInfo,
 };
 pub use value::{
-    AbandonedSequence, ColumnNames, CounterInitStrategy, DnsName, EMBEDDED_ENDPOINT, FilePath,
-    Fraction, Headers, MaxInFlight, MemoryLimit, MemorySize, NameMap, OnError, OptionValue,
-    PositiveDuration, ProxyAddress, ReplayOverflow, SequenceIdScope, SequenceIdType,
+    AbandonedSequence, ColumnNames, CounterInitStrategy, Decoupled, DnsName, EMBEDDED_ENDPOINT,
+    FilePath, Fraction, Headers, MaxInFlight, MemoryLimit, MemorySize, NameMap, OnError,
+    OptionValue, PositiveDuration, ProxyAddress, ReplayOverflow, SequenceIdScope, SequenceIdType,
     SequenceRecovery, UnknownKey,
 };

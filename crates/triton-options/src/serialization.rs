@@ -243,6 +243,7 @@ mod tests {
           "response-limit": "256 mb",
           "auth-token": "(hidden)",
           "custom-headers": "X-A:(hidden)",
+          "decoupled": "refuse",
           "batch-size": "1",
           "batch-timeout": "0 ms",
           "max-in-flight": "32",

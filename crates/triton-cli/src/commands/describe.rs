@@ -65,6 +65,7 @@ pub(crate) fn run(arguments: &DescribeArguments) -> Result<ExitCode, Failure> {
             max_batch_size: options.model_max_batch_size,
             sequence_id_type: asked,
             on_error: options.on_error,
+            decoupled: options.decoupled,
         };
         let sql = accepted(&server, &statement).await;
         if arguments.sql {

@@ -6,8 +6,8 @@ use anyhow::{anyhow, bail};
 use triton_client::{ModelMetadata, TensorMetadata};
 use triton_model_fn::{Column, FilledColumn, ModelFacts};
 use triton_options::{
-    ENDPOINT, MODEL_MAX_BATCH_SIZE, MODEL_NAME, MODEL_VERSION, ModelVersion, ON_ERROR,
-    OUTPUT_NAMES, OnError, OptionValue as _, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
+    DECOUPLED, Decoupled, ENDPOINT, MODEL_MAX_BATCH_SIZE, MODEL_NAME, MODEL_VERSION, ModelVersion,
+    ON_ERROR, OUTPUT_NAMES, OnError, OptionValue as _, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
     SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE, SEQUENCE_KEY, SequenceBase, SequenceIdScope,
     SequenceIdType,
 };
@@ -26,6 +26,8 @@ pub(crate) struct Statement<'a> {
     pub(crate) sequence_id_type: SequenceIdType,
     /// What the option `on-error` says.
     pub(crate) on_error: OnError,
+    /// What the option `decoupled` says.
+    pub(crate) decoupled: Decoupled,
 }
 
 /// What says of a row that it failed, and why.
@@ -33,6 +35,9 @@ const TOLD: [FilledColumn; 2] = [
     FilledColumn::PredictionStatus,
     FilledColumn::PredictionError,
 ];
+
+/// What tells apart the rows that are answers to one input row.
+const NUMBERED: [FilledColumn; 2] = [FilledColumn::PredictionIndex, FilledColumn::PredictionLast];
 
 impl Statement<'_> {
     /// The statement as text.
@@ -76,10 +81,16 @@ impl Statement<'_> {
         // Rows may have a column for an optional input as well.
         let inputs = [&required[..], &optional].concat();
         let (mut outputs, renamed) = apart(&inputs, &outputs);
-        if self.on_error == OnError::Column {
-            let is_free = |told: &FilledColumn| outputs.iter().all(|it| it.name != told.name());
-            let told: Vec<_> = TOLD.into_iter().filter(is_free).collect();
-            outputs.extend(told.into_iter().map(FilledColumn::column));
+        let numbered = NUMBERED
+            .into_iter()
+            .filter(|_| self.decoupled == Decoupled::Stream);
+        let told = TOLD
+            .into_iter()
+            .filter(|_| self.on_error == OnError::Column);
+        for filled in numbered.chain(told) {
+            if outputs.iter().all(|it| it.name != filled.name()) {
+                outputs.push(filled.column());
+            }
         }
         let mut sql = String::new();
         for TensorMetadata { name, datatype, .. } in unreadable {
@@ -177,6 +188,9 @@ impl Statement<'_> {
         if self.on_error == OnError::Column {
             options.push((ON_ERROR.key(), self.on_error.canonical()));
         }
+        if self.decoupled == Decoupled::Stream {
+            options.push((DECOUPLED.key(), self.decoupled.canonical()));
+        }
         if self.facts.config.sequence_batching.is_some() {
             let base = &name[..name.floor_char_boundary(LONGEST_BASE)];
             options.push((SEQUENCE_ID.key(), base.to_owned()));
@@ -268,6 +282,7 @@ mod tests {
             max_batch_size: None,
             sequence_id_type: SequenceIdType::Auto,
             on_error,
+            decoupled: Decoupled::Refuse,
         };
         statement.to_sql()
     }

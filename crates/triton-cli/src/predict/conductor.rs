@@ -40,7 +40,8 @@ const WAITING_SHARE: usize = 4;
 /// A row of which is known what became of it.
 pub(super) struct Done {
     pub(super) row: Box<Row>,
-    pub(super) result: Result<Prediction, Reason>,
+    /// The rows that it becomes: one, unless the answers to a row are a stream.
+    pub(super) result: Result<Vec<Prediction>, Reason>,
 }
 
 /// A run on its way.
@@ -287,7 +288,9 @@ impl<'a> Conductor<'a> {
             (OnError::Column, Some(values)) => {
                 let text = unusable.fault.to_string();
                 let concluded = self.subtasks.conclude_unusable(values, text);
-                concluded.map_err(Reason::Function)
+                concluded
+                    .map(|prediction| vec![prediction])
+                    .map_err(Reason::Function)
             }
             _ => Err(Reason::Fault(unusable.fault)),
         };

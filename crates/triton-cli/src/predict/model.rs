@@ -67,6 +67,7 @@ pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result
         // The user's own layers say it.
         sequence_id_type: parsed.sequence_id_type,
         on_error: parsed.on_error,
+        decoupled: parsed.decoupled,
     };
     let definition = statement
         .to_sql()

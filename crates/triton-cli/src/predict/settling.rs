@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use tokio::task::JoinSet;
+use triton_model_fn::Prediction;
 
 use super::arguments::OnError;
 use super::checkpoint::Position;
@@ -32,19 +33,13 @@ impl Conductor<'_> {
             // Without an order it may be a later row than the next one.
             self.settled_bytes = self.settled_bytes.max(row.place.bytes);
             let rejected = match result {
-                Ok(prediction) => {
-                    let counter = self.counts.of(&prediction.status);
-                    match self.outputs.write(&row, prediction) {
-                        Ok(()) => {
-                            *counter += 1;
-                            None
-                        }
-                        Err(WriteError::Row(fault)) => Some(Reason::Fault(fault)),
-                        Err(WriteError::Output(error)) => {
-                            return self.output_failed(not_written(error));
-                        }
+                Ok(predictions) => match self.write(&row, predictions) {
+                    Ok(()) => None,
+                    Err(WriteError::Row(fault)) => Some(Reason::Fault(fault)),
+                    Err(WriteError::Output(error)) => {
+                        return self.output_failed(not_written(error));
                     }
-                }
+                },
                 Err(reason) => Some(reason),
             };
             if let Some(reason) = rejected {
@@ -55,6 +50,18 @@ impl Conductor<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Writes what a row has become, and counts it.
+    fn write(&mut self, row: &Row, predictions: Vec<Prediction>) -> Result<(), WriteError> {
+        // What became of a row is what its last answer says; one without answers has them all.
+        let status = predictions.last().map(|last| last.status.clone());
+        for prediction in predictions {
+            self.outputs.write(row, prediction)?;
+            self.counts.written += 1;
+        }
+        *self.counts.of(&status.unwrap_or_default()) += 1;
         Ok(())
     }
 

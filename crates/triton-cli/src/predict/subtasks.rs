@@ -1,20 +1,28 @@
 //! The parallel subtasks of a run, each with a function of its own, and which rows they get.
 
+use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::anyhow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use futures_util::{TryFutureExt as _, TryStreamExt as _};
 use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
-    Error, ErrorKind, InferenceFunction, ModelFunction, Prediction, PredictionFuture, Schema,
-    SequencePlaces, SequenceSnapshot, ServerWait, Subtask, Value,
+    Error, ErrorKind, InferenceFunction, ModelFunction, Prediction, Schema, SequencePlaces,
+    SequenceSnapshot, ServerWait, Subtask, Value,
 };
 use triton_options::{
-    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
+    Decoupled, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
 };
 
 use crate::failure::Failure;
+
+/// The answers to a row, which are on their way.
+///
+/// There is one, unless they are a stream; one that breaks is an error as a whole, so that rows that
+/// are run again are not in the output twice.
+pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Vec<Prediction>, Error>> + Send>>;
 
 /// The functions of a run, one for each subtask.
 pub(super) struct Subtasks {
@@ -22,6 +30,7 @@ pub(super) struct Subtasks {
     /// Rows that went to a subtask in turn.
     turns: usize,
     has_keys: bool,
+    is_streamed: bool,
     /// What the functions know of the server together.
     pub(super) wait: ServerWait,
 }
@@ -52,6 +61,7 @@ impl Subtasks {
             functions: Vec::new(),
             turns: 0,
             has_keys: matches!(options.sequence_mode(), SequenceMode::PerKey { .. }),
+            is_streamed: options.decoupled == Decoupled::Stream,
             wait,
         };
         let run = run_name();
@@ -82,16 +92,20 @@ impl Subtasks {
     /// Hands the next row over; `is_last` if it is the last one of its key.
     ///
     /// Its place among the rows of its key is settled when this returns.
-    pub(super) fn submit(&mut self, values: &[Value], is_last: bool) -> PredictionFuture {
+    pub(super) fn submit(&mut self, values: &[Value], is_last: bool) -> Answer {
         let index = match self.has_keys {
             true => self.subtask_of(values),
             false => self.turns % self.functions.len(),
         };
         self.turns = self.turns.wrapping_add(1);
         let function = &self.functions[index];
+        if self.is_streamed {
+            return Box::pin(function.predict_many(values).try_collect());
+        }
+        let only = |prediction| vec![prediction];
         match is_last {
-            true => ModelFunction::submit_last(function, values),
-            false => ModelFunction::submit(function, values),
+            true => Box::pin(ModelFunction::submit_last(function, values).map_ok(only)),
+            false => Box::pin(ModelFunction::submit(function, values).map_ok(only)),
         }
     }
 

@@ -18,16 +18,20 @@ pub(crate) struct Counts {
     #[serde(default)]
     pub(crate) failed: u64,
     pub(crate) rejected: u64,
+    /// Rows that are in the outputs: as many as were not rejected, unless the answers to a row are a
+    /// stream.
+    #[serde(default)]
+    pub(crate) written: u64,
 }
 
 impl Counts {
     /// Rows that something became of.
     pub(crate) fn settled(&self) -> u64 {
-        self.written() + self.rejected
+        self.kept() + self.rejected
     }
 
-    /// Rows that are in the outputs.
-    fn written(&self) -> u64 {
+    /// Rows that were not rejected.
+    fn kept(&self) -> u64 {
         self.answered + self.defaulted + self.failed
     }
 
@@ -48,13 +52,14 @@ impl Counts {
             defaulted,
             failed,
             rejected,
+            written: counted,
         } = *self;
-        if read == self.settled() && written == self.written() {
+        if read == self.settled() && written == counted {
             return Ok(());
         }
         Err(format!(
             "the rows do not add up: {read} read, {answered} answered, {defaulted} defaulted, \
-             {failed} failed, {rejected} rejected, {written} written"
+             {failed} failed, {rejected} rejected, {counted} counted as written, {written} written"
         ))
     }
 }
@@ -86,6 +91,7 @@ impl Summary {
             defaulted,
             failed,
             rejected,
+            written,
         } = self.counts;
         serde_json::json!({
             "rows": read,
@@ -93,6 +99,7 @@ impl Summary {
             "defaulted": defaulted,
             "failed": failed,
             "rejected": rejected,
+            "written": written,
             "resumed_after": self.resumed_after,
             "interrupted": self.interrupted,
             "seconds": self.elapsed.as_secs_f64(),
@@ -114,6 +121,7 @@ impl fmt::Display for Summary {
             defaulted,
             failed,
             rejected,
+            written,
         } = self.counts;
         write!(formatter, "{read} rows: {answered} answered, ")?;
         if defaulted > 0 {
@@ -123,6 +131,9 @@ impl fmt::Display for Summary {
             write!(formatter, "{failed} failed, ")?;
         }
         write!(formatter, "{rejected} rejected; ")?;
+        if written != self.counts.kept() {
+            write!(formatter, "{written} rows written; ")?;
+        }
         if self.resumed_after > 0 {
             write!(formatter, "resumed after {}; ", self.resumed_after)?;
         }
@@ -188,6 +199,7 @@ mod tests {
             defaulted: 1,
             failed: 1,
             rejected: 2,
+            written: 5,
         };
         assert_eq!(counts.check(5), Ok(()));
         assert!(counts.check(4).is_err());

@@ -27,6 +27,7 @@ mod predict_keys;
 mod predict_limits;
 mod predict_signals;
 mod predict_sorted;
+mod predict_streams;
 mod refusals;
 mod secrets;
 mod serve;

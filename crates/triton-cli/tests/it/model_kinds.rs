@@ -54,10 +54,10 @@ fn a_decoupled_model_is_refused_before_the_first_row() {
     ]);
     let run = predict(&server, "stream", &[]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(3), ""));
-    insta::assert_snapshot!(run.stderr, @"error: model 'stream' is decoupled: a request may have any number of responses, which only a stream can carry; ask it with generate_stream (POST v2/models/stream/generate_stream, `Client::generate_stream`) or with a client of gRPC (ModelStreamInfer)");
+    insta::assert_snapshot!(run.stderr, @"error: model 'stream' is decoupled: a request may have any number of responses, which only a stream can carry: set the option 'decoupled' to 'stream', and each response is an output row");
     let run = predict(&server, "pipeline", &[]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(3), ""));
-    insta::assert_snapshot!(run.stderr, @"error: model 'pipeline' is decoupled: a request of its step 'stream' may have any number of responses, which only a stream can carry; ask it with generate_stream (POST v2/models/pipeline/generate_stream, `Client::generate_stream`) or with a client of gRPC (ModelStreamInfer)");
+    insta::assert_snapshot!(run.stderr, @"error: model 'pipeline' is decoupled: a request of its step 'stream' may have any number of responses, which only a stream can carry: set the option 'decoupled' to 'stream', and each response is an output row");
     assert_eq!(server.inferences(), 0);
     for model in ["stream", "pipeline"] {
         let run = describe(&server, model, &["--sql"]);

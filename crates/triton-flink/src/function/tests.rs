@@ -224,6 +224,22 @@ fn a_row_that_fails_is_a_row_of_nulls_that_says_why() {
 
 // Holds F57.
 #[test]
+fn answers_in_a_stream_are_refused() {
+    let stream = ["decoupled", "stream"];
+    let read = description(
+        "http://localhost:9",
+        Duration::ZERO,
+        &["sum", "INT"],
+        &stream,
+    );
+    let error = read.unwrap_err().to_string();
+    let refused = "option 'decoupled' is 'stream', which this provider cannot serve yet: it gives a \
+                   row one answer; leave the option out, or run the rows with the command `triton \
+                   predict`";
+    assert!(error.lines().any(|line| line == refused), "{error}");
+}
+
+#[test]
 fn a_column_that_cannot_be_null_is_refused_where_rows_that_fail_are_rows() {
     let column = ["on-error", "column"];
     let never_null = [&TOLD[2..], &["sum", "INT NOT NULL"]].concat();

@@ -19,7 +19,8 @@ use self::answers::Answers;
 use self::cached::LookedUp;
 use self::input::{EncodedRows, ShapeGroup};
 use crate::answering::Answering;
-use crate::{DataType, Error, ErrorKind, InferenceFunction, Value, row_batch};
+use crate::lanes::Lane;
+use crate::{DataType, Error, ErrorKind, InferenceFunction, Value, row_batch, streams};
 
 impl DataType {
     /// The Arrow type of a column of this type, as predictions have it.
@@ -87,8 +88,9 @@ impl InferenceFunction {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::State`] when the function is not open and [`ErrorKind::Schema`] when the
-    /// batch lacks an input column or has it in another type. What is wrong with single rows
+    /// [`ErrorKind::State`] when the function is not open, [`ErrorKind::Options`] when the option
+    /// `decoupled` is `stream`, and [`ErrorKind::Schema`] when the batch lacks an input column or
+    /// has it in another type. What is wrong with single rows
     /// does not fail the others: see [`BatchPrediction::failures`].
     ///
     /// ```
@@ -127,6 +129,10 @@ impl InferenceFunction {
         let opened = self.opened()?;
         let prepared = &opened.prepared;
         let answering = &*prepared.answering;
+        if let Lane::Streamed(_) = &prepared.lane {
+            let error = streams::wanted("predict_many for each row");
+            return Err(error.in_subtask(answering.open.subtask));
+        }
         let arrays = input::columns(&self.schema().inputs, batch)
             .map_err(|error| error.in_subtask(answering.open.subtask))?;
         let inputs: Vec<&ArrayRef> = answering.columns.inputs_of(&arrays);

@@ -29,7 +29,7 @@ use crate::{CallContext, Error, ErrorKind};
 
 /// How much later than it should an attempt is cut off that sees to its own end: the client's own
 /// error knows what was sent.
-const GRACE: Duration = Duration::from_millis(100);
+pub(crate) const GRACE: Duration = Duration::from_millis(100);
 
 /// What a call has from the moment at which it is sent first.
 struct Sent<'a> {
@@ -101,7 +101,30 @@ impl CallContext {
     where
         F: Future<Output = Result<T, triton_client::Error>>,
     {
+        let operation = |client, connection| {
+            let answer = operation(client);
+            async move {
+                let answer = answer.await;
+                drop(connection);
+                answer
+            }
+        };
         let call = self.call_patiently(sequence, deadline, safety, origin, operation);
+        self.ending.or("before the row was answered", call).await
+    }
+
+    /// As [`call`](Self::call) without a sequence, for an answer that is not read to its end when
+    /// this returns: it keeps its connection for as long as it is.
+    pub(crate) async fn call_holding<T, F>(
+        &self,
+        deadline: Option<Instant>,
+        operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, triton_client::Error>>,
+    {
+        let safety = RetrySafety::Safe;
+        let call = self.call_patiently(None, deadline, safety, FaultOrigin::of, operation);
         self.ending.or("before the row was answered", call).await
     }
 
@@ -111,7 +134,7 @@ impl CallContext {
         deadline: Option<Instant>,
         safety: RetrySafety,
         origin: impl Fn(&triton_client::Error) -> FaultOrigin,
-        operation: impl Fn(Client) -> F,
+        operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
@@ -216,7 +239,7 @@ impl CallContext {
         deadline: Option<Instant>,
         safety: RetrySafety,
         origin: impl Fn(&triton_client::Error) -> FaultOrigin,
-        operation: impl Fn(Client) -> F,
+        operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
         spent: &Spent,
     ) -> Result<T, Unanswered>
     where
@@ -243,13 +266,12 @@ impl CallContext {
             let timed = self.replica.client_for(left);
             let is_cut_short = timed.is_cut_short;
             cut_short.store(is_cut_short, Ordering::Relaxed);
-            let operation = operation(timed.client);
+            let operation = operation(timed.client, connection);
             async move {
                 let mut on_the_way = OnTheWay(self, sequence);
                 let watched = self.requests.sent();
                 let result = operation.await;
                 watched.ends(result.as_ref().map(|_| ()), is_cut_short);
-                drop(connection);
                 let is_settled = match &result {
                     Ok(_) => true,
                     Err(error) => !error.may_have_executed(),

@@ -1,16 +1,18 @@
 //! How the columns of a schema map to the tensors of a model, agreed with the server at open.
 
 mod fit;
+mod flat_json;
 mod json_only;
 
 use tracing::warn;
 use triton_client::{InferRequest, InferResponse, ModelConfig, ModelId, RequestedOutput, Tensor};
 use triton_options::{
-    INPUT_NAMES, MODEL_MAX_BATCH_SIZE, OUTPUT_NAMES, SequenceMode, TritonOptions,
+    Decoupled, INPUT_NAMES, MODEL_MAX_BATCH_SIZE, OUTPUT_NAMES, SequenceMode, TritonOptions,
 };
 
 use self::fit::Side;
 pub(crate) use self::fit::sequence_mismatch;
+use self::flat_json::stream_mismatches;
 use self::json_only::json_mismatch;
 use crate::row_codec::{self, EncodedCell};
 use crate::{Column, Error, ErrorKind, ModelFacts, Schema, Value};
@@ -136,9 +138,13 @@ impl TensorPlan {
             outputs,
             mut mismatches,
         } = found;
-        mismatches.extend(sequence_mismatch(options, facts));
         mismatches.extend(facts.batch_size_mismatch(options));
-        mismatches.extend(json_mismatch(options, facts, &inputs, &outputs));
+        if options.decoupled == Decoupled::Stream {
+            mismatches.extend(stream_mismatches(facts, &inputs, &outputs));
+        } else {
+            mismatches.extend(sequence_mismatch(options, facts));
+            mismatches.extend(json_mismatch(options, facts, &inputs, &outputs));
+        }
         if !mismatches.is_empty() {
             let message = format!(
                 "model '{}' does not fit the schema and options: {}",

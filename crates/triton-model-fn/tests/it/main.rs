@@ -40,6 +40,7 @@ mod shapes;
 mod side_by_side;
 mod sinks;
 mod static_sequences;
+mod streams;
 mod through_the_trait;
 mod types;
 mod unknown_keys;

@@ -4,6 +4,7 @@
 
 mod security;
 mod sequence;
+mod stream;
 
 use crate::definitions::ReadValues;
 use crate::{
@@ -31,6 +32,7 @@ pub(crate) fn check(
     errors.extend(backoff(read));
     errors.extend(pool(map, read));
     errors.extend(on_error(map, read));
+    errors.extend(stream::check(map, read));
     errors.extend(cache(map, read));
     security::check(read, errors);
     sequence::mode(read, errors)

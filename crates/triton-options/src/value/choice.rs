@@ -142,4 +142,13 @@ choices! {
         Column = "column",
     }
     type "Enum: fail, default, column", expected "'fail', 'default' or 'column'";
+
+    /// What is done with a model that answers a request any number of times.
+    Decoupled {
+        /// It is refused.
+        Refuse = "refuse",
+        /// Its answers are read as a stream, each a row.
+        Stream = "stream",
+    }
+    type "Enum: refuse, stream", expected "'refuse' or 'stream'";
 }

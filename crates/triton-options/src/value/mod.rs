@@ -16,7 +16,7 @@ mod proxy;
 mod scalar;
 
 pub use choice::{
-    AbandonedSequence, CounterInitStrategy, OnError, ReplayOverflow, SequenceIdScope,
+    AbandonedSequence, CounterInitStrategy, Decoupled, OnError, ReplayOverflow, SequenceIdScope,
     SequenceIdType, SequenceRecovery, UnknownKey,
 };
 pub use column_names::ColumnNames;

@@ -161,6 +161,7 @@ fn every_type_says_what_it_expects() {
     custom-headers: expected headers such as 'X-A:1,X-B:2', a value with commas in single or double quotes
     input-names: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
     output-names: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
+    decoupled: expected 'refuse' or 'stream'
     batch-size: expected a whole number from 1 to 4294967295
     model-max-batch-size: expected a whole number from 0 to 4294967295
     batch-timeout: expected a duration such as '30 s', '100 ms' or '1 min'

@@ -234,6 +234,11 @@ final class TritonModelOptions {
                         "Names of output tensors where they differ from the columns', as column:TENSOR. Columns that are not named here match the tensor of their own name."));
         OPTIONAL.add(
                 option(
+                        "decoupled",
+                        "refuse",
+                        "What is done with a decoupled model, which answers a request any number of times. refuse refuses it at the start. stream asks with generate_stream, one request for each row, and makes an output row of each answer: in order, with its number in the output column prediction_index, and prediction_last true in the last one. A model that is not decoupled then gives one. Requests and answers are plain JSON, which carries no FP16, BF16 or BYTES, and no shape but one that follows from the number of elements. timeout bounds the wait for each answer and not the stream, which row-deadline can bound."));
+        OPTIONAL.add(
+                option(
                         "batch-size",
                         "1",
                         "The most rows that travel in one request to a stateless model, within the model's own max_batch_size. Larger batches raise the throughput of small models many times over and cost latency. Stateful models always get one row per request."));

@@ -1,0 +1,232 @@
+//! Streams that break, that never end, and those whose reader goes away.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc::unbounded_channel;
+use triton_model_fn::{
+    AnswerSink, ErrorKind, InferenceFunction, ModelFunction as _, Subtask, Value,
+};
+use triton_options::TritonOptions;
+
+use super::server::{HEAD, StreamServer, left, until_gone};
+use super::{STREAM, countdown, open, shown, streamed};
+
+const ROW: [Value; 1] = [Value::Integer(3)];
+
+/// A function with options that no other sets.
+async fn open_with(server: &StreamServer, extra: &[(&str, &str)]) -> InferenceFunction {
+    let common = [
+        ("endpoint", server.endpoint.as_str()),
+        ("model-name", "m"),
+        STREAM,
+    ];
+    let options = TritonOptions::parse(common.iter().chain(extra).copied()).unwrap();
+    let function = InferenceFunction::new(options, countdown()).unwrap();
+    function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
+    function
+}
+
+fn write(connection: &mut TcpStream, text: &str) {
+    // Whoever asked may have gone.
+    let _ = connection.write_all(text.as_bytes());
+    let _ = connection.flush();
+}
+
+// Holds F77.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_sent_again_only_before_its_first_row() {
+    let server = StreamServer::start(|connection, number| match number {
+        // The first breaks before it has said anything, the second after two rows.
+        1 => write(connection, HEAD.split_at(20).0),
+        2 => write(
+            connection,
+            &[HEAD, &left(3), &left(2), "data: {\"le"].concat(),
+        ),
+        _ => write(connection, &[HEAD, &left(1)].concat()),
+    });
+    let retries = [("max-retries", "5"), ("retry-initial-backoff", "1 ms")];
+    let function = open(&server.endpoint, "m", countdown(), &retries).await;
+    let answers = streamed(function.predict_many(&ROW)).await;
+    insta::assert_snapshot!(answers.replace(&server.endpoint, "URL"), @"
+    0: 3
+    1: 2
+    Call: subtask 0 of 1, attempt 0: the stream broke after 2 rows; what came is given out, so the row is not sent again: stream from model 'm' at URL/: the connection broke before the answer was complete
+    ");
+    assert_eq!(server.asked(), 2);
+}
+
+// Holds F77.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_does_not_fit_ends_the_stream() {
+    let server = StreamServer::start(|connection, number| {
+        let second = match number {
+            1 => "data: {\"left\":2.5}\n\n",
+            2 => "data: {\"left\":[2,1]}\n\n",
+            _ => "data: {\"right\":2}\n\n",
+        };
+        write(connection, &[HEAD, &left(3), second, &left(1)].concat());
+    });
+    let function = open(&server.endpoint, "m", countdown(), &[]).await;
+    let answers = [
+        streamed(function.predict_many(&ROW)).await,
+        streamed(function.predict_many(&ROW)).await,
+        streamed(function.predict_many(&ROW)).await,
+    ];
+    insta::assert_snapshot!(answers.join("\n"), @"
+    0: 3
+    Output: subtask 0 of 1, attempt 0: after 1 row: output 'left': its element 0 is 2.5, which is no INT32
+    0: 3
+    Output: subtask 0 of 1, attempt 0: after 1 row: output 'left': expected 1 element, found 2
+    0: 3
+    Output: subtask 0 of 1, attempt 0: after 1 row: output 'left': the answer does not have it
+    ");
+}
+
+/// A stream of one row that then says nothing more, and tells when its reader is gone.
+fn silent() -> (StreamServer, mpsc::Receiver<()>) {
+    let (gone, is_gone) = mpsc::channel();
+    let gone = Mutex::new(gone);
+    let server = StreamServer::start(move |connection, _| {
+        write(connection, &[HEAD, &left(3), &left(2)].concat());
+        until_gone(connection);
+        let _ = gone.lock().unwrap().send(());
+    });
+    (server, is_gone)
+}
+
+fn hung_up(is_gone: &mpsc::Receiver<()>) {
+    is_gone.recv_timeout(Duration::from_secs(20)).unwrap();
+}
+
+// Holds F77.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_for_each_answer_and_for_the_row_ends_a_stream() {
+    for option in ["timeout", "row-deadline"] {
+        let (server, is_gone) = silent();
+        let function = open_with(&server, &[(option, "400 ms"), ("max-retries", "3")]).await;
+        let answers = streamed(function.predict_many(&ROW)).await;
+        let answers = answers.replace(&server.endpoint, "URL");
+        match option {
+            "timeout" => insta::assert_snapshot!(answers, @"
+            0: 3
+            1: 2
+            Call: subtask 0 of 1, attempt 0: the stream broke after 2 rows; what came is given out, so the row is not sent again: stream from model 'm' at URL/: no complete answer within 400ms
+            "),
+            _ => insta::assert_snapshot!(answers, @"
+            0: 3
+            1: 2
+            Call: subtask 0 of 1, attempt 0: the stream was not over by the row's deadline (option 'row-deadline'), after 2 rows
+            "),
+        }
+        hung_up(&is_gone);
+        assert_eq!(server.asked(), 1);
+        // Its permits are back, or this would wait for them.
+        function.close().await.unwrap();
+    }
+}
+
+// Holds F77.
+#[tokio::test(flavor = "multi_thread")]
+async fn giving_up_ends_every_stream() {
+    let (server, is_gone) = silent();
+    let function = open_with(&server, &[]).await;
+    let (sender, mut answers) = unbounded_channel();
+    let sink: Arc<dyn AnswerSink> = Arc::new(sender);
+    function.submit_to(7, &ROW, &sink);
+    let first = answers.recv().await.unwrap();
+    assert_eq!(shown(&first[0].result), "0: 3");
+    let mut stream = function.predict_many(&ROW);
+    assert_eq!(shown(&stream.next().await.unwrap()), "0: 3");
+
+    function.abort().await;
+    hung_up(&is_gone);
+    // The row that was held back may be given out before.
+    let last = loop {
+        let answer = answers.recv().await.unwrap().remove(0);
+        if answer.is_last {
+            break answer;
+        }
+    };
+    let error = last.result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::State);
+    assert!(
+        error
+            .message()
+            .starts_with("the function was given up after "),
+        "{error}"
+    );
+    insta::assert_snapshot!(streamed(stream).await, @"
+    1: 2
+    State: subtask 0 of 1, attempt 0: the function was given up after 2 rows of the stream
+    ");
+    hung_up(&is_gone);
+}
+
+// Holds F77.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_dropped_hangs_up_and_gives_its_permits_back() {
+    let (server, is_gone) = silent();
+    let one = [("max-in-flight", "1"), ("connection-pool-max-total", "1")];
+    let function = open_with(&server, &one).await;
+    let mut first = function.predict_many(&ROW);
+    assert_eq!(shown(&first.next().await.unwrap()), "0: 3");
+    let mut second = function.predict_many(&ROW);
+    // There is room for one.
+    let waits = tokio::time::timeout(Duration::from_millis(100), second.next()).await;
+    assert!(waits.is_err() && server.asked() == 1);
+    drop(first);
+    hung_up(&is_gone);
+    assert_eq!(shown(&second.next().await.unwrap()), "0: 3");
+}
+
+// Holds F77.
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_waits_for_a_stream_and_then_gives_it_up() {
+    let (server, is_gone) = silent();
+    let function = open_with(&server, &[("timeout", "400 ms")]).await;
+    let mut stream = function.predict_many(&ROW);
+    assert_eq!(shown(&stream.next().await.unwrap()), "0: 3");
+    let error = function.close().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Close);
+    insta::assert_snapshot!(streamed(stream).await, @"
+    1: 2
+    State: subtask 0 of 1, attempt 0: the function was closed after 2 rows of the stream
+    ");
+    hung_up(&is_gone);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_slowly_keeps_the_server_from_sending() {
+    /// More than sockets and buffers between the two can hold.
+    const BYTES: usize = 32 << 20;
+    let (progress, written) = mpsc::channel();
+    let progress = Mutex::new(progress);
+    let server = StreamServer::start(move |connection, _| {
+        write(connection, HEAD);
+        let padded = left(3)
+            .replace('\n', "")
+            .replace('}', &format!(",\"pad\":\"{}\"}}\n\n", "x".repeat(1 << 20)));
+        for _ in 0..BYTES >> 20 {
+            if connection.write_all(padded.as_bytes()).is_err() {
+                return;
+            }
+            let _ = progress.lock().unwrap().send(());
+        }
+    });
+    let function = open_with(&server, &[("timeout", "5 s")]).await;
+    let mut stream = function.predict_many(&ROW);
+    assert_eq!(shown(&stream.next().await.unwrap()), "0: 3");
+    // Until the server cannot go on, because nobody reads.
+    let mut sent = 0;
+    while written.recv_timeout(Duration::from_millis(500)).is_ok() {
+        sent += 1;
+    }
+    assert!(sent < BYTES >> 20, "{sent} MiB were sent to nobody");
+    let rest = stream.count().await;
+    assert_eq!(rest, (BYTES >> 20) - 1);
+}
