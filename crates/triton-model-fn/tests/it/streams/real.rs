@@ -1,14 +1,16 @@
 //! Decoupled models of a real Triton, and models that are none.
 
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value as Json, json};
 use tokio::sync::OnceCell;
 use triton_client::{Client, LoadModel};
 use triton_model_fn::{
-    DataType, ErrorKind, InferenceFunction, ModelFunction as _, Schema, Subtask, Value,
+    DataType, ErrorKind, InferenceFunction, ModelFunction as _, PredictStream as _, Schema,
+    Subtask, Value,
 };
 use triton_test_support::{EmbeddedTriton, live_endpoint};
 
-use super::{COLUMN, countdown, open, streamed, told, told_countdown};
+use super::{COLUMN, countdown, open, shown, streamed, told, told_countdown};
 use crate::{array, echo_schema, options, schema};
 
 /// One load for all tests of this process, under names that no other program has.
@@ -110,6 +112,25 @@ async fn each_response_is_a_row_with_its_number_and_the_last_one_marked() {
     row 0, 3 = 3, last: 1
     row 1, 0 = 0, last: -
     row 2, 0 = 0, last: 1
+    ");
+    function.close().await.unwrap();
+}
+
+// Holds F75.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_rows_has_all_answers_to_each_in_order() {
+    let function = open(&endpoint().await, "streams_countdown", countdown(), &[]).await;
+    let rows = [3, 0, 2].map(|from| vec![Value::Integer(from)]);
+    let answers = function.predict_stream(stream::iter(rows));
+    let answers: Vec<_> = answers.collect().await;
+    let answers: Vec<_> = answers.iter().map(shown).collect();
+    insta::assert_snapshot!(answers.join("\n"), @"
+    0: 3
+    1: 2
+    2, last: 1
+    0, last: -
+    0: 2
+    1, last: 1
     ");
     function.close().await.unwrap();
 }
