@@ -32,6 +32,7 @@ mod request_limit;
 mod requests;
 mod retry_budget;
 mod row_positions;
+mod scratch;
 mod sequence_numbers;
 mod sequence_recovery;
 mod sequences;
