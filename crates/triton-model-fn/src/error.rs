@@ -91,6 +91,8 @@ struct Details {
     sequence: Option<SequenceName>,
     sequence_row: Option<u64>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    /// The row's deadline has ended it, and not what the server said.
+    is_of_deadline: bool,
 }
 
 impl Error {
@@ -105,6 +107,7 @@ impl Error {
             sequence: None,
             sequence_row: None,
             source: None,
+            is_of_deadline: false,
         }))
     }
 
@@ -145,6 +148,16 @@ impl Error {
     pub(crate) fn in_sequence(mut self, sequence: Option<SequenceName>) -> Self {
         self.0.sequence = sequence;
         self
+    }
+
+    /// Says whether a row with more time might have been answered.
+    pub(crate) fn of_deadline(mut self, is_of_deadline: bool) -> Self {
+        self.0.is_of_deadline = is_of_deadline;
+        self
+    }
+
+    pub(crate) fn is_of_deadline(&self) -> bool {
+        self.0.is_of_deadline
     }
 
     pub(crate) fn of_key(mut self, key: String) -> Self {

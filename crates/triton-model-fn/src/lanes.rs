@@ -144,9 +144,8 @@ impl RowColumns<'_> {
 impl Prepared {
     /// Waits for the rows that are there, until `deadline`.
     pub(crate) async fn close(&self, deadline: Instant) -> Result<(), Error> {
-        // They may still need the lane.
         let cached = match &self.cached {
-            Some(cached) => cached.tasks.close(deadline).await,
+            Some(cached) => cached.close(deadline).await,
             None => Ok(()),
         };
         let lane = match &self.lane {

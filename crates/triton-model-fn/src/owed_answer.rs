@@ -1,7 +1,9 @@
 //! The answer that is owed to a sink, for functions that leave sinks to the default of the trait.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 
 use crate::{AnswerSink, Error, ErrorKind, Prediction, PredictionFuture, RowAnswer, answers};
@@ -10,13 +12,25 @@ use crate::{AnswerSink, Error, ErrorKind, Prediction, PredictionFuture, RowAnswe
 ///
 /// Without a runtime, or where it ends before the row, the sink is told so.
 pub(crate) fn spawn(number: u64, answer: PredictionFuture, sink: &Arc<dyn AnswerSink>) {
-    let owed = OwedAnswer {
+    let mut owed = OwedAnswer {
         number,
         sink: Arc::clone(sink),
         is_told: false,
     };
-    if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(async move { owed.tell(answer.await) });
+    let Ok(runtime) = Handle::try_current() else {
+        return;
+    };
+    let mut answer = AssertUnwindSafe(answer).catch_unwind();
+    // Here and now it asks for its permit, so that a function that is closed next waits for it.
+    match (&mut answer).now_or_never() {
+        Some(Ok(result)) => owed.tell(result),
+        // The sink hears of a panic when `owed` is dropped.
+        Some(Err(_)) => {}
+        None => drop(runtime.spawn(async move {
+            if let Ok(result) = answer.await {
+                owed.tell(result);
+            }
+        })),
     }
 }
 
@@ -28,7 +42,7 @@ struct OwedAnswer {
 }
 
 impl OwedAnswer {
-    fn tell(mut self, result: Result<Prediction, Error>) {
+    fn tell(&mut self, result: Result<Prediction, Error>) {
         self.is_told = true;
         self.send(result);
     }

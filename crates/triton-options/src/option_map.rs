@@ -75,9 +75,16 @@ impl OptionMap {
     /// # Ok::<(), triton_options::OptionErrors>(())
     /// ```
     #[must_use]
-    pub fn with_flink_units(mut self) -> Self {
+    pub fn with_flink_units(self) -> Self {
+        self.with_flink_units_of(CATALOG)
+    }
+
+    /// As [`with_flink_units`](Self::with_flink_units), for options of a connector's own: see
+    /// [`parse_known`](Self::parse_known).
+    #[must_use]
+    pub fn with_flink_units_of(mut self, own: &[&OptionDefinition]) -> Self {
         for (key, value) in &mut self.0 {
-            let definition = CATALOG.iter().find(|definition| definition.key == key);
+            let definition = own.iter().find(|definition| definition.key == key);
             let unit = definition.and_then(|definition| definition.unit_in_flink);
             let number = value.trim();
             if let Some(unit) = unit

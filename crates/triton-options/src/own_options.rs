@@ -228,6 +228,21 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_flink_have_its_units_in_options_of_both_kinds() {
+        let map = OptionMap::new()
+            .with("endpoint", "h:1")
+            .with("model-name", "m")
+            .with("topic", "t")
+            .with("timeout", "3000")
+            .with("poll-interval", "200");
+        assert!(map.clone().with_flink_units().parse_known(OWN).is_err());
+        let map = map.with_flink_units().with_flink_units_of(OWN);
+        let (options, own) = map.parse_known(OWN).unwrap();
+        assert_eq!(options.timeout.get().as_millis(), 3000);
+        assert_eq!(own.get(&POLL).map(|poll| poll.get().as_millis()), Some(200));
+    }
+
+    #[test]
     fn values_and_pages_come_from_the_definitions() {
         assert_eq!(check_definitions(OWN), Vec::<String>::new());
         let map = OptionMap::new()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 use triton_options::{CACHE_MAX_BYTES, ROW_DEADLINE};
 
@@ -30,6 +30,24 @@ pub(crate) struct CachedRows {
     answering: Arc<Answering>,
     /// `None` where each row has a request of its own.
     batcher: Option<Pusher>,
+    /// How many rows wait, or have waited, for an equal one: they have no permit that shows them.
+    waiting: watch::Sender<usize>,
+}
+
+/// One of the rows that wait.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a watch::Sender<usize>) -> Self {
+        waiting.send_modify(|waiting| *waiting += 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting -= 1);
+    }
 }
 
 /// A row that is encoded, to be looked up.
@@ -56,11 +74,21 @@ impl CachedLane {
             cache: Arc::new(cache),
             answering: Arc::clone(answering),
             batcher,
+            waiting: watch::Sender::new(0),
         };
         Self {
             rows: Arc::new(rows),
             tasks: AloneTasks::new(),
         }
+    }
+
+    /// Waits for the rows that are there, until `deadline`: they may still need the lane.
+    pub(crate) async fn close(&self, deadline: Instant) -> Result<(), Error> {
+        let closed = self.tasks.close(deadline).await;
+        let mut waiting = self.rows.waiting.subscribe();
+        // What the time does not suffice for is given up by whoever closes.
+        let _ = timeout_at(deadline, waiting.wait_for(|waiting| *waiting == 0)).await;
+        closed
     }
 
     /// Takes a row whose answer goes to a sink: at once, where it is known.
@@ -112,6 +140,7 @@ impl CachedRows {
     /// The answer to a row, which is counted: the one that is known, that of an equal row in
     /// flight, or its own. `found` is what was found for it already.
     pub(crate) async fn answer(&self, row: CachedRow, mut found: Option<Found>) -> Outcome {
+        let mut waiting = None;
         loop {
             let found = found.take().unwrap_or_else(|| self.cache.look_up(&row.key));
             match found {
@@ -119,17 +148,22 @@ impl CachedRows {
                     return self.answering.conclude(Ok(Prediction::new(row, None)));
                 }
                 Found::InFlight(other) => {
-                    let outcome = other.outcome();
+                    waiting.get_or_insert_with(|| Waiting::begin(&self.waiting));
+                    // Whoever sends the other row may do nothing for it any more.
+                    let ending = &self.answering.open.ending;
+                    let outcome = async { Ok(other.outcome().await) };
+                    let outcome = ending.or("before the row was answered", outcome);
                     let outcome = match row.deadline {
                         Some(deadline) => timeout_at(deadline, outcome).await,
                         None => Ok(outcome.await),
                     };
                     match outcome {
-                        Ok(Some(outcome)) => {
+                        Ok(Err(error)) => return self.answering.conclude(Err(error)),
+                        Ok(Ok(Some(outcome))) => {
                             self.cache.metrics.coalesced();
                             return self.answering.conclude(outcome);
                         }
-                        Ok(None) => {}
+                        Ok(Ok(None)) => {}
                         Err(_) => return self.answering.conclude(Err(waited_in_vain())),
                     }
                 }

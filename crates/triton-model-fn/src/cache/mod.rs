@@ -212,6 +212,9 @@ impl Drop for Sending {
 /// the server says. That a row has waited too long or was given up is its own affair.
 fn is_of_all(outcome: &Outcome) -> bool {
     let Err(error) = outcome else { return true };
+    if error.is_of_deadline() {
+        return false;
+    }
     error.client_error().is_some()
         || matches!(
             error.kind(),

@@ -207,7 +207,7 @@ impl CallContext {
             };
             let next = Instant::now().checked_add(pause);
             if deadline.is_some_and(|deadline| next.is_none_or(|next| next >= deadline)) {
-                return Err(error);
+                return Err(error.of_deadline(true));
             }
             wait.pause(pause).await;
         }
@@ -328,7 +328,9 @@ impl CallContext {
                         FaultOrigin::Unknown => drop(admission),
                     }
                 }
-                let unanswered = failure(failed, safety, self.retry_budget.retries());
+                let is_of_deadline = failed.is_of(deadline);
+                let unanswered = failure(failed, safety, self.retry_budget.retries())
+                    .of_deadline(is_of_deadline);
                 if let Some(ends) = ends {
                     let (Unanswered::Waited(error) | Unanswered::Failed(error)) = &unanswered;
                     ends(Some(error.kind()));

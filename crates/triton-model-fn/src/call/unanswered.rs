@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use tokio::time::Instant;
 use triton_client::ErrorKind as ClientErrorKind;
 use triton_options::{RETRY_BUDGET, ROW_DEADLINE};
 
@@ -23,6 +24,16 @@ pub(super) enum Unanswered {
     /// It waited for something of this process or for too long, which says nothing of the server.
     Waited(Error),
     Failed(Error),
+}
+
+impl Unanswered {
+    /// Says whether the row's deadline has ended it.
+    pub(super) fn of_deadline(self, is_of_deadline: bool) -> Self {
+        match self {
+            Unanswered::Waited(error) => Unanswered::Waited(error.of_deadline(is_of_deadline)),
+            Unanswered::Failed(error) => Unanswered::Failed(error.of_deadline(is_of_deadline)),
+        }
+    }
 }
 
 impl From<Unanswered> for Error {
@@ -53,6 +64,18 @@ pub(super) fn whose_fault(
 }
 
 impl Failed<triton_client::Error, NotSent> {
+    /// Whether a row with a later `deadline` would have had another attempt, or more time for this one.
+    pub(super) fn is_of(&self, deadline: Option<Instant>) -> bool {
+        let is_for_want_of_time = matches!(
+            self.reason,
+            StopReason::DeadlineBeforeAttempt
+                | StopReason::DeadlineDuringAttempt
+                | StopReason::NotReady(NotSent::NoPermit(_))
+        );
+        // The client cuts an attempt off by itself when the deadline comes.
+        deadline.is_some_and(|deadline| is_for_want_of_time || Instant::now() >= deadline)
+    }
+
     /// Whether the last attempt was sent and did not come to an end by itself.
     fn reason_is_cut(&self) -> bool {
         matches!(self.reason, StopReason::DeadlineDuringAttempt)

@@ -7,7 +7,7 @@
 //!   sent after the limit last fell, so that one full queue is one sign. Where requests were
 //!   refused, the limit then stays below that number (the *ceiling*). One more is tried once so many
 //!   requests have been answered that refusals stay well below one in a hundred; each number that is
-//!   borne lets the next step be larger.
+//!   borne lets the next step be larger. A server that refuses nearly everything says nothing of a number.
 //! - **Answers take more than twice as long** as they took at best: then at least as many requests
 //!   wait at the server as it works on, and more of them add nothing but waiting. Means of windows
 //!   are compared, with their standard errors, so that a model whose latency varies looks no busier
@@ -161,6 +161,14 @@ impl Limiter {
     fn refused(&mut self, now: Duration) {
         // More than the limit may be in flight while it falls, and fewer where rows are few.
         let borne_not = self.limit().min(self.window.most_in_flight.max(1));
+        if let Some(ceiling) = &mut self.ceiling
+            && ceiling.answered < borne_not
+        {
+            // A server that answers next to nothing refuses any number, which says nothing of this one:
+            // once it is back, the limit grows as far as it was borne before.
+            ceiling.answered = 0;
+            return self.fall(f64::from(borne_not), now);
+        }
         let (first, longest) = PROBE_AFTER;
         let probe_after = match self.ceiling {
             Some(ceiling) if ceiling.is_probing || ceiling.answered < ceiling.probe_after => {

@@ -256,6 +256,28 @@ fn it_follows_a_model_that_becomes_slower_for_good() {
     assert!(limit <= 96, "{limit}");
 }
 
+// Holds F62.
+#[test]
+fn it_comes_back_when_a_server_that_refused_everything_does() {
+    for service in [
+        Service::Uniform(15_000, 25_000),
+        Service::Uniform(80_000, 120_000),
+    ] {
+        let mut simulation = Simulation::auto(16, 32, service);
+        simulation.run(30);
+        (simulation.workers, simulation.queue) = (0, 0);
+        simulation.run(10);
+        (simulation.workers, simulation.queue) = (16, 32);
+        simulation.run(10);
+        let (throughput, refusals) = simulation.run(20);
+        let limit = simulation.limit();
+        assert!(
+            throughput >= 0.9 && refusals < 0.01,
+            "{service:?}: {throughput:.3}, {refusals:.4}, limit {limit}"
+        );
+    }
+}
+
 #[test]
 fn without_rows_enough_it_does_not_grow() {
     let mut limiter = Limiter::new(256);

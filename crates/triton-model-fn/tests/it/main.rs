@@ -10,6 +10,7 @@ mod arrow;
 mod batch_order;
 mod batching;
 mod cache;
+mod cache_waiting;
 mod codec;
 mod errors;
 mod failures;

@@ -17,6 +17,7 @@ use triton_test_support::{EmbeddedTriton, live_endpoint};
 use self::classification::classification;
 use self::generate_function::generate_function;
 use crate::monitoring::counted;
+use crate::sinks::sink;
 use crate::{AUTO_INCREMENT, options};
 
 #[path = "../../examples/classification.rs"]
@@ -362,4 +363,43 @@ async fn rows_of_ones_own_function_have_sequences() {
             insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: column 'value': expected INT, found a STRING");
         }
     }
+}
+
+// Holds F28.
+#[tokio::test]
+async fn rows_that_were_handed_to_a_sink_are_answered_before_ones_own_function_is_closed() {
+    let server = server_with(FaultScript::new(0));
+    for in_flight in ["1", "32"] {
+        let function = best_two(&server.endpoint(), &[("max-in-flight", in_flight)]).await;
+        let (sink, mut answers) = sink();
+        for number in 0..5 {
+            function.submit_to(number, &[ROW.into()], &sink);
+        }
+        function.close().await.unwrap();
+        drop(sink);
+        let mut answered = 0;
+        while let Some(group) = answers.recv().await {
+            for answer in group {
+                answer.result.unwrap();
+                answered += 1;
+            }
+        }
+        assert_eq!(answered, 5);
+    }
+}
+
+// Holds F74.
+#[tokio::test]
+async fn a_sink_hears_of_a_row_whose_work_panics() {
+    let server = server_with(FaultScript::new(0));
+    let options = options(&server.endpoint(), "echo", &[]);
+    let base: FunctionBase<()> = FunctionBase::serving("Panics", options, &[]).unwrap();
+    let function = base.answering(|_, _| Ok(()), |_, _, _| async { panic!("a row") });
+    function.open(subtask()).await.unwrap();
+    let (sink, mut answers) = sink();
+    function.submit_to(7, &[], &sink);
+    let group = answers.recv().await.unwrap();
+    assert_eq!((group.len(), group[0].number), (1, 7));
+    let error = group[0].result.as_ref().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::State);
 }
