@@ -147,31 +147,27 @@ on_both_servers!(a_killed_run_goes_on_where_it_was);
 // Holds F59.
 #[tokio::test]
 async fn rows_that_failed_before_a_kill_are_counted_after_it() {
+    const TOLD: &str = "
+        CREATE MODEL running_sum INPUT (`value` INT) OUTPUT (sum INT, prediction_error STRING)
+        WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'accumulate',
+              'sequence-id' = 'job', 'sequence-id-auto-increment' = 'true')";
     let files = Files::new();
-    let outputs = "OUTPUT (sum INT, prediction_status STRING, prediction_error STRING)";
-    let statement = ACCUMULATE.replace("OUTPUT (sum INT)", outputs);
-    let model = files.write("model.sql", &statement);
+    let model = files.write("model.sql", TOLD);
     let input = files.write("input.csv", &input());
+    let (undisturbed, killed) = (files.path("undisturbed.csv"), files.path("killed.csv"));
+    let common = ["predict", &model, &input, "--on-error", "column"];
+    let run = triton(&[&common[..], &["--output", &undisturbed]].concat());
+    assert_eq!(run.code, Some(WRITTEN.code), "{}", run.stderr);
+    let checkpoint = files.path("checkpoint");
     let rate = (1700 / kills()).to_string();
-    for format in ["csv", "parquet"] {
-        let (undisturbed, killed) = (
-            files.path(&format!("undisturbed.{format}")),
-            files.path(&format!("killed.{format}")),
-        );
-        let checkpoint = files.path(&format!("checkpoint.{format}"));
-        let predict = ["predict", &model, &input, "-O", "endpoint=embedded"];
-        let common = [&predict[..], &["--on-error", "column"]].concat();
-        let run = triton(&[&common[..], &["--output", &undisturbed]].concat());
-        assert_eq!(run.code, Some(WRITTEN.code), "{}", run.stderr);
-        let arguments = [
-            &common[..],
-            &["--output", &killed, "--checkpoint", &checkpoint],
-            &["--checkpoint-every", "25", "--rate", &rate],
-        ];
-        run_killed(&arguments.concat(), kills(), &WRITTEN).await;
-        let read = |path: &str| table_file::read_cells(path);
-        assert_eq!(read(&killed), read(&undisturbed), "{format}");
-    }
+    let arguments = [
+        &common[..],
+        &["--output", &killed, "--checkpoint", &checkpoint],
+        &["--checkpoint-every", "25", "--rate", &rate],
+    ];
+    run_killed(&arguments.concat(), kills(), &WRITTEN).await;
+    let read = |path: &str| table_file::read_cells(path);
+    assert_eq!(read(&killed), read(&undisturbed));
 }
 
 #[tokio::test]
