@@ -311,7 +311,7 @@ impl Prepared {
                 return answered.unwrap_or_else(|error| answering.conclude(Err(error)));
             }
             Begun::Cached(row) => match &self.cached {
-                Some(cached) => return cached.rows.answer(*row, None).await,
+                Some(cached) => return cached.rows.answer(*row, None, |_| Ok(())).await,
                 None => Err(gone(&answering.open)),
             },
             Begun::Refused(error) => Err(error),

@@ -57,7 +57,11 @@ impl<Done: Fn(Range<usize>, Result<InferResponse, Error>) + Sync> Sending<'_, Do
             },
         };
         let result = self.send(&range).await;
-        if range.len() == 1 || !result.as_ref().is_err_and(may_be_one_rows_fault) {
+        let is_to_split = || match &result {
+            Ok(response) => self.plan.has_broken_text(response),
+            Err(error) => may_be_one_rows_fault(error),
+        };
+        if range.len() == 1 || !is_to_split() {
             drop(permit);
             return (self.done)(range, result);
         }

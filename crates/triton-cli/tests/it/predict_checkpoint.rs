@@ -38,8 +38,26 @@ fn input() -> String {
     format!("id,user,value\n{}", rows.collect::<String>())
 }
 
+/// How a run ends that was not killed.
+struct End {
+    code: i32,
+    summary: &'static str,
+}
+
+/// Rows that cannot be used are rejected.
+const REJECTED: End = End {
+    code: 1,
+    summary: "600 rows: 588 answered, 12 rejected",
+};
+
+/// Rows that cannot be used are in the output.
+const WRITTEN: End = End {
+    code: 0,
+    summary: "600 rows: 588 answered, 12 failed, 0 rejected",
+};
+
 /// Runs to the end, killed every so often on the way; returns how often it was.
-async fn run_killed(arguments: &[&str], kills: usize) -> usize {
+async fn run_killed(arguments: &[&str], kills: usize, end: &End) -> usize {
     for killed in 0..kills {
         let mut child = tokio::process::Command::from(command(arguments))
             .stderr(std::process::Stdio::null())
@@ -47,18 +65,14 @@ async fn run_killed(arguments: &[&str], kills: usize) -> usize {
             .unwrap();
         let moment = Duration::from_millis(random(600));
         if let Ok(status) = tokio::time::timeout(moment, child.wait()).await {
-            assert_eq!(status.unwrap().code(), Some(1));
+            assert_eq!(status.unwrap().code(), Some(end.code));
             return killed;
         }
         child.kill().await.unwrap();
     }
     let last = triton(arguments);
-    assert_eq!(last.code, Some(1), "{}", last.stderr);
-    assert!(
-        last.stderr.contains("600 rows: 588 answered, 12 rejected"),
-        "{}",
-        last.stderr
-    );
+    assert_eq!(last.code, Some(end.code), "{}", last.stderr);
+    assert!(last.stderr.contains(end.summary), "{}", last.stderr);
     kills
 }
 
@@ -109,7 +123,7 @@ async fn a_killed_run_goes_on_where_it_was(endpoint: &str) {
             &["--checkpoint-every", "25", "--rate", &rate],
         ]
         .concat();
-        let kills = run_killed(&arguments, kills()).await;
+        let kills = run_killed(&arguments, kills(), &REJECTED).await;
         println!("{format}: killed {kills} times");
         let read = |path: &str| table_file::read_cells(path);
         assert_eq!(read(&killed), read(&undisturbed), "{format}");
@@ -129,6 +143,32 @@ async fn a_killed_run_goes_on_where_it_was(endpoint: &str) {
 }
 
 on_both_servers!(a_killed_run_goes_on_where_it_was);
+
+// Holds F59.
+#[tokio::test]
+async fn rows_that_failed_before_a_kill_are_counted_after_it() {
+    const TOLD: &str = "
+        CREATE MODEL running_sum INPUT (`value` INT) OUTPUT (sum INT, prediction_error STRING)
+        WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'accumulate',
+              'sequence-id' = 'job', 'sequence-id-auto-increment' = 'true')";
+    let files = Files::new();
+    let model = files.write("model.sql", TOLD);
+    let input = files.write("input.csv", &input());
+    let (undisturbed, killed) = (files.path("undisturbed.csv"), files.path("killed.csv"));
+    let common = ["predict", &model, &input, "--on-error", "column"];
+    let run = triton(&[&common[..], &["--output", &undisturbed]].concat());
+    assert_eq!(run.code, Some(WRITTEN.code), "{}", run.stderr);
+    let checkpoint = files.path("checkpoint");
+    let rate = (1700 / kills()).to_string();
+    let arguments = [
+        &common[..],
+        &["--output", &killed, "--checkpoint", &checkpoint],
+        &["--checkpoint-every", "25", "--rate", &rate],
+    ];
+    run_killed(&arguments.concat(), kills(), &WRITTEN).await;
+    let read = |path: &str| table_file::read_cells(path);
+    assert_eq!(read(&killed), read(&undisturbed));
+}
 
 #[tokio::test]
 async fn one_output_for_each_input_goes_on_too() {

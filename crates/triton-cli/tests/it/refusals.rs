@@ -136,6 +136,17 @@ fn an_output_column_that_exists_already() {
     exit code 2
     error: input.csv: the output would have two columns named 'sum': rename the input's, or call the model's something else with --map NAME=sum
     ");
+    let told = "INPUT (value INT)
+                OUTPUT (sum INT, prediction_status STRING, sequence_id STRING)";
+    let told = statement(told, &options);
+    insta::assert_snapshot!(refusal(&told, "value,prediction_status\n1,failed\n", &[]), @"
+    exit code 2
+    error: input.csv: the output would have two columns named 'prediction_status': rename the input's, or leave it out of OUTPUT in a MODEL.sql
+    ");
+    insta::assert_snapshot!(refusal(&told, "value\n1\n", &["--with-sequence-id"]), @"
+    exit code 2
+    error: input.csv: the output would have two columns named 'sequence_id': rename the input's, or take it either from OUTPUT or from --with-sequence-id
+    ");
 }
 
 #[test]

@@ -35,7 +35,8 @@ impl LookedUp {
         let row = cached.encoded(row);
         match cached.cache.look_up(row.key()) {
             Found::Answer(row) => {
-                let answer = Ok(Prediction::new(row, None));
+                let fit = answers.check(&row);
+                let answer = fit.map(|()| Prediction::new(row, None));
                 answers.push_row(index, answering.conclude(answer));
             }
             Found::Missing(sending) => {

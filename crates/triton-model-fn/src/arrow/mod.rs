@@ -193,8 +193,12 @@ impl InferenceFunction {
             // Whatever this batch sends for others is told by now.
             drop(looked_up);
             if let Some(cached) = &prepared.cached {
+                let is_fit = |row: &[Value]| match answers.lock() {
+                    Ok(answers) => answers.check(row),
+                    Err(_) => Ok(()),
+                };
                 let waiting = waiting.into_iter().map(async |(index, row, found)| {
-                    let outcome = cached.rows.answer(row, Some(found)).await;
+                    let outcome = cached.rows.answer(row, Some(found), is_fit).await;
                     if let Ok(mut answers) = answers.lock() {
                         answers.push_row(index, outcome);
                     }

@@ -70,9 +70,9 @@ impl Group {
             let recipients = rows.take(range);
             let results = answering.rows(result, count);
             let answers = recipients.into_iter().zip(results);
-            // A row that was given up has its answer, and is counted.
+            // A row that was too late has its answer, and is counted; one that nobody waits for is not.
             answers::answer_all(answers.filter_map(|(recipient, result)| {
-                let recipient = recipient?;
+                let recipient = recipient.filter(|it| !it.is_gone())?;
                 let result = recipient.conclude(answering, result);
                 Some((recipient, result))
             }));

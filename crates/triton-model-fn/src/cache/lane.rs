@@ -107,7 +107,7 @@ impl CachedLane {
         }
         let rows = Arc::clone(&self.rows);
         self.tasks.spawn(Box::pin(async move {
-            recipient.answer(rows.answer(row, Some(found)).await);
+            recipient.answer(rows.answer(row, Some(found), |_| Ok(())).await);
         }));
     }
 }
@@ -139,13 +139,24 @@ impl CachedRows {
 
     /// The answer to a row, which is counted: the one that is known, that of an equal row in
     /// flight, or its own. `found` is what was found for it already.
-    pub(crate) async fn answer(&self, row: CachedRow, mut found: Option<Found>) -> Outcome {
+    ///
+    /// An answer can be refused before it is counted; it stays known to others all the same.
+    pub(crate) async fn answer(
+        &self,
+        row: CachedRow,
+        mut found: Option<Found>,
+        is_fit: impl Fn(&[Value]) -> Result<(), Error>,
+    ) -> Outcome {
+        let conclude = |outcome: Outcome| {
+            let fits = |answer: Prediction| is_fit(&answer.row).map(|()| answer);
+            self.answering.conclude(outcome.and_then(fits))
+        };
         let mut waiting = None;
         loop {
             let found = found.take().unwrap_or_else(|| self.cache.look_up(&row.key));
             match found {
                 Found::Answer(row) => {
-                    return self.answering.conclude(Ok(Prediction::new(row, None)));
+                    return conclude(Ok(Prediction::new(row, None)));
                 }
                 Found::InFlight(other) => {
                     waiting.get_or_insert_with(|| Waiting::begin(&self.waiting));
@@ -158,17 +169,19 @@ impl CachedRows {
                         None => Ok(outcome.await),
                     };
                     match outcome {
-                        Ok(Err(error)) => return self.answering.conclude(Err(error)),
+                        Ok(Err(error)) => return conclude(Err(error)),
                         Ok(Ok(Some(outcome))) => {
                             self.cache.metrics.coalesced();
-                            return self.answering.conclude(outcome);
+                            return conclude(outcome);
                         }
                         Ok(Ok(None)) => {}
-                        Err(_) => return self.answering.conclude(Err(waited_in_vain())),
+                        Err(_) => return conclude(Err(waited_in_vain())),
                     }
                 }
-                Found::Missing(sending) => return self.send(row, Some(sending)).await,
-                Found::NoRoom => return self.send(row, None).await,
+                Found::Missing(sending) => {
+                    return conclude(self.send(row, Some(sending)).await);
+                }
+                Found::NoRoom => return conclude(self.send(row, None).await),
             }
         }
     }
@@ -196,7 +209,7 @@ impl CachedRows {
         if let Some(sending) = sending {
             sending.ends(&outcome);
         }
-        answering.conclude(outcome)
+        outcome
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) use self::fit::sequence_mismatch;
 use self::flat_json::stream_mismatches;
 use self::json_only::json_mismatch;
 use crate::row_codec::{self, EncodedCell};
-use crate::{Column, Error, ErrorKind, ModelFacts, Schema, Value};
+use crate::{Column, DataType, Error, ErrorKind, ModelFacts, Schema, Value};
 
 /// The agreed mapping.
 #[derive(Debug)]
@@ -234,6 +234,19 @@ impl TensorPlan {
             row.extend(row_codec::decode(planned, tensor, self.batched, 1)?);
         }
         Ok(row)
+    }
+
+    /// Whether there is an element in a column of texts that is none, which is one row's fault.
+    pub(crate) fn has_broken_text(&self, response: &InferResponse) -> bool {
+        let is_text =
+            |planned: &&PlannedColumn| *planned.column.data_type.scalar() == DataType::String;
+        let tensors = self.outputs.iter().filter(is_text);
+        let mut tensors = tensors.filter_map(|planned| self.output(planned, response).ok());
+        let is_broken = |bytes: &[u8]| str::from_utf8(bytes).is_err();
+        tensors.any(|tensor| {
+            let texts = tensor.byte_strings();
+            texts.is_ok_and(|mut texts| texts.any(is_broken))
+        })
     }
 
     /// The tensor of an output column.

@@ -444,3 +444,132 @@ async fn a_status_holds_the_error_with_its_source() {
     assert_eq!(defaulted.status.name(), "defaulted");
     assert_eq!(defaulted.status.http_status(), Some(500));
 }
+
+/// Answers three numbers for a row and a text that is none where the value is 7; fails at negative
+/// ones.
+struct Mixed;
+
+impl Model for Mixed {
+    type State = ();
+
+    fn config(&self) -> ModelConfig {
+        ModelConfig::new("mixed")
+            .max_batch_size(8)
+            .input("value", TensorType::Fp32, [1])
+            .output("three", TensorType::Fp32, [3])
+            .output("text", TensorType::Bytes, [1])
+    }
+
+    fn execute(&self, request: &ModelRequest, _: &mut ()) -> Result<Vec<Tensor>, ModelError> {
+        let input = request.input("value")?;
+        let values = input.values::<f32>()?;
+        if values.iter().any(|value| *value < 0.0) {
+            return Err(ModelError::new("negative"));
+        }
+        let rows = values.len();
+        let numbers: Vec<f32> = values.iter().flat_map(|value| [*value; 3]).collect();
+        let texts: Vec<Vec<u8>> = values
+            .iter()
+            .map(|value| match *value == 7.0 {
+                true => vec![0xff],
+                false => value.to_string().into_bytes(),
+            })
+            .collect();
+        Ok(vec![
+            Tensor::new("three", vec![rows, 3], numbers),
+            Tensor::new("text", vec![rows, 1], texts),
+        ])
+    }
+}
+
+fn mixed() -> Schema {
+    let outputs = [
+        ERROR,
+        ("text", DataType::String),
+        HTTP,
+        ("three", crate::array(DataType::Float)),
+        STATUS,
+        ID,
+    ];
+    schema(&[("value", DataType::Float)], &outputs)
+}
+
+// Holds F5, F58.
+#[tokio::test]
+async fn columns_of_a_record_batch_stand_where_the_schema_says_and_no_row_fails_for_another() {
+    let server = EmbeddedTriton::builder().model(Mixed).start().unwrap();
+    let options = |extra: &[(&str, &str)]| options(&server.endpoint(), "mixed", extra);
+    let function = open(options(&[COLUMN]), mixed(), 0, 1).await;
+    let mut rows = Vec::new();
+    for values in [
+        vec![],
+        vec![Some(-1.0), None],
+        vec![Some(1.0), Some(7.0), Some(2.0)],
+    ] {
+        let count = values.len();
+        let values: ArrayRef = Arc::new(Float32Array::from(values));
+        let batch = RecordBatch::try_from_iter([("value", values)]).unwrap();
+        let answered = function.predict_batch(&batch).await.unwrap();
+        assert!(answered.failures.is_empty());
+        insta::allow_duplicates! {
+            let schema = answered.outputs.schema();
+            let types = schema.fields().iter().map(|it| it.data_type().to_string());
+            insta::assert_snapshot!(types.collect::<Vec<_>>().join(", "), @"Utf8, Utf8, Int32, FixedSizeList(3 x Float32), Utf8, Utf8");
+        }
+        rows.extend((0..count).map(|index| {
+            let columns = answered.outputs.columns().iter().zip(mixed().outputs);
+            let values = columns
+                .map(|(array, column)| Value::from_arrow(&column.data_type, array, index).unwrap());
+            shown(&values.collect::<Vec<_>>())
+        }));
+    }
+    let shown_rows = rows.join("\n").replace(&server.endpoint(), "http://server");
+    insta::assert_snapshot!(shown_rows, @"
+    subtask 0 of 1, attempt 0: the row was not answered: infer with model 'mixed' at http://server/: status 500: negative | - | 500 | - | failed | -
+    subtask 0 of 1, attempt 0: column 'value': expected FLOAT, found NULL | - | - | - | failed | -
+    - | 1 | 200 | Array([Float(1.0), Float(1.0), Float(1.0)]) | answered | -
+    subtask 0 of 1, attempt 0: output 'text': element 0 is not UTF-8, which a STRING must be; make the column BYTES | - | 200 | - | failed | -
+    - | 2 | 200 | Array([Float(2.0), Float(2.0), Float(2.0)]) | answered | -
+    ");
+
+    let function = open(options(&[COLUMN, ("batch-size", "4")]), mixed(), 0, 1).await;
+    let answers = [1.0, 7.0, 2.0, 3.0].map(|value| function.submit(&[Value::Float(value)]));
+    let mut statuses = Vec::new();
+    for answer in answers {
+        statuses.push(answer.await.unwrap().status.name());
+    }
+    assert_eq!(statuses, ["answered", "failed", "answered", "answered"]);
+}
+
+// Holds F36.
+#[tokio::test]
+async fn a_row_of_a_batch_that_is_given_up_is_not_counted_again() {
+    let recorder = metrics_util::debugging::DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    let guard = metrics::set_default_local_recorder(&recorder);
+    let delay = Fault::Delay {
+        time: std::time::Duration::from_millis(200),
+    };
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .faults(FaultScript::new(0).rate(1.0, delay))
+        .start()
+        .unwrap();
+    let batch = [COLUMN, ("batch-size", "2")];
+    let function = open(options(&server.endpoint(), "echo", &batch), echo(), 0, 1).await;
+    let kept = function.submit(&[Value::Float(1.0)]);
+    let given_up = function.submit(&[Value::Float(2.0)]);
+    // By then the request has left.
+    let wait = std::time::Duration::from_millis(50);
+    assert!(tokio::time::timeout(wait, given_up).await.is_err());
+    let late = Error::new(ErrorKind::Call, "it took too long");
+    let late = function.conclude_unusable(late).unwrap();
+    assert_eq!(late.status.name(), "failed");
+    kept.await.unwrap();
+    drop(guard);
+    insta::assert_snapshot!(crate::monitoring::counted(&snapshots, "triton_function_rows_total"), @"
+    triton_function_rows_total{model=echo,subtask=0,result=answered} 1
+    triton_function_rows_total{model=echo,subtask=0,result=default} 0
+    triton_function_rows_total{model=echo,subtask=0,result=failed} 1
+    ");
+}

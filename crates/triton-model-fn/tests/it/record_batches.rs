@@ -117,6 +117,27 @@ async fn an_answer_of_another_length_fails_its_row_alone() {
     ");
 }
 
+// Holds F52, F64.
+#[tokio::test]
+async fn an_answer_of_another_length_that_is_known_fails_its_rows_alone() {
+    let server = EmbeddedTriton::builder()
+        .model(Triple { stateful: false })
+        .start()
+        .unwrap();
+    let function = triple(&server, &[("cache-max-bytes", "1 mb")]).await;
+    // Each length is a request of its own.
+    for values in [&[1.0][..], &[5.0, 5.0], &[1.0, 5.0, 1.0]] {
+        let prediction = function.predict_batch(&floats(values)).await.unwrap();
+        let failed: Vec<usize> = prediction.failures.iter().map(|(row, _)| *row).collect();
+        let long = values.iter().enumerate();
+        let long = long.filter_map(|(row, value)| (*value > 3.0).then_some(row));
+        assert_eq!(failed, long.collect::<Vec<_>>());
+        for (_, failure) in &prediction.failures {
+            assert_eq!(failure.kind(), ErrorKind::Output);
+        }
+    }
+}
+
 /// Answers more than the metadata say.
 struct Wide;
 impl Model for Wide {

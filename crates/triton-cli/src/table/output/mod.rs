@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
-use triton_model_fn::{Column, DataType, Value};
+use triton_model_fn::{Column, DataType, FilledColumn, Value};
 
 pub(super) use self::csv::csv_line;
 pub(crate) use self::opened::{Kept, Output, check_left};
@@ -50,10 +50,20 @@ impl Added {
                 .chain(earlier)
                 .any(|taken| taken == column.name)
             {
+                let name = &column.name;
+                // The function, not the model, has what it fills in, and calls it so.
+                let advice = match FilledColumn::named(name) {
+                    Some(FilledColumn::SequenceId) => {
+                        "take it either from OUTPUT or from --with-sequence-id".to_owned()
+                    }
+                    Some(_) => "leave it out of OUTPUT in a MODEL.sql".to_owned(),
+                    None => {
+                        format!("call the model's something else with --map NAME={name}")
+                    }
+                };
                 bail!(
-                    "the output would have two columns named '{0}': rename the input's, or call \
-                     the model's something else with --map NAME={0}",
-                    column.name
+                    "the output would have two columns named '{name}': rename the input's, or \
+                     {advice}"
                 );
             }
         }
