@@ -253,7 +253,7 @@ impl Job {
                 .map(|checkpoints| checkpoints.parts().clone()),
             cut,
         );
-        outputs.written = counts.answered + counts.defaulted;
+        outputs.written = counts.written();
         let mut progress = Progress::start(&Expected {
             bytes: total_bytes,
             counts_from_first_row: counts.settled() > 0 || self.sorting.is_some(),

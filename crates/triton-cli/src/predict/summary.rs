@@ -27,7 +27,7 @@ impl Counts {
     }
 
     /// Rows that are in the outputs.
-    fn written(&self) -> u64 {
+    pub(super) fn written(&self) -> u64 {
         self.answered + self.defaulted + self.failed
     }
 
