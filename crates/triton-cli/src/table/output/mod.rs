@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
-use triton_model_fn::{Column, DataType, Value};
+use triton_model_fn::{Column, DataType, FilledColumn, Value};
 
 pub(super) use self::csv::csv_line;
 pub(crate) use self::opened::{Kept, Output, check_left};
@@ -50,11 +50,19 @@ impl Added {
                 .chain(earlier)
                 .any(|taken| taken == column.name)
             {
-                bail!(
-                    "the output would have two columns named '{0}': rename the input's, or call \
-                     the model's something else with --map NAME={0}",
-                    column.name
-                );
+                let name = &column.name;
+                // A column that the function fills in goes by its name alone. An output of the model
+                // can have such a name as well, but telling them apart is not worth another text.
+                match FilledColumn::named(name) {
+                    Some(_) => bail!(
+                        "the output would have two columns named '{name}': rename the input's, or \
+                         leave it out if an earlier run has filled it in"
+                    ),
+                    None => bail!(
+                        "the output would have two columns named '{name}': rename the input's, or \
+                         call the model's something else with --map NAME={name}"
+                    ),
+                }
             }
         }
         Ok(())
