@@ -306,6 +306,11 @@ impl FunctionMetrics {
         self.failed.increment(1);
     }
 
+    /// A row that can wait for the server is sent once more, by a call of its own.
+    pub(crate) fn sent_again(&self) {
+        self.retries.increment(1);
+    }
+
     pub(crate) fn batch(&self, rows: usize) {
         self.batch_rows.record(rows as f64);
     }

@@ -58,6 +58,9 @@ enum Keep {
 }
 
 fn unfit(data_type: &DataType, text: &str) -> String {
+    if let Some(error) = unfit_element(data_type, text, parse_json) {
+        return error;
+    }
     let found = shortened(text);
     let is_float = matches!(
         data_type,
@@ -70,6 +73,22 @@ fn unfit(data_type: &DataType, text: &str) -> String {
         ),
         false => format!("expected {data_type}, found '{found}'"),
     }
+}
+
+/// Which element of an array cannot be `read`, and why: the beginning of an image shows nothing of it.
+fn unfit_element(
+    data_type: &DataType,
+    text: &str,
+    read: fn(&DataType, &str) -> Result<Value, String>,
+) -> Option<String> {
+    let DataType::Array(element) = data_type else {
+        return None;
+    };
+    let mut elements = (0..).zip(json_text::elements(text)?);
+    elements.find_map(|(index, text)| {
+        let error = read(element, text).err()?;
+        Some(format!("element {index}: {error}"))
+    })
 }
 
 /// A number, unless it is too large for the type, where only the word for it may mean infinity,
@@ -161,9 +180,10 @@ pub(super) fn parse_widened(data_type: &DataType, text: &str) -> Result<Value, S
                 let is_double = *data_type == DataType::Double;
                 is_double && is_whole(text) || from_json(data_type, text, Keep::Nearest).is_some()
             };
-            value.ok_or_else(|| match is_rounded() {
-                true => format!("no {data_type} is exactly '{}'", shortened(text)),
-                false => unfit(data_type, text),
+            value.ok_or_else(|| match unfit_element(data_type, text, parse_widened) {
+                Some(error) => error,
+                None if is_rounded() => format!("no {data_type} is exactly '{}'", shortened(text)),
+                None => unfit(data_type, text),
             })
         }
     }
@@ -353,6 +373,14 @@ mod tests {
         }
         let error = parse(&DataType::Integer, &"x".repeat(50)).unwrap_err();
         insta::assert_snapshot!(error, @"expected INT, found 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'");
+        let error = |data_type, text: &str| parse(&data_type, text).unwrap_err();
+        // What is wrong with an array is said of its element, however far behind it is.
+        let image = format!("[{}\"x\", 2]", "0.5, ".repeat(150_000));
+        insta::assert_snapshot!(error(array(DataType::Float), &image), @r#"element 150000: expected FLOAT, found '"x"'"#);
+        insta::assert_snapshot!(error(array(DataType::Float), "[1, 16777217]"), @"element 1: expected FLOAT, found '16777217', a whole number that the type does not hold exactly; with a decimal point it means the nearest one");
+        insta::assert_snapshot!(error(array(array(DataType::Integer)), "[[1], [2, 3.5]]"), @"element 1: element 1: expected INT, found '3.5'");
+        insta::assert_snapshot!(error(array(DataType::Float), "[1"), @"expected ARRAY<FLOAT>, found '[1'");
+        insta::assert_snapshot!(error(array(DataType::Float), "[[1]]"), @"element 0: expected FLOAT, found '[1]'");
     }
 
     #[test]

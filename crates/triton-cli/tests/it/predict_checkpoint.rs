@@ -224,6 +224,45 @@ async fn one_output_for_each_input_goes_on_too() {
     }
 }
 
+/// Rows that failed are rows of the output, so a run that goes on has to know them as written.
+#[test]
+fn a_run_with_failed_rows_in_its_output_goes_on_too() {
+    let files = Files::new();
+    let input = files.write("input.csv", "value\n[1]\ntwo\n[3]\nfour\n[5],5\n[6]\n");
+    let run = |more: &[&str]| {
+        let common = [
+            "predict",
+            "--model",
+            "echo",
+            "-O",
+            "endpoint=embedded",
+            "--on-error",
+            "column",
+            &input,
+            "--output",
+            &files.path("output.csv"),
+            "--checkpoint",
+            &files.path("checkpoint"),
+            "--checkpoint-every",
+            "2",
+            "--max-in-flight",
+            "1",
+        ];
+        triton(&[&common[..], more].concat())
+    };
+    let ended = run(&["--max-errors", "0"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let resumed = run(&[]);
+    assert_eq!(resumed.code, Some(1), "{}", resumed.stderr);
+    let summary = resumed.stderr.lines().find(|line| line.contains(" rows: "));
+    let counts = summary.and_then(|line| line.split(';').next()).unwrap();
+    insta::assert_snapshot!(counts, @"6 rows: 3 answered, 2 failed, 1 rejected");
+    let output = std::fs::read_to_string(files.path("output.csv")).unwrap();
+    let scored = output.lines().map(|line| line.split(',').next().unwrap());
+    let scored = scored.collect::<Vec<_>>().join(" ");
+    insta::assert_snapshot!(scored, @"value [1] two [3] four [6]");
+}
+
 #[test]
 fn what_cannot_go_on_is_refused() {
     let files = Files::new();

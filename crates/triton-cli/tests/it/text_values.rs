@@ -177,7 +177,7 @@ fn a_later_value_that_the_type_does_not_hold_exactly_rejects_its_row() {
     row 1004 (line 1004): column 'i': expected BIGINT, found '9223372036854775808'; the first rows decide on the type
     row 1005 (line 1005): column 'i': no BIGINT is exactly '-0'; the first rows decide on the type
     row 1006 (line 1006): column 'i': expected BIGINT, found '1.5'; the first rows decide on the type
-    row 1007 (line 1007): column 'l': expected ARRAY<DOUBLE>, found '[9007199254740993]'; the first rows decide on the type
+    row 1007 (line 1007): column 'l': element 0: no DOUBLE is exactly '9007199254740993'; the first rows decide on the type
     ");
     let run = echo("in.csv", "value,id\n1,9007199254740993\n", &["-o", &output]);
     insta::assert_snapshot!(columns(&output) + &run.stderr, @"

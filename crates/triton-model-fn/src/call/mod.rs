@@ -148,7 +148,9 @@ impl CallContext {
         // Failures while the server answered others: only those count as retries.
         let (mut own_failures, mut doubts, mut failures) = (0, 0, Failures::default());
         let spent = Spent::default();
+        let mut attempt = 0_u32;
         loop {
+            attempt = attempt.saturating_add(1);
             // In a box, as all that asks the server something else: these futures are large, and
             // would make that of every row so.
             let back = Box::pin(wait.until_back(self.client(), &self.model));
@@ -161,6 +163,11 @@ impl CallContext {
                     Error::new(ErrorKind::Call, message)
                 })??,
                 None => back.await?,
+            }
+            if attempt > 1 {
+                // Each attempt is a call of its own here, which does not know of those before it.
+                self.metrics().sent_again();
+                self.log_sent_again(sequence, attempt);
             }
             let answered = wait.answered();
             let called = self.call_once(sequence, deadline, safety, &origin, &operation, &spent);
@@ -213,6 +220,16 @@ impl CallContext {
         }
     }
 
+    fn log_sent_again(&self, sequence: Option<&Sequence>, attempt: u32) {
+        debug!(
+            model = %self.model,
+            subtask = self.subtask.index(),
+            sequence_id = sequence.map(|sequence| tracing::field::display(&sequence.id)),
+            attempt,
+            "sending again"
+        );
+    }
+
     /// Takes a retry from the budget of the function; false where nothing is left of it.
     fn may_retry(&self, error: Option<&triton_client::Error>, spent: &Spent) -> bool {
         let timed_out = error.is_some_and(|error| error.kind() == ClientErrorKind::Timeout);
@@ -255,13 +272,7 @@ impl CallContext {
         let attempt = |attempt, connection: OwnedSemaphorePermit, left| {
             attempts.store(attempt, Ordering::Relaxed);
             if attempt > 1 {
-                debug!(
-                    model = %self.model,
-                    subtask = self.subtask.index(),
-                    sequence_id = sequence.map(|sequence| tracing::field::display(&sequence.id)),
-                    attempt,
-                    "sending again"
-                );
+                self.log_sent_again(sequence, attempt);
             }
             let timed = self.replica.client_for(left);
             let is_cut_short = timed.is_cut_short;
@@ -329,8 +340,13 @@ impl CallContext {
                     }
                 }
                 let is_of_deadline = failed.is_of(deadline);
-                let unanswered = failure(failed, safety, self.retry_budget.retries())
-                    .of_deadline(is_of_deadline);
+                let unanswered = failure(
+                    failed,
+                    safety,
+                    self.retry_budget.retries(),
+                    format_args!("model {} at {}", self.model, self.options().endpoint),
+                )
+                .of_deadline(is_of_deadline);
                 if let Some(ends) = ends {
                     let (Unanswered::Waited(error) | Unanswered::Failed(error)) = &unanswered;
                     ends(Some(error.kind()));

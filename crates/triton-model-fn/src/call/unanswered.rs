@@ -92,11 +92,12 @@ impl fmt::Display for NotSent {
 }
 
 /// The error of a logical call that was not answered; `budget` is how many retries the function's
-/// budget holds.
+/// budget holds, and `target` is whom it was for.
 pub(super) fn failure(
     failed: Failed<triton_client::Error, NotSent>,
     safety: RetrySafety,
     budget: Option<u64>,
+    target: fmt::Arguments<'_>,
 ) -> Unanswered {
     let is_cut = failed.reason_is_cut();
     let attempts = match failed.attempts {
@@ -113,7 +114,9 @@ pub(super) fn failure(
     let was_sent = failed.attempts > 0;
     let (kind, message) = match failed.reason {
         StopReason::NotReady(NotSent::Rejected(rejected)) => {
-            (ErrorKind::CircuitOpen, format!("the row was {rejected}"))
+            // No error of the client is behind it that would name the server.
+            let message = format!("the row was {rejected} ({target})");
+            (ErrorKind::CircuitOpen, message)
         }
         StopReason::NotReady(not_sent) if was_sent => {
             let message =

@@ -1,8 +1,10 @@
 //! What a function counts.
 
+use std::time::Duration;
+
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use triton_embedded::{Fault, FaultScript};
-use triton_model_fn::{ModelFunction as _, Value};
+use triton_model_fn::{InferenceFunction, ModelFunction as _, ServerWait, Subtask, Value};
 use triton_test_support::EmbeddedTriton;
 
 use crate::keyed::{Place, Stateful, keyed_options};
@@ -64,6 +66,40 @@ async fn rows_calls_failures_and_retries_are_counted() {
     triton_function_rows_total{model=echo,subtask=1,result=answered} 2
     triton_function_rows_total{model=echo,subtask=1,result=default} 0
     triton_function_rows_total{model=echo,subtask=1,result=failed} 1
+    ");
+}
+
+// Holds F36.
+#[tokio::test]
+async fn retries_of_rows_that_can_wait_are_counted() {
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    let guard = metrics::set_default_local_recorder(&recorder);
+    let unavailable = || Fault::Status {
+        status: 503,
+        text: "not now".to_owned(),
+    };
+    let script = FaultScript::new(0)
+        .request(1, unavailable())
+        .request(2, unavailable());
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .faults(script)
+        .start()
+        .unwrap();
+    let settings = [("max-retries", "4"), ("retry-initial-backoff", "1 ms")];
+    let options = options(&server.endpoint(), "echo", &settings);
+    let wait = ServerWait::new(Duration::from_secs(60));
+    let function = InferenceFunction::new(options, echo_schema())
+        .unwrap()
+        .waiting_for_server(&wait);
+    function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
+    function.predict(&[Value::Float(1.0)]).await.unwrap();
+    function.close().await.unwrap();
+    drop(guard);
+    insta::assert_snapshot!(counted(&snapshots, "triton_function_retries"), @"
+    triton_function_retries_refused_total{model=echo,subtask=0} 0
+    triton_function_retries_total{model=echo,subtask=0} 2
     ");
 }
 

@@ -158,7 +158,7 @@ async fn the_rows_deadline_bounds_waits_and_requests() {
     assert_eq!(breaker(&options).snapshot().recent_calls, 0);
 }
 
-// Holds F7, F23.
+// Holds F7, F23, F35.
 #[tokio::test(start_paused = true)]
 async fn what_waits_takes_no_trial_and_what_is_rejected_does_not_wait() {
     let options = unshared("no-trial", &[("connection-pool-max-total", "1")]);
@@ -175,7 +175,7 @@ async fn what_waits_takes_no_trial_and_what_is_rejected_does_not_wait() {
         (error.kind(), begun.elapsed()),
         (ErrorKind::CircuitOpen, Duration::ZERO)
     );
-    insta::assert_snapshot!(error, @"the row was not sent, because the circuit breaker is open; trials begin in 60.0s");
+    insta::assert_snapshot!(error, @"the row was not sent, because the circuit breaker is open; trials begin in 60.0s (model 'm' at http://no-trial/)");
     breaker.probed_healthy();
     assert_eq!(breaker.state(), CircuitState::HalfOpen);
     let mut waiting = pin!(open.call(None, None, &at_once));
