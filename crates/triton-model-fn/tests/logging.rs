@@ -105,7 +105,7 @@ async fn each_id_is_logged_with_its_parts() {
         function.predict(&[Value::Integer(1)]).await.unwrap();
     }
     function.close().await.unwrap();
-    insta::assert_snapshot!(log.lines(&server.endpoint(), "http://server"), @" INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ subtask=1 parallelism=2 attempt=3 ran_before=attempt 3");
+    insta::assert_snapshot!(log.lines(&server.endpoint(), "http://server"), @" INFO triton_model_fn::base: opened model='accumulate' endpoint=http://server/ subtask=1 parallelism=2 attempt=3 ran_before=attempt 3");
     insta::assert_snapshot!(log.lines(&server.endpoint(), "flink-job-123"), @"
     DEBUG triton_model_fn::sequence_id_generator: took a sequence ID sequence_id=flink-job-123-1-0 base=flink-job-123 subtask_index=1 counter=0
     DEBUG triton_model_fn::sequence_id_generator: took a sequence ID sequence_id=flink-job-123-1-1 base=flink-job-123 subtask_index=1 counter=1
@@ -148,7 +148,7 @@ async fn a_sequence_is_logged_with_its_key_unless_that_is_redacted() {
                 "{lines}"
             ),
             _ => insta::assert_snapshot!(lines, @r#"
-             INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ job="shown" operator="score" execution="graph-1" subtask=1 parallelism=2 attempt=3 run="3fnrppmdk7bsgor5jddoae3i8n" ran_before=attempt 3
+             INFO triton_model_fn::base: opened model='accumulate' endpoint=http://server/ job="shown" operator="score" execution="graph-1" subtask=1 parallelism=2 attempt=3 run="3fnrppmdk7bsgor5jddoae3i8n" ran_before=attempt 3
             DEBUG triton_model_fn::sequence_id_generator: took a sequence ID sequence_id=shown-3fnrppmdk7bsgor5jddoae3i8n-1-0 key="canary" base=shown run="3fnrppmdk7bsgor5jddoae3i8n" subtask_index=1 counter=0
             DEBUG triton_model_fn::sequences::teller: the sequence has begun key="canary" sequence_id="shown-3fnrppmdk7bsgor5jddoae3i8n-1-0" subtask=1
             DEBUG triton_model_fn::sequence_id_generator: took a sequence ID sequence_id=shown-3fnrppmdk7bsgor5jddoae3i8n-1-1 key="canary" base=shown run="3fnrppmdk7bsgor5jddoae3i8n" subtask_index=1 counter=1
@@ -195,8 +195,8 @@ async fn rows_of_a_key_that_go_astray_are_told_of() {
         function.close().await.unwrap();
     }
     insta::assert_snapshot!(log.lines(&server.endpoint(), "http://server"), @r#"
-    INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ job="astray" operator="score" execution="graph-1" subtask=0 parallelism=2 attempt=0 run="1khchiesb2bdaon3vikf9pb14m"
-    INFO triton_model_fn::inference: opened model='accumulate' endpoint=http://server/ job="astray" operator="score" execution="graph-1" subtask=1 parallelism=2 attempt=0 run="1khchiesb2bdaon3vikf9pb14m"
+    INFO triton_model_fn::base: opened model='accumulate' endpoint=http://server/ job="astray" operator="score" execution="graph-1" subtask=0 parallelism=2 attempt=0 run="1khchiesb2bdaon3vikf9pb14m"
+    INFO triton_model_fn::base: opened model='accumulate' endpoint=http://server/ job="astray" operator="score" execution="graph-1" subtask=1 parallelism=2 attempt=0 run="1khchiesb2bdaon3vikf9pb14m"
     "#);
     let lines = log.lines(&server.endpoint(), "lost-sheep");
     let warnings = lines.lines().filter(|line| line.contains("WARN"));

@@ -64,6 +64,8 @@ impl<P> FunctionBase<P> {
         let prepared = opening.unless_closed(preparation).await?;
         opening.finish(prepared)?;
         info!(
+            // Every function is opened here, and not only those of one's own.
+            target: "triton_model_fn::base",
             model = %open.model,
             endpoint = %open.client().endpoint(),
             job = subtask.job(),

@@ -21,6 +21,7 @@ const OWN: &[&str] = &[
     "batch-timeout",
     "max-in-flight",
     "cache-max-bytes",
+    "decoupled",
     "retry-budget",
     "open-wait",
     "health-check-enabled",

@@ -305,6 +305,16 @@ impl World {
         }
     }
 
+    /// Whoever has sent requests is gone. Those that are in flight may arrive at any time, which nobody
+    /// knows of who takes over: what was begun holds its place for one idle limit from now on.
+    pub(super) fn sender_is_gone(&mut self, now: Instant) {
+        let idle = self.server.settings().idle;
+        let left = self.in_flight.drain().map(|id| (id, now + idle));
+        self.overdue.extend(left);
+        self.awaited.clear();
+        self.outcomes.clear();
+    }
+
     fn next_fault(&mut self) -> Option<Fault> {
         if let Some(fault) = self.faults.pop_front() {
             return fault;

@@ -276,6 +276,7 @@ impl<'a> Run<'a> {
         {
             // What was begun since nobody knows of any more.
             let mut world = self.network.world();
+            world.sender_is_gone(Instant::now());
             let ids: Vec<_> = world.sent[sent..]
                 .iter()
                 .filter(|sent| sent.request.start)
