@@ -70,7 +70,8 @@ const FEATURES: &[Feature] = &[
 const FATAL: &[Feature] = &[Feature {
     is_there: TritonVersion::survives_a_dropped_stream,
     otherwise: "not asked: a stream that its client gives up crashes the server",
-    cases: &["a_stream_can_be_dropped"],
+    // The client gives up a stream that says an error, too.
+    cases: &["a_stream_may_fail_midway", "a_stream_can_be_dropped"],
 }];
 
 /// Why a release would not survive a row; `None` for one that can be asked for.
