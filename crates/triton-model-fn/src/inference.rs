@@ -52,7 +52,8 @@ impl InferenceFunction {
     /// # Errors
     ///
     /// [`ErrorKind::Schema`] when a side of the schema is empty or has two columns of one name,
-    /// when `on-error` is `column` and none says which rows failed, or when an option names an input column that does not exist or cannot be what it is to be.
+    /// when `on-error` is `column` and none says which rows failed, or when an option names an input
+    /// column that does not exist or cannot be what it is to be.
     pub fn new(options: TritonOptions, schema: Schema) -> Result<Self, Error> {
         schema.check()?;
         filled_column::check(&options, &schema)?;

@@ -15,12 +15,10 @@ pub(crate) struct Counts {
     pub(crate) answered: u64,
     pub(crate) defaulted: u64,
     /// Rows that are in the output and say there that they failed.
-    #[serde(default)]
     pub(crate) failed: u64,
     pub(crate) rejected: u64,
     /// Rows that are in the outputs: as many as were not rejected, unless the answers to a row are a
-    /// stream.
-    #[serde(default)]
+    /// stream. A checkpoint without it is of an earlier version, whose outputs nobody has counted.
     pub(crate) written: u64,
 }
 

@@ -252,6 +252,19 @@ fn a_run_with_failed_rows_in_its_output_goes_on_too() {
     };
     let ended = run(&["--max-errors", "0"]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    // Versions before this one did not count what they had written.
+    let state = files.path("checkpoint/checkpoint.json");
+    let stored = std::fs::read_to_string(&state).unwrap();
+    let mut earlier: serde_json::Value = serde_json::from_str(&stored).unwrap();
+    let counts = earlier["counts"].as_object_mut().unwrap();
+    assert!(counts.remove("written").is_some());
+    std::fs::write(&state, earlier.to_string()).unwrap();
+    insta::assert_snapshot!(files.relative(&run(&[]).said()), @"
+    exit code 2
+    error: checkpoint/checkpoint.json: this is no checkpoint of this version of the command
+      caused by: missing field `written` at line 1 column 71
+    ");
+    std::fs::write(&state, stored).unwrap();
     let resumed = run(&[]);
     assert_eq!(resumed.code, Some(1), "{}", resumed.stderr);
     let summary = resumed.stderr.lines().find(|line| line.contains(" rows: "));
