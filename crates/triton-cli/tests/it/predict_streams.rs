@@ -132,7 +132,7 @@ fn breaking_once() -> SmallServer {
                 events.push(json!({"error": "called off"}));
             }
             let events = events.iter().map(|event| format!("data: {event}\n\n"));
-            Answer::new(200, events.collect::<String>())
+            Answer::new(200, events.collect::<String>()).header("Content-Type", "text/event-stream")
         }
     })
 }

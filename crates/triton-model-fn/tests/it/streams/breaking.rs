@@ -62,6 +62,30 @@ async fn a_stream_is_sent_again_only_before_its_first_row() {
 
 // Holds F77.
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_cut_off_at_any_byte_has_no_last_row() {
+    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    let head = HEAD.replace("Connection: close", "Transfer-Encoding: chunked");
+    let end = "0\r\n\r\n";
+    let whole = [&head, &chunk(&left(3)), &chunk(&left(2)), end].concat();
+    let text = whole.clone();
+    let server = StreamServer::start(move |connection, length| {
+        write(connection, &text[..length as usize]);
+    });
+    let options = [("max-retries", "0")];
+    let function = open(&server.endpoint, "m", countdown(), &options).await;
+    for length in 1..whole.len() {
+        let answers = streamed(function.predict_many(&ROW)).await;
+        let is_error = answers.contains("Call: ") && !answers.contains("last");
+        assert!(is_error, "after {length} bytes: {answers}");
+    }
+    assert_eq!(
+        streamed(function.predict_many(&ROW)).await,
+        "0: 3\n1, last: 2"
+    );
+}
+
+// Holds F77.
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_does_not_fit_ends_the_stream() {
     let server = StreamServer::start(|connection, number| {
         let second = match number {
@@ -127,6 +151,63 @@ async fn the_time_for_each_answer_and_for_the_row_ends_a_stream() {
         assert_eq!(server.asked(), 1);
         // Its permits are back, or this would wait for them.
         function.close().await.unwrap();
+    }
+}
+
+// Holds F77.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deadline_of_a_row_ends_a_stream_that_always_has_an_answer() {
+    let server = StreamServer::start(|connection, _| {
+        write(connection, HEAD);
+        while connection.write_all(left(3).repeat(99).as_bytes()).is_ok() {}
+    });
+    let function = open_with(&server, &[("row-deadline", "400 ms")]).await;
+    // Who reads is slower than the server, so there is never anything to wait for.
+    let answers = function.predict_many(&ROW).then(async |answer| {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        answer
+    });
+    let answers: Vec<_> = answers.take(200).collect().await;
+    let last = shown(answers.last().unwrap());
+    assert!(
+        last.contains("the stream was not over by the row's deadline (option 'row-deadline')"),
+        "{last}"
+    );
+}
+
+// Holds F30 and F77.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_nobody_polls_is_ended_all_the_same() {
+    for ended_by in ["abort", "close", "row-deadline"] {
+        let (server, is_gone) = silent();
+        let extra = match ended_by {
+            "row-deadline" => ("row-deadline", "1 s"),
+            _ => ("timeout", "1 s"),
+        };
+        let function = open_with(&server, &[extra]).await;
+        let mut stream = function.predict_many(&ROW);
+        assert_eq!(shown(&stream.next().await.unwrap()), "0: 3");
+        match ended_by {
+            "abort" => function.abort().await,
+            "close" => drop(function.close().await.unwrap_err()),
+            _ => {}
+        }
+        hung_up(&is_gone);
+        let rest = streamed(stream).await;
+        match ended_by {
+            "abort" => insta::assert_snapshot!(rest, @"
+            1: 2
+            State: subtask 0 of 1, attempt 0: the function was given up after 2 rows of the stream
+            "),
+            "close" => insta::assert_snapshot!(rest, @"
+            1: 2
+            State: subtask 0 of 1, attempt 0: the function was closed after 2 rows of the stream
+            "),
+            _ => insta::assert_snapshot!(rest, @"
+            1: 2
+            Call: subtask 0 of 1, attempt 0: the stream was not over by the row's deadline (option 'row-deadline'), after 2 rows
+            "),
+        }
     }
 }
 
