@@ -9,12 +9,13 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc::unbounded_channel;
 use triton_model_fn::{
-    AnswerSink, ErrorKind, InferenceFunction, ModelFunction as _, Subtask, Value,
+    AnswerSink, ErrorKind, InferenceFunction, ModelFunction as _, ServerWait, Subtask, Value,
 };
 use triton_options::TritonOptions;
 
 use super::server::{HEAD, StreamServer, left, until_gone};
-use super::{STREAM, countdown, open, shown, streamed};
+use super::{COLUMN, STREAM, countdown, open, shown, streamed, told_countdown};
+use crate::options;
 
 const ROW: [Value; 1] = [Value::Integer(3)];
 
@@ -58,6 +59,75 @@ async fn a_stream_is_sent_again_only_before_its_first_row() {
     Call: subtask 0 of 1, attempt 0: the stream broke after 2 rows; what came is given out, so the row is not sent again: stream from model 'm' at URL/: the connection broke before the answer was complete
     ");
     assert_eq!(server.asked(), 2);
+}
+
+// Holds F77.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_answers_together_are_asked_for_again_where_rows_can_wait() {
+    let server = StreamServer::start(|connection, number| match number {
+        1 => write(connection, &[HEAD, &left(3), &left(2), "data: {"].concat()),
+        2 => write(connection, &[HEAD, &left(3), &left(2), &left(1)].concat()),
+        // What the model says of a row is no failure that passes.
+        _ => write(
+            connection,
+            &[HEAD, &left(3), "data: {\"error\":\"no\"}\n\n"].concat(),
+        ),
+    });
+    let wait = ServerWait::new(Duration::from_secs(60));
+    let options = options(
+        &server.endpoint,
+        "m",
+        &[STREAM, ("retry-initial-backoff", "1 ms")],
+    );
+    let function = InferenceFunction::new(options, countdown()).unwrap();
+    let function = function.waiting_for_server(&wait);
+    function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
+    let answers = function.predict_all(&ROW).await.unwrap();
+    let answers: Vec<_> = answers
+        .into_iter()
+        .map(|answer| shown(&Ok(answer)))
+        .collect();
+    insta::assert_snapshot!(answers.join("\n"), @"
+    0: 3
+    1: 2
+    2, last: 1
+    ");
+    assert_eq!((server.asked(), wait.calls(), wait.waiting()), (2, 0, 0));
+    // Two calls, and the five answers of their streams.
+    assert_eq!((wait.answered(), wait.heard()), (2, 7));
+    let error = function.predict_all(&ROW).await.unwrap_err();
+    assert!(
+        error.message().starts_with("the stream broke after 1 row"),
+        "{error}"
+    );
+    assert_eq!(server.asked(), 3);
+}
+
+// Holds F77.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_answers_together_are_those_of_the_stream() {
+    let server = StreamServer::start(|connection, number| match number {
+        1 | 4 => write(connection, &[HEAD, &left(3), &left(2), "data: {"].concat()),
+        2 => write(connection, HEAD),
+        _ => write(connection, &[HEAD, &left(1)].concat()),
+    });
+    let function = open(&server.endpoint, "m", countdown(), &[]).await;
+    // Without patience with the server a stream that breaks is an error as a whole.
+    let error = function.predict_all(&ROW).await.unwrap_err();
+    assert!(
+        error.message().starts_with("the stream broke after 2 rows"),
+        "{error}"
+    );
+    assert!(function.predict_all(&ROW).await.unwrap().is_empty());
+    let only = function.predict_all(&ROW).await.unwrap().remove(0);
+    assert_eq!(shown(&Ok(only)), "0, last: 1");
+    let function = open(&server.endpoint, "m", told_countdown(), &[COLUMN]).await;
+    let answers = function.predict_all(&ROW).await.unwrap();
+    let answers: Vec<_> = answers
+        .into_iter()
+        .map(|answer| shown(&Ok(answer)))
+        .collect();
+    insta::assert_snapshot!(answers.join("\n").replace(&server.endpoint, "URL"), @"");
 }
 
 // Holds F77.
