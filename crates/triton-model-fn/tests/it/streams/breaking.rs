@@ -74,11 +74,12 @@ async fn all_answers_together_are_asked_for_again_where_rows_can_wait() {
         ),
     });
     let wait = ServerWait::new(Duration::from_secs(60));
-    let options = options(
-        &server.endpoint,
-        "m",
-        &[STREAM, ("retry-initial-backoff", "1 ms")],
-    );
+    let retries = [
+        STREAM,
+        ("max-retries", "3"),
+        ("retry-initial-backoff", "1 ms"),
+    ];
+    let options = options(&server.endpoint, "m", &retries);
     let function = InferenceFunction::new(options, countdown()).unwrap();
     let function = function.waiting_for_server(&wait);
     function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
@@ -127,7 +128,11 @@ async fn all_answers_together_are_those_of_the_stream() {
         .into_iter()
         .map(|answer| shown(&Ok(answer)))
         .collect();
-    insta::assert_snapshot!(answers.join("\n").replace(&server.endpoint, "URL"), @"");
+    insta::assert_snapshot!(answers.join("\n").replace(&server.endpoint, "URL"), @"
+    0: 0 | 3 | false | answered | -
+    1: 1 | 2 | false | answered | -
+    2, last: 2 | - | true | failed | subtask 0 of 1, attempt 0: the stream broke after 2 rows: stream from model 'm' at URL/: the connection broke before the answer was complete
+    ");
 }
 
 // Holds F77.
@@ -245,7 +250,7 @@ async fn the_deadline_of_a_row_ends_a_stream_that_always_has_an_answer() {
     );
 }
 
-// Holds F30 and F77.
+// Holds F30, F77.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_nobody_polls_is_ended_all_the_same() {
     for ended_by in ["abort", "close", "row-deadline"] {
