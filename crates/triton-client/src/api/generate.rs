@@ -288,6 +288,13 @@ impl Events {
                     return Err(self.foreign(&context, deadline).await);
                 }
                 None if self.reader.is_within_event() => return Err(context.interrupted(true)),
+                // A model that answers nothing sends a head all the same that says what it is.
+                None if self.beginning.is_some() && !self.response.is_event_stream() => {
+                    let message = "expected a stream of events, found an answer without any, whose \
+                                   Content-Type is not text/event-stream";
+                    let error = context.protocol(message.to_owned());
+                    return Err(error.with_status(self.response.status.as_u16()));
+                }
                 None => return Ok(None),
             }
         }
