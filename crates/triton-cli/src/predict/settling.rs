@@ -138,6 +138,11 @@ impl Conductor<'_> {
 
     /// Completes what was written, once nothing is in flight.
     pub(super) fn end(&mut self, ending: Ending) -> Result<Ending, Failure> {
+        if ending.is_complete() {
+            // First: a checkpoint that is finished would answer the next call with the code of a run
+            // whose sums are right.
+            self.check_sums()?;
+        }
         match &ending {
             Ending::Interrupted { .. } if self.checkpoints.is_some() => self.cut(false)?,
             // The last checkpoint stands, so that the failed row comes up again. Without one,
@@ -167,12 +172,16 @@ impl Conductor<'_> {
         }
         self.rejections.begin()?;
         self.rejections.cut()?;
-        let written = self.counts.check(self.outputs.written);
-        written.map_err(|message| Failure::internal(anyhow!(message)))?;
+        self.check_sums()?;
         match ending {
             Ending::Broken(error) => Err(Failure::usage(error)),
             ending => Ok(ending),
         }
+    }
+
+    fn check_sums(&self) -> Result<(), Failure> {
+        let written = self.counts.check(self.outputs.written);
+        written.map_err(|message| Failure::internal(anyhow!(message)))
     }
 }
 
