@@ -77,8 +77,8 @@ impl Answering {
         };
         match answer.as_ref().map(|prediction| &prediction.status) {
             Ok(PredictionStatus::Answered | PredictionStatus::Empty) => metrics.row_answered(),
-            Ok(PredictionStatus::Defaulted(_)) => metrics.row_defaulted(),
-            Ok(PredictionStatus::Failed(_)) | Err(_) => metrics.row_failed(),
+            Ok(PredictionStatus::Defaulted(error)) => metrics.row_defaulted(error),
+            Ok(PredictionStatus::Failed(error)) | Err(error) => metrics.row_failed(error),
         }
         let mut prediction = answer?;
         self.columns.filled.fill(&mut prediction);

@@ -200,7 +200,7 @@ impl RowStream {
     }
 
     fn failed(&mut self, error: Error) -> Result<Prediction, Error> {
-        self.answering.open.metrics().row_failed();
+        self.answering.open.metrics().row_failed(&error);
         let stand_in = self.answering.in_place_of(error)?;
         Ok(self.filled(stand_in, true))
     }
