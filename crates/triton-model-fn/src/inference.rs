@@ -211,7 +211,6 @@ impl InferenceFunction {
     /// `row-deadline` the whole, from this call on.
     ///
     /// ```
-    /// use futures_util::StreamExt as _;
     /// use triton_embedded::EmbeddedTriton;
     /// use triton_model_fn::{
     ///     Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask, TritonOptions,

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use triton_client::{
@@ -40,6 +40,19 @@ impl AnswerStream {
         answer: impl Future<Output = Result<Prediction, Error>> + Send + 'static,
     ) -> Self {
         Self(Box::pin(stream::once(answer)))
+    }
+}
+
+impl AnswerStream {
+    /// The next answer; `None` after the last one, after an error, and for a row without answers.
+    ///
+    /// Dropping the future loses nothing: the answer comes from the next call.
+    ///
+    /// # Errors
+    ///
+    /// What the row fails with, which is the last that comes.
+    pub async fn next(&mut self) -> Option<Result<Prediction, Error>> {
+        StreamExt::next(self).await
     }
 }
 
