@@ -7,6 +7,7 @@ use triton_client::InferResponse;
 use triton_options::{OnError, TritonOptions};
 
 use crate::log_limit::LogLimit;
+use crate::metrics::StreamMetrics;
 use crate::sequences::ModelColumns;
 use crate::tensor_plan::TensorPlan;
 use crate::{
@@ -21,6 +22,8 @@ pub(crate) struct Answering {
     pub(crate) columns: Arc<ModelColumns>,
     pub(crate) stand_in: StandIn,
     pub(crate) logged: LogLimit,
+    /// Where rows may have several answers.
+    pub(crate) streams: Option<StreamMetrics>,
 }
 
 /// What the columns of the model hold in a row that could not be answered.

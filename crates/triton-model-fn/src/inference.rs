@@ -460,6 +460,7 @@ impl InferenceFunction {
             columns: Arc::new(columns),
             stand_in,
             logged: LogLimit::default(),
+            streams: is_streamed.then(|| open.metrics().of_streams()),
         });
         let lane = match settings {
             Some(settings) => {

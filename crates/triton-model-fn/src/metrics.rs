@@ -18,6 +18,8 @@
 //! | `triton_function_batch_rows` | histogram | rows in a request of a stateless model |
 //! | `triton_function_cache_rows_total` | counter | rows that were looked up (option `cache-max-bytes`), by `result`: `hit`, `coalesced` with an equal row in flight, `missed` |
 //! | `triton_function_cache_bytes` | gauge | memory that the cache takes |
+//! | `triton_function_open_streams` | gauge | rows whose answers are being read (option `decoupled` = `stream`): to the metrics of calls such a row ends with its first answer |
+//! | `triton_function_stream_answers_total` | counter | answers to such rows that were given out |
 //! | `triton_function_open_sequences` | gauge | sequences of keys that are open |
 //! | `triton_function_held_places` | gauge | sequences that are over here and may be alive on the server, whose places are held |
 //! | `triton_function_lost_sequences` | gauge | lost sequences that are remembered until their key has a row |
@@ -315,6 +317,42 @@ impl fmt::Debug for CacheMetrics {
     }
 }
 
+/// The counters of rows that have any number of answers.
+pub(crate) struct StreamMetrics {
+    open: Gauge,
+    answers: Counter,
+}
+
+impl StreamMetrics {
+    /// A stream begins; it is open until what comes back is dropped.
+    pub(crate) fn begins(&self) -> OpenStream {
+        self.open.increment(1.0);
+        OpenStream(self.open.clone())
+    }
+
+    /// An answer was given out.
+    pub(crate) fn answer(&self) {
+        self.answers.increment(1);
+    }
+}
+
+impl fmt::Debug for StreamMetrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("StreamMetrics")
+            .finish_non_exhaustive()
+    }
+}
+
+/// A stream that is counted as open.
+pub(crate) struct OpenStream(Gauge);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
 /// The counters of one function in one subtask.
 pub struct FunctionMetrics {
     model: String,
@@ -490,6 +528,18 @@ impl FunctionMetrics {
             coalesced: rows("coalesced"),
             missed: rows("missed"),
             bytes: SharedGauge::new(gauge!("triton_function_cache_bytes", &labels)),
+        }
+    }
+
+    /// The counters of streams, which only a function has whose rows may have several answers.
+    pub(crate) fn of_streams(&self) -> StreamMetrics {
+        let labels = [
+            ("model", self.model.clone()),
+            ("subtask", self.subtask.clone()),
+        ];
+        StreamMetrics {
+            open: gauge!("triton_function_open_streams", &labels),
+            answers: counter!("triton_function_stream_answers_total", &labels),
         }
     }
 

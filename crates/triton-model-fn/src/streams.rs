@@ -19,6 +19,7 @@ use crate::answering::Answering;
 use crate::answers::Numbered;
 use crate::call::GRACE;
 use crate::ending::Ended;
+use crate::metrics::{OpenStream, StreamMetrics};
 use crate::tensor_plan::EncodedRow;
 use crate::{CallContext, Error, ErrorKind, Prediction, PredictionStatus, RequestPermit, Value};
 
@@ -106,6 +107,8 @@ struct Reading {
     first: Option<Generated>,
     _connection: OwnedSemaphorePermit,
     _permit: RequestPermit,
+    /// Counts it as open.
+    open: Option<OpenStream>,
 }
 
 impl RowStream {
@@ -176,7 +179,8 @@ impl RowStream {
     /// The row of the next answer.
     async fn read(&mut self) -> Result<Option<Vec<Value>>, Error> {
         if let State::Waiting(request) = &self.state {
-            let reading = ask(&self.answering.open, request, self.deadline).await?;
+            let mut reading = ask(&self.answering.open, request, self.deadline).await?;
+            reading.open = self.answering.streams.as_ref().map(StreamMetrics::begins);
             self.state = State::Reading(reading);
         }
         let came = self.given + u64::from(self.held.is_some());
@@ -209,6 +213,9 @@ impl RowStream {
     }
 
     fn answer(&mut self, row: Vec<Value>, is_last: bool) -> Prediction {
+        if let Some(streams) = &self.answering.streams {
+            streams.answer();
+        }
         self.filled(Prediction::new(row, None), is_last)
     }
 
@@ -299,6 +306,7 @@ async fn ask(
         first,
         _connection,
         _permit: permit,
+        open: None,
     })
 }
 
