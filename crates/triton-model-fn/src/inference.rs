@@ -212,7 +212,6 @@ impl InferenceFunction {
     /// `row-deadline` the whole, from this call on.
     ///
     /// ```
-    /// use futures_util::StreamExt as _;
     /// use triton_embedded::EmbeddedTriton;
     /// use triton_model_fn::{
     ///     Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask, TritonOptions,
@@ -491,6 +490,7 @@ impl InferenceFunction {
             columns: Arc::new(columns),
             stand_in,
             logged: LogLimit::default(),
+            streams: is_streamed.then(|| open.metrics().of_streams()),
         });
         let lane = match settings {
             Some(settings) => {

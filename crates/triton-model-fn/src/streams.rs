@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt};
 use tokio::time::Instant;
 use triton_client::GenerateRequest;
 use triton_options::DECOUPLED;
@@ -39,6 +39,19 @@ impl AnswerStream {
         answer: impl Future<Output = Result<Prediction, Error>> + Send + 'static,
     ) -> Self {
         Self(Box::pin(stream::once(answer)))
+    }
+}
+
+impl AnswerStream {
+    /// The next answer; `None` after the last one, after an error, and for a row without answers.
+    ///
+    /// Dropping the future loses nothing: the answer comes from the next call.
+    ///
+    /// # Errors
+    ///
+    /// What the row fails with, which is the last that comes.
+    pub async fn next(&mut self) -> Option<Result<Prediction, Error>> {
+        StreamExt::next(self).await
     }
 }
 
@@ -155,7 +168,9 @@ impl RowStream {
     /// The row of the next answer, after so many that `came` and were `given` out.
     async fn read(&mut self, came: u64, given: Given) -> Result<Option<Vec<Value>>, Error> {
         if let State::Waiting(request) = &self.state {
-            let reading = Reading::begin(&self.answering.open, request, self.deadline).await?;
+            let counted = self.answering.streams.as_ref();
+            let reading =
+                Reading::begin(&self.answering.open, request, self.deadline, counted).await?;
             self.state = State::Reading(reading);
         }
         let reading = match &mut self.state {
@@ -185,11 +200,14 @@ impl RowStream {
     }
 
     fn answer(&mut self, row: Vec<Value>, is_last: bool) -> Prediction {
+        if let Some(streams) = &self.answering.streams {
+            streams.answer();
+        }
         self.filled(Prediction::new(row, None), is_last)
     }
 
     fn failed(&mut self, error: Error) -> Result<Prediction, Error> {
-        self.answering.open.metrics().row_failed();
+        self.answering.open.metrics().row_failed(&error);
         let stand_in = self.answering.in_place_of(error)?;
         Ok(self.filled(stand_in, true))
     }

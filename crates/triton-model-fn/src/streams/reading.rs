@@ -16,6 +16,7 @@ use triton_options::ROW_DEADLINE;
 use super::rows;
 use crate::call::GRACE;
 use crate::ending::Ended;
+use crate::metrics::{OpenStream, StreamMetrics};
 use crate::{CallContext, Error, ErrorKind, RequestPermit};
 
 /// A stream whose first answer is there.
@@ -33,6 +34,8 @@ struct Open {
     answers: GenerateStream,
     _connection: OwnedSemaphorePermit,
     _permit: RequestPermit,
+    /// Counts it as open.
+    _counted: Option<OpenStream>,
 }
 
 /// When answers are given out.
@@ -89,6 +92,7 @@ impl Reading {
         open: &Arc<CallContext>,
         request: &GenerateRequest,
         deadline: Option<Instant>,
+        streams: Option<&StreamMetrics>,
     ) -> Result<Self, Error> {
         let permit = open.request_permit(deadline).await?;
         let begin = |client: Client, connection: OwnedSemaphorePermit| async move {
@@ -101,6 +105,7 @@ impl Reading {
             answers,
             _connection: connection,
             _permit: permit,
+            _counted: streams.map(StreamMetrics::begins),
         }))));
         let mut end = JoinSet::new();
         let (open, watched) = (Arc::clone(open), Arc::clone(&connected));

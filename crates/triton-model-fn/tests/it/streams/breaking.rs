@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use metrics_util::debugging::DebuggingRecorder;
 use tokio::sync::mpsc::unbounded_channel;
 use triton_model_fn::{
     AnswerSink, ErrorKind, InferenceFunction, ModelFunction as _, ServerWait, Subtask, Value,
@@ -15,6 +16,7 @@ use triton_options::TritonOptions;
 
 use super::server::{HEAD, StreamServer, left, until_gone};
 use super::{COLUMN, STREAM, countdown, open, shown, streamed, told_countdown};
+use crate::monitoring::counted;
 use crate::options;
 
 const ROW: [Value; 1] = [Value::Integer(3)];
@@ -227,6 +229,35 @@ async fn the_time_for_each_answer_and_for_the_row_ends_a_stream() {
         // Its permits are back, or this would wait for them.
         function.close().await.unwrap();
     }
+}
+
+// Holds F36.
+#[tokio::test]
+async fn streams_that_are_open_and_their_answers_are_counted() {
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    // It holds for this thread, on which the function is opened.
+    let guard = metrics::set_default_local_recorder(&recorder);
+    let (server, _is_gone) = silent();
+    let function = open_with(&server, &[]).await;
+    drop(guard);
+    let counted = || {
+        // A look takes them back to 0, so it shows what changed since the last one.
+        let all = counted(&snapshots, "triton_function_");
+        let value = |name: &str| {
+            let mut lines = all.lines();
+            let line = lines.find(|line| line.contains(name)).unwrap();
+            line.rsplit(' ').next().unwrap().to_owned()
+        };
+        ["open_streams", "stream_answers"].map(value)
+    };
+    assert_eq!(counted(), ["0", "0"]);
+    let mut stream = function.predict_many(&ROW);
+    assert_eq!(shown(&stream.next().await.unwrap()), "0: 3");
+    assert_eq!(counted(), ["1", "1"]);
+    drop(stream);
+    assert_eq!(counted()[0], "-1");
+    function.abort().await;
 }
 
 // Holds F77.

@@ -298,7 +298,7 @@ async fn calls_with_room_for_one_answer_name_those_that_have_more() {
     let function = open(&embedded.endpoint(), "echo", echo_schema(), &[]).await;
     let error = function.predict(&[Value::Float(1.0)]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Options);
-    insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: option 'decoupled' is 'stream', so a row may have any number of answers, and this call has room for one: call predict_many, or submit_to");
+    insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: option 'decoupled' is 'stream', so a row may have any number of answers, and this call has room for one: call predict_many, submit_to or predict_stream");
     #[cfg(feature = "arrow")]
     {
         let schema = std::sync::Arc::new(arrow_schema::Schema::empty());
