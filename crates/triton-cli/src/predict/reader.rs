@@ -75,6 +75,8 @@ pub(super) struct Together {
     pub(super) full: usize,
     /// After how many rows, from the first one on, no chunk goes on: a checkpoint is due.
     pub(super) every: Option<u64>,
+    /// Whether the run ends at a row that cannot be used, so that none behind it is sent.
+    pub(super) ends_at_unusable: bool,
 }
 
 impl Together {
@@ -154,9 +156,12 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
             let bytes = bytes_before + reader.bytes_done();
             // What comes from a pipe bit by bit still meets the rows behind it in a request.
             let is_full = |it: &&mut Together| !input.is_stream() || chunk.len() >= it.full;
-            let event = match together.as_mut().filter(is_full) {
-                Some(together) => {
-                    let (inputs, unusable) = chunk.encoded(&mut together.builder);
+            let encoded = together.as_mut().filter(is_full).map(|together| {
+                let encoded = chunk.encoded(&mut together.builder);
+                (encoded, together.ends_at_unusable)
+            });
+            let event = match encoded {
+                Some(((inputs, unusable), ends)) if !ends || unusable.is_empty() => {
                     Event::Chunk(Box::new(ReadChunk {
                         chunk,
                         inputs,
@@ -165,7 +170,7 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
                         bytes,
                     }))
                 }
-                None => Event::Rows(one_by_one(chunk, first, bytes, all.selection.as_ref())?),
+                _ => Event::Rows(one_by_one(chunk, first, bytes, all.selection.as_ref())?),
             };
             if events.blocking_send(event).is_err() {
                 return Ok(());
