@@ -1,6 +1,7 @@
 //! Reads the inputs in a thread of its own, some rows at a time, or sorts them before.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -146,6 +147,7 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
         }
         loop {
             let size = together.as_ref().map(|it| it.next_size(handed_out));
+            let from = bytes_before + reader.bytes_done();
             let read = reader.next_chunk(size.unwrap_or(ChunkSize::OF_ROWS));
             let Some(chunk) = read.map_err(|error| input.blame(error))? else {
                 break;
@@ -170,7 +172,12 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
                         bytes,
                     }))
                 }
-                _ => Event::Rows(one_by_one(chunk, first, bytes, all.selection.as_ref())?),
+                _ => Event::Rows(one_by_one(
+                    chunk,
+                    first,
+                    from..bytes,
+                    all.selection.as_ref(),
+                )?),
             };
             if events.blocking_send(event).is_err() {
                 return Ok(());
@@ -185,26 +192,28 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
     Ok(())
 }
 
-/// The rows of a chunk that are wanted; its first has this number, and its last ends after so many
-/// bytes.
+/// The rows of a chunk that are wanted; its first has this number, and it is these bytes of the inputs.
 fn one_by_one(
     chunk: Chunk,
     first: u64,
-    bytes: u64,
+    bytes: Range<u64>,
     selection: Option<&Selection>,
 ) -> anyhow::Result<Vec<ReadRow>> {
-    let each = chunk.bytes() / chunk.len().max(1);
+    let count = chunk.len().max(1);
+    let each = chunk.bytes() / count;
+    let length = bytes.end.saturating_sub(bytes.start) as f64;
     let mut rows = Vec::with_capacity(chunk.len());
-    for (number, mut row) in (first..).zip(chunk.into_rows()) {
+    for (index, mut row) in chunk.into_rows().into_iter().enumerate() {
         if let Some(selection) = selection
             && !selection.contains(&row)?
         {
             continue;
         }
-        row.place.bytes = bytes;
+        let share = (index + 1) as f64 / count as f64;
+        row.place.bytes = bytes.start + (length * share).round() as u64;
         rows.push(ReadRow {
             row,
-            number,
+            number: first + index as u64,
             is_last: false,
             bytes: each,
         });
