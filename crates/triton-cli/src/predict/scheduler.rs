@@ -115,6 +115,8 @@ pub(super) struct Scheduler<'a> {
     pub(super) settled_bytes: u64,
     /// Whether all rows of all inputs were taken.
     pub(super) exhausted: bool,
+    /// Whether a row was begun that ends the run once it is its turn.
+    ends_soon: bool,
     /// An input that has an output of its own waits until the one before is written.
     pub(super) held: Option<Event>,
     pub(super) stall: Stall,
@@ -171,6 +173,7 @@ impl<'a> Scheduler<'a> {
             last_done: Instant::now(),
             settled_bytes: 0,
             exhausted: false,
+            ends_soon: false,
             held: None,
             stall: Stall::default(),
             waiting_looks: 0,
@@ -278,7 +281,8 @@ impl<'a> Scheduler<'a> {
     /// Whether a further row could be taken, if there is one.
     fn can_read(&self) -> bool {
         let is_more = !self.exhausted || !self.read.is_empty();
-        self.ending.is_none() && self.held.is_none() && is_more && self.has_room()
+        let ends = self.ending.is_some() || self.ends_soon;
+        !ends && self.held.is_none() && is_more && self.has_room()
     }
 
     fn server_is_away(&self) -> bool {
@@ -348,6 +352,7 @@ impl<'a> Scheduler<'a> {
                 let readable = unusable.readable.clone();
                 let readable = readable.filter(|_| self.subtasks.has_keys());
                 work.result = result.map(|prediction| vec![prediction]);
+                self.ends_soon |= self.on_error == OnError::Fail && work.result.is_err();
                 self.in_flight.begin(Work::Row(work), size);
                 match readable {
                     Some(values) => self.tell_unusable(number, &values),
