@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::model_sql::ModelDefinition;
 
 /// The arguments with which every command that talks to a server takes its options.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options of the model")]
 pub(crate) struct ConfigArguments {
     /// Set an option, over every other place that sets it; may be repeated.
