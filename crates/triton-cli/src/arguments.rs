@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::bench::BenchArguments;
 use crate::commands::describe::DescribeArguments;
 use crate::commands::health::HealthArguments;
+use crate::commands::infer::InferArguments;
 use crate::commands::loading::{LoadArguments, UnloadArguments};
 use crate::commands::models::ModelsArguments;
 use crate::commands::shell::{CompletionsArguments, ManArguments};
@@ -30,6 +31,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Predict(PredictArguments),
+    Infer(InferArguments),
     Models(ModelsArguments),
     Describe(DescribeArguments),
     Health(HealthArguments),

@@ -25,7 +25,7 @@ use anyhow::anyhow;
 use clap::Parser as _;
 
 use crate::arguments::{Arguments, Command};
-use crate::commands::{bench, describe, health, loading, models, shell, stats};
+use crate::commands::{bench, describe, health, infer, loading, models, shell, stats};
 use crate::exit_codes::Exit;
 use crate::failure::Failure;
 use crate::output::print;
@@ -59,6 +59,7 @@ fn show(refused: &clap::Error) -> Result<ExitCode, Failure> {
 fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Predict(arguments) => predict::run(arguments),
+        Command::Infer(arguments) => infer::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::Describe(arguments) => describe::run(arguments),
         Command::Health(arguments) => health::run(arguments),

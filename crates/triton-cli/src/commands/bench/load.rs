@@ -12,7 +12,7 @@ use triton_client::{Client, InferRequest, ModelStatistics};
 
 use super::pacer::Pacer;
 use super::recorder::{Failed, Recorder, Request};
-use super::sequences::Sequences;
+use crate::commands::sequences::Sequences;
 use crate::commands::statistics_difference::Difference;
 use crate::commands::stats::statistics;
 use crate::failure::Failure;

@@ -3,14 +3,12 @@
 
 mod chart;
 mod html;
-mod json_input;
 mod load;
 mod pacer;
 mod random_input;
 mod recorder;
 mod report;
 mod sample;
-mod sequences;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -29,9 +27,10 @@ use triton_options::{
 
 use self::load::{Load, Pace};
 use self::report::{Mode, Report};
-use self::sample::{FixedShape, Samples, check_batch_size};
-use self::sequences::Sequences;
+use self::sample::{FixedShape, Samples};
 use super::health::duration;
+use super::json_tensors::check_batch_size;
+use super::sequences::Sequences;
 use crate::config::{ConfigArguments, LayeredOptions, Origin};
 use crate::failure::Failure;
 use crate::output::print;
@@ -49,7 +48,7 @@ const SEQUENCE_LENGTH: u32 = 20;
 
 /// Options of rows and of what is done about failures; here requests are made and counted as they
 /// are.
-const WITHOUT_EFFECT: &[&str] = &[
+pub(super) const WITHOUT_EFFECT: &[&str] = &[
     "batch-size",
     "batch-timeout",
     "cache-max-bytes",
@@ -284,7 +283,8 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
             "--input FILE, each line such as {\"x\": {\"datatype\": \"FP32\", \"content\": [1.5]}}",
         ));
     }
-    check_batch_size(&facts, arguments.batch_size)?;
+    let batch_size = arguments.batch_size;
+    check_batch_size(&facts, batch_size, &format!("--batch-size {batch_size}"))?;
     let samples = match &arguments.input {
         Some(path) => Samples::read(path, &facts)?,
         None => Samples::random(metadata, config, &arguments.shape, arguments.batch_size)?,
@@ -307,7 +307,7 @@ async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, 
         Some(length) => {
             let form =
                 SequenceIdForm::agree(options.sequence_id_type, config, facts.server.as_ref());
-            Some(Sequences::new(length, &form.map_err(Failure::server)?))
+            Some(Sequences::new("bench", length, &form.map_err(Failure::server)?))
         }
         None => None,
     };
