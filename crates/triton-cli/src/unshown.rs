@@ -19,7 +19,10 @@ fn hide(text: &str, arguments: &[impl AsRef<str>]) -> String {
     for argument in arguments {
         let argument = argument.as_ref();
         let joined = argument.strip_prefix("-O").filter(|rest| !rest.is_empty());
-        let value = joined.unwrap_or(argument);
+        let endpoint = ["--endpoint=", "-e"]
+            .iter()
+            .find_map(|flag| argument.strip_prefix(flag));
+        let value = joined.or(endpoint).unwrap_or(argument);
         if let Some(shown) = loggable(value) {
             text = text.replace(value, &shown);
         } else if (before == "-O" || joined.is_some())
@@ -74,10 +77,14 @@ mod tests {
             (&["-O", "canary"], "(hidden)"),
             (&["-O", "timeout"], "'timeout'"),
             (&["http://u:canary@h"], "'http://(hidden)@h/'"),
+            (&["-ehttp://u:canary@h"], "'http://(hidden)@h/'"),
+            (&["--endpoint=http://u:canary@h"], "'http://(hidden)@h/'"),
             (&["endpoint=http://u:canary@h"], "'endpoint=(hidden)'"),
             (&["anomaly"], "'anomaly'"),
         ] {
             let value = arguments.last().unwrap().trim_start_matches("-O");
+            let value = value.trim_start_matches("-e");
+            let value = value.trim_start_matches("--endpoint=");
             let text = hide(&format!("invalid value '{value}'"), arguments);
             assert_eq!(text, format!("invalid value {shown}"));
         }

@@ -160,7 +160,7 @@ impl Inputs {
                 (text, path.to_owned())
             }
         };
-        Ok(Self::parse(&text).context(place)?)
+        Ok(Self::parse(&text).with_context(|| format!("{place} cannot be used"))?)
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
@@ -259,7 +259,7 @@ fn sequence(
     };
     let id = match form.largest_number() {
         None => SequenceId::text(text)
-            .map_err(|error| Failure::usage(anyhow!("--sequence: expected {error}")))?,
+            .map_err(|error| Failure::usage(anyhow!("--sequence: {error}")))?,
         Some(largest) => {
             let number = text.parse::<NonZeroU64>().ok();
             let number = number.filter(|number| number.get() <= largest);

@@ -13,6 +13,7 @@ mod files;
 mod gateways;
 mod health;
 mod help;
+mod infer;
 mod model_kinds;
 mod observability;
 mod optional_inputs;
@@ -119,6 +120,8 @@ fn own(program: &str) -> Command {
     for name in foreign {
         command.env_remove(name);
     }
+    // And so is their configuration file.
+    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 
