@@ -11,6 +11,7 @@ mod observability;
 mod options;
 mod output;
 mod predict;
+mod printer;
 mod progress;
 mod serve;
 mod server;

@@ -80,7 +80,8 @@ pub(crate) fn check_model(model: Option<&str>) -> Result<(), Failure> {
         return Ok(());
     }
     let error = anyhow!("MODEL: expected the model's name, found '{shown}'");
-    Err(Failure::usage(error).with_hint("the server is an option: -e URL, and all else is: -O KEY=VALUE"))
+    Err(Failure::usage(error)
+        .with_hint("the server is an option: -e URL, and all else is: -O KEY=VALUE"))
 }
 
 /// What options mean to a command, where that is not what they mean to a model function.

@@ -13,6 +13,36 @@ pub(crate) fn without_secrets(text: &str) -> String {
     hide(text, &arguments)
 }
 
+/// The command line as it could be typed again, without secrets.
+pub(crate) fn command_line() -> String {
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    shown_line(&arguments)
+}
+
+fn shown_line(arguments: &[impl AsRef<str>]) -> String {
+    let mut line = "triton".to_owned();
+    for argument in arguments {
+        let argument = argument.as_ref();
+        let flags = ["-O", "--endpoint=", "-e"];
+        let flag = flags.iter().find(|flag| argument.starts_with(**flag));
+        let flag = flag.map_or("", |flag| *flag);
+        let value = &argument[flag.len()..];
+        let shown =
+            loggable(value).map_or_else(|| argument.to_owned(), |value| format!("{flag}{value}"));
+        let plain =
+            |character: char| character.is_alphanumeric() || "-_./:=,@%+".contains(character);
+        line.push(' ');
+        match !shown.is_empty() && shown.chars().all(plain) {
+            true => line.push_str(&shown),
+            false => line.push_str(&format!("'{}'", shown.replace('\'', "'\\''"))),
+        }
+    }
+    line
+}
+
 fn hide(text: &str, arguments: &[impl AsRef<str>]) -> String {
     let mut text = text.to_owned();
     let mut before = "";
@@ -68,6 +98,22 @@ fn definition(key: &str) -> Option<&'static OptionDefinition> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_line_can_be_typed_again_and_holds_no_secret() {
+        let arguments = [
+            "bench",
+            "it's",
+            "--assert",
+            "p99<50ms",
+            "-Oauth-token=canary",
+            "-O",
+            "custom-headers=X:canary",
+            "-ehttp://u:canary@h",
+            "",
+        ];
+        insta::assert_snapshot!(shown_line(&arguments), @"");
+    }
 
     #[test]
     fn what_is_repeated_of_the_command_line_holds_no_secret() {

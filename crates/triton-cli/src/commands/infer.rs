@@ -193,7 +193,11 @@ fn asked(
     } = facts;
     let count = u32::try_from(inputs.objects.len()).map_err(Failure::usage)?;
     let batch_size = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
-    check_batch_size(facts, batch_size, &format!("{count} inferences in a request"))?;
+    check_batch_size(
+        facts,
+        batch_size,
+        &format!("{count} inferences in a request"),
+    )?;
     let untold = metadata.inputs.is_empty() && !facts.has_config;
     let mut datatypes = datatypes(metadata);
     let mut rows: Vec<Inference> = Vec::new();

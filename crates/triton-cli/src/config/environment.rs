@@ -53,8 +53,7 @@ pub(super) fn read(
 /// Triton's images and other programs have variables of this prefix too, so that only one that
 /// looks like a slip of the hand is worth a word.
 fn warn_of_slip(name: &str) {
-    if name.starts_with(TEST_PREFIX)
-        || [lookup::VARIABLE, lookup::PROFILE_VARIABLE].contains(&name)
+    if name.starts_with(TEST_PREFIX) || [lookup::VARIABLE, lookup::PROFILE_VARIABLE].contains(&name)
     {
         return;
     }

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::Args;
 use triton_options::{
-    CATALOG, ConfigOption, ENDPOINT, MODEL_NAME, OptionError, OptionMap, SEQUENCE_KEY, SEQUENCE_RECOVERY,
-    SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES, TritonOptions,
+    CATALOG, ConfigOption, ENDPOINT, MODEL_NAME, OptionError, OptionMap, SEQUENCE_KEY,
+    SEQUENCE_RECOVERY, SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES, TritonOptions,
 };
 
 pub(crate) use self::origin::Origin;

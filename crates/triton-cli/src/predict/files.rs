@@ -115,10 +115,7 @@ impl RunFiles {
         plan: &Plan,
     ) -> anyhow::Result<Self> {
         let mut files = Self::default();
-        for (role, path) in [
-            (Role::Model, model),
-            (Role::Config, options.config_file()),
-        ] {
+        for (role, path) in [(Role::Model, model), (Role::Config, options.config_file())] {
             files.add(role, path)?;
         }
         for (path, is_secret) in options.files_of_options() {

@@ -266,7 +266,12 @@ fn what_is_shown_can_be_read_from_another_folder() {
 }
 
 /// The lines of `--print-config` in a folder that say more than a default.
-fn shown_in(folder: &Path, home: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> String {
+fn shown_in(
+    folder: &Path,
+    home: &Path,
+    environment: &[(&str, &str)],
+    arguments: &[&str],
+) -> String {
     let run = command(&[&["health", "--print-config"], arguments].concat())
         .current_dir(folder)
         .env_remove("XDG_CONFIG_HOME")
@@ -278,9 +283,10 @@ fn shown_in(folder: &Path, home: &Path, environment: &[(&str, &str)], arguments:
     if run.code != Some(0) {
         return run.said();
     }
-    let lines = run.stdout.lines().filter(|line| {
-        !line.ends_with("# default") && !line.starts_with("# ") && !line.is_empty()
-    });
+    let lines = run
+        .stdout
+        .lines()
+        .filter(|line| !line.ends_with("# default") && !line.starts_with("# ") && !line.is_empty());
     lines.collect::<Vec<_>>().join("\n") + &run.stderr
 }
 
@@ -302,7 +308,10 @@ fn the_nearest_file_is_found_and_only_that_one() {
         text.replace(root.to_str().unwrap(), "/root")
     };
     insta::assert_snapshot!(shown(&[], &[]), @r#"timeout = "1 s"                                   # /root/home/.config/triton/triton.toml, line 1"#);
-    write("project/triton.toml", "max-retries = 2\ntls-ca-file = \"ca.pem\"\nendpoint = \"https://h\"\n");
+    write(
+        "project/triton.toml",
+        "max-retries = 2\ntls-ca-file = \"ca.pem\"\nendpoint = \"https://h\"\n",
+    );
     insta::assert_snapshot!(shown(&[], &[]), @r#"
     endpoint = "https://h/"                           # /root/project/triton.toml, line 3
     tls-ca-file = "/root/project/ca.pem"    # /root/project/triton.toml, line 2
@@ -340,7 +349,11 @@ fn a_profile_wins_over_the_rest_of_its_file() {
     );
     files.write("token", CANARY);
     let with = |environment: &[(&str, &str)], arguments: &[&str]| {
-        shown(&files, environment, &[&["--config", &config], arguments].concat())
+        shown(
+            &files,
+            environment,
+            &[&["--config", &config], arguments].concat(),
+        )
     };
     insta::assert_snapshot!(with(&[], &[]), @r#"
     endpoint = "http://localhost:1/"                  # triton.toml, line 1

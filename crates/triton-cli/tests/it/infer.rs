@@ -22,13 +22,20 @@ fn infer(endpoint: &str, arguments: &[&str]) -> Run {
 #[track_caller]
 fn answer(endpoint: &str, arguments: &[&str]) -> String {
     let run = infer(endpoint, arguments);
-    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    assert_eq!(
+        (run.code, run.stderr.as_str()),
+        (Some(0), ""),
+        "{arguments:?}"
+    );
     run.stdout
 }
 
 async fn values_are_enough(endpoint: &str) {
     let files = Files::new();
-    let file = files.write("inputs.json", "[{\"value\": [1]},\n {\"value\": [\"NaN\"]}]\n");
+    let file = files.write(
+        "inputs.json",
+        "[{\"value\": [1]},\n {\"value\": [\"NaN\"]}]\n",
+    );
     insta::allow_duplicates! {
         insta::assert_snapshot!(answer(endpoint, &["echo", "{\"value\": [1, 0.1]}"]), @r#"{"echo":[1.0,0.1]}"#);
         insta::assert_snapshot!(answer(endpoint, &["echo", &format!("@{file}")]), @r#"[{"echo":[1.0]},{"echo":["NaN"]}]"#);
@@ -158,6 +165,12 @@ fn a_server_that_nobody_names_is_the_usual_one_of_this_machine() {
     let endpoint = shown.lines().find(|line| line.starts_with("endpoint"));
     insta::assert_snapshot!(endpoint.unwrap(), @r#"endpoint = "http://localhost:8000/"               # default"#);
     let server = EmbeddedTriton::start().unwrap();
-    let run = triton(&["health", "-O", "endpoint=localhost:1", "-e", &server.endpoint()]);
+    let run = triton(&[
+        "health",
+        "-O",
+        "endpoint=localhost:1",
+        "-e",
+        &server.endpoint(),
+    ]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
 }

@@ -70,7 +70,9 @@ impl Assertion {
         let percentile = PERCENTILES.iter().find(|(_, known)| *known == name);
         let number = |text: &str| {
             let number = text.trim().parse::<f64>().ok();
-            number.filter(|number| number.is_finite()).ok_or_else(expected)
+            number
+                .filter(|number| number.is_finite())
+                .ok_or_else(expected)
         };
         let time = |value: &str| Ok::<_, String>(duration(value)?.as_nanos() as f64);
         let (figure, bound) = match (name, percentile, value.strip_suffix('%')) {
@@ -160,10 +162,27 @@ mod tests {
             read(" p99.9 >= 1 s"),
             Ok((Figure::Percentile(0.999), Comparison::GreaterOrEqual, 1e9))
         );
-        assert_eq!(read("throughput>1e3"), Ok((Figure::Throughput, Comparison::Greater, 1e3)));
-        assert_eq!(read("failed <= 0"), Ok((Figure::Failed, Comparison::LessOrEqual, 0.0)));
-        assert_eq!(read("failed<1%"), Ok((Figure::FailedShare, Comparison::Less, 1.0)));
-        for text in ["", "p99", "p98<1ms", "p99<50", "p99=1ms", "throughput<1ms", "failed<nan"] {
+        assert_eq!(
+            read("throughput>1e3"),
+            Ok((Figure::Throughput, Comparison::Greater, 1e3))
+        );
+        assert_eq!(
+            read("failed <= 0"),
+            Ok((Figure::Failed, Comparison::LessOrEqual, 0.0))
+        );
+        assert_eq!(
+            read("failed<1%"),
+            Ok((Figure::FailedShare, Comparison::Less, 1.0))
+        );
+        for text in [
+            "",
+            "p99",
+            "p98<1ms",
+            "p99<50",
+            "p99=1ms",
+            "throughput<1ms",
+            "failed<nan",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
     }

@@ -170,10 +170,15 @@ mod tests {
         assert_eq!(loads("8"), Ok(vec![8.0]));
         assert_eq!(loads("16,1,4,4"), Ok(vec![1.0, 4.0, 16.0]));
         assert_eq!(loads("1:32"), Ok(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0]));
-        assert_eq!(loads("100:1000"), Ok(vec![100.0, 200.0, 400.0, 800.0, 1000.0]));
+        assert_eq!(
+            loads("100:1000"),
+            Ok(vec![100.0, 200.0, 400.0, 800.0, 1000.0])
+        );
         assert_eq!(loads("1:2:0.5"), Ok(vec![1.0, 1.5, 2.0]));
         assert_eq!(loads("10:35:10"), Ok(vec![10.0, 20.0, 30.0, 35.0]));
-        for text in ["", "a", "1:", ":2", "0:3", "1:2:0", "1:2:3:4", "4:2", "2:2", "1:1000:1"] {
+        for text in [
+            "", "a", "1:", ":2", "0:3", "1:2:0", "1:2:3:4", "4:2", "2:2", "1:1000:1",
+        ] {
             assert!(loads(text).is_err(), "{text}");
         }
         assert!(Range::parse("8", number).is_ok_and(|range| range.is_single()));
@@ -196,12 +201,18 @@ mod tests {
     #[test]
     fn a_search_goes_up_in_doubles_and_then_between() {
         let (loads, found) = tried("100:1000", false, 730.0);
-        assert_eq!(loads, [100.0, 200.0, 400.0, 800.0, 600.0, 700.0, 750.0, 725.0]);
+        assert_eq!(
+            loads,
+            [100.0, 200.0, 400.0, 800.0, 600.0, 700.0, 750.0, 725.0]
+        );
         assert_eq!(found, Some(725.0));
         assert_eq!(tried("100:1000", false, 50.0), (vec![100.0], None));
         let (loads, found) = tried("1:32", true, 100.0);
         assert_eq!((loads.len(), found), (6, Some(32.0)));
-        assert_eq!(tried("1:32", true, 5.0), (vec![1.0, 2.0, 4.0, 8.0, 6.0, 5.0], Some(5.0)));
+        assert_eq!(
+            tried("1:32", true, 5.0),
+            (vec![1.0, 2.0, 4.0, 8.0, 6.0, 5.0], Some(5.0))
+        );
         assert_eq!(round(123.456), 123.0);
         assert_eq!(round(0.012345), 0.0123);
     }

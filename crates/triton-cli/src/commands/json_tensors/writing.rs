@@ -72,7 +72,12 @@ fn nested(values: Vec<Value>, shape: &[usize]) -> Value {
 fn elements(tensor: &Tensor) -> Result<Vec<Value>, TensorError> {
     macro_rules! values {
         ($type:ty) => {
-            tensor.values::<$type>()?.iter().copied().map(Value::from).collect()
+            tensor
+                .values::<$type>()?
+                .iter()
+                .copied()
+                .map(Value::from)
+                .collect()
         };
     }
     let elements = match tensor.datatype() {
