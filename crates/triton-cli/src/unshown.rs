@@ -112,7 +112,7 @@ mod tests {
             "-ehttp://u:canary@h",
             "",
         ];
-        insta::assert_snapshot!(shown_line(&arguments), @"");
+        insta::assert_snapshot!(shown_line(&arguments), @r"triton bench 'it'\''s' --assert 'p99<50ms' '-Oauth-token=(hidden)' -O 'custom-headers=(hidden)' '-ehttp://(hidden)@h/' ''");
     }
 
     #[test]

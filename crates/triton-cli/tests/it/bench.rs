@@ -401,15 +401,15 @@ fn arguments_that_cannot_be_used() {
         run.stderr
     };
     insta::assert_snapshot!(refused(&["echo", "--rate", "0"]), @"
-    error: invalid value '0' for '--rate <R>': expected requests a second, more than 0 and at most 1000000
+    error: invalid value '0' for '--rate <R|FROM:TO>': expected requests a second, more than 0 and at most 1000000
 
     For more information, try '--help'.
     ");
     insta::assert_snapshot!(refused(&["echo", "--arrivals", "random"]), @"
     error: the following required arguments were not provided:
-      --rate <R>
+      --rate <R|FROM:TO>
 
-    Usage: triton bench --rate <R> --warm-up <TIME> -O <KEY=VALUE> --duration <TIME> --arrivals <HOW> <MODEL>
+    Usage: triton bench --rate <R|FROM:TO> --warm-up <TIME> -O <KEY=VALUE> --duration <TIME> --arrivals <HOW> <MODEL>
 
     For more information, try '--help'.
     ");
@@ -662,7 +662,10 @@ fn figures_are_shown_beside_those_of_an_earlier_report() {
     );
     let other = files.write("other.json", "{}");
     let run = triton(&["bench", "echo", "--compare", &other]);
-    insta::assert_snapshot!(files.relative(&run.said()), @"");
+    insta::assert_snapshot!(files.relative(&run.said()), @"
+    exit code 2
+    error: --compare other.json: expected what `triton bench --json` writes, found other JSON
+    ");
 }
 
 // Holds C18.
@@ -699,11 +702,33 @@ fn loads_that_do_not_go_together() {
         assert_eq!(run.code, Some(2));
         run.stderr
     };
-    insta::assert_snapshot!(refused(&["--concurrency", "1:4", "--rate", "100:400"]), @"");
-    insta::assert_snapshot!(refused(&["--concurrency", "4", "--assert", "p99<1s", "--search"]), @"");
-    insta::assert_snapshot!(refused(&["--concurrency", "4:1"]), @"");
-    insta::assert_snapshot!(refused(&["--rate", "1:1000:1"]), @"");
-    insta::assert_snapshot!(refused(&["--assert", "p98<1s"]), @"");
-    insta::assert_snapshot!(refused(&["--assert", "p99<50"]), @"");
-    insta::assert_snapshot!(refused(&["-n", "5", "--duration", "1s"]), @"");
+    insta::assert_snapshot!(refused(&["--concurrency", "1:4", "--rate", "100:400"]), @"error: --concurrency names several loads, and --rate has several, too: with --rate, --concurrency is the most in flight, a single number");
+    insta::assert_snapshot!(refused(&["--concurrency", "4", "--assert", "p99<1s", "--search"]), @"error: --search looks between two loads: give --rate FROM:TO or --concurrency FROM:TO");
+    insta::assert_snapshot!(refused(&["--concurrency", "4:1"]), @"
+    error: invalid value '4:1' for '--concurrency <N|FROM:TO>': expected FROM:TO or FROM:TO:STEP with FROM less than TO, found 4 and 1
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused(&["--rate", "1:1000:1"]), @"
+    error: invalid value '1:1000:1' for '--rate <R|FROM:TO>': expected at most 100 loads; take larger steps
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused(&["--assert", "p98<1s"]), @"
+    error: invalid value 'p98<1s' for '--assert <FIGURE<VALUE>': expected such as p99<50ms, mean<=2ms, throughput>1000 or failed<1%: one of mean, p50, p90, p95, p99, p99.9, max, throughput and failed; one of <, <=, > and >=; and a value
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused(&["--assert", "p99<50"]), @"
+    error: invalid value 'p99<50' for '--assert <FIGURE<VALUE>': expected a duration with its unit: '50 s' or '50 ms'
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused(&["-n", "5", "--duration", "1s"]), @"
+    error: the argument '--requests <N>' cannot be used with '--duration <TIME>'
+
+    Usage: triton bench --warm-up <TIME> -O <KEY=VALUE> --requests <N> <MODEL>
+
+    For more information, try '--help'.
+    ");
 }

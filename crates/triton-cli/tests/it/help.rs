@@ -11,6 +11,7 @@ fn help_of_the_command() {
 
     Commands:
       predict      Score every row of files with a model
+      infer        Send one request to a model, and show its answer as JSON
       models       List the models of a server: their versions and states
       describe     Show a model's tensors, batching and sequences, and a MODEL.sql for it
       health       Ask whether a server takes requests, and wait until it does if asked to
@@ -186,6 +187,12 @@ fn help_of_predict() {
               place of the summary for people
 
     Options of the model:
+      -e, --endpoint <URL>
+              The server's address, over every other place that sets it.
+              
+              Where no place sets it, it is http://localhost:8000; embedded is a server within the
+              command.
+
       -O <KEY=VALUE>
               Set an option, over every other place that sets it; may be repeated.
               
@@ -194,7 +201,16 @@ fn help_of_predict() {
           --config <FILE.toml>
               Take options from a TOML file of lines such as `timeout = "5 s"`.
               
-              The environment wins over it: TRITON_TIMEOUT, TRITON_AUTH_TOKEN and so on.
+              Without it the file is TRITON_CONFIG, or the nearest triton.toml from the working folder
+              upwards, or ~/.config/triton/triton.toml. The environment wins over it: TRITON_TIMEOUT,
+              TRITON_AUTH_TOKEN and so on.
+
+          --profile <NAME>
+              Take the options of `[profile.NAME]` in that file, over its others [default:
+              TRITON_PROFILE]
+
+          --no-config
+              Take options from no configuration file
 
           --print-config
               Show the options and where each comes from, without secrets, and do nothing else

@@ -142,13 +142,13 @@ mod tests {
         let sums = Tensor::from_slice("sum", [2, 2, 1], &[0.1_f32, f32::NAN, 1e30, -0.0]).unwrap();
         let names = Tensor::from_byte_strings("name", [2], ["a", "é"]).unwrap();
         let shown = inferences(&[sums.clone(), names], true, 2).unwrap();
-        insta::assert_snapshot!(Value::from(shown), @"");
+        insta::assert_snapshot!(Value::from(shown), @r#"[{"name":"a","sum":[[0.1],["NaN"]]},{"name":"é","sum":[[1e+30],[-0.0]]}]"#);
         let refused = inferences(std::slice::from_ref(&sums), true, 3).unwrap_err();
-        insta::assert_snapshot!(refused, @"");
+        insta::assert_snapshot!(refused, @"output 'sum' has the shape [2, 2, 1], which does not hold one row for each of 3 inferences; --full shows it as it is");
         let whole = inferences(std::slice::from_ref(&sums), false, 1).unwrap();
-        insta::assert_snapshot!(Value::from(whole), @"");
-        insta::assert_snapshot!(documents(&[sums]).unwrap(), @"");
+        insta::assert_snapshot!(Value::from(whole), @r#"[{"sum":[[[0.1],["NaN"]],[[1e+30],[-0.0]]]}]"#);
+        insta::assert_snapshot!(documents(&[sums]).unwrap(), @r#"[{"content":[[[0.1],["NaN"]],[[1e+30],[-0.0]]],"datatype":"FP32","name":"sum","shape":[2,2,1]}]"#);
         let alone = Tensor::from_slice("one", [], &[7_i64]).unwrap();
-        insta::assert_snapshot!(Value::from(inferences(&[alone], false, 1).unwrap()), @"");
+        insta::assert_snapshot!(Value::from(inferences(&[alone], false, 1).unwrap()), @r#"[{"one":7}]"#);
     }
 }
