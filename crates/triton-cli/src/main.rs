@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod completion;
 mod config;
 mod disk;
 mod exit_codes;
@@ -33,6 +34,7 @@ use crate::output::print;
 use crate::progress::say_as_is;
 
 fn main() -> ExitCode {
+    completion::answer();
     let ended = std::panic::catch_unwind(|| match Arguments::try_parse() {
         Ok(arguments) => {
             // Metrics are served until the command is over.

@@ -14,6 +14,7 @@ use triton_options::{
 
 use super::statement::Statement;
 use super::text_table::TextTable;
+use crate::completion;
 use crate::config::ConfigArguments;
 use crate::failure::Failure;
 use crate::model_sql;
@@ -27,7 +28,7 @@ use crate::server::{Server, with_server_heeding};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DescribeArguments {
     /// The model's name.
-    #[arg(value_name = "MODEL")]
+    #[arg(value_name = "MODEL", add = completion::models())]
     model: String,
 
     /// Show nothing but the CREATE MODEL statement.

@@ -18,6 +18,7 @@ use super::json_tensors::{
     read_untold_inference, request,
 };
 use super::sequences::Sequences;
+use crate::completion;
 use crate::config::{ConfigArguments, LayeredOptions, Origin};
 use crate::failure::Failure;
 use crate::output::{print, print_while_read};
@@ -32,7 +33,7 @@ use crate::text_encoding;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InferArguments {
     /// The model's name.
-    #[arg(value_name = "MODEL")]
+    #[arg(value_name = "MODEL", add = completion::models())]
     model: String,
 
     /// An object of tensors by their names, or a list of such objects for one request with so many

@@ -2,7 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod describe;
-mod figures;
+pub(crate) mod figures;
 pub(crate) mod health;
 pub(crate) mod infer;
 mod json_tensors;

@@ -22,11 +22,12 @@ use triton_options::{
 };
 
 pub(crate) use self::origin::Origin;
+use crate::completion;
 use crate::failure::Failure;
 use crate::model_sql::ModelDefinition;
 
 /// The arguments with which every command that talks to a server takes its options.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Options of the model")]
 pub(crate) struct ConfigArguments {
     /// The server's address, over every other place that sets it.
@@ -38,7 +39,7 @@ pub(crate) struct ConfigArguments {
     /// Set an option, over every other place that sets it; may be repeated.
     ///
     /// A value `@FILE` of a secret option is read from that file: -O auth-token=@token.txt
-    #[arg(short = 'O', value_name = "KEY=VALUE", value_parser = key_value)]
+    #[arg(short = 'O', value_name = "KEY=VALUE", value_parser = key_value, add = completion::options())]
     pub(crate) option: Vec<(String, String)>,
 
     /// Take options from a TOML file of lines such as `timeout = "5 s"`.

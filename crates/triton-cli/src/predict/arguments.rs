@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use triton_options::{OptionValue as _, PositiveDuration};
 
+use crate::completion;
 use crate::config::ConfigArguments;
 use crate::exit_codes::Exit;
 use crate::failure::exit_codes;
@@ -33,12 +34,19 @@ pub(crate) struct PredictArguments {
     pub(crate) files: Vec<String>,
 
     /// The model's name on the server, over the option model-name.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completion::models())]
     pub(crate) model: Option<String>,
 
     /// Say which tensor a column is, where it is not the one of its name; may be repeated.
-    #[arg(long, value_name = "COLUMN=TENSOR", value_parser = column_and_tensor)]
+    #[arg(long, value_name = "COLUMN=TENSOR", value_parser = column_and_tensor, add = completion::columns())]
     pub(crate) map: Vec<(String, String)>,
+
+    /// Give each value of this column a sequence of its own; several columns as a,b.
+    ///
+    /// It sets the option sequence-key, and where nothing else does, sequence-id to the model's name,
+    /// sequence-id-auto-increment and sequence-id-scope=run.
+    #[arg(long, value_name = "COLUMN", add = completion::columns())]
+    pub(crate) key: Option<String>,
 
     #[command(flatten)]
     pub(crate) files_options: FileArguments,
@@ -129,6 +137,10 @@ pub(crate) struct RunArguments {
     #[arg(long)]
     pub(crate) unordered: bool,
 
+    /// The most rows in a request, over the option batch-size.
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) batch_size: Option<String>,
+
     /// The most requests that a subtask has in flight, or auto: the option max-in-flight.
     #[arg(long, value_name = "N")]
     pub(crate) max_in_flight: Option<String>,
@@ -163,6 +175,10 @@ pub(crate) struct FailureArguments {
     /// nothing without those before it.
     #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
     pub(crate) retry_errors: Option<PathBuf>,
+
+    /// How often a request is sent again that may be, over the option max-retries.
+    #[arg(long, value_name = "N")]
+    pub(crate) retries: Option<String>,
 
     /// How long the server may be away (no connection, 502 to 504, a model that is being reloaded)
     /// before the run ends with exit code 3; until then it waits.

@@ -6,13 +6,14 @@ use anyhow::{Context as _, anyhow, bail};
 use triton_client::TensorMetadata;
 use triton_model_fn::{Column, DataType, ModelFacts, Schema};
 use triton_options::{
-    DEFAULT_VALUE, INPUT_NAMES, MAX_IN_FLIGHT, MODEL_NAME, NameMap, ON_ERROR, OUTPUT_NAMES,
-    OnError as FunctionOnError, OptionValue as _, SEQUENCE_END, SEQUENCE_ID_AUTO_INCREMENT,
-    SEQUENCE_ID_SCOPE, SEQUENCE_KEY, SEQUENCE_START, SequenceMode, TritonOptions,
+    BATCH_SIZE, DEFAULT_VALUE, INPUT_NAMES, MAX_IN_FLIGHT, MAX_RETRIES, MODEL_NAME, NameMap,
+    ON_ERROR, OUTPUT_NAMES, OnError as FunctionOnError, OptionValue as _, SEQUENCE_END,
+    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_KEY, SEQUENCE_START,
+    SequenceMode, TritonOptions,
 };
 
 use super::arguments::{OnError, PredictArguments};
-use crate::commands::statement::Statement;
+use crate::commands::statement::{Statement, base_of};
 use crate::config::{LayeredOptions, Origin};
 use crate::failure::Failure;
 use crate::model_sql::{self, ModelDefinition};
@@ -128,9 +129,32 @@ pub(super) fn set_arguments(options: &mut LayeredOptions, arguments: &PredictArg
     if let Some(name) = &arguments.model {
         options.set(MODEL_NAME.key(), name, Origin::Argument("--model"));
     }
-    if let Some(requests) = &arguments.run.max_in_flight {
-        let origin = Origin::Argument("--max-in-flight");
-        options.set(MAX_IN_FLIGHT.key(), requests, origin);
+    for (key, value, argument) in [
+        (
+            MAX_IN_FLIGHT.key(),
+            &arguments.run.max_in_flight,
+            "--max-in-flight",
+        ),
+        (BATCH_SIZE.key(), &arguments.run.batch_size, "--batch-size"),
+        (MAX_RETRIES.key(), &arguments.failures.retries, "--retries"),
+        (SEQUENCE_KEY.key(), &arguments.key, "--key"),
+    ] {
+        if let Some(value) = value {
+            options.set(key, value, Origin::Argument(argument));
+        }
+    }
+    if arguments.key.is_some() {
+        let base = options.get(&MODEL_NAME).map(base_of).unwrap_or_default();
+        for (key, value) in [
+            (SEQUENCE_ID.key(), base.as_str()),
+            (SEQUENCE_ID_AUTO_INCREMENT.key(), "true"),
+            // Else two runs at the same time would use the same IDs.
+            (SEQUENCE_ID_SCOPE.key(), "run"),
+        ] {
+            if !value.is_empty() {
+                options.set_below(key, value, Origin::Argument("--key"));
+            }
+        }
     }
     let has_default = options.get(&DEFAULT_VALUE).is_some();
     let of_function = options.get(&ON_ERROR);

@@ -292,6 +292,8 @@ fn help_of_the_commands_about_a_server() {
         "bench",
         "load",
         "unload",
+        "infer",
+        "serve",
         "completions",
         "man",
     ];

@@ -23,6 +23,7 @@ mod outages;
 mod predict;
 mod predict_checkpoint;
 mod predict_failures;
+mod predict_flags;
 mod predict_formats;
 mod predict_keys;
 mod predict_limits;

@@ -14,6 +14,7 @@ use super::assertion::Assertion;
 use super::sample::FixedShape;
 use super::sweep::Range;
 use crate::commands::health::duration;
+use crate::completion;
 use crate::config::ConfigArguments;
 use crate::failure::Failure;
 
@@ -39,7 +40,7 @@ const SEQUENCE_LENGTH: u32 = 20;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BenchArguments {
     /// The model's name.
-    #[arg(value_name = "MODEL")]
+    #[arg(value_name = "MODEL", add = completion::models())]
     pub(super) model: String,
 
     /// The requests in flight at once [default: 1]; with --rate the most of them [default: 256].
