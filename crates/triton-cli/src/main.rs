@@ -7,7 +7,7 @@ mod config;
 mod disk;
 mod exit_codes;
 mod failure;
-mod model_sql;
+
 mod observability;
 mod options;
 mod output;
@@ -17,6 +17,7 @@ mod progress;
 mod serve;
 mod server;
 mod signals;
+mod statement;
 mod table;
 mod text_encoding;
 mod unshown;

@@ -10,7 +10,6 @@ pub(crate) mod loading;
 pub(crate) mod models;
 mod sequences;
 pub(crate) mod shell;
-pub(crate) mod statement;
 mod statistics_difference;
 pub(crate) mod stats;
 mod text_table;

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
-use triton_options::{CATALOG, OptionDefinition};
+use triton_options::{CATALOG, OptionDefinition, Piece};
 
 use crate::arguments::Arguments;
 use crate::failure::Failure;
@@ -91,8 +91,12 @@ fn values(definition: &OptionDefinition) -> Vec<&'static str> {
 }
 
 fn first_sentence(definition: &OptionDefinition) -> String {
-    let text = definition.text.split_whitespace().collect::<Vec<_>>();
-    let text = text.join(" ");
+    let paragraphs = definition.description().paragraphs.into_iter();
+    let pieces = paragraphs.take(1).flatten().map(|piece| match piece {
+        Piece::Text(text) | Piece::Code(text) => text,
+        Piece::Link { label, .. } => label,
+    });
+    let text: String = pieces.collect();
     match text.split_once(". ") {
         Some((first, _)) => first.to_owned(),
         None => text.trim_end_matches('.').to_owned(),

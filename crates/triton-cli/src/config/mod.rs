@@ -24,7 +24,7 @@ use triton_options::{
 pub(crate) use self::origin::Origin;
 use crate::completion;
 use crate::failure::Failure;
-use crate::model_sql::ModelDefinition;
+use crate::statement::ModelDefinition;
 
 /// The arguments with which every command that talks to a server takes its options.
 #[derive(Debug, Default, Args)]

@@ -13,11 +13,11 @@ use triton_options::{
 };
 
 use super::arguments::{OnError, PredictArguments};
-use crate::commands::statement::{Statement, base_of};
+
 use crate::config::{LayeredOptions, Origin};
 use crate::failure::Failure;
-use crate::model_sql::{self, ModelDefinition};
 use crate::progress::say;
+use crate::statement::{self, ModelDefinition, Statement, base_of};
 use crate::text_encoding;
 
 /// What a row gets by `--on-error default` where no default is set.
@@ -26,7 +26,7 @@ const NULL_DEFAULT: &str = "null";
 /// Reads MODEL.sql.
 pub(super) fn read_definition(path: &Path) -> Result<ModelDefinition, Failure> {
     let sql = text_encoding::read_file(path).map_err(Failure::usage)?;
-    model_sql::parse(&sql).map_err(|error| Failure::usage(anyhow!("{}: {error}", path.display())))
+    statement::parse(&sql).map_err(|error| Failure::usage(anyhow!("{}: {error}", path.display())))
 }
 
 /// What a model takes and gives.
@@ -72,7 +72,7 @@ pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result
     };
     let definition = statement
         .to_sql()
-        .and_then(|sql: String| Ok(model_sql::parse(&sql)?))
+        .and_then(|sql: String| Ok(statement::parse(&sql)?))
         .context("the model needs a MODEL.sql that says which columns it takes and gives")
         .map_err(Failure::server)?;
     let is_stateful = facts.config.sequence_batching.is_some();

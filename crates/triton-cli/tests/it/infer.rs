@@ -30,6 +30,7 @@ fn answer(endpoint: &str, arguments: &[&str]) -> String {
     run.stdout
 }
 
+// Holds C23.
 async fn values_are_enough(endpoint: &str) {
     let files = Files::new();
     let file = files.write(

@@ -264,7 +264,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model_sql;
+    use crate::statement::parse;
 
     fn sql(metadata: serde_json::Value, config: serde_json::Value) -> anyhow::Result<String> {
         sql_with(OnError::Fail, metadata, config)
@@ -336,7 +336,7 @@ mod tests {
           'output-names' = '''x:0_output_'':''x:0'''
         );
         ");
-        let model = model_sql::parse(&sql).unwrap();
+        let model = parse(&sql).unwrap();
         let name = |column: &Column| column.name.clone();
         let inputs: Vec<_> = model.schema.inputs.iter().map(name).collect();
         assert_eq!(inputs, ["a`b", "x:0"]);
