@@ -41,6 +41,8 @@ pub struct InferenceFunction {
     source: SourceTraits,
     /// What earlier openings have left on the server.
     left: Arc<LeftBehind>,
+    /// The most bytes of a request, where those of a stateless model are to be filled.
+    full_requests: Option<usize>,
 }
 
 impl InferenceFunction {
@@ -64,6 +66,7 @@ impl InferenceFunction {
             sequences,
             source: SourceTraits::default(),
             left: Arc::default(),
+            full_requests: None,
         })
     }
 
@@ -86,6 +89,14 @@ impl InferenceFunction {
     #[must_use]
     pub fn waiting_for_server(mut self, wait: &ServerWait) -> Self {
         self.base = self.base.waiting_for_server(wait.clone());
+        self
+    }
+
+    /// This function with as many rows of a stateless model in a request as the model allows, instead of
+    /// as many as the option `batch-size` says, and no more than so many bytes, unless one row has more.
+    #[must_use]
+    pub fn with_full_requests(mut self, most_bytes: usize) -> Self {
+        self.full_requests = Some(most_bytes);
         self
     }
 
@@ -406,12 +417,10 @@ impl InferenceFunction {
         restored.map_err(|error| error.in_subtask(open.subtask))
     }
 
-    #[cfg(feature = "arrow")]
     pub(crate) fn opened(&self) -> Result<Arc<Opened<Arc<Prepared>>>, Error> {
         self.base.opened()
     }
 
-    #[cfg(feature = "arrow")]
     pub(crate) fn schema(&self) -> &Schema {
         &self.schema
     }
@@ -445,7 +454,10 @@ impl InferenceFunction {
             |name| metadata.outputs.iter().any(|tensor| tensor.name == name),
         )?;
         let stand_in = StandIn::new(options, &columns.schema.outputs)?;
-        let plan = TensorPlan::new(options, &columns.schema, facts)?;
+        let mut plan = TensorPlan::new(options, &columns.schema, facts)?;
+        if let Some(most_bytes) = self.full_requests.filter(|_| !is_streamed) {
+            plan.fill_requests(most_bytes);
+        }
         open.agree_on_ids_of(facts)?;
         let settings = SequenceSettings::agree(
             options,

@@ -106,7 +106,7 @@ fn write(array: &dyn Array, index: usize, quotes: Quotes, out: &mut String) -> R
         ArrowType::Float16 | ArrowType::Float32 | ArrowType::Float64 => {
             let value = float(array, index);
             match quotes {
-                Quotes::Cell => out.push_str(&cell::format(&value)),
+                Quotes::Cell => cell::write_cell(&value, out),
                 Quotes::Json => cell::write_json(&value, out),
             }
         }

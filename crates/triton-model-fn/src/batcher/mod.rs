@@ -83,7 +83,7 @@ impl Batcher {
     /// Starts the task; it ends with [`close`](Self::close) or when this is dropped.
     pub(crate) fn start(answering: Arc<Answering>, delay: Duration) -> Self {
         let shared = Arc::new(Shared {
-            gathered: Mutex::new(Gathered::new(answering.plan.rows_per_request, delay)),
+            gathered: Mutex::new(Gathered::new(&answering.plan, delay)),
             changed: Notify::new(),
             answering,
         });

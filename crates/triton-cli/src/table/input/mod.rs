@@ -4,10 +4,13 @@
 mod arrow;
 #[cfg(feature = "arrow")]
 mod arrow_ipc;
+#[cfg(feature = "arrow")]
+mod arrow_rows;
 mod bytes;
 mod compressed;
 mod csv;
 mod csv_records;
+mod csv_rows;
 mod csv_scan;
 #[cfg(feature = "arrow")]
 mod damaged;
@@ -15,6 +18,7 @@ mod extent;
 #[cfg(feature = "parquet")]
 mod int96;
 mod json_lines;
+mod json_rows;
 mod json_values;
 mod ndjson;
 #[cfg(feature = "parquet")]
@@ -28,10 +32,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{anyhow, bail};
 use triton_model_fn::{Column, DataType};
 
+#[cfg(feature = "arrow")]
+pub(super) use self::arrow::ArrowRows;
 use self::bytes::ByteStream;
+pub(super) use self::csv_rows::CsvRows;
+pub(super) use self::json_rows::JsonRows;
+use super::chunk::{Chunk, ChunkSize};
 use super::foreign;
 use super::format::{Compression, Form, Format};
-use super::row::{Layout, Place, Row};
+use super::row::{Layout, Place};
 use crate::disk::Identity;
 
 /// An input before it is opened.
@@ -128,8 +137,9 @@ pub(crate) trait TableReader: Send {
         None
     }
 
-    /// The next row; an error means that the input cannot be read on.
-    fn next(&mut self) -> anyhow::Result<Option<Row>>;
+    /// The next rows, as many as are there, at least one and at most so many; an error means that the
+    /// input cannot be read on.
+    fn next_chunk(&mut self, most: ChunkSize) -> anyhow::Result<Option<Chunk>>;
 
     /// The bytes of the input up to the end of the row that came last, as well as that is known.
     fn bytes_done(&self) -> u64;

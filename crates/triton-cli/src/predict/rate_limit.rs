@@ -9,13 +9,13 @@ const LEEWAY: Duration = Duration::from_millis(10);
 
 /// When the next row may begin.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RateLimit {
     /// The time between two rows; `None` is no limit.
     interval: Option<Duration>,
     next: Instant,
 }
 
-impl Pace {
+impl RateLimit {
     pub(super) fn new(rows_per_second: Option<f64>) -> Self {
         let interval = rows_per_second.map(|rate| {
             // A rate so low that no clock can wait for it is as good as one row in a century.
@@ -35,12 +35,24 @@ impl Pace {
         }
     }
 
-    /// A row begins.
-    pub(super) fn begin(&mut self) {
+    /// Whether a row may begin now.
+    pub(super) fn is_open(&self) -> bool {
+        self.interval.is_none() || self.next <= Instant::now()
+    }
+
+    /// How many rows may begin together, so that they come no less evenly than timers let them.
+    pub(super) fn most_together(rows_per_second: Option<f64>) -> usize {
+        let rows = rows_per_second.map(|rate| rate * LEEWAY.as_secs_f64());
+        rows.map_or(usize::MAX, |rows| (rows as usize).max(1))
+    }
+
+    /// Rows begin.
+    pub(super) fn begin(&mut self, rows: usize) {
         if let Some(interval) = self.interval {
             let now = Instant::now();
             let earliest = now.checked_sub(LEEWAY).unwrap_or(now);
-            self.next = self.next.max(earliest) + interval;
+            let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+            self.next = self.next.max(earliest) + interval.saturating_mul(rows);
         }
     }
 }
@@ -52,10 +64,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn rows_begin_no_faster_than_they_may() {
         let begun = Instant::now();
-        let mut pace = Pace::new(Some(5000.0));
+        let mut limit = RateLimit::new(Some(5000.0));
         for _ in 0..10_000 {
-            pace.wait().await;
-            pace.begin();
+            limit.wait().await;
+            limit.begin(1);
         }
         let elapsed = begun.elapsed().as_secs_f64();
         assert!((1.98..2.02).contains(&elapsed), "{elapsed}");
@@ -63,12 +75,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn time_without_rows_is_not_made_up_for() {
-        let mut pace = Pace::new(Some(10.0));
+        let mut limit = RateLimit::new(Some(10.0));
         tokio::time::advance(Duration::from_secs(100)).await;
         let begun = Instant::now();
         for _ in 0..11 {
-            pace.wait().await;
-            pace.begin();
+            limit.wait().await;
+            limit.begin(1);
         }
         assert!(begun.elapsed() > Duration::from_millis(980));
     }
