@@ -95,6 +95,7 @@ fn first_sentence(definition: &OptionDefinition) -> String {
     let pieces = paragraphs.take(1).flatten().map(|piece| match piece {
         Piece::Text(text) | Piece::Code(text) => text,
         Piece::Link { label, .. } => label,
+        _ => String::new(),
     });
     let text: String = pieces.collect();
     match text.split_once(". ") {

@@ -1,6 +1,6 @@
 //! The arguments of `triton predict`.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub(crate) struct PredictArguments {
     /// The inputs, after a file with a CREATE MODEL statement if the first one ends in .sql.
     ///
     /// Without MODEL.sql the server says which tensors the model has: see --model. Inputs are
-    /// files, patterns such as 'data/*.parquet', or - for standard input.
+    /// files, folders, patterns such as 'data/*.parquet', or - for standard input.
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) files: Vec<String>,
 
@@ -47,6 +47,11 @@ pub(crate) struct PredictArguments {
     /// sequence-id-auto-increment and sequence-id-scope=run.
     #[arg(long, value_name = "COLUMN", add = completion::columns())]
     pub(crate) key: Option<String>,
+
+    /// Try everything out without a row being sent: the model is opened, ten rows are read, and it is
+    /// shown what would become of them.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 
     #[command(flatten)]
     pub(crate) files_options: FileArguments,
@@ -94,6 +99,24 @@ pub(crate) struct FileArguments {
     /// tabs all the same.
     #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
     pub(crate) delimiter: Option<u8>,
+
+    /// The columns of the input that pass through to the output, in this order [default: all].
+    ///
+    /// The model gets its own all the same, and what it gives is behind them.
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', add = completion::columns())]
+    pub(crate) columns: Vec<String>,
+
+    /// The columns of the input that do not pass through to the output.
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', conflicts_with = "columns", add = completion::columns())]
+    pub(crate) drop: Vec<String>,
+
+    /// The first record of CSV is a row, and the columns are called column1, column2 and so on.
+    #[arg(long)]
+    pub(crate) no_header: bool,
+
+    /// Read only the first rows of each input, as if there were no more.
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) limit: Option<NonZeroU64>,
 
     /// The most bytes of a cell of CSV; a row with a longer one is rejected.
     ///

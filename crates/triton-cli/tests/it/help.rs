@@ -63,7 +63,7 @@ fn help_of_predict() {
               The inputs, after a file with a CREATE MODEL statement if the first one ends in .sql.
               
               Without MODEL.sql the server says which tensors the model has: see --model. Inputs are
-              files, patterns such as 'data/*.parquet', or - for standard input.
+              files, folders, patterns such as 'data/*.parquet', or - for standard input.
 
     Options:
           --model <NAME>
@@ -71,6 +71,16 @@ fn help_of_predict() {
 
           --map <COLUMN=TENSOR>
               Say which tensor a column is, where it is not the one of its name; may be repeated
+
+          --key <COLUMN>
+              Give each value of this column a sequence of its own; several columns as a,b.
+              
+              It sets the option sequence-key, and where nothing else does, sequence-id to the model's
+              name, sequence-id-auto-increment and sequence-id-scope=run.
+
+          --dry-run
+              Try everything out without a row being sent: the model is opened, ten rows are read, and
+              it is shown what would become of them
 
       -h, --help
               Print help (see a summary with '-h')
@@ -95,6 +105,12 @@ fn help_of_predict() {
               
               Without it that is a comma, and a tab in files named .tsv. An output that is named .tsv
               has tabs all the same.
+
+          --no-header
+              The first record of CSV is a row, and the columns are called column1, column2 and so on
+
+          --limit <ROWS>
+              Read only the first rows of each input, as if there were no more
 
           --max-field-bytes <BYTES>
               The most bytes of a cell of CSV; a row with a longer one is rejected.
@@ -129,6 +145,9 @@ fn help_of_predict() {
           --unordered
               Write each answer when it is there, not in the order of the input
 
+          --batch-size <ROWS>
+              The most rows in a request, over the option batch-size
+
           --max-in-flight <N>
               The most requests that a subtask has in flight, or auto: the option max-in-flight
 
@@ -161,6 +180,9 @@ fn help_of_predict() {
               
               The inputs must be those of that run. Not for a model with sequence-key, where a row means
               nothing without those before it.
+
+          --retries <N>
+              How often a request is sent again that may be, over the option max-retries
 
           --give-up-after <TIME>
               How long the server may be away (no connection, 502 to 504, a model that is being

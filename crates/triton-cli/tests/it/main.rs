@@ -25,6 +25,7 @@ mod predict_checkpoint;
 mod predict_failures;
 mod predict_flags;
 mod predict_formats;
+mod predict_inputs;
 mod predict_keys;
 mod predict_limits;
 mod predict_signals;

@@ -67,13 +67,18 @@ fn a_key_is_all_that_sequences_need() {
     }
     let run = triton(&["predict", &model, &input, "--key", "call", "--print-config"]);
     let shown = run.stdout.lines().filter(|line| line.ends_with("# --key"));
-    insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"), @r#"
+    sequence-id = "accumulate"                        # --key
+    sequence-id-auto-increment = "true"               # --key
+    sequence-id-scope = "run"                         # --key
+    sequence-key = "call"                             # --key
+    "#);
 }
 
 #[test]
 fn batches_and_retries_have_flags() {
     let files = Files::new();
-    let input = files.write("in.csv", "value\n1\n2\n3\n4\n5\n6\n");
+    let input = files.write("in.csv", "value\n[1]\n[2]\n[3]\n[4]\n[5]\n[6]\n");
     let server = server();
     let echo = ["--model", "echo", input.as_str()];
     let run = predict(&server, &[&echo[..], &["--batch-size", "3"]].concat());
@@ -89,7 +94,7 @@ fn batches_and_retries_have_flags() {
     };
     for (retries, code) in [("0", 1), ("1", 1), ("2", 0)] {
         server.set_faults(script());
-        let one = files.write("one.csv", "value\n1\n");
+        let one = files.write("one.csv", "value\n[1]\n");
         let arguments = [
             "--model",
             "echo",
