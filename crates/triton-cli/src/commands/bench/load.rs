@@ -112,6 +112,11 @@ impl Load {
         mut live: Live,
         mut interrupt: impl Future<Output = std::io::Result<()>> + Unpin,
     ) -> Result<Measured, Failure> {
+        // Without warming up, requests would be answered while the server is asked.
+        let early = match self.warm_up.is_zero() {
+            true => Some(Look::take(server).await),
+            false => None,
+        };
         let begin = Instant::now();
         let start = begin + self.warm_up;
         let (end, recorder) = match self.count {
@@ -151,7 +156,10 @@ impl Load {
         }
         let mut show = || live.show(&shared.recorder(), start, self.count);
         let mut interrupted = until(sleep_until(start.into()), &mut show, &mut interrupt).await;
-        let before = Look::take(server).await;
+        let before = match early {
+            Some(look) => look,
+            None => Look::take(server).await,
+        };
         let all = async |workers: &mut JoinSet<()>| while workers.join_next().await.is_some() {};
         if !interrupted {
             interrupted = match end {
