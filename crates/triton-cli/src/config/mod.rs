@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::statement::ModelDefinition;
 
 /// The arguments with which every command that talks to a server takes its options.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Options of the model")]
 pub(crate) struct ConfigArguments {
     /// The server's address, over every other place that sets it.

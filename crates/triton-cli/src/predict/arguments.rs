@@ -19,7 +19,7 @@ use crate::table::Format;
 /// The output holds the columns of the input, then those of the model, in the order of the input.
 /// Files are CSV, NDJSON, Parquet or Arrow IPC, told apart by their names; CSV and NDJSON may be
 /// compressed with gzip or zstd, which is seen by itself.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(
     after_help = exit_codes(Exit::of_rows),
     after_long_help = format!("{EXAMPLES}\n\n{}", exit_codes(Exit::of_rows)),
@@ -73,7 +73,7 @@ pub(crate) struct PredictArguments {
 }
 
 /// Where rows come from and go to.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Input and output")]
 pub(crate) struct FileArguments {
     /// Write here instead of to standard output; into a folder, one output for each input.
@@ -147,7 +147,7 @@ const LONGEST_CELL: NonZeroUsize = NonZeroUsize::new(16 * 1024 * 1024).expect("i
 const SORT_MEMORY: NonZeroUsize = NonZeroUsize::new(64 * 1024 * 1024).expect("it is not zero");
 
 /// How fast rows go.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Speed")]
 pub(crate) struct RunArguments {
     /// The number of parallel subtasks, each with its own function and sequence IDs.
@@ -174,7 +174,7 @@ pub(crate) struct RunArguments {
 }
 
 /// What becomes of rows that cannot be answered.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Rows that fail")]
 pub(crate) struct FailureArguments {
     /// What is done with a row that cannot be answered [default: skip, or what the options on-error
@@ -256,7 +256,7 @@ pub(crate) enum OnError {
 }
 
 /// Going on after the end of the process.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Checkpoints")]
 pub(crate) struct CheckpointArguments {
     /// Keep in this folder how far the run is: the same command goes on from there, after
@@ -277,7 +277,7 @@ pub(crate) enum Interval {
 }
 
 /// What the run says about itself.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Reports")]
 pub(crate) struct ReportArguments {
     /// Say nothing on standard error but what is wrong.

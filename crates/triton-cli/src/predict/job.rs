@@ -283,7 +283,7 @@ impl Job {
             streams: self.streams,
             selection,
             sorting: self.sorting,
-            together: together(arguments, options, subtasks)?,
+            together: together(arguments, options, subtasks, on_error)?,
         };
         let (mut events, reader) = reader::start(inputs, position).map_err(Failure::usage)?;
         let rows_in_flight = subtasks.rows_in_flight(options);
@@ -372,6 +372,7 @@ fn together(
     arguments: &PredictArguments,
     options: &TritonOptions,
     subtasks: &Subtasks,
+    on_error: OnError,
 ) -> Result<Option<Together>, Failure> {
     let builder = subtasks.input_rows().map_err(Failure::internal)?;
     let full = subtasks.rows_in_request(options);
@@ -391,6 +392,7 @@ fn together(
             (Some(_), Interval::Rows(rows)) => Some(rows),
             _ => None,
         },
+        ends_at_unusable: on_error == OnError::Fail,
     }))
 }
 

@@ -121,7 +121,8 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
         ));
         return Ok(code_of(&state.counts));
     }
-    let code = runtime.block_on(async {
+    let arguments = arguments.clone();
+    let ran = async move {
         let parallelism = arguments.run.parallelism;
         let wait = ServerWait::new(arguments.failures.give_up_after);
         let subtasks = Subtasks::open(&options, &schema, parallelism, wait, fills_requests);
@@ -132,7 +133,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
         }
         let last_rows = job.last_rows(&options, &schema, &subtasks)?;
         let ran = job.run(
-            arguments,
+            &arguments,
             &options,
             &mut subtasks,
             on_error,
@@ -146,7 +147,12 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
             _ => subtasks.abort().await,
         }
         ran.map(|(_, code)| code)
-    });
+    };
+    // On a worker of the runtime: whatever it waits for wakes it there without another thread.
+    let ran = runtime.block_on(async { tokio::spawn(ran).await });
+    let code = ran
+        .context("the run has failed in its middle")
+        .map_err(Failure::internal)?;
     drop(embedded);
     code
 }

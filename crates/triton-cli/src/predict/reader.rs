@@ -1,6 +1,7 @@
 //! Reads the inputs in a thread of its own, some rows at a time, or sorts them before.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -75,6 +76,8 @@ pub(super) struct Together {
     pub(super) full: usize,
     /// After how many rows, from the first one on, no chunk goes on: a checkpoint is due.
     pub(super) every: Option<u64>,
+    /// Whether the run ends at a row that cannot be used, so that none behind it is sent.
+    pub(super) ends_at_unusable: bool,
 }
 
 impl Together {
@@ -144,6 +147,7 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
         }
         loop {
             let size = together.as_ref().map(|it| it.next_size(handed_out));
+            let from = bytes_before + reader.bytes_done();
             let read = reader.next_chunk(size.unwrap_or(ChunkSize::OF_ROWS));
             let Some(chunk) = read.map_err(|error| input.blame(error))? else {
                 break;
@@ -154,9 +158,12 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
             let bytes = bytes_before + reader.bytes_done();
             // What comes from a pipe bit by bit still meets the rows behind it in a request.
             let is_full = |it: &&mut Together| !input.is_stream() || chunk.len() >= it.full;
-            let event = match together.as_mut().filter(is_full) {
-                Some(together) => {
-                    let (inputs, unusable) = chunk.encoded(&mut together.builder);
+            let encoded = together.as_mut().filter(is_full).map(|together| {
+                let encoded = chunk.encoded(&mut together.builder);
+                (encoded, together.ends_at_unusable)
+            });
+            let event = match encoded {
+                Some(((inputs, unusable), ends)) if !ends || unusable.is_empty() => {
                     Event::Chunk(Box::new(ReadChunk {
                         chunk,
                         inputs,
@@ -165,7 +172,12 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
                         bytes,
                     }))
                 }
-                None => Event::Rows(one_by_one(chunk, first, bytes, all.selection.as_ref())?),
+                _ => Event::Rows(one_by_one(
+                    chunk,
+                    first,
+                    from..bytes,
+                    all.selection.as_ref(),
+                )?),
             };
             if events.blocking_send(event).is_err() {
                 return Ok(());
@@ -180,26 +192,28 @@ fn read(mut all: Inputs, from: Start, events: &Sender<Event>) -> anyhow::Result<
     Ok(())
 }
 
-/// The rows of a chunk that are wanted; its first has this number, and its last ends after so many
-/// bytes.
+/// The rows of a chunk that are wanted; its first has this number, and it is these bytes of the inputs.
 fn one_by_one(
     chunk: Chunk,
     first: u64,
-    bytes: u64,
+    bytes: Range<u64>,
     selection: Option<&Selection>,
 ) -> anyhow::Result<Vec<ReadRow>> {
-    let each = chunk.bytes() / chunk.len().max(1);
+    let count = chunk.len().max(1);
+    let each = chunk.bytes() / count;
+    let length = bytes.end.saturating_sub(bytes.start) as f64;
     let mut rows = Vec::with_capacity(chunk.len());
-    for (number, mut row) in (first..).zip(chunk.into_rows()) {
+    for (index, mut row) in chunk.into_rows().into_iter().enumerate() {
         if let Some(selection) = selection
             && !selection.contains(&row)?
         {
             continue;
         }
-        row.place.bytes = bytes;
+        let share = (index + 1) as f64 / count as f64;
+        row.place.bytes = bytes.start + (length * share).round() as u64;
         rows.push(ReadRow {
             row,
-            number,
+            number: first + index as u64,
             is_last: false,
             bytes: each,
         });

@@ -71,6 +71,14 @@ impl Chunk {
         }
     }
 
+    /// Some of the rows, one by one.
+    pub(super) fn rows(&self, rows: Range<usize>) -> Vec<Row> {
+        match &self.rows {
+            ChunkRows::Csv(all) => all.rows(rows),
+            _ => rows.map(|index| self.row(index)).collect(),
+        }
+    }
+
     /// All rows, one by one.
     pub(crate) fn into_rows(self) -> Vec<Row> {
         match self.rows {

@@ -22,6 +22,7 @@ mod other_servers;
 mod outages;
 mod predict;
 mod predict_checkpoint;
+mod predict_chunks;
 mod predict_failures;
 mod predict_flags;
 mod predict_formats;

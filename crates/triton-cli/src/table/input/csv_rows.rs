@@ -1,6 +1,7 @@
 //! Rows of CSV as they lie in the file: cells of the model's columns are parsed, the others pass as
 //! they are.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use csv::{ByteRecord, StringRecord};
@@ -106,8 +107,11 @@ impl CsvRows {
     }
 
     pub(in crate::table) fn into_rows(self) -> Vec<Row> {
+        self.rows(0..self.len())
+    }
+
+    pub(in crate::table) fn rows(&self, rows: Range<usize>) -> Vec<Row> {
         let mut cells = Cells::new(self.shape.delimiter);
-        let rows = 0..self.len();
         rows.map(|index| self.row_of(index, &mut cells)).collect()
     }
 

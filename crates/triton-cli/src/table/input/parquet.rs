@@ -27,6 +27,9 @@ const MAGIC: &[u8] = b"PAR1";
 /// The same where the end is encrypted.
 const ENCRYPTED_MAGIC: &[u8] = b"PARE";
 
+/// About how many bytes are read at once.
+const BATCH_BYTES: u64 = 8 * 1024 * 1024;
+
 /// Where the schema is kept that the columns had before they became Parquet.
 const ARROW_SCHEMA: &str = "ARROW:schema";
 
@@ -60,8 +63,9 @@ fn open(path: &Path, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Result<Op
     let rows = metadata.metadata().file_metadata().num_rows();
     let rows = u64::try_from(rows).unwrap_or_default();
     let schema = Arc::clone(metadata.schema());
+    let batch_rows = batch_rows(&metadata);
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
-    let reader = reader.with_batch_size(BATCH_ROWS).build()?;
+    let reader = reader.with_batch_size(batch_rows).build()?;
     let progress = Arc::clone(progress);
     let counted = reader.map(move |batch| {
         let batch = batch?;
@@ -82,6 +86,22 @@ fn open(path: &Path, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Result<Op
             times,
         },
     })
+}
+
+/// How many rows are read at once: fewer than usual where each is large, as images are.
+pub(super) fn batch_rows(metadata: &ArrowReaderMetadata) -> usize {
+    let groups = metadata.metadata().row_groups().iter();
+    let (rows, bytes) = groups.fold((0_u64, 0_u64), |(rows, bytes), group| {
+        let of_group = |count: i64| u64::try_from(count).unwrap_or_default();
+        let rows = rows.saturating_add(of_group(group.num_rows()));
+        (
+            rows,
+            bytes.saturating_add(of_group(group.total_byte_size())),
+        )
+    });
+    let bytes = (bytes / rows.max(1)).max(1);
+    let rows = usize::try_from(BATCH_BYTES / bytes).unwrap_or(BATCH_ROWS);
+    rows.clamp(1, BATCH_ROWS)
 }
 
 /// Looks at both ends of the file, which say better than the library what is wrong with it.

@@ -125,9 +125,10 @@ pub(crate) trait TableWriter: Send {
     /// Writes rows of a chunk one by one.
     fn write_each(&mut self, answered: &Answered<'_>, added: &Added) -> std::io::Result<Unwritten> {
         let mut unwritten = Vec::new();
-        for index in answered.rows.clone() {
+        let rows = answered.chunk.rows(answered.rows.clone());
+        for (index, row) in answered.rows.clone().zip(rows) {
             let values = answered.answers.of_row(&added.0, index);
-            match self.write(&answered.chunk.row(index), &values) {
+            match self.write(&row, &values) {
                 Ok(()) => {}
                 Err(WriteError::Row(fault)) => unwritten.push((index, fault)),
                 Err(WriteError::Output(error)) => return Err(error),
