@@ -38,7 +38,8 @@ fn help_of_the_command() {
 
     Exit codes:
       0    it was done, or whoever read the output had seen enough
-      1    part of it was not: rows or requests failed, or the server is not ready
+      1    part of it was not: rows or requests failed, an assertion did not hold, or the server is not
+      ready
       2    the command line, a file, an option or the output cannot be used
       3    the server could not be reached, refused, went away, or its model does not fit
       4    the command has made a mistake: please report it
@@ -105,6 +106,14 @@ fn help_of_predict() {
               
               Without it that is a comma, and a tab in files named .tsv. An output that is named .tsv
               has tabs all the same.
+
+          --columns <COLUMN,…>
+              The columns of the input that pass through to the output, in this order [default: all].
+              
+              The model gets its own all the same, and what it gives is behind them.
+
+          --drop <COLUMN,…>
+              The columns of the input that do not pass through to the output
 
           --no-header
               The first record of CSV is a row, and the columns are called column1, column2 and so on

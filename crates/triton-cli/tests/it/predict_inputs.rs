@@ -54,7 +54,10 @@ fn a_folder_stands_for_the_files_in_it() {
     std::fs::create_dir(files.path("empty")).unwrap();
     files.write("empty/README.txt", "nothing\n");
     let run = predict(&[&files.path("empty")]);
-    insta::assert_snapshot!(files.relative(&run.said()), @"");
+    insta::assert_snapshot!(files.relative(&run.said()), @"
+    exit code 2
+    error: empty: no file in this folder has a name by which its format is known, such as .csv or .parquet; --input-format says it of all
+    ");
     // Each has an output of its own.
     let out = files.path("out/");
     assert_eq!(written(&[&files.path("data"), "--output", &out]), "");
@@ -82,7 +85,7 @@ fn only_the_first_rows_of_each_input_are_read() {
     for (limit, count) in [("3", 3), ("7", 7), ("100", 7)] {
         let shown = written(&[
             "--map",
-            "value=value",
+            "out=echo",
             &parquet,
             "--limit",
             limit,
@@ -130,7 +133,12 @@ fn csv_may_lack_its_header() {
     let csv = files.write("in.csv", "1,a\n\"2\",\"b,c\"\n3,d\n");
     let map = ["--no-header", "--map", "column1=value"];
     let shown = written(&[&map[..], &[&csv]].concat());
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @r#"
+    column1,column2,echo
+    1,a,1
+    2,"b,c",2
+    3,d,3
+    "#);
     assert_eq!(
         written(&[&map[..], &[&csv, "--limit", "1"]].concat())
             .lines()
@@ -139,12 +147,23 @@ fn csv_may_lack_its_header() {
     );
     let bad = files.write("bad.csv", "x\n1,2\n");
     let run = predict(&[&map[..], &[&bad]].concat());
-    insta::assert_snapshot!(files.relative(&run.said()), @"");
+    insta::assert_snapshot!(files.relative(&run.said()), @"
+    exit code 1
+    column1,echo
+    row 1 (line 1): column 'column1': expected FLOAT, found 'x'
+    row 2 (line 2): expected 1 cells, found 2
+    ");
     let run = predict(&["--no-header", &csv]);
-    insta::assert_snapshot!(files.relative(&run.said()), @"");
+    insta::assert_snapshot!(files.relative(&run.said()), @"
+    exit code 2
+    error: in.csv: no column is named 'value', which the model takes; there are: column1, column2
+    ");
     let none = files.write("none.csv", "\n");
     let run = predict(&[&map[..], &[&none]].concat());
-    insta::assert_snapshot!(files.relative(&run.said()), @"");
+    insta::assert_snapshot!(files.relative(&run.said()), @"
+    exit code 2
+    error: none.csv: it has no row that tells how many columns there are
+    ");
 }
 
 // Holds C27.
@@ -163,10 +182,31 @@ async fn a_dry_run_says_what_would_become_of_the_rows(endpoint: &str) {
             .replace(endpoint, "http://server")
     };
     insta::allow_duplicates! {
-        insta::assert_snapshot!(dry(&[&csv, "-o", &out]), @"");
-        insta::assert_snapshot!(dry(&[&bad, &csv]), @"");
-        insta::assert_snapshot!(dry(&[&bad, "--map", "nothing=value"]), @"");
-        insta::assert_snapshot!(dry(&[&bad, "--model", "nobody"]), @"");
+        insta::assert_snapshot!(dry(&[&csv, "-o", &out]), @"
+        exit code 0
+        model echo at http://server/: takes value FLOAT, gives echo FLOAT
+        input in.csv: value, name
+        output out.parquet: Parquet
+        10 rows were read, each can be sent; nothing was sent
+        ");
+        insta::assert_snapshot!(dry(&[&bad, &csv]), @"
+        exit code 1
+        model echo at http://server/: takes value FLOAT, gives echo FLOAT
+        input bad.csv: value, name
+        input in.csv: value, name
+        output standard output: CSV
+        10 rows were read, 1 would be rejected; nothing was sent
+          bad.csv, row 2 (line 3): column 'value': expected FLOAT, found 'x'
+        ");
+        insta::assert_snapshot!(dry(&[&bad, "--map", "nothing=value"]), @"
+        exit code 2
+        error: bad.csv: no column is named 'nothing', which the model takes; there are: value, name
+        ");
+        insta::assert_snapshot!(dry(&[&bad, "--model", "nobody"]), @"
+        exit code 3
+        error: the model could not be looked up
+          caused by: read metadata of model 'nobody' at http://server/: status 404: Request for unknown model: 'nobody' is not found
+        ");
     }
     assert!(!std::path::Path::new(&out).exists());
 }
@@ -221,7 +261,7 @@ fn columns_pass_through_or_do_not() {
     );
     assert_eq!(
         written(&[&csv, "--drop", "value,name", "--output-format", "ndjson"]),
-        "{\"id\":\"7\",\"echo\":1.0}\n{\"id\":\"8\",\"echo\":2.0}\n"
+        "{\"id\":\"7\",\"echo\":1}\n{\"id\":\"8\",\"echo\":2}\n"
     );
     let lines = files.write(
         "in.ndjson",
@@ -229,14 +269,14 @@ fn columns_pass_through_or_do_not() {
     );
     assert_eq!(
         written(&[&lines, "--columns", "x,id"]),
-        "{\"id\":7,\"x\":[1, 2],\"echo\":1.0}\n{\"id\":8,\"echo\":2.0}\n"
+        "{\"id\":7,\"x\":[1, 2],\"echo\":1}\n{\"id\":8,\"echo\":2}\n"
     );
     let parquet = files.path("in.parquet");
     written(&[&lines, "--drop", "x", "-o", &parquet]);
     // The column of the first answers does not pass, so that its name is free.
     let narrow = ["--columns", "id", "--output-format"];
     let shown = written(&[&[parquet.as_str()], &narrow[..], &["ndjson"]].concat());
-    assert_eq!(shown, "{\"id\":7,\"echo\":1.0}\n{\"id\":8,\"echo\":2.0}\n");
+    assert_eq!(shown, "{\"id\":7,\"echo\":1}\n{\"id\":8,\"echo\":2}\n");
     let second = files.path("second.parquet");
     written(&[
         &parquet,
