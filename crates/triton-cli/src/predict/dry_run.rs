@@ -57,10 +57,10 @@ impl Job {
         }
         for destination in self.plan.destinations() {
             let name = match &destination.path {
-                Some(path) => path.display().to_string(),
+                Some(path) => format!("output {}", path.display()),
                 None => "standard output".to_owned(),
             };
-            lines.push(format!("output {name}: {}", destination.format));
+            lines.push(format!("{name}: {}", destination.format));
         }
         let rejected = match faults.len() {
             0 => "each can be sent".to_owned(),

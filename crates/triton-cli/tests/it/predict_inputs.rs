@@ -194,7 +194,7 @@ async fn a_dry_run_says_what_would_become_of_the_rows(endpoint: &str) {
         model echo at http://server/: takes value FLOAT, gives echo FLOAT
         input bad.csv: value, name
         input in.csv: value, name
-        output standard output: CSV
+        standard output: CSV
         10 rows were read, 1 would be rejected; nothing was sent
           bad.csv, row 2 (line 3): column 'value': expected FLOAT, found 'x'
         ");
