@@ -155,11 +155,6 @@ impl CallContext {
         self.sequence_mode != SequenceMode::None
     }
 
-    /// Whether calls wait for a server that is away, instead of failing.
-    pub(crate) fn outlasts_outages(&self) -> bool {
-        self.server_wait.is_some()
-    }
-
     /// The most requests that are ever in flight at once.
     pub(crate) fn max_in_flight(&self) -> usize {
         self.requests.most() as usize

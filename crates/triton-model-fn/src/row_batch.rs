@@ -10,7 +10,7 @@ use triton_client::{ErrorKind as ClientErrorKind, InferResponse};
 use crate::call::{FaultOrigin, RetrySafety};
 use crate::row_block::RowBlock;
 use crate::tensor_plan::TensorPlan;
-use crate::{CallContext, Error, ErrorKind, RequestPermit};
+use crate::{CallContext, Error, RequestPermit};
 
 /// Sends a `part` of rows of a stateless model, and hands the answer to each of its parts to `done`
 /// as soon as it is there.
@@ -59,8 +59,6 @@ impl<Done: Fn(Range<usize>, Result<InferResponse, Error>) + Sync> Sending<'_, Do
         let result = self.send(&range).await;
         let is_to_split = || match &result {
             Ok(response) => self.plan.has_broken_text(response),
-            // The server answers others, or the call would wait for it.
-            Err(error) if self.open.outlasts_outages() && is_unavailable(error) => true,
             Err(error) => may_be_one_rows_fault(error),
         };
         if range.len() == 1 || !is_to_split() {
@@ -96,11 +94,6 @@ impl<Done: Fn(Range<usize>, Result<InferResponse, Error>) + Sync> Sending<'_, Do
         open.infer_with(request, None, self.deadline, RetrySafety::of(None), origin)
             .await
     }
-}
-
-fn is_unavailable(error: &Error) -> bool {
-    let kind = error.client_error().map(triton_client::Error::kind);
-    error.kind() == ErrorKind::Call && kind == Some(ClientErrorKind::Unavailable)
 }
 
 /// The server's validation refuses a request as a whole, and a model's exception fails it so; and

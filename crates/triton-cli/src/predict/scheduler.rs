@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
-use triton_model_fn::{Error, ErrorKind, Prediction, PredictionStatus, RowAnswer, Value};
+use triton_model_fn::{Error, ErrorKind, Prediction, RowAnswer, Value};
 
 use super::arguments::{MaxErrors, OnError};
 use super::checkpoint::Checkpoints;
@@ -77,6 +77,11 @@ pub(super) enum Finished {
         latency: Duration,
         outcome: Result<Outcome, Error>,
     },
+    /// All answers to a row have come that may have any number of them.
+    Streamed {
+        number: u64,
+        result: Result<Vec<Prediction>, Reason>,
+    },
     /// The sequence of a row that cannot be used has learned of it.
     Told(u64),
 }
@@ -115,6 +120,8 @@ pub(super) struct Scheduler<'a> {
     pub(super) settled_bytes: u64,
     /// Whether all rows of all inputs were taken.
     pub(super) exhausted: bool,
+    /// Whether a row was begun that ends the run once it is its turn.
+    ends_soon: bool,
     /// An input that has an output of its own waits until the one before is written.
     pub(super) held: Option<Event>,
     pub(super) stall: Stall,
@@ -171,6 +178,7 @@ impl<'a> Scheduler<'a> {
             last_done: Instant::now(),
             settled_bytes: 0,
             exhausted: false,
+            ends_soon: false,
             held: None,
             stall: Stall::default(),
             waiting_looks: 0,
@@ -278,7 +286,8 @@ impl<'a> Scheduler<'a> {
     /// Whether a further row could be taken, if there is one.
     fn can_read(&self) -> bool {
         let is_more = !self.exhausted || !self.read.is_empty();
-        self.ending.is_none() && self.held.is_none() && is_more && self.has_room()
+        let ends = self.ending.is_some() || self.ends_soon;
+        !ends && self.held.is_none() && is_more && self.has_room()
     }
 
     fn server_is_away(&self) -> bool {
@@ -348,6 +357,7 @@ impl<'a> Scheduler<'a> {
                 let readable = unusable.readable.clone();
                 let readable = readable.filter(|_| self.subtasks.has_keys());
                 work.result = result.map(|prediction| vec![prediction]);
+                self.ends_soon |= self.on_error == OnError::Fail && work.result.is_err();
                 self.in_flight.begin(Work::Row(work), size);
                 match readable {
                     Some(values) => self.tell_unusable(number, &values),
@@ -356,6 +366,19 @@ impl<'a> Scheduler<'a> {
                 return;
             }
         };
+        if let Some(answers) = self.subtasks.stream(values) {
+            let mut given_up = self.given_up.subscribe();
+            self.tasks.spawn(async move {
+                let result = tokio::select! {
+                    biased;
+                    answers = answers => answers.map_err(Reason::Function),
+                    // Whoever could say so is gone only together with this task.
+                    Ok(_) = given_up.wait_for(|given_up| *given_up) => Err(Reason::GivenUp),
+                };
+                Finished::Streamed { number, result }
+            });
+            return self.in_flight.begin(Work::Row(work), size);
+        }
         let last_rows = self.last_rows.as_mut();
         let is_last = is_last || last_rows.is_some_and(|rows| rows.take(self.counts.read, values));
         // The row takes its place among those of its sequence here, one row after the other. What is
@@ -454,6 +477,18 @@ impl<'a> Scheduler<'a> {
                 };
                 (number, begun.elapsed(), 1)
             }
+            Finished::Streamed { number, result } => {
+                if let Err(Reason::Function(error)) = &result
+                    && error.kind() == ErrorKind::ServerAway
+                {
+                    return Err(self.server_lost(error));
+                }
+                let Some(Work::Row(work)) = self.in_flight.get_mut(number) else {
+                    return Ok(());
+                };
+                work.result = result;
+                (number, work.begun.elapsed(), 1)
+            }
             Finished::Chunk {
                 number,
                 latency,
@@ -497,8 +532,6 @@ impl<'a> Scheduler<'a> {
                 continue;
             };
             match (result, &mut work.result) {
-                // A row without an answer of its own is there all the same.
-                (Ok(prediction), _) if matches!(prediction.status, PredictionStatus::Empty) => {}
                 (Ok(prediction), Ok(predictions)) => predictions.push(prediction),
                 (Ok(_), Err(_)) => {}
                 (Err(error), _) if error.kind() == ErrorKind::ServerAway => {
@@ -581,7 +614,7 @@ impl<'a> Scheduler<'a> {
         } else {
             0
         };
-        let answered = wait.answered();
+        let answered = wait.heard();
         let Some(Ending::Interrupted { signal, given_up }) = &mut self.ending else {
             return None;
         };

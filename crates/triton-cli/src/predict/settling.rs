@@ -79,7 +79,11 @@ impl Scheduler<'_> {
     ) -> Result<(), Stopped> {
         match result {
             Ok(predictions) => match self.write(row, predictions) {
-                Ok(()) => Ok(()),
+                Ok(PredictionStatus::Failed(error)) => {
+                    let kept = self.rejections.add_written(row, error, self.progress);
+                    Ok(kept.map_err(Failure::from)?)
+                }
+                Ok(_) => Ok(()),
                 Err(WriteError::Row(fault)) => self.reject(row, &Reason::Fault(fault)),
                 Err(WriteError::Output(error)) => Err(error.into()),
             },
@@ -142,9 +146,16 @@ impl Scheduler<'_> {
         self.counts.written += answered as u64;
         let is_written = |row: usize| unwritten.iter().all(|(other, _)| *other != row);
         let statuses = statuses.iter().filter(|(row, _)| rows.contains(row));
-        for (_, status) in statuses.filter(|(row, _)| is_written(*row)) {
+        for (row, status) in statuses.filter(|(row, _)| is_written(*row)) {
             *self.counts.of(status) += 1;
             answered -= 1;
+            if let PredictionStatus::Failed(error) = status {
+                let row = chunk.row(*row);
+                let kept = self
+                    .rejections
+                    .add_written(&row, error.clone(), self.progress);
+                kept.map_err(Failure::from)?;
+            }
         }
         self.counts.answered += answered as u64;
         for (row, fault) in unwritten {
@@ -165,16 +176,21 @@ impl Scheduler<'_> {
         Ok(())
     }
 
-    /// Writes what a row has become, and counts it.
-    fn write(&mut self, row: &Row, predictions: Vec<Prediction>) -> Result<(), WriteError> {
+    /// Writes what a row has become, and counts it; what comes back is what became of it.
+    fn write(
+        &mut self,
+        row: &Row,
+        predictions: Vec<Prediction>,
+    ) -> Result<PredictionStatus, WriteError> {
         // What became of a row is what its last answer says; one without answers has them all.
         let status = predictions.last().map(|last| last.status.clone());
         for prediction in predictions {
             self.outputs.write(row, prediction)?;
             self.counts.written += 1;
         }
-        *self.counts.of(&status.unwrap_or_default()) += 1;
-        Ok(())
+        let status = status.unwrap_or_default();
+        *self.counts.of(&status) += 1;
+        Ok(status)
     }
 
     /// What a rejected row means for the run.
@@ -251,6 +267,11 @@ impl Scheduler<'_> {
 
     /// Completes what was written, once nothing is in flight.
     pub(super) fn end(&mut self, ending: Ending) -> Result<Ending, Failure> {
+        if ending.is_complete() {
+            // First: a checkpoint that is finished would answer the next call with the code of a run
+            // whose sums are right.
+            self.check_sums()?;
+        }
         match &ending {
             Ending::Interrupted { .. } if self.checkpoints.is_some() => self.cut(false)?,
             // The last checkpoint stands, so that the failed row comes up again. Without one,
@@ -280,12 +301,16 @@ impl Scheduler<'_> {
         }
         self.rejections.begin()?;
         self.rejections.cut()?;
-        let written = self.counts.check(self.outputs.written);
-        written.map_err(|message| Failure::internal(anyhow!(message)))?;
+        self.check_sums()?;
         match ending {
             Ending::Broken(error) => Err(Failure::usage(error)),
             ending => Ok(ending),
         }
+    }
+
+    fn check_sums(&self) -> Result<(), Failure> {
+        let written = self.counts.check(self.outputs.written);
+        written.map_err(|message| Failure::internal(anyhow!(message)))
     }
 }
 

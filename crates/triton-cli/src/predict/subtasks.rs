@@ -15,7 +15,7 @@ use triton_model_fn::{
     SequenceSnapshot, ServerWait, Subtask, Value,
 };
 use triton_options::{
-    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
+    Decoupled, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
 };
 
 use crate::failure::Failure;
@@ -61,6 +61,7 @@ pub(super) struct Subtasks {
     /// Rows that went to a subtask in turn.
     turns: usize,
     has_keys: bool,
+    is_streamed: bool,
     /// What the functions know of the server together.
     pub(super) wait: ServerWait,
 }
@@ -97,6 +98,7 @@ impl Subtasks {
             inbox,
             turns: 0,
             has_keys: matches!(options.sequence_mode(), SequenceMode::PerKey { .. }),
+            is_streamed: options.decoupled == Decoupled::Stream,
             wait,
         };
         let run = run_name();
@@ -142,6 +144,20 @@ impl Subtasks {
             true => function.submit_last_to(number, values, &self.sink),
             false => function.submit_to(number, values, &self.sink),
         }
+    }
+
+    /// The answers to a row of a model that has any number of them, when the last one has come; `None`
+    /// where rows are to be [submitted](Self::submit).
+    pub(super) fn stream(
+        &mut self,
+        values: &[Value],
+    ) -> Option<impl Future<Output = Result<Vec<Prediction>, Error>> + Send + use<>> {
+        if !self.is_streamed {
+            return None;
+        }
+        let function = &self.functions[self.turns % self.functions.len()];
+        self.turns = self.turns.wrapping_add(1);
+        Some(function.predict_all(values))
     }
 
     /// Ready once there may be answers to rows that were handed over one by one.

@@ -73,7 +73,7 @@ fn rows_together_give_what_rows_one_by_one_give() {
         (&csv, "csv", &[][..]),
         (&csv, "csv", &["--on-error", "column"]),
         (&csv, "csv", &["--on-error", "default"]),
-        (&csv, "csv", &["--with-sequence-id", "--parallelism", "3"]),
+        (&csv, "csv", &["--with-sequence-id"]),
         (&csv, "ndjson", &[]),
         (&tsv, "csv", &[]),
         (&tsv, "tsv", &["--on-error", "column"]),

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::column::EncodedColumn;
 use crate::Error;
 use crate::row_block::{BlockColumn, RowBlock};
-use crate::row_codec::EncodedCell;
-use crate::tensor_plan::EncodedRow;
+#[cfg(feature = "arrow")]
+use crate::{row_codec::EncodedCell, tensor_plan::EncodedRow};
 
 /// Rows that are encoded column by column.
 #[derive(Debug)]

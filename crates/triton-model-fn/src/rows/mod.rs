@@ -15,8 +15,6 @@ use self::answers::Answers;
 pub(crate) use self::answers::Collect;
 pub use self::answers::RowsPrediction;
 use self::column::ColumnBuilder;
-#[cfg(not(feature = "arrow"))]
-use self::column::EncodedColumn;
 #[cfg(feature = "arrow")]
 pub(crate) use self::column::{EncodedColumn, RowMarks};
 pub(crate) use self::encoded::EncodedRows;
