@@ -177,15 +177,15 @@ fn help_of_predict() {
                 prediction_error; only a line that is no row at all is left out
 
           --errors <FILE>
-              Write rejected rows here, as NDJSON with their reason, instead of naming them on standard
-              error
+              Write rows that are rejected, or are in the output as failed, here as NDJSON with their
+              reason, instead of naming them on standard error
 
           --max-errors <N|P%>
               End the run once more rows than this are rejected: a number, or a share of the rows such
               as 1% (of at least 100)
 
           --retry-errors <FILE>
-              Run only the rows again that an earlier run rejected, as its file of --errors names them.
+              Run only the rows again that an earlier run named in its file of --errors.
               
               The inputs must be those of that run. Not for a model with sequence-key, where a row means
               nothing without those before it.

@@ -298,11 +298,23 @@ fn columns_pass_through_or_do_not() {
     let shown = written(&[&[second.as_str()], &map[..], &["--map", "last=echo"]].concat());
     assert_eq!(shown, "echo,id,last\n1,7,1\n2,8,2\n");
     let run = predict(&[&csv, "--columns", "id,nothing"]);
-    insta::assert_snapshot!(files.relative(&run.said()), @"");
+    insta::assert_snapshot!(files.relative(&run.said()), @"
+    exit code 2
+    error: in.csv: --columns nothing: no column has this name; there are: id, value, name
+    ");
     let run = predict(&[&csv, "--drop", "id,value,name"]);
-    insta::assert_snapshot!(files.relative(&run.said()), @"");
+    insta::assert_snapshot!(files.relative(&run.said()), @"
+    exit code 2
+    error: in.csv: --drop leaves no column of the input
+    ");
     // A row that is rejected is named with all that can be said of it.
     let bad = files.write("bad.csv", "id,value,name\n7,x,a\n8,2\n9,3,c\n");
     let run = predict(&[&bad, "--columns", "id"]);
-    insta::assert_snapshot!(files.relative(&run.said()), @"");
+    insta::assert_snapshot!(files.relative(&run.said()), @"
+    exit code 1
+    id,echo
+    9,3
+    row 1 (line 2): column 'value': expected FLOAT, found 'x'
+    row 2 (line 3): expected 3 cells, found 2
+    ");
 }
