@@ -1,6 +1,5 @@
 //! What others see of a running command: its logs, and its metrics for Prometheus.
 
-use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 
 use anyhow::anyhow;
@@ -11,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::failure::Failure;
+use crate::printer::Printer;
 
 /// The upper bounds of histograms of seconds: a fast local model is answered in a tenth of a
 /// millisecond, a large one in half a minute.
@@ -58,7 +58,7 @@ fn start_log(format: LogFormat) {
         .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Text => log.with_ansi(Printer::get().has_colours()).init(),
         LogFormat::Json => log.json().init(),
     }
 }

@@ -1,6 +1,6 @@
 //! The arguments of `triton predict`.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use triton_options::{OptionValue as _, PositiveDuration};
 
+use crate::completion;
 use crate::config::ConfigArguments;
 use crate::exit_codes::Exit;
 use crate::failure::exit_codes;
@@ -28,17 +29,29 @@ pub(crate) struct PredictArguments {
     /// The inputs, after a file with a CREATE MODEL statement if the first one ends in .sql.
     ///
     /// Without MODEL.sql the server says which tensors the model has: see --model. Inputs are
-    /// files, patterns such as 'data/*.parquet', or - for standard input.
+    /// files, folders, patterns such as 'data/*.parquet', or - for standard input.
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) files: Vec<String>,
 
     /// The model's name on the server, over the option model-name.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completion::models())]
     pub(crate) model: Option<String>,
 
     /// Say which tensor a column is, where it is not the one of its name; may be repeated.
-    #[arg(long, value_name = "COLUMN=TENSOR", value_parser = column_and_tensor)]
+    #[arg(long, value_name = "COLUMN=TENSOR", value_parser = column_and_tensor, add = completion::columns())]
     pub(crate) map: Vec<(String, String)>,
+
+    /// Give each value of this column a sequence of its own; several columns as a,b.
+    ///
+    /// It sets the option sequence-key, and where nothing else does, sequence-id to the model's name,
+    /// sequence-id-auto-increment and sequence-id-scope=run.
+    #[arg(long, value_name = "COLUMN", add = completion::columns())]
+    pub(crate) key: Option<String>,
+
+    /// Try everything out without a row being sent: the model is opened, ten rows are read, and it is
+    /// shown what would become of them.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 
     #[command(flatten)]
     pub(crate) files_options: FileArguments,
@@ -87,6 +100,24 @@ pub(crate) struct FileArguments {
     #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
     pub(crate) delimiter: Option<u8>,
 
+    /// The columns of the input that pass through to the output, in this order [default: all].
+    ///
+    /// The model gets its own all the same, and what it gives is behind them.
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', add = completion::columns())]
+    pub(crate) columns: Vec<String>,
+
+    /// The columns of the input that do not pass through to the output.
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', conflicts_with = "columns", add = completion::columns())]
+    pub(crate) drop: Vec<String>,
+
+    /// The first record of CSV is a row, and the columns are called column1, column2 and so on.
+    #[arg(long)]
+    pub(crate) no_header: bool,
+
+    /// Read only the first rows of each input, as if there were no more.
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) limit: Option<NonZeroU64>,
+
     /// The most bytes of a cell of CSV; a row with a longer one is rejected.
     ///
     /// So a quote that is never closed ends after as many bytes, and the rows behind it are read.
@@ -129,6 +160,10 @@ pub(crate) struct RunArguments {
     #[arg(long)]
     pub(crate) unordered: bool,
 
+    /// The most rows in a request, over the option batch-size.
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) batch_size: Option<String>,
+
     /// The most requests that a subtask has in flight, or auto: the option max-in-flight.
     #[arg(long, value_name = "N")]
     pub(crate) max_in_flight: Option<String>,
@@ -163,6 +198,10 @@ pub(crate) struct FailureArguments {
     /// nothing without those before it.
     #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
     pub(crate) retry_errors: Option<PathBuf>,
+
+    /// How often a request is sent again that may be, over the option max-retries.
+    #[arg(long, value_name = "N")]
+    pub(crate) retries: Option<String>,
 
     /// How long the server may be away (no connection, 502 to 504, a model that is being reloaded)
     /// before the run ends with exit code 3; until then it waits.

@@ -1,6 +1,7 @@
 //! Inputs and outputs that fit each other and the model, and the run over them.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -27,7 +28,9 @@ use super::{identity, stall};
 use crate::failure::Failure;
 use crate::progress::{Expected, Progress, say};
 use crate::signals::Signals;
-use crate::table::{self, Added, ChunkSize, Input, TableReader, TextSettings, Wanted};
+use crate::table::{
+    self, Added, ChunkSize, Input, InputSettings, Passing, TableReader, TextSettings, Wanted,
+};
 
 /// What an earlier run left behind.
 #[derive(Default)]
@@ -38,9 +41,9 @@ pub(super) struct Resumed {
 
 /// Inputs and outputs that were found to fit each other and the model.
 pub(super) struct Job {
-    inputs: Vec<(Input, Wanted)>,
+    pub(super) inputs: Vec<(Input, Wanted)>,
     /// Those that can be opened only once, by their number.
-    streams: BTreeMap<usize, Box<dyn TableReader>>,
+    pub(super) streams: BTreeMap<usize, Box<dyn TableReader>>,
     pub(super) plan: Plan,
     added: Added,
     sorting: Option<Sorting>,
@@ -59,8 +62,20 @@ impl Job {
         let text = TextSettings {
             delimiter: arguments.files_options.delimiter,
             longest_cell: arguments.files_options.max_field_bytes.get(),
+            has_header: !arguments.files_options.no_header,
         };
-        let inputs = Input::find(names, arguments.files_options.input_format, text)?;
+        let files = &arguments.files_options;
+        let settings = InputSettings {
+            format: files.input_format,
+            limit: files.limit.map(NonZeroU64::get),
+            passing: match (files.columns.as_slice(), files.drop.as_slice()) {
+                ([], []) => Passing::All,
+                ([], names) => Passing::Without(names.into()),
+                (names, _) => Passing::Only(names.into()),
+            },
+            text,
+        };
+        let inputs = Input::find(names, &settings)?;
         check_readable_again(arguments, &inputs)?;
         // Each is opened again when its turn comes, except what can be read only once.
         let mut looked_at = BTreeMap::new();

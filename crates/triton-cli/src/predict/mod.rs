@@ -2,6 +2,7 @@
 
 mod arguments;
 mod checkpoint;
+mod dry_run;
 mod ending;
 mod files;
 mod identity;
@@ -85,6 +86,18 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     )?;
     let schema = taken.schema;
     job.sort(arguments, &options, &schema)?;
+    if arguments.dry_run {
+        let opened = Subtasks::open(
+            &options,
+            &schema,
+            arguments.run.parallelism,
+            ServerWait::new(arguments.failures.give_up_after),
+            fills_requests,
+        );
+        // What opens with a run opens here, too.
+        runtime.block_on(async { opened.await?.close().await })?;
+        return job.dry_run(&options, &schema);
+    }
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {
             let identity = job.identity(arguments, &options, &schema)?;

@@ -27,7 +27,7 @@ mod widening;
 pub(crate) use chunk::{Answered, Answers, Chunk, ChunkSize};
 pub(crate) use foreign::promised_by_name;
 pub(crate) use format::{Compression, Form, Format};
-pub(crate) use input::{Input, TableReader, TextSettings, Wanted};
+pub(crate) use input::{Input, InputSettings, Passing, TableReader, TextSettings, Wanted};
 pub(crate) use output::{
     Added, Cut, Destination, Kept, Output, Parts, Unwritten, WriteError, check_left, check_types,
 };

@@ -13,6 +13,7 @@ mod files;
 mod gateways;
 mod health;
 mod help;
+mod infer;
 mod model_kinds;
 mod observability;
 mod optional_inputs;
@@ -23,7 +24,9 @@ mod predict;
 mod predict_checkpoint;
 mod predict_chunks;
 mod predict_failures;
+mod predict_flags;
 mod predict_formats;
+mod predict_inputs;
 mod predict_keys;
 mod predict_limits;
 mod predict_signals;
@@ -121,6 +124,8 @@ fn own(program: &str) -> Command {
     for name in foreign {
         command.env_remove(name);
     }
+    // And so is their configuration file.
+    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 

@@ -17,14 +17,14 @@ const COUNTDOWN: &str = "
 
 const INPUT: &str = "id,from\na,2\nb,0\nc,3\nd,-2\ne,1\n";
 
-async fn load(endpoint: &str) {
+pub(crate) async fn load(endpoint: &str, name: &str) {
     let config = include_str!("../../../triton-client/tests/models/countdown/config.json");
     let mut config: Value = serde_json::from_str(config).unwrap();
-    config["name"] = "cli_countdown".into();
+    config["name"] = name.into();
     let source = include_str!("../../../triton-client/tests/models/countdown/1/model.py");
     let model = LoadModel::new().config(&config).file("1/model.py", source);
     let client = Client::new(endpoint).unwrap();
-    let name = "cli_countdown".parse().unwrap();
+    let name = name.parse().unwrap();
     client.load_model(&name, &model).await.unwrap();
 }
 
@@ -32,7 +32,7 @@ async fn load(endpoint: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_answer_is_a_row_of_the_output_beside_its_input_row() {
     let endpoint = live_endpoint();
-    load(&endpoint).await;
+    load(&endpoint, "cli_countdown").await;
     let endpoint = format!("endpoint={endpoint}");
     let files = Files::new();
     let model = files.write("model.sql", COUNTDOWN);

@@ -16,7 +16,7 @@ use super::damaged::caught;
 use super::extent::BatchExtent;
 #[cfg(feature = "parquet")]
 use super::int96::Int96Columns;
-use super::{Input, TableReader, Wanted};
+use super::{Input, TableReader, Wanted, passing};
 use crate::table::chunk::{Chunk, ChunkRows, ChunkSize};
 use crate::table::row::{Fault, Layout, PassedColumn, PassedKind};
 use crate::table::{arrow_plain, arrow_values};
@@ -109,14 +109,17 @@ impl ArrowReader {
             name: field.name().clone(),
             kind: PassedKind::Arrow(arrow_plain::plain_field(field)),
         });
+        let passing = input.passing.positions(&names)?;
         let layout = Layout {
-            columns: columns.collect(),
-            inputs: positions,
+            inputs: passing::among(&positions, passing.as_deref()),
+            columns: passing::chosen(columns.collect(), passing.as_deref()),
         };
         Ok(Self {
             shape: Arc::new(ArrowShape {
                 input: input.clone(),
                 wanted,
+                positions,
+                passing,
                 layout: Arc::new(layout),
             }),
             batches: opened.batches,
@@ -191,7 +194,7 @@ impl TableReader for ArrowReader {
         let rows = caught(|| {
             let batch = arrow_plain::plain_batch(&batch)?;
             let (batch, faults) = self.settle_times(batch)?;
-            Ok(ArrowRows::new(&self.shape, self.rows + 1, batch, faults))
+            ArrowRows::new(&self.shape, self.rows + 1, batch, faults)
         })?;
         self.rows += rows.len() as u64;
         self.extent.hand_out(rows.len() as u64);

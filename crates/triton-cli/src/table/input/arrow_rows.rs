@@ -15,6 +15,11 @@ use crate::table::{arrow_cells, arrow_decimals, arrow_text, arrow_values};
 pub(super) struct ArrowShape {
     pub(super) input: Input,
     pub(super) wanted: Wanted,
+    /// Where each of the wanted columns is in the file.
+    pub(super) positions: Vec<Option<usize>>,
+    /// Where the columns are that pass through, if not all do.
+    pub(super) passing: Option<Arc<[usize]>>,
+    /// What passes through.
     pub(super) layout: Arc<Layout>,
 }
 
@@ -24,7 +29,9 @@ pub(in crate::table) struct ArrowRows {
     shape: Arc<ArrowShape>,
     /// The number of the first row.
     first: u64,
-    batch: Arc<RecordBatch>,
+    batch: RecordBatch,
+    /// What of it passes through.
+    passed: Arc<RecordBatch>,
     /// The rows as they go on, where that is not in their columns.
     written: Vec<Original>,
     /// What is wrong with rows, whatever the model could make of them; empty where nothing is.
@@ -38,23 +45,28 @@ impl ArrowRows {
         first: u64,
         batch: RecordBatch,
         faults: Vec<Option<Fault>>,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
+        let passed = match &shape.passing {
+            None => batch.clone(),
+            Some(positions) => batch.project(positions)?,
+        };
         let (written, unwritable): (Vec<_>, Vec<_>) = match shape.wanted.form {
-            Form::Cells => arrow_cells::records(&batch).into_iter().unzip(),
-            Form::Objects => arrow_cells::objects(&batch).into_iter().unzip(),
-            Form::Columns => (Vec::new(), arrow_decimals::faults(&batch)),
+            Form::Cells => arrow_cells::records(&passed).into_iter().unzip(),
+            Form::Objects => arrow_cells::objects(&passed).into_iter().unzip(),
+            Form::Columns => (Vec::new(), arrow_decimals::faults(&passed)),
         };
         // What cannot be written is not asked of the model either.
         let faults = faults.into_iter().zip(unwritable);
         let faults: Vec<_> = faults.map(|(fault, other)| fault.or(other)).collect();
         let is_faultless = faults.iter().all(Option::is_none);
-        Self {
+        Ok(Self {
             shape: Arc::clone(shape),
             first,
-            batch: Arc::new(batch),
+            batch,
+            passed: Arc::new(passed),
             written,
             faults: if is_faultless { Vec::new() } else { faults },
-        }
+        })
     }
 
     pub(in crate::table) fn len(&self) -> usize {
@@ -72,16 +84,16 @@ impl ArrowRows {
         self.shape.wanted.form == Form::Columns
     }
 
-    /// The rows as columns.
+    /// What passes through of the rows, as columns.
     pub(in crate::table) fn batch(&self) -> &RecordBatch {
-        &self.batch
+        &self.passed
     }
 
     pub(in crate::table) fn row(&self, index: usize) -> Row {
         let original = match self.written.get(index) {
             Some(original) => original.clone(),
             None => Original::Batch {
-                batch: Arc::clone(&self.batch),
+                batch: Arc::clone(&self.passed),
                 index,
             },
         };
@@ -117,9 +129,11 @@ impl ArrowRows {
 
     /// The value of one of the wanted columns.
     fn value(&self, input: usize, index: usize) -> Result<Value, Fault> {
-        let ArrowShape { wanted, layout, .. } = &*self.shape;
+        let ArrowShape {
+            wanted, positions, ..
+        } = &*self.shape;
         let column = &wanted.inputs[input];
-        let Some(position) = layout.inputs[input] else {
+        let Some(position) = positions[input] else {
             return Ok(Value::Null);
         };
         let array = self.batch.column(position);
@@ -140,7 +154,7 @@ impl ArrowRows {
         let rows = self.faults.iter().enumerate();
         let rows = rows.filter_map(|(row, fault)| fault.as_ref().map(|_| row));
         let mut unusable: Vec<usize> = rows.collect();
-        for (input, position) in self.shape.layout.inputs.iter().enumerate() {
+        for (input, position) in self.shape.positions.iter().enumerate() {
             let array = position.map(|position| self.batch.column(position));
             if array.is_some_and(|array| builder.set_array(input, array)) {
                 continue;

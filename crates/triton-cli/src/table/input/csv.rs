@@ -1,4 +1,4 @@
-//! CSV with a header, record by record.
+//! CSV with a header or without one, record by record.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use super::bytes::ByteStream;
 use super::csv_records::Records;
 use super::csv_rows::{Cells, CsvRows, CsvShape};
 use super::extent::TextExtent;
-use super::{Input, TableReader, Wanted};
+use super::{Input, TableReader, Wanted, passing};
 use crate::table::chunk::{Chunk, ChunkRows, ChunkSize};
 use crate::table::row::{Layout, PassedColumn, PassedKind};
 
 /// What else may separate cells, and how an argument names it.
 const DELIMITERS: [(u8, &str); 4] = [(b';', "';'"), (b'\t', "tab"), (b'|', "'|'"), (b',', "','")];
 
-/// Reads CSV with a header.
+/// Reads CSV.
 pub(super) struct CsvReader {
     records: Records<Box<dyn Read + Send>>,
     shape: Arc<CsvShape>,
@@ -38,7 +38,10 @@ impl CsvReader {
         let (text, extent) = stream.into_text()?;
         let mut records = Records::new(text, delimiter, input.text.longest_cell);
         let mut cells = Cells::new(delimiter);
-        let header = header(&mut records, &mut cells)?;
+        let header = match input.text.has_header {
+            true => header(&mut records, &mut cells)?,
+            false => numbered(&mut records, &mut cells)?,
+        };
         let names: Vec<&str> = header.iter().collect();
         let positions = input
             .find_columns(wanted, &names)
@@ -54,15 +57,19 @@ impl CsvReader {
                 kind,
             }
         });
+        let passing = input.passing.positions(&names)?;
         let layout = Layout {
-            columns: columns.collect(),
-            inputs: positions,
+            inputs: passing::among(&positions, passing.as_deref()),
+            columns: passing::chosen(columns.collect(), passing.as_deref()),
         };
         Ok(Self {
             shape: Arc::new(CsvShape {
                 input: input.clone(),
                 delimiter,
+                names: names.iter().map(|name| (*name).to_owned()).collect(),
                 inputs: Arc::clone(&wanted.inputs),
+                positions,
+                passing,
                 layout: Arc::new(layout),
             }),
             records,
@@ -131,6 +138,20 @@ fn header<R: Read>(records: &mut Records<R>, cells: &mut Cells) -> anyhow::Resul
     header.map_err(|_| {
         anyhow!("expected a header in UTF-8, found other bytes: save the file as CSV in UTF-8")
     })
+}
+
+/// Names for as many columns as the first record has cells, where no record has the names.
+fn numbered<R: Read>(records: &mut Records<R>, cells: &mut Cells) -> anyhow::Result<StringRecord> {
+    let record = records.next().context("the first row cannot be read")?;
+    let record = record.context("it has no row that tells how many columns there are")?;
+    if let Some(fault) = record.fault {
+        bail!("the first row cannot be read: {}", fault.reason);
+    }
+    let count = cells.split(record.bytes).len();
+    records.take_back();
+    Ok((1..=count)
+        .map(|number| format!("column{number}"))
+        .collect())
 }
 
 /// Adds what a header looks like that lacks a column.

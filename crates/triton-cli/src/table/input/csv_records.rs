@@ -36,6 +36,8 @@ pub(super) struct Records<R> {
     cuts_line: bool,
     /// Before this place in the buffer, quotes must close on their own line.
     own_lines_until: usize,
+    /// Where the record that came last begins, its line, and whether a return stood before it.
+    last: Option<(usize, u64, bool)>,
 }
 
 /// A record, with the end of its last line.
@@ -77,6 +79,14 @@ impl<R: Read> Records<R> {
             after_return: false,
             cuts_line: false,
             own_lines_until: 0,
+            last: None,
+        }
+    }
+
+    /// Hands out the record that came last once more.
+    pub(super) fn take_back(&mut self) {
+        if let Some(last) = self.last.take() {
+            (self.start, self.line, self.after_return) = last;
         }
     }
 
@@ -88,6 +98,7 @@ impl<R: Read> Records<R> {
         }
         let scanned = self.scan()?;
         let line = self.line;
+        self.last = Some((self.start, line, self.after_return));
         let record = self.start..scanned.end;
         self.start = record.end;
         self.line += scanned.lines;

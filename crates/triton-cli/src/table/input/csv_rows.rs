@@ -19,7 +19,14 @@ use crate::table::row::{Fault, Layout, Original, Row, Unusable, all_values};
 pub(super) struct CsvShape {
     pub(super) input: Input,
     pub(super) delimiter: u8,
+    /// The names of all columns of the file.
+    pub(super) names: Vec<String>,
     pub(super) inputs: Arc<[Column]>,
+    /// Where each of these is in the file.
+    pub(super) positions: Vec<Option<usize>>,
+    /// Where the columns are that pass through, if not all do.
+    pub(super) passing: Option<Arc<[usize]>>,
+    /// What passes through.
     pub(super) layout: Arc<Layout>,
 }
 
@@ -83,12 +90,16 @@ impl CsvRows {
     pub(in crate::table) fn plain(&self, index: usize, delimiter: u8) -> Option<&[u8]> {
         let record = without_line_end(self.record(index));
         let is_plain = self.shape.delimiter == delimiter && memchr(b'"', record).is_none();
-        is_plain.then_some(record)
+        (is_plain && self.shape.passing.is_none()).then_some(record)
     }
 
-    /// The cells of a record that has no fault.
+    /// The cells that pass through of a record that has no fault.
     pub(in crate::table) fn cells(&self, index: usize) -> ByteRecord {
-        Cells::new(self.shape.delimiter).split(self.record(index))
+        let cells = Cells::new(self.shape.delimiter).split(self.record(index));
+        match &self.shape.passing {
+            None => cells,
+            Some(passing) => passing.iter().map(|position| &cells[*position]).collect(),
+        }
     }
 
     pub(in crate::table) fn row(&self, index: usize) -> Row {
@@ -117,7 +128,14 @@ impl CsvRows {
             None => match StringRecord::from_byte_record(cells.split(bytes)) {
                 Ok(record) => {
                     let values = self.values(&record);
-                    (Original::Cells(record), values)
+                    let is_whole = record.len() == self.shape.names.len();
+                    match self.shape.passing.as_ref().filter(|_| is_whole) {
+                        None => (Original::Cells(record), values),
+                        Some(passing) => {
+                            let cells = passing.iter().map(|position| &record[*position]);
+                            (Original::Cells(cells.collect()), values)
+                        }
+                    }
                 }
                 Err(error) => {
                     let cell = error.utf8_error().field();
@@ -139,12 +157,12 @@ impl CsvRows {
 
     fn values(&self, record: &StringRecord) -> Result<Vec<Value>, Unusable> {
         let shape = &self.shape;
-        let expected = shape.layout.columns.len();
+        let expected = shape.names.len();
         if record.len() != expected {
             let reason = format!("expected {expected} cells, found {}", record.len());
             return Err(Fault::of_row(reason).into());
         }
-        let columns = shape.inputs.iter().zip(&shape.layout.inputs);
+        let columns = shape.inputs.iter().zip(&shape.positions);
         let values = columns.map(|(column, position)| {
             let Some(position) = *position else {
                 return Ok(Value::Null);
@@ -158,9 +176,9 @@ impl CsvRows {
 
     /// The column of a cell, where there is one.
     fn fault(&self, cell: usize, reason: &str) -> Fault {
-        let column = self.shape.layout.names().nth(cell);
+        let column = self.shape.names.get(cell);
         Fault {
-            column: column.map(str::to_owned),
+            column: column.cloned(),
             reason: reason.to_owned(),
         }
     }
@@ -173,7 +191,7 @@ impl CsvRows {
         let inputs = self.shape.inputs.len();
         let mut unusable = Vec::new();
         let mut values = Vec::with_capacity(inputs);
-        let mut ends = Vec::with_capacity(self.shape.layout.columns.len());
+        let mut ends = Vec::with_capacity(self.shape.names.len());
         for index in 0..self.len() {
             values.clear();
             if !self.read_plain(index, &mut ends, &mut values) {
@@ -206,10 +224,10 @@ impl CsvRows {
         ends.clear();
         ends.extend(memchr_iter(shape.delimiter, record));
         ends.push(record.len());
-        if ends.len() != shape.layout.columns.len() {
+        if ends.len() != shape.names.len() {
             return false;
         }
-        for (column, position) in shape.inputs.iter().zip(&shape.layout.inputs) {
+        for (column, position) in shape.inputs.iter().zip(&shape.positions) {
             let value = match *position {
                 None => Ok(Value::Null),
                 Some(position) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use triton_model_fn::{InputRowsBuilder, Value};
 
 use super::json_lines::Line;
-use super::{Input, Wanted};
+use super::{Input, Passing, Wanted};
 use crate::table::json_object::JsonObject;
 use crate::table::row::{Fault, Layout, Original, Row, Unusable, all_values};
 use crate::table::{TWICE, cell};
@@ -28,11 +28,13 @@ pub(in crate::table) struct JsonRows {
     bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct JsonRow {
     line: u64,
     /// The object, or what is there in its place and why it is none.
     object: Result<JsonObject, (String, Fault)>,
+    /// What of it passes through, if not all does.
+    passed: Option<JsonObject>,
 }
 
 impl JsonRows {
@@ -48,8 +50,12 @@ impl JsonRows {
     pub(super) fn push(&mut self, line: &Line) {
         self.bytes += line.bytes.len();
         let object = line.object();
+        let passing = &self.shape.input.passing;
+        let chosen = object.as_ref().ok();
+        let chosen = chosen.filter(|_| !matches!(passing, Passing::All));
         self.rows.push(JsonRow {
             line: line.number,
+            passed: chosen.map(|object| object.narrowed(|name| passing.passes(name))),
             object: object
                 .map_err(|fault| (String::from_utf8_lossy(&line.bytes).into_owned(), fault)),
         });
@@ -63,27 +69,31 @@ impl JsonRows {
         self.bytes
     }
 
-    /// The object of a row, if it is one.
+    /// What passes through of the object of a row, if it is one.
     pub(in crate::table) fn object(&self, index: usize) -> Option<&JsonObject> {
-        self.rows[index].object.as_ref().ok()
+        let row = &self.rows[index];
+        row.passed.as_ref().or(row.object.as_ref().ok())
     }
 
     pub(in crate::table) fn row(&self, index: usize) -> Row {
-        let JsonRow { line, object } = &self.rows[index];
-        self.row_of(index, *line, object.clone())
+        self.row_of(index, self.rows[index].clone())
     }
 
     pub(in crate::table) fn into_rows(mut self) -> Vec<Row> {
         let rows = std::mem::take(&mut self.rows).into_iter().enumerate();
-        rows.map(|(index, JsonRow { line, object })| self.row_of(index, line, object))
-            .collect()
+        rows.map(|(index, row)| self.row_of(index, row)).collect()
     }
 
-    fn row_of(&self, index: usize, line: u64, object: Result<JsonObject, (String, Fault)>) -> Row {
+    fn row_of(&self, index: usize, row: JsonRow) -> Row {
+        let JsonRow {
+            line,
+            object,
+            passed,
+        } = row;
         let (original, values) = match object {
             Ok(object) => {
                 let values = all_values(self.values(&object));
-                (Original::Object(object), values)
+                (Original::Object(passed.unwrap_or(object)), values)
             }
             Err((text, fault)) => (Original::Text(text), Err(fault.into())),
         };

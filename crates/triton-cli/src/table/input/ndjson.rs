@@ -12,7 +12,7 @@ use super::bytes::ByteStream;
 use super::extent::TextExtent;
 use super::json_lines::{Chained, LONGEST, Line, Objects};
 use super::json_rows::{JsonRows, JsonShape};
-use super::{Input, TableReader, Wanted};
+use super::{Input, TableReader, Wanted, passing};
 use crate::table::chunk::{Chunk, ChunkRows, ChunkSize};
 use crate::table::format::Form;
 use crate::table::json_object::JsonObject;
@@ -63,7 +63,10 @@ impl NdjsonReader {
                 sampled.push_back(line);
                 ends.push_back(read.load(Ordering::Relaxed));
             }
-            layout.columns = columns(&sampled, &wanted.inputs[..wanted.model_inputs]);
+            let columns = columns(&sampled, &wanted.inputs[..wanted.model_inputs]);
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            let passing = input.passing.positions(&names)?;
+            layout.columns = passing::chosen(columns, passing.as_deref());
         }
         Ok(Self {
             shape: Arc::new(JsonShape {

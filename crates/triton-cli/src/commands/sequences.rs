@@ -1,4 +1,4 @@
-//! The sequences of a load on a stateful model.
+//! Sequences of requests that the command makes up itself, for a stateful model.
 
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,9 @@ use triton_client::{Sequence, SequenceId};
 use triton_model_fn::SequenceIdForm;
 
 /// Makes sequences of one length, each with an ID that no other has.
-pub(super) struct Sequences {
+pub(crate) struct Sequences {
+    /// What an ID begins with, where IDs are text.
+    prefix: &'static str,
     length: u32,
     /// The largest number that an ID may be; none where IDs are text.
     largest: Option<u64>,
@@ -18,16 +20,17 @@ pub(super) struct Sequences {
 }
 
 /// Where in a sequence the next request stands.
-pub(super) struct Place {
+pub(crate) struct Place {
     id: SequenceId,
     position: u32,
 }
 
 impl Sequences {
-    pub(super) fn new(length: u32, form: &SequenceIdForm) -> Self {
+    pub(crate) fn new(prefix: &'static str, length: u32, form: &SequenceIdForm) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         let nanos = since_1970.map_or(1, |time| time.as_nanos() as u64);
         Self {
+            prefix,
             length,
             largest: form.largest_number(),
             next: AtomicU64::new(nanos),
@@ -35,7 +38,7 @@ impl Sequences {
     }
 
     /// The place of the first request of a new sequence.
-    pub(super) fn begin(&self) -> Place {
+    pub(crate) fn begin(&self) -> Place {
         let next = self.next.fetch_add(1, Ordering::Relaxed);
         // With a sign it is the same. So many sequences are never open that one which comes around
         // could meet itself.
@@ -44,13 +47,14 @@ impl Sequences {
         let id = match self.largest {
             Some(_) => SequenceId::Number(number),
             None => {
-                SequenceId::text(format!("bench-{number}")).unwrap_or(SequenceId::Number(number))
+                let text = format!("{}-{number}", self.prefix);
+                SequenceId::text(text).unwrap_or(SequenceId::Number(number))
             }
         };
         Place { id, position: 0 }
     }
 
-    pub(super) fn at(&self, place: &Place) -> Sequence {
+    pub(crate) fn at(&self, place: &Place) -> Sequence {
         Sequence {
             id: place.id.clone(),
             start: place.position == 0,
@@ -59,13 +63,13 @@ impl Sequences {
     }
 
     /// The place after this one, unless the sequence is over.
-    pub(super) fn after(&self, place: Place) -> Option<Place> {
+    pub(crate) fn after(&self, place: Place) -> Option<Place> {
         let position = place.position + 1;
         (position < self.length).then_some(Place { position, ..place })
     }
 
     /// What ends a sequence before its length is reached.
-    pub(super) fn end(&self, place: Place) -> Sequence {
+    pub(crate) fn end(&self, place: Place) -> Sequence {
         Sequence {
             start: place.position == 0,
             id: place.id,
@@ -74,7 +78,7 @@ impl Sequences {
     }
 
     /// A sequence of a single request.
-    pub(super) fn whole(&self) -> Sequence {
+    pub(crate) fn whole(&self) -> Sequence {
         self.end(self.begin())
     }
 }
@@ -90,7 +94,7 @@ mod tests {
         let config = json!({"name": "m", "sequence_batching": {"control_input": controls}});
         let config = serde_json::from_value(config).unwrap();
         let form = SequenceIdForm::agree(SequenceIdType::Auto, &config, None);
-        Sequences::new(length, &form.unwrap())
+        Sequences::new("test", length, &form.unwrap())
     }
 
     #[test]

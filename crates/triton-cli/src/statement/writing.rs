@@ -192,8 +192,7 @@ impl Statement<'_> {
             options.push((DECOUPLED.key(), self.decoupled.canonical()));
         }
         if self.facts.config.sequence_batching.is_some() {
-            let base = &name[..name.floor_char_boundary(LONGEST_BASE)];
-            options.push((SEQUENCE_ID.key(), base.to_owned()));
+            options.push((SEQUENCE_ID.key(), base_of(name)));
             options.push((SEQUENCE_ID_AUTO_INCREMENT.key(), "true".to_owned()));
             // Else two runs at the same time would use the same IDs.
             options.push((SEQUENCE_ID_SCOPE.key(), SequenceIdScope::Run.canonical()));
@@ -210,6 +209,11 @@ impl Statement<'_> {
         }
         options
     }
+}
+
+/// What the IDs of a model's sequences begin with.
+pub(crate) fn base_of(name: &str) -> String {
+    name[..name.floor_char_boundary(LONGEST_BASE)].to_owned()
 }
 
 /// The outputs, with another name where an input has theirs, because scored rows hold both; and
@@ -260,7 +264,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model_sql;
+    use crate::statement::parse;
 
     fn sql(metadata: serde_json::Value, config: serde_json::Value) -> anyhow::Result<String> {
         sql_with(OnError::Fail, metadata, config)
@@ -332,7 +336,7 @@ mod tests {
           'output-names' = '''x:0_output_'':''x:0'''
         );
         ");
-        let model = model_sql::parse(&sql).unwrap();
+        let model = parse(&sql).unwrap();
         let name = |column: &Column| column.name.clone();
         let inputs: Vec<_> = model.schema.inputs.iter().map(name).collect();
         assert_eq!(inputs, ["a`b", "x:0"]);

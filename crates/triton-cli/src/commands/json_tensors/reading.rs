@@ -1,23 +1,23 @@
-//! Tensors written as JSON: nested lists, or flat ones with a shape.
+//! Tensors read from JSON: nested lists, or flat ones with a shape.
 
 use serde_json::Value;
 use triton_client::Datatype;
 
 /// The elements of a tensor in the binary form of the protocol, and its shape.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Part {
-    pub(super) shape: Vec<usize>,
-    pub(super) data: Vec<u8>,
+pub(crate) struct Part {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) data: Vec<u8>,
 }
 
 /// Reads a tensor whose dimensions, but for the batch, are `dimensions`, -1 where they vary.
-pub(super) fn part(value: &Value, datatype: Datatype, dimensions: &[i64]) -> Result<Part, String> {
+pub(crate) fn part(value: &Value, datatype: Datatype, dimensions: &[i64]) -> Result<Part, String> {
     read_part(value, datatype, Some(dimensions))
 }
 
 /// Reads a tensor of whose shape nothing is known but what stands here; a single value is the only
 /// element of one dimension.
-pub(super) fn untold_part(value: &Value, datatype: Datatype) -> Result<Part, String> {
+pub(crate) fn untold_part(value: &Value, datatype: Datatype) -> Result<Part, String> {
     read_part(value, datatype, None)
 }
 
@@ -126,7 +126,17 @@ fn flatten<'a>(
 
 fn write(data: &mut Vec<u8>, element: &Value, datatype: Datatype) -> Result<(), String> {
     let wrong = || format!("expected {datatype}, found {element}");
-    let float = || element.as_f64().ok_or_else(wrong);
+    let float = || {
+        let number = element.as_f64();
+        // JSON has no numbers for these, so they are texts in what the command writes, too.
+        let number = number.or(match element.as_str() {
+            Some("NaN") => Some(f64::NAN),
+            Some("Infinity") => Some(f64::INFINITY),
+            Some("-Infinity") => Some(f64::NEG_INFINITY),
+            _ => None,
+        });
+        number.ok_or_else(wrong)
+    };
     macro_rules! integer {
         ($type:ty) => {{
             let number = element.as_i64().map(i128::from);
@@ -198,6 +208,8 @@ mod tests {
         assert_eq!(nested.shape, [1, 2]);
         let half = read(json!([1.0]), Datatype::Fp16, &[1]).unwrap();
         assert_eq!(half.data, [0, 0x3c]);
+        let infinite = read(json!(["-Infinity"]), Datatype::Fp16, &[1]).unwrap();
+        assert_eq!(infinite.data, [0, 0xfc]);
     }
 
     #[test]
