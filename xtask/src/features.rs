@@ -68,6 +68,14 @@ const CHOICES: &[Choice] = &[
         linted: "--bins",
         ..choice("triton-cli", "")
     },
+    Choice {
+        linted: "--bins",
+        ..choice("triton-cli", "arrow")
+    },
+    Choice {
+        linted: "--bins",
+        ..choice("triton-cli", "parquet")
+    },
 ];
 
 /// The parts of the client's tests that features change.
