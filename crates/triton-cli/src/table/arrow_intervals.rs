@@ -67,6 +67,7 @@ fn joined(parts: &[(i64, &str)], time: i64, places: u32) -> String {
 #[cfg(test)]
 mod tests {
     use arrow_array::{IntervalDayTimeArray, IntervalMonthDayNanoArray, IntervalYearMonthArray};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -107,5 +108,24 @@ mod tests {
             text_of(2),
             "-1 mons -2562047 hours -47 mins -16.854775808 secs"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn every_interval_is_written_as_arrow_writes_it(
+            months in any::<i32>(), days in any::<i32>(), milliseconds in any::<i32>(), time in any::<i64>()
+        ) {
+            let day_time = IntervalDayTimeType::make_value(days, milliseconds);
+            let all = IntervalMonthDayNanoType::make_value(months, days, time);
+            let arrays: [(IntervalUnit, &dyn Array); 3] = [
+                (IntervalUnit::YearMonth, &IntervalYearMonthArray::from(vec![months])),
+                (IntervalUnit::DayTime, &IntervalDayTimeArray::from(vec![day_time])),
+                (IntervalUnit::MonthDayNano, &IntervalMonthDayNanoArray::from(vec![all])),
+            ];
+            for (unit, array) in arrays {
+                let theirs = arrow_cast::display::array_value_to_string(array, 0).unwrap();
+                prop_assert_eq!(text(array, unit, 0), theirs);
+            }
+        }
     }
 }
