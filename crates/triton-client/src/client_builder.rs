@@ -14,7 +14,9 @@ use crate::extensions::Extensions;
 use crate::header_provider::{HeaderProvider, HeaderProviders};
 use crate::http_service::HttpService;
 use crate::operation::Operation;
-use crate::transport::{CallSettings, ConnectionSettings, NO_COMPRESSION, Transport, headers};
+use crate::transport::{
+    CallSettings, ConnectionSettings, NO_COMPRESSION, Secrets, Transport, headers,
+};
 use crate::{Client, Compression, Error, ErrorKind, TensorFormat};
 
 /// The settings of a [`Client`] to be.
@@ -284,7 +286,8 @@ impl ClientBuilder {
             Some(service) => service,
             None => self.connections.service(&endpoint)?,
         };
-        let transport = Transport::new(endpoint, service, self.response_limit);
+        let secrets = Secrets::of_addresses(&endpoint, self.connections.proxy.as_deref());
+        let transport = Transport::new(endpoint, service, secrets, self.response_limit);
         Ok(Client {
             transport: Arc::new(transport),
             settings: Arc::new(self.calls),

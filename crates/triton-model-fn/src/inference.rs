@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::Either;
 use tokio::time::Instant;
 use triton_client::ModelConfig;
 use triton_options::{DECOUPLED, Decoupled, MemoryLimit, TritonOptions};
@@ -211,7 +212,6 @@ impl InferenceFunction {
     /// `row-deadline` the whole, from this call on.
     ///
     /// ```
-    /// use futures_util::StreamExt as _;
     /// use triton_embedded::EmbeddedTriton;
     /// use triton_model_fn::{
     ///     Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask, TritonOptions,
@@ -248,6 +248,35 @@ impl InferenceFunction {
             }
             Ok(_) => AnswerStream::of_one(self.submit(row)),
             Err(error) => AnswerStream::of_one(async { Err(error) }),
+        }
+    }
+
+    /// All answers to a row, when the last one has come: none for a row that has none.
+    ///
+    /// As [`predict_many`](Self::predict_many), of which an error leaves nothing. Nobody has seen an
+    /// answer before, so where rows can [wait for the server](Self::waiting_for_server), a row whose
+    /// stream breaks while the server goes away is sent again when it is back. The row is encoded when
+    /// this is called.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](ModelFunction::predict).
+    pub fn predict_all(
+        &self,
+        row: &[Value],
+    ) -> impl Future<Output = Result<Vec<Prediction>, Error>> + Send + use<> {
+        let answers = match self.base.opened() {
+            Ok(opened) => match opened.prepared.lane {
+                Lane::Streamed(_) => Ok(Either::Left(opened.prepared.stream(row).all())),
+                _ => Ok(Either::Right(self.submit(row))),
+            },
+            Err(error) => Err(error),
+        };
+        async move {
+            match answers? {
+                Either::Left(all) => all.await,
+                Either::Right(only) => Ok(vec![only.await?]),
+            }
         }
     }
 
@@ -461,6 +490,7 @@ impl InferenceFunction {
             columns: Arc::new(columns),
             stand_in,
             logged: LogLimit::default(),
+            streams: is_streamed.then(|| open.metrics().of_streams()),
         });
         let lane = match settings {
             Some(settings) => {

@@ -147,8 +147,8 @@ pub(crate) struct FailureArguments {
     #[arg(long, value_name = "ACTION", value_enum)]
     pub(crate) on_error: Option<OnError>,
 
-    /// Write rejected rows here, as NDJSON with their reason, instead of naming them on standard
-    /// error.
+    /// Write rows that are rejected, or are in the output as failed, here as NDJSON with their reason,
+    /// instead of naming them on standard error.
     #[arg(long, value_name = "FILE")]
     pub(crate) errors: Option<PathBuf>,
 
@@ -157,7 +157,7 @@ pub(crate) struct FailureArguments {
     #[arg(long, value_name = "N|P%", value_parser = max_errors)]
     pub(crate) max_errors: Option<MaxErrors>,
 
-    /// Run only the rows again that an earlier run rejected, as its file of --errors names them.
+    /// Run only the rows again that an earlier run named in its file of --errors.
     ///
     /// The inputs must be those of that run. Not for a model with sequence-key, where a row means
     /// nothing without those before it.

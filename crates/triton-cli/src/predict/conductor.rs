@@ -380,7 +380,7 @@ impl<'a> Conductor<'a> {
         } else {
             0
         };
-        let answered = wait.answered();
+        let answered = wait.heard();
         let Some(Ending::Interrupted { signal, given_up }) = &mut self.ending else {
             return None;
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use tokio::task::JoinSet;
-use triton_model_fn::Prediction;
+use triton_model_fn::{Prediction, PredictionStatus};
 
 use super::arguments::OnError;
 use super::checkpoint::Position;
@@ -34,7 +34,11 @@ impl Conductor<'_> {
             self.settled_bytes = self.settled_bytes.max(row.place.bytes);
             let rejected = match result {
                 Ok(predictions) => match self.write(&row, predictions) {
-                    Ok(()) => None,
+                    Ok(PredictionStatus::Failed(error)) => {
+                        self.rejections.add_written(&row, error, self.progress)?;
+                        None
+                    }
+                    Ok(_) => None,
                     Err(WriteError::Row(fault)) => Some(Reason::Fault(fault)),
                     Err(WriteError::Output(error)) => {
                         return self.output_failed(not_written(error));
@@ -53,16 +57,21 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    /// Writes what a row has become, and counts it.
-    fn write(&mut self, row: &Row, predictions: Vec<Prediction>) -> Result<(), WriteError> {
+    /// Writes what a row has become, and counts it; what comes back is what became of it.
+    fn write(
+        &mut self,
+        row: &Row,
+        predictions: Vec<Prediction>,
+    ) -> Result<PredictionStatus, WriteError> {
         // What became of a row is what its last answer says; one without answers has them all.
         let status = predictions.last().map(|last| last.status.clone());
         for prediction in predictions {
             self.outputs.write(row, prediction)?;
             self.counts.written += 1;
         }
-        *self.counts.of(&status.unwrap_or_default()) += 1;
-        Ok(())
+        let status = status.unwrap_or_default();
+        *self.counts.of(&status) += 1;
+        Ok(status)
     }
 
     /// What a rejected row means for the run.
@@ -138,6 +147,11 @@ impl Conductor<'_> {
 
     /// Completes what was written, once nothing is in flight.
     pub(super) fn end(&mut self, ending: Ending) -> Result<Ending, Failure> {
+        if ending.is_complete() {
+            // First: a checkpoint that is finished would answer the next call with the code of a run
+            // whose sums are right.
+            self.check_sums()?;
+        }
         match &ending {
             Ending::Interrupted { .. } if self.checkpoints.is_some() => self.cut(false)?,
             // The last checkpoint stands, so that the failed row comes up again. Without one,
@@ -167,12 +181,16 @@ impl Conductor<'_> {
         }
         self.rejections.begin()?;
         self.rejections.cut()?;
-        let written = self.counts.check(self.outputs.written);
-        written.map_err(|message| Failure::internal(anyhow!(message)))?;
+        self.check_sums()?;
         match ending {
             Ending::Broken(error) => Err(Failure::usage(error)),
             ending => Ok(ending),
         }
+    }
+
+    fn check_sums(&self) -> Result<(), Failure> {
+        let written = self.counts.check(self.outputs.written);
+        written.map_err(|message| Failure::internal(anyhow!(message)))
     }
 }
 

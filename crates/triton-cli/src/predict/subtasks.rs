@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::anyhow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use futures_util::{TryFutureExt as _, TryStreamExt as _};
+use futures_util::TryFutureExt as _;
 use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
     Error, ErrorKind, InferenceFunction, ModelFunction, Prediction, Schema, SequencePlaces,
@@ -100,7 +100,7 @@ impl Subtasks {
         self.turns = self.turns.wrapping_add(1);
         let function = &self.functions[index];
         if self.is_streamed {
-            return Box::pin(function.predict_many(values).try_collect());
+            return Box::pin(function.predict_all(values));
         }
         let only = |prediction| vec![prediction];
         match is_last {

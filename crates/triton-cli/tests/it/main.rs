@@ -33,6 +33,7 @@ mod secrets;
 mod serve;
 mod shell;
 mod small_server;
+mod stream_outages;
 mod table_file;
 mod terminal;
 mod text_files;

@@ -221,6 +221,10 @@ impl Task {
         let late = shared.lock().take_late(Instant::now());
         let error = Error::new(ErrorKind::Call, format!("nothing was sent: {why}"));
         for Waiting { recipient, .. } in late {
+            // Nobody waits for it: it was given up, and is counted nowhere.
+            if recipient.is_gone() {
+                continue;
+            }
             let result = recipient.conclude(answering, Err(error.clone()));
             recipient.answer(result);
         }

@@ -171,7 +171,11 @@ impl TensorPlan {
         if row.len() == self.inputs.len() {
             return Ok(());
         }
-        let message = format!("expected {} values, found {}", self.inputs.len(), row.len());
+        let expected = match self.inputs.len() {
+            1 => "1 value".to_owned(),
+            several => format!("{several} values"),
+        };
+        let message = format!("expected {expected}, found {}", row.len());
         Err(Error::new(ErrorKind::Input, message))
     }
 
