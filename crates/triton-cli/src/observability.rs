@@ -35,7 +35,10 @@ enum LogFormat {
 /// Begins to log, and to serve metrics for as long as what it returns is kept.
 pub(crate) fn start(arguments: &ObservabilityArguments) -> Result<Option<Runtime>, Failure> {
     start_log(arguments.log_format);
-    arguments.metrics_listen.map(metrics_page::serve).transpose()
+    arguments
+        .metrics_listen
+        .map(metrics_page::serve)
+        .transpose()
 }
 
 /// Standard output belongs to the data, so logs go to standard error.
