@@ -21,9 +21,9 @@ use crate::sequences::{
 use crate::streams::AnswerStream;
 use crate::tensor_plan::TensorPlan;
 use crate::{
-    CallContext, Error, ErrorKind, FunctionBase, ModelFacts, ModelFunction, Opened, OptionGroup,
-    Prediction, PredictionFuture, Schema, SequencePlaces, SequenceSnapshot, ServerWait, Subtask,
-    Value, filled_column,
+    CallContext, Column, Error, ErrorKind, FilledColumn, FunctionBase, ModelFacts, ModelFunction,
+    Opened, OptionGroup, Prediction, PredictionFuture, Schema, SequencePlaces, SequenceSnapshot,
+    ServerWait, Subtask, Value, default_value, filled_column,
 };
 
 /// Runs a model's inference on each row.
@@ -58,6 +58,11 @@ impl InferenceFunction {
     pub fn new(options: TritonOptions, schema: Schema) -> Result<Self, Error> {
         schema.check()?;
         filled_column::check(&options, &schema)?;
+        let is_filled = |column: &Column| FilledColumn::named(&column.name).is_some();
+        if !schema.outputs.iter().any(is_filled) {
+            // Where such a column is among them, only the model tells whether it is an output.
+            default_value::parse(&options, &schema.outputs)?;
+        }
         let sequences = SequenceColumns::find(&options, &schema)?;
         Ok(Self {
             base: FunctionBase::serving("InferenceFunction", options, OptionGroup::ALL)?,
