@@ -7,7 +7,7 @@ mod config;
 mod disk;
 mod exit_codes;
 mod failure;
-
+mod metrics_page;
 mod observability;
 mod options;
 mod output;
@@ -17,6 +17,7 @@ mod progress;
 mod serve;
 mod server;
 mod signals;
+mod sql_tokens;
 mod statement;
 mod table;
 mod text_encoding;

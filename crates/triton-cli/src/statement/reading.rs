@@ -1,17 +1,16 @@
 //! The CREATE MODEL statement of Apache Flink, in which a model's columns and options are written.
 //!
 //! <https://nightlies.apache.org/flink/flink-docs-master/docs/dev/table/sql/create/#create-model>
-//! gives the grammar. A kept SQL tokenizer reads words, strings and comments; what is left is
-//! too small for a parser of all of SQL, none of which knows this statement.
+//! gives the grammar, which is too small for a parser of all of SQL, none of which knows this
+//! statement. Names, texts and comments are read by the sibling module of tokens.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use sqlparser::dialect::GenericDialect;
-use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use triton_model_fn::{Column, DataType, Schema};
 use triton_options::OptionMap;
 
+use crate::sql_tokens::{self, Location, Token};
 use crate::unshown::value_may_be_secret;
 
 /// The value of the option `provider` that names this project.
@@ -53,17 +52,11 @@ impl SqlError {
 
 /// Reads the one CREATE MODEL statement in `sql`.
 pub(crate) fn parse(sql: &str) -> Result<ModelDefinition, SqlError> {
-    let tokens = Tokenizer::new(&GenericDialect {}, sql)
-        .tokenize_with_location()
-        .map_err(|error| SqlError::new(error.location, error.message))?;
-    let tokens = tokens
-        .into_iter()
-        .filter(|token| !matches!(token.token, Token::Whitespace(_)))
-        .collect();
+    let tokens =
+        sql_tokens::tokens(sql).map_err(|(location, message)| SqlError::new(location, message))?;
     let mut parser = Parser {
         tokens,
         position: 0,
-        open_angles: 0,
         at_secret: false,
         end: end_of(sql),
     };
@@ -79,10 +72,8 @@ fn end_of(sql: &str) -> Location {
 }
 
 struct Parser {
-    tokens: Vec<TokenWithSpan>,
+    tokens: Vec<(Location, Token)>,
     position: usize,
-    /// Closing angles still to come from a `>>` that was taken as one token.
-    open_angles: usize,
     /// Whether what comes next may belong to the value of a secret option.
     at_secret: bool,
     end: Location,
@@ -98,7 +89,7 @@ impl Parser {
             self.keyword("EXISTS")?;
         }
         self.identifier("the model's name")?;
-        while self.optional(&Token::Period) {
+        while self.optional('.') {
             self.identifier("the model's name")?;
         }
         self.keyword("INPUT")?;
@@ -110,7 +101,7 @@ impl Parser {
         }
         self.keyword("WITH")?;
         let (options, option_lines) = self.options()?;
-        self.optional(&Token::SemiColon);
+        self.optional(';');
         match self.peek() {
             None => Ok(ModelDefinition {
                 schema: Schema { inputs, outputs },
@@ -122,7 +113,7 @@ impl Parser {
     }
 
     fn columns(&mut self) -> Result<Vec<Column>, SqlError> {
-        self.expect(&Token::LParen)?;
+        self.expect('(')?;
         let mut columns = Vec::new();
         loop {
             let name = self.identifier("a column's name")?;
@@ -132,8 +123,8 @@ impl Parser {
                 self.string("the comment")?;
             }
             columns.push(Column::new(name, data_type));
-            if !self.optional(&Token::Comma) {
-                self.expect(&Token::RParen)?;
+            if !self.optional(',') {
+                self.expect(')')?;
                 return Ok(columns);
             }
         }
@@ -145,7 +136,7 @@ impl Parser {
                                 ARRAY<…> of these";
         let location = self.location();
         let name = match self.peek() {
-            Some(Token::Word(word)) if word.quote_style.is_none() => word.value.to_uppercase(),
+            Some(Token::Word(word)) => word.to_uppercase(),
             _ => return Err(self.unexpected(EXPECTED)),
         };
         let data_type = match name.as_str() {
@@ -171,10 +162,10 @@ impl Parser {
             }
             "ARRAY" => {
                 self.position += 1;
-                self.expect(&Token::Lt)?;
+                self.expect('<')?;
                 let element = self.data_type()?;
                 self.nullability()?;
-                self.closing_angle()?;
+                self.expect('>')?;
                 return Ok(DataType::Array(Box::new(element)));
             }
             _ => {
@@ -197,9 +188,8 @@ impl Parser {
     /// The length of a text, which must be the one that stands for any.
     fn unlimited_length(&mut self, name: &str) -> Result<(), SqlError> {
         let location = self.location();
-        let is_unlimited = self.optional(&Token::LParen)
-            && self.optional(&Token::Number(UNLIMITED.to_owned(), false))
-            && self.optional(&Token::RParen);
+        let is_unlimited =
+            self.optional('(') && self.optional_number(UNLIMITED) && self.optional(')');
         if is_unlimited {
             return Ok(());
         }
@@ -221,22 +211,9 @@ impl Parser {
         }
     }
 
-    /// A `>`, which may be half of a `>>`.
-    fn closing_angle(&mut self) -> Result<(), SqlError> {
-        if self.open_angles > 0 {
-            self.open_angles -= 1;
-            return Ok(());
-        }
-        if self.optional(&Token::ShiftRight) {
-            self.open_angles = 1;
-            return Ok(());
-        }
-        self.expect(&Token::Gt)
-    }
-
     /// The options, and the line of each.
     fn options(&mut self) -> Result<(OptionMap, BTreeMap<String, u64>), SqlError> {
-        self.expect(&Token::LParen)?;
+        self.expect('(')?;
         let mut options = OptionMap::new();
         let mut lines = BTreeMap::new();
         let mut provider = None;
@@ -245,7 +222,7 @@ impl Parser {
             let location = self.location();
             let key = self.string("an option's key")?;
             self.at_secret = key != "provider" && value_may_be_secret(&key);
-            self.expect(&Token::Eq)?;
+            self.expect('=')?;
             let value_location = self.location();
             let value = self.string("the option's value")?;
             if value == HIDDEN {
@@ -265,8 +242,8 @@ impl Parser {
                 let message = format!("option '{key}' is given twice");
                 return Err(SqlError::new(location, message));
             }
-            if !self.optional(&Token::Comma) {
-                self.expect(&Token::RParen)?;
+            if !self.optional(',') {
+                self.expect(')')?;
                 self.at_secret = false;
                 break;
             }
@@ -287,8 +264,8 @@ impl Parser {
 
     fn identifier(&mut self, what: &str) -> Result<String, SqlError> {
         match self.peek() {
-            Some(Token::Word(word)) => {
-                let name = word.value.clone();
+            Some(Token::Word(name) | Token::Name(name)) => {
+                let name = name.clone();
                 self.position += 1;
                 Ok(name)
             }
@@ -298,7 +275,7 @@ impl Parser {
 
     fn string(&mut self, what: &str) -> Result<String, SqlError> {
         match self.peek() {
-            Some(Token::SingleQuotedString(text)) => {
+            Some(Token::Text(text)) => {
                 let text = text.clone();
                 self.position += 1;
                 Ok(text)
@@ -318,39 +295,44 @@ impl Parser {
     fn optional_keyword(&mut self, keyword: &str) -> bool {
         let found = matches!(
             self.peek(),
-            Some(Token::Word(word))
-                if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(keyword)
+            Some(Token::Word(word)) if word.eq_ignore_ascii_case(keyword)
         );
         self.position += usize::from(found);
         found
     }
 
-    fn expect(&mut self, token: &Token) -> Result<(), SqlError> {
-        if self.optional(token) {
+    fn expect(&mut self, sign: char) -> Result<(), SqlError> {
+        if self.optional(sign) {
             Ok(())
         } else {
-            Err(self.unexpected(&format!("'{token}'")))
+            Err(self.unexpected(&format!("'{sign}'")))
         }
     }
 
-    fn optional(&mut self, token: &Token) -> bool {
-        let found = self.peek() == Some(token);
+    fn optional(&mut self, sign: char) -> bool {
+        let found = matches!(self.peek(), Some(Token::Sign(next)) if *next == sign);
+        self.position += usize::from(found);
+        found
+    }
+
+    fn optional_number(&mut self, digits: &str) -> bool {
+        let found = matches!(self.peek(), Some(Token::Number(next)) if next == digits);
         self.position += usize::from(found);
         found
     }
 
     fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.position).map(|token| &token.token)
+        self.tokens.get(self.position).map(|(_, token)| token)
     }
 
     fn location(&self) -> Location {
         let token = self.tokens.get(self.position);
-        token.map_or(self.end, |token| token.span.start)
+        token.map_or(self.end, |(location, _)| *location)
     }
 
     fn unexpected(&self, expected: &str) -> SqlError {
         let found = match self.peek() {
-            Some(token) if self.at_secret && !matches!(token, Token::RParen | Token::Comma) => {
+            Some(token) if self.at_secret && !matches!(token, Token::Sign(')' | ',')) => {
                 "something else, which may be a secret".to_owned()
             }
             token => Found(token).to_string(),
@@ -380,9 +362,11 @@ impl fmt::Display for Found<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             None => formatter.write_str("the end of the file"),
-            // A string may be the value of a secret option.
-            Some(Token::SingleQuotedString(_)) => formatter.write_str("a quoted text"),
-            Some(token) => write!(formatter, "'{token}'"),
+            // A text may be the value of a secret option.
+            Some(Token::Text(_)) => formatter.write_str("a quoted text"),
+            Some(Token::Word(text) | Token::Number(text)) => write!(formatter, "'{text}'"),
+            Some(Token::Name(name)) => write!(formatter, "the name `{name}`"),
+            Some(Token::Sign(sign)) => write!(formatter, "'{sign}'"),
         }
     }
 }
@@ -520,6 +504,6 @@ mod tests {
         insta::assert_snapshot!(message(&SEED.replace("'model-name'", "'endpoint'")), @"line 8, column 11: option 'endpoint' is given twice");
         insta::assert_snapshot!(message(&SEED.replace("= 'it''s'", "it"),), @"line 8, column 24: expected '=', found 'it'");
         insta::assert_snapshot!(message(&format!("{SEED} SELECT 1")), @"line 10, column 12: expected the end: a file holds one statement, found 'SELECT'");
-        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x INT) OUTPUT (y INT) WITH ('a"), @"line 1, column 51: Unterminated string literal");
+        insta::assert_snapshot!(message("CREATE MODEL m INPUT (x INT) OUTPUT (y INT) WITH ('a"), @"line 1, column 51: the text in single quotes that begins here misses its closing '");
     }
 }

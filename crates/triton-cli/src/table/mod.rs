@@ -5,6 +5,8 @@ mod arrow_cells;
 #[cfg(feature = "arrow")]
 mod arrow_decimals;
 #[cfg(feature = "arrow")]
+mod arrow_intervals;
+#[cfg(feature = "arrow")]
 mod arrow_plain;
 #[cfg(feature = "arrow")]
 mod arrow_rows;

@@ -134,16 +134,30 @@ fn check_ends(file: &mut File) -> anyhow::Result<()> {
 fn check_codecs(metadata: &ArrowReaderMetadata) -> anyhow::Result<()> {
     for group in metadata.metadata().row_groups() {
         for column in group.columns() {
-            if matches!(column.compression(), Compression::LZO) {
+            let codec = unread_codec(column.compression(), cfg!(feature = "brotli"));
+            if let Some(codec) = codec {
                 bail!(
-                    "column '{}' is compressed with LZO, which is not read: write the file with \
-                     zstd, Snappy or without compression",
+                    "column '{}' is compressed with {codec}: write the file with zstd, Snappy or \
+                     without compression",
                     column.column_path().string()
                 );
             }
         }
     }
     Ok(())
+}
+
+/// The name of a codec that is not read, and why it is not.
+fn unread_codec(codec: Compression, with_brotli: bool) -> Option<&'static str> {
+    match codec {
+        Compression::LZO => Some("LZO, which is not read"),
+        // Hardly any file has it, and everybody would compile it.
+        Compression::BROTLI(_) if !with_brotli => Some(
+            "Brotli, which this build of the command does not read, as it was built without the \
+             feature `brotli` (cargo build --features brotli)",
+        ),
+        _ => None,
+    }
 }
 
 /// Refuses intervals of which no schema says that they have no months, or nothing but months:
@@ -174,4 +188,17 @@ pub(super) fn leaves_where(
 ) -> BTreeSet<usize> {
     let leaves = (0..schema.num_columns()).filter(|leaf| is_wanted(&schema.column(*leaf)));
     leaves.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brotli_is_read_where_it_was_built_in() {
+        let brotli = Compression::BROTLI(parquet::basic::BrotliLevel::default());
+        assert_eq!(unread_codec(brotli, true), None);
+        insta::assert_snapshot!(unread_codec(brotli, false).unwrap(), @"Brotli, which this build of the command does not read, as it was built without the feature `brotli` (cargo build --features brotli)");
+        assert_eq!(unread_codec(Compression::SNAPPY, false), None);
+    }
 }
