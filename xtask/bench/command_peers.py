@@ -13,6 +13,7 @@ import time
 import duckdb
 import numpy
 import pyarrow
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
@@ -57,7 +58,10 @@ def loop(job):
         tensor = http.InferInput("v0", [len(batch), len(values) // len(batch)], "FP32")
         tensor.set_data_from_numpy(values.reshape(tensor.shape()))
         answer = pyarrow.array(client.infer(job["model"], [tensor]).as_numpy("e0").ravel())
-        answers.append(pyarrow.ListArray.from_arrays(column.offsets, answer) if is_list else answer)
+        if is_list:
+            offsets = pyarrow.compute.subtract(column.offsets, column.offsets[0])
+            answer = pyarrow.ListArray.from_arrays(offsets, answer)
+        answers.append(answer)
     write(table.append_column("e0", pyarrow.chunked_array(answers)), job)
     client.close()
 

@@ -52,6 +52,9 @@ pub(crate) struct Arguments {
     /// Of the command: go as far as a point takes minutes, such as ten million rows
     #[arg(long)]
     large: bool,
+    /// Of the command: take an N-th of the rows of each work, where time is short
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    share: u32,
     /// Of the command: measure this program instead of the one that is built here, such as an
     /// earlier one
     #[arg(long, value_name = "FILE")]
@@ -88,17 +91,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         times_only,
         check,
         large,
+        share,
         program,
     } = arguments;
     match of {
         Measured::Limit => return limit::run(),
-        Measured::Command if *check => return command::check(only),
+        Measured::Command if *check => return command::check(only, program.as_deref()),
         Measured::Command => {
             return command::run(&command::Wanted {
                 rounds: *rounds,
                 only,
                 times_only: *times_only,
                 large: *large,
+                share: *share as usize,
                 program: program.as_deref(),
             });
         }

@@ -12,7 +12,7 @@ pub(super) struct Machine {
     pub(super) lines: Vec<(&'static str, String)>,
 }
 
-pub(super) fn describe(triton: &Path) -> Result<Machine> {
+pub(super) fn describe(triton: &Path, share: usize) -> Result<Machine> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let cpu = fs_err::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name"));
@@ -29,8 +29,13 @@ pub(super) fn describe(triton: &Path) -> Result<Machine> {
     let words: Vec<_> = std::env::args().skip(1).collect();
     let commit =
         printed(Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=10"]));
+    let rows = match share {
+        1 => "as the works say".to_owned(),
+        share => format!("one in {share} of those that the works say"),
+    };
     Ok(Machine {
         lines: vec![
+            ("rows", rows),
             (
                 "date",
                 printed(Command::new("date").args(["-u", "+%F %H:%M UTC"])),

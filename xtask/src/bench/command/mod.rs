@@ -14,7 +14,7 @@ mod smoke;
 mod table;
 mod work;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
@@ -41,6 +41,8 @@ pub(super) struct Wanted<'a> {
     pub(super) times_only: bool,
     /// Growth up to where a point takes minutes.
     pub(super) large: bool,
+    /// Of the rows of a work only one in so many is taken.
+    pub(super) share: usize,
     /// A program to measure instead of the one of this workspace, such as an earlier one.
     pub(super) program: Option<&'a Path>,
 }
@@ -71,13 +73,9 @@ pub(super) fn run(wanted: &Wanted<'_>) -> Result<ExitCode> {
     let _lock = lock::wait(&folder.join("lock"), "measures")?;
     let files = folder.join("command-files");
     fs_err::create_dir_all(&files)?;
-    let server = ColumnServer::start(&workspace, "release")?;
-    let program = match wanted.program {
-        Some(program) => fs_err::canonicalize(program)?,
-        None => build(&workspace, "triton-cli", "release")?.with_file_name("triton"),
-    };
+    let server = ColumnServer::start(&workspace)?;
     let triton = Triton {
-        program,
+        program: program(&workspace, wanted.program)?,
         folder: folder.clone(),
         endpoint: server.endpoint().to_owned(),
     };
@@ -86,6 +84,10 @@ pub(super) fn run(wanted: &Wanted<'_>) -> Result<ExitCode> {
 
     let mut rows: Vec<Row> = Vec::new();
     for work in WORKS.iter().filter(|work| wanted.has(work.name)) {
+        let work = &Work {
+            rows: work.rows / wanted.share,
+            ..*work
+        };
         let input = input(&files, work, &mut python)?;
         let count = wanted.rounds.unwrap_or(ROUNDS);
         let rounds = rounds::measure(
@@ -112,7 +114,7 @@ pub(super) fn run(wanted: &Wanted<'_>) -> Result<ExitCode> {
         }
     }
 
-    let machine = machine::describe(&triton.program)?;
+    let machine = machine::describe(&triton.program, wanted.share)?;
     let text = table::page(&rows, &curves, &machine);
     let [markdown, html] = ["command.md", "command.html"].map(|name| folder.join(name));
     fs_err::write(&markdown, &text)?;
@@ -123,30 +125,30 @@ pub(super) fn run(wanted: &Wanted<'_>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The part that needs nothing but what is built here, and no quiet machine.
-pub(super) fn check(only: &[String]) -> Result<ExitCode> {
-    smoke::run(only)
+/// The part that needs nothing from PyPI, and no quiet machine.
+pub(super) fn check(only: &[String], program: Option<&Path>) -> Result<ExitCode> {
+    smoke::run(only, program)
+}
+
+/// The command of this workspace, unless another is asked for.
+fn program(workspace: &Workspace, other: Option<&Path>) -> Result<PathBuf> {
+    match other {
+        Some(program) => Ok(fs_err::canonicalize(program)?),
+        None => Ok(build(workspace, "triton-cli")?.with_file_name("triton")),
+    }
 }
 
 /// A program of this workspace; each is built by itself, so that no feature that one needs is in
 /// another.
-fn build(workspace: &Workspace, package: &str, profile: &str) -> Result<std::path::PathBuf> {
+fn build(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     let mut cargo = command::cargo();
-    let profile_of_cargo = if profile == "debug" { "dev" } else { profile };
-    cargo.args([
-        "build",
-        "--locked",
-        "--profile",
-        profile_of_cargo,
-        "--package",
-        package,
-    ]);
+    cargo.args(["build", "--locked", "--release", "--package", package]);
     command::run_successfully(cargo.current_dir(&workspace.root))?;
-    Ok(workspace.target_directory.join(profile).join(package))
+    Ok(workspace.target_directory.join("release").join(package))
 }
 
 /// The input of a work; it is written once.
-fn input(folder: &Path, work: &Work, python: &mut PythonPeers) -> Result<std::path::PathBuf> {
+fn input(folder: &Path, work: &Work, python: &mut PythonPeers) -> Result<PathBuf> {
     if work.form != Form::Parquet {
         return files::text_input(folder, work);
     }

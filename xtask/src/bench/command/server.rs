@@ -16,8 +16,8 @@ pub(super) struct ColumnServer {
 }
 
 impl ColumnServer {
-    pub(super) fn start(workspace: &Workspace, profile: &str) -> Result<Self> {
-        let program = super::build(workspace, "bench-columns", profile)?;
+    pub(super) fn start(workspace: &Workspace) -> Result<Self> {
+        let program = super::build(workspace, "bench-columns")?;
         let mut child = Command::new(&program)
             // It ends with its input, and so even where this process is killed.
             .stdin(Stdio::piped())

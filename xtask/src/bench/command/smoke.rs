@@ -113,7 +113,7 @@ const BOUNDS: &[Bound] = &[
     },
 ];
 
-pub(super) fn run(only: &[String]) -> Result<ExitCode> {
+pub(super) fn run(only: &[String], program: Option<&Path>) -> Result<ExitCode> {
     let names: Vec<_> = BOUNDS.iter().map(|bound| bound.name).collect();
     if let Some(unknown) = only.iter().find(|only| !names.contains(&only.as_str())) {
         bail!("'{unknown}' is none of {}", names.join(", "));
@@ -123,11 +123,10 @@ pub(super) fn run(only: &[String]) -> Result<ExitCode> {
     let _lock = lock::wait(&folder.join("lock"), "measures")?;
     let files = folder.join("command-files");
     fs_err::create_dir_all(&files)?;
-    // As the tests build them, so that nothing is built twice: what is compared is built alike.
-    let server = ColumnServer::start(&workspace, "debug")?;
-    let program = super::build(&workspace, "triton-cli", "debug")?.with_file_name("triton");
+    let server = ColumnServer::start(&workspace)?;
     let triton = Triton {
-        program,
+        // As it is used: without optimization, other things cost most.
+        program: super::program(&workspace, program)?,
         folder,
         endpoint: server.endpoint().to_owned(),
     };

@@ -83,7 +83,7 @@ impl Work {
         elements: 1,
         columns: 1,
         keys: 0,
-        batch: 4096,
+        batch: 1024,
         in_flight: 8,
         subtasks: 1,
         peers: &[],
