@@ -114,7 +114,7 @@ pub(super) fn run(wanted: &Wanted<'_>) -> Result<ExitCode> {
         }
     }
 
-    let machine = machine::describe(&triton.program, wanted.share)?;
+    let machine = machine::describe(&triton.program, wanted.program.is_some(), wanted.share)?;
     let text = table::page(&rows, &curves, &machine);
     let [markdown, html] = ["command.md", "command.html"].map(|name| folder.join(name));
     fs_err::write(&markdown, &text)?;
