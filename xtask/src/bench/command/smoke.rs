@@ -23,6 +23,10 @@ struct Bound {
     most: f64,
 }
 
+/// Timers, such as that of the progress, run more often in a run that has to wait for a processor. So
+/// they only ever add to a count, and the least of several is the nearest to what the rows cost.
+const ATTEMPTS: usize = 3;
+
 /// Rows of the longer run of a work; the shorter one has a quarter.
 const ROWS: usize = 4_000;
 
@@ -132,30 +136,46 @@ pub(super) fn run(only: &[String], program: Option<&Path>) -> Result<ExitCode> {
     };
     round_trip(&triton, &files)?;
     let mut counted: Vec<(&str, f64)> = Vec::new();
-    let mut count = |work: &Work| {
-        if let Some((_, count)) = counted.iter().find(|(name, _)| *name == work.name) {
-            return Ok(*count);
-        }
-        let count = instructions(&triton, &files, work)
-            .with_context(|| format!("while '{}' was counted", work.name))?;
-        counted.push((work.name, count));
-        anyhow::Ok(count)
-    };
     let mut broken = Vec::new();
     for bound in BOUNDS {
         if !only.is_empty() && !only.iter().any(|only| only == bound.name) {
             continue;
         }
-        let [work, beside] = [count(&bound.work)?, count(&bound.beside)?];
-        let ratio = work / beside;
-        let line = format!(
-            "{}: {work:.0} instructions a row, {ratio:.2} × {beside:.0}, at most {}",
-            bound.name, bound.most
-        );
+        let works = [&bound.work, &bound.beside];
+        let mut attempt = 1;
+        let line = loop {
+            for work in works {
+                let known = counted.iter().position(|(name, _)| *name == work.name);
+                if attempt == 1 && known.is_some() {
+                    continue;
+                }
+                let count = instructions(&triton, &files, work)
+                    .with_context(|| format!("while '{}' was counted", work.name))?;
+                match known {
+                    Some(known) => counted[known].1 = counted[known].1.min(count),
+                    None => counted.push((work.name, count)),
+                }
+            }
+            let least = |work: &Work| {
+                let found = counted.iter().find(|(name, _)| *name == work.name);
+                found.map_or(f64::NAN, |(_, count)| *count)
+            };
+            let [work, beside] = works.map(least);
+            let ratio = work / beside;
+            let line = format!(
+                "{}: {work:.0} instructions a row, {ratio:.2} × {beside:.0}, at most {}",
+                bound.name, bound.most
+            );
+            if (0.0..=bound.most).contains(&ratio) {
+                break line;
+            }
+            if attempt == ATTEMPTS {
+                broken.push(format!("  {line}: {}", bound.because));
+                break line;
+            }
+            attempt += 1;
+        };
         println!("{line}");
-        if !(0.0..=bound.most).contains(&ratio) {
-            broken.push(format!("  {line}: {}", bound.because));
-        }
     }
     ensure!(
         broken.is_empty(),
