@@ -302,6 +302,7 @@ impl Job {
             last_rows,
             max_errors: arguments.failures.max_errors,
             sorting,
+            give_up_after: arguments.failures.give_up_after,
         });
         let ran = scheduler.run(&mut events, &mut signals).await;
         scheduler.rejections.conclude(scheduler.progress);

@@ -40,6 +40,9 @@ const TICK: Duration = Duration::from_millis(200);
 /// How many times as many rows may wait for their turn to be written as may be in flight.
 const WAITING_SHARE: usize = 4;
 
+/// How much longer than it should a server may be away before the run ends without any call.
+const SPARE_TIME: Duration = Duration::from_secs(2);
+
 /// About how much memory rows in flight may take, unless one alone takes more.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
@@ -132,6 +135,8 @@ pub(super) struct Scheduler<'a> {
     pub(super) reserved_until: u64,
     /// Tells the rows in flight that they are given up.
     pub(super) given_up: watch::Sender<bool>,
+    /// How long the server may be away.
+    give_up_after: Duration,
 }
 
 /// What a run begins with.
@@ -150,6 +155,7 @@ pub(super) struct Beginning<'a> {
     pub(super) last_rows: Option<LastRows>,
     pub(super) max_errors: Option<MaxErrors>,
     pub(super) sorting: Option<Arc<SortProgress>>,
+    pub(super) give_up_after: Duration,
 }
 
 impl<'a> Scheduler<'a> {
@@ -185,6 +191,7 @@ impl<'a> Scheduler<'a> {
             grace: Grace::default(),
             reserved_until: 0,
             given_up: watch::channel(false).0,
+            give_up_after: beginning.give_up_after,
         }
     }
 
@@ -575,6 +582,22 @@ impl<'a> Scheduler<'a> {
         ))
     }
 
+    /// Ends a run whose server was away for too long although no call has said so: the rows of a
+    /// sequence that is being replayed may wait for each other.
+    fn check_away(&self) -> Result<(), Failure> {
+        let Some((time, reason)) = self.subtasks.wait.away() else {
+            return Ok(());
+        };
+        if time < self.give_up_after.saturating_add(SPARE_TIME) {
+            return Ok(());
+        }
+        let message = format!(
+            "the server was away for {:.0?}, which is as long as it was to be waited for: {reason}",
+            self.give_up_after
+        );
+        Err(self.server_lost(&Error::new(ErrorKind::ServerAway, message)))
+    }
+
     /// Whether the rows in flight wait for something that only other rows could bring.
     fn check_stalled(&mut self) -> Result<bool, Failure> {
         let wait = &self.subtasks.wait;
@@ -656,6 +679,7 @@ impl<'a> Scheduler<'a> {
             p99_ms: self.latencies.milliseconds(0.99),
         });
         self.rejections.tick(self.progress);
+        self.check_away()?;
         let stalled = self.check_stalled()?;
         if let Some(ending) = self.end_waiting(stalled) {
             return Ok(Some(ending));
