@@ -91,10 +91,10 @@ impl<'a> Lexer<'a> {
             let rest = self.rest();
             if rest.starts_with("--") || rest.starts_with("//") {
                 while self.next_if(|next| next != '\n' && next != '\r').is_some() {}
-            } else if rest.starts_with("/*") {
+            } else if let Some(comment) = rest.strip_prefix("/*") {
                 let location = self.location;
                 // What opens a comment does not close it as well: `/*/` is still open.
-                let Some(length) = rest[2..].find("*/") else {
+                let Some(length) = comment.find("*/") else {
                     let message = "the comment that begins here misses its '*/'";
                     return Err((location, message.to_owned()));
                 };
