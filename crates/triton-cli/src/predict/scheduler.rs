@@ -53,7 +53,7 @@ const MOST_BYTES: usize = 32 * 1024 * 1024;
 )]
 pub(super) enum Work {
     Row(RowWork),
-    Chunk(Box<ChunkWork>),
+    Chunk(ChunkWork),
 }
 
 /// A row that was handed over by itself, and what became of it so far.
@@ -447,7 +447,7 @@ impl<'a> Scheduler<'a> {
             unusable,
             outcome: Err(Error::new(ErrorKind::Internal, "the rows are not answered")),
         };
-        self.in_flight.begin(Work::Chunk(Box::new(work)), size);
+        self.in_flight.begin(Work::Chunk(work), size);
     }
 
     /// What becomes of a row that cannot be used: it is rejected, unless rows that fail are to be in the

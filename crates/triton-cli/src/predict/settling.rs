@@ -60,7 +60,7 @@ impl Scheduler<'_> {
                 }
                 Work::Chunk(work) => {
                     self.settled_bytes = self.settled_bytes.max(work.bytes);
-                    self.settle_chunk(*work)
+                    self.settle_chunk(work)
                 }
             };
             match written {
