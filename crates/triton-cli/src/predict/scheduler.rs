@@ -47,10 +47,6 @@ const SPARE_TIME: Duration = Duration::from_secs(2);
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 /// What was begun.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "rows are many, and an allocation for each would cost more than the room in a queue"
-)]
 pub(super) enum Work {
     Row(RowWork),
     Chunk(ChunkWork),
