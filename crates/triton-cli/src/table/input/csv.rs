@@ -106,7 +106,7 @@ impl TableReader for CsvReader {
             }
         }
         self.rows += rows.len() as u64;
-        Ok((rows.len() > 0).then(|| Chunk {
+        Ok((rows.len() > 0).then_some(Chunk {
             rows: ChunkRows::Csv(rows),
         }))
     }
