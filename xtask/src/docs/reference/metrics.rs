@@ -62,8 +62,8 @@ fn counted_documentation(root: &Path, [path, folder]: [&str; 2]) -> Result<Strin
 
 /// The documentation of a whole file, without its marks.
 fn documentation(source: &str) -> String {
-    let lines = source.lines().skip_while(|line| !line.starts_with("//!"));
-    let lines = lines.map_while(|line| line.strip_prefix("//!"));
+    // There may be other attributes in between.
+    let lines = source.lines().filter_map(|line| line.strip_prefix("//!"));
     let lines: Vec<_> = lines
         .map(|line| line.strip_prefix(' ').unwrap_or(line))
         .collect();
