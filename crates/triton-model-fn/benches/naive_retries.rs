@@ -1,6 +1,6 @@
-//! Two clients meet the same failures: one that sends a request again under its sequence ID, as a
-//! retry loop around any client does, and the model function with `sequence-recovery` = `replay`. It counts the answers that
-//! are wrong, and prints the table of the README:
+//! Two clients meet the same failures: one that sends a request again under its sequence ID, as a retry
+//! loop around any client does, and the model function with `sequence-recovery` = `replay`. It counts the
+//! answers that are wrong, and prints the table of the README:
 //!
 //! ```sh
 //! cargo bench -p triton-model-fn --bench naive_retries
