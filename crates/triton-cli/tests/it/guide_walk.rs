@@ -1,4 +1,4 @@
-//! The commands of the guide's first steps are run as they stand there, and print what stands behind them.
+//! The commands of two pages of the guide are run as they stand there, and print what stands behind them.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -6,8 +6,8 @@ use std::process::Command;
 
 use triton_test_support::EmbeddedTriton;
 
-/// Where the page is, below the crate.
-const PAGE: &str = "../../docs/start/first-prediction.md";
+/// Where the pages are, below the crate.
+const PAGES: &str = "../../docs";
 
 /// The server that the page speaks of.
 const SERVER: &str = "http://localhost:8000";
@@ -36,8 +36,19 @@ fn comparable(printed: &str) -> String {
 }
 
 #[test]
-fn the_first_steps_of_the_guide_print_what_the_page_shows() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+fn the_first_steps_print_what_the_page_shows() {
+    assert_eq!(walk("start/first-prediction.md"), 5);
+}
+
+#[test]
+fn scoring_files_prints_what_the_page_shows() {
+    assert_eq!(walk("guide/score-files.md"), 6);
+}
+
+/// Runs each block of commands that has a block of output behind it, in one folder, and compares what it prints.
+/// Returns how many there were.
+fn walk(page: &str) -> usize {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGES).join(page);
     let page = std::fs::read_to_string(page).unwrap();
     let server = EmbeddedTriton::start().unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -46,9 +57,8 @@ fn the_first_steps_of_the_guide_print_what_the_page_shows() {
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());
 
-    let blocks = blocks(&page);
     let mut steps = 0;
-    for pair in blocks.windows(2) {
+    for pair in blocks(&page).windows(2) {
         let [("sh", script), ("text", expected)] = pair else {
             continue;
         };
@@ -68,5 +78,5 @@ fn the_first_steps_of_the_guide_print_what_the_page_shows() {
         assert_eq!(comparable(&printed), comparable(expected), "{script}");
         steps += 1;
     }
-    assert_eq!(steps, 5, "the page has other steps: count them here");
+    steps
 }
