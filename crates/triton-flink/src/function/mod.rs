@@ -11,17 +11,20 @@ use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
-    Column, Error, ErrorKind, InferenceFunction, ModelFunction as _, Prediction, Subtask,
+    Column, Error, ErrorKind, InferenceFunction, ModelFunction as _, Prediction, Subtask, Value,
 };
 
 use crate::description::Description;
 use crate::events::Events;
 use crate::failure::Failure;
 use crate::flink_metrics::{FunctionRecorder, Recorded};
+use crate::row_name::RowName;
 use crate::row_wire::{read_row, write_row};
 use crate::runtime::{self, Lease};
 use crate::wire::put_count;
 
+#[cfg(test)]
+mod life_tests;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +45,8 @@ struct Shared {
     function: InferenceFunction,
     subtask: Subtask,
     inputs: Vec<Column>,
+    shows_values: bool,
+    shared_ids: String,
     row_timeout: Option<Duration>,
     events: Events,
     recorder: FunctionRecorder,
@@ -66,6 +71,8 @@ impl Function {
         let (runtime, lease) = runtime::lease()?;
         let shared = Shared {
             function,
+            shows_values: description.shows_values,
+            shared_ids: description.shared_ids(subtask.index()).unwrap_or_default(),
             subtask,
             inputs: description.schema.inputs,
             row_timeout: description.row_timeout.map(shortly_before),
@@ -90,6 +97,11 @@ impl Function {
 
     pub(crate) fn recorder(&self) -> &FunctionRecorder {
         &self.shared.recorder
+    }
+
+    /// What names the sequence IDs that others may send as well; empty where nobody can.
+    pub(crate) fn shared_ids(&self) -> &str {
+        &self.shared.shared_ids
     }
 
     /// Begins to open; the event of the call [`OPENING`] tells how it ended.
@@ -118,7 +130,7 @@ impl Function {
         let shared = Arc::clone(&self.shared);
         let answers = recorder.during(|| self.shared.function.predict_all(&row));
         let answering = async move {
-            let answers = caught(shared.in_time(row_number, answers)).await;
+            let answers = caught(shared.in_time(row_number, &row, answers)).await;
             shared.events.push(row_number, answers.map(written));
         };
         self.spawn(row_number, Recorded::new(recorder, answering))
@@ -197,6 +209,7 @@ impl Shared {
     async fn in_time(
         &self,
         row_number: u64,
+        row: &[Value],
         answers: impl Future<Output = Result<Vec<Prediction>, Error>>,
     ) -> Result<Vec<Prediction>, Failure> {
         let answered = match self.row_timeout {
@@ -212,7 +225,13 @@ impl Shared {
             }
             None => answers.await,
         };
-        let predictions = answered.map_err(|error| Failure::of_row(&error, row_number))?;
+        let predictions = answered.map_err(|error| {
+            let row = RowName {
+                number: row_number,
+                values: self.shows_values.then_some((&self.inputs, row)),
+            };
+            Failure::of_row(&error, &row)
+        })?;
         for prediction in &predictions {
             debug!(
                 row = row_number,

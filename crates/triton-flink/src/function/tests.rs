@@ -7,6 +7,7 @@ use triton_model_fn::Value;
 
 use super::*;
 use crate::events::Outcome;
+use crate::pointers::Place;
 use crate::wire::{Reader, put_bytes, put_count};
 
 /// What Java would hand over for a model that adds up, with further options.
@@ -40,7 +41,7 @@ fn description(
     texts(&["value", "INT"]);
     texts(outputs);
     bytes.extend_from_slice(&(row_timeout.as_millis() as u64).to_le_bytes());
-    Description::read(&bytes)
+    Description::read(&bytes, Place::Planning)
 }
 
 struct Fixture {
