@@ -5,7 +5,7 @@ use std::time::Duration;
 use triton_model_fn::{Column, FilledColumn, InferenceFunction, Schema};
 use triton_options::{
     ConfigOption, CounterInitStrategy, ON_ERROR, OnError, OptionDefinition, OptionMap, Presence,
-    SequenceIdScope, SequenceMode, SequenceRecovery, TritonOptions,
+    SequenceIdScope, SequenceMode, SequenceRecovery, TIMEOUT, TritonOptions,
 };
 
 use crate::column_type;
@@ -44,13 +44,14 @@ impl Description {
         for _ in 0..reader.count()? {
             let (key, value) = (reader.text()?, reader.text()?);
             match pointers::follow(key.clone(), value, place) {
-                Ok((taken, value)) if options.set(taken.clone(), value).is_some() => {
-                    problems.push(format!(
-                        "option '{key}' names a file, and option '{taken}' is given as well: leave \
-                         one of them out"
-                    ));
+                Ok((taken, value)) => {
+                    if options.set(taken.clone(), value).is_some() {
+                        problems.push(format!(
+                            "option '{key}' names a file, and option '{taken}' is given as well: \
+                             leave one of them out"
+                        ));
+                    }
                 }
-                Ok(_) => {}
                 Err(problem) => problems.push(problem),
             }
         }
@@ -67,7 +68,18 @@ impl Description {
             // The rest was checked while the query was planned.
             return Err(Failure::new(problems.join("\n")));
         }
-        let options = options.with_flink_units().parse_known(OWN);
+        let map = options.with_flink_units();
+        let mut options = map.parse_known(OWN);
+        if let Ok((parsed, _)) = &options
+            && gathers(parsed)
+            && milliseconds > 0
+            && parsed.timeout.get() > Duration::from_millis(milliseconds)
+        {
+            // Rows of a request are given up one by one, and the request goes on: it must not keep
+            // others from being sent for longer than Flink waits for any of them.
+            let longest = format!("{milliseconds} ms");
+            options = map.with(TIMEOUT.key(), longest).parse_known(OWN);
+        }
         if let Ok((options, _)) = &options
             && options.on_error == OnError::Column
         {
@@ -120,6 +132,11 @@ impl Description {
         (ends || is_made_good) && options.sequence_idle_timeout.is_none()
     }
 
+    /// Whether rows share requests, so that their answers come in groups.
+    pub(crate) fn gathers(&self) -> bool {
+        gathers(&self.options)
+    }
+
     /// What the sequence IDs of a subtask begin with, if nothing else keeps them apart from those of
     /// another operator or job: the server, the model, and the ID's text.
     pub(crate) fn shared_ids(&self, subtask: u32) -> Option<String> {
@@ -136,6 +153,10 @@ impl Description {
         };
         Some(format!("{endpoint} {model} {beginning}"))
     }
+}
+
+fn gathers(options: &TritonOptions) -> bool {
+    options.batch_size.get() > 1 && *options.sequence_mode() == SequenceMode::None
 }
 
 /// A column as the planner has it.

@@ -109,7 +109,7 @@ mod tests {
             number: 6,
             values: Some((&columns, &values)),
         };
-        insta::assert_snapshot!(name, @"");
+        insta::assert_snapshot!(name, @"row 6 (c0 = 666, c1 = NULL, c2 = 'it''s', c3 = 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…', c4 = x'00ff', c5 = [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, … 150528 in all], c6 = TRUE, c7 = -1.5, …)");
         let hidden = RowName {
             number: 6,
             values: None,

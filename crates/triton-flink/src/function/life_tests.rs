@@ -92,7 +92,8 @@ fn every_lane_gives_its_requests_up_at_once() {
             function.predict(number as u64, &row).unwrap();
         }
         let limit = Instant::now() + AT_ONCE;
-        while server.requests().is_empty() {
+        // Requests for streams are not recorded.
+        while lane != "streams" && server.requests().is_empty() {
             assert!(Instant::now() < limit, "{lane}: nothing was sent");
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -47,8 +47,18 @@ async fn a_job_ends_within_seconds_although_its_server_hangs() {
             &of("accumulate", &format!("{ids}, 'sequence-key' = 'k'")),
             "DESCRIPTOR(k, x)",
         ),
-        lane(3, echo, &of("echo", ", 'batch-size' = '8'"), "DESCRIPTOR(f)"),
-        lane(4, echo, &of("echo", ""), "DESCRIPTOR(f), MAP['async', 'false']"),
+        lane(
+            3,
+            echo,
+            &of("echo", ", 'batch-size' = '8'"),
+            "DESCRIPTOR(f)",
+        ),
+        lane(
+            4,
+            echo,
+            &of("echo", ""),
+            "DESCRIPTOR(f), MAP['async', 'false']",
+        ),
     ];
     let cluster = Cluster::shared().await;
     let output = cluster.run(&sql.concat()).await;
