@@ -43,6 +43,14 @@ impl Description {
         let mut problems = Vec::new();
         for _ in 0..reader.count()? {
             let (key, value) = (reader.text()?, reader.text()?);
+            if key == "error-handling-strategy" {
+                problems.push(format!(
+                    "option '{key}' is that of another provider: '{}' says what becomes of a row \
+                     that fails",
+                    ON_ERROR.key()
+                ));
+                continue;
+            }
             match pointers::follow(key.clone(), value, place) {
                 Ok((taken, value)) => {
                     if options.set(taken.clone(), value).is_some() {

@@ -15,7 +15,7 @@ use crate::{http, interrupt, poll};
 const TIME_TO_CANCEL: Duration = Duration::from_secs(60);
 
 /// What the connector `print` writes goes to the logs with this in its line.
-const PRINTED: &str = "System.out";
+const PRINTED: &str = "SystemOutRedirection";
 
 /// A job as the JobManager tells of it.
 #[derive(Debug, Deserialize)]
@@ -58,7 +58,9 @@ pub(super) fn show(cluster: &Cluster) -> Result<()> {
     } in jobs
     {
         let seconds = Duration::from_millis(duration.max(0).cast_unsigned()).as_secs_f64();
-        writeln!(out, "{id}  {state:<10} {seconds:>8.1} s  {name}")?;
+        // A query is called by its whole text.
+        let name = name.lines().next().unwrap_or_default();
+        writeln!(out, "{id}  {state:<10} {seconds:>8.1} s  {name:.80}")?;
     }
     Ok(())
 }

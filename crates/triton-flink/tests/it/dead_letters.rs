@@ -49,7 +49,14 @@ async fn rows_that_fail_are_routed_by_their_status() {
         })
         .collect();
     letters.sort_unstable();
-    insta::assert_snapshot!(letters.join("\n"), @"");
+    insta::assert_snapshot!(letters.join("\n"), @"
+    400: the row was not answered: infer with model 'echo' at http://ENDPOINT/: status 400: value must not be negative]
+    500: the row was not answered: infer with model 'echo' at http://ENDPOINT/: status 500: out of memory]
+    null: column 'value': expected FLOAT, found NULL]
+    null: column 'value': expected FLOAT, found NULL]
+    null: column 'value': expected FLOAT, found NULL]
+    null: column 'value': expected FLOAT, found NULL]
+    ");
     // Each row was asked once, but for those that are NULL.
     assert_eq!(server.requests().len(), 96);
 }

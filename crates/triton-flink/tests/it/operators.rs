@@ -31,7 +31,12 @@ async fn two_predicts_of_one_model_in_one_job_never_mix_their_sequences() {
         assert!(answers.contains(&at_once.to_string()), "{answers}");
         format!("(SELECT `sum`, expected FROM {answers})")
     };
-    let statements = keyed::statements(&server.endpoint(), rows, "_twice", "'timeout' = '30 s'");
+    let statements = keyed::statements(
+        &server.endpoint(),
+        rows,
+        "_twice",
+        "'sequence-recovery' = 'replay'",
+    );
     // What the model says to the rows of a key so far.
     let statements = statements.replace(
         "COUNT(*) OVER so_far AS n",

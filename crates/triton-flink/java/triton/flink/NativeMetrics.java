@@ -23,16 +23,16 @@ final class NativeMetrics {
         for (int index = 0; index < count; index++) {
             String name = shown.readText();
             byte kind = shown.readByte();
-            NativeCount count = new NativeCount(function, index);
+            NativeCount number = new NativeCount(function, index);
             if (kind == 1) {
-                group.gauge(name, (Gauge<Double>) count::gauge);
+                group.gauge(name, (Gauge<Double>) number::gauge);
                 continue;
             }
-            counts.add(count);
+            counts.add(number);
             if (kind == 0) {
-                group.counter(name, new NativeCounter(count));
+                group.counter(name, new NativeCounter(number));
             } else {
-                group.histogram(name, new NativeHistogram(count, function, index));
+                group.histogram(name, new NativeHistogram(number, function, index));
             }
         }
     }

@@ -101,8 +101,7 @@ final class RowFunction implements Serializable {
     private static String operator(FunctionContext context) {
         Map<String, String> names = context.getMetricGroup().getAllVariables();
         return String.format(
-                "operator %s of job %s (%s)",
-                names.get("<operator_id>"), names.get("<job_id>"), names.get("<job_name>"));
+                "operator %s of job %s", names.get("<operator_id>"), names.get("<job_id>"));
     }
 
     private static byte[] describe(TaskInfo task, FunctionContext context) {
