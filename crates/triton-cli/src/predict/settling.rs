@@ -226,6 +226,7 @@ impl Scheduler<'_> {
         self.tasks = JoinSet::new();
         self.in_flight = InFlight::new(self.in_order);
         self.read.clear();
+        self.read_together = None;
         self.ending = Some(Ending::ReaderGone);
         Ok(())
     }

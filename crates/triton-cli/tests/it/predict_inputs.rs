@@ -431,3 +431,16 @@ fn a_header_may_be_longer_than_a_cell() {
         Some(2)
     );
 }
+
+/// The rate is one of rows: nothing is waited for behind the last one.
+#[test]
+fn a_low_rate_does_not_hold_back_the_end() {
+    let files = Files::new();
+    let csv = files.write("in.csv", "value\n1\n");
+    for more in [&[][..], &["-O", "batch-size=1"]] {
+        let begun = std::time::Instant::now();
+        let shown = written(&[&[&csv, "--rate", "0.01"], more].concat());
+        assert_eq!(shown, "value,echo\n1,1\n");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60));
+    }
+}

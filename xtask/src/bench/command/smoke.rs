@@ -104,7 +104,7 @@ const BOUNDS: &[Bound] = &[
             ..CSV
         },
         beside: CSV,
-        most: 2.0,
+        most: 2.8,
     },
     Bound {
         name: "faults",
@@ -115,7 +115,7 @@ const BOUNDS: &[Bound] = &[
             ..CSV
         },
         beside: CSV,
-        most: 2.0,
+        most: 2.5,
     },
     Bound {
         name: "keys",

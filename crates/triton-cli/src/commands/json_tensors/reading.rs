@@ -22,6 +22,9 @@ pub(crate) fn untold_part(value: &Value, datatype: Datatype) -> Result<Part, Str
     read_part(value, datatype, None)
 }
 
+/// What an object may have that stands for a tensor.
+const MEMBERS: [&str; 3] = ["content", "shape", "datatype"];
+
 fn read_part(
     value: &Value,
     datatype: Datatype,
@@ -29,6 +32,17 @@ fn read_part(
 ) -> Result<Part, String> {
     let (content, shape) = match value {
         Value::Object(object) => {
+            let mut members = object.keys().map(String::as_str);
+            if let Some(unknown) = members.find(|name| !MEMBERS.contains(name)) {
+                return Err(format!(
+                    "expected \"content\" and with it \"shape\" or \"datatype\", found \"{unknown}\""
+                ));
+            }
+            let said = object.get("datatype");
+            let named = |said: &Value| said.as_str()?.parse::<Datatype>().ok();
+            if let Some(said) = said.filter(|said| named(said) != Some(datatype)) {
+                return Err(format!("expected {datatype}, found the datatype {said}"));
+            }
             let content = object
                 .get("content")
                 .ok_or("expected an array or \"content\"")?;
@@ -271,6 +285,8 @@ mod tests {
         insta::assert_snapshot!(error(json!([1, 2, 3]), Datatype::Int8, &[2]), @"expected the shape [2], found [3]");
         insta::assert_snapshot!(error(json!([[1], [1, 2]]), Datatype::Int8, &[-1, -1]), @"lists within a list must have one length");
         insta::assert_snapshot!(error(json!({"content": [1], "shape": [3]}), Datatype::Int8, &[-1]), @"the shape [3] does not hold 1 elements");
+        insta::assert_snapshot!(error(json!({"content": [1], "datatype": "INT16"}), Datatype::Int8, &[1]), @r#"expected INT8, found the datatype "INT16""#);
+        insta::assert_snapshot!(error(json!({"content": [1], "shpae": [1]}), Datatype::Int8, &[1]), @r#"expected "content" and with it "shape" or "datatype", found "shpae""#);
         let huge = json!({"content": [1], "shape": [1_u64 << 33, 1_u64 << 33]});
         insta::assert_snapshot!(error(huge, Datatype::Int8, &[-1, -1]), @"the shape [8589934592, 8589934592] does not hold 1 elements");
     }
