@@ -88,6 +88,9 @@ impl Triton {
         if work.keys == 0 {
             predict.args(["-O", &format!("batch-size={}", work.batch)]);
         }
+        if let Some(connections) = work.connections {
+            predict.args(["-O", &format!("connection-pool-max-total={connections}")]);
+        }
         if work.cells == Cells::Faulty {
             predict.args(["--on-error", "column"]);
         }

@@ -10,6 +10,7 @@ use super::files;
 use super::predict::{self, Triton};
 use super::server::ColumnServer;
 use super::work::{Cells, Form, Work};
+use crate::bench::callgrind;
 use crate::lock;
 use crate::workspace::Workspace;
 
@@ -39,11 +40,14 @@ const CSV: Work = Work {
     ..Work::DEFAULT
 };
 
+/// To open a connection costs as much as several rows, and how many are opened before the first answer
+/// comes depends on who else uses the machine. So there are few, which a short run opens, too.
 const ONE_ROW: Work = Work {
     name: "smoke-one-row",
     rows: ROWS / 4,
     batch: 1,
     in_flight: 16,
+    connections: Some(4),
     ..CSV
 };
 
@@ -159,6 +163,7 @@ pub(super) fn run(only: &[String], program: Option<&Path>) -> Result<ExitCode> {
         endpoint: server.endpoint().to_owned(),
     };
     round_trip(&triton, &files)?;
+    let is_counted = callgrind::is_there();
     let mut counted: Vec<(&str, [f64; 2])> = Vec::new();
     let mut broken = Vec::new();
     for bound in BOUNDS {
@@ -166,6 +171,12 @@ pub(super) fn run(only: &[String], program: Option<&Path>) -> Result<ExitCode> {
             continue;
         }
         let works = [&bound.work, &bound.beside];
+        if !is_counted {
+            for work in works {
+                triton.run(work, &files::text_input(&files, work)?, true)?;
+            }
+            continue;
+        }
         let mut attempt = 1;
         let line = loop {
             for work in works {
@@ -207,7 +218,10 @@ pub(super) fn run(only: &[String], program: Option<&Path>) -> Result<ExitCode> {
         "the command costs more than it may:\n{}",
         broken.join("\n")
     );
-    println!("every output was right, and nothing costs more than it may");
+    match is_counted {
+        true => println!("every output was right, and nothing costs more than it may"),
+        false => println!("every output was right; what it costs was not counted"),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

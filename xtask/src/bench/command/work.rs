@@ -89,6 +89,8 @@ pub(super) struct Work {
     /// Rows of a request.
     pub(super) batch: usize,
     pub(super) in_flight: usize,
+    /// The most connections, if there are to be fewer than requests in flight.
+    pub(super) connections: Option<usize>,
     pub(super) subtasks: u32,
     /// With the most that the command may cost, as a multiple of what the peer costs.
     pub(super) peers: &'static [(Beside, Option<f64>)],
@@ -108,6 +110,7 @@ impl Work {
         keys: 0,
         batch: 1024,
         in_flight: 8,
+        connections: None,
         subtasks: 1,
         peers: &[],
         target: None,
