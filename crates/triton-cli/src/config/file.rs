@@ -42,6 +42,18 @@ pub(super) fn read(path: &Path, profile: Option<&str>) -> Result<Vec<Found>, Fai
         let value = text_of(key, value.get_ref(), &origin)?;
         found.push((key.clone(), value, origin));
     }
+    let profiles = values.iter().find(is_profiles);
+    if let Some((_, profiles)) = profiles {
+        let members = profiles.get_ref().as_table().into_iter().flatten();
+        let mut stray = members.filter(|(_, value)| !value.is_table());
+        if let Some((key, _)) = stray.next() {
+            return Err(Failure::usage(anyhow!(
+                "{}: '{key}' stands in [{PROFILES}], and so in no profile: write \
+                 [{PROFILES}.NAME] above it",
+                at(profiles.span().start)
+            )));
+        }
+    }
     let Some(profile) = profile else {
         return Ok(found);
     };

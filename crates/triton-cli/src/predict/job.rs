@@ -68,11 +68,7 @@ impl Job {
         let settings = InputSettings {
             format: files.input_format,
             limit: files.limit.map(NonZeroU64::get),
-            passing: match (files.columns.as_slice(), files.drop.as_slice()) {
-                ([], []) => Passing::All,
-                ([], names) => Passing::Without(names.into()),
-                (names, _) => Passing::Only(names.into()),
-            },
+            passing: Passing::new(&files.columns, &files.drop)?,
             text,
         };
         let inputs = Input::find(names, &settings)?;

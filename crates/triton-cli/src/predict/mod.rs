@@ -95,8 +95,12 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
             fills_requests,
         );
         // What opens with a run opens here, too.
-        runtime.block_on(async { opened.await?.close().await })?;
-        return job.dry_run(&options, &schema);
+        return runtime.block_on(async {
+            let subtasks = opened.await?;
+            let tried = job.dry_run(&options, &schema, &subtasks, on_error);
+            subtasks.close().await?;
+            tried
+        });
     }
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {

@@ -220,6 +220,11 @@ impl Subtasks {
         self.functions[self.subtask_of(values)].submit_unusable(values)
     }
 
+    /// Whether a row could be sent; or why not.
+    pub(super) fn check(&self, values: &[Value]) -> Result<(), Error> {
+        self.functions[0].check_row(values)
+    }
+
     /// What the function of a row's subtask makes of it although it cannot be used.
     pub(super) fn conclude_unusable(
         &self,

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use tracing::warn;
 use triton_model_fn::ModelFacts;
@@ -16,6 +16,7 @@ use super::sweep::Range;
 use crate::commands::health::duration;
 use crate::completion;
 use crate::config::ConfigArguments;
+use crate::disk::Place;
 use crate::failure::Failure;
 
 /// How long to send requests before measuring a time.
@@ -243,6 +244,43 @@ impl BenchArguments {
                  one of the two",
                 self.duration.canonical()
             )));
+        }
+        Ok(())
+    }
+
+    /// Refuses files of reports that cannot be written, or would be written over what is read: after the
+    /// load it would be too late.
+    pub(super) fn check_reports(&self) -> Result<(), Failure> {
+        let written = [("--html", &self.html), ("--csv", &self.csv)];
+        let read = [("--compare", &self.compare), ("--input", &self.input)];
+        let mut others: Vec<(&str, Place)> = Vec::new();
+        for (argument, path) in read {
+            let place = path.as_deref().and_then(|path| Place::of(path).ok());
+            others.extend(place.map(|place| (argument, place)));
+        }
+        for (argument, path) in written {
+            let Some(path) = path else { continue };
+            let shown = path.display();
+            let refused = |why: &str| Err(Failure::usage(anyhow!("{argument} {shown}: {why}")));
+            let place = Place::of(path);
+            let place = place.with_context(|| format!("{argument} {shown} cannot be used"))?;
+            match &place {
+                Place::Folder { .. } => return refused("expected a file, found a folder"),
+                Place::Free { real } if real.parent().is_some_and(|folder| !folder.is_dir()) => {
+                    return refused("its folder does not exist; make it, or name another file");
+                }
+                _ => {}
+            }
+            let is_same = |other: &Place| match (other.file(), place.file()) {
+                (None, None) => other.real().is_some() && other.real() == place.real(),
+                (other, own) => other == own,
+            };
+            if let Some((other, _)) = others.iter().find(|(_, other)| is_same(other)) {
+                return refused(&format!(
+                    "it is the file of {other}, too, and would be written over it; name another one"
+                ));
+            }
+            others.push((argument, place));
         }
         Ok(())
     }

@@ -189,7 +189,7 @@ impl Input {
                 paths.push(None);
             } else if Path::new(name).is_dir() {
                 let is_wanted = |path: &Path| format.is_some() || Format::of_path(path).0.is_some();
-                let mut found = pattern::files_within(Path::new(name));
+                let mut found = pattern::files_within(Path::new(name))?;
                 found.retain(|path| is_wanted(path));
                 if found.is_empty() {
                     bail!(
