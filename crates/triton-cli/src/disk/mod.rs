@@ -5,11 +5,13 @@
 //! can hold the order in which it happens.
 
 mod identity;
+mod left;
 mod place;
 mod staged;
 mod sync;
 
 pub(crate) use self::identity::Identity;
+pub(crate) use self::left::{LEFT_ADVICE, open_left};
 pub(crate) use self::place::Place;
 pub(crate) use self::staged::{StagedFile, hold, lock, unfinished_name, write_whole};
 #[cfg(test)]

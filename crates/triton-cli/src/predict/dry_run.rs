@@ -9,6 +9,7 @@ use triton_options::TritonOptions;
 use super::job::Job;
 use crate::exit_codes::Exit;
 use crate::failure::Failure;
+use crate::objects::Location;
 use crate::output::{print, wrapped};
 use crate::table::ChunkSize;
 
@@ -56,9 +57,9 @@ impl Job {
             }
         }
         for destination in self.plan.destinations() {
-            let name = match &destination.path {
-                Some(path) => format!("output {}", path.display()),
-                None => "standard output".to_owned(),
+            let name = match &destination.location {
+                Location::Standard => "standard output".to_owned(),
+                location => format!("output {location}"),
             };
             lines.push(format!("{name}: {}", destination.format));
         }

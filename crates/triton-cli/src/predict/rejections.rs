@@ -9,7 +9,7 @@ use serde::Serialize;
 use triton_model_fn::{ErrorKind, Value};
 
 use super::told::Told;
-use crate::disk::{self, Place};
+use crate::disk::{self, LEFT_ADVICE, Place};
 use crate::progress::Progress;
 use crate::table::{Fault, Row};
 
@@ -266,35 +266,21 @@ impl RejectionsFile {
             Place::Special { file } => options.append(file.is_some()),
             _ => options.read(bytes > 0).create(bytes == 0),
         };
-        let advice = "put it back, or take another folder for --checkpoint to begin anew";
-        let mut file = match options.open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && bytes > 0 => {
-                return Err(io::Error::other(format!(
-                    "{} is gone, which the checkpoint goes on with: {advice}",
-                    path.display()
-                )));
-            }
-            opened => opened?,
+        let mut file = match is_regular && bytes > 0 {
+            true => disk::open_left(path, &options, bytes)?,
+            false => options.open(path)?,
         };
         if is_regular {
             disk::hold(&file)?;
         }
         if is_regular && bytes > 0 {
-            let found = file.metadata()?.len();
-            if found < bytes {
-                return Err(io::Error::other(format!(
-                    "{} has {found} bytes, fewer than the {bytes} that the checkpoint speaks of: \
-                     {advice}",
-                    path.display()
-                )));
-            }
             let mut last = [0];
             file.seek(SeekFrom::Start(bytes - 1))?;
             file.read_exact(&mut last)?;
             if last != *b"\n" {
                 return Err(io::Error::other(format!(
                     "{} is not the file that the checkpoint speaks of: no line ends at byte \
-                     {bytes}; {advice}",
+                     {bytes}; {LEFT_ADVICE}",
                     path.display()
                 )));
             }

@@ -8,6 +8,8 @@ use anyhow::bail;
 #[cfg(feature = "arrow")]
 use fs_err::File;
 
+use crate::disk::LEFT_ADVICE;
+
 /// Where parts are kept, and how they are told from the files of others.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
@@ -41,8 +43,7 @@ impl Parts {
             let path = self.path(part);
             if !path.is_file() {
                 bail!(
-                    "{} is gone, in which the checkpoint keeps rows of an output: put it back, or \
-                     take another folder for --checkpoint to begin anew",
+                    "{} is gone, in which the checkpoint keeps rows of an output: {LEFT_ADVICE}",
                     path.display()
                 );
             }

@@ -1,0 +1,421 @@
+//! An object of a store: found by its address or among others, read as a whole or in parts, and told
+//! from another version of itself.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::{Context as _, bail};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use object_store::path::Path as Key;
+use object_store::{GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt as _};
+
+use super::address::{Address, Scheme};
+use super::explained;
+use super::reading::ObjectReader;
+use super::store::{store_of, wait_for};
+use super::upload::Upload;
+
+/// How many bytes are asked for at once where a part is large.
+const PIECE: u64 = 8 * 1024 * 1024;
+
+/// How many of them are on their way at once.
+const PIECES_AT_ONCE: usize = 4;
+
+/// An object, or the folder or pattern that stands for some.
+#[derive(Clone)]
+pub(crate) struct Object(Arc<Inner>);
+
+struct Inner {
+    address: Address,
+    store: Arc<dyn ObjectStore>,
+    key: Key,
+    /// How long it was when it was listed among others.
+    listed: Option<u64>,
+    /// What it was when it was first opened.
+    seen: OnceLock<Seen>,
+}
+
+/// What tells one version of an object from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) size: u64,
+    version: String,
+}
+
+impl Seen {
+    fn of(meta: &ObjectMeta) -> Self {
+        let version = match &meta.e_tag {
+            Some(tag) => tag.clone(),
+            // A web server may have none.
+            None => meta.last_modified.to_rfc3339(),
+        };
+        Self {
+            size: meta.size,
+            version,
+        }
+    }
+}
+
+impl Object {
+    /// What is at an address; `None` where the name is none. Nothing is asked of the store yet.
+    pub(crate) fn at(name: &str) -> anyhow::Result<Option<Self>> {
+        let Some(address) = Address::of(name)? else {
+            return Ok(None);
+        };
+        if address.key.is_empty() && !address.is_folder() && address.scheme != Scheme::Http {
+            bail!("{address}: this is all of the bucket: name an object, or end it with / for all");
+        }
+        let store = store_of(&address)?;
+        Self::new(address, store, None).map(Some)
+    }
+
+    fn new(
+        address: Address,
+        store: Arc<dyn ObjectStore>,
+        listed: Option<u64>,
+    ) -> anyhow::Result<Self> {
+        let key = match address.scheme {
+            // Its store is the whole address.
+            Scheme::Http => Key::default(),
+            _ => Key::parse(&address.key)
+                .with_context(|| format!("{address}: this cannot be the name of an object"))?,
+        };
+        Ok(Self(Arc::new(Inner {
+            address,
+            store,
+            key,
+            listed,
+            seen: OnceLock::new(),
+        })))
+    }
+
+    /// An object of a store that is not one of the network.
+    #[cfg(test)]
+    pub(super) fn in_store(name: &str, store: Arc<dyn ObjectStore>) -> Self {
+        let address = Address::of(name).unwrap().unwrap();
+        Self::new(address, store, None).unwrap()
+    }
+
+    /// Whether it stands for all objects whose addresses begin with it.
+    pub(crate) fn is_folder(&self) -> bool {
+        self.0.address.is_folder()
+    }
+
+    /// An object in the folder.
+    pub(crate) fn within(&self, name: &str) -> anyhow::Result<Self> {
+        let key = format!("{}{name}", self.0.address.key);
+        let address = self.0.address.beside(&key);
+        Self::new(address, Arc::clone(&self.0.store), None)
+    }
+
+    /// The objects that the address stands for, in the order of their names: those in a folder that
+    /// are wanted, those that a pattern matches, or the one that it names.
+    pub(crate) fn matching(&self, is_wanted: impl Fn(&Path) -> bool) -> anyhow::Result<Vec<Self>> {
+        let address = &self.0.address;
+        let special = ['*', '?', '['];
+        if address.scheme == Scheme::Http {
+            if address.key.ends_with('/') {
+                bail!("{address}: a web server does not list what it has: name a file of it");
+            }
+            return Ok(vec![self.clone()]);
+        }
+        if self.is_folder() {
+            let found = self.listed(&address.key)?;
+            let found: Vec<Self> = found
+                .into_iter()
+                .filter(|object| {
+                    let within = &object.0.address.key[address.key.len()..];
+                    let is_hidden = within.split('/').any(|name| name.starts_with(['.', '_']));
+                    !is_hidden && is_wanted(object.named())
+                })
+                .collect();
+            if found.is_empty() {
+                bail!(
+                    "{address}: no object in this folder has a name by which its format is known, \
+                     such as .csv or .parquet; --input-format says it of all"
+                );
+            }
+            return Ok(found);
+        }
+        let Some(first) = address.key.find(special) else {
+            return Ok(vec![self.clone()]);
+        };
+        let pattern = glob::Pattern::new(&address.key)
+            .with_context(|| format!("the pattern '{address}' cannot be read"))?;
+        let folder = address.key[..first].rfind('/').map_or(0, |slash| slash + 1);
+        let all = self.listed(&address.key[..folder])?;
+        // A key may have any letter, and then its own name means it.
+        if let Some(itself) = all
+            .iter()
+            .find(|object| object.0.address.key == address.key)
+        {
+            return Ok(vec![itself.clone()]);
+        }
+        let options = glob::MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+        };
+        let matches = |object: &Self| pattern.matches_with(&object.0.address.key, options);
+        let found: Vec<Self> = all.into_iter().filter(matches).collect();
+        if found.is_empty() {
+            bail!("no object matches the pattern '{address}'");
+        }
+        Ok(found)
+    }
+
+    /// All objects of the bucket whose names begin so.
+    fn listed(&self, prefix: &str) -> anyhow::Result<Vec<Self>> {
+        let store = Arc::clone(&self.0.store);
+        let folder = Key::parse(prefix)
+            .with_context(|| format!("{self}: this cannot be the name of a folder"))?;
+        let metas = wait_for(async move {
+            let folder = Some(&folder).filter(|folder| !folder.is_root());
+            store.list(folder).try_collect::<Vec<_>>().await
+        })?;
+        let metas = metas.map_err(|error| {
+            anyhow::anyhow!("{self}: {}", explained::of_request(&self.0.address, &error))
+        })?;
+        let mut found = Vec::new();
+        for meta in metas {
+            let address = self.0.address.beside(meta.location.as_ref());
+            found.push(Self::new(
+                address,
+                Arc::clone(&self.0.store),
+                Some(meta.size),
+            )?);
+        }
+        found.sort_by(|one, other| one.0.address.key.cmp(&other.0.address.key));
+        Ok(found)
+    }
+
+    /// Refuses what no output can be written to.
+    pub(crate) fn check_writable(&self) -> anyhow::Result<()> {
+        if self.0.address.scheme == Scheme::Http {
+            bail!(
+                "--output {self}: what is at an address of a web server is only read: name a file, or \
+                 an object of s3://, gs:// or az://"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether there is such an object.
+    pub(crate) fn exists(&self) -> anyhow::Result<bool> {
+        let (store, key) = (Arc::clone(&self.0.store), self.0.key.clone());
+        match wait_for(async move { store.head(&key).await })? {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => {
+                let explained = explained::of_request(&self.0.address, &error);
+                bail!("{self}: {explained}")
+            }
+        }
+    }
+
+    /// The name by whose end the format is known.
+    pub(crate) fn named(&self) -> &Path {
+        self.0.address.named()
+    }
+
+    /// Its number of bytes, where that is known by now.
+    pub(crate) fn size(&self) -> Option<u64> {
+        self.0.seen.get().map(|seen| seen.size).or(self.0.listed)
+    }
+
+    /// What tells this version of it from others, if it was opened before.
+    pub(crate) fn version(&self) -> Option<String> {
+        self.0.seen.get().map(|seen| seen.version.clone())
+    }
+
+    /// Opens it, to be read from its first byte to its last.
+    pub(crate) fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(ObjectReader::open(self)?))
+    }
+
+    /// Reads a part of it.
+    pub(crate) fn read_range(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let length = range.end.saturating_sub(range.start);
+        let starts = range.clone().step_by(PIECE as usize);
+        let pieces: Vec<_> = starts
+            .map(|start| start..range.end.min(start + PIECE))
+            .collect();
+        let object = self.clone();
+        let read = wait_for(async move {
+            let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+            let pieces = pieces.into_iter().map(|piece| {
+                let object = object.clone();
+                async move {
+                    let got = object.get(Some(GetRange::Bounded(piece))).await?;
+                    got.bytes().await.map_err(|error| object.explained(&error))
+                }
+            });
+            let mut read = stream::iter(pieces).buffered(PIECES_AT_ONCE);
+            while let Some(piece) = read.next().await {
+                bytes.extend_from_slice(&piece?);
+            }
+            Ok::<_, io::Error>(bytes)
+        })??;
+        if read.len() as u64 != length {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the store gave another part than it was asked for",
+            ));
+        }
+        Ok(read)
+    }
+
+    /// Begins to write it anew.
+    pub(crate) fn upload(&self) -> io::Result<Upload> {
+        Upload::begin(self)
+    }
+
+    /// Asks for it, or a part of it; refused is another version than the first that came.
+    pub(super) async fn get(&self, range: Option<GetRange>) -> io::Result<GetResult> {
+        let options = GetOptions {
+            range,
+            ..GetOptions::default()
+        };
+        let got = self.0.store.get_opts(&self.0.key, options).await;
+        let got = got.map_err(|error| self.explained(&error))?;
+        let now = Seen::of(&got.meta);
+        if *self.0.seen.get_or_init(|| now.clone()) != now {
+            return Err(io::Error::other(
+                "it is not what it was when the run began to read it: something wrote it anew",
+            ));
+        }
+        Ok(got)
+    }
+
+    pub(super) fn explained(&self, error: &object_store::Error) -> io::Error {
+        explained::of_request(&self.0.address, error)
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.0.store
+    }
+
+    pub(super) fn key(&self) -> &Key {
+        &self.0.key
+    }
+}
+
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.address == other.0.address
+    }
+}
+
+impl Eq for Object {}
+
+impl Hash for Object {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.address.hash(state);
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("Object")
+            .field(&self.0.address.shown())
+            .finish()
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0.address.shown())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    fn names(object: &Object) -> anyhow::Result<String> {
+        let is_csv = |path: &Path| path.extension().is_some_and(|extension| extension == "csv");
+        let found = object.matching(is_csv)?;
+        let names = found.iter().map(ToString::to_string);
+        Ok(names.collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn folders_and_patterns_are_those_of_files() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        for key in [
+            "in/b.csv",
+            "in/a.csv",
+            "in/_SUCCESS",
+            "in/.h.csv",
+            "in/_t/c.csv",
+            "in/deep/d.csv",
+            "in/e.txt",
+            "in2/f.csv",
+            "in/[g].csv",
+        ] {
+            let (store, key) = (Arc::clone(&store), Key::parse(key).unwrap());
+            let put = async move { store.put(&key, "x".into()).await };
+            wait_for(put).unwrap().unwrap();
+        }
+        let found = |name: &str| names(&Object::in_store(name, Arc::clone(&store)));
+        for (name, expected) in [
+            (
+                "s3://b/in/",
+                "s3://b/in/[g].csv s3://b/in/a.csv s3://b/in/b.csv s3://b/in/deep/d.csv",
+            ),
+            ("s3://b/in/?.csv", "s3://b/in/a.csv s3://b/in/b.csv"),
+            (
+                "s3://b/*/*.csv",
+                "s3://b/in/[g].csv s3://b/in/a.csv s3://b/in/b.csv s3://b/in2/f.csv",
+            ),
+            ("s3://b/in/**/d.csv", "s3://b/in/deep/d.csv"),
+            ("s3://b/in/[g].csv", "s3://b/in/[g].csv"),
+            ("s3://b/in/none.csv", "s3://b/in/none.csv"),
+        ] {
+            assert_eq!(found(name).unwrap(), expected, "{name}");
+        }
+        insta::assert_snapshot!(found("s3://b/in/*.parquet").unwrap_err(), @"no object matches the pattern 's3://b/in/*.parquet'");
+        insta::assert_snapshot!(found("s3://b/none/").unwrap_err(), @"s3://b/none/: no object in this folder has a name by which its format is known, such as .csv or .parquet; --input-format says it of all");
+    }
+
+    #[test]
+    fn a_part_is_put_together_from_pieces() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let bytes: Vec<u8> = (0..2 * PIECE + 5)
+            .map(|index| (index % 251) as u8)
+            .collect();
+        let (putting, payload) = (Arc::clone(&store), bytes.clone());
+        let put = async move { putting.put(&Key::from("k"), payload.into()).await };
+        wait_for(put).unwrap().unwrap();
+        let object = Object::in_store("s3://b/k", store);
+        let read = object.read_range(3..2 * PIECE + 2).unwrap();
+        assert!(read == bytes[3..bytes.len() - 3]);
+        assert_eq!(object.size(), Some(bytes.len() as u64));
+        let mut all = Vec::new();
+        object.open().unwrap().read_to_end(&mut all).unwrap();
+        assert!(all == bytes);
+    }
+
+    #[test]
+    fn another_version_is_refused() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let write = |text: &'static str| {
+            let store = Arc::clone(&store);
+            let put = async move { store.put(&Key::from("k"), text.into()).await };
+            wait_for(put).unwrap().unwrap();
+        };
+        write("one");
+        let object = Object::in_store("s3://b/k", Arc::clone(&store));
+        let mut text = String::new();
+        object.open().unwrap().read_to_string(&mut text).unwrap();
+        write("two");
+        insta::assert_snapshot!(object.read_range(0..3).unwrap_err(), @"it is not what it was when the run began to read it: something wrote it anew");
+    }
+}
