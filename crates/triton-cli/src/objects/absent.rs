@@ -22,12 +22,7 @@ impl Object {
     pub(crate) fn at(name: &str) -> anyhow::Result<Option<Self>> {
         match Address::of(name)? {
             None => Ok(None),
-            Some(address) => bail!(
-                "{}: this build of the command reads and writes files alone, as it was built \
-                 without the feature `object-store`: install it with cargo install --locked --path \
-                 crates/triton-cli --features object-store",
-                address.shown()
-            ),
+            Some(address) => bail!(address.unsupported()),
         }
     }
 

@@ -104,6 +104,16 @@ impl Address {
         self.shown.ends_with('/') && self.scheme != Scheme::Http
     }
 
+    /// What a build says that has no objects.
+    #[cfg(any(test, not(feature = "object-store")))]
+    pub(super) fn unsupported(&self) -> String {
+        format!(
+            "{self}: this build of the command reads and writes files alone, as it was built without \
+             the feature `object-store`: install one that has it with cargo install --locked --path \
+             crates/triton-cli --features object-store"
+        )
+    }
+
     /// As it can be shown.
     pub(super) fn shown(&self) -> &str {
         &self.shown
@@ -174,6 +184,8 @@ mod tests {
             assert_eq!(Address::of(name).unwrap(), None, "{name}");
             assert!(!is_address(name));
         }
+        let address = Address::of("http://h/x?canary").unwrap().unwrap();
+        insta::assert_snapshot!(address.unsupported(), @"http://h/x?(hidden): this build of the command reads and writes files alone, as it was built without the feature `object-store`: install one that has it with cargo install --locked --path crates/triton-cli --features object-store");
         let error = Address::of("s3:///key").unwrap_err();
         insta::assert_snapshot!(error, @"s3:///key: expected s3://BUCKET/KEY, found nothing");
     }

@@ -60,7 +60,7 @@ pub(super) fn of_request(address: &Address, error: &StoreError) -> io::Error {
             Scheme::Az => "the network and AZURE_STORAGE_ACCOUNT",
             Scheme::Http => "the address and the network",
         };
-        format!("the store cannot be reached: {cause}; check {where_to}")
+        format!("the connection to the store failed: {cause}; check {where_to}")
     } else if chain
         .iter()
         .any(|text| text.contains("received redirect") || text.contains("Received redirect"))

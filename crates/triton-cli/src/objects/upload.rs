@@ -105,9 +105,8 @@ impl Upload {
             Err(error) => error,
         };
         let message = format!(
-            "{}: the store could not be told to forget its parts ({error}), which take space there \
-             until its own rule for uploads that are not complete removes them",
-            parts.object
+            "the store could not be told to forget the parts that it has ({error}): they take space \
+             until its rule for uploads that are not complete removes them"
         );
         Err(io::Error::new(error.kind(), message))
     }

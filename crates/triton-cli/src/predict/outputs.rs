@@ -352,12 +352,17 @@ impl Outputs {
         let output = self.current.take()?;
         let described = match output.abandon() {
             Ok(None) => return None,
-            Ok(Some(Kept::NoObject { name, rows })) => {
+            Ok(Some(Kept::NoObject {
+                name,
+                rows,
+                leftover,
+            })) => {
                 let rows = match rows {
                     1 => "the row answered so far is".to_owned(),
                     rows => format!("the {rows} rows answered so far are"),
                 };
-                format!("{rows} not kept: {name} is there as a whole or not at all")
+                let leftover = leftover.map_or_else(String::new, |error| format!("; {error}"));
+                format!("{rows} not kept: {name} is there as a whole or not at all{leftover}")
             }
             Ok(Some(Kept::File {
                 path,

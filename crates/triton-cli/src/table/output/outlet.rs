@@ -43,7 +43,12 @@ pub(crate) enum Kept {
         has_end: bool,
     },
     /// Nothing: an object is there as a whole or not at all.
-    NoObject { name: String, rows: u64 },
+    NoObject {
+        name: String,
+        rows: u64,
+        /// Why the store still has what it was given.
+        leftover: Option<io::Error>,
+    },
 }
 
 /// How the end of a row looks like in a file that is cut off somewhere.
@@ -139,9 +144,13 @@ impl Outlet {
         let file = match self {
             Self::Direct | Self::InPlace { .. } => return Ok(None),
             Self::Upload(upload) => {
-                upload.abort()?;
-                let name = destination.location.to_string();
-                return Ok((rows > 0).then_some(Kept::NoObject { name, rows }));
+                let leftover = upload.abort().err();
+                let is_told = rows > 0 || leftover.is_some();
+                return Ok(is_told.then(|| Kept::NoObject {
+                    name: destination.location.to_string(),
+                    rows,
+                    leftover,
+                }));
             }
             Self::Staged(file) => file,
         };

@@ -28,7 +28,7 @@ fn every_format_goes_through_a_store_as_through_files() {
         let run = store.predict(&[&model, &from, "-o", &to]);
         assert_eq!(run.code, Some(0), "{name}: {}", run.stderr);
         let written = store.get(&format!("out.{name}")).unwrap();
-        assert!(written == std::fs::read(&output).unwrap(), "{name}");
+        assert_same(name, &written, &std::fs::read(&output).unwrap());
         // From a web server, with a signature in the address.
         let from = format!(
             "{}/{BUCKET}/in.{name}?X-Amz-Signature=canary/of+a/secret+key",
@@ -37,9 +37,24 @@ fn every_format_goes_through_a_store_as_through_files() {
         let other = files.path(&format!("other.{name}"));
         let run = predict(&[], &[&model, &from, "-o", &other]);
         assert_eq!(run.code, Some(0), "{name}: {}", run.stderr);
-        assert!(written == std::fs::read(&other).unwrap(), "{name}");
+        assert_same(name, &written, &std::fs::read(&other).unwrap());
     }
     assert_eq!(store.unfinished(), 0);
+}
+
+/// Byte by byte, but for Arrow streams: how many rows a batch of theirs has is a matter of time.
+fn assert_same(name: &str, one: &[u8], other: &[u8]) {
+    if name != "arrows" {
+        assert!(one == other, "{name}");
+        return;
+    }
+    let files = Files::new();
+    let rows = [one, other].map(|bytes| {
+        let path = files.path("rows.arrows");
+        std::fs::write(&path, bytes).unwrap();
+        table_file::read(&path)
+    });
+    assert_eq!(rows[0], rows[1]);
 }
 
 // Holds C41.
@@ -48,8 +63,8 @@ fn what_is_longer_than_a_part_is_put_together_from_several() {
     let store = Store::start();
     let files = Files::new();
     let model = files.write("model.sql", ECHO);
-    // 22 MB.
-    let text = long_rows(2_200);
+    // 17 MB.
+    let text = long_rows(1_700);
     let input = files.write("in.csv", &text);
     store.put("in.csv", text.as_bytes());
     for format in ["csv", "parquet"] {
@@ -95,7 +110,7 @@ fn a_folder_and_a_pattern_stand_for_objects() {
     let run = store.predict(&[&model, &object("in/"), "--quiet"]);
     assert_eq!(
         (run.code, &*run.stdout),
-        (Some(0), "value,echo\n[1],[1.0]\n[2],[2.0]\n[3],[3.0]\n"),
+        (Some(0), "value,echo\n[1],[1]\n[2],[2]\n[3],[3]\n"),
         "{}",
         run.stderr
     );
@@ -108,8 +123,8 @@ fn a_folder_and_a_pattern_stand_for_objects() {
     ]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let written = ["a", "b", "c"].map(|name| store.get(&format!("out/{name}.csv")));
-    assert_eq!(written[0].as_deref(), Some(&b"value,echo\n[1],[1.0]\n"[..]));
-    assert_eq!(written[1].as_deref(), Some(&b"value,echo\n[2],[2.0]\n"[..]));
+    assert_eq!(written[0].as_deref(), Some(&b"value,echo\n[1],[1]\n"[..]));
+    assert_eq!(written[1].as_deref(), Some(&b"value,echo\n[2],[2]\n"[..]));
     assert_eq!(written[2], None);
 }
 
@@ -141,7 +156,7 @@ fn a_run_over_objects_goes_on_from_its_checkpoint() {
     let run = store.predict(&arguments);
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     let written = std::fs::read_to_string(&output).unwrap();
-    assert_eq!(written, "value,echo\n[1],[1.0]\n[3],[3.0]\n");
+    assert_eq!(written, "value,echo\n[1],[1]\n[3],[3]\n");
     // Another object of that name is another input.
     store.put("in.csv", b"value\n[1]\n[3]\n[3.5]\n");
     let run = store.predict(&arguments);
