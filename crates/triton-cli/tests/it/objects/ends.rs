@@ -39,7 +39,11 @@ fn a_store_that_refuses_a_part_is_told_to_forget_the_others() {
     let run = run_by(&store, &endpoint);
     assert_eq!(run.code, Some(2));
     assert_eq!(store.unfinished(), 0);
-    insta::assert_snapshot!(without_counts(&run.stderr), @"");
+    insta::assert_snapshot!(without_counts(&run.stderr), @"
+    the N rows answered so far are not kept: s3://data/out.csv is there as a whole or not at all
+    error: the output cannot be written
+      caused by: s3://data/out.csv: the store answers 503: it was asked several times in vain; try later
+    ");
 }
 
 #[test]
@@ -55,7 +59,11 @@ fn a_store_that_goes_away_leaves_nothing_half_written() {
     assert_eq!(run.code, Some(2));
     // Nobody could tell it.
     assert_eq!(store.unfinished(), 1);
-    insta::assert_snapshot!(without_counts(&run.stderr), @"");
+    insta::assert_snapshot!(without_counts(&run.stderr), @"
+    the N rows answered so far are not kept: s3://data/out.csv is there as a whole or not at all; the store could not be told to forget the parts that it has (the connection to the store failed: HOW; check the network, AWS_ENDPOINT_URL and AWS_REGION): they take space until its rule for uploads that are not complete removes them
+    error: the output cannot be written
+      caused by: s3://data/out.csv: the connection to the store failed: HOW; check the network, AWS_ENDPOINT_URL and AWS_REGION
+    ");
 }
 
 #[test]
@@ -70,7 +78,11 @@ fn an_object_that_cannot_be_completed_is_not_there() {
     let run = run_by(&store, &endpoint);
     assert_eq!(run.code, Some(2));
     assert_eq!(store.unfinished(), 0);
-    insta::assert_snapshot!(without_counts(&run.stderr), @"");
+    insta::assert_snapshot!(without_counts(&run.stderr), @"
+    the N rows answered so far are not kept: s3://data/out.csv is there as a whole or not at all
+    error: the output cannot be written
+      caused by: s3://data/out.csv: the store answers 500: it was asked several times in vain; try later
+    ");
 }
 
 #[test]
@@ -131,7 +143,7 @@ fn an_input_that_breaks_off_is_read_on() {
     let environment = Store::environment_of(&endpoint);
     let run = predict(&environment, &[&model, &from, "-o", &output]);
     assert_eq!(run.code, Some(2), "{}", run.stderr);
-    insta::assert_snapshot!(run.stderr, @"");
+    insta::assert_snapshot!(run.stderr, @"error: s3://data/in.csv: the connection to the store failed: end of file before message length reached; check the network, AWS_ENDPOINT_URL and AWS_REGION");
     assert!(!run.stderr.contains(SECRET));
 }
 
