@@ -1,6 +1,7 @@
 //! Addresses: which store, which bucket of it, and which object there.
 
 use std::fmt;
+#[cfg(feature = "object-store")]
 use std::path::Path;
 
 use anyhow::bail;
@@ -115,6 +116,7 @@ impl Address {
     }
 
     /// As it can be shown.
+    #[cfg(any(test, feature = "object-store"))]
     pub(super) fn shown(&self) -> &str {
         &self.shown
     }

@@ -12,6 +12,8 @@ mod credentials;
 #[cfg(feature = "object-store")]
 mod explained;
 #[cfg(feature = "object-store")]
+mod listing;
+#[cfg(feature = "object-store")]
 mod object;
 #[cfg(feature = "object-store")]
 mod reading;

@@ -25,8 +25,7 @@ const PARTS_AT_ONCE: usize = 2;
 /// How long a store may take to forget the parts of an object that will not be complete.
 const TIME_TO_ABORT: Duration = Duration::from_secs(15);
 
-/// An object that is being written. Its clones write the same one.
-#[derive(Clone)]
+/// An object that is being written.
 pub(crate) struct Upload(Arc<Mutex<Parts>>);
 
 struct Parts {
@@ -57,6 +56,11 @@ impl Upload {
             begun: 0,
             on_their_way: VecDeque::new(),
         }))))
+    }
+
+    /// Another handle of the same, to write through.
+    pub(crate) fn writer(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 
     /// Makes an object of what was written.

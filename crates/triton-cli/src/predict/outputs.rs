@@ -58,17 +58,15 @@ impl Plan {
                 let format = asked.or(named).unwrap_or(first);
                 if let Some(other) = table::promised_by_name(path).filter(|_| asked.is_none()) {
                     bail!(
-                        "{}: the name promises {other}, which is not written: name it .csv, \
+                        "{location}: the name promises {other}, which is not written: name it .csv, \
                          .ndjson, .parquet, .arrow or .arrows (text also .gz or .zst), or say \
-                         --output-format",
-                        location
+                         --output-format"
                     );
                 }
                 if compression.is_some() && !format.can_be_continued() {
                     bail!(
-                        "{}: a file of the format {format} is compressed within, not as a whole; \
-                         leave the last extension out",
-                        location
+                        "{location}: a file of the format {format} is compressed within, not as a whole; \
+                         leave the last extension out"
                     );
                 }
                 Ok(Plan::One(Destination {

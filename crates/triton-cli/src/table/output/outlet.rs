@@ -85,7 +85,7 @@ impl Outlet {
             Location::Standard => return Ok((Target::Standard(io::stdout()), Self::Direct)),
             Location::Object(object) => {
                 let upload = object.upload()?;
-                return Ok((Target::Object(upload.clone()), Self::Upload(upload)));
+                return Ok((Target::Object(upload.writer()), Self::Upload(upload)));
             }
             Location::File(path) => path,
         };

@@ -8,6 +8,8 @@ use anyhow::bail;
 #[cfg(feature = "arrow")]
 use fs_err::File;
 
+#[cfg(feature = "arrow")]
+use crate::disk;
 use crate::disk::LEFT_ADVICE;
 
 /// Where parts are kept, and how they are told from the files of others.
@@ -55,15 +57,9 @@ impl Parts {
         self.folder.join(name)
     }
 
-    /// Creates a part anew. Whatever has its name, what a killed run left or a link, is not
-    /// written to.
+    /// Creates a part anew.
     #[cfg(feature = "arrow")]
     pub(super) fn create(&self, name: &Path) -> io::Result<File> {
-        let path = self.path(name);
-        match fs_err::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        File::create_new(path)
+        disk::create_anew(&self.path(name))
     }
 }

@@ -1,6 +1,13 @@
 //! What comes out of objects is what comes out of files, byte by byte.
 
-use super::store::{BUCKET, Store, predict};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow_array::{ArrayRef, Float32Array, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+
+use super::store::{BUCKET, Store, Way, predict, way_to};
 use super::{ECHO, long_rows};
 use crate::{Files, table_file};
 
@@ -166,4 +173,52 @@ fn a_run_over_objects_goes_on_from_its_checkpoint() {
         "{}",
         run.stderr
     );
+}
+
+/// A Parquet file of several row groups.
+fn row_groups(count: usize) -> Vec<u8> {
+    let values: Vec<f32> = (0..count * 500).map(|row| row as f32).collect();
+    let names: Vec<String> = values.iter().map(|value| format!("row {value}")).collect();
+    let columns: [(&str, ArrayRef); 2] = [
+        ("value", Arc::new(Float32Array::from(values))),
+        ("name", Arc::new(StringArray::from(names))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(500))
+        .build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn parquet_is_read_a_row_group_at_a_time() {
+    let store = Store::start();
+    let files = Files::new();
+    let model = files.write("model.sql", crate::text_files::ECHO);
+    let bytes = row_groups(6);
+    let (input, output) = (files.path("in.parquet"), files.path("out.parquet"));
+    std::fs::write(&input, &bytes).unwrap();
+    store.put("in.parquet", &bytes);
+    let run = store.predict(&[&model, &input, "-o", &output]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let gets = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&gets);
+    let endpoint = way_to(&store, move |method, _| {
+        counted.fetch_add(usize::from(method == "GET"), Ordering::SeqCst);
+        Way::On
+    });
+    let (from, other) = (object("in.parquet"), files.path("other.parquet"));
+    let run = predict(
+        &Store::environment_of(&endpoint),
+        &[&model, &from, "-o", &other],
+    );
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(std::fs::read(&output).unwrap() == std::fs::read(&other).unwrap());
+    // Looked at twice and opened twice, with its first and last bytes, before its row groups.
+    let gets = gets.load(Ordering::SeqCst);
+    assert!((6..=6 + 10).contains(&gets), "{gets} requests");
 }
