@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::ops::Range;
 use std::path::Path;
 
 use anyhow::bail;
@@ -67,7 +66,8 @@ impl Object {
         match self.0 {}
     }
 
-    pub(crate) fn read_range(&self, _: Range<u64>) -> io::Result<Vec<u8>> {
+    #[cfg(feature = "arrow")]
+    pub(crate) fn read_range(&self, _: std::ops::Range<u64>) -> io::Result<Vec<u8>> {
         match self.0 {}
     }
 

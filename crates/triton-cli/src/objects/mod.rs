@@ -15,6 +15,8 @@ mod explained;
 mod listing;
 #[cfg(feature = "object-store")]
 mod object;
+#[cfg(all(feature = "arrow", feature = "object-store"))]
+mod ranges;
 #[cfg(feature = "object-store")]
 mod reading;
 #[cfg(feature = "object-store")]

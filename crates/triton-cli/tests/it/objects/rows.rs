@@ -178,7 +178,9 @@ fn a_run_over_objects_goes_on_from_its_checkpoint() {
 /// A Parquet file of several row groups.
 fn row_groups(count: usize) -> Vec<u8> {
     let values: Vec<f32> = (0..count * 500).map(|row| row as f32).collect();
-    let names: Vec<String> = values.iter().map(|value| format!("row {value}")).collect();
+    // Long enough that the end of the file is not all of it.
+    let names = values.iter().map(|value| format!("{value:064}"));
+    let names: Vec<String> = names.collect();
     let columns: [(&str, ArrayRef); 2] = [
         ("value", Arc::new(Float32Array::from(values))),
         ("name", Arc::new(StringArray::from(names))),
@@ -220,5 +222,5 @@ fn parquet_is_read_a_row_group_at_a_time() {
     assert!(std::fs::read(&output).unwrap() == std::fs::read(&other).unwrap());
     // Looked at twice and opened twice, with its first and last bytes, before its row groups.
     let gets = gets.load(Ordering::SeqCst);
-    assert!((6..=6 + 10).contains(&gets), "{gets} requests");
+    assert!((8..=16).contains(&gets), "{gets} requests");
 }
