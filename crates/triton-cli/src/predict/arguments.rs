@@ -29,7 +29,8 @@ pub(crate) struct PredictArguments {
     /// The inputs, after a file with a CREATE MODEL statement if the first one ends in .sql.
     ///
     /// Without MODEL.sql the server says which tensors the model has: see --model. Inputs are
-    /// files, folders, patterns such as 'data/*.parquet', or - for standard input.
+    /// files, folders, patterns such as 'data/*.parquet', or - for standard input; with the feature
+    /// object-store also s3://BUCKET/KEY, gs://, az:// and http(s)://.
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) files: Vec<String>,
 

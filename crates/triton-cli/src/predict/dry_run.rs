@@ -12,6 +12,7 @@ use super::rejections::Reason;
 use super::subtasks::Subtasks;
 use crate::exit_codes::Exit;
 use crate::failure::Failure;
+use crate::objects::Location;
 use crate::output::{print, wrapped};
 use crate::table::ChunkSize;
 
@@ -77,9 +78,9 @@ impl Job {
             }
         }
         for destination in self.plan.destinations() {
-            let name = match &destination.path {
-                Some(path) => format!("output {}", path.display()),
-                None => "standard output".to_owned(),
+            let name = match &destination.location {
+                Location::Standard => "standard output".to_owned(),
+                location => format!("output {location}"),
             };
             lines.push(format!("{name}: {}", destination.format));
         }

@@ -17,6 +17,7 @@ use triton_options::{
 
 use super::arguments::PredictArguments;
 use super::checkpoint::RunIdentity;
+use crate::objects::Location;
 use crate::table::{Destination, Input};
 
 /// What decides on how and where rows are sent, and not on their answers or their form: it may
@@ -84,15 +85,25 @@ pub(super) fn of_run<'a>(
     set("OUTPUT columns".to_owned(), listed(&schema.outputs));
     for (index, input) in inputs.enumerate() {
         set(format!("input {}", index + 1), input.name().to_owned());
-        if let Some(path) = &input.path {
-            let (bytes, time) = stamp(path)?;
-            set(format!("size of {}", input.name()), bytes);
-            set(format!("time of change of {}", input.name()), time);
+        let name = input.name();
+        match &input.location {
+            Location::Standard => {}
+            Location::File(path) => {
+                let (bytes, time) = stamp(path)?;
+                set(format!("size of {name}"), bytes);
+                set(format!("time of change of {name}"), time);
+            }
+            Location::Object(object) => {
+                let bytes = object.size().unwrap_or_default();
+                set(format!("size of {name}"), format!("{bytes} bytes"));
+                let version = object.version().unwrap_or_default();
+                set(format!("version of {name}"), version);
+            }
         }
     }
     for (index, destination) in destinations.iter().enumerate() {
-        let path = destination.path.as_deref().unwrap_or(Path::new("-"));
-        set(format!("output {}", index + 1), path.display().to_string());
+        let location = destination.location.to_string();
+        set(format!("output {}", index + 1), location);
         set(
             format!("format of output {}", index + 1),
             destination.format.to_string(),

@@ -26,6 +26,7 @@ use super::subtasks::Subtasks;
 use super::summary::{Counts, Summary};
 use super::{identity, stall};
 use crate::failure::Failure;
+use crate::objects::Location;
 use crate::progress::{Expected, Progress, say};
 use crate::signals::Signals;
 use crate::table::{
@@ -402,9 +403,11 @@ fn check_readable_again(arguments: &PredictArguments, inputs: &[Input]) -> Resul
     let Some(stream) = stream.filter(|_| arguments.checkpoints.checkpoint.is_some()) else {
         return Ok(());
     };
-    Err(Failure::usage(match stream.path {
-        None => anyhow!("--checkpoint: standard input cannot be read a second time: name a file"),
-        Some(_) => anyhow!(
+    Err(Failure::usage(match stream.location {
+        Location::Standard => {
+            anyhow!("--checkpoint: standard input cannot be read a second time: name a file")
+        }
+        Location::File(_) | Location::Object(_) => anyhow!(
             "--checkpoint: {} is no regular file, and cannot be read a second time: name a file",
             stream.name()
         ),

@@ -16,6 +16,7 @@ mod power_failure;
 mod rate_limit;
 mod reader;
 mod rejections;
+mod rejections_file;
 mod scheduler;
 mod selection;
 mod settling;

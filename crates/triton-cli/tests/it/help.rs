@@ -64,7 +64,8 @@ fn help_of_predict() {
               The inputs, after a file with a CREATE MODEL statement if the first one ends in .sql.
               
               Without MODEL.sql the server says which tensors the model has: see --model. Inputs are
-              files, folders, patterns such as 'data/*.parquet', or - for standard input.
+              files, folders, patterns such as 'data/*.parquet', or - for standard input; with the
+              feature object-store also s3://BUCKET/KEY, gs://, az:// and http(s)://.
 
     Options:
           --model <NAME>
