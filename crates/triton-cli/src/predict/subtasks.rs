@@ -122,6 +122,8 @@ impl Subtasks {
                 subtasks.abort().await;
                 return Err(match error.kind() {
                     ErrorKind::Options => Failure::usage(NotOpened(error)),
+                    ErrorKind::Mismatch => Failure::server(NotOpened(error))
+                        .with_hint("`triton describe MODEL --sql` writes a statement that fits"),
                     _ => Failure::server(NotOpened(error)),
                 });
             }

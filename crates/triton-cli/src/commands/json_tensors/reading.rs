@@ -31,6 +31,10 @@ fn read_part(
             let content = object
                 .get("content")
                 .ok_or("expected an array or \"content\"")?;
+            let said = object.get("datatype").filter(|said| **said != *datatype.to_string());
+            if let Some(said) = said {
+                return Err(format!("expected {datatype}, found the \"datatype\" {said}"));
+            }
             (content, object.get("shape").map(read_shape).transpose()?)
         }
         other => (other, None),
@@ -221,6 +225,8 @@ mod tests {
         insta::assert_snapshot!(error(json!([1, 2, 3]), Datatype::Int8, &[2]), @"expected the shape [2], found [3]");
         insta::assert_snapshot!(error(json!([[1], [1, 2]]), Datatype::Int8, &[-1, -1]), @"lists within a list must have one length");
         insta::assert_snapshot!(error(json!({"content": [1], "shape": [3]}), Datatype::Int8, &[-1]), @"the shape [3] does not hold 1 elements");
+        let other = json!({"content": [1.5], "datatype": "FP64"});
+        insta::assert_snapshot!(error(other, Datatype::Fp32, &[-1]), @r#"expected FP32, found the "datatype" "FP64""#);
         let huge = json!({"content": [1], "shape": [1_u64 << 33, 1_u64 << 33]});
         insta::assert_snapshot!(error(huge, Datatype::Int8, &[-1, -1]), @"the shape [8589934592, 8589934592] does not hold 1 elements");
     }
