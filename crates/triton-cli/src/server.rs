@@ -168,8 +168,6 @@ impl From<triton_client::Error> for Failure {
                 "-O auth-token=@FILE or TRITON_AUTH_TOKEN sends a token, and \
                  -O custom-headers=… any other header"
             }
-            // It says itself that no server of the protocol is there.
-            ErrorKind::NotFound if error.is_no_such_path() => return Failure::server(error),
             ErrorKind::NotFound => "`triton models` lists the models that the server has",
             ErrorKind::CertificateUntrusted => {
                 "-O tls-ca-file=FILE trusts the authority that signed the server's certificate"

@@ -75,12 +75,15 @@ impl EnvCompleter for Bash {
         let is_begun = words.last().is_some_and(|word| !word.is_empty());
         let last = words.len().saturating_sub(1);
         let candidates = complete(command, words, last, folder)?;
-        let is_flag =
-            |candidate: &CompletionCandidate| candidate.get_value().as_encoded_bytes().starts_with(b"-");
+        let is_flag = |candidate: &CompletionCandidate| {
+            candidate.get_value().as_encoded_bytes().starts_with(b"-")
+        };
         // Files and models drown in all the flags, which a `-` asks for.
         let only_flags = is_begun || candidates.iter().all(is_flag);
         for candidate in &candidates {
-            if only_flags || !is_flag(candidate) {
+            // Nobody asks for the folder that the shell is in.
+            let is_shown = candidate.get_value() != "." || candidates.len() == 1;
+            if is_shown && (only_flags || !is_flag(candidate)) {
                 writeln!(buffer, "{}", candidate.get_value().to_string_lossy())?;
             }
         }

@@ -74,7 +74,9 @@ pub(crate) fn commands() -> ArgValueCandidates {
 }
 
 /// Completes one of these names.
-pub(crate) fn one_of(names: impl Iterator<Item = &'static str> + Clone + Send + Sync + 'static) -> ArgValueCandidates {
+pub(crate) fn one_of(
+    names: impl Iterator<Item = &'static str> + Clone + Send + Sync + 'static,
+) -> ArgValueCandidates {
     ArgValueCandidates::new(move || candidates(names.clone().map(str::to_owned).collect()))
 }
 

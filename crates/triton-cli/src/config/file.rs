@@ -89,8 +89,8 @@ fn text_of(key: &str, value: &Value, origin: &Origin) -> Result<String, Failure>
         Value::Boolean(truth) => truth.to_string(),
         Value::Table(_) if CATALOG.iter().all(|definition| definition.key != key) => {
             return Err(Failure::usage(anyhow!(
-                "[{key}] from {origin}: no option is called so; the options of a profile stand in \
-                 [{PROFILES}.{key}], and --profile {key} takes them"
+                "[{key}] from {origin}: options stand at the top of the file, and those of \
+                 --profile {key} in [{PROFILES}.{key}]"
             )));
         }
         other => {

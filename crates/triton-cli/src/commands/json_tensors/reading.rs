@@ -31,9 +31,13 @@ fn read_part(
             let content = object
                 .get("content")
                 .ok_or("expected an array or \"content\"")?;
-            let said = object.get("datatype").filter(|said| **said != *datatype.to_string());
+            let said = object
+                .get("datatype")
+                .filter(|said| **said != *datatype.to_string());
             if let Some(said) = said {
-                return Err(format!("expected {datatype}, found the \"datatype\" {said}"));
+                return Err(format!(
+                    "expected {datatype}, found the \"datatype\" {said}"
+                ));
             }
             (content, object.get("shape").map(read_shape).transpose()?)
         }

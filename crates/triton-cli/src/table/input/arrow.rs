@@ -95,9 +95,9 @@ impl ArrowReader {
             let column = &wanted.inputs[index];
             if !arrow_values::converts(found, &column.data_type) {
                 let why = match &column.data_type {
-                    DataType::Array(element) if arrow_values::converts(found, element) => format!(
-                        "; declare it {element} in a MODEL.sql where a row has one value"
-                    ),
+                    DataType::Array(element) if arrow_values::converts(found, element) => {
+                        format!("; declare it {element} in a MODEL.sql where a row has one value")
+                    }
                     _ if arrow_values::holds_binary(found) => {
                         ", whose values do not all fit; declare it BYTES in a MODEL.sql if the \
                          model takes bytes"
