@@ -169,7 +169,7 @@ fn bash_completes_what_it_takes_apart() {
             &["triton", "predict", "--dr"],
             "--dr"
         ),
-        ["--drop", "--dry-run"]
+        ["--dry-run", "--drop"]
     );
     assert_eq!(
         bash(
