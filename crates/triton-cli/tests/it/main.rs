@@ -11,6 +11,7 @@ mod commands;
 mod config;
 mod files;
 mod gateways;
+mod guide_walk;
 mod health;
 mod help;
 mod infer;

@@ -12,7 +12,7 @@ use super::batch_file::BatchFile;
 use super::joined::JoinedWriter;
 use super::sink::Target;
 use super::{Added, Cut, Destination, Parts, TableWriter, Unwritten, WriteError};
-use crate::table::arrow_rows::{gathered, without_unused};
+use crate::table::arrow_rows::{bytes_of, gathered, without_unused};
 use crate::table::cell;
 use crate::table::chunk::{Answered, Answers, ChunkRows};
 use crate::table::row::{Fault, Layout, Original, PassedKind, Row};
@@ -173,20 +173,24 @@ impl RowBuffer {
     }
 
     /// Rows of a record batch and what was added to them, as columns; `None` where they are to be pushed
-    /// one by one: where they are no columns, or so few that a batch of their own is too much.
+    /// one by one: where they are no columns, or so little that a batch of their own is too much.
     pub(super) fn whole(&self, answered: &Answered<'_>) -> anyhow::Result<Option<RecordBatch>> {
         const LEAST_ROWS: usize = 64;
+        const LEAST_BYTES: usize = 64 * 1024;
         let (ChunkRows::Arrow(rows), Answers::Arrays(answers)) =
             (&answered.chunk.rows, answered.answers)
         else {
             return Ok(None);
         };
         let (start, count) = (answered.rows.start, answered.rows.len());
-        if !rows.are_columns() || count < LEAST_ROWS {
+        if !rows.are_columns() {
             return Ok(None);
         }
         let passed = rows.batch().slice(start, count);
         let answers = answers.slice(start, count);
+        if count < LEAST_ROWS && bytes_of(&passed) + bytes_of(&answers) < LEAST_BYTES {
+            return Ok(None);
+        }
         let mut columns = without_unused(passed.columns())?;
         columns.extend(answers.columns().iter().cloned());
         let missing = self.schema.fields().iter().skip(columns.len());
