@@ -161,7 +161,21 @@ impl Inputs {
                 (text, path.to_owned())
             }
         };
-        Ok(Self::parse(&text).with_context(|| format!("{place} cannot be used"))?)
+        let parsed = Self::parse(&text).with_context(|| format!("{place} cannot be used"));
+        Ok(parsed.map_err(|error| {
+            let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+            let are_several = values.by_ref().take(2).filter(Result::is_ok).count() > 1;
+            if Path::new(argument).is_file() {
+                anyhow!("INPUTS: '{argument}' is the name of a file; @{argument} is what it holds")
+            } else if are_several {
+                anyhow!(
+                    "{place}: expected the object of one request, or a list of objects, found \
+                     several; `triton predict --model MODEL` scores the objects of a file"
+                )
+            } else {
+                error
+            }
+        })?)
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {

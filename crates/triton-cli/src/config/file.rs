@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use toml::{Spanned, Value};
+use triton_options::CATALOG;
 
 use super::Origin;
 use crate::failure::Failure;
@@ -78,6 +79,13 @@ pub(super) fn read(path: &Path, profile: Option<&str>) -> Result<Vec<Found>, Fai
     Ok(found)
 }
 
+/// The names of the profiles in a file.
+pub(super) fn profiles(path: &Path) -> Result<Vec<String>, Failure> {
+    let text = text_encoding::read_file(path).map_err(Failure::usage)?;
+    let profiles: Profiles = toml::from_str(&text).map_err(Failure::usage)?;
+    Ok(profiles.profile.into_keys().collect())
+}
+
 #[derive(serde::Deserialize)]
 struct Profiles {
     #[serde(default)]
@@ -91,6 +99,12 @@ fn text_of(key: &str, value: &Value, origin: &Origin) -> Result<String, Failure>
         Value::Integer(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
         Value::Boolean(truth) => truth.to_string(),
+        Value::Table(_) if CATALOG.iter().all(|definition| definition.key != key) => {
+            return Err(Failure::usage(anyhow!(
+                "[{key}] from {origin}: options stand at the top of the file, and those of \
+                 --profile {key} in [{PROFILES}.{key}]"
+            )));
+        }
         other => {
             return Err(Failure::usage(anyhow!(
                 "option '{key}' from {origin}: expected a text, a number, true or false, found a \

@@ -172,6 +172,13 @@ fn files(files: &[String]) -> Result<(Option<&Path>, &[String]), Failure> {
         [model, inputs @ ..] if is_model(model) => (Some(Path::new(model)), inputs),
         inputs => (None, inputs),
     };
+    if model.is_none()
+        && let Some(model) = inputs.iter().find(|name| is_model(name))
+    {
+        return Err(Failure::usage(anyhow!(
+            "{model}: a model file stands before the inputs: triton predict {model} INPUT…"
+        )));
+    }
     if inputs.is_empty() {
         return Err(Failure::usage(anyhow!(
             "no input is named: give at least one file after MODEL.sql, or - for standard input"

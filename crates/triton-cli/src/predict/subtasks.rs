@@ -122,6 +122,11 @@ impl Subtasks {
                 subtasks.abort().await;
                 return Err(match error.kind() {
                     ErrorKind::Options => Failure::usage(NotOpened(error)),
+                    // It is no help where something else than a column is odd.
+                    ErrorKind::Mismatch if error.to_string().contains(" column '") => {
+                        Failure::server(NotOpened(error))
+                            .with_hint("`triton describe MODEL --sql` writes a statement that fits")
+                    }
                     _ => Failure::server(NotOpened(error)),
                 });
             }

@@ -202,7 +202,7 @@ fn files_that_cannot_be_read() {
     ");
     insta::assert_snapshot!(refusal("[options]\ntimeout = 5\n"), @"
     exit code 2
-    error: option 'options' from triton.toml, line 1: expected a text, a number, true or false, found a value of the type table
+    error: [options] from triton.toml, line 1: options stand at the top of the file, and those of --profile options in [profile.options]
     ");
     insta::assert_snapshot!(refused(&files, &[], &["--config", "no.toml"]), @"
     exit code 2
@@ -389,6 +389,10 @@ fn a_profile_wins_over_the_rest_of_its_file() {
     insta::assert_snapshot!(refusal("timeout = 1\n", "c"), @"
     exit code 2
     error: profile 'c': bad.toml has no [profile.c]; it has: none
+    ");
+    insta::assert_snapshot!(refusal("[c]\ntimeout = \"1 s\"\n", "c"), @"
+    exit code 2
+    error: [c] from bad.toml, line 1: options stand at the top of the file, and those of --profile c in [profile.c]
     ");
     insta::assert_snapshot!(refusal("[profile]\nc = 1\n", "c"), @"
     exit code 2

@@ -106,6 +106,22 @@ async fn what_does_not_fit_is_named(endpoint: &str) {
           caused by: expected a JSON object of tensors by their names, such as {"value": [1, 2]}, or a list of such objects
           caused by: an object has two members of the name 'value' at line 1 column 32
         "#);
+        let files = Files::new();
+        let (one, two) = ("{\"value\": [1]}\n", "{\"value\": [2]}\n");
+        let file = files.write("one.json", one);
+        let lines = format!("@{}", files.write("two.ndjson", &format!("{one}{two}")));
+        insta::assert_snapshot!(files.relative(&refused(&["echo", &file])), @"
+        exit code 2
+        error: INPUTS: 'one.json' is the name of a file; @one.json is what it holds
+        ");
+        insta::assert_snapshot!(files.relative(&refused(&["echo", &lines])), @"
+        exit code 2
+        error: two.ndjson: expected the object of one request, or a list of objects, found several; `triton predict --model MODEL` scores the objects of a file
+        ");
+        insta::assert_snapshot!(refused(&["echo", "{\"value\": {\"datatype\": \"FP64\", \"content\": [1]}}"]), @r#"
+        exit code 2
+        error: input 'value': expected FP32, found the datatype "FP64"
+        "#);
         insta::assert_snapshot!(refused(&["echo", "{\"valu\": [1]}"]), @"
         exit code 2
         error: the model has no input 'valu'; it has: value

@@ -190,7 +190,7 @@ fn without_a_model_file_the_server_says_what_the_model_takes() {
     ");
     let run = triton(&["predict", "-O", "endpoint=embedded", &input]);
     assert_eq!(run.code, Some(2));
-    insta::assert_snapshot!(run.stderr, @"error: option 'model-name' is required: set it to the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@, with -O model-name=…, as TRITON_MODEL_NAME in the environment or in a file");
+    insta::assert_snapshot!(run.stderr, @"error: option 'model-name' is required: set it to the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@, with --model NAME, -O model-name=…, as TRITON_MODEL_NAME in the environment or in a file");
     let run = triton(&[
         "predict",
         "--model",

@@ -13,6 +13,7 @@ use triton_options::OptionValue as _;
 use super::assertion::Assertion;
 use super::sample::FixedShape;
 use super::sweep::Range;
+use crate::arguments::at_least_one;
 use crate::commands::health::duration;
 use crate::completion;
 use crate::config::ConfigArguments;
@@ -77,19 +78,19 @@ pub(crate) struct BenchArguments {
     pub(super) arrivals: Arrivals,
 
     /// How long to measure each load.
-    #[arg(long, value_name = "TIME", default_value = "10 s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(super) duration: Duration,
 
     /// Measure so many requests instead, without warming up unless --warm-up says so.
-    #[arg(short = 'n', long, value_name = "N", conflicts_with = "duration")]
+    #[arg(short = 'n', long, value_name = "N", conflicts_with = "duration", value_parser = at_least_one::<NonZeroU32>)]
     pub(super) requests: Option<NonZeroU32>,
 
-    /// How long to send requests before measuring [default: 2 s].
+    /// How long to send requests before measuring [default: 2s].
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) warm_up: Option<Duration>,
 
     /// Inferences in a request, within the model's own max_batch_size.
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one::<NonZeroU32>)]
     pub(super) batch_size: NonZeroU32,
 
     /// Send these inputs, in turn, instead of random ones: a JSON object a line, such as
@@ -107,7 +108,7 @@ pub(crate) struct BenchArguments {
     pub(super) sequences: Option<NonZeroU32>,
 
     /// For a stateful model, the requests of a sequence [default: 20].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU32>)]
     pub(super) sequence_length: Option<NonZeroU32>,
 
     /// Show a JSON object instead of text.
@@ -140,10 +141,11 @@ Examples:
   triton bench echo --rate 500 --arrivals random --html report.html
   triton bench echo --concurrency 1:32 --html sweep.html --csv sweep.csv
   triton bench echo --rate 100:10000 --assert 'p99<50ms' --search
-  triton bench echo -n 1000 --json > before.json; triton bench echo -n 1000 --compare before.json
+  triton bench echo -n 1000 --json > before.json
+  triton bench echo -n 1000 --compare before.json
   triton bench anomaly --sequences 16 --sequence-length 100 --duration 1min
   triton bench echo --input inputs.ndjson --json | jq .latency_ns.p99
-  triton bench echo -O endpoint=embedded --duration 2s
+  triton bench echo -e embedded --duration 2s
 
 Exit code 1 means that some requests failed, or that something asserted was not held.";
 

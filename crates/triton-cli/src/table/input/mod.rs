@@ -360,8 +360,13 @@ impl Input {
                 if wanted.optional.contains(&column.name) {
                     return Ok(None);
                 }
+                let plain = |name: &str| name.trim().to_lowercase();
+                let alike = names.iter().find(|name| plain(name) == plain(&column.name));
+                let alike = alike.map_or_else(String::new, |name| {
+                    format!("; '{name}' differs from it by spaces or capital letters alone")
+                });
                 bail!(
-                    "no column is named '{}', which {whose}; there are: {}",
+                    "no column is named '{}', which {whose}; there are: {}{alike}",
                     column.name,
                     names.join(", ")
                 );
