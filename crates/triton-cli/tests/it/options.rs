@@ -16,7 +16,10 @@ fn one_option_in_every_format() {
         The longest wait between two retries.
     ");
     let required = shown(&["endpoint"]);
-    assert!(required.starts_with("endpoint\n    String, required\n    "), "{required}");
+    assert!(
+        required.starts_with("endpoint\n    String, required\n    "),
+        "{required}"
+    );
     insta::assert_snapshot!(shown(&["compression", "--format", "markdown"]), @"
     | Key | Default | Type | Description |
     | --- | --- | --- | --- |
