@@ -15,11 +15,22 @@ use crate::wire::{put_bytes, put_count};
 const AT_ONCE: Duration = Duration::from_secs(15);
 
 const SUM: [&str; 4] = ["value", "INT", "sum", "INT"];
-const ECHO: [&str; 4] = ["value", "FLOAT", "echo", "FLOAT"];
+pub(super) const ECHO: [&str; 4] = ["value", "FLOAT", "echo", "FLOAT"];
 const IDS: [&str; 4] = ["sequence-id", "a", "sequence-id-auto-increment", "true"];
 
 /// A function whose requests may take an hour, not open.
 fn function(endpoint: &str, model: &str, columns: [&str; 4], options: &[&str]) -> Function {
+    timed(endpoint, model, columns, options, Duration::ZERO)
+}
+
+/// The same, where Flink gives a row up after a time.
+pub(super) fn timed(
+    endpoint: &str,
+    model: &str,
+    columns: [&str; 4],
+    options: &[&str],
+    row_timeout: Duration,
+) -> Function {
     let common = ["endpoint", endpoint, "model-name", model, "timeout", "1 h"];
     let options = [&common, options].concat();
     let [input, input_type, output, output_type] = columns;
@@ -30,7 +41,7 @@ fn function(endpoint: &str, model: &str, columns: [&str; 4], options: &[&str]) -
             put_bytes(&mut bytes, text.as_bytes()).unwrap();
         }
     }
-    bytes.extend_from_slice(&0_u64.to_le_bytes());
+    bytes.extend_from_slice(&(row_timeout.as_millis() as u64).to_le_bytes());
     let description = Description::read(&bytes, Place::Planning).unwrap();
     Function::new(description, Subtask::new(0, 1, 0).unwrap()).unwrap()
 }

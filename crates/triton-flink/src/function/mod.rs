@@ -28,6 +28,8 @@ use gathered::{HeldRows, Sink};
 
 mod gathered;
 #[cfg(test)]
+mod gathered_tests;
+#[cfg(test)]
 mod life_tests;
 #[cfg(test)]
 mod tests;
