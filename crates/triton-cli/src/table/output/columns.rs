@@ -136,24 +136,21 @@ struct HeldBatch {
 
 impl HeldBatch {
     fn new(batch: &Arc<RecordBatch>) -> Self {
-        let columns = batch.columns().iter();
-        let bytes = columns.map(|column| column.to_data().get_slice_memory_size());
-        let bytes: usize = bytes.map(Result::unwrap_or_default).sum();
         Self {
             batch: Arc::clone(batch),
-            bytes_of_row: bytes / batch.num_rows().max(1),
+            bytes_of_row: bytes_of(batch) / batch.num_rows().max(1),
         }
     }
 }
 
 /// About how much memory a value takes.
-fn bytes_of(value: &Value) -> usize {
+fn bytes_of_value(value: &Value) -> usize {
     let beside = match value {
         Value::String(text) => text.len(),
         Value::Bytes(bytes) => bytes.len(),
         Value::Array(array) => match array.raw() {
             Some(raw) => raw.len(),
-            None => array.iter().map(|element| bytes_of(&element)).sum(),
+            None => array.iter().map(|element| bytes_of_value(&element)).sum(),
         },
         _ => 0,
     };
@@ -203,12 +200,12 @@ impl RowBuffer {
                 });
                 self.passed = Passed::Values(types.collect(), Vec::new());
             }
-            self.bytes += values.iter().map(bytes_of).sum::<usize>();
+            self.bytes += values.iter().map(bytes_of_value).sum::<usize>();
             if let Passed::Values(_, rows) = &mut self.passed {
                 rows.push(values);
             }
         }
-        self.bytes += added.iter().map(bytes_of).sum::<usize>();
+        self.bytes += added.iter().map(bytes_of_value).sum::<usize>();
         self.added_rows.push(added.to_vec());
         Ok(())
     }
