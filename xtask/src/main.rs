@@ -11,6 +11,7 @@ mod flink;
 mod http;
 mod interrupt;
 mod lock;
+mod moto;
 mod other_servers;
 mod package;
 mod poll;

@@ -43,7 +43,7 @@ pub(crate) struct HealthArguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  triton health -O endpoint=http://localhost:8000
+  triton health -e localhost:8000
   triton health --wait 60s && triton predict model.sql input.csv
   triton health anomaly --wait 5min --json";
 

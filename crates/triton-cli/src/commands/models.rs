@@ -31,7 +31,7 @@ pub(crate) struct ModelsArguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  triton models -O endpoint=http://localhost:8000
+  triton models -e localhost:8000
   TRITON_ENDPOINT=localhost:8000 triton models --ready
   triton models --config triton.toml --json | jq -r '.[].name'";
 

@@ -16,6 +16,7 @@ mod health;
 mod help;
 mod infer;
 mod model_kinds;
+mod objects;
 mod observability;
 mod optional_inputs;
 mod options;
