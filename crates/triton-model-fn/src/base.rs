@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::time::Instant;
 use triton_options::{
-    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
+    ENDPOINT, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
 };
 
 use crate::ending::Ended;
 use crate::live_numbers::LiveNumbers;
+use crate::replicas::{self, Resolver};
 use crate::{CallContext, Error, ErrorKind, ModelFacts, ServerWait, Subtask};
 
 /// The part of a model function that does not depend on what it does with a row.
@@ -89,6 +90,7 @@ use crate::{CallContext, Error, ErrorKind, ModelFacts, ServerWait, Subtask};
 pub struct FunctionBase<P> {
     options: TritonOptions,
     server_wait: Option<ServerWait>,
+    resolver: Option<Arc<dyn Resolver>>,
     life: Mutex<Life<P>>,
     /// Whether it was open before, with rows that nothing else remembers.
     was_open: AtomicBool,
@@ -126,6 +128,7 @@ impl<P> FunctionBase<P> {
         Self {
             options,
             server_wait: None,
+            resolver: None,
             life: Mutex::new(Life {
                 state: State::Closed,
                 closing: Vec::new(),
@@ -144,6 +147,17 @@ impl<P> FunctionBase<P> {
         }
     }
 
+    /// This base with someone of its own who looks up the addresses of the endpoint's name, where the
+    /// option `endpoint-discovery` is `dns`. Functions with the same one share what they know of the
+    /// servers.
+    #[must_use]
+    pub fn resolving_by(self, resolver: Arc<dyn Resolver>) -> Self {
+        Self {
+            resolver: Some(resolver),
+            ..self
+        }
+    }
+
     /// The options of the model.
     #[must_use]
     pub fn options(&self) -> &TritonOptions {
@@ -158,6 +172,7 @@ impl<P> FunctionBase<P> {
     /// and [`ErrorKind::Options`] when the client cannot be set up, or when several subtasks would
     /// share one sequence.
     pub fn begin(&self, subtask: Subtask) -> Result<Opening<'_, P>, Error> {
+        check_replicas(&self.options).map_err(|error| error.in_subtask(subtask))?;
         self.check_parallelism(subtask)
             .map_err(|error| error.in_subtask(subtask))?;
         let mut life = self.lock();
@@ -177,7 +192,8 @@ impl<P> FunctionBase<P> {
         }
         let again = self.was_open.load(Ordering::Relaxed);
         let (live, wait) = (Arc::clone(&self.live), self.server_wait.clone());
-        let open = CallContext::new(&self.options, subtask, again, live, wait);
+        let resolver = self.resolver.as_ref();
+        let open = CallContext::new(&self.options, subtask, again, live, wait, resolver);
         let open = Arc::new(open.map_err(|error| error.in_subtask(subtask))?);
         life.state = State::Opening(Arc::clone(&open));
         Ok(Opening {
@@ -396,6 +412,25 @@ impl<P> Opening<'_, P> {
     fn is_current(&self, life: &Life<P>) -> bool {
         matches!(&life.state, State::Opening(subtask) if Arc::ptr_eq(subtask, &self.subtask))
     }
+}
+
+/// A sequence has to stay with one server, which is for whoever keeps it to see to.
+pub(crate) fn check_replicas(options: &TritonOptions) -> Result<(), Error> {
+    let option = match options.sequence_mode() {
+        SequenceMode::PerKey { .. } => SEQUENCE_KEY.key(),
+        SequenceMode::Static { flags, .. } if !flags.are_both() => SEQUENCE_ID.key(),
+        _ => return Ok(()),
+    };
+    if !replicas::are_several(options) {
+        return Ok(());
+    }
+    let message = format!(
+        "option '{option}' makes sequences that last for several rows, and '{}' ({}) stands for \
+         several servers, of which each would have a part of their state: name one server",
+        ENDPOINT.key(),
+        options.endpoint
+    );
+    Err(Error::new(ErrorKind::Options, message))
 }
 
 const WHILE_OPENING: &str = "while it was being opened";

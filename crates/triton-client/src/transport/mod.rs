@@ -24,6 +24,7 @@ mod stream;
 mod tls;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -155,6 +156,8 @@ pub(crate) fn after(wait: Duration) -> Instant {
 /// Sends requests to one server through its pools of connections.
 pub(crate) struct Transport {
     pub(crate) endpoint: Endpoint,
+    /// The server behind the endpoint's name that is called.
+    pub(crate) replica: Option<SocketAddr>,
     service: Arc<dyn HttpService>,
     pub(crate) response_limit: usize,
     /// The most bytes that the body of a request may have, as far as a server has said.
@@ -167,6 +170,7 @@ impl fmt::Debug for Transport {
         formatter
             .debug_struct("Transport")
             .field("endpoint", &self.endpoint)
+            .field("replica", &self.replica)
             .field("response_limit", &self.response_limit)
             .finish_non_exhaustive()
     }
@@ -175,11 +179,13 @@ impl fmt::Debug for Transport {
 impl Transport {
     pub(crate) fn new(
         endpoint: Endpoint,
+        replica: Option<SocketAddr>,
         service: Arc<dyn HttpService>,
         response_limit: usize,
     ) -> Self {
         Self {
             endpoint,
+            replica,
             service,
             response_limit,
             request_limit: AtomicUsize::new(usize::MAX),
@@ -275,6 +281,7 @@ impl Transport {
 
     /// Keeps what a refused request tells of the requests that are not refused.
     fn learned_from(&self, error: Error, bytes_out: usize) -> Error {
+        let error = error.of_replica(self.replica);
         if error.kind() != ErrorKind::RequestTooLarge || bytes_out == 0 {
             return error;
         }

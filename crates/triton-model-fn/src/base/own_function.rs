@@ -28,6 +28,7 @@ impl<P> FunctionBase<P> {
         groups: &[OptionGroup],
     ) -> Result<Self, Error> {
         OptionGroup::check(function, &options, groups)?;
+        super::check_replicas(&options)?;
         for warning in options.warnings() {
             warn!(model = %options.model_name, "{warning}");
         }
@@ -67,7 +68,7 @@ impl<P> FunctionBase<P> {
             // Every function is opened here, and not only those of one's own.
             target: "triton_model_fn::base",
             model = %open.model,
-            endpoint = %open.client().endpoint(),
+            endpoint = %open.options().endpoint,
             job = subtask.job(),
             operator = subtask.operator(),
             execution = subtask.execution(),

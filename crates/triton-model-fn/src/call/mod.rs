@@ -23,6 +23,7 @@ use self::unanswered::{NotSent, Unanswered, failure, whose_fault};
 use crate::circuit_breaker::{CircuitState, Permit};
 use crate::metrics::CallInFlight;
 use crate::permits::PermitKind;
+use crate::replicas::{At, Ended, Replicas, Server};
 use crate::retry::{self, Spent, TimeLimit, Verdict};
 use crate::server_wait::{Failures, Judgement, LONGEST_DOUBTFUL_PAUSE};
 use crate::{CallContext, Error, ErrorKind};
@@ -140,20 +141,22 @@ impl CallContext {
         F: Future<Output = Result<T, triton_client::Error>>,
     {
         let Some(wait) = &self.server_wait else {
-            let spent = Spent::default();
-            let called = self.call_once(sequence, deadline, safety, origin, operation, &spent);
+            let (spent, tried) = (Spent::default(), At::default());
+            let called = self.call_once(
+                sequence, deadline, safety, origin, operation, &spent, &tried,
+            );
             return Ok(called.await?);
         };
         let _calling = wait.calling();
         // Failures while the server answered others: only those count as retries.
         let (mut own_failures, mut doubts, mut failures) = (0, 0, Failures::default());
-        let spent = Spent::default();
+        let (spent, tried) = (Spent::default(), At::default());
         let mut attempt = 0_u32;
         loop {
             attempt = attempt.saturating_add(1);
             // In a box, as all that asks the server something else: these futures are large, and
             // would make that of every row so.
-            let back = Box::pin(wait.until_back(self.client(), &self.model));
+            let back = Box::pin(wait.until_back(&self.replicas, &self.model));
             match deadline {
                 Some(deadline) => timeout_at(deadline, back).await.map_err(|_| {
                     let message = format!(
@@ -170,7 +173,9 @@ impl CallContext {
                 self.log_sent_again(sequence, attempt);
             }
             let answered = wait.answered();
-            let called = self.call_once(sequence, deadline, safety, &origin, &operation, &spent);
+            let called = self.call_once(
+                sequence, deadline, safety, &origin, &operation, &spent, &tried,
+            );
             let error = match called.await {
                 Ok(answer) => {
                     wait.answers(&self.model);
@@ -179,7 +184,8 @@ impl CallContext {
                 Err(Unanswered::Waited(error)) => return Err(error),
                 Err(Unanswered::Failed(error)) => error,
             };
-            let judging = wait.judge(self.client(), &self.model, &error, answered, &mut failures);
+            let judging =
+                wait.judge(&self.replicas, &self.model, &error, answered, &mut failures);
             let judgement = Box::pin(judging).await;
             let after = error
                 .client_error()
@@ -249,7 +255,8 @@ impl CallContext {
         }
     }
 
-    /// A logical call with its retries; what the last of them takes from the budget is `spent`.
+    /// A logical call with its retries; what the last of them takes from the budget is `spent`, and the
+    /// replica at which it failed is `tried`.
     async fn call_once<T, F>(
         &self,
         sequence: Option<&Sequence>,
@@ -258,11 +265,12 @@ impl CallContext {
         origin: impl Fn(&triton_client::Error) -> FaultOrigin,
         operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
         spent: &Spent,
+        tried: &At,
     ) -> Result<T, Unanswered>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
     {
-        let sent = OnceLock::new();
+        let (sent, at) = (OnceLock::new(), tried);
         let (attempts, cut_short) = (AtomicU32::new(0), AtomicBool::new(false));
         let limit = TimeLimit {
             budget: self.call_budget,
@@ -274,7 +282,7 @@ impl CallContext {
             if attempt > 1 {
                 self.log_sent_again(sequence, attempt);
             }
-            let timed = self.replica.client_for(left);
+            let timed = self.replicas.client_for(&at, left);
             let is_cut_short = timed.is_cut_short;
             cut_short.store(is_cut_short, Ordering::Relaxed);
             let operation = operation(timed.client, connection);
@@ -293,12 +301,20 @@ impl CallContext {
                 result
             }
         };
+        let moves = |error: &triton_client::Error| {
+            let Some(ended) = at.ends_by(error, &origin, cut_short.load(Ordering::Relaxed)) else {
+                return false;
+            };
+            // Nobody was there, so nothing is sent twice.
+            ended == Ended::NotReached && self.replicas.may_move(&at)
+        };
         let result = retry::run_in_phases(
             &self.retry,
             limit,
             retry::thread_random,
-            |_| self.become_sent(&sent, deadline),
+            |_| self.become_sent(&sent, deadline, &at),
             attempt,
+            moves,
             |error| match self.server_wait {
                 // Whether and when it is sent again depends on what others meet.
                 Some(_) => Verdict::Stop,
@@ -321,6 +337,7 @@ impl CallContext {
         };
         let outcome = match result {
             Ok(answer) => {
+                at.ends(Ended::Answered);
                 self.retry_budget.answered(spent);
                 self.metrics().retry_budget(self.retry_budget.left(), false);
                 if let Some(admission) = admission {
@@ -332,8 +349,10 @@ impl CallContext {
                 Ok(answer)
             }
             Err(failed) => {
+                // One that was cut off says nothing by itself.
+                at.ends(Ended::Unknown);
                 if let Some(admission) = admission {
-                    match whose_fault(&failed, origin, cut_short.into_inner()) {
+                    match whose_fault(&failed, &origin, cut_short.into_inner()) {
                         FaultOrigin::Server => admission.failure(),
                         FaultOrigin::Request => admission.refused(),
                         FaultOrigin::Unknown => drop(admission),
@@ -363,10 +382,12 @@ impl CallContext {
         &'a self,
         sent: &OnceLock<Sent<'a>>,
         deadline: Option<Instant>,
+        at: &At,
     ) -> Result<OwnedSemaphorePermit, NotSent> {
-        if sent.get().is_none() {
-            // What would be rejected now need not wait for that.
-            self.replica.check().map_err(NotSent::Rejected)?;
+        let mut server = self.replicas.next(at).ok_or(NotSent::NoReplica)?;
+        // What would be rejected now need not wait for that.
+        if sent.get().is_none() || matches!(server, Server::One(_)) {
+            server.check().map_err(NotSent::Rejected)?;
         }
         let end = match (deadline, &self.server_wait) {
             (Some(deadline), _) => Some(deadline),
@@ -375,10 +396,17 @@ impl CallContext {
             (None, None) => Some(Instant::now() + self.call_budget),
         };
         let seconds = self.metrics().permit_wait(PermitKind::Connection);
-        let connection = self.replica.connection(end, seconds).await;
+        let connection = server.connection(end, seconds).await;
         let connection = connection.map_err(NotSent::NoPermit)?;
+        if let Server::One(load) = &mut server {
+            load.admit().map_err(NotSent::Rejected)?;
+        }
         if sent.get().is_none() {
-            let admission = self.replica.admit().map_err(NotSent::Rejected)?;
+            // A call may be at several servers, whose breakers count what each of them was sent.
+            let admission = match &server {
+                Server::Only(replica) => replica.admit().map_err(NotSent::Rejected)?,
+                Server::One(_) => None,
+            };
             // Nobody else sets it, so nothing is lost.
             let _ = sent.set(Sent {
                 admission,
@@ -386,11 +414,15 @@ impl CallContext {
                 since: Instant::now(),
             });
         }
+        at.is_at(server);
         Ok(connection)
     }
 
     fn observe_breaker(&self) {
-        if let Some(state) = self.replica.breaker_state() {
+        let Replicas::Only(replica) = &self.replicas else {
+            return;
+        };
+        if let Some(state) = replica.breaker_state() {
             self.metrics().breaker_state(match state {
                 CircuitState::Closed => 0.0,
                 CircuitState::HalfOpen => 1.0,

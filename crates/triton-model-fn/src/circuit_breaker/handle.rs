@@ -31,7 +31,7 @@ pub type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 /// ])?;
 /// let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
 /// let settings = CircuitBreakerSettings::from(&*options);
-/// let breaker = CircuitBreaker::shared(&options.endpoint, &model, settings);
+/// let breaker = CircuitBreaker::shared(options.endpoint.first(), &model, settings);
 /// for _ in 0..10 {
 ///     breaker.admit()?.failure();
 /// }

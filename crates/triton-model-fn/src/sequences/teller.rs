@@ -52,7 +52,7 @@ impl Teller {
             ids,
             metrics: open.metrics().of_sequences(),
             subtask: open.subtask,
-            endpoint: open.client().endpoint().to_string(),
+            endpoint: open.options().endpoint.to_string(),
             model: open.model.to_string(),
             wait: open.server_wait.clone(),
             shown: Mutex::default(),

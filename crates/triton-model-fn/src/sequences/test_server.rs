@@ -226,10 +226,10 @@ impl Running {
         // As long as one of them lives, their HTTP client does, which takes long to set up.
         static FIRST: OnceLock<Arc<CallContext>> = OnceLock::new();
         let open =
-            Arc::new(CallContext::new(&options, subtask, false, Arc::default(), None).unwrap());
+            Arc::new(CallContext::new(&options, subtask, false, Arc::default(), None, None).unwrap());
         // It lives on, so what it shows in gauges must not be seen.
         FIRST.get_or_init(|| {
-            let context = || CallContext::new(&options, subtask, false, Arc::default(), None);
+            let context = || CallContext::new(&options, subtask, false, Arc::default(), None, None);
             Arc::new(metrics::with_local_recorder(&metrics::NoopRecorder, context).unwrap())
         });
         let config: ModelConfig = serde_json::from_value(serde_json::json!({

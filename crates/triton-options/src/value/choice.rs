@@ -143,6 +143,24 @@ choices! {
     }
     type "Enum: fail, default, column", expected "'fail', 'default' or 'column'";
 
+    /// Where the replicas behind an endpoint are found.
+    EndpointDiscovery {
+        /// They are the addresses that are given.
+        Static = "static",
+        /// They are the IP addresses of the one name that is given.
+        Dns = "dns",
+    }
+    type "Enum: static, dns", expected "'static' or 'dns'";
+
+    /// To which replica a new sequence goes.
+    SequenceAffinity {
+        /// To that with the most free places.
+        Balance = "balance",
+        /// To that which a hash of its key names.
+        Hash = "hash",
+    }
+    type "Enum: balance, hash", expected "'balance' or 'hash'";
+
     /// What is done with a model that answers a request any number of times.
     Decoupled {
         /// It is refused.

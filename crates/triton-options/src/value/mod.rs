@@ -16,8 +16,8 @@ mod proxy;
 mod scalar;
 
 pub use choice::{
-    AbandonedSequence, CounterInitStrategy, Decoupled, OnError, ReplayOverflow, SequenceIdScope,
-    SequenceIdType, SequenceRecovery, UnknownKey,
+    AbandonedSequence, CounterInitStrategy, Decoupled, EndpointDiscovery, OnError, ReplayOverflow,
+    SequenceAffinity, SequenceIdScope, SequenceIdType, SequenceRecovery, UnknownKey,
 };
 pub use column_names::ColumnNames;
 pub use dns_name::DnsName;

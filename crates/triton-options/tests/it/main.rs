@@ -125,6 +125,9 @@ fn every_type_says_what_it_expects() {
     model-name: expected the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@
     model-version: expected 'latest' or a version number such as '3'
     timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
+    endpoint-discovery: expected 'static' or 'dns'
+    endpoint-refresh: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
+    endpoint-drain: expected a duration such as '30 s', '100 ms' or '1 min'
     flatten-batch-dim: expected true or false
     priority: expected a whole number from 0 to 18446744073709551615
     server-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
@@ -137,6 +140,7 @@ fn every_type_says_what_it_expects() {
     sequence-idle-timeout: expected a duration longer than zero such as '30 s', '100 ms' or '1 min'
     sequence-history-columns: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
     sequence-max-open: expected a whole number from 1 to 4294967295
+    sequence-affinity: expected 'balance' or 'hash'
     sequence-recovery: expected 'fail', 'restart' or 'replay'
     sequence-replay-limit: expected a whole number from 1 to 4294967295
     sequence-replay-max-bytes: expected a whole number from 1 to 4294967295
