@@ -52,7 +52,8 @@ pub fn client_from_options(options: &TritonOptions) -> Result<Client, Error> {
 pub fn clients_from_options(options: &TritonOptions) -> Result<Vec<Client>, Error> {
     let settings = ClientSettings::read(options)?;
     let each = options.endpoint.iter();
-    each.map(|endpoint| settings.at(endpoint, None).client()).collect()
+    each.map(|endpoint| settings.at(endpoint, None).client())
+        .collect()
 }
 
 /// Everything that distinguishes one client from another, with the files' contents.

@@ -10,10 +10,10 @@ use std::time::Duration;
 use crate::option_map::OptionReader;
 use crate::{
     AbandonedSequence, BearerToken, ColumnNames, Compression, ConfigOption, CounterInitStrategy,
-    Decoupled, DnsName, EndpointDiscovery, Endpoints, FilePath, Fraction, Headers, MaxInFlight, MemoryLimit,
-    MemorySize, ModelName, ModelVersion, NameMap, OnError, OptionDefinition, OptionValue,
-    PositiveDuration, Presence, ProxyAddress, ReplayOverflow, Section, SequenceAffinity, SequenceIdScope,
-    SequenceIdType, SequenceRecovery, TensorFormat, UnknownKey,
+    Decoupled, DnsName, EndpointDiscovery, Endpoints, FilePath, Fraction, Headers, MaxInFlight,
+    MemoryLimit, MemorySize, ModelName, ModelVersion, NameMap, OnError, OptionDefinition,
+    OptionValue, PositiveDuration, Presence, ProxyAddress, ReplayOverflow, Section,
+    SequenceAffinity, SequenceIdScope, SequenceIdType, SequenceRecovery, TensorFormat, UnknownKey,
 };
 
 macro_rules! define_options {

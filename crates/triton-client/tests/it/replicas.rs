@@ -7,7 +7,11 @@ use triton_client::{Client, Readiness};
 use crate::raw_server::RawServer;
 
 fn address(server: &RawServer) -> SocketAddr {
-    server.endpoint.trim_start_matches("http://").parse().unwrap()
+    server
+        .endpoint
+        .trim_start_matches("http://")
+        .parse()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -21,7 +25,10 @@ async fn a_replica_is_reached_by_its_address_and_called_by_its_name() {
     assert_eq!(client.replica(), Some(address(&server)));
     assert_eq!(client.live().await.unwrap(), Readiness::Ready);
     let request = server.last_request().to_lowercase();
-    assert!(request.contains("\nhost: triton.invalid:8123\n"), "{request}");
+    assert!(
+        request.contains("\nhost: triton.invalid:8123\n"),
+        "{request}"
+    );
 }
 
 #[tokio::test]

@@ -184,8 +184,7 @@ impl CallContext {
                 Err(Unanswered::Waited(error)) => return Err(error),
                 Err(Unanswered::Failed(error)) => error,
             };
-            let judging =
-                wait.judge(&self.replicas, &self.model, &error, answered, &mut failures);
+            let judging = wait.judge(&self.replicas, &self.model, &error, answered, &mut failures);
             let judgement = Box::pin(judging).await;
             let after = error
                 .client_error()

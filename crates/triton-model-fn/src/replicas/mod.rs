@@ -19,8 +19,8 @@ use tokio::time::timeout;
 use triton_client::{Client, ErrorKind, ModelId};
 use triton_options::{EndpointDiscovery, TritonOptions};
 
-pub use self::resolver::Resolver;
 pub(crate) use self::machine::{Ended, ReplicaId};
+pub use self::resolver::Resolver;
 pub(crate) use self::set::{Load, ReplicaSet};
 use crate::call::FaultOrigin;
 use crate::replica::{Replica, TimedClient};
@@ -132,7 +132,9 @@ impl Replicas {
         resolver: Option<&Arc<dyn Resolver>>,
     ) -> Result<Self, Error> {
         if are_several(options) {
-            return Ok(Replicas::Several(ReplicaSet::get(options, model, resolver)?));
+            return Ok(Replicas::Several(ReplicaSet::get(
+                options, model, resolver,
+            )?));
         }
         Ok(Replicas::Only(Box::new(Replica::new(options, model)?)))
     }
@@ -212,7 +214,10 @@ impl Replicas {
                 },
             };
             match answer {
-                Some(Ok(facts)) => return Ok(facts),
+                Some(Ok(facts)) => {
+                    set.settled().await;
+                    return Ok(facts);
+                }
                 Some(Err(error)) => {
                     // What would pass says less than what would not.
                     let is_better = first_error

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 use triton_client::{Client, Endpoint, ModelId};
 use triton_options::{ENDPOINT, EndpointDiscovery, TritonOptions};
@@ -143,7 +143,9 @@ impl ReplicaSet {
         let set = Arc::new(Self {
             options: options.clone(),
             model: model.clone(),
-            resolver: resolver.cloned().unwrap_or_else(|| Arc::new(SystemResolver)),
+            resolver: resolver
+                .cloned()
+                .unwrap_or_else(|| Arc::new(SystemResolver)),
             state: Mutex::new(State {
                 machine: Machine::new(key.drain),
                 members: HashMap::new(),
@@ -237,7 +239,9 @@ impl ReplicaSet {
         let gone: Vec<Arc<Member>> = {
             let mut state = self.lock();
             let gone = state.machine.forget(Instant::now(), is_used);
-            gone.iter().filter_map(|id| state.members.remove(id)).collect()
+            gone.iter()
+                .filter_map(|id| state.members.remove(id))
+                .collect()
         };
         for member in gone {
             member.metrics.state(ReplicaState::Gone);
@@ -311,13 +315,36 @@ impl ReplicaSet {
         states.sort_unstable();
         let member = |id| state.members.get(id);
         let members = states.iter().filter_map(|(_, id)| member(id));
-        members.map(|member| member.replica.client().clone()).collect()
+        members
+            .map(|member| member.replica.client().clone())
+            .collect()
     }
 
     /// The client of a replica that is likely to answer.
     pub(super) fn client(&self) -> Client {
         let first = self.clients().into_iter().next();
         first.unwrap_or_else(|| self.named.client.clone())
+    }
+
+    /// Waits for a moment until every replica has said whether it is ready, so that the first rows do not
+    /// go to one that is not.
+    pub(super) async fn settled(&self) {
+        const LONGEST: Duration = Duration::from_secs(1);
+        let mut changed = self.changed.subscribe();
+        let settled = async {
+            loop {
+                let is_open = {
+                    let state = self.lock();
+                    let mut states = state.machine.states(Instant::now());
+                    states.any(|(_, state)| state == ReplicaState::Joining)
+                };
+                if !is_open || changed.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // One that does not answer is not waited for.
+        let _ = timeout(LONGEST, settled).await;
     }
 
     /// That there is no replica at all.
@@ -382,11 +409,6 @@ impl Load {
 
     pub(crate) fn id(&self) -> ReplicaId {
         self.member.id
-    }
-
-    /// The replica's address as errors show it.
-    pub(crate) fn label(&self) -> &str {
-        &self.member.label
     }
 
     pub(crate) fn replica(&self) -> &Replica {

@@ -57,7 +57,8 @@ async fn refresh(set: Weak<ReplicaSet>, pause: Duration) {
         let Some(set) = set.upgrade() else {
             return;
         };
-        if set.options.endpoint_discovery == EndpointDiscovery::Dns && set.member_count() > 0
+        if set.options.endpoint_discovery == EndpointDiscovery::Dns
+            && set.member_count() > 0
             && let Err(error) = look_up_name(&set).await
         {
             warn!(model = %set.model, %error, "the addresses that were found last stay in use");

@@ -143,7 +143,17 @@ where
     let at_once = |_| ready(Ok(()));
     let attempt = |number, (), _| attempt(number);
     let stays = |_: &_| false;
-    run_in_phases(policy, limit, random, at_once, attempt, stays, classify, |_| true).await
+    run_in_phases(
+        policy,
+        limit,
+        random,
+        at_once,
+        attempt,
+        stays,
+        classify,
+        |_| true,
+    )
+    .await
 }
 
 /// As [`run`], with a phase before each attempt in which it waits for what it needs to be sent.

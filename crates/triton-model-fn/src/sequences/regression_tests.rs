@@ -223,7 +223,8 @@ fn start_waiting<T: SequenceTransport>(
     let options = common.iter().chain(extra).copied();
     let options = TritonOptions::parse(options).unwrap();
     let subtask = Subtask::new(0, 1, 0).unwrap();
-    let open = Arc::new(CallContext::new(&options, subtask, false, Arc::default(), wait, None).unwrap());
+    let open =
+        Arc::new(CallContext::new(&options, subtask, false, Arc::default(), wait, None).unwrap());
     let config: ModelConfig = serde_json::from_value(serde_json::json!({
         "name": "m",
         "max_batch_size": 8,

@@ -225,8 +225,9 @@ impl Running {
         let subtask = Subtask::new(0, 1, attempt).unwrap();
         // As long as one of them lives, their HTTP client does, which takes long to set up.
         static FIRST: OnceLock<Arc<CallContext>> = OnceLock::new();
-        let open =
-            Arc::new(CallContext::new(&options, subtask, false, Arc::default(), None, None).unwrap());
+        let open = Arc::new(
+            CallContext::new(&options, subtask, false, Arc::default(), None, None).unwrap(),
+        );
         // It lives on, so what it shows in gauges must not be seen.
         FIRST.get_or_init(|| {
             let context = || CallContext::new(&options, subtask, false, Arc::default(), None, None);

@@ -29,6 +29,7 @@ mod predict_stream;
 mod record_batches;
 mod regressions;
 mod rejected_rows;
+mod replicas;
 mod request_limit;
 mod requests;
 mod retry_budget;

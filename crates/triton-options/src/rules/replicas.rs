@@ -68,7 +68,8 @@ mod tests {
 
     fn parse(options: &[(&str, &str)]) -> Result<TritonOptions, String> {
         let model = [("model-name", "m")];
-        TritonOptions::parse(model.iter().chain(options).copied()).map_err(|error| error.to_string())
+        TritonOptions::parse(model.iter().chain(options).copied())
+            .map_err(|error| error.to_string())
     }
 
     // Holds F80.
@@ -92,7 +93,8 @@ mod tests {
         ];
         let warnings = |options| {
             let options = parse(options).unwrap();
-            let warnings: Vec<String> = options.warnings().iter().map(ToString::to_string).collect();
+            let warnings: Vec<String> =
+                options.warnings().iter().map(ToString::to_string).collect();
             warnings.join("\n")
         };
         insta::assert_snapshot!(warnings(&options), @"

@@ -4,8 +4,8 @@
 use super::{rule, warning};
 use crate::definitions::ReadValues;
 use crate::{
-    AUTH_TOKEN, AUTH_TOKEN_FILE, BearerToken, CUSTOM_HEADERS, ENDPOINT, Endpoints, OptionError, OptionMap,
-    OptionWarning, TLS_CA_FILE, TLS_CERTIFICATE_FILE, TLS_KEY_FILE, TLS_SERVER_NAME,
+    AUTH_TOKEN, AUTH_TOKEN_FILE, BearerToken, CUSTOM_HEADERS, ENDPOINT, Endpoints, OptionError,
+    OptionMap, OptionWarning, TLS_CA_FILE, TLS_CERTIFICATE_FILE, TLS_KEY_FILE, TLS_SERVER_NAME,
 };
 
 /// Checks the rules of this subject.

@@ -1,8 +1,8 @@
 //! Options whose types are those of the protocol.
 
 use triton_protocol::{
-    BearerToken, Compression, Endpoint, Endpoints, HIDDEN, InvalidValue, ModelName, ModelVersion, Secret,
-    TensorFormat,
+    BearerToken, Compression, Endpoint, Endpoints, HIDDEN, InvalidValue, ModelName, ModelVersion,
+    Secret, TensorFormat,
 };
 
 use super::{OptionValue, invalid};
@@ -24,9 +24,10 @@ impl OptionValue for Endpoints {
     fn parse(text: &str) -> Result<Self, InvalidValue> {
         match text.trim() {
             EMBEDDED_ENDPOINT => Err(invalid::<Self>()),
-            text if text.starts_with('@') => {
-                Err(InvalidValue::new(format!("{}{NO_FILE}", Endpoint::EXPECTED)))
-            }
+            text if text.starts_with('@') => Err(InvalidValue::new(format!(
+                "{}{NO_FILE}",
+                Endpoint::EXPECTED
+            ))),
             text => text.parse(),
         }
     }

@@ -117,8 +117,10 @@ impl<N> Member<N> {
     pub(super) fn is_less_loaded_than(&self, other: &Self, now: Instant) -> bool {
         let waiting = |member: &Self| f64::from(member.in_flight) + 1.0;
         match (self.latency.now(now), other.latency.now(now)) {
-            (Some(own), Some(others)) => waiting(self) * own < waiting(other) * others,
-            // Of one of them nothing is known.
+            (Some(own), Some(others)) if own > others * ALIKE || others > own * ALIKE => {
+                waiting(self) * own < waiting(other) * others
+            }
+            // Of one of them nothing is known, or they are equally fast.
             _ => self.in_flight < other.in_flight,
         }
     }
@@ -129,6 +131,8 @@ impl<N> Member<N> {
 #[derive(Debug, Default)]
 pub(super) struct Latency {
     measured: Option<(f64, Instant)>,
+    /// How many answers it is made of, as far as that matters.
+    answers: u32,
 }
 
 impl Latency {
@@ -137,23 +141,31 @@ impl Latency {
         let average = match self.measured {
             None => time,
             Some((average, at)) => {
-                let kept = weight(now, at).min(MOST_KEPT);
+                let all_alike = 1.0 - 1.0 / f64::from(self.answers + 1);
+                let kept = weight(now, at).min(MOST_KEPT).min(all_alike);
                 average * kept + time * (1.0 - kept)
             }
         };
+        self.answers = (self.answers + 1).min(ANSWERS * 4);
         self.measured = Some((average, now));
     }
 
     /// The average, which loses its weight when nothing is measured: one that was slow once is tried
     /// again.
     fn now(&self, now: Instant) -> Option<f64> {
-        let (average, at) = self.measured?;
+        let (average, at) = self.measured.filter(|_| self.answers >= ANSWERS)?;
         Some((average * weight(now, at)).max(SHORTEST))
     }
 }
 
 /// So that many answers at one moment are not all forgotten for the first of them.
-const MOST_KEPT: f64 = 0.9;
+const MOST_KEPT: f64 = 0.95;
+
+/// So many answers tell something: a single one may be slow or fast by chance.
+const ANSWERS: u32 = 5;
+
+/// Averages of servers that are alike differ by up to this factor.
+const ALIKE: f64 = 2.0;
 
 /// What no call is faster than, in seconds.
 const SHORTEST: f64 = 20e-6;

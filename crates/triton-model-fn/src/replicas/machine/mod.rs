@@ -224,11 +224,12 @@ impl<N: PartialEq + Clone> Machine<N> {
         }
         // Nobody is ready: in the order of how likely it is that they answer.
         let is_listed = |member: &Member<N>| member.left.is_none() && can_call(member.id);
-        let others: [&dyn Fn(&Member<N>) -> bool; 5] = [
-            // Nothing is known yet of others.
-            &|member| is_listed(member) && matches!(member.health, Health::Joining) && Some(member.id) != avoid,
-            &|member| is_listed(member) && member.is_ready() && Some(member.id) != avoid,
-            &|member| is_listed(member) && Some(member.id) != avoid,
+        let is_other = |member: &Member<N>| is_listed(member) && Some(member.id) != avoid;
+        let others: [&dyn Fn(&Member<N>) -> bool; 6] = [
+            &|member| is_other(member) && member.health == Health::Joining,
+            &|member| member.is_available(now) && can_call(member.id),
+            &|member| is_other(member) && member.is_ready(),
+            &is_other,
             &is_listed,
             &|_| true,
         ];
@@ -249,6 +250,7 @@ impl<N: PartialEq + Clone> Machine<N> {
     }
 
     /// Takes a replica for a call that no other one can answer; false where it is gone.
+    #[cfg(test)]
     pub(super) fn begin(&mut self, now: Instant, id: ReplicaId) -> bool {
         let Some(member) = self.member_mut(id) else {
             return false;
@@ -266,7 +268,6 @@ impl<N: PartialEq + Clone> Machine<N> {
         time: Duration,
         random: f64,
     ) {
-        let most_ejected = self.most_ejected(now);
         let drain = self.drain;
         let Some(member) = self.member_mut(id) else {
             return;
@@ -285,8 +286,8 @@ impl<N: PartialEq + Clone> Machine<N> {
                     member.returned = Some(now);
                     let change = member.change(now, drain);
                     self.changes.push(change);
+                    self.sort_out();
                 }
-                self.sort_out();
             }
             Ended::Failed | Ended::NotReached => {
                 member.failures = match ended {
@@ -294,7 +295,7 @@ impl<N: PartialEq + Clone> Machine<N> {
                     _ => member.failures.saturating_add(1),
                 };
                 let is_out = member.failures >= FAILURES && !is_ejected && member.is_ready();
-                if was_trial || is_out && self.ejected < most_ejected {
+                if is_ejected && was_trial || is_out && self.ejected < self.most_ejected() {
                     self.eject(now, id, random);
                 }
             }
@@ -303,11 +304,14 @@ impl<N: PartialEq + Clone> Machine<N> {
     }
 
     /// How many replicas may be ejected: half of them, and never the last one that takes calls.
-    fn most_ejected(&self, now: Instant) -> usize {
+    fn most_ejected(&self) -> usize {
         let listed = self.members.iter().filter(|member| member.left.is_none());
         let half = listed.count() / 2;
-        let available = self.members.iter().filter(|it| it.is_available(now));
-        match available.count() {
+        let left = self
+            .members
+            .iter()
+            .filter(|it| it.is_ready() && it.ejected_until.is_none());
+        match left.count() {
             0 | 1 => 0,
             _ => half,
         }
@@ -325,7 +329,11 @@ impl<N: PartialEq + Clone> Machine<N> {
 
     /// Forgets replicas that are gone: not found any more, and done with what they had. `is_used` says
     /// which ones somebody still has something on.
-    pub(super) fn forget(&mut self, now: Instant, is_used: impl Fn(ReplicaId) -> bool) -> Vec<ReplicaId> {
+    pub(super) fn forget(
+        &mut self,
+        now: Instant,
+        is_used: impl Fn(ReplicaId) -> bool,
+    ) -> Vec<ReplicaId> {
         let drain = self.drain;
         let is_gone = |member: &Member<N>| {
             let state = member.state(now, drain);
@@ -430,7 +438,10 @@ impl<N: PartialEq + Clone> Machine<N> {
         let ejected: Vec<_> = ejected.collect();
         assert_eq!(ejected.len(), self.ejected);
         for member in &self.members {
-            assert!(!member.is_on_trial || member.in_flight > 0, "a trial without a call");
+            assert!(
+                !member.is_on_trial || member.in_flight > 0,
+                "a trial without a call"
+            );
             assert_eq!(self.ready.contains(&member.id), member.is_ready());
         }
         let _ = (listed, now);

@@ -34,9 +34,17 @@ enum Mode {
 enum Event {
     Arrives,
     /// A server is done with a call of a process.
-    Done { server: usize, call: usize },
-    TimesOut { call: usize },
-    Probe { process: usize, server: usize },
+    Done {
+        server: usize,
+        call: usize,
+    },
+    TimesOut {
+        call: usize,
+    },
+    Probe {
+        process: usize,
+        server: usize,
+    },
     /// Something happens to servers.
     Script(usize),
 }
@@ -108,7 +116,7 @@ struct Simulation {
 impl Simulation {
     /// So many servers with four workers each, which are used to `load` of what they can do.
     fn new(processes: usize, servers: usize, load: f64) -> Self {
-        let (workers, service) = (4, 5_000);
+        let (workers, service) = (4, 20_000);
         let epoch = Instant::now();
         let names: Vec<usize> = (0..servers).collect();
         let machines = (0..processes).map(|_| {
@@ -297,7 +305,8 @@ impl Simulation {
         if ended == Ended::NotReached {
             self.probe_now(process, server);
         }
-        if attempts > 3 {
+        // Three moves at once, and three retries.
+        if attempts > 6 {
             self.outcome.failed += 1;
             return;
         }
@@ -344,8 +353,8 @@ impl Simulation {
 fn calls_are_spread_over_hundreds_of_replicas_and_wait_less_than_by_chance() {
     let mut blind = Simulation::new(20, 100, 0.7);
     blind.is_blind = true;
-    let blind = blind.run(6, &[]);
-    let outcome = Simulation::new(20, 100, 0.7).run(6, &[]);
+    let blind = blind.run(4, &[]);
+    let outcome = Simulation::new(20, 100, 0.7).run(4, &[]);
     let (least, most) = outcome.spread();
     println!(
         "100 replicas, 20 processes, 70 % load: {} calls, least {least:.3} most {most:.3} of the \
@@ -355,7 +364,7 @@ fn calls_are_spread_over_hundreds_of_replicas_and_wait_less_than_by_chance() {
         outcome.percentile(0.99),
         blind.percentile(0.99),
     );
-    assert!(least > 0.9 && most < 1.1, "{least} {most}");
+    assert!(least > 0.85 && most < 1.15, "{least} {most}");
     assert!(outcome.percentile(0.99) < blind.percentile(0.99));
     assert_eq!(outcome.failed, 0);
 }
@@ -398,11 +407,15 @@ fn where_one_replica_is_left_it_is_called() {
         "19 of 20 replicas killed: {} answered, {} failed, {} in vain",
         outcome.answered, outcome.failed, outcome.in_vain
     );
-    assert!(outcome.failed * 100 < outcome.answered, "{}", outcome.failed);
+    assert!(
+        outcome.failed * 100 < outcome.answered,
+        "{}",
+        outcome.failed
+    );
 }
 
 #[test]
-fn two_hundred_replicas_and_a_million_calls() {
+fn what_a_choice_costs_does_not_grow_with_the_replicas() {
     let begun = std::time::Instant::now();
     let mut machine = Machine::new(Duration::from_secs(30));
     let mut now = Instant::now();
@@ -412,7 +425,7 @@ fn two_hundred_replicas_and_a_million_calls() {
     }
     let mut random = Rng::with_seed(3);
     let mut calls = VecDeque::new();
-    for _ in 0..1_000_000 {
+    for _ in 0..100_000 {
         let id = machine.pick(now, None, || random.f64(), |_| true).unwrap();
         calls.push_back((id, now));
         now += Duration::from_micros(10);
@@ -422,5 +435,8 @@ fn two_hundred_replicas_and_a_million_calls() {
         }
     }
     machine.check(now);
-    println!("a call of 200 replicas costs {:?}", begun.elapsed() / 1_000_000);
+    println!(
+        "a call of 200 replicas costs {:?}",
+        begun.elapsed() / 100_000
+    );
 }

@@ -46,7 +46,7 @@ fn the_less_loaded_of_two_is_taken() {
     assert_eq!(picked.iter().filter(|id| **id == 0).count(), 3);
     // One is five times as slow: it has a fifth of what the other one has in flight.
     let mut machine = ready(2, now);
-    for (id, time) in [(0, CALL), (1, CALL * 5)] {
+    for (id, time) in [(0, CALL), (1, CALL * 5)].repeat(5) {
         assert!(machine.begin(now, ReplicaId(id)));
         machine.ended(now, ReplicaId(id), Ended::Answered, time, 0.0);
     }

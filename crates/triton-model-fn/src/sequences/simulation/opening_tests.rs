@@ -28,7 +28,8 @@ fn open(
     ];
     let options = TritonOptions::parse(common.iter().chain(options).copied()).unwrap();
     let subtask = Subtask::new(0, 1, 0).unwrap();
-    let open = Arc::new(CallContext::new(&options, subtask, false, Arc::default(), None, None).unwrap());
+    let open =
+        Arc::new(CallContext::new(&options, subtask, false, Arc::default(), None, None).unwrap());
     let config: ModelConfig = serde_json::from_value(serde_json::json!({
         "name": "m",
         "max_batch_size": 8,
