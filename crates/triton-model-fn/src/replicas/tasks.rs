@@ -19,6 +19,9 @@ use crate::{Error, ErrorKind};
 /// The longest time that a lookup of the name may take.
 const LONGEST_LOOKUP: Duration = Duration::from_secs(10);
 
+/// How long the answer to a question may take at least, however often it is asked.
+const LEAST_PATIENCE: Duration = Duration::from_secs(2);
+
 /// The least time between two questions to one replica, whatever asks for them.
 const LEAST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -111,7 +114,7 @@ async fn keep_asking(weak: Weak<ReplicaSet>, member: Arc<Member>) {
         let (pause, model) = (set.pause(), set.model.clone());
         drop(set);
         let probe = TritonProbe::new(member.replica.client().clone(), model);
-        let limit = pause.min(PROBE_TIMEOUT);
+        let limit = pause.clamp(LEAST_PATIENCE, PROBE_TIMEOUT);
         let health = timeout(limit, probe.probe()).await;
         let health =
             health.unwrap_or_else(|_| Health::Unhealthy(format!("no answer within {limit:?}")));
