@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::time::Instant;
 use triton_options::{
-    ENDPOINT, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
+    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
 };
 
 use crate::ending::Ended;
 use crate::live_numbers::LiveNumbers;
-use crate::replicas::{self, Resolver};
+use crate::replicas::Resolver;
 use crate::{CallContext, Error, ErrorKind, ModelFacts, ServerWait, Subtask};
 
 /// The part of a model function that does not depend on what it does with a row.
@@ -172,7 +172,6 @@ impl<P> FunctionBase<P> {
     /// and [`ErrorKind::Options`] when the client cannot be set up, or when several subtasks would
     /// share one sequence.
     pub fn begin(&self, subtask: Subtask) -> Result<Opening<'_, P>, Error> {
-        check_replicas(&self.options).map_err(|error| error.in_subtask(subtask))?;
         self.check_parallelism(subtask)
             .map_err(|error| error.in_subtask(subtask))?;
         let mut life = self.lock();
@@ -412,25 +411,6 @@ impl<P> Opening<'_, P> {
     fn is_current(&self, life: &Life<P>) -> bool {
         matches!(&life.state, State::Opening(subtask) if Arc::ptr_eq(subtask, &self.subtask))
     }
-}
-
-/// A sequence has to stay with one server, which is for whoever keeps it to see to.
-pub(crate) fn check_replicas(options: &TritonOptions) -> Result<(), Error> {
-    let option = match options.sequence_mode() {
-        SequenceMode::PerKey { .. } => SEQUENCE_KEY.key(),
-        SequenceMode::Static { flags, .. } if !flags.are_both() => SEQUENCE_ID.key(),
-        _ => return Ok(()),
-    };
-    if !replicas::are_several(options) {
-        return Ok(());
-    }
-    let message = format!(
-        "option '{option}' makes sequences that last for several rows, and '{}' ({}) stands for \
-         several servers, of which each would have a part of their state: name one server",
-        ENDPOINT.key(),
-        options.endpoint
-    );
-    Err(Error::new(ErrorKind::Options, message))
 }
 
 const WHILE_OPENING: &str = "while it was being opened";

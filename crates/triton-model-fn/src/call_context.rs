@@ -10,7 +10,9 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tracing::info;
 use triton_client::{Client, InferRequest, InferResponse, ModelId, Sequence};
-use triton_options::{MaxInFlight, PositiveDuration, SequenceMode, TritonOptions};
+use triton_options::{
+    MaxInFlight, PositiveDuration, SequenceMode, SequenceRecovery, TritonOptions,
+};
 
 use crate::call::{FaultOrigin, RetrySafety};
 use crate::ending::{Ended, Ending};
@@ -18,7 +20,7 @@ use crate::executions::{self, RanBefore};
 use crate::live_numbers::LiveNumbers;
 use crate::metrics::FunctionMetrics;
 use crate::permits::{NoPermit, PermitKind};
-use crate::replicas::{NotLookedUp, Replicas, Resolver};
+use crate::replicas::{NotLookedUp, ReplicaId, Replicas, Resolver, Target};
 use crate::request_limit::{LimitedPermit, RequestLimit};
 use crate::retry::{LONGEST, RetryBudget, RetryPolicy};
 use crate::sequence_id_generator::SequenceIdGenerator;
@@ -214,6 +216,7 @@ impl CallContext {
         &self,
         request: InferRequest,
         sequence: Sequence,
+        server: ReplicaId,
         deadline: Option<Instant>,
     ) -> Result<InferResponse, Error> {
         let safety = RetrySafety::UnlessExecuted;
@@ -228,8 +231,31 @@ impl CallContext {
             }
         };
         // Whoever sends rows of keys is given up as a whole, and need not look out for it.
-        self.call_patiently(sequence, deadline, safety, FaultOrigin::of, infer)
+        let target = match &self.replicas {
+            Replicas::Only(_) => Target::Any,
+            Replicas::Several(_) => Target::On(server),
+        };
+        self.call_patiently(target, sequence, deadline, safety, FaultOrigin::of, infer)
             .await
+    }
+
+    /// Whether a request that was not executed found its server away, while another one is there: then a
+    /// sequence has nothing to wait for.
+    pub(crate) fn is_away(&self, server: ReplicaId, error: &Error) -> bool {
+        let Replicas::Several(set) = &self.replicas else {
+            return false;
+        };
+        if !set.has_other(server)
+            || error.kind() != ErrorKind::Call && error.kind() != ErrorKind::CircuitOpen
+        {
+            return false;
+        }
+        // To rebuild a sequence costs little, and to lose one much.
+        let is_nobody_there = error
+            .client_error()
+            .is_some_and(|error| error.kind().is_connection());
+        let is_rebuilt = self.options.sequence_recovery == SequenceRecovery::Replay;
+        is_nobody_there && is_rebuilt || !set.is_there(server)
     }
 
     /// A request with what options and its sequence add to it.

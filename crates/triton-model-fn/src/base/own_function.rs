@@ -28,7 +28,6 @@ impl<P> FunctionBase<P> {
         groups: &[OptionGroup],
     ) -> Result<Self, Error> {
         OptionGroup::check(function, &options, groups)?;
-        super::check_replicas(&options)?;
         for warning in options.warnings() {
             warn!(model = %options.model_name, "{warning}");
         }

@@ -23,7 +23,7 @@ use self::unanswered::{NotSent, Unanswered, failure, whose_fault};
 use crate::circuit_breaker::{CircuitState, Permit};
 use crate::metrics::CallInFlight;
 use crate::permits::PermitKind;
-use crate::replicas::{At, Ended, Replicas, Server};
+use crate::replicas::{At, Ended, Replicas, Server, Target};
 use crate::retry::{self, Spent, TimeLimit, Verdict};
 use crate::server_wait::{Failures, Judgement, LONGEST_DOUBTFUL_PAUSE};
 use crate::{CallContext, Error, ErrorKind};
@@ -110,7 +110,7 @@ impl CallContext {
                 answer
             }
         };
-        let call = self.call_patiently(sequence, deadline, safety, origin, operation);
+        let call = self.call_patiently(Target::Any, sequence, deadline, safety, origin, operation);
         self.ending.or("before the row was answered", call).await
     }
 
@@ -125,12 +125,21 @@ impl CallContext {
         F: Future<Output = Result<T, triton_client::Error>>,
     {
         let safety = RetrySafety::Safe;
-        let call = self.call_patiently(None, deadline, safety, FaultOrigin::of, operation);
+        let call = self.call_patiently(
+            Target::Any,
+            None,
+            deadline,
+            safety,
+            FaultOrigin::of,
+            operation,
+        );
         self.ending.or("before the row was answered", call).await
     }
 
+    /// As [`call_with`](Self::call_with), at a certain one of several servers where `target` says so.
     pub(crate) async fn call_patiently<T, F>(
         &self,
+        target: Target,
         sequence: Option<&Sequence>,
         deadline: Option<Instant>,
         safety: RetrySafety,
@@ -141,7 +150,7 @@ impl CallContext {
         F: Future<Output = Result<T, triton_client::Error>>,
     {
         let Some(wait) = &self.server_wait else {
-            let (spent, tried) = (Spent::default(), At::default());
+            let (spent, tried) = (Spent::default(), At::to(target));
             let called = self.call_once(
                 sequence, deadline, safety, origin, operation, &spent, &tried,
             );
@@ -150,7 +159,7 @@ impl CallContext {
         let _calling = wait.calling();
         // Failures while the server answered others: only those count as retries.
         let (mut own_failures, mut doubts, mut failures) = (0, 0, Failures::default());
-        let (spent, tried) = (Spent::default(), At::default());
+        let (spent, tried) = (Spent::default(), At::to(target));
         let mut attempt = 0_u32;
         loop {
             attempt = attempt.saturating_add(1);
@@ -184,6 +193,12 @@ impl CallContext {
                 Err(Unanswered::Waited(error)) => return Err(error),
                 Err(Unanswered::Failed(error)) => error,
             };
+            if let Target::On(server) = target
+                && self.is_away(server, &error)
+            {
+                // Another server is there, so whoever asked has a choice.
+                return Err(error);
+            }
             let judging = wait.judge(&self.replicas, &self.model, &error, answered, &mut failures);
             let judgement = Box::pin(judging).await;
             let after = error
@@ -317,6 +332,7 @@ impl CallContext {
             |error| match self.server_wait {
                 // Whether and when it is sent again depends on what others meet.
                 Some(_) => Verdict::Stop,
+                None if error.kind().is_connection() && self.replicas.is_left(at) => Verdict::Stop,
                 None => safety.verdict(error),
             },
             |error| self.may_retry(Some(error), spent),

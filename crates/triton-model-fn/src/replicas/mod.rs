@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use triton_client::{Client, ErrorKind, ModelId};
 use triton_options::{EndpointDiscovery, TritonOptions};
@@ -55,12 +56,42 @@ impl Deref for Server<'_> {
 /// How often an attempt that finds nobody at one of several servers is made at another one at once.
 const MOST_MOVES: u32 = 3;
 
+/// Which servers a call can go to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Target {
+    #[default]
+    Any,
+    /// The one that has its sequence.
+    On(ReplicaId),
+}
+
+/// A replica as those see it that keep sequences.
+#[derive(Debug)]
+pub(crate) struct ReplicaStanding {
+    pub(crate) id: ReplicaId,
+    pub(crate) label: String,
+    /// How many sequences its model keeps, where that is known.
+    pub(crate) places: Option<u64>,
+    pub(crate) use_of: ReplicaUse,
+}
+
+/// What a replica is for sequences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReplicaUse {
+    TakesNew,
+    /// It keeps those that it has.
+    KeepsOld,
+    /// Those that it has are to go elsewhere.
+    IsLeft,
+}
+
 /// Where a call is, among several servers; it knows nothing where there is only one.
 #[derive(Debug, Default)]
 pub(crate) struct At(Mutex<Place>);
 
 #[derive(Debug, Default)]
 struct Place {
+    target: Target,
     /// The attempt that is being made.
     load: Option<Load>,
     /// Where the last one failed.
@@ -69,6 +100,14 @@ struct Place {
 }
 
 impl At {
+    pub(crate) fn to(target: Target) -> Self {
+        let place = Place {
+            target,
+            ..Place::default()
+        };
+        Self(Mutex::new(place))
+    }
+
     /// The attempt is made at this server.
     pub(crate) fn is_at(&self, server: Server<'_>) {
         if let Server::One(load) = server {
@@ -153,8 +192,15 @@ impl Replicas {
         match self {
             Replicas::Only(replica) => Some(Server::Only(replica)),
             Replicas::Several(set) => {
-                let failed = at.lock().failed;
-                set.pick(failed).map(Server::One)
+                let (target, failed) = {
+                    let place = at.lock();
+                    (place.target, place.failed)
+                };
+                let load = match target {
+                    Target::Any => set.pick(failed),
+                    Target::On(id) => set.take(id),
+                };
+                load.map(Server::One)
             }
         }
     }
@@ -181,8 +227,43 @@ impl Replicas {
         let (Replicas::Several(set), Some(failed)) = (self, place.failed) else {
             return false;
         };
+        if place.target != Target::Any {
+            return false;
+        }
         place.moves += 1;
         place.moves <= MOST_MOVES && set.has_other(failed)
+    }
+
+    /// Whether there are more than one, or may be.
+    pub(crate) fn are_several(&self) -> bool {
+        matches!(self, Replicas::Several(_))
+    }
+
+    /// Whether the call can only go to one server, and there is another one that could be chosen instead
+    /// by whoever makes it.
+    pub(crate) fn is_left(&self, at: &At) -> bool {
+        match (self, at.lock().target) {
+            (Replicas::Several(set), Target::On(id)) => {
+                set.rebuilds_sequences() && set.has_other(id)
+            }
+            _ => false,
+        }
+    }
+
+    /// Each of several servers, for those that keep sequences.
+    pub(crate) fn standings(&self) -> Vec<ReplicaStanding> {
+        match self {
+            Replicas::Only(_) => Vec::new(),
+            Replicas::Several(set) => set.standings(),
+        }
+    }
+
+    /// Tells of changes of several servers.
+    pub(crate) fn changes(&self) -> Option<watch::Receiver<u64>> {
+        match self {
+            Replicas::Only(_) => None,
+            Replicas::Several(set) => Some(set.changes()),
+        }
     }
 
     /// Asks for what the server, or the first one of several that answers, tells of the model.

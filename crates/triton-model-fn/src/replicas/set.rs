@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime;
@@ -12,12 +12,13 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 use triton_client::{Client, Endpoint, ModelId};
-use triton_options::{ENDPOINT, EndpointDiscovery, TritonOptions};
+use triton_options::{ENDPOINT, EndpointDiscovery, SequenceMode, SequenceRecovery, TritonOptions};
 
 use super::machine::{Change, Ended, Machine, Probed, ReplicaId, ReplicaState};
 use super::metrics::ReplicaMetrics;
 use super::resolver::{Resolver, SystemResolver};
 use super::tasks;
+use super::{ReplicaStanding, ReplicaUse};
 use crate::circuit_breaker::{CircuitBreakerSettings, Permit, Rejected};
 use crate::client_options::ClientSettings;
 use crate::replica::Replica;
@@ -63,6 +64,8 @@ pub(crate) struct Member {
     pub(crate) label: String,
     pub(super) replica: Replica,
     metrics: ReplicaMetrics,
+    /// How many sequences its model keeps at once, once that is known.
+    pub(super) places: OnceLock<Option<u64>>,
     /// It is to be asked at once whether it is ready.
     pub(super) ask: Notify,
     /// Why it was not ready when it was last asked.
@@ -96,6 +99,8 @@ struct Key {
     model: ModelId,
     breaker: Option<CircuitBreakerSettings>,
     max_total: u32,
+    has_sequences: bool,
+    recovery: SequenceRecovery,
     drain: Duration,
     /// How often the servers are asked.
     pause: Duration,
@@ -127,6 +132,11 @@ impl ReplicaSet {
                 .circuit_breaker_enabled
                 .then(|| CircuitBreakerSettings::from(&**options)),
             max_total: options.connection_pool_max_total.get(),
+            has_sequences: matches!(
+                options.sequence_mode(),
+                SequenceMode::PerKey { .. } | SequenceMode::Static { .. }
+            ),
+            recovery: options.sequence_recovery,
             drain: options.endpoint_drain,
             pause: match options.health_check_enabled {
                 true => options.health_check_interval.get(),
@@ -221,6 +231,7 @@ impl ReplicaSet {
             replica,
             metrics,
             label,
+            places: OnceLock::new(),
             ask: Notify::new(),
             reason: Mutex::default(),
         })
@@ -372,6 +383,83 @@ impl ReplicaSet {
             Arc::clone(members.get(&id)?)
         };
         Some(Load::new(self, member, now))
+    }
+
+    /// Takes a certain replica; `None` where it is gone.
+    pub(crate) fn take(self: &Arc<Self>, id: ReplicaId) -> Option<Load> {
+        let now = Instant::now();
+        let member = {
+            let mut state = self.lock();
+            let member = Arc::clone(state.members.get(&id)?);
+            state.machine.begin(now, id).then_some(member)
+        };
+        Some(Load::new(self, member?, now))
+    }
+
+    /// Whether a replica is there, as far as is known.
+    pub(crate) fn is_there(&self, id: ReplicaId) -> bool {
+        let state = self.lock();
+        let mut states = state.machine.states(Instant::now());
+        states.any(|(found, state)| {
+            let is_there = matches!(
+                state,
+                ReplicaState::Ready | ReplicaState::Joining | ReplicaState::Ejected { .. }
+            );
+            found == id && is_there
+        })
+    }
+
+    /// Whether sequences can go on elsewhere as if nothing had happened.
+    pub(super) fn rebuilds_sequences(&self) -> bool {
+        self.options.sequence_recovery == SequenceRecovery::Replay
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Each replica, for those that keep sequences.
+    pub(super) fn standings(&self) -> Vec<ReplicaStanding> {
+        let now = Instant::now();
+        let state = self.lock();
+        let standing = |(id, at): (ReplicaId, ReplicaState)| {
+            let member = state.members.get(&id)?;
+            let places = member.places.get();
+            Some(ReplicaStanding {
+                id,
+                label: member.label.clone(),
+                places: places.copied().flatten(),
+                use_of: match at {
+                    ReplicaState::Ready if places.is_some() => ReplicaUse::TakesNew,
+                    // The next sequence shows if it can be taken back.
+                    ReplicaState::Ejected { until } if until <= now && places.is_some() => {
+                        ReplicaUse::TakesNew
+                    }
+                    ReplicaState::NotReady { since } => {
+                        let until = since.checked_add(self.key.drain);
+                        match until.is_some_and(|until| until <= now) {
+                            true => ReplicaUse::IsLeft,
+                            false => ReplicaUse::KeepsOld,
+                        }
+                    }
+                    ReplicaState::Gone => ReplicaUse::IsLeft,
+                    _ => ReplicaUse::KeepsOld,
+                },
+            })
+        };
+        state.machine.states(now).filter_map(standing).collect()
+    }
+
+    /// Whether a replica is asked for the places that it has.
+    pub(super) fn wants_places(&self) -> bool {
+        self.key.has_sequences
+    }
+
+    /// How many sequences the model keeps on a replica.
+    pub(super) fn has_places(&self, member: &Member, places: Option<u64>) {
+        if member.places.set(places).is_ok() {
+            self.changed.send_modify(|count| *count += 1);
+        }
     }
 
     /// Whether there is a replica for a call beside the one at which it failed.

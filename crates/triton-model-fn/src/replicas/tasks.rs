@@ -14,7 +14,7 @@ use super::machine::Probed;
 use super::set::{Member, Name, ReplicaSet};
 use crate::health_monitor::{Health, HealthProbe as _, PROBE_TIMEOUT, TritonProbe};
 use crate::retry::thread_random;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, ModelFacts};
 
 /// The longest time that a lookup of the name may take.
 const LONGEST_LOOKUP: Duration = Duration::from_secs(10);
@@ -66,7 +66,9 @@ async fn refresh(set: Weak<ReplicaSet>, pause: Duration) {
         {
             warn!(model = %set.model, %error, "the addresses that were found last stay in use");
         }
-        set.forget(|_| false);
+        // Sequences may be on them until the time to drain is over.
+        let keeps = set.wants_places();
+        set.forget(|_| keeps);
     }
 }
 
@@ -122,12 +124,23 @@ async fn keep_asking(weak: Weak<ReplicaSet>, member: Arc<Member>) {
             return;
         };
         member.replica.tell_breaker(&health);
-        let (probed, reason) = match &health {
-            Health::Healthy => (Probed::Ready, ""),
-            Health::Unhealthy(reason) => (Probed::NotReady, reason.as_str()),
-            Health::Unknown(reason) => (Probed::Unknown, reason.as_str()),
+        let (mut probed, mut reason) = match health {
+            Health::Healthy => (Probed::Ready, String::new()),
+            Health::Unhealthy(reason) => (Probed::NotReady, reason),
+            Health::Unknown(reason) => (Probed::Unknown, reason),
         };
-        set.probed(&member, probed, reason);
+        // Whoever keeps sequences has to know how many there is room for.
+        if set.wants_places() && probed != Probed::NotReady && member.places.get().is_none() {
+            let client = member.replica.client().clone();
+            match ModelFacts::look_up(&client, &set.options).await {
+                Ok(facts) => set.has_places(&member, facts.config.concurrent_sequences()),
+                Err(error) => {
+                    probed = Probed::NotReady;
+                    reason = format!("the model could not be looked up: {error}");
+                }
+            }
+        }
+        set.probed(&member, probed, &reason);
         drop(set);
         let next = match probed {
             Probed::NotReady => {

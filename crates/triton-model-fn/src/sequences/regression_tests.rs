@@ -10,6 +10,7 @@ use triton_options::TritonOptions;
 
 use super::test_server::{Fault, Running, SERVER_IDLE, TestServer, row, sum, value};
 use super::{KeyedSequences, Row, SequenceKey, SequenceSettings, SequenceTransport, SourceTraits};
+use crate::replicas::ReplicaId;
 use crate::tensor_plan::EncodedRow;
 use crate::{CallContext, Column, DataType, Error, ErrorKind, Schema, Subtask, Value};
 
@@ -170,6 +171,7 @@ impl SequenceTransport for Slow {
         &self,
         row: &EncodedRow,
         sequence: Sequence,
+        _server: ReplicaId,
         deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
         let data = <[u8; 8]>::try_from(&*row.cells()[0].as_ref().unwrap().data).unwrap();
@@ -362,6 +364,7 @@ impl SequenceTransport for Losing {
         &self,
         _row: &EncodedRow,
         _sequence: Sequence,
+        _server: ReplicaId,
         _deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
         Err(Error::new(ErrorKind::SequenceUncertain, "no answer came"))

@@ -5,13 +5,14 @@ use std::time::Duration;
 use tracing::{info, warn};
 use triton_client::{ModelConfig, SequenceId};
 use triton_options::{
-    AbandonedSequence, OptionValue as _, PositiveDuration, ReplayOverflow, SEQUENCE_IDLE_TIMEOUT,
-    SEQUENCE_MAX_OPEN, SEQUENCE_UNKNOWN_KEY, SequenceMode, SequenceRecovery, StaticFlags,
-    TritonOptions, UnknownKey,
+    AbandonedSequence, ENDPOINT, OptionValue as _, PositiveDuration, ReplayOverflow,
+    SEQUENCE_IDLE_TIMEOUT, SEQUENCE_MAX_OPEN, SEQUENCE_START, SEQUENCE_UNKNOWN_KEY,
+    SequenceAffinity, SequenceMode, SequenceRecovery, StaticFlags, TritonOptions, UnknownKey,
 };
 
 use super::key::KeyDisplay;
-use super::machine::{HistoryLimits, LostId};
+use super::machine::{HistoryLimits, LostId, Offer, Standing, quota, stable_hash};
+use crate::replicas::{ReplicaStanding, ReplicaUse, Replicas};
 use crate::sequence_id_generator::{SequenceIdGenerator, SequenceName};
 use crate::{CallContext, Column, Error, ErrorKind, Schema, Subtask};
 
@@ -43,10 +44,16 @@ pub(crate) struct SequenceSettings {
     pub(super) server_idle: Option<Duration>,
     /// When it has dropped it for certain: the steps of an ensemble forget at different times.
     pub(super) server_forgets: Option<Duration>,
-    /// The most IDs that may be alive on the server; `usize::MAX` where nobody knows a limit.
-    pub(super) places: usize,
-    /// How many of these places are left to sequences that are recovered.
-    pub(super) room: usize,
+    /// What the servers offer at the beginning.
+    pub(super) offers: Vec<Offer>,
+    /// The most sequences on all of them together.
+    pub(super) most_open: usize,
+    /// How many sequences may be recovered at once.
+    pub(super) most_recovering: usize,
+    /// Whether a hash of the key says which of several servers it goes to.
+    pub(super) by_hash: bool,
+    /// Whether the servers may change.
+    pub(super) several: Option<SeveralServers>,
     pub(super) recovery: SequenceRecovery,
     pub(super) overflow: ReplayOverflow,
     pub(super) history: Option<HistoryLimits>,
@@ -99,8 +106,11 @@ impl SequenceSettings {
             boundary: None,
             server_idle,
             server_forgets: config.longest_sequence_idle(),
-            places: usize::MAX,
-            room: 0,
+            offers: Vec::new(),
+            most_open: usize::MAX,
+            most_recovering: usize::MAX,
+            by_hash: options.sequence_affinity == SequenceAffinity::Hash,
+            several: None,
             recovery: SequenceRecovery::Fail,
             overflow: ReplayOverflow::Fail,
             history: None,
@@ -118,7 +128,7 @@ impl SequenceSettings {
         let key = match options.sequence_mode() {
             SequenceMode::PerKey { key, .. } => key,
             SequenceMode::Static { id, flags } => {
-                return fixed(common, open.static_id(id)?, *flags);
+                return fixed(common, open.static_id(id)?, *flags, open);
             }
             _ => return Ok(None),
         };
@@ -153,14 +163,16 @@ impl SequenceSettings {
         if !positions && (source.without_state || marks_unknown) {
             tell_of_unknown_keys(options, open, marks_unknown);
         }
-        let (places, room) = places(options, config, open.subtask);
+        let servers = servers(options, config, open);
         let is_key = |column: &&Column| key.iter().any(|name| name == column.name);
         let keys: Vec<Column> = schema.inputs.iter().filter(is_key).cloned().collect();
         Ok(Some(Self {
             max_length: options.sequence_max_length.map(|rows| rows.get().into()),
             boundary,
-            places,
-            room,
+            offers: servers.offers,
+            most_open: servers.most_open,
+            most_recovering: servers.most_recovering,
+            several: servers.several,
             recovery: options.sequence_recovery,
             overflow: options.sequence_replay_overflow,
             history: (replays && !carried).then(|| HistoryLimits {
@@ -275,17 +287,38 @@ fn fixed(
     common: SequenceSettings,
     id: SequenceId,
     flags: StaticFlags,
+    open: &CallContext,
 ) -> Result<Option<SequenceSettings>, Error> {
     // Each request is a sequence of its own: they go side by side.
     if flags.are_both() {
         return Ok(None);
     }
+    // After a loss, START has to wait until the server has certainly dropped what there was.
+    let limit = match flags {
+        StaticFlags::FirstRow => 1,
+        _ => usize::MAX,
+    };
+    let mut common = common;
+    common.offers = vec![Offer::only(limit, 0)];
+    if open.replicas.are_several() {
+        if let StaticFlags::Given { start: false, .. } = flags {
+            let message = format!(
+                "'{}' is false, so the sequence '{id}' was begun elsewhere, and '{}' ({}) stands for \
+                 several servers, of which one has it: name that one",
+                SEQUENCE_START.key(),
+                ENDPOINT.key(),
+                open.options().endpoint
+            );
+            return Err(Error::new(ErrorKind::Options, message));
+        }
+        let several = SeveralServers {
+            quota: Quota::Each(limit),
+            subtask: open.subtask,
+        };
+        common.offers = several.offers(&open.replicas);
+        common.several = Some(several);
+    }
     Ok(Some(SequenceSettings {
-        // After a loss, START has to wait until the server has certainly dropped what there was.
-        places: match flags {
-            StaticFlags::FirstRow => 1,
-            _ => usize::MAX,
-        },
         fixed: Some(FixedSequence { id, flags }),
         ..common
     }))
@@ -316,10 +349,100 @@ fn tell_of_unknown_keys(options: &TritonOptions, open: &CallContext, marks_unkno
     }
 }
 
+/// Several servers, as one subtask uses them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SeveralServers {
+    quota: Quota,
+    subtask: Subtask,
+}
+
+/// How many places of a server a subtask uses.
+#[derive(Debug, Clone, Copy)]
+enum Quota {
+    /// So many of each.
+    Each(usize),
+    /// Its part of those that the server has; an eighth, and no more than so many, is left for
+    /// sequences that are recovered.
+    Share { most_room: usize },
+}
+
+impl SeveralServers {
+    /// What the servers offer now.
+    pub(super) fn offers(&self, replicas: &Replicas) -> Vec<Offer> {
+        let offer = |standing: ReplicaStanding| {
+            let name_hash = stable_hash(&standing.label);
+            let (limit, room) = match (self.quota, standing.places) {
+                (Quota::Each(limit), _) => (limit, 0),
+                (Quota::Share { .. }, None) => (usize::MAX, 0),
+                (Quota::Share { most_room }, Some(places)) => {
+                    let (index, parallelism) = (self.subtask.index(), self.subtask.parallelism());
+                    let limit = quota(places, index, parallelism, name_hash);
+                    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                    (limit, (limit / ROOM_SHARE).min(most_room))
+                }
+            };
+            Offer {
+                id: standing.id,
+                name_hash,
+                limit,
+                room,
+                standing: match standing.use_of {
+                    ReplicaUse::TakesNew => Standing::Takes,
+                    ReplicaUse::KeepsOld => Standing::Keeps,
+                    ReplicaUse::IsLeft => Standing::Leaves,
+                },
+            }
+        };
+        replicas.standings().into_iter().map(offer).collect()
+    }
+}
+
+/// What is agreed about the servers of a subtask.
+struct Servers {
+    offers: Vec<Offer>,
+    most_open: usize,
+    most_recovering: usize,
+    several: Option<SeveralServers>,
+}
+
+fn servers(options: &TritonOptions, config: &ModelConfig, open: &CallContext) -> Servers {
+    // So that a server that is lost does not keep the others from their work.
+    const RECOVERING_SHARE: usize = 4;
+    let most_in_flight = options.max_in_flight.most().get() as usize;
+    if !open.replicas.are_several() {
+        let (places, room) = places(options, config, open.subtask);
+        return Servers {
+            offers: vec![Offer::only(places, room)],
+            most_open: usize::MAX,
+            most_recovering: usize::MAX,
+            several: None,
+        };
+    }
+    let several = SeveralServers {
+        quota: Quota::Share {
+            most_room: match options.sequence_max_open {
+                Some(_) => 0,
+                None => most_in_flight,
+            },
+        },
+        subtask: open.subtask,
+    };
+    Servers {
+        offers: several.offers(&open.replicas),
+        most_open: options
+            .sequence_max_open
+            .map_or(usize::MAX, |most| most.get() as usize),
+        most_recovering: (most_in_flight / RECOVERING_SHARE).max(1),
+        several: Some(several),
+    }
+}
+
+/// The part of the places that is left for recoveries.
+const ROOM_SHARE: usize = 8;
+
 /// How many IDs this subtask may have alive on the server, and how many of them only to recover
 /// sequences.
 fn places(options: &TritonOptions, config: &ModelConfig, subtask: Subtask) -> (usize, usize) {
-    const ROOM_SHARE: usize = 8;
     let kept = config.concurrent_sequences();
     let subtasks = u64::from(subtask.parallelism());
     let places = match (options.sequence_max_open, kept) {

@@ -177,6 +177,16 @@ impl Teller {
                 is_hidden,
                 error,
             } => self.lost(&key, &id, rows, cause, is_hidden, &error),
+            Event::Moved { id, rows } => {
+                metrics.event(SequenceEvent::Moved);
+                debug!(
+                    key = shown(),
+                    sequence_id = self.id(&id),
+                    rows,
+                    subtask,
+                    "the sequence does not go on at its server, which is to be left or is gone"
+                );
+            }
             Event::Restarted { id, rows, cause } => {
                 metrics.event(SequenceEvent::Restarted);
                 warn!(
@@ -208,7 +218,8 @@ impl Teller {
                 open,
                 held,
                 limit,
-            } => self.waits(&key, purpose, open, held, limit),
+                room,
+            } => self.waits(&key, purpose, [open, held, limit, room]),
         }
     }
 
@@ -223,6 +234,7 @@ impl Teller {
     ) {
         self.metrics.event(match cause {
             LossCause::Uncertain => SequenceEvent::Uncertain,
+            LossCause::Moved => SequenceEvent::Moved,
             _ => SequenceEvent::Forgotten,
         });
         macro_rules! tell {
@@ -248,7 +260,8 @@ impl Teller {
         }
     }
 
-    fn waits(&self, key: &SequenceKey, purpose: Purpose, open: usize, held: usize, limit: usize) {
+    fn waits(&self, key: &SequenceKey, purpose: Purpose, places: [usize; 4]) {
+        let [open, held, limit, room] = places;
         let server_idle = self.settings.server_forgets;
         let subtask = self.subtask.index();
         if self.settings.fixed.is_some() {
@@ -273,7 +286,7 @@ impl Teller {
             open,
             held,
             limit,
-            room = self.settings.room,
+            room,
             ?server_idle,
             subtask,
             subtasks = self.subtask.parallelism(),

@@ -16,6 +16,7 @@ use super::{
     Answered, KeyedSequences, Pending, Row, RowPosition, SequenceKey, SequenceSettings,
     SequenceTransport, SourceTraits,
 };
+use crate::replicas::ReplicaId;
 use crate::row_codec::EncodedCell;
 use crate::tensor_plan::EncodedRow;
 use crate::{CallContext, Column, DataType, Error, ErrorKind, Schema, Subtask, Value};
@@ -147,6 +148,7 @@ impl SequenceTransport for TestServer {
         &self,
         row: &EncodedRow,
         sequence: Sequence,
+        _server: ReplicaId,
         _deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
         let data = <[u8; 8]>::try_from(&*row.cells()[0].as_ref().unwrap().data).unwrap();

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use triton_client::{ErrorKind as ClientErrorKind, Sequence};
 
+use crate::replicas::ReplicaId;
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{CallContext, Error, ErrorKind, Value};
 
 /// Sends rows of sequences.
 pub(crate) trait SequenceTransport: Send + Sync + 'static {
-    /// Sends one row and returns the model's answer to it; gives it up at `deadline`.
+    /// Sends one row to a server and returns the model's answer to it; gives it up at `deadline`.
     ///
     /// An error says by its kind what became of the sequence: after
     /// [`ErrorKind::SequenceUncertain`] and [`ErrorKind::Output`] the model may have taken the row
@@ -20,6 +21,7 @@ pub(crate) trait SequenceTransport: Send + Sync + 'static {
         &self,
         row: &EncodedRow,
         sequence: Sequence,
+        server: ReplicaId,
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Vec<Value>, Error>> + Send;
 }
@@ -36,12 +38,14 @@ impl SequenceTransport for ModelTransport {
         &self,
         row: &EncodedRow,
         sequence: Sequence,
+        server: ReplicaId,
         deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
         let permit = self.open.request_permit(deadline).await?;
         let inputs = self.plan.tensors(row)?;
         let request = self.plan.request(self.open.model.clone(), inputs);
-        let answer = self.open.infer_once(request, sequence, deadline).await;
+        let answer = self.open.infer_once(request, sequence, server, deadline);
+        let answer = answer.await;
         drop(permit);
         self.plan.row(&answer.map_err(lost_where_unknown)?)
     }

@@ -12,6 +12,7 @@ use super::machine::{
     Content, Failed, FailureEffect, KeptRow, LostId, Outcome, Request, ServerFacts, digest,
 };
 use super::{SequenceTransport, Shared, Task};
+use crate::replicas::ReplicaId;
 use crate::tensor_plan::EncodedRow;
 use crate::{CallContext, Error, ErrorKind, Value, packed_row, server_wait};
 
@@ -93,7 +94,12 @@ impl<T: SequenceTransport> Shared<T> {
         match self.send(request, &row).await {
             Ok(values) => self.answered(request, &row, values),
             Err(error) => Outcome::Failed(Failed {
-                effect: effect(&error),
+                effect: match effect(&error) {
+                    FailureEffect::None if self.is_away(request.server, &error) => {
+                        FailureEffect::Away
+                    }
+                    effect => effect,
+                },
                 server: self.server_facts(&error),
                 error,
             }),
@@ -118,7 +124,9 @@ impl<T: SequenceTransport> Shared<T> {
             start: request.start,
             end: request.end,
         };
-        let sent = self.transport.send(row, sequence, request.deadline);
+        let sent = self
+            .transport
+            .send(row, sequence, request.server, request.deadline);
         let sent = sent.instrument(span).await;
         sent.map_err(|error| error.in_sequence(name()).at_row(request.row))
     }
@@ -135,6 +143,11 @@ impl<T: SequenceTransport> Shared<T> {
             digest,
             values,
         }
+    }
+
+    /// Whether a request was not executed because its server is away, while others are there.
+    fn is_away(&self, server: ReplicaId, error: &Error) -> bool {
+        self.settings.several.is_some() && self.open.is_away(server, error)
     }
 
     fn server_facts(&self, error: &Error) -> Option<ServerFacts> {

@@ -13,9 +13,11 @@ use triton_model_fn::triton_client::{
     Client, ErrorKind as ClientErrorKind, LoadModel, UnloadModel,
 };
 use triton_model_fn::{
-    ErrorKind, InferenceFunction, ModelFunction as _, Resolver, ServerWait, Subtask, Value,
+    Error, ErrorKind, InferenceFunction, ModelFunction as _, Prediction, Resolver, ServerWait,
+    Subtask, Value,
 };
 
+use crate::keyed::{Place, Stateful, keyed_options};
 use crate::monitoring::counted;
 use crate::{AUTO_INCREMENT, echo_schema, open, options};
 
@@ -371,17 +373,244 @@ async fn each_server_has_numbers_and_a_breaker_of_its_own() {
     ");
 }
 
-#[tokio::test]
-async fn sequences_that_last_are_refused_where_there_are_several_servers() {
-    let key = [
-        ("sequence-id", "job"),
-        ("sequence-id-auto-increment", "true"),
-        ("sequence-key", "value"),
-    ];
-    let refused = |extra: &[(&str, &str)]| {
-        let options = options("http://user:canary@a:8000,b:8000", "accumulate", extra);
-        InferenceFunction::new(options, crate::accumulate_schema()).unwrap_err()
+/// Sequences of many keys, and what the model must answer to their rows.
+struct Keys {
+    function: InferenceFunction,
+    keys: u32,
+    rows: u32,
+}
+
+impl Keys {
+    const MODEL: Stateful = Stateful::Accumulate;
+
+    async fn open(endpoint: &str, keys: u32, extra: &[(&str, &str)]) -> Self {
+        let options = keyed_options(endpoint, Self::MODEL, extra);
+        let function = open(options, Self::MODEL.schema(), 0, 1).await;
+        Self {
+            function,
+            keys,
+            rows: 0,
+        }
+    }
+
+    /// The next row of each key, all at once, as the last one where `last` says so.
+    async fn next(&mut self, last: bool) -> Vec<Result<Prediction, Error>> {
+        let row = self.rows;
+        self.rows += 1;
+        let rows = (0..self.keys).map(|key| {
+            let row = Self::MODEL.row(Place { key, row });
+            match last {
+                true => self.function.submit_last(&row),
+                false => self.function.submit(&row),
+            }
+        });
+        join_all(rows.collect::<Vec<_>>()).await
+    }
+
+    /// As [`next`](Self::next), where each answer is that of all rows so far, and none is marked.
+    async fn next_whole(&mut self, last: bool) {
+        let rows = self.rows + 1;
+        for (key, answer) in (0..).zip(self.next(last).await) {
+            let answer = answer.unwrap();
+            let number = |row| Self::MODEL.number(Place { key, row });
+            let numbers: Vec<i32> = (0..rows).map(number).collect();
+            let expected = Self::MODEL.reference(&numbers);
+            assert_eq!(
+                Self::MODEL.answer(&answer),
+                expected,
+                "key {key}, {rows} rows"
+            );
+            assert_eq!(answer.row[2], Value::Boolean(false));
+        }
+    }
+}
+
+/// Which sequences were begun at each server.
+fn begun(servers: &[EmbeddedTriton]) -> Vec<Vec<String>> {
+    let of_server = |server: &EmbeddedTriton| {
+        let requests = server.requests().into_iter();
+        let starts = requests.filter(|request| request.sequence_start && request.executed);
+        starts
+            .map(|request| format!("{:?}", request.sequence_id))
+            .collect()
     };
-    insta::assert_snapshot!(refused(&key), @"option 'sequence-key' makes sequences that last for several rows, and 'endpoint' (http://a:8000/,http://b:8000/) stands for several servers, of which each would have a part of their state: name one server");
-    insta::assert_snapshot!(refused(&[("sequence-id", "7")]), @"option 'sequence-id' makes sequences that last for several rows, and 'endpoint' (http://a:8000/,http://b:8000/) stands for several servers, of which each would have a part of their state: name one server");
+    servers.iter().map(of_server).collect()
+}
+
+const REPLAY: [(&str, &str); 2] = [("sequence-recovery", "replay"), ("max-retries", "3")];
+
+// Holds S65, S68.
+#[tokio::test]
+async fn a_sequence_stays_with_the_server_that_it_was_given_to() {
+    let servers = servers(3);
+    let mut keys = Keys::open(&endpoint(&servers), 60, &[]).await;
+    for row in 0..5 {
+        keys.next_whole(row == 4).await;
+    }
+    let counts: Vec<usize> = begun(&servers).iter().map(Vec::len).collect();
+    assert_eq!(counts, [20, 20, 20]);
+    assert_eq!(rows(&servers), [100, 100, 100]);
+}
+
+// Holds S69.
+#[tokio::test]
+async fn sequences_of_a_server_that_is_gone_are_rebuilt_at_others() {
+    let servers = servers(3);
+    let mut keys = Keys::open(&endpoint(&servers), 30, &REPLAY).await;
+    for _ in 0..3 {
+        keys.next_whole(false).await;
+    }
+    servers[1].stop();
+    for row in 0..3 {
+        keys.next_whole(row == 2).await;
+    }
+    let counts: Vec<usize> = begun(&servers).iter().map(Vec::len).collect();
+    assert_eq!(counts.iter().sum::<usize>(), 40, "{counts:?}");
+    // No ID was ever begun twice.
+    let mut ids = begun(&servers).concat();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 40);
+}
+
+// Holds S70.
+#[tokio::test]
+async fn without_a_replay_the_rows_of_a_lost_server_say_so() {
+    for (recovery, marked) in [("restart", true), ("fail", false)] {
+        let servers = servers(2);
+        let extra = [
+            ("sequence-recovery", recovery),
+            ("endpoint-refresh", "50 ms"),
+        ];
+        let mut keys = Keys::open(&endpoint(&servers), 10, &extra).await;
+        keys.next_whole(false).await;
+        servers[0].stop();
+        let begun = Instant::now();
+        let mut lost = 0;
+        // Until it is known that nobody is there, rows fail and leave their sequence as it is.
+        while lost < 5 {
+            for answer in keys.next(false).await {
+                lost += match answer {
+                    Ok(answer) => usize::from(answer.sequence_restarted),
+                    Err(error) if marked => {
+                        assert_ne!(error.kind(), ErrorKind::SequenceLost, "{error}");
+                        0
+                    }
+                    Err(_) => 0,
+                };
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "{recovery}: {lost}"
+            );
+        }
+    }
+}
+
+// Holds S66.
+#[tokio::test]
+async fn sequences_stay_with_a_server_that_drains_until_the_time_is_over() {
+    let servers = servers(3);
+    let addresses = Arc::new(Addresses::default());
+    addresses.set(&[&servers[0], &servers[1]]);
+    let extra = [
+        ("endpoint-discovery", "dns"),
+        ("endpoint-refresh", "50 ms"),
+        ("endpoint-drain", "2 s"),
+        REPLAY[0],
+        REPLAY[1],
+    ];
+    let endpoint = "http://triton.invalid:8000";
+    let options = keyed_options(endpoint, Keys::MODEL, &extra);
+    let resolver: Arc<dyn Resolver> = Arc::<Addresses>::clone(&addresses);
+    let function = InferenceFunction::new(options, Keys::MODEL.schema())
+        .unwrap()
+        .resolving_by(resolver);
+    function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
+    let mut keys = Keys {
+        function,
+        keys: 20,
+        rows: 0,
+    };
+    keys.next_whole(false).await;
+    addresses.set(&[&servers[1], &servers[2]]);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = rows(&servers);
+    keys.next_whole(false).await;
+    let drains = rows(&servers);
+    assert_eq!(drains[0], before[0] + 10, "they stay");
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    keys.next_whole(false).await;
+    keys.next_whole(true).await;
+    assert_eq!(rows(&servers)[0], drains[0], "they have moved");
+    assert!(rows(&servers)[2] > 0);
+}
+
+// Holds S67.
+#[tokio::test]
+async fn a_key_goes_where_its_hash_says_in_every_function() {
+    let servers = servers(3);
+    let extra = [("sequence-affinity", "hash")];
+    let mut first = Keys::open(&endpoint(&servers), 30, &extra).await;
+    first.next_whole(true).await;
+    let values = |servers: &[EmbeddedTriton], from: &[usize]| -> Vec<Vec<String>> {
+        let each = servers.iter().zip(from);
+        let values = each.map(|(server, from)| {
+            let requests = server.requests();
+            let mut bodies: Vec<String> = requests[*from..]
+                .iter()
+                .map(|request| format!("{:?}", &request.body[request.body.len() - 4..]))
+                .collect();
+            bodies.sort();
+            bodies
+        });
+        values.collect()
+    };
+    let there = values(&servers, &[0, 0, 0]);
+    assert!(there.iter().all(|keys| !keys.is_empty()), "{there:?}");
+    let from = rows(&servers);
+    let mut second = Keys::open(&endpoint(&servers), 30, &extra).await;
+    second.next_whole(true).await;
+    assert_eq!(values(&servers, &from), there);
+}
+
+// Holds S71.
+#[tokio::test]
+async fn a_static_sequence_has_one_server_and_its_next_one_another() {
+    let servers = servers(2);
+    let id = [("sequence-id", "7")];
+    let endpoint = endpoint(&servers);
+    let function = open(
+        options(&endpoint, "accumulate", &id),
+        crate::accumulate_schema(),
+        0,
+        1,
+    )
+    .await;
+    for number in 1..=5 {
+        let answer = function.predict(&[Value::Integer(1)]).await.unwrap();
+        assert_eq!(answer.row[0], Value::Integer(number));
+    }
+    let seen = rows(&servers);
+    assert!(seen == [5, 0] || seen == [0, 5], "{seen:?}");
+    servers[usize::from(seen[0] == 0)].stop();
+    let begun = Instant::now();
+    loop {
+        // The first ones fail, because the sequence is lost.
+        if let Ok(answer) = function.predict(&[Value::Integer(1)]).await {
+            assert_eq!(answer.row[0], Value::Integer(1));
+            assert!(answer.sequence_restarted);
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
+    let elsewhere = [("sequence-id", "7"), ("sequence-start", "false")];
+    let elsewhere = options(&endpoint, "accumulate", &elsewhere);
+    let function = InferenceFunction::new(elsewhere, crate::accumulate_schema()).unwrap();
+    let error = function.open(Subtask::new(0, 1, 0).unwrap()).await;
+    let shown = error
+        .unwrap_err()
+        .to_string()
+        .replace(&endpoint.replace(',', "/,"), "A,B");
+    insta::assert_snapshot!(shown, @"");
 }

@@ -34,6 +34,11 @@ use self::member::{Health, Member};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ReplicaId(pub(crate) u32);
 
+impl ReplicaId {
+    /// That of the one server there is.
+    pub(crate) const ONLY: Self = Self(0);
+}
+
 impl fmt::Display for ReplicaId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
@@ -250,7 +255,6 @@ impl<N: PartialEq + Clone> Machine<N> {
     }
 
     /// Takes a replica for a call that no other one can answer; false where it is gone.
-    #[cfg(test)]
     pub(super) fn begin(&mut self, now: Instant, id: ReplicaId) -> bool {
         let Some(member) = self.member_mut(id) else {
             return false;

@@ -35,7 +35,9 @@ impl<A: Asker> Machine<A> {
         self.clock.call_ends(now, sent.call);
         let is_sent = match &outcome {
             Outcome::Unsendable => false,
-            Outcome::Failed(failed) => failed.effect != FailureEffect::None,
+            Outcome::Failed(failed) => {
+                !matches!(failed.effect, FailureEffect::None | FailureEffect::Away)
+            }
             Outcome::Answered { .. } => true,
         };
         if let Some(place) = place_of(&mut turn) {
@@ -163,6 +165,7 @@ impl<A: Asker> Machine<A> {
             (FailureEffect::Executed, false) => self.executed(now, turn, sent.end, failed.error),
             (FailureEffect::None, false) => self.not_executed(now, turn, failed.error),
             (FailureEffect::None, true) => self.recover(now, turn, sent, failed),
+            (FailureEffect::Away, _) => self.lose_by(now, turn, sent, LossCause::Moved, failed),
             (FailureEffect::Forgotten, _) => {
                 self.lose_by(now, turn, sent, LossCause::Forgotten, failed);
             }

@@ -157,7 +157,10 @@ async fn no_row_is_answered_after_an_uncertain_one_where_none_may_start_anew() {
         start: true,
         end: false,
     };
-    network.send(&value_row(0), begin, None).await.unwrap();
+    network
+        .send(&value_row(0), begin, crate::replicas::ReplicaId::ONLY, None)
+        .await
+        .unwrap();
     let only = open(&network, &flags, &Arc::default());
     assert_eq!(sum(&answer(&only, 1).await.unwrap()), 1);
     network.fault(Fault::AnswerLost);

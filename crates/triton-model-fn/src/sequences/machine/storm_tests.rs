@@ -1,0 +1,358 @@
+//! Many subtasks with many keys at many servers, of which one is lost and one comes: how sequences are
+//! spread, and that their recovery does not topple the rest.
+//!
+//! Everything happens in a time of its own. What comes out is printed with `--nocapture`.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+
+use super::*;
+use crate::sequences::machine::{quota, stable_hash};
+
+const MILLI: u64 = 1;
+/// How often a key has a row.
+const ROWS: u64 = 500 * MILLI;
+/// How long a server takes for one.
+const SERVICE: u64 = 5 * MILLI;
+
+struct Setup {
+    subtasks: u32,
+    servers: u32,
+    /// Of each server.
+    places: u64,
+    /// Of each subtask.
+    keys: u32,
+    most_recovering: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Row { subtask: u32, key: u32 },
+    Answer { subtask: u32, request: usize },
+    Lose { server: u32 },
+    Come { server: u32 },
+}
+
+struct Storm {
+    setup: Setup,
+    subtasks: Vec<(Machine<Ticket>, Arc<SequenceIdGenerator>)>,
+    /// Those that are there.
+    servers: Vec<u32>,
+    epoch: Instant,
+    now: u64,
+    events: BinaryHeap<Reverse<(u64, u64, What)>>,
+    number: u64,
+    requests: Vec<Option<Request>>,
+    /// The rows of each sequence at each server.
+    state: HashMap<(u32, String), u64>,
+    /// Which sequences are being rebuilt.
+    rebuilding: HashSet<(u32, String)>,
+    most_rebuilding: usize,
+    replayed: u64,
+    answered: u64,
+    /// The most requests in flight at one server.
+    in_flight: HashMap<u32, usize>,
+    most_in_flight: usize,
+    recovered_at: u64,
+    waits: Vec<u64>,
+    handed_over: HashMap<(u32, u32), u64>,
+}
+
+fn name(server: u32) -> u64 {
+    stable_hash(&format!("http://triton-{server}:8000/"))
+}
+
+impl Storm {
+    fn new(setup: Setup) -> Self {
+        let setting = Setting {
+            recovery: SequenceRecovery::Replay,
+            compares: false,
+            places: 1,
+            room: 0,
+            bounded: true,
+            numbered: false,
+            deadline: None,
+            most_lost: 100_000,
+            history_rows: 1000,
+            max_length: None,
+            ends_abandoned: false,
+            share: None,
+            servers: 2,
+            most_recovering: setup.most_recovering,
+            by_hash: false,
+        };
+        let epoch = Instant::now();
+        let servers: Vec<u32> = (0..setup.servers).collect();
+        let subtasks = (0..setup.subtasks).map(|subtask| {
+            let ids = ids(setting, subtask, &Arc::default());
+            let offers = offers(&setup, &servers, subtask);
+            (machine(&offers, setting, &ids, false, epoch), ids)
+        });
+        let subtasks = subtasks.collect();
+        let mut storm = Self {
+            setup,
+            subtasks,
+            servers,
+            epoch,
+            now: 0,
+            events: BinaryHeap::new(),
+            number: 0,
+            requests: Vec::new(),
+            state: HashMap::new(),
+            rebuilding: HashSet::new(),
+            most_rebuilding: 0,
+            replayed: 0,
+            answered: 0,
+            in_flight: HashMap::new(),
+            most_in_flight: 0,
+            recovered_at: 0,
+            waits: Vec::new(),
+            handed_over: HashMap::new(),
+        };
+        for subtask in 0..storm.setup.subtasks {
+            for key in 0..storm.setup.keys {
+                let first = u64::from(subtask * 7919 + key * 104_729) % ROWS;
+                storm.at(first, What::Row { subtask, key });
+            }
+        }
+        storm
+    }
+
+    fn at(&mut self, time: u64, what: What) {
+        self.number += 1;
+        self.events.push(Reverse((time, self.number, what)));
+    }
+
+    fn instant(&self) -> Instant {
+        self.epoch + Duration::from_millis(self.now)
+    }
+
+    fn run(&mut self, until: u64) {
+        while let Some(Reverse((time, ..))) = self.events.peek().copied()
+            && time <= until
+        {
+            self.now = time;
+            let Some(Reverse((_, _, what))) = self.events.pop() else {
+                return;
+            };
+            match what {
+                What::Row { subtask, key } => {
+                    self.at(self.now + ROWS, What::Row { subtask, key });
+                    self.row(subtask, key);
+                }
+                What::Answer { subtask, request } => self.answer(subtask, request),
+                What::Lose { server } => {
+                    self.servers.retain(|other| *other != server);
+                    self.state.retain(|(of, _), _| *of != server);
+                    self.offered();
+                }
+                What::Come { server } => {
+                    self.servers.push(server);
+                    self.offered();
+                }
+            }
+        }
+        self.now = until;
+    }
+
+    fn offered(&mut self) {
+        let now = self.instant();
+        for subtask in 0..self.setup.subtasks {
+            let offers = offers(&self.setup, &self.servers, subtask);
+            self.subtasks[subtask as usize].0.offered(now, &offers);
+            self.settle(subtask);
+        }
+    }
+
+    fn row(&mut self, subtask: u32, key: u32) {
+        // A key whose row is not answered yet has no next one.
+        if self.handed_over.contains_key(&(subtask, key)) {
+            return;
+        }
+        self.handed_over.insert((subtask, key), self.now);
+        let row = Row {
+            encoded: Ok(Arc::new(encoded(1))),
+            last: false,
+            position: None,
+        };
+        let ticket = Ticket {
+            key: 0,
+            number: i64::from(key),
+            gone: Rc::default(),
+        };
+        let now = self.instant();
+        let key = SequenceKey::new(&key.to_string());
+        self.subtasks[subtask as usize]
+            .0
+            .submit(now, &key, row, ticket);
+        self.settle(subtask);
+    }
+
+    fn settle(&mut self, subtask: u32) {
+        while let Some(effect) = self.subtasks[subtask as usize].0.next_effect() {
+            match effect {
+                Effect::Send(request) => {
+                    let server = request.server.0;
+                    let count = self.in_flight.entry(server).or_default();
+                    *count += 1;
+                    self.most_in_flight = self.most_in_flight.max(*count);
+                    let is_replay = !matches!(request.content, Content::Encoded(_));
+                    let id = self.subtasks[subtask as usize].1.text(request.counter);
+                    match is_replay {
+                        true => {
+                            self.replayed += 1;
+                            self.rebuilding.insert((subtask, id));
+                        }
+                        false => {
+                            self.rebuilding.remove(&(subtask, id));
+                        }
+                    }
+                    self.most_rebuilding = self.most_rebuilding.max(self.rebuilding.len());
+                    if is_replay {
+                        self.recovered_at = self.now;
+                    }
+                    let number = self.requests.len();
+                    self.requests.push(Some(request));
+                    let what = What::Answer {
+                        subtask,
+                        request: number,
+                    };
+                    self.at(self.now + SERVICE, what);
+                }
+                Effect::Answer(ticket, result) => {
+                    let key = ticket.number as u32;
+                    result.unwrap();
+                    self.answered += 1;
+                    let since = self.handed_over.remove(&(subtask, key)).unwrap();
+                    self.waits.push(self.now - since);
+                }
+                Effect::Cancel(_) | Effect::Report(_) => {}
+            }
+        }
+    }
+
+    fn answer(&mut self, subtask: u32, number: usize) {
+        let request = self.requests[number].take().unwrap();
+        let server = request.server.0;
+        *self.in_flight.get_mut(&server).unwrap() -= 1;
+        let id = self.subtasks[subtask as usize].1.text(request.counter);
+        let now = self.instant();
+        let outcome = match self.servers.contains(&server) {
+            false => Outcome::Failed(Failed {
+                error: Error::new(ErrorKind::Call, "nobody is there"),
+                effect: FailureEffect::Away,
+                server: None,
+            }),
+            true => {
+                let rows = self.state.entry((server, id)).or_default();
+                match request.start {
+                    true => *rows = 1,
+                    false => *rows += 1,
+                }
+                assert_eq!(*rows, request.row + 1, "a row is lost or doubled");
+                let row = encoded(1);
+                Outcome::Answered {
+                    values: vec![Value::BigInt(*rows as i64)],
+                    kept: request.is_kept.then(|| KeptRow {
+                        packed: packed_row::pack(&row).into(),
+                        digest: None,
+                    }),
+                    digest: None,
+                }
+            }
+        };
+        let machine = &mut self.subtasks[subtask as usize].0;
+        machine.outcome(now, &request.key, request.number, outcome);
+        self.settle(subtask);
+        self.check();
+    }
+
+    /// No server has more sequences than places, of all subtasks together.
+    fn check(&self) {
+        if self.number % 64 == 0 {
+            let mut counts = HashMap::<u32, u64>::new();
+            for (server, _) in self.state.keys() {
+                *counts.entry(*server).or_default() += 1;
+            }
+            assert!(
+                counts.values().all(|count| *count <= self.setup.places),
+                "{counts:?}"
+            );
+        }
+    }
+
+    /// How many sequences each server has that somebody goes on with.
+    fn spread(&self) -> Vec<usize> {
+        let of = |server: &u32| {
+            let own = self.state.keys().filter(|(of, _)| of == server);
+            own.count()
+        };
+        self.servers.iter().map(of).collect()
+    }
+
+    fn longest_wait(&mut self) -> u64 {
+        let waits = std::mem::take(&mut self.waits);
+        waits.into_iter().max().unwrap_or_default()
+    }
+}
+
+fn offers(setup: &Setup, servers: &[u32], subtask: u32) -> Vec<Offer> {
+    let offer = |server: &u32| Offer {
+        id: ReplicaId(*server),
+        name_hash: name(*server),
+        limit: quota(setup.places, subtask, setup.subtasks, name(*server)) as usize,
+        ..Offer::only(0, 0)
+    };
+    servers.iter().map(offer).collect()
+}
+
+// Holds S65, S69, S72.
+#[test]
+fn a_server_that_is_lost_is_made_good_by_the_others_at_a_bounded_rate() {
+    for (most_recovering, label) in [(2, "2 at once"), (usize::MAX, "all at once")] {
+        let mut storm = Storm::new(Setup {
+            subtasks: 8,
+            servers: 20,
+            places: 60,
+            keys: 100,
+            most_recovering,
+        });
+        storm.run(3_000);
+        let before = storm.spread();
+        let calm = (storm.most_in_flight, storm.longest_wait());
+        storm.most_in_flight = 0;
+        storm.at(3_000, What::Lose { server: 7 });
+        storm.run(8_000);
+        let after = storm.spread();
+        println!(
+            "20 servers, 8 subtasks, 800 sequences, {label}: {}..={} a server, one lost: {} rows sent \
+             again, at most {} sequences rebuilt at once, the last row of a replay after {} ms, at \
+             most {} requests at a server (before {}), longest wait {} ms (before {}), then {}..={}",
+            before.iter().min().unwrap(),
+            before.iter().max().unwrap(),
+            storm.replayed,
+            storm.most_rebuilding,
+            storm.recovered_at - 3_000,
+            storm.most_in_flight,
+            calm.0,
+            storm.longest_wait(),
+            calm.1,
+            after.iter().min().unwrap(),
+            after.iter().max().unwrap(),
+        );
+        assert!(
+            before.iter().all(|count| (36..=44).contains(count)),
+            "{before:?}"
+        );
+        assert!(storm.replayed > 0);
+        if most_recovering == 2 {
+            assert!(storm.most_rebuilding <= 16, "{}", storm.most_rebuilding);
+        }
+        let all: usize = after.iter().sum();
+        assert!(all >= 800, "{after:?}");
+        // One that comes has its share of what is new.
+        storm.at(8_000, What::Come { server: 20 });
+        storm.run(8_100);
+        assert_eq!(storm.spread().last(), Some(&0), "nothing moves for it");
+    }
+}
