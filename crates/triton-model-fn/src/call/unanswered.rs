@@ -89,9 +89,7 @@ impl fmt::Display for NotSent {
         match self {
             NotSent::NoPermit(no_permit) => no_permit.fmt(formatter),
             NotSent::Rejected(rejected) => rejected.fmt(formatter),
-            NotSent::NoReplica => {
-                formatter.write_str("the endpoint stands for no server at present")
-            }
+            NotSent::NoReplica => formatter.write_str("the server for it is not called any more"),
         }
     }
 }

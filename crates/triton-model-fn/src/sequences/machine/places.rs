@@ -149,23 +149,36 @@ impl Places {
         self.servers.retain(|server| !is_over(server));
     }
 
+    /// What the servers are that take sequences: where none of them is ready, the others are called, so
+    /// that rows wait for them and not for nobody.
+    fn best_standing(&self) -> Option<Standing> {
+        let standings = self.servers.iter().map(|server| server.offer.standing);
+        standings.min().filter(|best| *best != Standing::Gone)
+    }
+
+    fn best(&self) -> impl Iterator<Item = &ServerPlaces> {
+        let best = self.best_standing();
+        let servers = self.servers.iter();
+        servers.filter(move |server| Some(server.offer.standing) == best)
+    }
+
     /// The most places on all servers that take sequences; `usize::MAX` where nobody knows a limit.
     pub(super) fn limit(&self) -> usize {
-        let taking = self
-            .servers
-            .iter()
-            .filter(|it| it.offer.standing == Standing::Takes);
-        let sum = taking.fold(0_usize, |sum, it| sum.saturating_add(it.offer.limit));
-        sum.min(self.most)
+        let limits = self.best().map(|server| server.offer.limit);
+        limits.fold(0_usize, usize::saturating_add).min(self.most)
     }
 
     /// How many of them no key may begin with.
     pub(super) fn room(&self) -> usize {
-        let taking = self
-            .servers
-            .iter()
-            .filter(|it| it.offer.standing == Standing::Takes);
-        taking.map(|server| server.offer.room).sum()
+        self.best().map(|server| server.offer.room).sum()
+    }
+
+    /// Whether a sequence that is to leave its server finds a place at another one right now.
+    pub(super) fn can_move(&self) -> bool {
+        let is_free = |server: &ServerPlaces| {
+            server.offer.standing == Standing::Takes && server.free(Purpose::Recover) > 0
+        };
+        self.taken < self.most && !self.is_recovery_full() && self.servers.iter().any(is_free)
     }
 
     /// How many IDs have a place that are neither over nor lost.
@@ -203,17 +216,15 @@ impl Places {
         if self.taken >= self.most || recovers && self.recovering >= self.most_recovering {
             return None;
         }
+        let standing = self.best_standing()?;
+        let has_free =
+            |server: &ServerPlaces| server.offer.standing == standing && server.free(purpose) > 0;
         let found = match &*self.servers {
-            [only] => {
-                (only.offer.standing == Standing::Takes && only.free(purpose) > 0).then_some(0)
-            }
+            [only] => has_free(only).then_some(0),
             several => {
                 let count = several.len();
                 let places = (0..count).map(|place| (place + start) % count.max(1));
-                let free = places.filter(|place| {
-                    let server = &several[*place];
-                    server.offer.standing == Standing::Takes && server.free(purpose) > 0
-                });
+                let free = places.filter(|place| has_free(&several[*place]));
                 match hash {
                     Some(hash) => free.max_by_key(|place| several[*place].offer.weight(hash)),
                     // The last of equals is taken.

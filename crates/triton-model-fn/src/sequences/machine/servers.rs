@@ -2,8 +2,8 @@
 
 use crate::replicas::ReplicaId;
 
-/// What a server is for sequences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a server is for sequences; the earlier ones are better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::sequences) enum Standing {
     /// It takes new ones.
     Takes,

@@ -211,7 +211,7 @@ impl<A: Asker> Machine<A> {
     fn is_left(&self, place: &Place, recovery: Recovery) -> bool {
         match self.places.standing(place) {
             Standing::Takes | Standing::Keeps => false,
-            Standing::Leaves => recovery == Recovery::Replay,
+            Standing::Leaves => recovery == Recovery::Replay && self.places.can_move(),
             Standing::Gone => true,
         }
     }
