@@ -32,6 +32,23 @@ use crate::{CallContext, Error, ErrorKind};
 /// error knows what was sent.
 pub(crate) const GRACE: Duration = Duration::from_millis(100);
 
+/// What one attempt of a call leaves to the next one.
+struct Course {
+    /// What the last retry took from the budget.
+    spent: Spent,
+    /// Where it is.
+    at: At,
+}
+
+impl Course {
+    fn to(target: Target) -> Self {
+        Self {
+            spent: Spent::default(),
+            at: At::to(target),
+        }
+    }
+}
+
 /// What a call has from the moment at which it is sent first.
 struct Sent<'a> {
     admission: Option<Permit>,
@@ -150,16 +167,14 @@ impl CallContext {
         F: Future<Output = Result<T, triton_client::Error>>,
     {
         let Some(wait) = &self.server_wait else {
-            let (spent, tried) = (Spent::default(), At::to(target));
-            let called = self.call_once(
-                sequence, deadline, safety, origin, operation, &spent, &tried,
-            );
+            let course = Course::to(target);
+            let called = self.call_once(sequence, deadline, safety, origin, operation, &course);
             return Ok(called.await?);
         };
         let _calling = wait.calling();
         // Failures while the server answered others: only those count as retries.
         let (mut own_failures, mut doubts, mut failures) = (0, 0, Failures::default());
-        let (spent, tried) = (Spent::default(), At::to(target));
+        let course = Course::to(target);
         let mut attempt = 0_u32;
         loop {
             attempt = attempt.saturating_add(1);
@@ -182,9 +197,7 @@ impl CallContext {
                 self.log_sent_again(sequence, attempt);
             }
             let answered = wait.answered();
-            let called = self.call_once(
-                sequence, deadline, safety, &origin, &operation, &spent, &tried,
-            );
+            let called = self.call_once(sequence, deadline, safety, &origin, &operation, &course);
             let error = match called.await {
                 Ok(answer) => {
                     wait.answers(&self.model);
@@ -220,7 +233,7 @@ impl CallContext {
             let pause = match judgement {
                 Judgement::Own => {
                     let pause = self.retry.wait(own_failures, after, retry::thread_random());
-                    match self.may_retry(error.client_error(), &spent) {
+                    match self.may_retry(error.client_error(), &course.spent) {
                         true => pause,
                         false => self.longest_pause_before(deadline, pause),
                     }
@@ -269,8 +282,7 @@ impl CallContext {
         }
     }
 
-    /// A logical call with its retries; what the last of them takes from the budget is `spent`, and the
-    /// replica at which it failed is `tried`.
+    /// A logical call with its retries.
     async fn call_once<T, F>(
         &self,
         sequence: Option<&Sequence>,
@@ -278,13 +290,13 @@ impl CallContext {
         safety: RetrySafety,
         origin: impl Fn(&triton_client::Error) -> FaultOrigin,
         operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
-        spent: &Spent,
-        tried: &At,
+        course: &Course,
     ) -> Result<T, Unanswered>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
     {
-        let (sent, at) = (OnceLock::new(), tried);
+        let Course { spent, at } = course;
+        let sent = OnceLock::new();
         let (attempts, cut_short) = (AtomicU32::new(0), AtomicBool::new(false));
         let limit = TimeLimit {
             budget: self.call_budget,
@@ -296,7 +308,7 @@ impl CallContext {
             if attempt > 1 {
                 self.log_sent_again(sequence, attempt);
             }
-            let timed = self.replicas.client_for(&at, left);
+            let timed = self.replicas.client_for(at, left);
             let is_cut_short = timed.is_cut_short;
             cut_short.store(is_cut_short, Ordering::Relaxed);
             let operation = operation(timed.client, connection);
@@ -320,20 +332,22 @@ impl CallContext {
                 return false;
             };
             // Nobody was there, so nothing is sent twice.
-            ended == Ended::NotReached && self.replicas.may_move(&at)
+            ended == Ended::NotReached && self.replicas.may_move(at)
         };
         let result = retry::run_in_phases(
             &self.retry,
             limit,
             retry::thread_random,
-            |_| self.become_sent(&sent, deadline, &at),
+            |_| self.become_sent(&sent, deadline, at),
             attempt,
-            moves,
             |error| match self.server_wait {
+                _ if moves(error) => None,
                 // Whether and when it is sent again depends on what others meet.
-                Some(_) => Verdict::Stop,
-                None if error.kind().is_connection() && self.replicas.is_left(at) => Verdict::Stop,
-                None => safety.verdict(error),
+                Some(_) => Some(Verdict::Stop),
+                None if error.kind().is_connection() && self.replicas.is_left(at) => {
+                    Some(Verdict::Stop)
+                }
+                None => Some(safety.verdict(error)),
             },
             |error| self.may_retry(Some(error), spent),
         )

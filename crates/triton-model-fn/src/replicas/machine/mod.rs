@@ -227,21 +227,21 @@ impl<N: PartialEq + Clone> Machine<N> {
         if best.is_none() {
             best = self.best_of(now, start, may_take);
         }
-        // Nobody is ready: in the order of how likely it is that they answer.
-        let is_listed = |member: &Member<N>| member.left.is_none() && can_call(member.id);
-        let is_other = |member: &Member<N>| is_listed(member) && Some(member.id) != avoid;
-        let others: [&dyn Fn(&Member<N>) -> bool; 6] = [
-            &|member| is_other(member) && member.health == Health::Joining,
-            &|member| member.is_available(now) && can_call(member.id),
-            &|member| is_other(member) && member.is_ready(),
-            &is_other,
-            &is_listed,
-            &|_| true,
-        ];
-        for allows in others {
-            if best.is_none() {
-                best = self.best_of(now, start, allows);
-            }
+        if best.is_none() {
+            // Nobody is ready: in the order of how likely it is that they answer.
+            let rank = |member: &Member<N>| {
+                let is_other = Some(member.id) != avoid;
+                match member.left.is_none() && can_call(member.id) {
+                    true if is_other && member.health == Health::Joining => 0,
+                    true if member.is_available(now) => 1,
+                    true if is_other && member.is_ready() => 2,
+                    true if is_other => 3,
+                    true => 4,
+                    false => 5,
+                }
+            };
+            let least = self.members.iter().map(rank).min();
+            best = self.best_of(now, start, |member| Some(rank(member)) == least);
         }
         let member = &mut self.members[best?];
         member.begins(now);

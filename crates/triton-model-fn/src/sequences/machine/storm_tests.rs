@@ -269,7 +269,7 @@ impl Storm {
 
     /// No server has more sequences than places, of all subtasks together.
     fn check(&self) {
-        if self.number % 64 == 0 {
+        if self.number.is_multiple_of(64) {
             let mut counts = HashMap::<u32, u64>::new();
             for (server, _) in self.state.keys() {
                 *counts.entry(*server).or_default() += 1;
@@ -313,29 +313,29 @@ fn a_server_that_is_lost_is_made_good_by_the_others_at_a_bounded_rate() {
         let mut storm = Storm::new(Setup {
             subtasks: 8,
             servers: 20,
-            places: 60,
-            keys: 100,
+            places: 30,
+            keys: 40,
             most_recovering,
         });
-        storm.run(3_000);
+        storm.run(2_000);
         let before = storm.spread();
         let calm = (storm.most_in_flight, storm.longest_wait());
         storm.most_in_flight = 0;
         for server in 0..5 {
-            storm.at(3_000, What::Lose { server });
+            storm.at(2_000, What::Lose { server });
         }
-        storm.run(8_000);
+        storm.run(6_000);
         let after = storm.spread();
         let longest = storm.longest_wait();
         println!(
-            "20 servers, 8 subtasks, 800 sequences, {label}: {}..={} a server, five lost: {} rows sent \
+            "20 servers, 8 subtasks, 320 sequences, {label}: {}..={} a server, five lost: {} rows sent \
              again, at most {} sequences rebuilt at once, the last row of a replay after {} ms, at \
              most {} requests at a server (before {}), longest wait {} ms (before {}), then {}..={}",
             before.iter().min().unwrap(),
             before.iter().max().unwrap(),
             storm.replayed,
             storm.most_rebuilding,
-            storm.recovered_at - 3_000,
+            storm.recovered_at - 2_000,
             storm.most_in_flight,
             calm.0,
             longest,
@@ -344,7 +344,7 @@ fn a_server_that_is_lost_is_made_good_by_the_others_at_a_bounded_rate() {
             after.iter().max().unwrap(),
         );
         assert!(
-            before.iter().all(|count| (36..=44).contains(count)),
+            before.iter().all(|count| (12..=20).contains(count)),
             "{before:?}"
         );
         assert!(storm.replayed > 0);
@@ -352,10 +352,10 @@ fn a_server_that_is_lost_is_made_good_by_the_others_at_a_bounded_rate() {
             assert!(storm.most_rebuilding <= 16, "{}", storm.most_rebuilding);
         }
         let all: usize = after.iter().sum();
-        assert!(all >= 800, "{after:?}");
+        assert!(all >= 320, "{after:?}");
         // One that comes has its share of what is new.
-        storm.at(8_000, What::Come { server: 20 });
-        storm.run(8_100);
+        storm.at(6_000, What::Come { server: 20 });
+        storm.run(6_050);
         assert_eq!(storm.spread().last(), Some(&0), "nothing moves for it");
     }
 }
