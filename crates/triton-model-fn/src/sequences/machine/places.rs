@@ -51,6 +51,8 @@ pub(super) struct Places {
     /// How many sequences are being recovered, and how many may be at once.
     recovering: usize,
     most_recovering: usize,
+    /// Where equals are looked at first, which goes round.
+    turn: usize,
 }
 
 /// The places of one server.
@@ -125,6 +127,8 @@ impl Places {
             lingering_count: 0,
             recovering: 0,
             most_recovering,
+            // Not every subtask begins at the same server.
+            turn: fastrand::usize(..1 << 16),
         };
         places.offered(offers);
         places
@@ -204,14 +208,8 @@ impl Places {
         }
     }
 
-    /// A place on the server with the most free ones, or on the one that `hash` names where one is given;
-    /// `start` is where equals are looked at first.
-    pub(super) fn take(
-        &mut self,
-        purpose: Purpose,
-        hash: Option<u64>,
-        start: usize,
-    ) -> Option<Place> {
+    /// A place on the server with the most free ones, or on the one that `hash` names where one is given.
+    pub(super) fn take(&mut self, purpose: Purpose, hash: Option<u64>) -> Option<Place> {
         let recovers = purpose == Purpose::Recover;
         if self.taken >= self.most || recovers && self.recovering >= self.most_recovering {
             return None;
@@ -223,7 +221,7 @@ impl Places {
             [only] => has_free(only).then_some(0),
             several => {
                 let count = several.len();
-                let places = (0..count).map(|place| (place + start) % count.max(1));
+                let places = (0..count).map(|place| (place + self.turn) % count.max(1));
                 let free = places.filter(|place| has_free(&several[*place]));
                 match hash {
                     Some(hash) => free.max_by_key(|place| several[*place].offer.weight(hash)),
@@ -235,6 +233,7 @@ impl Places {
         let server = &mut self.servers[found];
         server.taken += 1;
         self.taken += 1;
+        self.turn = self.turn.wrapping_add(1);
         self.recovering += usize::from(recovers);
         Some(Place {
             server: server.offer.id,
@@ -378,14 +377,11 @@ mod tests {
         let now = Instant::now();
         let offers = [Offer::only(3, 1)];
         let mut places = Places::new(&offers, usize::MAX, usize::MAX, Some(IDLE));
-        let first = places.take(Purpose::Begin, None, 0).unwrap();
-        let mut second = places.take(Purpose::Begin, None, 0).unwrap();
-        assert!(
-            places.take(Purpose::Begin, None, 0).is_none(),
-            "room is left"
-        );
-        let third = places.take(Purpose::Recover, None, 0).unwrap();
-        assert!(places.take(Purpose::Recover, None, 0).is_none());
+        let first = places.take(Purpose::Begin, None).unwrap();
+        let mut second = places.take(Purpose::Begin, None).unwrap();
+        assert!(places.take(Purpose::Begin, None).is_none(), "room is left");
+        let third = places.take(Purpose::Recover, None).unwrap();
+        assert!(places.take(Purpose::Recover, None).is_none());
         // Nothing was sent.
         places.linger(first, now);
         assert_eq!((places.taken(), places.lingering()), (2, 0));
@@ -408,8 +404,8 @@ mod tests {
         let mut places = Places::new(&offers, 9, usize::MAX, Some(IDLE));
         let mut counts = [0; 3];
         let mut held = Vec::new();
-        for number in 0..4 {
-            let place = places.take(Purpose::Begin, None, number).unwrap();
+        for _ in 0..4 {
+            let place = places.take(Purpose::Begin, None).unwrap();
             counts[place.server.0 as usize] += 1;
             held.push(place);
         }
@@ -419,8 +415,7 @@ mod tests {
         }
         // The sum counts, and the most that may be open at all.
         assert_eq!(places.limit(), 9);
-        let taken: Vec<Place> =
-            std::iter::from_fn(|| places.take(Purpose::Begin, None, 0)).collect();
+        let taken: Vec<Place> = std::iter::from_fn(|| places.take(Purpose::Begin, None)).collect();
         assert_eq!(taken.len(), 9);
         for place in taken {
             places.free(place);
@@ -433,14 +428,14 @@ mod tests {
         let now = Instant::now();
         let mut offers = vec![offer(0, 2), offer(1, 2)];
         let mut places = Places::new(&offers, usize::MAX, usize::MAX, Some(IDLE));
-        let mut place = places.take(Purpose::Begin, None, 0).unwrap();
+        let mut place = places.take(Purpose::Begin, None).unwrap();
         place.reached = Some(now);
         let first = place.server;
         offers[first.0 as usize].standing = Standing::Keeps;
         places.offered(&offers);
         assert_eq!(places.standing(&place), Standing::Keeps);
         for _ in 0..2 {
-            let other = places.take(Purpose::Begin, None, 0).unwrap();
+            let other = places.take(Purpose::Begin, None).unwrap();
             assert_ne!(other.server, first);
             places.free(other);
         }
@@ -458,9 +453,7 @@ mod tests {
     fn the_same_key_finds_the_same_server_whatever_order_they_have() {
         let take = |offers: &[Offer], hash| {
             let mut places = Places::new(offers, usize::MAX, usize::MAX, None);
-            let place = places
-                .take(Purpose::Begin, Some(hash), hash as usize)
-                .unwrap();
+            let place = places.take(Purpose::Begin, Some(hash)).unwrap();
             let found = places.position(place.server).unwrap();
             let name = places.servers[found].offer.name_hash;
             places.free(place);

@@ -102,8 +102,7 @@ impl<A: Asker> Machine<A> {
     /// A place on the server that fits the key.
     fn take_place(&mut self, purpose: Purpose, key: &SequenceKey) -> Option<Place> {
         let hash = self.settings.by_hash.then(|| stable_hash(key.as_str()));
-        let start = self.next_number as usize;
-        self.places.take(purpose, hash, start)
+        self.places.take(purpose, hash)
     }
 
     /// Says of the row that has waited for a place for longest that it does.
