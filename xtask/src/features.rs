@@ -1,8 +1,10 @@
 //! Checks that every feature of the libraries compiles, and is tested, without the others.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::command;
 use crate::workspace::Workspace;
@@ -68,14 +70,27 @@ const CHOICES: &[Choice] = &[
         linted: "--bins",
         ..choice("triton-cli", "")
     },
+    Choice {
+        linted: "--bins",
+        ..choice("triton-cli", "arrow")
+    },
+    Choice {
+        linted: "--bins",
+        ..choice("triton-cli", "parquet")
+    },
 ];
 
 /// The parts of the client's tests that features change.
 const CLIENT_TESTS: &[&str] = &["features::", "proxy::", "tls::"];
 
+/// How many crates whoever tries the command has to compile. Each takes a second or ten, and the
+/// first command of the README is to be there before they have gone away.
+const MOST_CRATES: usize = 210;
+
 /// Checks every choice.
 pub(crate) fn run() -> Result<()> {
     let root = Workspace::find()?.root;
+    check_first_build(&root)?;
     for choice in CHOICES {
         let mut clippy = choice.cargo("clippy");
         clippy.args([choice.linted, "--", "-D", "warnings"]);
@@ -87,6 +102,32 @@ pub(crate) fn run() -> Result<()> {
         }
     }
     println!("{} choices of features stand alone", CHOICES.len());
+    Ok(())
+}
+
+/// Checks that a new dependency, or a feature of one, has not brought many others along.
+fn check_first_build(root: &Path) -> Result<()> {
+    let mut tree = command::cargo();
+    tree.args(["tree", "--locked", "--package", "triton-cli"]);
+    tree.args(["--edges", "normal,build", "--prefix", "none", "--no-dedupe"]);
+    tree.args(["--format", "{p}"]);
+    let output = tree.current_dir(root).output()?;
+    ensure!(
+        output.status.success(),
+        "`{}` failed: {}",
+        command::describe(&tree),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let tree = String::from_utf8(output.stdout)?;
+    let crates: BTreeSet<&str> = tree.lines().collect();
+    ensure!(
+        crates.len() <= MOST_CRATES,
+        "`cargo run` compiles {} crates, and is to compile no more than {MOST_CRATES}: \
+         `cargo tree --package triton-cli --edges normal,build` shows what brings them; use less \
+         of it, or put it behind a feature",
+        crates.len()
+    );
+    println!("{} crates are compiled for the command", crates.len());
     Ok(())
 }
 

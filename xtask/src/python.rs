@@ -6,8 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+
+use crate::command;
+use crate::files::{remove_file_if_present, write_whole};
 
 /// The minor versions of Python 3 for which the server has a stub and numpy 1 a wheel.
 const OLDEST_MINOR: u32 = 8;
@@ -109,6 +112,47 @@ fn judge(probed: Probed) -> Result<Python, String> {
         minor,
         library_folder,
     })
+}
+
+/// The Python of an environment of that name that has these packages and what they need; installs it
+/// unless it is there already.
+pub(crate) fn environment(
+    base: &Python,
+    folder: &Path,
+    name: &str,
+    packages: &[&str],
+) -> Result<PathBuf> {
+    let environment = folder.join(name);
+    let python = environment.join("bin/python");
+    // The path belongs to it, because a virtual environment that was moved is of no use.
+    let description = format!("{}\n{}\n", environment.display(), packages.join("\n"));
+    let marker = folder.join(format!("{name}.installed"));
+    let recorded = fs_err::read(&marker).unwrap_or_default();
+    if recorded == description.as_bytes() && python.exists() {
+        return Ok(python);
+    }
+
+    println!(
+        "installing {} into {}",
+        packages.join(", "),
+        environment.display()
+    );
+    remove_file_if_present(&marker)?;
+    if environment.exists() {
+        fs_err::remove_dir_all(&environment)?;
+    }
+    fs_err::create_dir_all(folder)?;
+    let mut venv = Command::new(&base.executable);
+    venv.args(["-m", "venv"]).arg(&environment);
+    command::run_successfully(without_python_variables(&mut venv))?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet"])
+        .args(["--disable-pip-version-check", "--only-binary", ":all:"])
+        .args(packages);
+    command::run_successfully(without_python_variables(&mut pip))
+        .context("is the package index reachable?")?;
+    write_whole(&marker, description.as_bytes())?;
+    Ok(python)
 }
 
 /// These would make one Python load the modules of another.

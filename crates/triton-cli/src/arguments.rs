@@ -1,12 +1,15 @@
 //! The command line.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::bench::BenchArguments;
 use crate::commands::describe::DescribeArguments;
-use crate::commands::health::HealthArguments;
+use crate::commands::health::{HealthArguments, duration};
+use crate::commands::infer::InferArguments;
 use crate::commands::loading::{LoadArguments, UnloadArguments};
 use crate::commands::models::ModelsArguments;
 use crate::commands::shell::{CompletionsArguments, ManArguments};
@@ -15,6 +18,7 @@ use crate::exit_codes::Exit;
 use crate::failure;
 use crate::observability::ObservabilityArguments;
 use crate::predict::PredictArguments;
+use crate::serve;
 
 /// Run models of a Triton Inference Server over files.
 #[derive(Debug, Parser)]
@@ -30,6 +34,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Predict(PredictArguments),
+    Infer(InferArguments),
     Models(ModelsArguments),
     Describe(DescribeArguments),
     Health(HealthArguments),
@@ -46,17 +51,28 @@ pub(crate) enum Command {
 /// Serve built-in models with the embedded server, until Ctrl-C.
 ///
 /// It behaves like a Triton Inference Server where a client can tell, and can be made to fail.
+/// RUST_LOG=triton=debug logs every request.
 #[derive(Debug, Args)]
+#[command(after_help = serve::EXAMPLES, after_long_help = serve::long_help())]
 pub(crate) struct ServeArguments {
     /// The models to serve, of echo, accumulate, anomaly, slow and fails [default: all].
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) models: Vec<String>,
 
-    /// The port of the loopback interface to listen at; 0 picks a free one.
+    /// The address to listen at: 0.0.0.0 is every interface of this machine, and whoever reaches
+    /// one of them may use the server.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) host: IpAddr,
+
+    /// The port to listen at; 0 picks a free one.
     #[arg(long, value_name = "PORT", default_value_t = 8000)]
     pub(crate) port: u16,
 
-    /// A JSON file that says which inference requests go wrong, and how.
+    /// Answer every inference so much later, such as 20ms; requests do not wait for each other.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) latency: Option<Duration>,
+
+    /// A JSON file that says which inference requests go wrong, and how: see below.
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
 }

@@ -44,7 +44,8 @@ impl Exit {
         match self {
             Self::Done => "it was done, or whoever read the output had seen enough",
             Self::Partial => {
-                "part of it was not: rows or requests failed, or the server is not ready"
+                "part of it was not: rows or requests failed, an assertion did not hold, or the \
+                 server is not ready"
             }
             Self::Usage => "the command line, a file, an option or the output cannot be used",
             Self::Server => {

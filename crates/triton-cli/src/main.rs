@@ -2,19 +2,23 @@
 
 mod arguments;
 mod commands;
+mod completion;
 mod config;
 mod disk;
 mod exit_codes;
 mod failure;
-mod model_sql;
+mod metrics_page;
 mod observability;
 mod options;
 mod output;
 mod predict;
+mod printer;
 mod progress;
 mod serve;
 mod server;
 mod signals;
+mod sql_tokens;
+mod statement;
 mod table;
 mod text_encoding;
 mod unshown;
@@ -25,13 +29,14 @@ use anyhow::anyhow;
 use clap::Parser as _;
 
 use crate::arguments::{Arguments, Command};
-use crate::commands::{bench, describe, health, loading, models, shell, stats};
+use crate::commands::{bench, describe, health, infer, loading, models, shell, stats};
 use crate::exit_codes::Exit;
 use crate::failure::Failure;
 use crate::output::print;
 use crate::progress::say_as_is;
 
 fn main() -> ExitCode {
+    completion::answer();
     let ended = std::panic::catch_unwind(|| match Arguments::try_parse() {
         Ok(arguments) => {
             // Metrics are served until the command is over.
@@ -59,6 +64,7 @@ fn show(refused: &clap::Error) -> Result<ExitCode, Failure> {
 fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Predict(arguments) => predict::run(arguments),
+        Command::Infer(arguments) => infer::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::Describe(arguments) => describe::run(arguments),
         Command::Health(arguments) => health::run(arguments),

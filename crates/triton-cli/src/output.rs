@@ -1,9 +1,10 @@
-//! Standard output, for the commands that show something, and the widths of terminals.
+//! Standard output, for the commands that show something, and lines that fit their terminal.
 
 use std::error::Error;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use crate::failure::Failure;
+use crate::printer::Printer;
 
 /// Writes to standard output; a reader that has seen enough, such as `head`, is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
@@ -52,16 +53,9 @@ pub(crate) fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// What goes to a file or another program is never broken: wide enough for any text, and far from
-/// overflowing any sum.
-const ENDLESS: usize = u16::MAX as usize;
-
-/// The width of the terminal that standard output is, if it is one.
+/// The width of lines on standard output.
 pub(crate) fn width() -> usize {
-    match io::stdout().is_terminal() {
-        true => textwrap::termwidth(),
-        false => ENDLESS,
-    }
+    Printer::get().width()
 }
 
 /// A text for standard output, whose lines are broken at their words where the terminal is
@@ -73,10 +67,7 @@ pub(crate) fn wrapped(text: &str) -> String {
 /// A text for standard error, whose lines are broken at their words where the terminal is
 /// narrower.
 pub(crate) fn wrapped_message(text: &str) -> String {
-    match io::stderr().is_terminal() {
-        true => broken(text, textwrap::termwidth()),
-        false => text.to_owned(),
-    }
+    broken(text, Printer::get().message_width())
 }
 
 fn broken(text: &str, width: usize) -> String {

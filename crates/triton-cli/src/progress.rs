@@ -1,11 +1,12 @@
 //! What a run says on standard error while it goes on: a bar on a terminal, lines elsewhere.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::wrapped_message;
+use crate::printer::{Meanwhile, Printer};
 
 /// The time between two lines where standard error is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -17,22 +18,13 @@ const RATE_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Progress {
     /// Hidden where it would not be seen, or would be in the way.
     bar: ProgressBar,
-    /// Which lines take the place of the bar.
-    lines: Lines,
+    /// What takes its place.
+    meanwhile: Meanwhile,
     extent: Option<Extent>,
     started: Instant,
     last_line: Instant,
     measured: (Instant, u64),
     rate: f64,
-}
-
-/// The lines that are written where there is no bar.
-#[derive(PartialEq)]
-enum Lines {
-    All,
-    /// Those that come while there are no rows to be seen, because the server is away.
-    OfWaiting,
-    None,
 }
 
 /// What is known of a run before it begins.
@@ -67,17 +59,9 @@ pub(crate) struct Moment {
 impl Progress {
     /// Begins a run.
     pub(crate) fn start(expected: &Expected) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        // On the terminal that shows the rows a bar would be drawn over them, and a line between
-        // two of them; the rows themselves show how far the run is.
-        let in_the_way =
-            terminal && expected.rows_to_standard_output && std::io::stdout().is_terminal();
-        let shown = !expected.quiet && !in_the_way;
-        let target = match shown && terminal {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        };
-        let bar = ProgressBar::with_draw_target(expected.bytes, target);
+        // The rows themselves show how far the run is where they are seen.
+        let meanwhile = Printer::get().meanwhile(expected.quiet, expected.rows_to_standard_output);
+        let bar = meanwhile.bar(expected.bytes);
         let template = match expected.bytes {
             Some(_) => "{wide_bar} {prefix}\n{msg}",
             None => "{spinner} {elapsed}\n{msg}",
@@ -88,12 +72,7 @@ impl Progress {
         let now = Instant::now();
         Self {
             bar,
-            lines: match in_the_way {
-                _ if expected.quiet => Lines::None,
-                true => Lines::OfWaiting,
-                false if terminal => Lines::None,
-                false => Lines::All,
-            },
+            meanwhile,
             extent: expected.bytes.map(|total| Extent {
                 total,
                 from: (!expected.counts_from_first_row).then_some((now, 0)),
@@ -132,10 +111,10 @@ impl Progress {
                 .set_message(textwrap::fill(&message, textwrap::termwidth()));
             self.bar.tick();
         } else if now - self.last_line >= LINE_INTERVAL
-            && match self.lines {
-                Lines::All => true,
-                Lines::OfWaiting => moment.away.is_some(),
-                Lines::None => false,
+            && match self.meanwhile {
+                Meanwhile::Lines => true,
+                Meanwhile::LinesOfWaiting => moment.away.is_some(),
+                Meanwhile::Bar | Meanwhile::Nothing => false,
             }
         {
             self.last_line = now;

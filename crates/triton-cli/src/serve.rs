@@ -1,16 +1,51 @@
 //! `triton serve`: the embedded server, for as long as the command runs.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
+use tracing::debug;
 use triton_embedded::models::{Accumulate, Anomaly, Echo, Fails, Slow};
-use triton_embedded::{EmbeddedTriton, EmbeddedTritonBuilder, FaultScript};
+use triton_embedded::{EmbeddedTriton, EmbeddedTritonBuilder, Exchange, FaultScript};
 
 use crate::arguments::ServeArguments;
+use crate::commands::figures;
 use crate::failure::Failure;
 use crate::output::print;
 use crate::signals::Signals;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  triton serve --models echo,accumulate --port 8001
+  triton serve --latency 20ms --faults faults.json
+  RUST_LOG=triton=debug triton serve --host 0.0.0.0";
+
+const FAULTS: &str = r#"A file of --faults:
+  {"seed": 7, "faults": [
+    {"fault": "reset-after", "request": 3},
+    {"fault": "status", "status": 503, "text": "later", "rate": 0.01, "model": "echo"}]}
+
+  Each has "request", the number of a request from 1 on, or "rate", a probability that is drawn
+  from the seed; "model" counts only the requests of one. The first that applies is taken.
+
+  delay              the answer comes "milliseconds" later
+  status             "status" and "text" are answered, and nothing is executed
+  status-after       the same, after the model has executed
+  reset-before       the connection is reset, and nothing is executed
+  reset-after        the same, after the model has executed
+  truncate           only so many "bytes" of the answer come, headers included
+  garbage            the body is no JSON
+  wrong-length       Content-Length is "off_by" so many bytes
+  slow-bytes         the answer comes byte by byte, "milliseconds" apart
+  duplicate-headers  each header comes twice
+  refuse             after the answer no connection is taken for "milliseconds"
+  crash              all connections are reset, every sequence is lost, and the server is back after
+                     "milliseconds""#;
+
+/// What the long help ends with.
+pub(crate) fn long_help() -> String {
+    format!("{EXAMPLES}\n\n{FAULTS}")
+}
 
 /// How a built-in model is added to a server.
 type Add = fn(EmbeddedTritonBuilder) -> EmbeddedTritonBuilder;
@@ -56,11 +91,15 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
 }
 
 fn start(arguments: &ServeArguments) -> Result<EmbeddedTriton, Failure> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
+    let address = SocketAddr::from((arguments.host, arguments.port));
     // Nobody could ask this process what has arrived.
     let mut server = EmbeddedTriton::builder()
         .address(address)
-        .recorded_requests(0);
+        .recorded_requests(0)
+        .latency(arguments.latency.unwrap_or_default());
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        server = server.observe(log);
+    }
     if let Some(path) = &arguments.faults {
         let script = fs_err::read(path).map_err(Failure::usage)?;
         let script = FaultScript::from_json(&script)
@@ -72,8 +111,26 @@ fn start(arguments: &ServeArguments) -> Result<EmbeddedTriton, Failure> {
     }
     server
         .start()
-        .with_context(|| format!("cannot listen at {address}; choose another --port"))
+        .with_context(|| format!("cannot listen at {address}; choose another --port or --host"))
         .map_err(Failure::server)
+}
+
+/// A line of the access log.
+fn log(exchange: &Exchange<'_>) {
+    let Exchange {
+        method,
+        path,
+        received,
+        sent,
+        time,
+        ..
+    } = exchange;
+    let status = exchange.status.map_or_else(
+        || "connection reset".to_owned(),
+        |status| status.to_string(),
+    );
+    let time = figures::duration(*time);
+    debug!("{method} {path}: {status}, {received} bytes in, {sent} out, {time}");
 }
 
 /// The models of these names, or all of them.

@@ -80,7 +80,8 @@ pub(crate) fn check_model(model: Option<&str>) -> Result<(), Failure> {
         return Ok(());
     }
     let error = anyhow!("MODEL: expected the model's name, found '{shown}'");
-    Err(Failure::usage(error).with_hint("the server and all else are options: -O endpoint=…"))
+    Err(Failure::usage(error)
+        .with_hint("the server is an option: -e URL, and all else is: -O KEY=VALUE"))
 }
 
 /// What options mean to a command, where that is not what they mean to a model function.
@@ -159,7 +160,7 @@ impl From<triton_client::Error> for Failure {
     fn from(error: triton_client::Error) -> Self {
         let hint = match error.kind() {
             ErrorKind::Connect => {
-                "`triton health --wait 60s` waits for a server that is starting; -O endpoint=… or \
+                "`triton health --wait 60s` waits for a server that is starting; -e URL or \
                  TRITON_ENDPOINT names another"
             }
             ErrorKind::Timeout => "-O timeout=… waits longer",

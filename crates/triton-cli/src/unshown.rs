@@ -13,13 +13,46 @@ pub(crate) fn without_secrets(text: &str) -> String {
     hide(text, &arguments)
 }
 
+/// The command line as it could be typed again, without secrets.
+pub(crate) fn command_line() -> String {
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    shown_line(&arguments)
+}
+
+fn shown_line(arguments: &[impl AsRef<str>]) -> String {
+    let mut line = "triton".to_owned();
+    for argument in arguments {
+        let argument = argument.as_ref();
+        let flags = ["-O", "--endpoint=", "-e"];
+        let flag = flags.iter().find(|flag| argument.starts_with(**flag));
+        let flag = flag.map_or("", |flag| *flag);
+        let value = &argument[flag.len()..];
+        let shown =
+            loggable(value).map_or_else(|| argument.to_owned(), |value| format!("{flag}{value}"));
+        let plain =
+            |character: char| character.is_alphanumeric() || "-_./:=,@%+".contains(character);
+        line.push(' ');
+        match !shown.is_empty() && shown.chars().all(plain) {
+            true => line.push_str(&shown),
+            false => line.push_str(&format!("'{}'", shown.replace('\'', "'\\''"))),
+        }
+    }
+    line
+}
+
 fn hide(text: &str, arguments: &[impl AsRef<str>]) -> String {
     let mut text = text.to_owned();
     let mut before = "";
     for argument in arguments {
         let argument = argument.as_ref();
         let joined = argument.strip_prefix("-O").filter(|rest| !rest.is_empty());
-        let value = joined.unwrap_or(argument);
+        let endpoint = ["--endpoint=", "-e"]
+            .iter()
+            .find_map(|flag| argument.strip_prefix(flag));
+        let value = joined.or(endpoint).unwrap_or(argument);
         if let Some(shown) = loggable(value) {
             text = text.replace(value, &shown);
         } else if (before == "-O" || joined.is_some())
@@ -67,6 +100,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_command_line_can_be_typed_again_and_holds_no_secret() {
+        let arguments = [
+            "bench",
+            "it's",
+            "--assert",
+            "p99<50ms",
+            "-Oauth-token=canary",
+            "-O",
+            "custom-headers=X:canary",
+            "-ehttp://u:canary@h",
+            "",
+        ];
+        insta::assert_snapshot!(shown_line(&arguments), @r"triton bench 'it'\''s' --assert 'p99<50ms' '-Oauth-token=(hidden)' -O 'custom-headers=(hidden)' '-ehttp://(hidden)@h/' ''");
+    }
+
+    #[test]
     fn what_is_repeated_of_the_command_line_holds_no_secret() {
         for (arguments, shown) in [
             (&["-O", "auth-token:canary"][..], "'auth-token:(hidden)'"),
@@ -74,10 +123,14 @@ mod tests {
             (&["-O", "canary"], "(hidden)"),
             (&["-O", "timeout"], "'timeout'"),
             (&["http://u:canary@h"], "'http://(hidden)@h/'"),
+            (&["-ehttp://u:canary@h"], "'http://(hidden)@h/'"),
+            (&["--endpoint=http://u:canary@h"], "'http://(hidden)@h/'"),
             (&["endpoint=http://u:canary@h"], "'endpoint=(hidden)'"),
             (&["anomaly"], "'anomaly'"),
         ] {
             let value = arguments.last().unwrap().trim_start_matches("-O");
+            let value = value.trim_start_matches("-e");
+            let value = value.trim_start_matches("--endpoint=");
             let text = hide(&format!("invalid value '{value}'"), arguments);
             assert_eq!(text, format!("invalid value {shown}"));
         }

@@ -15,7 +15,9 @@ use crate::extensions::Extensions;
 use crate::header_provider::{HeaderProvider, HeaderProviders};
 use crate::http_service::HttpService;
 use crate::operation::Operation;
-use crate::transport::{CallSettings, ConnectionSettings, NO_COMPRESSION, Transport, headers};
+use crate::transport::{
+    CallSettings, ConnectionSettings, NO_COMPRESSION, Secrets, Transport, headers,
+};
 use crate::{Client, Compression, Error, ErrorKind, TensorFormat};
 
 /// The settings of a [`Client`] to be.
@@ -306,8 +308,9 @@ impl ClientBuilder {
             Some(service) => service,
             None => self.connections.service(&endpoint)?,
         };
+        let secrets = Secrets::of_addresses(&endpoint, self.connections.proxy.as_deref());
         let replica = self.connections.connect_to;
-        let transport = Transport::new(endpoint, replica, service, self.response_limit);
+        let transport = Transport::new(endpoint, replica, service, secrets, self.response_limit);
         Ok(Client {
             transport: Arc::new(transport),
             settings: Arc::new(self.calls),

@@ -12,6 +12,7 @@ mod compression;
 mod config_override;
 mod correlation_id_control;
 mod error;
+mod exchange;
 mod faults;
 mod generate;
 mod http;
@@ -42,6 +43,7 @@ mod tensor;
 mod validation;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use exchange::Exchange;
 pub use faults::{Fault, FaultScript, FaultScriptError};
 pub use model::{CorrelationId, Model, ModelRequest, Parameter, Sequence};
 pub use model_config::{

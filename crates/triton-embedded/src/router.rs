@@ -4,11 +4,13 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::clock::{Clock, Timekeeper};
 use crate::error::{ApiError, ContentType};
+use crate::exchange::Exchange;
 use crate::faults::{Fault, Faults};
 use crate::http::{Control, Delivery, Reply, Request};
 use crate::metadata;
@@ -30,7 +32,13 @@ pub(crate) struct Server {
     pub(crate) settings: Settings,
     pub(crate) restrictions: Vec<Restriction>,
     pub(crate) control: mpsc::UnboundedSender<Control>,
+    pub(crate) observer: Option<Observer>,
+    /// By how much every inference is answered later.
+    pub(crate) latency: Duration,
 }
+
+/// Is told of every exchange.
+pub(crate) type Observer = Box<dyn Fn(&Exchange<'_>) + Send + Sync>;
 
 /// The first panic of the server itself, kept for whoever stops it.
 #[derive(Default)]
@@ -64,6 +72,7 @@ impl Server {
                 });
                 match queued {
                     Ok(queued) => {
+                        self.wait_for_latency().await;
                         let stream = resource == Resource::GenerateStream;
                         generate::finish(self, queued, stream).await
                     }
@@ -123,6 +132,7 @@ impl Server {
             Ok(queued) => infer::finish(self, request, queued).await,
             Err(error) => Err(error),
         };
+        self.wait_for_latency().await;
         match &fault {
             Some(Fault::ResetAfter) => return Delivery::Reset,
             Some(Fault::StatusAfter { status, text }) => {
@@ -142,6 +152,12 @@ impl Server {
             }
         });
         self.deliver(&record, reply, fault)
+    }
+
+    async fn wait_for_latency(&self) {
+        if !self.latency.is_zero() {
+            self.timekeeper.sleep(self.latency).await;
+        }
     }
 
     fn deliver(&self, record: &Record, reply: Reply, fault: Option<Fault>) -> Delivery {

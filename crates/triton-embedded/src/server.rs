@@ -8,10 +8,12 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::{Clock, SystemClock, Timekeeper};
+use crate::exchange::Exchange;
 use crate::faults::{FaultScript, Faults};
 use crate::http::Listener;
 use crate::model::Model;
@@ -20,7 +22,7 @@ use crate::models::{Accumulate, Anomaly, Echo, Fails, Slow};
 use crate::recorded::{RecordedRequest, Recorder};
 use crate::repository::Repository;
 use crate::restriction::{RestrictedApi, Restriction};
-use crate::router::{PanicSlot, Server};
+use crate::router::{Observer, PanicSlot, Server};
 use crate::settings::Settings;
 
 /// A running server. Dropping it stops it.
@@ -76,6 +78,8 @@ pub struct EmbeddedTritonBuilder {
     recorded_requests: usize,
     restrictions: Vec<Restriction>,
     address: SocketAddr,
+    observer: Option<Observer>,
+    latency: Duration,
 }
 
 /// How many requests a server keeps unless it is told another number.
@@ -99,6 +103,8 @@ impl EmbeddedTriton {
             recorded_requests: RECORDED_REQUESTS,
             restrictions: Vec::new(),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
+            observer: None,
+            latency: Duration::ZERO,
         }
     }
 
@@ -256,6 +262,22 @@ impl EmbeddedTritonBuilder {
         self
     }
 
+    /// Tells of every request once it is answered, whatever it asked for: the log of a server, say.
+    pub fn observe(
+        mut self,
+        observer: impl Fn(&Exchange<'_>) + Send + Sync + 'static,
+    ) -> EmbeddedTritonBuilder {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Answers every inference that much later than the model is done with it. Requests do not wait
+    /// for each other meanwhile, as on a long way to a server.
+    pub fn latency(mut self, latency: Duration) -> EmbeddedTritonBuilder {
+        self.latency = latency;
+        self
+    }
+
     /// Starts the server.
     ///
     /// # Errors
@@ -282,6 +304,8 @@ impl EmbeddedTritonBuilder {
             settings: Settings::default(),
             restrictions: self.restrictions,
             control: commands,
+            observer: self.observer,
+            latency: self.latency,
         });
         let (shutdown, stopped) = oneshot::channel();
         // One thread is enough, as models have their own, and lets requests be recorded in the

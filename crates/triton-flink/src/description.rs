@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use triton_model_fn::{Column, FilledColumn, InferenceFunction, Schema};
-use triton_options::{
-    DECOUPLED, Decoupled, ON_ERROR, OnError, OptionMap, OptionValue as _, TritonOptions,
-};
+use triton_options::{ON_ERROR, OnError, OptionMap, TritonOptions};
 
 use crate::column_type;
 use crate::failure::Failure;
@@ -38,7 +36,6 @@ impl Description {
                  do the jar and its library belong together?",
             ));
         }
-        problems.extend(streamed(&options));
         let options = options.with_flink_units().parse();
         if let Ok(options) = &options
             && options.on_error == OnError::Column
@@ -92,18 +89,6 @@ impl Description {
 struct Declared {
     column: Column,
     is_nullable: bool,
-}
-
-/// Why the answers to a row cannot be a stream: its one answer is waited for here.
-fn streamed(options: &OptionMap) -> Option<String> {
-    let decoupled = options.get(&DECOUPLED).map(Decoupled::parse);
-    (decoupled == Some(Ok(Decoupled::Stream))).then(|| {
-        format!(
-            "option '{}' is 'stream', which this provider cannot serve yet: it gives a row one \
-             answer; leave the option out, or run the rows with the command `triton predict`",
-            DECOUPLED.key()
-        )
-    })
 }
 
 /// Why an output column has to be nullable, if it is not, where rows that fail are to be rows: Flink

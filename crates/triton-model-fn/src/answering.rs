@@ -7,6 +7,7 @@ use triton_client::InferResponse;
 use triton_options::{OnError, TritonOptions};
 
 use crate::log_limit::LogLimit;
+use crate::metrics::StreamMetrics;
 use crate::sequences::ModelColumns;
 use crate::tensor_plan::TensorPlan;
 use crate::{
@@ -21,6 +22,8 @@ pub(crate) struct Answering {
     pub(crate) columns: Arc<ModelColumns>,
     pub(crate) stand_in: StandIn,
     pub(crate) logged: LogLimit,
+    /// Where rows may have several answers.
+    pub(crate) streams: Option<StreamMetrics>,
 }
 
 /// What the columns of the model hold in a row that could not be answered.
@@ -77,8 +80,8 @@ impl Answering {
         };
         match answer.as_ref().map(|prediction| &prediction.status) {
             Ok(PredictionStatus::Answered | PredictionStatus::Empty) => metrics.row_answered(),
-            Ok(PredictionStatus::Defaulted(_)) => metrics.row_defaulted(),
-            Ok(PredictionStatus::Failed(_)) | Err(_) => metrics.row_failed(),
+            Ok(PredictionStatus::Defaulted(error)) => metrics.row_defaulted(error),
+            Ok(PredictionStatus::Failed(error)) | Err(error) => metrics.row_failed(error),
         }
         let mut prediction = answer?;
         self.columns.filled.fill(&mut prediction);

@@ -117,7 +117,7 @@ impl Drop for Numbered {
             0 => ended.error("before the row was answered"),
             parts => ended.error(&format!("after {} of the stream", streams::rows(parts))),
         };
-        self.open.metrics().row_failed();
+        self.open.metrics().row_failed(&error);
         let answer = RowAnswer {
             part: self.parts,
             ..RowAnswer::only(self.number, Err(error.in_subtask(self.open.subtask)))

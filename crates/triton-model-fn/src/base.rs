@@ -237,7 +237,13 @@ impl<P> FunctionBase<P> {
             .in_subtask(open.subtask)),
             State::Closed => Err(Error::new(
                 ErrorKind::State,
-                "the function is not open: call open before predict",
+                match self.was_open.load(Ordering::Relaxed) {
+                    false => "the function is not open: call open before predict",
+                    true => {
+                        "the function was closed or given up: it takes no further rows unless open \
+                         is called again"
+                    }
+                },
             )),
         }
     }

@@ -248,7 +248,6 @@ impl FilledColumns {
     }
 
     /// The value of a column of the schema for a prediction; `None` for a column of the model.
-    #[cfg(feature = "arrow")]
     pub(crate) fn value(&self, index: usize, prediction: &Prediction) -> Option<Value> {
         let place = self.0.iter().find(|place| place.index == index)?;
         Some(place.column.value(&place.data_type, prediction))

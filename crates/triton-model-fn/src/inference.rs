@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::Either;
 use tokio::time::Instant;
 use triton_client::ModelConfig;
 use triton_options::{DECOUPLED, Decoupled, MemoryLimit, TritonOptions};
@@ -21,9 +22,9 @@ use crate::sequences::{
 use crate::streams::AnswerStream;
 use crate::tensor_plan::TensorPlan;
 use crate::{
-    CallContext, Error, ErrorKind, FunctionBase, ModelFacts, ModelFunction, Opened, OptionGroup,
-    Prediction, PredictionFuture, Schema, SequencePlaces, SequenceSnapshot, ServerWait, Subtask,
-    Value, filled_column,
+    CallContext, Column, Error, ErrorKind, FilledColumn, FunctionBase, ModelFacts, ModelFunction,
+    Opened, OptionGroup, Prediction, PredictionFuture, Schema, SequencePlaces, SequenceSnapshot,
+    ServerWait, Subtask, Value, default_value, filled_column,
 };
 
 /// Runs a model's inference on each row.
@@ -42,6 +43,8 @@ pub struct InferenceFunction {
     source: SourceTraits,
     /// What earlier openings have left on the server.
     left: Arc<LeftBehind>,
+    /// The most bytes of a request, where those of a stateless model are to be filled.
+    full_requests: Option<usize>,
 }
 
 impl InferenceFunction {
@@ -58,6 +61,11 @@ impl InferenceFunction {
     pub fn new(options: TritonOptions, schema: Schema) -> Result<Self, Error> {
         schema.check()?;
         filled_column::check(&options, &schema)?;
+        let is_filled = |column: &Column| FilledColumn::named(&column.name).is_some();
+        if !schema.outputs.iter().any(is_filled) {
+            // Where such a column is among them, only the model tells whether it is an output.
+            default_value::parse(&options, &schema.outputs)?;
+        }
         let sequences = SequenceColumns::find(&options, &schema)?;
         Ok(Self {
             base: FunctionBase::serving("InferenceFunction", options, OptionGroup::ALL)?,
@@ -65,6 +73,7 @@ impl InferenceFunction {
             sequences,
             source: SourceTraits::default(),
             left: Arc::default(),
+            full_requests: None,
         })
     }
 
@@ -95,6 +104,14 @@ impl InferenceFunction {
     #[must_use]
     pub fn resolving_by(mut self, resolver: Arc<dyn Resolver>) -> Self {
         self.base = self.base.resolving_by(resolver);
+        self
+    }
+
+    /// This function with as many rows of a stateless model in a request as the model allows, instead of
+    /// as many as the option `batch-size` says, and no more than so many bytes, unless one row has more.
+    #[must_use]
+    pub fn with_full_requests(mut self, most_bytes: usize) -> Self {
+        self.full_requests = Some(most_bytes);
         self
     }
 
@@ -220,7 +237,6 @@ impl InferenceFunction {
     /// `row-deadline` the whole, from this call on.
     ///
     /// ```
-    /// use futures_util::StreamExt as _;
     /// use triton_embedded::EmbeddedTriton;
     /// use triton_model_fn::{
     ///     Column, DataType, InferenceFunction, ModelFunction as _, Schema, Subtask, TritonOptions,
@@ -257,6 +273,35 @@ impl InferenceFunction {
             }
             Ok(_) => AnswerStream::of_one(self.submit(row)),
             Err(error) => AnswerStream::of_one(async { Err(error) }),
+        }
+    }
+
+    /// All answers to a row, when the last one has come: none for a row that has none.
+    ///
+    /// As [`predict_many`](Self::predict_many), of which an error leaves nothing. Nobody has seen an
+    /// answer before, so where rows can [wait for the server](Self::waiting_for_server), a row whose
+    /// stream breaks while the server goes away is sent again when it is back. The row is encoded when
+    /// this is called.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](ModelFunction::predict).
+    pub fn predict_all(
+        &self,
+        row: &[Value],
+    ) -> impl Future<Output = Result<Vec<Prediction>, Error>> + Send + use<> {
+        let answers = match self.base.opened() {
+            Ok(opened) => match opened.prepared.lane {
+                Lane::Streamed(_) => Ok(Either::Left(opened.prepared.stream(row).all())),
+                _ => Ok(Either::Right(self.submit(row))),
+            },
+            Err(error) => Err(error),
+        };
+        async move {
+            match answers? {
+                Either::Left(all) => all.await,
+                Either::Right(only) => Ok(vec![only.await?]),
+            }
         }
     }
 
@@ -415,12 +460,10 @@ impl InferenceFunction {
         restored.map_err(|error| error.in_subtask(open.subtask))
     }
 
-    #[cfg(feature = "arrow")]
     pub(crate) fn opened(&self) -> Result<Arc<Opened<Arc<Prepared>>>, Error> {
         self.base.opened()
     }
 
-    #[cfg(feature = "arrow")]
     pub(crate) fn schema(&self) -> &Schema {
         &self.schema
     }
@@ -454,7 +497,10 @@ impl InferenceFunction {
             |name| metadata.outputs.iter().any(|tensor| tensor.name == name),
         )?;
         let stand_in = StandIn::new(options, &columns.schema.outputs)?;
-        let plan = TensorPlan::new(options, &columns.schema, facts)?;
+        let mut plan = TensorPlan::new(options, &columns.schema, facts)?;
+        if let Some(most_bytes) = self.full_requests.filter(|_| !is_streamed) {
+            plan.fill_requests(most_bytes);
+        }
         open.agree_on_ids_of(facts)?;
         let settings = SequenceSettings::agree(
             options,
@@ -470,6 +516,7 @@ impl InferenceFunction {
             columns: Arc::new(columns),
             stand_in,
             logged: LogLimit::default(),
+            streams: is_streamed.then(|| open.metrics().of_streams()),
         });
         let lane = match settings {
             Some(settings) => {

@@ -200,7 +200,7 @@ impl Prepared {
             return Begun::Batched(answered);
         }
         if let Lane::Streamed(_) = &self.lane {
-            return Begun::Refused(streams::wanted("predict_many, or submit_to"));
+            return Begun::Refused(streams::wanted("predict_many, submit_to or predict_stream"));
         }
         self.begin_alone(encode)
     }

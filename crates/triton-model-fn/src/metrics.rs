@@ -5,6 +5,7 @@
 //! | Metric | Kind | What it counts |
 //! | --- | --- | --- |
 //! | `triton_function_rows_total` | counter | rows, by `result`: `answered`, `default`, `failed` |
+//! | `triton_function_failed_rows_total` | counter | rows that failed or got the default, by `kind` of what was wrong: see below |
 //! | `triton_function_calls_total` | counter | logical calls that were sent, attempts not counted apart |
 //! | `triton_function_failures_total` | counter | logical calls that were sent and failed, by `kind`: `call`, `sequence_uncertain` |
 //! | `triton_function_retries_total` | counter | attempts after the first |
@@ -17,6 +18,8 @@
 //! | `triton_function_batch_rows` | histogram | rows in a request of a stateless model |
 //! | `triton_function_cache_rows_total` | counter | rows that were looked up (option `cache-max-bytes`), by `result`: `hit`, `coalesced` with an equal row in flight, `missed` |
 //! | `triton_function_cache_bytes` | gauge | memory that the cache takes |
+//! | `triton_function_open_streams` | gauge | rows whose answers are being read (option `decoupled` = `stream`): to the metrics of calls such a row ends with its first answer |
+//! | `triton_function_stream_answers_total` | counter | answers to such rows that were given out |
 //! | `triton_function_open_sequences` | gauge | sequences of keys that are open |
 //! | `triton_function_held_places` | gauge | sequences that are over here and may be alive on the server, whose places are held |
 //! | `triton_function_lost_sequences` | gauge | lost sequences that are remembered until their key has a row |
@@ -25,6 +28,20 @@
 //! | `triton_function_sequence_events_total` | counter | what became of sequences of keys, by `event`: see below |
 //! | `triton_function_replayed_rows_total` | counter | rows sent again to rebuild a sequence |
 //! | `triton_function_breaker_state` | gauge | 0 closed, 1 half-open, 2 open |
+//!
+//! The kinds of failed rows:
+//!
+//! | `kind` | What was wrong |
+//! | --- | --- |
+//! | `input` | the row does not fit the schema or the model; nothing was sent |
+//! | `refused` | the server found fault with the request (4xx) |
+//! | `server` | the server or the model failed (5xx), or a stream broke off with an error of the model |
+//! | `unavailable` | the server was not able to answer (429, 502, 503, 504), was not reached or was away, or its circuit was open |
+//! | `timeout` | no answer came in time, or the row's deadline was over |
+//! | `connection` | the connection broke |
+//! | `sequence` | the row's sequence was lost, or is uncertain |
+//! | `output` | the answer cannot be read, or does not fit the schema |
+//! | `other` | anything else, such as the end of the function |
 //!
 //! The events of sequences:
 //!
@@ -53,7 +70,7 @@ use triton_options::ModelName;
 
 use crate::permits::PermitKind;
 use crate::sequences::Counts;
-use crate::{ErrorKind, Subtask};
+use crate::{Error, ErrorKind, Subtask};
 
 /// What became of the sequence of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +121,83 @@ impl SequenceEvent {
     }
 }
 
+/// What was wrong with a row that failed, as few values as a label of a metric should have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RowFailure {
+    Input,
+    Refused,
+    Server,
+    Unavailable,
+    Timeout,
+    Connection,
+    Sequence,
+    Output,
+    Other,
+}
+
+impl RowFailure {
+    /// Every one, in the order of the enum.
+    const ALL: [Self; 9] = [
+        Self::Input,
+        Self::Refused,
+        Self::Server,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Connection,
+        Self::Sequence,
+        Self::Output,
+        Self::Other,
+    ];
+
+    fn of(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::Input | ErrorKind::NullInput => Self::Input,
+            ErrorKind::SequenceUncertain | ErrorKind::SequenceLost => Self::Sequence,
+            ErrorKind::CircuitOpen | ErrorKind::ServerAway => Self::Unavailable,
+            ErrorKind::Output => Self::Output,
+            ErrorKind::Call => match error.client_error() {
+                Some(error) => Self::of_call(error),
+                // Nothing was sent, or nothing came back, for as long as the row had.
+                None => Self::Timeout,
+            },
+            _ => Self::Other,
+        }
+    }
+
+    fn of_call(error: &triton_client::Error) -> Self {
+        use triton_client::ErrorKind as Kind;
+        match error.kind() {
+            kind if kind.is_connection() => Self::Unavailable,
+            Kind::Unavailable => Self::Unavailable,
+            Kind::Timeout => Self::Timeout,
+            Kind::Interrupted => Self::Connection,
+            Kind::Server | Kind::Unsupported => Self::Server,
+            Kind::Protocol | Kind::ResponseTooLarge => Self::Output,
+            Kind::InvalidRequest => Self::Input,
+            Kind::Rejected
+            | Kind::RequestTooLarge
+            | Kind::Denied
+            | Kind::NotFound
+            | Kind::SequenceNotStarted => Self::Refused,
+            _ => Self::Other,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Refused => "refused",
+            Self::Server => "server",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Connection => "connection",
+            Self::Sequence => "sequence",
+            Self::Output => "output",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// The counters of the sequences of keys.
 pub(crate) struct SequenceMetrics {
     open: Gauge,
@@ -145,6 +239,9 @@ impl fmt::Debug for SequenceMetrics {
     }
 }
 
+/// How many parts a 1 has in a [`SharedGauge`]: a power of two, of which floats hold every sum.
+const EXACT: f64 = 1024.0;
+
 /// A gauge that functions share which have their labels in common: what each of them shows adds up,
 /// and is taken off again when it is dropped.
 pub(crate) struct SharedGauge {
@@ -159,7 +256,10 @@ impl SharedGauge {
         Self { gauge, shown }
     }
 
+    /// Shows a value, to a thousandth or so: sums of such numbers are exact, so that what adds up to
+    /// nothing is 0, and not a tiny number beside it.
     pub(crate) fn set(&self, value: f64) {
+        let value = (value * EXACT).round() / EXACT;
         let before = f64::from_bits(self.shown.swap(value.to_bits(), Ordering::Relaxed));
         if value != before {
             self.gauge.increment(value - before);
@@ -221,6 +321,42 @@ impl fmt::Debug for CacheMetrics {
     }
 }
 
+/// The counters of rows that have any number of answers.
+pub(crate) struct StreamMetrics {
+    open: Gauge,
+    answers: Counter,
+}
+
+impl StreamMetrics {
+    /// A stream begins; it is open until what comes back is dropped.
+    pub(crate) fn begins(&self) -> OpenStream {
+        self.open.increment(1.0);
+        OpenStream(self.open.clone())
+    }
+
+    /// An answer was given out.
+    pub(crate) fn answer(&self) {
+        self.answers.increment(1);
+    }
+}
+
+impl fmt::Debug for StreamMetrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("StreamMetrics")
+            .finish_non_exhaustive()
+    }
+}
+
+/// A stream that is counted as open.
+pub(crate) struct OpenStream(Gauge);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
 /// The counters of one function in one subtask.
 pub struct FunctionMetrics {
     model: String,
@@ -228,6 +364,8 @@ pub struct FunctionMetrics {
     answered: Counter,
     defaults: Counter,
     failed: Counter,
+    /// In the order of [`RowFailure::ALL`].
+    failed_rows: [Counter; RowFailure::ALL.len()],
     calls: Counter,
     /// Calls that failed, and those that left their sequence uncertain.
     failures: [Counter; 2],
@@ -264,6 +402,14 @@ impl FunctionMetrics {
             ];
             counter!("triton_function_failures_total", &labels)
         };
+        let failed_rows = |failure: RowFailure| {
+            let labels = [
+                ("model", model.clone()),
+                ("subtask", subtask.clone()),
+                ("kind", failure.name().to_owned()),
+            ];
+            counter!("triton_function_failed_rows_total", &labels)
+        };
         let permit_waits = |kind: PermitKind| {
             let labels = [
                 ("model", model.clone()),
@@ -276,6 +422,7 @@ impl FunctionMetrics {
             answered: rows("answered"),
             defaults: rows("default"),
             failed: rows("failed"),
+            failed_rows: RowFailure::ALL.map(failed_rows),
             calls: counter!("triton_function_calls_total", &labels),
             failures: [ErrorKind::Call, ErrorKind::SequenceUncertain].map(failures),
             retries: counter!("triton_function_retries_total", &labels),
@@ -300,14 +447,20 @@ impl FunctionMetrics {
         self.answered.increment(1);
     }
 
-    /// A row got the default in place of an answer.
-    pub fn row_defaulted(&self) {
+    /// A row got the default in place of an answer, because of the error.
+    pub fn row_defaulted(&self, error: &Error) {
         self.defaults.increment(1);
+        self.failed_by(error);
     }
 
-    /// A row was not answered.
-    pub fn row_failed(&self) {
+    /// A row was not answered, because of the error.
+    pub fn row_failed(&self, error: &Error) {
         self.failed.increment(1);
+        self.failed_by(error);
+    }
+
+    fn failed_by(&self, error: &Error) {
+        self.failed_rows[RowFailure::of(error) as usize].increment(1);
     }
 
     /// A row that can wait for the server is sent once more, by a call of its own.
@@ -382,6 +535,18 @@ impl FunctionMetrics {
         }
     }
 
+    /// The counters of streams, which only a function has whose rows may have several answers.
+    pub(crate) fn of_streams(&self) -> StreamMetrics {
+        let labels = [
+            ("model", self.model.clone()),
+            ("subtask", self.subtask.clone()),
+        ];
+        StreamMetrics {
+            open: gauge!("triton_function_open_streams", &labels),
+            answers: counter!("triton_function_stream_answers_total", &labels),
+        }
+    }
+
     /// Where the waits for permits of a kind go.
     pub(crate) fn permit_wait(&self, kind: PermitKind) -> &Histogram {
         let [request, connection] = &self.permit_waits;
@@ -433,5 +598,29 @@ impl fmt::Debug for FunctionMetrics {
             .field("model", &self.model)
             .field("subtask", &self.subtask)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    use super::*;
+
+    #[test]
+    fn a_shared_gauge_comes_back_to_nothing() {
+        let recorder = DebuggingRecorder::new();
+        let snapshots = recorder.snapshotter();
+        metrics::with_local_recorder(&recorder, || {
+            let one = SharedGauge::new(gauge!("budget"));
+            let other = SharedGauge::new(gauge!("budget"));
+            for fifth in 0..100 {
+                one.set(f64::from(fifth) / 5.0);
+                other.set(f64::from(fifth) / 3.0);
+            }
+        });
+        let all = snapshots.snapshot().into_vec();
+        let shown: Vec<_> = all.iter().map(|(_, _, _, value)| value).collect();
+        assert_eq!(shown, [&DebugValue::Gauge(0.0.into())]);
     }
 }

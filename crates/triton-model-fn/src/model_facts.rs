@@ -107,9 +107,10 @@ impl ModelFacts {
     #[must_use]
     pub fn column(&self, tensor: &TensorMetadata) -> Option<Column> {
         let scalar = DataType::of_elements(tensor.datatype)?;
-        let rank = match self.config.without_batch(&tensor.shape) {
-            [1] => 0,
-            dimensions => dimensions.len(),
+        let dimensions = self.config.without_batch(&tensor.shape);
+        let rank = match dimensions.iter().all(|size| *size == 1) {
+            true => 0,
+            false => dimensions.len(),
         };
         let data_type = (0..rank).fold(scalar, |element, _| element.array());
         Some(Column::new(&tensor.name, data_type))

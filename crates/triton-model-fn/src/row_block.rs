@@ -50,7 +50,6 @@ impl RowEnds {
 }
 
 impl RowBlock {
-    #[cfg(feature = "arrow")]
     pub(crate) fn new(columns: Vec<Option<BlockColumn>>, rows: usize) -> Self {
         Self { columns, rows }
     }
@@ -58,6 +57,38 @@ impl RowBlock {
     /// How many rows there are.
     pub(crate) fn len(&self) -> usize {
         self.rows
+    }
+
+    /// The rows that go into a request together, of which it carries no more than so many and, where
+    /// that is limited, so many bytes; a row that is larger goes alone.
+    pub(crate) fn parts(&self, most_rows: usize, most_bytes: Option<usize>) -> Vec<Range<usize>> {
+        let most_rows = most_rows.max(1);
+        let bytes = |rows: Range<usize>| -> usize {
+            let columns = self.columns.iter().flatten();
+            columns.map(|column| column.ends.bytes(&rows).len()).sum()
+        };
+        let mut parts = Vec::with_capacity(self.rows.div_ceil(most_rows));
+        let mut start = 0;
+        while start < self.rows {
+            let mut end = self.rows.min(start + most_rows);
+            if let Some(most) = most_bytes
+                && bytes(start..end) > most
+            {
+                // As many rows as have no more bytes than that, found by halving.
+                let (mut fits, mut exceeds) = (start + 1, end);
+                while fits + 1 < exceeds {
+                    let middle = fits + (exceeds - fits) / 2;
+                    match bytes(start..middle) > most {
+                        true => exceeds = middle,
+                        false => fits = middle,
+                    }
+                }
+                end = fits;
+            }
+            parts.push(start..end);
+            start = end;
+        }
+        parts
     }
 
     /// The input tensors of some of the rows.
@@ -143,6 +174,12 @@ impl BlockBuilder {
                 (None, None) => true,
                 _ => false,
             })
+    }
+
+    /// How many bytes the rows have.
+    pub(crate) fn bytes(&self) -> usize {
+        let columns = self.columns.iter().flatten();
+        columns.map(ColumnBuilder::length).sum()
     }
 
     /// Adds a row of the shape of the others.

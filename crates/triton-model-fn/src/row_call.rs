@@ -180,7 +180,7 @@ impl CallContext {
                 Ok(answer)
             }
             Err(error) => {
-                self.metrics().row_failed();
+                self.metrics().row_failed(&error);
                 Err(error.in_subtask(self.subtask))
             }
         }

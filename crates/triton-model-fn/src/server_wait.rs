@@ -61,6 +61,8 @@ struct Shared {
     asking: tokio::sync::Mutex<()>,
     /// How many calls the server has answered, with whatever.
     answered: AtomicU64,
+    /// How many answers of streams have come.
+    streamed: AtomicU64,
     /// How many calls are being made, waits and pauses included.
     calls: AtomicUsize,
     /// How many of them wait or pause.
@@ -167,6 +169,7 @@ impl ServerWait {
             state: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
             answered: AtomicU64::new(0),
+            streamed: AtomicU64::new(0),
             calls: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             capacity: AtomicUsize::new(0),
@@ -197,6 +200,19 @@ impl ServerWait {
     #[must_use]
     pub fn answered(&self) -> u64 {
         self.0.answered.load(Ordering::Relaxed)
+    }
+
+    /// How many answers have come: while it grows the server answers, be it one call without an end.
+    ///
+    /// It counts [calls](Self::answered), and each answer of a stream.
+    #[must_use]
+    pub fn heard(&self) -> u64 {
+        self.answered() + self.0.streamed.load(Ordering::Relaxed)
+    }
+
+    /// An answer of a stream has come.
+    pub(crate) fn hears(&self) {
+        self.0.streamed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How often a call is made again that fails by its own fault, of `retries` at most: what has

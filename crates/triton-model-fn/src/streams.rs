@@ -2,25 +2,24 @@
 //!
 //! Whoever wants the answers reads them: where nobody does, nothing is read from the server either.
 
+mod reading;
+mod whole;
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::stream::{self, Stream};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout_at};
-use triton_client::{
-    Client, ErrorKind as ClientErrorKind, GenerateRequest, GenerateStream, Generated,
-};
-use triton_options::{DECOUPLED, ROW_DEADLINE};
+use futures_util::stream::{self, Stream, StreamExt};
+use tokio::time::Instant;
+use triton_client::GenerateRequest;
+use triton_options::DECOUPLED;
 
+use self::reading::{Given, Reading};
 use crate::answering::Answering;
 use crate::answers::Numbered;
-use crate::call::GRACE;
-use crate::ending::Ended;
 use crate::tensor_plan::EncodedRow;
-use crate::{CallContext, Error, ErrorKind, Prediction, PredictionStatus, RequestPermit, Value};
+use crate::{Error, ErrorKind, Prediction, PredictionStatus, Value};
 
 /// The answers to a row: see [`predict_many`](crate::InferenceFunction::predict_many).
 ///
@@ -40,6 +39,19 @@ impl AnswerStream {
         answer: impl Future<Output = Result<Prediction, Error>> + Send + 'static,
     ) -> Self {
         Self(Box::pin(stream::once(answer)))
+    }
+}
+
+impl AnswerStream {
+    /// The next answer; `None` after the last one, after an error, and for a row without answers.
+    ///
+    /// Dropping the future loses nothing: the answer comes from the next call.
+    ///
+    /// # Errors
+    ///
+    /// What the row fails with, which is the last that comes.
+    pub async fn next(&mut self) -> Option<Result<Prediction, Error>> {
+        StreamExt::next(self).await
     }
 }
 
@@ -87,14 +99,6 @@ enum State {
     Over,
 }
 
-/// A stream, with what it holds until it has ended.
-struct Reading {
-    answers: GenerateStream,
-    first: Option<Generated>,
-    _connection: OwnedSemaphorePermit,
-    _permit: RequestPermit,
-}
-
 impl RowStream {
     /// For a row, whose deadline begins now.
     pub(crate) fn new(answering: Arc<Answering>, row: Result<EncodedRow, Error>) -> Self {
@@ -124,7 +128,8 @@ impl RowStream {
             if matches!(self.state, State::Over) {
                 return None;
             }
-            match self.read().await {
+            let came = self.given + u64::from(self.held.is_some());
+            match self.read(came, Given::AsTheyCome).await {
                 Ok(Some(row)) => {
                     if let Some(before) = self.held.replace(row) {
                         return Some(Ok(self.answer(before, false)));
@@ -160,13 +165,14 @@ impl RowStream {
         numbered.tell_part(Ok(self.empty()), true);
     }
 
-    /// The row of the next answer.
-    async fn read(&mut self) -> Result<Option<Vec<Value>>, Error> {
+    /// The row of the next answer, after so many that `came` and were `given` out.
+    async fn read(&mut self, came: u64, given: Given) -> Result<Option<Vec<Value>>, Error> {
         if let State::Waiting(request) = &self.state {
-            let reading = ask(&self.answering.open, request, self.deadline).await?;
+            let counted = self.answering.streams.as_ref();
+            let reading =
+                Reading::begin(&self.answering.open, request, self.deadline, counted).await?;
             self.state = State::Reading(reading);
         }
-        let came = self.given + u64::from(self.held.is_some());
         let reading = match &mut self.state {
             State::Reading(reading) => reading,
             State::Failed(_) => {
@@ -177,14 +183,12 @@ impl RowStream {
             }
             State::Waiting(_) | State::Over => return Ok(None),
         };
-        let answer = match reading.first.take() {
-            Some(first) => Some(first),
-            None => {
-                reading
-                    .next(&self.answering.open, self.deadline, came)
-                    .await?
-            }
-        };
+        let answer = reading
+            .next(&self.answering.open, self.deadline, came, given)
+            .await?;
+        if let (Some(wait), Some(_)) = (&self.answering.open.server_wait, &answer) {
+            wait.hears();
+        }
         let row = answer.map(|answer| self.answering.plan.generated_row(&answer));
         row.transpose().map_err(|error| match came {
             0 => error,
@@ -196,11 +200,14 @@ impl RowStream {
     }
 
     fn answer(&mut self, row: Vec<Value>, is_last: bool) -> Prediction {
+        if let Some(streams) = &self.answering.streams {
+            streams.answer();
+        }
         self.filled(Prediction::new(row, None), is_last)
     }
 
     fn failed(&mut self, error: Error) -> Result<Prediction, Error> {
-        self.answering.open.metrics().row_failed();
+        self.answering.open.metrics().row_failed(&error);
         let stand_in = self.answering.in_place_of(error)?;
         Ok(self.filled(stand_in, true))
     }
@@ -219,74 +226,6 @@ impl RowStream {
         self.answering.columns.filled.fill(&mut prediction);
         prediction
     }
-}
-
-impl Reading {
-    /// The next answer, after so many that `came`.
-    async fn next(
-        &mut self,
-        open: &CallContext,
-        deadline: Option<Instant>,
-        came: u64,
-    ) -> Result<Option<Generated>, Error> {
-        let before = format!("after {} of the stream", rows(came));
-        // A server that always has something to say must not keep the end from being seen.
-        if let Some(ended) = open.ending.ended() {
-            return Err(Ended::error(ended, &before));
-        }
-        let late = || {
-            let message = format!(
-                "the stream was not over by the row's deadline (option '{}'), after {}",
-                ROW_DEADLINE.key(),
-                rows(came)
-            );
-            Error::new(ErrorKind::Call, message)
-        };
-        let answer = async {
-            let answer = match deadline {
-                None => self.answers.next().await,
-                Some(deadline) => {
-                    let answer = timeout_at(deadline, self.answers.next()).await;
-                    answer.map_err(|_| late())?
-                }
-            };
-            answer.transpose().map_err(|error| {
-                // The client has no more time than the row, and may be the first to notice.
-                let is_late = |deadline| Instant::now() + GRACE >= deadline;
-                if error.kind() == ClientErrorKind::Timeout && deadline.is_some_and(is_late) {
-                    return late();
-                }
-                let message = format!(
-                    "the stream broke after {}; what came is given out, so the row is not sent \
-                     again",
-                    rows(came)
-                );
-                Error::call(message, error)
-            })
-        };
-        open.ending.or(&before, answer).await
-    }
-}
-
-/// Sends a row, again where that helps, until its first answer is there.
-async fn ask(
-    open: &CallContext,
-    request: &GenerateRequest,
-    deadline: Option<Instant>,
-) -> Result<Reading, Error> {
-    let permit = open.request_permit(deadline).await?;
-    let begin = |client: Client, connection: OwnedSemaphorePermit| async move {
-        let mut answers = client.generate_stream(request).await?;
-        let first = answers.next().await.transpose()?;
-        Ok((answers, first, connection))
-    };
-    let (answers, first, _connection) = open.call_holding(deadline, begin).await?;
-    Ok(Reading {
-        answers,
-        first,
-        _connection,
-        _permit: permit,
-    })
 }
 
 /// So many rows, in words.

@@ -71,7 +71,8 @@ impl OptionMap {
     ///
     /// # Errors
     ///
-    /// As [`parse`](Self::parse); and an option that a model has, too, cannot be a connector's own.
+    /// As [`parse`](Self::parse); and an option that a model has, too, cannot be a connector's own, nor
+    /// can two be of one key.
     ///
     /// [`render::html::table`]: crate::render::html::table
     /// [`render::markdown::table`]: crate::render::markdown::table
@@ -81,7 +82,18 @@ impl OptionMap {
     ) -> Result<(TritonOptions, OwnOptions), OptionErrors> {
         let mut errors = Vec::new();
         let mut values = BTreeMap::new();
-        for definition in own {
+        for (place, definition) in own.iter().enumerate() {
+            if own[..place].iter().any(|other| other.key == definition.key) {
+                errors.push(OptionError::Rule {
+                    keys: vec![definition.key],
+                    message: format!(
+                        "option '{}' is declared twice by the connector: rename or remove one of \
+                         the two",
+                        definition.key
+                    ),
+                });
+                continue;
+            }
             if CATALOG.iter().any(|ours| ours.key == definition.key) {
                 errors.push(OptionError::Rule {
                     keys: vec![definition.key],
@@ -225,6 +237,18 @@ mod tests {
             .with("model-name", "m");
         let errors = map.parse_known(TAKEN).unwrap_err();
         insta::assert_snapshot!(errors, @"option 'timeout' is declared by the connector, but a model has an option of that name: rename the connector's");
+    }
+
+    #[test]
+    fn a_key_is_declared_once() {
+        const LINES: ConfigOption<String> =
+            ConfigOption::declare("lanes", Presence::Optional, "Mine, too.");
+        static TWICE: &[&OptionDefinition] = &[LANES.definition(), LINES.definition()];
+        let map = OptionMap::new()
+            .with("endpoint", "h:1")
+            .with("model-name", "m");
+        let errors = map.parse_known(TWICE).unwrap_err();
+        insta::assert_snapshot!(errors, @"option 'lanes' is declared twice by the connector: rename or remove one of the two");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bench_rounds::Case;
@@ -10,10 +11,13 @@ use super::instant_server::InstantServer;
 use super::peer::Peer;
 use super::programs::Programs;
 use super::rounds::Turn;
-use crate::interrupt;
+use crate::{command, interrupt};
 
 /// The function of `bench-rounds` within which instructions are counted.
 const COUNTED: &str = "--toggle-collect=*what_counts*";
+
+/// No program that is counted to its end takes as long.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// A program runs about fifty times slower meanwhile.
 const SHARE: usize = 10;
@@ -79,6 +83,35 @@ fn instructions(
     let mut turn = Turn::start(valgrind)?;
     turn.take(requests)?;
     turn.end()?;
+    total(profile)
+}
+
+/// Where the profile of that name lies, in a folder that is there.
+pub(super) fn profile(folder: &Path, name: &str) -> Result<PathBuf> {
+    let folder = folder.join("callgrind");
+    fs_err::create_dir_all(&folder)?;
+    Ok(folder.join(format!("{name}.out")))
+}
+
+/// All instructions of a program that ends by itself, on all its threads.
+pub(super) fn of_whole(program: &Command, profile: &Path, printed: &Path) -> Result<f64> {
+    let mut valgrind = Command::new("valgrind");
+    let mut out = std::ffi::OsString::from("--callgrind-out-file=");
+    out.push(profile);
+    valgrind
+        .args(["--quiet", "--tool=callgrind"])
+        .arg(out)
+        .arg(program.get_program())
+        .args(program.get_args());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => valgrind.env(name, value),
+            None => valgrind.env_remove(name),
+        };
+    }
+    command::output_within(&mut valgrind, printed, LIMIT, || Ok(())).context(
+        "instructions are counted by valgrind (Debian's package of that name); is it installed?",
+    )?;
     total(profile)
 }
 

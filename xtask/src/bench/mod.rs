@@ -2,6 +2,7 @@
 //! those of another, nor of the same one on another day, but ratios within a run are.
 
 mod callgrind;
+mod command;
 mod instant_server;
 mod limit;
 mod peer;
@@ -11,6 +12,7 @@ mod ratio;
 mod rounds;
 mod table;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -26,14 +28,16 @@ use table::{Cost, Table};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// How often each peer takes its turn; none leaves the instruction counts alone
-    #[arg(long, value_name = "N", default_value_t = 15)]
-    rounds: usize,
+    /// How often each peer takes its turn; none leaves the instruction counts alone [default: 15,
+    /// and 5 of the command]
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
     /// The cases to measure [default: all]
-    #[arg(long, value_name = "CASE", value_delimiter = ',', value_parser = case)]
-    only: Vec<&'static Case>,
-    /// What to measure: the client, the model function beside the client that it calls, or what
-    /// limits of requests in flight make of a server with a bounded queue
+    #[arg(long, value_name = "CASE", value_delimiter = ',')]
+    only: Vec<String>,
+    /// What to measure: the client, the model function beside the client that it calls, the command
+    /// beside other programs, or what limits of requests in flight make of a server with a bounded
+    /// queue
     #[arg(long, value_enum, default_value_t = Measured::Client)]
     of: Measured,
     /// The peers to compare the client with [default: all]
@@ -45,12 +49,27 @@ pub(crate) struct Arguments {
     /// Only see that each peer runs and is answered right: few requests, and no table
     #[arg(long)]
     check: bool,
+    /// Of the command: go as far as a point takes minutes, such as ten million rows
+    #[arg(long)]
+    large: bool,
+    /// Of the command: take an N-th of the rows of each work, where time is short
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    share: u32,
+    /// Of the command: measure this program instead of the one that is built here, such as an
+    /// earlier one
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
 }
+
+/// How often each peer of the client and of the function takes its turn.
+const ROUNDS: usize = 15;
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Measured {
     Client,
     Function,
+    /// `triton predict`, with real files
+    Command,
     /// `max-in-flight` as a number and as `auto`, on a real Triton with a bounded queue
     Limit,
 }
@@ -71,21 +90,37 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         peer,
         times_only,
         check,
+        large,
+        share,
+        program,
     } = arguments;
-    if *of == Measured::Limit {
-        return limit::run();
+    match of {
+        Measured::Limit => return limit::run(),
+        Measured::Command if *check => return command::check(only, program.as_deref()),
+        Measured::Command => {
+            return command::run(&command::Wanted {
+                rounds: *rounds,
+                only,
+                times_only: *times_only,
+                large: *large,
+                share: *share as usize,
+                program: program.as_deref(),
+            });
+        }
+        Measured::Client | Measured::Function => {}
     }
-    let cases = match only.is_empty() {
+    let rounds = rounds.unwrap_or(ROUNDS);
+    let cases: Vec<_> = match only.is_empty() {
         true => CASES.iter().collect(),
-        false => only.clone(),
+        false => only.iter().map(|name| case(name)).collect::<Result<_>>()?,
     };
     let is_wanted = |candidate: &Peer| peer.is_empty() || peer.contains(candidate);
-    let (ours, others) = match of {
-        Measured::Client | Measured::Limit => {
+    let (ours, others) = match *of == Measured::Function {
+        false => {
             let others = Peer::OTHERS.into_iter().filter(is_wanted);
             (vec![Peer::Client], others.collect())
         }
-        Measured::Function => {
+        true => {
             let ours = vec![Peer::Function, Peer::FunctionWithIds];
             (ours, vec![Peer::ClientBeside, Peer::RecordBatches])
         }
@@ -111,7 +146,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         let times = match *check {
             true => rounds::check(&programs, &server, case, &peers)?,
-            false => rounds::measure(&programs, &server, case, &peers, *rounds)?,
+            false => rounds::measure(&programs, &server, case, &peers, rounds)?,
         };
         let instructions = match *check || *times_only {
             true => Vec::new(),

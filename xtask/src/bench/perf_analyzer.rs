@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bench_rounds::{Case, values};
 
+use super::command::Cost;
 use super::instant_server::InstantServer;
 use crate::files::{remove_file_if_present, write_whole};
 use crate::processor_time::processor_seconds_of_children;
@@ -23,6 +24,9 @@ const DEBIAN_LIBRARY: &str = "libb64.so.0d";
 /// ever: all requests are answered, its threads are gone, and it misses that it has ended.
 const LIMIT: Duration = Duration::from_secs(15);
 const ATTEMPTS: usize = 8;
+
+/// The same where a real server answers.
+const LONGER_LIMIT: Duration = Duration::from_secs(120);
 
 /// A longer run has so many times the requests of a shorter one.
 const LONGER: usize = 5;
@@ -160,6 +164,57 @@ impl PerfAnalyzer {
             return Ok((answered, used));
         }
         bail!("perf_analyzer was not run")
+    }
+
+    /// What so many requests of sequences cost, of which so many are open at once: a long run without
+    /// a short one. They go to `accumulate`, one request at a time in each.
+    pub(super) fn sequences(
+        &self,
+        endpoint: &str,
+        open: usize,
+        length: usize,
+        requests: usize,
+    ) -> Result<Cost> {
+        let run = |requests: usize| {
+            let mut program = Command::new(self.folder.join("packages/bin/perf_analyzer"));
+            program
+                .args(["-i", "http", "-u", endpoint.trim_start_matches("http://")])
+                .args([
+                    "-m",
+                    "accumulate",
+                    "-x",
+                    "1",
+                    "--async",
+                    "--shape",
+                    "value:1",
+                ])
+                .args(["--concurrency-range", &open.to_string()])
+                .args(["--sequence-length", &length.to_string()])
+                .args(["--sequence-length-variation", "0"])
+                .args(["--request-count", &requests.to_string()])
+                .env("LD_LIBRARY_PATH", std::env::join_paths(&self.libraries)?);
+            let printed = self.folder.join("printed.txt");
+            for _ in 1..ATTEMPTS {
+                let used = processor_seconds_of_children()?;
+                let begin = Instant::now();
+                match command::output_within(&mut program, &printed, LONGER_LIMIT, || Ok(())) {
+                    Ok(_) => {
+                        return Ok(Cost {
+                            seconds: processor_seconds_of_children()? - used,
+                            elapsed: begin.elapsed().as_secs_f64(),
+                            rows: requests,
+                        });
+                    }
+                    Err(error) => {
+                        interrupt::check()?;
+                        eprintln!("\nperf_analyzer is run again: {error:#}");
+                    }
+                }
+            }
+            bail!("perf_analyzer sent no sequences")
+        };
+        let short = run(requests / LONGER)?;
+        Ok(run(requests)?.without(short))
     }
 
     /// The values of the case in the form that it reads, as input and as what is to come back.

@@ -1,9 +1,11 @@
 //! Generated pages and sources: written from the option catalog and the definition of exit codes, or
-//! compared with what is committed. What the guide promises is held against the tests that name it.
+//! compared with what is committed. What the guide promises is held against the tests that name it,
+//! and links between pages against what they lead to.
 
 mod compare;
 mod exit_codes;
 mod java_options;
+mod links;
 mod promises;
 mod table;
 
@@ -45,7 +47,8 @@ pub(crate) fn run(check: bool) -> Result<()> {
             ));
         }
         let (promised, unheld) = promises::check(&root)?;
-        for problem in problems.iter().chain(&unheld) {
+        let (links, astray) = links::check(&root, &format!("{RUSTDOC_FOLDER}/{RUSTDOC_PAGE}"))?;
+        for problem in problems.iter().chain(&unheld).chain(&astray) {
             eprintln!("{problem}");
         }
         if !problems.is_empty() {
@@ -61,8 +64,12 @@ pub(crate) fn run(check: bool) -> Result<()> {
                 unheld.len()
             );
         }
+        if !astray.is_empty() {
+            bail!("{} links between the pages lead nowhere", astray.len());
+        }
         println!(
-            "{} pages, {} and {} are complete and current, and tests hold all {promised} promises",
+            "{} pages, {} and {} are complete and current, tests hold all {promised} promises, and \
+             all {links} links between the pages lead somewhere",
             pages.len(),
             java_options::PATH,
             exit_codes::PATH

@@ -10,7 +10,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 /// The pages with promises, below the workspace's root, and the letter of each one's numbers.
-const PAGES: [(&str, char); 2] = [
+const PAGES: [(&str, char); 3] = [
+    ("docs/guide/command.md", 'C'),
     ("docs/guide/sequences.md", 'S'),
     ("docs/guide/model-function.md", 'F'),
 ];

@@ -91,6 +91,14 @@ impl OtherServers {
         install::install(&self.folder, &KINDS)
     }
 
+    /// The program of `mlserver`; installs it unless it is there.
+    pub(crate) fn install_mlserver(&self) -> Result<PathBuf> {
+        let _lock = self.lock("install")?;
+        let [mlserver, _] = &KINDS;
+        install::install(&self.folder, std::slice::from_ref(mlserver))?;
+        Ok(install::python(&self.folder, mlserver).with_file_name("mlserver"))
+    }
+
     /// Installs and starts them unless they run already; returns the variables that name their
     /// endpoints to the tests.
     pub(crate) fn start(&self) -> Result<Vec<(&'static str, String)>> {

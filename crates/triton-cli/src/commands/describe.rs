@@ -12,13 +12,13 @@ use triton_options::{
     ENDPOINT, MODEL_MAX_BATCH_SIZE, OptionValue as _, SEQUENCE_ID_TYPE, SequenceIdType,
 };
 
-use super::statement::Statement;
 use super::text_table::TextTable;
+use crate::completion;
 use crate::config::ConfigArguments;
 use crate::failure::Failure;
-use crate::model_sql;
 use crate::output::{print, width, wrapped};
 use crate::server::{Server, with_server_heeding};
+use crate::statement::{self, Statement};
 
 /// Show a model's tensors, batching and sequences, and a MODEL.sql for it.
 ///
@@ -27,7 +27,7 @@ use crate::server::{Server, with_server_heeding};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DescribeArguments {
     /// The model's name.
-    #[arg(value_name = "MODEL")]
+    #[arg(value_name = "MODEL", add = completion::models())]
     model: String,
 
     /// Show nothing but the CREATE MODEL statement.
@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &DescribeArguments) -> Result<ExitCode, Failure> {
 /// The statement, once a function has opened with it.
 async fn accepted(server: &Server, statement: &Statement<'_>) -> anyhow::Result<String> {
     let sql = statement.to_sql()?;
-    let mut model = model_sql::parse(&sql)?;
+    let mut model = statement::parse(&sql)?;
     // The text may name the embedded server, whose address only this process knows.
     let endpoint = server.options.endpoint.canonical();
     model.options.set(ENDPOINT.key(), endpoint);

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use triton_client::{Error, ModelId, Readiness};
 use triton_options::OptionValue as _;
 
+use crate::completion;
 use crate::config::ConfigArguments;
 use crate::failure::Failure;
 use crate::output::print;
@@ -25,7 +26,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 #[command(after_help = EXAMPLES)]
 pub(crate) struct HealthArguments {
     /// Ask also whether this model takes requests.
-    #[arg(value_name = "MODEL")]
+    #[arg(value_name = "MODEL", add = completion::models())]
     model: Option<String>,
 
     /// Wait for up to this long until everything is ready, such as 60s or 5min.

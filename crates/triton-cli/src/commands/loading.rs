@@ -13,6 +13,7 @@ use triton_client::{
 
 use super::health::duration;
 use super::models::state_name;
+use crate::completion;
 use crate::config::ConfigArguments;
 use crate::failure::Failure;
 use crate::output::print;
@@ -29,7 +30,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 #[command(after_help = LOAD_EXAMPLES)]
 pub(crate) struct LoadArguments {
     /// The model's name in the server's repository.
-    #[arg(value_name = "MODEL")]
+    #[arg(value_name = "MODEL", add = completion::models())]
     model: String,
 
     /// A JSON file with the configuration to load it with, in place of its config.pbtxt.
@@ -58,7 +59,7 @@ Examples:
 #[command(after_help = UNLOAD_EXAMPLES)]
 pub(crate) struct UnloadArguments {
     /// The model's name.
-    #[arg(value_name = "MODEL")]
+    #[arg(value_name = "MODEL", add = completion::models())]
     model: String,
 
     /// Unload also the models that only this ensemble uses.

@@ -2,12 +2,14 @@
 
 pub(crate) mod bench;
 pub(crate) mod describe;
-mod figures;
+pub(crate) mod figures;
 pub(crate) mod health;
+pub(crate) mod infer;
+mod json_tensors;
 pub(crate) mod loading;
 pub(crate) mod models;
+mod sequences;
 pub(crate) mod shell;
-pub(crate) mod statement;
 mod statistics_difference;
 pub(crate) mod stats;
 mod text_table;

@@ -9,10 +9,14 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::arguments::Arguments;
+use crate::completion;
 use crate::failure::Failure;
 use crate::output::print;
 
 /// Write the completions of this command for a shell to standard output.
+///
+/// The shell then asks the command itself, which knows the keys of options, the models of the server
+/// and the columns of the input as well.
 #[derive(Debug, Args)]
 #[command(after_help = COMPLETIONS_EXAMPLES)]
 pub(crate) struct CompletionsArguments {
@@ -47,10 +51,7 @@ Examples:
 
 /// Runs `triton completions`.
 pub(crate) fn completions(arguments: &CompletionsArguments) -> Result<ExitCode, Failure> {
-    let mut command = Arguments::command();
-    let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut command, "triton", &mut script);
-    print(&String::from_utf8(script).map_err(Failure::usage)?)?;
+    print(&completion::script(&arguments.shell.to_string())?)?;
     Ok(ExitCode::SUCCESS)
 }
 

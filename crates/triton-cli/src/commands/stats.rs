@@ -12,6 +12,7 @@ use super::figures::{optional_duration, rate};
 use super::health::duration;
 use super::statistics_difference::Difference;
 use super::text_table::TextTable;
+use crate::completion;
 use crate::config::ConfigArguments;
 use crate::failure::Failure;
 use crate::output::{print, print_while_read, width};
@@ -22,7 +23,7 @@ use crate::server::{Server, with_server};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StatsArguments {
     /// The model's name.
-    #[arg(value_name = "MODEL")]
+    #[arg(value_name = "MODEL", add = completion::models())]
     model: String,
 
     /// Show a line for what happened in every such time, until Ctrl-C.

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use tracing::warn;
 use triton_options::{CATALOG, nearest_key};
 
-use super::Origin;
+use super::{Origin, lookup};
 use crate::failure::Failure;
 
 const PREFIX: &str = "TRITON_";
@@ -53,7 +53,8 @@ pub(super) fn read(
 /// Triton's images and other programs have variables of this prefix too, so that only one that
 /// looks like a slip of the hand is worth a word.
 fn warn_of_slip(name: &str) {
-    if name.starts_with(TEST_PREFIX) {
+    if name.starts_with(TEST_PREFIX) || [lookup::VARIABLE, lookup::PROFILE_VARIABLE].contains(&name)
+    {
         return;
     }
     if let Some(nearest) = nearest_key(&name[PREFIX.len()..]) {
@@ -93,9 +94,11 @@ mod tests {
     }
 
     #[test]
-    fn no_option_has_the_name_of_a_variable_for_tests() {
+    fn no_option_has_the_name_of_a_variable_for_something_else() {
         for definition in CATALOG {
-            assert!(!variable(definition.key).starts_with(TEST_PREFIX));
+            let variable = variable(definition.key);
+            assert!(!variable.starts_with(TEST_PREFIX));
+            assert!(![lookup::VARIABLE, lookup::PROFILE_VARIABLE].contains(&variable.as_str()));
         }
     }
 

@@ -1,4 +1,4 @@
-//! The file of `--config`: TOML whose keys are those of the options.
+//! The configuration file: TOML whose keys are those of the options, and profiles with further ones.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,8 +10,16 @@ use super::Origin;
 use crate::failure::Failure;
 use crate::text_encoding;
 
-/// The options in a file.
-pub(super) fn read(path: &Path) -> Result<Vec<(String, String, Origin)>, Failure> {
+/// The table of profiles.
+const PROFILES: &str = "profile";
+
+type Table = BTreeMap<String, Spanned<Value>>;
+
+/// An option, what the file says of it, and where.
+type Found = (String, String, Origin);
+
+/// The options in a file, with those of a profile behind the others.
+pub(super) fn read(path: &Path, profile: Option<&str>) -> Result<Vec<Found>, Failure> {
     let text = text_encoding::read_file(path).map_err(Failure::usage)?;
     let at = |offset: usize| {
         let line = text[..offset].matches('\n').count() as u64 + 1;
@@ -20,28 +28,63 @@ pub(super) fn read(path: &Path) -> Result<Vec<(String, String, Origin)>, Failure
             line: Some(line),
         }
     };
-    let values: BTreeMap<String, Spanned<Value>> = toml::from_str(&text).map_err(|error| {
+    let unreadable = |error: toml::de::Error| {
         let place = at(error.span().map_or(0, |span| span.start));
         Failure::usage(anyhow!("{place}: {}", error.message()))
-    })?;
-    values
-        .into_iter()
-        .map(|(key, value)| {
-            let origin = at(value.span().start);
-            let value = match value.into_inner() {
-                Value::String(text) => text,
-                Value::Integer(number) => number.to_string(),
-                Value::Float(number) => number.to_string(),
-                Value::Boolean(truth) => truth.to_string(),
-                other => {
-                    return Err(Failure::usage(anyhow!(
-                        "option '{key}' from {origin}: expected a text, a number, true or false, \
-                         found a value of the type {}",
-                        other.type_str()
-                    )));
-                }
-            };
-            Ok((key, value, origin))
-        })
-        .collect()
+    };
+    let values: BTreeMap<String, Spanned<Value>> = toml::from_str(&text).map_err(unreadable)?;
+    let is_profiles =
+        |(key, value): &(&String, &Spanned<Value>)| *key == PROFILES && value.get_ref().is_table();
+    let own = values.iter().filter(|entry| !is_profiles(entry));
+    let mut found = Vec::new();
+    for (key, value) in own {
+        let origin = at(value.span().start);
+        let value = text_of(key, value.get_ref(), &origin)?;
+        found.push((key.clone(), value, origin));
+    }
+    let Some(profile) = profile else {
+        return Ok(found);
+    };
+    // Read again as tables of tables, because only then the places of their values are known.
+    let profiles: Profiles = toml::from_str(&text).map_err(unreadable)?;
+    let Some(table) = profiles.profile.get(profile) else {
+        let names: Vec<&str> = profiles.profile.keys().map(String::as_str).collect();
+        let there = match names.as_slice() {
+            [] => "none".to_owned(),
+            names => names.join(", "),
+        };
+        return Err(Failure::usage(anyhow!(
+            "profile '{profile}': {} has no [profile.{profile}]; it has: {there}",
+            path.display()
+        )));
+    };
+    for (key, value) in table {
+        let origin = at(value.span().start);
+        let value = text_of(key, value.get_ref(), &origin)?;
+        found.push((key.clone(), value, origin));
+    }
+    Ok(found)
+}
+
+#[derive(serde::Deserialize)]
+struct Profiles {
+    #[serde(default)]
+    profile: BTreeMap<String, Table>,
+}
+
+/// A value as the option's parser reads it.
+fn text_of(key: &str, value: &Value, origin: &Origin) -> Result<String, Failure> {
+    Ok(match value {
+        Value::String(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Boolean(truth) => truth.to_string(),
+        other => {
+            return Err(Failure::usage(anyhow!(
+                "option '{key}' from {origin}: expected a text, a number, true or false, found a \
+                 value of the type {}",
+                other.type_str()
+            )));
+        }
+    })
 }

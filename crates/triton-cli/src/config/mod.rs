@@ -1,10 +1,11 @@
 //! The options of a model from every place they can be written in, and which place each came from.
 //!
-//! A later layer wins over an earlier one: MODEL.sql, the file of `--config`, the environment,
-//! `-O`. A command collects them, sets what its own arguments say, and parses the result.
+//! A later layer wins over an earlier one: MODEL.sql, the configuration file, a profile in it, the
+//! environment, `-O`. A command collects them, sets what its own arguments say, and parses the result.
 
 mod environment;
 mod file;
+mod lookup;
 mod origin;
 mod print;
 mod reference;
@@ -13,31 +14,49 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use clap::Args;
 use triton_options::{
-    CATALOG, ConfigOption, MODEL_NAME, OptionError, OptionMap, SEQUENCE_KEY, SEQUENCE_RECOVERY,
-    SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES, TritonOptions,
+    CATALOG, ConfigOption, ENDPOINT, MODEL_NAME, OptionError, OptionMap, SEQUENCE_KEY,
+    SEQUENCE_RECOVERY, SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES, TritonOptions,
 };
 
 pub(crate) use self::origin::Origin;
+use crate::completion;
 use crate::failure::Failure;
-use crate::model_sql::ModelDefinition;
+use crate::statement::ModelDefinition;
 
 /// The arguments with which every command that talks to a server takes its options.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Options of the model")]
 pub(crate) struct ConfigArguments {
+    /// The server's address, over every other place that sets it.
+    ///
+    /// Where no place sets it, it is http://localhost:8000; embedded is a server within the command.
+    #[arg(short, long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+
     /// Set an option, over every other place that sets it; may be repeated.
     ///
     /// A value `@FILE` of a secret option is read from that file: -O auth-token=@token.txt
-    #[arg(short = 'O', value_name = "KEY=VALUE", value_parser = key_value)]
+    #[arg(short = 'O', value_name = "KEY=VALUE", value_parser = key_value, add = completion::options())]
     pub(crate) option: Vec<(String, String)>,
 
     /// Take options from a TOML file of lines such as `timeout = "5 s"`.
     ///
-    /// The environment wins over it: TRITON_TIMEOUT, TRITON_AUTH_TOKEN and so on.
+    /// Without it the file is TRITON_CONFIG, or the nearest triton.toml from the working folder
+    /// upwards, or ~/.config/triton/triton.toml. The environment wins over it: TRITON_TIMEOUT,
+    /// TRITON_AUTH_TOKEN and so on.
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) config: Option<PathBuf>,
+
+    /// Take the options of `[profile.NAME]` in that file, over its others [default: TRITON_PROFILE].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+
+    /// Take options from no configuration file.
+    #[arg(long, conflicts_with_all = ["config", "profile"])]
+    pub(crate) no_config: bool,
 
     /// Show the options and where each comes from, without secrets, and do nothing else.
     #[arg(long)]
@@ -54,7 +73,14 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 /// Options as text, each with its origin.
 ///
 /// It has no `Debug`, because values may be secret.
-pub(crate) struct LayeredOptions(BTreeMap<String, Layered>);
+pub(crate) struct LayeredOptions {
+    options: BTreeMap<String, Layered>,
+    /// The configuration file, where there is one.
+    config_file: Option<PathBuf>,
+}
+
+/// The server that a command talks to where no layer names one.
+const DEFAULT_ENDPOINT: &str = "http://localhost:8000";
 
 struct Layered {
     value: String,
@@ -67,7 +93,10 @@ impl LayeredOptions {
         model: Option<(&Path, &ModelDefinition)>,
         arguments: &ConfigArguments,
     ) -> Result<Self, Failure> {
-        let mut options = Self(BTreeMap::new());
+        let mut options = Self {
+            options: BTreeMap::new(),
+            config_file: lookup::file(arguments),
+        };
         if let Some((path, definition)) = model {
             // Flink reads the same file, and a number without a unit means there what it means here.
             let values = definition.options.clone().with_flink_units();
@@ -77,13 +106,19 @@ impl LayeredOptions {
                 options.set(key, value, Origin::File { path, line });
             }
         }
-        if let Some(path) = &arguments.config {
+        let profile = lookup::profile(arguments).filter(|_| !arguments.no_config);
+        if let Some(path) = options.config_file.clone() {
             let relative_to = path.parent();
-            for (key, value, origin) in file::read(path)? {
+            for (key, value, origin) in file::read(&path, profile.as_deref())? {
                 let (value, origin) = reference::follow(&key, value, origin, relative_to)?;
                 let value = reference::of_folder(&key, value, relative_to);
                 options.set(key, value, origin);
             }
+        } else if let Some(profile) = profile {
+            return Err(Failure::usage(anyhow!(
+                "profile '{profile}': there is no configuration file that it could be in; --config \
+                 names one"
+            )));
         }
         for (key, value, origin) in environment::read(std::env::vars_os())? {
             let (value, origin) = reference::follow(key, value, origin, None)?;
@@ -93,19 +128,28 @@ impl LayeredOptions {
             let (value, origin) = reference::follow(key, value.clone(), Origin::Option, None)?;
             options.set(key, value, origin);
         }
+        if let Some(endpoint) = &arguments.endpoint {
+            options.set(ENDPOINT.key(), endpoint, Origin::Argument("--endpoint"));
+        }
+        options.set_below(ENDPOINT.key(), DEFAULT_ENDPOINT, Origin::Default);
         Ok(options)
+    }
+
+    /// The configuration file that options were read from, if there is one.
+    pub(crate) fn config_file(&self) -> Option<&Path> {
+        self.config_file.as_deref()
     }
 
     /// Sets an option over every layer.
     pub(crate) fn set(&mut self, key: impl Into<String>, value: impl Into<String>, origin: Origin) {
         let value = value.into();
-        self.0.insert(key.into(), Layered { value, origin });
+        self.options.insert(key.into(), Layered { value, origin });
     }
 
     /// Sets an option that no layer sets.
     pub(crate) fn set_below(&mut self, key: &str, value: &str, origin: Origin) {
         let value = value.to_owned();
-        self.0
+        self.options
             .entry(key.to_owned())
             .or_insert(Layered { value, origin });
     }
@@ -135,24 +179,24 @@ impl LayeredOptions {
 
     /// Forgets what every layer says of an option.
     pub(crate) fn unset<T>(&mut self, option: &ConfigOption<T>) {
-        self.0.remove(option.key());
+        self.options.remove(option.key());
     }
 
     /// The text of an option, where a layer gives it.
     pub(crate) fn get<T>(&self, option: &ConfigOption<T>) -> Option<&str> {
-        let layered = self.0.get(option.key());
+        let layered = self.options.get(option.key());
         layered.map(|layered| layered.value.as_str())
     }
 
     /// Whether a layer gives the option of this key.
     pub(crate) fn is_set(&self, key: &str) -> bool {
-        self.0.contains_key(key)
+        self.options.contains_key(key)
     }
 
     /// The files that options are read from, and whether it is the option's own value, which is a
     /// secret.
     pub(crate) fn files_of_options(&self) -> impl Iterator<Item = (&Path, bool)> {
-        self.0
+        self.options
             .iter()
             .filter_map(|(key, layered)| match &layered.origin {
                 Origin::Referenced { file, .. } => Some((file.as_path(), true)),
@@ -180,7 +224,7 @@ impl LayeredOptions {
     }
 
     fn parse_those(&self, wanted: impl Fn(&str) -> bool) -> Result<TritonOptions, Failure> {
-        let values = self.0.iter().filter(|(key, _)| wanted(key));
+        let values = self.options.iter().filter(|(key, _)| wanted(key));
         let map: OptionMap = values
             .map(|(key, layered)| (key.as_str(), layered.value.as_str()))
             .collect();
@@ -201,7 +245,7 @@ impl LayeredOptions {
         let keys = error.keys();
         let written: Vec<_> = keys
             .iter()
-            .filter_map(|key| Some((key, &self.0.get(*key)?.origin)))
+            .filter_map(|key| Some((key, &self.options.get(*key)?.origin)))
             .collect();
         match written.as_slice() {
             [] => error.to_string(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// The place of a value; its `Display` goes on from "from".
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Origin {
-    /// MODEL.sql, or the file of `--config`.
+    /// MODEL.sql, or the configuration file.
     File { path: PathBuf, line: Option<u64> },
     /// A variable of the environment.
     Environment(String),
@@ -16,6 +16,8 @@ pub(crate) enum Origin {
     Argument(&'static str),
     /// The embedded server that the command started.
     Embedded,
+    /// Nobody wrote it: the command has a default.
+    Default,
     /// The catalog's default for `triton predict`.
     PredictDefault,
     /// What the server says of the model.
@@ -37,6 +39,7 @@ impl fmt::Display for Origin {
             Self::Environment(variable) => write!(formatter, "{variable} in the environment"),
             Self::Option => formatter.write_str("-O"),
             Self::Argument(name) => formatter.write_str(name),
+            Self::Default => formatter.write_str("default"),
             Self::PredictDefault => formatter.write_str("the default in triton predict"),
             Self::Description => formatter.write_str("the server's description of the model"),
             Self::Embedded => formatter.write_str("the embedded server"),

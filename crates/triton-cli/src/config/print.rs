@@ -23,7 +23,7 @@ impl LayeredOptions {
         let has_key = self.is_set(SEQUENCE_KEY.key());
         for definition in CATALOG {
             let default = definition.default_value(has_key);
-            let line = match (self.0.get(definition.key), default) {
+            let line = match (self.options.get(definition.key), default) {
                 (Some(layered), _) => given(definition, layered),
                 (None, Some(value)) => {
                     let origin = match definition.with_sequence_key {

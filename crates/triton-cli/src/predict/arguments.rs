@@ -1,6 +1,6 @@
 //! The arguments of `triton predict`.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use triton_options::{OptionValue as _, PositiveDuration};
 
+use crate::completion;
 use crate::config::ConfigArguments;
 use crate::exit_codes::Exit;
 use crate::failure::exit_codes;
@@ -18,7 +19,7 @@ use crate::table::Format;
 /// The output holds the columns of the input, then those of the model, in the order of the input.
 /// Files are CSV, NDJSON, Parquet or Arrow IPC, told apart by their names; CSV and NDJSON may be
 /// compressed with gzip or zstd, which is seen by itself.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(
     after_help = exit_codes(Exit::of_rows),
     after_long_help = format!("{EXAMPLES}\n\n{}", exit_codes(Exit::of_rows)),
@@ -28,17 +29,29 @@ pub(crate) struct PredictArguments {
     /// The inputs, after a file with a CREATE MODEL statement if the first one ends in .sql.
     ///
     /// Without MODEL.sql the server says which tensors the model has: see --model. Inputs are
-    /// files, patterns such as 'data/*.parquet', or - for standard input.
+    /// files, folders, patterns such as 'data/*.parquet', or - for standard input.
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) files: Vec<String>,
 
     /// The model's name on the server, over the option model-name.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completion::models())]
     pub(crate) model: Option<String>,
 
     /// Say which tensor a column is, where it is not the one of its name; may be repeated.
-    #[arg(long, value_name = "COLUMN=TENSOR", value_parser = column_and_tensor)]
+    #[arg(long, value_name = "COLUMN=TENSOR", value_parser = column_and_tensor, add = completion::columns())]
     pub(crate) map: Vec<(String, String)>,
+
+    /// Give each value of this column a sequence of its own; several columns as a,b.
+    ///
+    /// It sets the option sequence-key, and where nothing else does, sequence-id to the model's name,
+    /// sequence-id-auto-increment and sequence-id-scope=run.
+    #[arg(long, value_name = "COLUMN", add = completion::columns())]
+    pub(crate) key: Option<String>,
+
+    /// Try everything out without a row being sent: the model is opened, ten rows are read, and it is
+    /// shown what would become of them.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 
     #[command(flatten)]
     pub(crate) files_options: FileArguments,
@@ -60,7 +73,7 @@ pub(crate) struct PredictArguments {
 }
 
 /// Where rows come from and go to.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Input and output")]
 pub(crate) struct FileArguments {
     /// Write here instead of to standard output; into a folder, one output for each input.
@@ -86,6 +99,24 @@ pub(crate) struct FileArguments {
     /// tabs all the same.
     #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
     pub(crate) delimiter: Option<u8>,
+
+    /// The columns of the input that pass through to the output, in this order [default: all].
+    ///
+    /// The model gets its own all the same, and what it gives is behind them.
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', add = completion::columns())]
+    pub(crate) columns: Vec<String>,
+
+    /// The columns of the input that do not pass through to the output.
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', conflicts_with = "columns", add = completion::columns())]
+    pub(crate) drop: Vec<String>,
+
+    /// The first record of CSV is a row, and the columns are called column1, column2 and so on.
+    #[arg(long)]
+    pub(crate) no_header: bool,
+
+    /// Read only the first rows of each input, as if there were no more.
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) limit: Option<NonZeroU64>,
 
     /// The most bytes of a cell of CSV; a row with a longer one is rejected.
     ///
@@ -116,7 +147,7 @@ const LONGEST_CELL: NonZeroUsize = NonZeroUsize::new(16 * 1024 * 1024).expect("i
 const SORT_MEMORY: NonZeroUsize = NonZeroUsize::new(64 * 1024 * 1024).expect("it is not zero");
 
 /// How fast rows go.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Speed")]
 pub(crate) struct RunArguments {
     /// The number of parallel subtasks, each with its own function and sequence IDs.
@@ -129,6 +160,10 @@ pub(crate) struct RunArguments {
     #[arg(long)]
     pub(crate) unordered: bool,
 
+    /// The most rows in a request, over the option batch-size.
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) batch_size: Option<String>,
+
     /// The most requests that a subtask has in flight, or auto: the option max-in-flight.
     #[arg(long, value_name = "N")]
     pub(crate) max_in_flight: Option<String>,
@@ -139,7 +174,7 @@ pub(crate) struct RunArguments {
 }
 
 /// What becomes of rows that cannot be answered.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Rows that fail")]
 pub(crate) struct FailureArguments {
     /// What is done with a row that cannot be answered [default: skip, or what the options on-error
@@ -147,8 +182,8 @@ pub(crate) struct FailureArguments {
     #[arg(long, value_name = "ACTION", value_enum)]
     pub(crate) on_error: Option<OnError>,
 
-    /// Write rejected rows here, as NDJSON with their reason, instead of naming them on standard
-    /// error.
+    /// Write rows that are rejected, or are in the output as failed, here as NDJSON with their reason,
+    /// instead of naming them on standard error.
     #[arg(long, value_name = "FILE")]
     pub(crate) errors: Option<PathBuf>,
 
@@ -157,12 +192,16 @@ pub(crate) struct FailureArguments {
     #[arg(long, value_name = "N|P%", value_parser = max_errors)]
     pub(crate) max_errors: Option<MaxErrors>,
 
-    /// Run only the rows again that an earlier run rejected, as its file of --errors names them.
+    /// Run only the rows again that an earlier run named in its file of --errors.
     ///
     /// The inputs must be those of that run. Not for a model with sequence-key, where a row means
     /// nothing without those before it.
     #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
     pub(crate) retry_errors: Option<PathBuf>,
+
+    /// How often a request is sent again that may be, over the option max-retries.
+    #[arg(long, value_name = "N")]
+    pub(crate) retries: Option<String>,
 
     /// How long the server may be away (no connection, 502 to 504, a model that is being reloaded)
     /// before the run ends with exit code 3; until then it waits.
@@ -217,7 +256,7 @@ pub(crate) enum OnError {
 }
 
 /// Going on after the end of the process.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Checkpoints")]
 pub(crate) struct CheckpointArguments {
     /// Keep in this folder how far the run is: the same command goes on from there, after
@@ -238,7 +277,7 @@ pub(crate) enum Interval {
 }
 
 /// What the run says about itself.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Reports")]
 pub(crate) struct ReportArguments {
     /// Say nothing on standard error but what is wrong.

@@ -83,7 +83,7 @@ impl fmt::Display for RunFile {
         let path = self.path.display();
         match self.role {
             Role::Model => write!(formatter, "the model file {path}"),
-            Role::Config => write!(formatter, "--config {path}"),
+            Role::Config => write!(formatter, "the configuration file {path}"),
             Role::OfOption => write!(formatter, "the file {path}, which an option names"),
             Role::Secret => write!(formatter, "the file {path}, which holds a secret option"),
             Role::Input => write!(formatter, "the input {path}"),
@@ -115,10 +115,7 @@ impl RunFiles {
         plan: &Plan,
     ) -> anyhow::Result<Self> {
         let mut files = Self::default();
-        for (role, path) in [
-            (Role::Model, model),
-            (Role::Config, arguments.config.config.as_deref()),
-        ] {
+        for (role, path) in [(Role::Model, model), (Role::Config, options.config_file())] {
             files.add(role, path)?;
         }
         for (path, is_secret) in options.files_of_options() {

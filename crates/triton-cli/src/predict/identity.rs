@@ -122,6 +122,10 @@ pub(super) fn of_run<'a>(
         "--max-field-bytes".to_owned(),
         files.max_field_bytes.to_string(),
     );
+    set("--no-header".to_owned(), files.no_header.to_string());
+    set("--limit".to_owned(), format!("{:?}", files.limit));
+    set("--columns".to_owned(), files.columns.join(", "));
+    set("--drop".to_owned(), files.drop.join(", "));
     Ok(run)
 }
 

@@ -1,6 +1,7 @@
 //! Inputs and outputs that fit each other and the model, and the run over them.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -8,16 +9,17 @@ use anyhow::anyhow;
 use triton_model_fn::Schema;
 use triton_options::{SEQUENCE_KEY, SEQUENCE_MAX_OPEN, TritonOptions};
 
-use super::arguments::{OnError, PredictArguments};
+use super::arguments::{Interval, OnError, PredictArguments};
 use super::checkpoint::{self, Checkpoints, State};
-use super::conductor::{Beginning, Conductor};
 use super::ending::{Ending, conclude};
-use super::feeder::{self, Inputs, Start};
 use super::files::RunFiles;
 use super::keys::{KeyColumns, LastRows};
 use super::model::Taken;
 use super::outputs::{Outputs, Plan};
+use super::rate_limit::RateLimit;
+use super::reader::{self, Inputs, Start, Together};
 use super::rejections::Rejections;
+use super::scheduler::{Beginning, Scheduler};
 use super::selection::Selection;
 use super::sorting::{self, Sorting};
 use super::subtasks::Subtasks;
@@ -26,7 +28,9 @@ use super::{identity, stall};
 use crate::failure::Failure;
 use crate::progress::{Expected, Progress, say};
 use crate::signals::Signals;
-use crate::table::{self, Added, Input, TableReader, TextSettings, Wanted};
+use crate::table::{
+    self, Added, ChunkSize, Input, InputSettings, Passing, TableReader, TextSettings, Wanted,
+};
 
 /// What an earlier run left behind.
 #[derive(Default)]
@@ -37,9 +41,9 @@ pub(super) struct Resumed {
 
 /// Inputs and outputs that were found to fit each other and the model.
 pub(super) struct Job {
-    inputs: Vec<(Input, Wanted)>,
+    pub(super) inputs: Vec<(Input, Wanted)>,
     /// Those that can be opened only once, by their number.
-    streams: BTreeMap<usize, Box<dyn TableReader>>,
+    pub(super) streams: BTreeMap<usize, Box<dyn TableReader>>,
     pub(super) plan: Plan,
     added: Added,
     sorting: Option<Sorting>,
@@ -58,8 +62,20 @@ impl Job {
         let text = TextSettings {
             delimiter: arguments.files_options.delimiter,
             longest_cell: arguments.files_options.max_field_bytes.get(),
+            has_header: !arguments.files_options.no_header,
         };
-        let inputs = Input::find(names, arguments.files_options.input_format, text)?;
+        let files = &arguments.files_options;
+        let settings = InputSettings {
+            format: files.input_format,
+            limit: files.limit.map(NonZeroU64::get),
+            passing: match (files.columns.as_slice(), files.drop.as_slice()) {
+                ([], []) => Passing::All,
+                ([], names) => Passing::Without(names.into()),
+                (names, _) => Passing::Only(names.into()),
+            },
+            text,
+        };
+        let inputs = Input::find(names, &settings)?;
         check_readable_again(arguments, &inputs)?;
         // Each is opened again when its turn comes, except what can be read only once.
         let mut looked_at = BTreeMap::new();
@@ -219,9 +235,9 @@ impl Job {
     pub(super) async fn run(
         self,
         arguments: &PredictArguments,
+        options: &TritonOptions,
         subtasks: &mut Subtasks,
         on_error: OnError,
-        rows_in_flight: usize,
         last_rows: Option<LastRows>,
         resumed: Resumed,
     ) -> Result<(Ending, ExitCode), Failure> {
@@ -267,9 +283,11 @@ impl Job {
             streams: self.streams,
             selection,
             sorting: self.sorting,
+            together: together(arguments, options, subtasks, on_error)?,
         };
-        let (mut events, reader) = feeder::start(inputs, position).map_err(Failure::usage)?;
-        let mut conductor = Conductor::new(Beginning {
+        let (mut events, reader) = reader::start(inputs, position).map_err(Failure::usage)?;
+        let rows_in_flight = subtasks.rows_in_flight(options);
+        let mut scheduler = Scheduler::new(Beginning {
             subtasks,
             outputs,
             rejections,
@@ -284,21 +302,22 @@ impl Job {
             last_rows,
             max_errors: arguments.failures.max_errors,
             sorting,
+            give_up_after: arguments.failures.give_up_after,
         });
-        let ran = conductor.run(&mut events, &mut signals).await;
-        conductor.rejections.conclude(conductor.progress);
+        let ran = scheduler.run(&mut events, &mut signals).await;
+        scheduler.rejections.conclude(scheduler.progress);
         // Whatever a run ended by, what was answered is not thrown away.
         let kept = match ran {
-            Ok(Ending::Failed { .. }) | Err(_) => conductor.outputs.abandon(),
+            Ok(Ending::Failed { .. }) | Err(_) => scheduler.outputs.abandon(),
             Ok(_) => None,
         };
         let summary = Summary {
-            counts: conductor.counts,
+            counts: scheduler.counts,
             resumed_after: counts.settled(),
-            elapsed: conductor.progress.elapsed(),
+            elapsed: scheduler.progress.elapsed(),
             subtasks: arguments.run.parallelism,
-            open_sequences: conductor.subtasks.open_sequences(),
-            latencies: conductor.latencies,
+            open_sequences: scheduler.subtasks.open_sequences(),
+            latencies: scheduler.latencies,
             interrupted: matches!(ran, Ok(Ending::Interrupted { .. })),
         };
         progress.finish();
@@ -345,6 +364,41 @@ impl Job {
         Ok(Some(Selection::read(path, inputs)?))
     }
 }
+
+/// The fewest rows that are handed over together: smaller requests leave side by side.
+const LEAST_TOGETHER: usize = 1024;
+
+/// How rows are handed over together, if they are.
+fn together(
+    arguments: &PredictArguments,
+    options: &TritonOptions,
+    subtasks: &Subtasks,
+    on_error: OnError,
+) -> Result<Option<Together>, Failure> {
+    let builder = subtasks.input_rows().map_err(Failure::internal)?;
+    let full = subtasks.rows_in_request(options);
+    Ok(builder.map(|builder| Together {
+        builder,
+        size: ChunkSize {
+            rows: full
+                .saturating_mul((LEAST_TOGETHER / full).max(1))
+                .min(RateLimit::most_together(arguments.run.rate)),
+            bytes: LARGEST_CHUNK,
+        },
+        full,
+        every: match (
+            &arguments.checkpoints.checkpoint,
+            arguments.checkpoints.checkpoint_every,
+        ) {
+            (Some(_), Interval::Rows(rows)) => Some(rows),
+            _ => None,
+        },
+        ends_at_unusable: on_error == OnError::Fail,
+    }))
+}
+
+/// About how much memory the rows take that are handed over together.
+const LARGEST_CHUNK: usize = 8 * 1024 * 1024;
 
 /// Refuses to go on after the end of the process with what can be read only once.
 fn check_readable_again(arguments: &PredictArguments, inputs: &[Input]) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use triton_model_fn::{Column, Value};
 use triton_options::{SequenceMode, TritonOptions};
 
 use super::subtasks::Subtasks;
-use crate::table::{Form, Input, Row, Wanted};
+use crate::table::{ChunkSize, Form, Input, Row, Wanted};
 
 /// Where the columns of the key are among the values of a row.
 #[derive(Debug, Clone)]
@@ -228,9 +228,12 @@ fn each_row(inputs: &[(Input, Wanted)], mut each: impl FnMut(u64, &Row)) -> anyh
             ..wanted.clone()
         };
         let mut reader = looked.open(&wanted)?;
-        while let Some(row) = reader.next().map_err(|error| input.blame(error))? {
-            number += 1;
-            each(number, &row);
+        let mut next = || reader.next_chunk(ChunkSize::OF_ROWS);
+        while let Some(chunk) = next().map_err(|error| input.blame(error))? {
+            for row in chunk.into_rows() {
+                number += 1;
+                each(number, &row);
+            }
         }
     }
     Ok(())

@@ -2,20 +2,21 @@
 
 mod arguments;
 mod checkpoint;
-mod conductor;
+mod dry_run;
 mod ending;
-mod feeder;
 mod files;
 mod identity;
+mod in_flight;
 mod job;
 mod keys;
 mod model;
-mod order;
 mod outputs;
-mod pace;
 #[cfg(test)]
 mod power_failure;
+mod rate_limit;
+mod reader;
 mod rejections;
+mod scheduler;
 mod selection;
 mod settling;
 mod sorting;
@@ -29,6 +30,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
 use triton_model_fn::ServerWait;
+use triton_options::BATCH_SIZE;
 
 pub(crate) use self::arguments::PredictArguments;
 use self::checkpoint::Checkpoints;
@@ -37,7 +39,7 @@ use self::files::RunFiles;
 use self::job::{Job, Resumed};
 use self::model::Taken;
 use self::outputs::Plan;
-use self::subtasks::{Subtasks, rows_in_flight};
+use self::subtasks::Subtasks;
 use crate::config::LayeredOptions;
 use crate::failure::Failure;
 use crate::progress::say;
@@ -66,7 +68,8 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     model::map_columns(&arguments.map, &mut taken, &mut options)?;
     let layers = options;
     let options = layers.parse()?;
-    let rows_in_flight = rows_in_flight(&options, arguments.run.parallelism)?;
+    let fills_requests = !layers.is_set(BATCH_SIZE.key());
+    subtasks::check_parallelism(&options, arguments.run.parallelism)?;
     subtasks::check_checkpoints(&options, arguments.checkpoints.checkpoint.is_some())?;
     let model_inputs = taken.schema.inputs.len();
     model::add_sequence_columns(&mut taken, &options);
@@ -83,6 +86,18 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     )?;
     let schema = taken.schema;
     job.sort(arguments, &options, &schema)?;
+    if arguments.dry_run {
+        let opened = Subtasks::open(
+            &options,
+            &schema,
+            arguments.run.parallelism,
+            ServerWait::new(arguments.failures.give_up_after),
+            fills_requests,
+        );
+        // What opens with a run opens here, too.
+        runtime.block_on(async { opened.await?.close().await })?;
+        return job.dry_run(&options, &schema);
+    }
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {
             let identity = job.identity(arguments, &options, &schema)?;
@@ -106,20 +121,22 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
         ));
         return Ok(code_of(&state.counts));
     }
-    let code = runtime.block_on(async {
+    let arguments = arguments.clone();
+    let ran = async move {
         let parallelism = arguments.run.parallelism;
         let wait = ServerWait::new(arguments.failures.give_up_after);
-        let mut subtasks = Subtasks::open(&options, &schema, parallelism, wait).await?;
+        let subtasks = Subtasks::open(&options, &schema, parallelism, wait, fills_requests);
+        let mut subtasks = subtasks.await?;
         if let Some(state) = &resumed.state {
             let restored = subtasks.restore(&state.sequences, state.first_free_counter);
             restored.context("the sequences of the checkpoint cannot be gone on with")?;
         }
         let last_rows = job.last_rows(&options, &schema, &subtasks)?;
         let ran = job.run(
-            arguments,
+            &arguments,
+            &options,
             &mut subtasks,
             on_error,
-            rows_in_flight,
             last_rows,
             resumed,
         );
@@ -130,7 +147,12 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
             _ => subtasks.abort().await,
         }
         ran.map(|(_, code)| code)
-    });
+    };
+    // On a worker of the runtime: whatever it waits for wakes it there without another thread.
+    let ran = runtime.block_on(async { tokio::spawn(ran).await });
+    let code = ran
+        .context("the run has failed in its middle")
+        .map_err(Failure::internal)?;
     drop(embedded);
     code
 }

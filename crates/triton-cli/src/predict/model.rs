@@ -6,17 +6,18 @@ use anyhow::{Context as _, anyhow, bail};
 use triton_client::TensorMetadata;
 use triton_model_fn::{Column, DataType, ModelFacts, Schema};
 use triton_options::{
-    DEFAULT_VALUE, INPUT_NAMES, MAX_IN_FLIGHT, MODEL_NAME, NameMap, ON_ERROR, OUTPUT_NAMES,
-    OnError as FunctionOnError, OptionValue as _, SEQUENCE_END, SEQUENCE_ID_AUTO_INCREMENT,
-    SEQUENCE_ID_SCOPE, SEQUENCE_KEY, SEQUENCE_START, SequenceMode, TritonOptions,
+    BATCH_SIZE, DEFAULT_VALUE, INPUT_NAMES, MAX_IN_FLIGHT, MAX_RETRIES, MODEL_NAME, NameMap,
+    ON_ERROR, OUTPUT_NAMES, OnError as FunctionOnError, OptionValue as _, SEQUENCE_END,
+    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_KEY, SEQUENCE_START,
+    SequenceMode, TritonOptions,
 };
 
 use super::arguments::{OnError, PredictArguments};
-use crate::commands::statement::Statement;
+
 use crate::config::{LayeredOptions, Origin};
 use crate::failure::Failure;
-use crate::model_sql::{self, ModelDefinition};
 use crate::progress::say;
+use crate::statement::{self, ModelDefinition, Statement, base_of};
 use crate::text_encoding;
 
 /// What a row gets by `--on-error default` where no default is set.
@@ -25,7 +26,7 @@ const NULL_DEFAULT: &str = "null";
 /// Reads MODEL.sql.
 pub(super) fn read_definition(path: &Path) -> Result<ModelDefinition, Failure> {
     let sql = text_encoding::read_file(path).map_err(Failure::usage)?;
-    model_sql::parse(&sql).map_err(|error| Failure::usage(anyhow!("{}: {error}", path.display())))
+    statement::parse(&sql).map_err(|error| Failure::usage(anyhow!("{}: {error}", path.display())))
 }
 
 /// What a model takes and gives.
@@ -71,7 +72,7 @@ pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result
     };
     let definition = statement
         .to_sql()
-        .and_then(|sql: String| Ok(model_sql::parse(&sql)?))
+        .and_then(|sql: String| Ok(statement::parse(&sql)?))
         .context("the model needs a MODEL.sql that says which columns it takes and gives")
         .map_err(Failure::server)?;
     let is_stateful = facts.config.sequence_batching.is_some();
@@ -128,9 +129,32 @@ pub(super) fn set_arguments(options: &mut LayeredOptions, arguments: &PredictArg
     if let Some(name) = &arguments.model {
         options.set(MODEL_NAME.key(), name, Origin::Argument("--model"));
     }
-    if let Some(requests) = &arguments.run.max_in_flight {
-        let origin = Origin::Argument("--max-in-flight");
-        options.set(MAX_IN_FLIGHT.key(), requests, origin);
+    for (key, value, argument) in [
+        (
+            MAX_IN_FLIGHT.key(),
+            &arguments.run.max_in_flight,
+            "--max-in-flight",
+        ),
+        (BATCH_SIZE.key(), &arguments.run.batch_size, "--batch-size"),
+        (MAX_RETRIES.key(), &arguments.failures.retries, "--retries"),
+        (SEQUENCE_KEY.key(), &arguments.key, "--key"),
+    ] {
+        if let Some(value) = value {
+            options.set(key, value, Origin::Argument(argument));
+        }
+    }
+    if arguments.key.is_some() {
+        let base = options.get(&MODEL_NAME).map(base_of).unwrap_or_default();
+        for (key, value) in [
+            (SEQUENCE_ID.key(), base.as_str()),
+            (SEQUENCE_ID_AUTO_INCREMENT.key(), "true"),
+            // Else two runs at the same time would use the same IDs.
+            (SEQUENCE_ID_SCOPE.key(), "run"),
+        ] {
+            if !value.is_empty() {
+                options.set_below(key, value, Origin::Argument("--key"));
+            }
+        }
     }
     let has_default = options.get(&DEFAULT_VALUE).is_some();
     let of_function = options.get(&ON_ERROR);

@@ -11,8 +11,8 @@ use super::arguments::FileArguments;
 use super::checkpoint::State;
 use crate::disk;
 use crate::table::{
-    self, Added, Cut, Destination, Form, Format, Input, Kept, Layout, Output, Parts, Row,
-    WriteError,
+    self, Added, Answered, Cut, Destination, Form, Format, Input, Kept, Layout, Output, Parts, Row,
+    Unwritten, WriteError,
 };
 
 /// The destinations of a run.
@@ -283,6 +283,15 @@ impl Outputs {
         output.write(row, &added)?;
         self.written += 1;
         Ok(())
+    }
+
+    /// Writes rows of a chunk; what comes back are those that do not fit the output.
+    pub(super) fn write_rows(&mut self, answered: &Answered<'_>) -> io::Result<Unwritten> {
+        let current = self.current.as_mut();
+        let output = current.ok_or_else(|| io::Error::other("a row came before its input"))?;
+        let unwritten = output.write_rows(answered)?;
+        self.written += (answered.rows.len() - unwritten.len()) as u64;
+        Ok(unwritten)
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {

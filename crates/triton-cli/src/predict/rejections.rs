@@ -1,4 +1,4 @@
-//! Rows that are not answered: named on standard error, or kept in a file with their reason.
+//! Rows that are not answered, in the output or not: named on standard error, or kept in a file with their reason.
 
 use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
@@ -132,12 +132,17 @@ struct Rejected<'a> {
     kind: &'static str,
     reason: &'a str,
     raw: &'a str,
+    /// Whether the row is in the output all the same, and says there that it failed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    in_output: bool,
 }
 
 /// Where rejected rows are kept, or told of.
 pub(super) struct Rejections {
     file: Option<RejectionsFile>,
     told: Told,
+    /// Of rows that are in the output, and say there that they failed.
+    told_failed: Told,
 }
 
 struct RejectionsFile {
@@ -155,18 +160,45 @@ impl Rejections {
         let file = path.map(|path| RejectionsFile::open(path, bytes.unwrap_or_default()));
         Ok(Self {
             file: file.transpose().context(CANNOT_BE_WRITTEN)?,
-            told: Told::new(),
+            told: Told::of("rejected"),
+            told_failed: Told::of("written as failed"),
         })
     }
 
+    /// A row that is not in the output.
     pub(super) fn add(
         &mut self,
         row: &Row,
         reason: &Reason,
         progress: &Progress,
     ) -> anyhow::Result<()> {
+        self.keep(row, reason, false, progress)
+    }
+
+    /// A row that is in the output and says there that it failed: where it is in the inputs only this
+    /// tells, and whoever wants it once more needs it here.
+    pub(super) fn add_written(
+        &mut self,
+        row: &Row,
+        error: triton_model_fn::Error,
+        progress: &Progress,
+    ) -> anyhow::Result<()> {
+        self.keep(row, &Reason::Function(error), true, progress)
+    }
+
+    fn keep(
+        &mut self,
+        row: &Row,
+        reason: &Reason,
+        in_output: bool,
+        progress: &Progress,
+    ) -> anyhow::Result<()> {
         let Some(file) = &mut self.file else {
-            if self.told.in_full(|| reason.group()) {
+            let told = match in_output {
+                true => &mut self.told_failed,
+                false => &mut self.told,
+            };
+            if told.in_full(|| reason.group()) {
                 progress.say(&reason.described(row));
             }
             return Ok(());
@@ -180,6 +212,7 @@ impl Rejections {
             kind: reason.kind(),
             reason: &text,
             raw: &row.raw_text(),
+            in_output,
         };
         let line = serde_json::to_string(&rejected)?;
         file.add(&line).context(CANNOT_BE_WRITTEN)
@@ -187,15 +220,19 @@ impl Rejections {
 
     /// Says how many rows were rejected lately, if it is time to say so.
     pub(super) fn tick(&mut self, progress: &Progress) {
-        if let Some(count) = self.told.due() {
-            progress.say(&count);
+        for told in [&mut self.told, &mut self.told_failed] {
+            if let Some(count) = told.due() {
+                progress.say(&count);
+            }
         }
     }
 
     /// Says what has not been said of rejected rows.
     pub(super) fn conclude(&mut self, progress: &Progress) {
-        if let Some(count) = self.told.count() {
-            progress.say(&count);
+        for told in [&mut self.told, &mut self.told_failed] {
+            if let Some(count) = told.count() {
+                progress.say(&count);
+            }
         }
     }
 

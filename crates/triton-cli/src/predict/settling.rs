@@ -1,22 +1,25 @@
 //! What becomes of rows that are done: they are written or rejected in their turn, and counted in
 //! checkpoints once nothing is in flight.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use tokio::task::JoinSet;
-use triton_model_fn::Prediction;
+use triton_model_fn::{Prediction, PredictionStatus};
 
 use super::arguments::OnError;
 use super::checkpoint::Position;
-use super::conductor::{Conductor, Done};
 use super::ending::Ending;
-use super::order::Order;
+use super::in_flight::InFlight;
 use super::rejections::Reason;
+use super::scheduler::{ChunkWork, Scheduler, Work};
+use super::subtasks::Outcome;
 use crate::failure::Failure;
 use crate::output::is_reader_gone;
-use crate::table::{Row, WriteError};
+use crate::table::{Answered, Answers, Chunk, Row, WriteError};
 
 /// How long rows with keys are waited for before others follow them, although a checkpoint is due.
 const CUT_PATIENCE: Duration = Duration::from_secs(2);
@@ -26,43 +29,168 @@ const CUT_PATIENCE: Duration = Duration::from_secs(2);
 /// arrive, and must not meet a sequence of its ID.
 const RESERVED_IDS: u64 = 1 << 20;
 
-impl Conductor<'_> {
+/// Why settling comes to an end.
+enum Stopped {
+    /// The output takes no more.
+    Output(io::Error),
+    Run(Failure),
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self::Run(failure)
+    }
+}
+
+impl Scheduler<'_> {
     /// Writes every row whose turn it is.
     pub(super) fn settle(&mut self) -> Result<(), Failure> {
-        while let Some(Done { row, result }) = self.order.next() {
-            // Without an order it may be a later row than the next one.
-            self.settled_bytes = self.settled_bytes.max(row.place.bytes);
-            let rejected = match result {
-                Ok(predictions) => match self.write(&row, predictions) {
-                    Ok(()) => None,
-                    Err(WriteError::Row(fault)) => Some(Reason::Fault(fault)),
-                    Err(WriteError::Output(error)) => {
-                        return self.output_failed(not_written(error));
-                    }
-                },
-                Err(reason) => Some(reason),
-            };
-            if let Some(reason) = rejected {
-                self.counts.rejected += 1;
-                self.rejections.add(&row, &reason, self.progress)?;
-                if self.ending.is_none() {
-                    self.ending = self.ends_run(&row, &reason);
+        while let Some(work) = self.in_flight.next() {
+            let written = match work {
+                Work::Row(work) => {
+                    // Without an order it may be a later row than the next one.
+                    self.settled_bytes = self.settled_bytes.max(work.row.place.bytes);
+                    self.settle_row(&work.row, work.result)
                 }
+                Work::Chunk(work) => {
+                    self.settled_bytes = self.settled_bytes.max(work.bytes);
+                    self.settle_chunk(*work)
+                }
+            };
+            match written {
+                Ok(()) => {}
+                Err(Stopped::Output(error)) => return self.output_failed(not_written(error)),
+                Err(Stopped::Run(failure)) => return Err(failure),
             }
         }
         Ok(())
     }
 
-    /// Writes what a row has become, and counts it.
-    fn write(&mut self, row: &Row, predictions: Vec<Prediction>) -> Result<(), WriteError> {
+    fn settle_row(
+        &mut self,
+        row: &Row,
+        result: Result<Vec<Prediction>, Reason>,
+    ) -> Result<(), Stopped> {
+        match result {
+            Ok(predictions) => match self.write(row, predictions) {
+                Ok(PredictionStatus::Failed(error)) => {
+                    let kept = self.rejections.add_written(row, error, self.progress);
+                    Ok(kept.map_err(Failure::from)?)
+                }
+                Ok(_) => Ok(()),
+                Err(WriteError::Row(fault)) => self.reject(row, &Reason::Fault(fault)),
+                Err(WriteError::Output(error)) => Err(error.into()),
+            },
+            Err(reason) => self.reject(row, &reason),
+        }
+    }
+
+    /// Writes the rows of a chunk that were answered, and sees to the others, all in their order.
+    fn settle_chunk(&mut self, work: ChunkWork) -> Result<(), Stopped> {
+        let ChunkWork {
+            chunk,
+            unusable,
+            outcome,
+            ..
+        } = work;
+        let Outcome {
+            answers,
+            statuses,
+            failures,
+            given_up,
+        } = outcome.unwrap_or_else(|error| Outcome {
+            answers: Answers::Values(Vec::new()),
+            statuses: Vec::new(),
+            failures: (0..chunk.len()).map(|row| (row, error.clone())).collect(),
+            given_up: Vec::new(),
+        });
+        // A row that cannot be used was not handed over, whatever became of the others.
+        let mut others: BTreeMap<usize, Result<Prediction, Reason>> = BTreeMap::new();
+        let failures = failures.into_iter();
+        others.extend(failures.map(|(row, error)| (row, Err(Reason::Function(error)))));
+        others.extend(given_up.into_iter().map(|row| (row, Err(Reason::GivenUp))));
+        others.extend(unusable);
+        let mut start = 0;
+        for (row, other) in others {
+            self.write_rows(&chunk, start..row, &answers, &statuses)?;
+            start = row + 1;
+            let result = other.map(|prediction| vec![prediction]);
+            self.settle_row(&chunk.row(row), result)?;
+        }
+        self.write_rows(&chunk, start..chunk.len(), &answers, &statuses)
+    }
+
+    /// Writes rows of a chunk that were all answered, and counts them.
+    fn write_rows(
+        &mut self,
+        chunk: &Chunk,
+        rows: Range<usize>,
+        answers: &Answers,
+        statuses: &[(usize, PredictionStatus)],
+    ) -> Result<(), Stopped> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let unwritten = self.outputs.write_rows(&Answered {
+            chunk,
+            rows: rows.clone(),
+            answers,
+        })?;
+        let mut answered = rows.len() - unwritten.len();
+        self.counts.written += answered as u64;
+        let is_written = |row: usize| unwritten.iter().all(|(other, _)| *other != row);
+        let statuses = statuses.iter().filter(|(row, _)| rows.contains(row));
+        for (row, status) in statuses.filter(|(row, _)| is_written(*row)) {
+            *self.counts.of(status) += 1;
+            answered -= 1;
+            if let PredictionStatus::Failed(error) = status {
+                let row = chunk.row(*row);
+                let kept = self
+                    .rejections
+                    .add_written(&row, error.clone(), self.progress);
+                kept.map_err(Failure::from)?;
+            }
+        }
+        self.counts.answered += answered as u64;
+        for (row, fault) in unwritten {
+            self.reject(&chunk.row(row), &Reason::Fault(fault))?;
+        }
+        Ok(())
+    }
+
+    /// Rejects a row, which may be what ends the run.
+    fn reject(&mut self, row: &Row, reason: &Reason) -> Result<(), Stopped> {
+        self.counts.rejected += 1;
+        self.rejections
+            .add(row, reason, self.progress)
+            .map_err(Failure::from)?;
+        if self.ending.is_none() {
+            self.ending = self.ends_run(row, reason);
+        }
+        Ok(())
+    }
+
+    /// Writes what a row has become, and counts it; what comes back is what became of it.
+    fn write(
+        &mut self,
+        row: &Row,
+        predictions: Vec<Prediction>,
+    ) -> Result<PredictionStatus, WriteError> {
         // What became of a row is what its last answer says; one without answers has them all.
         let status = predictions.last().map(|last| last.status.clone());
         for prediction in predictions {
             self.outputs.write(row, prediction)?;
             self.counts.written += 1;
         }
-        *self.counts.of(&status.unwrap_or_default()) += 1;
-        Ok(())
+        let status = status.unwrap_or_default();
+        *self.counts.of(&status) += 1;
+        Ok(status)
     }
 
     /// What a rejected row means for the run.
@@ -90,7 +218,8 @@ impl Conductor<'_> {
         }
         self.tasks.abort_all();
         self.tasks = JoinSet::new();
-        self.order = Order::new(false);
+        self.in_flight = InFlight::new(self.in_order);
+        self.read.clear();
         self.ending = Some(Ending::ReaderGone);
         Ok(())
     }
@@ -100,11 +229,11 @@ impl Conductor<'_> {
     /// A row with a key may wait for a sequence to end that needs further rows for it, so that
     /// nothing would ever end if none came.
     pub(super) fn cut_is_due(&self) -> bool {
-        if self.subtasks.has_keys() && self.last_done.elapsed() > CUT_PATIENCE {
-            return false;
-        }
         let checkpoints = self.checkpoints.as_ref();
         checkpoints.is_some_and(|checkpoints| {
+            if self.subtasks.has_keys() && self.last_done.elapsed() > CUT_PATIENCE {
+                return false;
+            }
             // At first nothing is reserved, and no row is taken before it is.
             let used_up = self.subtasks.next_counter() + RESERVED_IDS / 2 > self.reserved_until;
             used_up || checkpoints.is_due(self.counts.read)
@@ -138,6 +267,11 @@ impl Conductor<'_> {
 
     /// Completes what was written, once nothing is in flight.
     pub(super) fn end(&mut self, ending: Ending) -> Result<Ending, Failure> {
+        if ending.is_complete() {
+            // First: a checkpoint that is finished would answer the next call with the code of a run
+            // whose sums are right.
+            self.check_sums()?;
+        }
         match &ending {
             Ending::Interrupted { .. } if self.checkpoints.is_some() => self.cut(false)?,
             // The last checkpoint stands, so that the failed row comes up again. Without one,
@@ -167,12 +301,16 @@ impl Conductor<'_> {
         }
         self.rejections.begin()?;
         self.rejections.cut()?;
-        let written = self.counts.check(self.outputs.written);
-        written.map_err(|message| Failure::internal(anyhow!(message)))?;
+        self.check_sums()?;
         match ending {
             Ending::Broken(error) => Err(Failure::usage(error)),
             ending => Ok(ending),
         }
+    }
+
+    fn check_sums(&self) -> Result<(), Failure> {
+        let written = self.counts.check(self.outputs.written);
+        written.map_err(|message| Failure::internal(anyhow!(message)))
     }
 }
 

@@ -10,12 +10,12 @@ use tokio::sync::mpsc::Sender;
 use triton_options::{SEQUENCE_KEY, TritonOptions};
 
 use super::arguments::FileArguments;
-use super::feeder::{Event, Inputs, Start};
 use super::keys::KeyColumns;
 use super::outputs::Plan;
+use super::reader::{Event, Inputs, ReadRow, Start};
 use crate::disk::Place;
 use crate::failure::Failure;
-use crate::table::{RowSorter, SortedRow};
+use crate::table::{ChunkSize, RowSorter, SortedRow};
 
 /// How rows are sorted.
 pub(super) struct Sorting {
@@ -118,10 +118,13 @@ impl Sorting {
                     return Ok(());
                 }
             }
-            while let Some(row) = reader.next().map_err(|error| input.blame(error))? {
-                let order = self.key.order_of(&row).unwrap_or_default();
-                sorter.push(order, &row).with_context(failed)?;
-                self.progress.rows.fetch_add(1, Ordering::Relaxed);
+            let mut next = || reader.next_chunk(ChunkSize::OF_ROWS);
+            while let Some(chunk) = next().map_err(|error| input.blame(error))? {
+                for row in chunk.into_rows() {
+                    let order = self.key.order_of(&row).unwrap_or_default();
+                    sorter.push(order, &row).with_context(failed)?;
+                    self.progress.rows.fetch_add(1, Ordering::Relaxed);
+                }
                 if events.is_closed() {
                     return Ok(());
                 }
@@ -142,19 +145,29 @@ impl Sorting {
             );
         }
         sorted.skip(from.rows).with_context(failed)?;
+        let mut ready = Vec::new();
         for number in from.rows + 1.. {
             let next = sorted.next().with_context(failed)?;
-            let Some(SortedRow { mut row, is_last }) = next else {
-                break;
-            };
-            row.place.bytes = (bytes as f64 * number as f64 / rows as f64) as u64;
-            let row = Event::Row {
-                row: Box::new(row),
-                number,
-                is_last: is_last && self.ends_sequences,
-            };
-            if events.blocking_send(row).is_err() {
+            let is_over = next.is_none();
+            if let Some(SortedRow { mut row, is_last }) = next {
+                row.place.bytes = (bytes as f64 * number as f64 / rows as f64) as u64;
+                ready.push(ReadRow {
+                    row,
+                    number,
+                    is_last: is_last && self.ends_sequences,
+                    bytes: usize::try_from(bytes / rows.max(1)).unwrap_or(usize::MAX),
+                });
+            }
+            let is_full = ready.len() >= ChunkSize::OF_ROWS.rows;
+            if (is_full || is_over)
+                && events
+                    .blocking_send(Event::Rows(std::mem::take(&mut ready)))
+                    .is_err()
+            {
                 return Ok(());
+            }
+            if is_over {
+                break;
             }
         }
         // Whoever receives it has gone, and with that the run is over.

@@ -1,15 +1,17 @@
 //! The parallel subtasks of a run, each with a function of its own, and which rows they get.
 
-use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::anyhow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use futures_util::{TryFutureExt as _, TryStreamExt as _};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
-    Error, ErrorKind, InferenceFunction, ModelFunction, Prediction, Schema, SequencePlaces,
+    AnswerSink, Error, ErrorKind, InferenceFunction, InputRows, InputRowsBuilder,
+    ModelFunction as _, Prediction, PredictionStatus, RowAnswer, Schema, SequencePlaces,
     SequenceSnapshot, ServerWait, Subtask, Value,
 };
 use triton_options::{
@@ -17,16 +19,45 @@ use triton_options::{
 };
 
 use crate::failure::Failure;
+use crate::table::Answers;
 
-/// The answers to a row, which are on their way.
-///
-/// There is one, unless they are a stream; one that breaks is an error as a whole, so that rows that
-/// are run again are not in the output twice.
-pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Vec<Prediction>, Error>> + Send>>;
+/// The most bytes of a request that is filled with as many rows as the model takes: newer servers
+/// refuse more than 64 MB, and what is in flight at once is a multiple of it.
+const LARGEST_REQUEST: usize = 8 * 1024 * 1024;
+
+/// The answers to rows that were handed over one by one, until they are taken.
+#[derive(Debug, Default)]
+struct Inbox {
+    answers: Mutex<Vec<RowAnswer>>,
+    filled: Notify,
+}
+
+impl AnswerSink for Inbox {
+    fn take(&self, answers: Vec<RowAnswer>) {
+        let mut waiting = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.is_empty() {
+            self.filled.notify_one();
+        }
+        waiting.extend(answers);
+    }
+}
+
+/// What became of rows that were handed over together.
+pub(super) struct Outcome {
+    pub(super) answers: Answers,
+    /// The rows of which something else became than the model's answer, in order.
+    pub(super) statuses: Vec<(usize, PredictionStatus)>,
+    /// The rows that failed, in order.
+    pub(super) failures: Vec<(usize, Error)>,
+    /// The rows that were not answered before they were given up, in order.
+    pub(super) given_up: Vec<usize>,
+}
 
 /// The functions of a run, one for each subtask.
 pub(super) struct Subtasks {
-    functions: Vec<InferenceFunction>,
+    functions: Vec<Arc<InferenceFunction>>,
+    inbox: Arc<Inbox>,
+    sink: Arc<dyn AnswerSink>,
     /// Rows that went to a subtask in turn.
     turns: usize,
     has_keys: bool,
@@ -51,14 +82,20 @@ fn subtask(index: u32, parallelism: u32, run: &str) -> Result<Subtask, Error> {
 
 impl Subtasks {
     /// Opens a function in each of `parallelism` subtasks; they wait for the server as `wait` says.
+    ///
+    /// `fills_requests` says that nobody has said how many rows of a stateless model go into one.
     pub(super) async fn open(
         options: &TritonOptions,
         schema: &Schema,
         parallelism: u32,
         wait: ServerWait,
+        fills_requests: bool,
     ) -> Result<Self, Failure> {
+        let inbox = Arc::new(Inbox::default());
         let mut subtasks = Self {
             functions: Vec::new(),
+            sink: Arc::clone(&inbox) as Arc<dyn AnswerSink>,
+            inbox,
             turns: 0,
             has_keys: matches!(options.sequence_mode(), SequenceMode::PerKey { .. }),
             is_streamed: options.decoupled == Decoupled::Stream,
@@ -77,6 +114,10 @@ impl Subtasks {
             let function = function
                 .for_bounded_input()
                 .waiting_for_server(&subtasks.wait);
+            let function = match fills_requests {
+                true => function.with_full_requests(LARGEST_REQUEST),
+                false => function,
+            };
             if let Err(error) = function.open(subtask).await {
                 subtasks.abort().await;
                 return Err(match error.kind() {
@@ -84,28 +125,90 @@ impl Subtasks {
                     _ => Failure::server(NotOpened(error)),
                 });
             }
-            subtasks.functions.push(function);
+            subtasks.functions.push(Arc::new(function));
         }
         Ok(subtasks)
     }
 
-    /// Hands the next row over; `is_last` if it is the last one of its key.
+    /// Hands the next row over under a number; `is_last` if it is the last one of its key.
     ///
     /// Its place among the rows of its key is settled when this returns.
-    pub(super) fn submit(&mut self, values: &[Value], is_last: bool) -> Answer {
+    pub(super) fn submit(&mut self, number: u64, values: &[Value], is_last: bool) {
         let index = match self.has_keys {
             true => self.subtask_of(values),
             false => self.turns % self.functions.len(),
         };
         self.turns = self.turns.wrapping_add(1);
         let function = &self.functions[index];
-        if self.is_streamed {
-            return Box::pin(function.predict_many(values).try_collect());
-        }
-        let only = |prediction| vec![prediction];
         match is_last {
-            true => Box::pin(ModelFunction::submit_last(function, values).map_ok(only)),
-            false => Box::pin(ModelFunction::submit(function, values).map_ok(only)),
+            true => function.submit_last_to(number, values, &self.sink),
+            false => function.submit_to(number, values, &self.sink),
+        }
+    }
+
+    /// The answers to a row of a model that has any number of them, when the last one has come; `None`
+    /// where rows are to be [submitted](Self::submit).
+    pub(super) fn stream(
+        &mut self,
+        values: &[Value],
+    ) -> Option<impl Future<Output = Result<Vec<Prediction>, Error>> + Send + use<>> {
+        if !self.is_streamed {
+            return None;
+        }
+        let function = &self.functions[self.turns % self.functions.len()];
+        self.turns = self.turns.wrapping_add(1);
+        Some(function.predict_all(values))
+    }
+
+    /// Ready once there may be answers to rows that were handed over one by one.
+    pub(super) fn answered(&self) -> Notified<'_> {
+        self.inbox.filled.notified()
+    }
+
+    /// The answers to rows that were handed over one by one, as far as they are there. They go to
+    /// `answers`, which is empty.
+    pub(super) fn take_answers(&self, answers: &mut Vec<RowAnswer>) {
+        let waiting = self.inbox.answers.lock();
+        std::mem::swap(
+            &mut *waiting.unwrap_or_else(PoisonError::into_inner),
+            answers,
+        );
+    }
+
+    /// What makes rows that are handed over together, if they can be.
+    pub(super) fn input_rows(&self) -> Result<Option<InputRowsBuilder>, Error> {
+        self.functions[0].input_rows()
+    }
+
+    /// Hands rows over together, until `stop` comes; their answers are arrays if `as_arrays` says so.
+    pub(super) fn predict<Stop: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        rows: InputRows,
+        as_arrays: bool,
+        stop: Stop,
+    ) -> impl Future<Output = Result<Outcome, Error>> + Send + use<Stop> {
+        let function = Arc::clone(&self.functions[self.turns % self.functions.len()]);
+        self.turns = self.turns.wrapping_add(1);
+        async move {
+            #[cfg(feature = "arrow")]
+            if as_arrays {
+                let prediction = function.predict_rows_to_arrow(&rows, stop).await?;
+                return Ok(Outcome {
+                    answers: Answers::Arrays(prediction.outputs),
+                    statuses: prediction.statuses,
+                    failures: prediction.failures,
+                    given_up: prediction.given_up,
+                });
+            }
+            #[cfg(not(feature = "arrow"))]
+            let _ = as_arrays;
+            let prediction = function.predict_rows(&rows, stop).await?;
+            Ok(Outcome {
+                answers: Answers::Values(prediction.columns),
+                statuses: prediction.statuses,
+                failures: prediction.failures,
+                given_up: prediction.given_up,
+            })
         }
     }
 
@@ -156,13 +259,16 @@ impl Subtasks {
         let places = self
             .functions
             .iter()
-            .filter_map(InferenceFunction::sequence_places);
+            .filter_map(|function| function.sequence_places());
         places.map(|places| places.held).sum()
     }
 
     /// The number that no sequence ID of any subtask has taken yet, nor any above it.
     pub(super) fn next_counter(&self) -> u64 {
-        let counters = self.functions.iter().map(InferenceFunction::next_counter);
+        let counters = self
+            .functions
+            .iter()
+            .map(|function| function.next_counter());
         counters.max().unwrap_or_default()
     }
 
@@ -263,36 +369,51 @@ pub(super) fn check_checkpoints(
 /// How many times as many rows with keys are in flight as requests: most wait for others.
 const ROWS_BEHIND_REQUEST: usize = 16;
 
-/// How many rows may be in flight at once.
-///
-/// Requests of one sequence must arrive one after the other, so a sequence that all rows share
-/// allows no concurrency at all.
-pub(super) fn rows_in_flight(options: &TritonOptions, parallelism: u32) -> Result<usize, Failure> {
-    match options.sequence_mode() {
-        SequenceMode::Static { flags, .. } if !flags.are_both() => {
-            if parallelism == 1 {
-                return Ok(1);
-            }
-            Err(Failure::usage(anyhow!(
-                "--parallelism {parallelism}: all subtasks would share the sequence of '{}', and \
-                 the model would mix their states; use one subtask, or set '{}' to true",
-                SEQUENCE_ID.key(),
-                SEQUENCE_ID_AUTO_INCREMENT.key()
-            )))
+impl Subtasks {
+    /// How many rows may be in flight at once.
+    ///
+    /// Requests of one sequence must arrive one after the other, so a sequence that all rows share
+    /// allows no concurrency at all.
+    pub(super) fn rows_in_flight(&self, options: &TritonOptions) -> usize {
+        if shares_sequence(options) {
+            return 1;
         }
-        SequenceMode::PerKey { .. } => {
-            let requests = options.max_in_flight.most().get() as usize;
-            let rows = requests.saturating_mul(ROWS_BEHIND_REQUEST);
-            Ok(rows.saturating_mul(parallelism as usize))
-        }
-        _ => {
-            let requests = options.max_in_flight.most().get() as usize;
-            let rows = match options.batch_size.get() as usize {
-                1 => requests,
-                // While all requests are in flight, the rows of the next ones gather.
-                batch => batch.saturating_mul(requests.saturating_add(2)),
-            };
-            Ok(rows.saturating_mul(parallelism as usize))
-        }
+        let requests = options.max_in_flight.most().get() as usize;
+        let rows = match (self.has_keys, self.rows_in_request(options)) {
+            (true, _) => requests.saturating_mul(ROWS_BEHIND_REQUEST),
+            (false, 1) => requests,
+            // While all requests are in flight, the rows of the next ones gather.
+            (false, full) => full.saturating_mul(requests.saturating_add(2)),
+        };
+        rows.saturating_mul(self.functions.len())
     }
+
+    /// How many rows make a full request.
+    pub(super) fn rows_in_request(&self, options: &TritonOptions) -> usize {
+        let requests = options.max_in_flight.most().get() as usize;
+        let rows = self
+            .functions
+            .first()
+            .map(|function| function.rows_in_flight());
+        (rows.unwrap_or_default() / requests).max(1)
+    }
+}
+
+/// Whether all rows are in one sequence, of which requests follow each other.
+fn shares_sequence(options: &TritonOptions) -> bool {
+    let mode = options.sequence_mode();
+    matches!(mode, SequenceMode::Static { flags, .. } if !flags.are_both())
+}
+
+/// Refuses several subtasks for a sequence that all rows share.
+pub(super) fn check_parallelism(options: &TritonOptions, parallelism: u32) -> Result<(), Failure> {
+    if parallelism == 1 || !shares_sequence(options) {
+        return Ok(());
+    }
+    Err(Failure::usage(anyhow!(
+        "--parallelism {parallelism}: all subtasks would share the sequence of '{}', and the model \
+         would mix their states; use one subtask, or set '{}' to true",
+        SEQUENCE_ID.key(),
+        SEQUENCE_ID_AUTO_INCREMENT.key()
+    )))
 }

@@ -164,9 +164,10 @@ impl Latencies {
         Self(histogram.expect("two significant digits are possible"))
     }
 
-    pub(crate) fn record(&mut self, time: Duration) {
+    /// Notes the time that so many rows took.
+    pub(crate) fn record(&mut self, time: Duration, rows: usize) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.0.saturating_record(micros);
+        self.0.saturating_record_n(micros, rows as u64);
     }
 
     /// The time within which a share of the rows was answered.
@@ -183,7 +184,7 @@ mod tests {
     fn latencies_are_told_to_two_digits() {
         let mut latencies = Latencies::new();
         for milliseconds in 1..=100 {
-            latencies.record(Duration::from_millis(milliseconds));
+            latencies.record(Duration::from_millis(milliseconds), 1);
         }
         assert!((49.0..51.0).contains(&latencies.milliseconds(0.5)));
         assert!((98.0..100.0).contains(&latencies.milliseconds(0.99)));

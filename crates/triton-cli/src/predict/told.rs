@@ -18,6 +18,8 @@ const MOST_REASONS: usize = 5;
 /// Decides on what is said of rejected rows.
 #[derive(Debug)]
 pub(super) struct Told {
+    /// What became of the rows.
+    became: &'static str,
     in_full: u64,
     /// Rows since the last count, by their reasons.
     others: BTreeMap<String, u64>,
@@ -25,8 +27,9 @@ pub(super) struct Told {
 }
 
 impl Told {
-    pub(super) fn new() -> Self {
+    pub(super) fn of(became: &'static str) -> Self {
         Self {
+            became,
             in_full: 0,
             others: BTreeMap::new(),
             last: Instant::now(),
@@ -71,7 +74,7 @@ impl Told {
             .map(|(reason, rows)| format!("{rows} by {reason}"))
             .collect();
         let rows = if all == 1 { "row was" } else { "rows were" };
-        let mut text = format!("{all} more {rows} rejected: {}", named.join("; "));
+        let mut text = format!("{all} more {rows} {}: {}", self.became, named.join("; "));
         match further {
             0 => {}
             1 => text.push_str("; and 1 other reason"),
@@ -88,7 +91,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_rows_are_told_and_the_others_counted_every_ten_seconds() {
-        let mut told = Told::new();
+        let mut told = Told::of("rejected");
         let in_full = (0..10).filter(|_| told.in_full(|| "status 500".to_owned()));
         assert_eq!(in_full.count(), 10);
         assert_eq!(told.due(), None);

@@ -26,6 +26,11 @@ pub(super) fn gathered(
     columns.collect()
 }
 
+/// The same columns, which hold on to nothing but their own rows.
+pub(super) fn without_unused(columns: &[ArrayRef]) -> Result<Vec<ArrayRef>, ArrowError> {
+    columns.iter().map(without_unused_texts).collect()
+}
+
 fn without_unused_texts(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     match array.data_type() {
         ArrowType::Utf8View => Ok(Arc::new(array.as_string_view().gc())),

@@ -16,14 +16,13 @@ use arrow_array::types::{
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, temporal_conversions as temporal};
-use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::{DataType as ArrowType, TimeUnit};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::{NaiveDateTime, Offset as _, SecondsFormat, TimeZone as _, Utc};
 use triton_model_fn::Value;
 
-use super::cell;
+use super::{arrow_intervals, cell};
 
 /// An element as the cell of CSV; NULL is an empty one. The error says why it has no text.
 ///
@@ -106,7 +105,7 @@ fn write(array: &dyn Array, index: usize, quotes: Quotes, out: &mut String) -> R
         ArrowType::Float16 | ArrowType::Float32 | ArrowType::Float64 => {
             let value = float(array, index);
             match quotes {
-                Quotes::Cell => out.push_str(&cell::format(&value)),
+                Quotes::Cell => cell::write_cell(&value, out),
                 Quotes::Json => cell::write_json(&value, out),
             }
         }
@@ -123,12 +122,7 @@ fn write(array: &dyn Array, index: usize, quotes: Quotes, out: &mut String) -> R
         | ArrowType::FixedSizeBinary(_) => {
             quoted!(&BASE64.encode(bytes(array, index).unwrap_or_default()));
         }
-        ArrowType::Interval(_) => {
-            let options = FormatOptions::default();
-            let text = ArrayFormatter::try_new(array, &options)
-                .and_then(|formatter| formatter.value(index).try_to_string());
-            quoted!(&text.map_err(|error| error.to_string())?);
-        }
+        ArrowType::Interval(unit) => quoted!(&arrow_intervals::text(array, *unit, index)),
         ArrowType::Duration(unit) => {
             let count = match unit {
                 TimeUnit::Second => array.as_primitive::<DurationSecondType>().value(index),

@@ -95,7 +95,8 @@ fn unfit_element(
 /// or a whole number that the type has not: an identifier, say, which would become another one.
 fn float<T: std::str::FromStr + Copy>(text: &str, kept: fn(T) -> f64) -> Option<T> {
     let value = text.parse().ok()?;
-    let named = text.to_ascii_lowercase().contains("inf");
+    // No number has this letter but the word for infinity.
+    let named = text.bytes().any(|byte| matches!(byte, b'f' | b'F'));
     if named {
         return Some(value);
     }
@@ -120,6 +121,12 @@ fn is_whole(text: &str) -> bool {
 /// Whether a whole number is what its digits say.
 fn is_exactly(digits: &str, value: f64) -> bool {
     let digits = digits.trim_start_matches(['-', '+', '0']);
+    /// All whole numbers of so many digits are doubles.
+    const EXACT: usize = 15;
+    if digits.len() <= EXACT {
+        let digits = digits.bytes().map(|digit| u64::from(digit - b'0'));
+        return value.abs() == digits.fold(0, |number, digit| number * 10 + digit) as f64;
+    }
     format!("{:.0}", value.abs()).trim_start_matches('0') == digits
 }
 
@@ -206,19 +213,20 @@ pub(super) fn shortened(text: &str) -> String {
     shown
 }
 
-/// The text of a value in a cell; SQL NULL is an empty cell.
-pub(super) fn format(value: &Value) -> String {
+/// Appends the text of a value in a cell; SQL NULL is an empty cell.
+pub(super) fn write_cell(value: &Value, text: &mut String) {
+    // Writing to a String cannot fail.
     match value {
-        Value::Null => String::new(),
-        Value::Float(value) | Value::Float16(value) | Value::BFloat16(value) => value.to_string(),
-        Value::Double(value) => value.to_string(),
-        Value::String(text) => text.clone(),
-        Value::Bytes(bytes) => BASE64.encode(bytes),
-        other => {
-            let mut text = String::new();
-            write_json(other, &mut text);
-            text
+        Value::Null => {}
+        Value::Float(value) | Value::Float16(value) | Value::BFloat16(value) => {
+            let _ = write!(text, "{value}");
         }
+        Value::Double(value) => {
+            let _ = write!(text, "{value}");
+        }
+        Value::String(value) => text.push_str(value),
+        Value::Bytes(bytes) => BASE64.encode_string(bytes, text),
+        other => write_json(other, text),
     }
 }
 
@@ -348,7 +356,9 @@ mod tests {
             (array(DataType::Boolean), "[true,false]"),
         ] {
             let value = parse(&data_type, text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            assert_eq!(format(&value), text);
+            let mut written = String::new();
+            write_cell(&value, &mut written);
+            assert_eq!(written, text);
         }
     }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::cell;
 use super::json_text;
 use super::row::{Fault, Layout};
 
@@ -78,6 +79,24 @@ impl JsonObject {
                 Err(Fault::of_column(name, reason))
             }
         }
+    }
+
+    /// The object with only those of its members whose names pass.
+    pub(super) fn narrowed(&self, passes: impl Fn(&str) -> bool) -> Self {
+        let mut text = "{".to_owned();
+        let mut members = Vec::new();
+        for (name, value) in self.members().filter(|(name, _)| passes(name)) {
+            if !members.is_empty() {
+                text.push(',');
+            }
+            cell::write_json_text(name, &mut text);
+            text.push(':');
+            let start = text.len();
+            text.push_str(value);
+            members.push((name.to_owned(), start..text.len()));
+        }
+        text.push('}');
+        Self { text, members }
     }
 
     /// The names of the members and the texts of their values, in order.

@@ -5,6 +5,8 @@ mod arrow_cells;
 #[cfg(feature = "arrow")]
 mod arrow_decimals;
 #[cfg(feature = "arrow")]
+mod arrow_intervals;
+#[cfg(feature = "arrow")]
 mod arrow_plain;
 #[cfg(feature = "arrow")]
 mod arrow_rows;
@@ -13,6 +15,7 @@ mod arrow_text;
 #[cfg(feature = "arrow")]
 mod arrow_values;
 mod cell;
+mod chunk;
 mod foreign;
 mod format;
 mod input;
@@ -23,11 +26,12 @@ mod row;
 mod sorting;
 mod widening;
 
+pub(crate) use chunk::{Answered, Answers, Chunk, ChunkSize};
 pub(crate) use foreign::promised_by_name;
 pub(crate) use format::{Compression, Form, Format};
-pub(crate) use input::{Input, TableReader, TextSettings, Wanted};
+pub(crate) use input::{Input, InputSettings, Passing, TableReader, TextSettings, Wanted};
 pub(crate) use output::{
-    Added, Cut, Destination, Kept, Output, Parts, WriteError, check_left, check_types,
+    Added, Cut, Destination, Kept, Output, Parts, Unwritten, WriteError, check_left, check_types,
 };
 pub(crate) use row::{Fault, Layout, Row, Unusable};
 pub(crate) use sorting::{RowSorter, SortedRow};

@@ -74,7 +74,7 @@ pub(super) fn all_values(
 }
 
 /// The row as it was read, in the form that suits the output.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Original {
     /// A text for each column of the layout.
     Cells(StringRecord),

@@ -16,6 +16,8 @@ on_both_servers!(
     sequences_of_a_stateful_model,
     inputs_of_a_file_in_batches,
     what_does_not_fit_is_refused_before_the_load,
+    several_loads_are_measured_one_after_the_other,
+    so_many_requests_are_measured_and_no_more,
 );
 
 fn bench(endpoint: &str, arguments: &[&str]) -> Run {
@@ -317,6 +319,7 @@ fn instant_refusals_are_told_and_not_taken_for_a_slow_server() {
     assert_eq!(report["notes"], json!([note]), "{report}");
 }
 
+// Holds C19.
 #[test]
 fn the_report_is_one_page_that_needs_nothing_else() {
     let files = Files::new();
@@ -332,14 +335,34 @@ fn the_report_is_one_page_that_needs_nothing_else() {
     ] {
         assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
     }
+    check_page(&path, 3);
+}
+
+/// Looks whether a page with so many plots stands alone, fits every screen, and says what it is of.
+#[track_caller]
+fn check_page(path: &str, plots: usize) -> String {
     let page = std::fs::read_to_string(path).unwrap();
-    assert_eq!(page.matches("<svg").count(), 3);
+    for screens in ["wide", "narrow"] {
+        let plot = format!("<svg class=\"{screens}\"");
+        assert_eq!(page.matches(&plot).count(), plots, "{screens}");
+    }
     assert!(page.contains("prefers-color-scheme: dark"));
     for foreign in [
         "src=", "href=", "url(", "@import", "<script", "NaN", "inf\"",
     ] {
         assert!(!page.contains(foreign), "{foreign}");
     }
+    let version = format!("measured by triton {} on ", env!("CARGO_PKG_VERSION"));
+    for part in [
+        &version,
+        " GMT:",
+        "Version 1 of the model",
+        "<p class=\"command\">triton bench --warm-up 50ms",
+        "name=\"viewport\"",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    page
 }
 
 /// What was measured until then is shown.
@@ -378,15 +401,15 @@ fn arguments_that_cannot_be_used() {
         run.stderr
     };
     insta::assert_snapshot!(refused(&["echo", "--rate", "0"]), @"
-    error: invalid value '0' for '--rate <R>': expected requests a second, more than 0 and at most 1000000
+    error: invalid value '0' for '--rate <R|FROM:TO>': expected requests a second, more than 0 and at most 1000000
 
     For more information, try '--help'.
     ");
     insta::assert_snapshot!(refused(&["echo", "--arrivals", "random"]), @"
     error: the following required arguments were not provided:
-      --rate <R>
+      --rate <R|FROM:TO>
 
-    Usage: triton bench --rate <R> --warm-up <TIME> -O <KEY=VALUE> --duration <TIME> --arrivals <HOW> <MODEL>
+    Usage: triton bench --rate <R|FROM:TO> --warm-up <TIME> -O <KEY=VALUE> --duration <TIME> --arrivals <HOW> <MODEL>
 
     For more information, try '--help'.
     ");
@@ -423,4 +446,289 @@ fn arguments_that_cannot_be_used() {
         assert!(said.contains("no longer than 36500 d"), "{said}");
     }
     insta::assert_snapshot!(refused(&["echo", "--duration", "0"]), @"error: --duration 0: expected a time longer than zero, such as 10s");
+}
+
+async fn several_loads_are_measured_one_after_the_other(endpoint: &str) {
+    let files = Files::new();
+    let (page, lines) = (files.path("sweep.html"), files.path("sweep.csv"));
+    let report = |arguments: &[&str]| -> Value {
+        let quick = ["echo", "--duration", "150ms", "--json"];
+        let run = bench(endpoint, &[&quick[..], arguments].concat());
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        serde_json::from_str(&run.stdout).unwrap()
+    };
+    let sweep = report(&["--concurrency", "1:3", "--html", &page, "--csv", &lines]);
+    let loads = sweep["loads"].as_array().unwrap();
+    let at_once = loads
+        .iter()
+        .map(|load| load["load"]["requests_at_once"].as_u64().unwrap());
+    assert_eq!(at_once.collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(
+        loads.iter().all(|load| number(&load["answered"]) > 0.0),
+        "{sweep}"
+    );
+    let page = check_page(&page, 2);
+    assert!(
+        page.contains("Latency over load") && page.contains("3 at once"),
+        "{page}"
+    );
+    let lines = std::fs::read_to_string(lines).unwrap();
+    let cells: Vec<Vec<&str>> = lines
+        .lines()
+        .map(|line| line.split(',').collect())
+        .collect();
+    assert_eq!(
+        (cells.len(), cells[0][0], cells[3][0]),
+        (4, "requests_at_once", "3")
+    );
+    assert!(
+        cells.iter().all(|line| line.len() == cells[0].len()),
+        "{lines}"
+    );
+    let rates = report(&["--rate", "40,80", "--concurrency", "4"]);
+    let rates = rates["loads"].as_array().unwrap();
+    let rates = rates
+        .iter()
+        .map(|load| load["load"]["rate"].as_f64().unwrap());
+    assert_eq!(rates.collect::<Vec<_>>(), [40.0, 80.0]);
+}
+
+async fn so_many_requests_are_measured_and_no_more(endpoint: &str) {
+    let counted = |arguments: &[&str]| -> Value {
+        let command = ["bench", "echo", "-e", endpoint, "--json", "-q"];
+        let run = triton(&[&command[..], arguments].concat());
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+        serde_json::from_str(&run.stdout).unwrap()
+    };
+    for arguments in [
+        &["-n", "7"][..],
+        &["-n", "7", "--concurrency", "3"],
+        &["-n", "7", "--rate", "200"],
+        &["-n", "7", "--warm-up", "30ms"],
+    ] {
+        let report = counted(arguments);
+        assert_eq!(report["answered"], 7, "{arguments:?}: {report}");
+        assert!(number(&report["requests_per_second"]) > 0.0, "{report}");
+        assert!(!report["timeline"].as_array().unwrap().is_empty());
+    }
+}
+
+/// Requests of 20 ms each, one at a time.
+fn slow_inputs(files: &Files) -> String {
+    files.write("slow.ndjson", "{\"milliseconds\": 20}\n")
+}
+
+// Holds C14, C15.
+#[test]
+fn what_is_asserted_decides_on_the_exit_code() {
+    let server = EmbeddedTriton::start().unwrap();
+    let endpoint = server.endpoint();
+    let asserted = |code: i32, arguments: &[&str]| {
+        let quick = ["echo", "-n", "5"];
+        let run = triton(&[&["bench", "-e", &endpoint][..], &quick, arguments].concat());
+        assert_eq!(
+            run.code,
+            Some(code),
+            "{arguments:?}: {}{}",
+            run.stdout,
+            run.stderr
+        );
+        run.stdout
+    };
+    let shown = asserted(0, &["--assert", "p99<10min", "--assert", "failed<=0"]);
+    assert!(shown.contains("assert p99<10min: held, it is "), "{shown}");
+    assert!(shown.contains("assert failed<=0: held, it is 0"), "{shown}");
+    let shown = asserted(1, &["--assert", "p50<1ns", "--assert", "failed<=0"]);
+    assert!(
+        shown.contains("assert p50<1ns: NOT HELD, it is "),
+        "{shown}"
+    );
+    let shown = asserted(1, &["--assert", "mean<1ns", "--concurrency", "1,2"]);
+    assert!(
+        shown.contains("2 at once: assert mean<1ns: NOT HELD"),
+        "{shown}"
+    );
+    // Half of the requests fail, which is only well where it is asserted to be.
+    let script = br#"{"seed": 3, "faults": [
+        {"fault": "status", "status": 503, "text": "later", "rate": 0.5}]}"#;
+    server.set_faults(FaultScript::from_json(script).unwrap());
+    asserted(1, &["--assert", "p99<10min"]);
+    let shown = asserted(0, &["--assert", "failed<=100%"]);
+    assert!(shown.contains("FAILED       STATUS"), "{shown}");
+    assert!(shown.contains("unavailable     503"), "{shown}");
+}
+
+// Holds C16.
+#[test]
+fn the_highest_load_that_holds_is_found() {
+    let server = EmbeddedTriton::start().unwrap();
+    let endpoint = server.endpoint();
+    let files = Files::new();
+    let slow = slow_inputs(&files);
+    let search = |arguments: &[&str]| {
+        let quick = ["slow", "--input", &slow, "--duration", "300ms", "--search"];
+        bench(&endpoint, &[&quick[..], arguments].concat())
+    };
+    // Four at once wait for each other, so that each takes 80 ms.
+    let run = search(&["--concurrency", "1:16", "--assert", "p50<75ms", "--json"]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let highest = number(&report["highest_that_holds"]);
+    assert!((1.0..=3.0).contains(&highest), "{report}");
+    let tried = report["loads"].as_array().unwrap();
+    let tried = tried
+        .iter()
+        .map(|load| number(&load["load"]["requests_at_once"]));
+    let tried: Vec<f64> = tried.collect();
+    assert!(tried.contains(&4.0) && !tried.contains(&16.0), "{tried:?}");
+    let run = search(&["--rate", "10:40", "--assert", "p50<1ns"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(
+        run.stdout
+            .ends_with("highest load that holds: none, not even the least\n"),
+        "{}",
+        run.stdout
+    );
+    let run = search(&["--concurrency", "1:2", "--assert", "p50<10min"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(
+        run.stdout.ends_with(
+            "highest load that holds: 2 requests at once, the most that was to be tried\n"
+        ),
+        "{}",
+        run.stdout
+    );
+}
+
+// Holds C17.
+#[test]
+fn figures_are_shown_beside_those_of_an_earlier_report() {
+    let server = EmbeddedTriton::start().unwrap();
+    let endpoint = server.endpoint();
+    let files = Files::new();
+    let run = |arguments: &[&str]| {
+        let run = triton(
+            &[
+                &["bench", "echo", "-q", "-n", "5", "-e", &endpoint],
+                arguments,
+            ]
+            .concat(),
+        );
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+        run.stdout
+    };
+    let before = files.write("before.json", &run(&["--json"]));
+    let shown = run(&["--compare", &before]);
+    for part in [
+        "Beside ",
+        " GMT.",
+        "COMPARED",
+        "requests/s",
+        "p99.9",
+        "client CPU",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(!shown.contains("note: what is compared"), "{shown}");
+    let shown = run(&[
+        "--compare",
+        &before,
+        "--batch-size",
+        "2",
+        "--concurrency",
+        "2",
+    ]);
+    assert!(
+        shown.contains("differs in more than time: the loads are not the same"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("differs in more than time: batch size: 1 before, 2 now"),
+        "{shown}"
+    );
+    let sweep = files.write("sweep.json", &run(&["--json", "--concurrency", "1,2"]));
+    let json = run(&["--compare", &sweep, "--concurrency", "2,3", "--json"]);
+    let report: Value = serde_json::from_str(&json).unwrap();
+    let compared = report["compared"]["figures"].as_array().unwrap();
+    let compared = compared.iter().map(|row| {
+        (
+            row["load"].as_str().unwrap(),
+            row["figure"].as_str().unwrap(),
+        )
+    });
+    assert_eq!(
+        compared.collect::<Vec<_>>(),
+        ["requests/s", "p50", "p99"].map(|figure| ("2 at once", figure))
+    );
+    let other = files.write("other.json", "{}");
+    let run = triton(&["bench", "echo", "--compare", &other]);
+    insta::assert_snapshot!(files.relative(&run.said()), @"
+    exit code 2
+    error: --compare other.json: expected what `triton bench --json` writes, found other JSON
+    ");
+}
+
+// Holds C18.
+#[test]
+fn the_first_request_is_sent_again_where_that_may_help() {
+    let server = |status: u16| {
+        let script = format!(
+            r#"{{"faults": [{{"fault": "status", "status": {status}, "text": "no", "request": 1}}]}}"#
+        );
+        EmbeddedTriton::builder()
+            .built_in_models()
+            .faults(FaultScript::from_json(script.as_bytes()).unwrap())
+            .start()
+            .unwrap()
+    };
+    let first =
+        |server: &EmbeddedTriton| triton(&["bench", "echo", "-n", "3", "-e", &server.endpoint()]);
+    let run = first(&server(503));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let broken = server(400);
+    let run = first(&broken);
+    assert_eq!(
+        (run.code, broken.requests().len()),
+        (Some(3), 1),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn loads_that_do_not_go_together() {
+    let refused = |arguments: &[&str]| {
+        let run = bench("http://127.0.0.1:1", &[&["echo"], arguments].concat());
+        assert_eq!(run.code, Some(2));
+        run.stderr
+    };
+    insta::assert_snapshot!(refused(&["--concurrency", "1:4", "--rate", "100:400"]), @"error: --concurrency names several loads, and --rate has several, too: with --rate, --concurrency is the most in flight, a single number");
+    insta::assert_snapshot!(refused(&["--concurrency", "4", "--assert", "p99<1s", "--search"]), @"error: --search looks between two loads: give --rate FROM:TO or --concurrency FROM:TO");
+    insta::assert_snapshot!(refused(&["--concurrency", "4:1"]), @"
+    error: invalid value '4:1' for '--concurrency <N|FROM:TO>': expected FROM:TO or FROM:TO:STEP with FROM less than TO, found 4 and 1
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused(&["--rate", "1:1000:1"]), @"
+    error: invalid value '1:1000:1' for '--rate <R|FROM:TO>': expected at most 100 loads; take larger steps
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused(&["--assert", "p98<1s"]), @"
+    error: invalid value 'p98<1s' for '--assert <FIGURE<VALUE>': expected such as p99<50ms, mean<=2ms, throughput>1000 or failed<1%: one of mean, p50, p90, p95, p99, p99.9, max, throughput and failed; one of <, <=, > and >=; and a value
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused(&["--assert", "p99<50"]), @"
+    error: invalid value 'p99<50' for '--assert <FIGURE<VALUE>': expected a duration with its unit: '50 s' or '50 ms'
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused(&["-n", "5", "--duration", "1s"]), @"
+    error: the argument '--requests <N>' cannot be used with '--duration <TIME>'
+
+    Usage: triton bench --warm-up <TIME> -O <KEY=VALUE> --requests <N> <MODEL>
+
+    For more information, try '--help'.
+    ");
 }

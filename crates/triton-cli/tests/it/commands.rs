@@ -334,6 +334,6 @@ fn arguments_that_cannot_be_used() {
       caused by: no connection
       caused by: tcp connect error
       caused by: Connection refused (os error 111)
-      try: `triton health --wait 60s` waits for a server that is starting; -O endpoint=… or TRITON_ENDPOINT names another
+      try: `triton health --wait 60s` waits for a server that is starting; -e URL or TRITON_ENDPOINT names another
     ");
 }

@@ -3,7 +3,9 @@
 use triton_embedded::RestrictedApi;
 use triton_test_support::EmbeddedTriton;
 
-use crate::{Files, triton, triton_in};
+use std::path::Path;
+
+use crate::{Files, Run, command, triton, triton_in};
 
 const CANARY: &str = "canary-in-the-coal-mine";
 
@@ -164,10 +166,6 @@ fn errors_name_the_place_of_a_bad_value() {
       - unknown option 'colour' (from triton.toml, line 3)
       - unknown option 'time-out'; did you mean 'timeout'? (from -O)
     ");
-    insta::assert_snapshot!(refused(&files, &[], &[]), @"
-    exit code 2
-    error: option 'endpoint' is required: set it to the http or https address of a Triton server, such as 'http://localhost:8000', with -O endpoint=…, as TRITON_ENDPOINT in the environment or in a file
-    ");
     let rule = [
         "-O",
         "endpoint=localhost:1",
@@ -265,4 +263,147 @@ fn what_is_shown_can_be_read_from_another_folder() {
         };
         assert_eq!(value(&first.stdout), value(&again.stdout));
     }
+}
+
+/// The lines of `--print-config` in a folder that say more than a default.
+fn shown_in(
+    folder: &Path,
+    home: &Path,
+    environment: &[(&str, &str)],
+    arguments: &[&str],
+) -> String {
+    let run = command(&[&["health", "--print-config"], arguments].concat())
+        .current_dir(folder)
+        .env_remove("XDG_CONFIG_HOME")
+        .env("HOME", home)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    let run = Run::of(run);
+    if run.code != Some(0) {
+        return run.said();
+    }
+    let lines = run
+        .stdout
+        .lines()
+        .filter(|line| !line.ends_with("# default") && !line.starts_with("# ") && !line.is_empty());
+    lines.collect::<Vec<_>>().join("\n") + &run.stderr
+}
+
+// Holds C11.
+#[test]
+fn the_nearest_file_is_found_and_only_that_one() {
+    let files = Files::new();
+    let root = files.0.path().canonicalize().unwrap();
+    let inner = root.join("project/a/b");
+    let user = root.join("home/.config/triton");
+    for folder in [&inner, &user] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    let write = |path: &str, text: &str| std::fs::write(root.join(path), text).unwrap();
+    write("home/.config/triton/triton.toml", "timeout = \"1 s\"\n");
+    let home = root.join("home");
+    let shown = |environment: &[(&str, &str)], arguments: &[&str]| {
+        let text = shown_in(&inner, &home, environment, arguments);
+        text.replace(root.to_str().unwrap(), "/root")
+    };
+    insta::assert_snapshot!(shown(&[], &[]), @r#"timeout = "1 s"                                   # /root/home/.config/triton/triton.toml, line 1"#);
+    write(
+        "project/triton.toml",
+        "max-retries = 2\ntls-ca-file = \"ca.pem\"\nendpoint = \"https://h\"\n",
+    );
+    insta::assert_snapshot!(shown(&[], &[]), @r#"
+    endpoint = "https://h/"                           # /root/project/triton.toml, line 3
+    tls-ca-file = "/root/project/ca.pem"    # /root/project/triton.toml, line 2
+    max-retries = "2"                                 # /root/project/triton.toml, line 1
+    "#);
+    write("project/a/b/triton.toml", "max-retries = 5\n");
+    insta::assert_snapshot!(shown(&[], &[]), @r#"max-retries = "5"                                 # triton.toml, line 1"#);
+    let other = files.write("other.toml", "max-retries = 6\n");
+    insta::assert_snapshot!(shown(&[("TRITON_CONFIG", &other)], &[]), @r#"max-retries = "6"                                 # /root/other.toml, line 1"#);
+    insta::assert_snapshot!(shown(&[("TRITON_CONFIG", "")], &[]), @r#"max-retries = "5"                                 # triton.toml, line 1"#);
+    let named = files.write("named.toml", "max-retries = 7\n");
+    insta::assert_snapshot!(shown(&[("TRITON_CONFIG", &other)], &["--config", &named]), @r#"max-retries = "7"                                 # /root/named.toml, line 1"#);
+    insta::assert_snapshot!(shown(&[("TRITON_CONFIG", &other)], &["--no-config"]), @"");
+    insta::assert_snapshot!(shown(&[("TRITON_CONFIG", "none.toml")], &[]), @"
+    exit code 2
+    error: failed to open file `none.toml`: No such file or directory (os error 2)
+    ");
+    let xdg = root.join("xdg/triton");
+    std::fs::create_dir_all(&xdg).unwrap();
+    write("xdg/triton/triton.toml", "max-retries = 8\n");
+    std::fs::remove_file(root.join("project/triton.toml")).unwrap();
+    std::fs::remove_file(inner.join("triton.toml")).unwrap();
+    let xdg = root.join("xdg").to_str().unwrap().to_owned();
+    insta::assert_snapshot!(shown(&[("XDG_CONFIG_HOME", &xdg)], &[]), @r#"max-retries = "8"                                 # /root/xdg/triton/triton.toml, line 1"#);
+}
+
+// Holds C12.
+#[test]
+fn a_profile_wins_over_the_rest_of_its_file() {
+    let files = Files::new();
+    let config = files.write(
+        "triton.toml",
+        "endpoint = \"localhost:1\"\nmax-retries = 1\n\n[profile.prod]\nendpoint = \"https://prod\"\n\
+         auth-token = \"@token\"\n\n[profile.\"lab 2\"]\ntimeout = \"9 s\"\n",
+    );
+    files.write("token", CANARY);
+    let with = |environment: &[(&str, &str)], arguments: &[&str]| {
+        shown(
+            &files,
+            environment,
+            &[&["--config", &config], arguments].concat(),
+        )
+    };
+    insta::assert_snapshot!(with(&[], &[]), @r#"
+    endpoint = "http://localhost:1/"                  # triton.toml, line 1
+    # model-name is not needed
+    max-retries = "1"                                 # triton.toml, line 2
+    "#);
+    insta::assert_snapshot!(with(&[], &["--profile", "prod"]), @r#"
+    endpoint = "https://prod/"                        # triton.toml, line 5
+    # model-name is not needed
+    # auth-token = (hidden)                           # token, named by triton.toml, line 6
+    max-retries = "1"                                 # triton.toml, line 2
+    "#);
+    insta::assert_snapshot!(with(&[("TRITON_PROFILE", "prod")], &["--profile", "lab 2", "-e", "h:2"]), @r#"
+    endpoint = "http://h:2/"                          # --endpoint
+    # model-name is not needed
+    timeout = "9 s"                                   # triton.toml, line 9
+    max-retries = "1"                                 # triton.toml, line 2
+    "#);
+    insta::assert_snapshot!(with(&[("TRITON_PROFILE", "prod"), ("TRITON_ENDPOINT", "h:3")], &[]), @r#"
+    endpoint = "http://h:3/"                          # TRITON_ENDPOINT in the environment
+    # model-name is not needed
+    # auth-token = (hidden)                           # token, named by triton.toml, line 6
+    max-retries = "1"                                 # triton.toml, line 2
+    "#);
+    let refusal = |text: &str, profile: &str| {
+        let config = files.write("bad.toml", text);
+        refused(&files, &[], &["--config", &config, "--profile", profile])
+    };
+    insta::assert_snapshot!(refusal("[profile.a]\n[profile.b]\n", "c"), @"
+    exit code 2
+    error: profile 'c': bad.toml has no [profile.c]; it has: a, b
+    ");
+    insta::assert_snapshot!(refusal("timeout = 1\n", "c"), @"
+    exit code 2
+    error: profile 'c': bad.toml has no [profile.c]; it has: none
+    ");
+    insta::assert_snapshot!(refusal("[profile]\nc = 1\n", "c"), @"
+    exit code 2
+    error: bad.toml, line 2: invalid type: integer `1`, expected a map
+    ");
+    insta::assert_snapshot!(refusal("[profile.c]\ntimeout = [1]\n", "c"), @"
+    exit code 2
+    error: option 'timeout' from bad.toml, line 2: expected a text, a number, true or false, found a value of the type array
+    ");
+    insta::assert_snapshot!(refusal("[profile.c]\ntime-out = \"1 s\"\n", "c"), @"
+    exit code 2
+    error: unknown option 'time-out'; did you mean 'timeout'? (from bad.toml, line 2)
+    ");
+    insta::assert_snapshot!(refused(&files, &[], &["--profile", "c"]), @"
+    exit code 2
+    error: profile 'c': there is no configuration file that it could be in; --config names one
+    ");
 }

@@ -51,7 +51,7 @@ fn of_nobody() {
       caused by: no connection
       caused by: tcp connect error
       caused by: Connection refused (os error 111)
-      try: `triton health --wait 60s` waits for a server that is starting; -O endpoint=… or TRITON_ENDPOINT names another
+      try: `triton health --wait 60s` waits for a server that is starting; -e URL or TRITON_ENDPOINT names another
     ");
     let waited = health("http://127.0.0.1:1", &["--wait", "1s"]);
     assert!(

@@ -11,6 +11,7 @@ fn help_of_the_command() {
 
     Commands:
       predict      Score every row of files with a model
+      infer        Send one request to a model, and show its answer as JSON
       models       List the models of a server: their versions and states
       describe     Show a model's tensors, batching and sequences, and a MODEL.sql for it
       health       Ask whether a server takes requests, and wait until it does if asked to
@@ -37,7 +38,8 @@ fn help_of_the_command() {
 
     Exit codes:
       0    it was done, or whoever read the output had seen enough
-      1    part of it was not: rows or requests failed, or the server is not ready
+      1    part of it was not: rows or requests failed, an assertion did not hold, or the server is not
+      ready
       2    the command line, a file, an option or the output cannot be used
       3    the server could not be reached, refused, went away, or its model does not fit
       4    the command has made a mistake: please report it
@@ -62,7 +64,7 @@ fn help_of_predict() {
               The inputs, after a file with a CREATE MODEL statement if the first one ends in .sql.
               
               Without MODEL.sql the server says which tensors the model has: see --model. Inputs are
-              files, patterns such as 'data/*.parquet', or - for standard input.
+              files, folders, patterns such as 'data/*.parquet', or - for standard input.
 
     Options:
           --model <NAME>
@@ -70,6 +72,16 @@ fn help_of_predict() {
 
           --map <COLUMN=TENSOR>
               Say which tensor a column is, where it is not the one of its name; may be repeated
+
+          --key <COLUMN>
+              Give each value of this column a sequence of its own; several columns as a,b.
+              
+              It sets the option sequence-key, and where nothing else does, sequence-id to the model's
+              name, sequence-id-auto-increment and sequence-id-scope=run.
+
+          --dry-run
+              Try everything out without a row being sent: the model is opened, ten rows are read, and
+              it is shown what would become of them
 
       -h, --help
               Print help (see a summary with '-h')
@@ -94,6 +106,20 @@ fn help_of_predict() {
               
               Without it that is a comma, and a tab in files named .tsv. An output that is named .tsv
               has tabs all the same.
+
+          --columns <COLUMN,…>
+              The columns of the input that pass through to the output, in this order [default: all].
+              
+              The model gets its own all the same, and what it gives is behind them.
+
+          --drop <COLUMN,…>
+              The columns of the input that do not pass through to the output
+
+          --no-header
+              The first record of CSV is a row, and the columns are called column1, column2 and so on
+
+          --limit <ROWS>
+              Read only the first rows of each input, as if there were no more
 
           --max-field-bytes <BYTES>
               The most bytes of a cell of CSV; a row with a longer one is rejected.
@@ -128,6 +154,9 @@ fn help_of_predict() {
           --unordered
               Write each answer when it is there, not in the order of the input
 
+          --batch-size <ROWS>
+              The most rows in a request, over the option batch-size
+
           --max-in-flight <N>
               The most requests that a subtask has in flight, or auto: the option max-in-flight
 
@@ -148,18 +177,21 @@ fn help_of_predict() {
                 prediction_error; only a line that is no row at all is left out
 
           --errors <FILE>
-              Write rejected rows here, as NDJSON with their reason, instead of naming them on standard
-              error
+              Write rows that are rejected, or are in the output as failed, here as NDJSON with their
+              reason, instead of naming them on standard error
 
           --max-errors <N|P%>
               End the run once more rows than this are rejected: a number, or a share of the rows such
               as 1% (of at least 100)
 
           --retry-errors <FILE>
-              Run only the rows again that an earlier run rejected, as its file of --errors names them.
+              Run only the rows again that an earlier run named in its file of --errors.
               
               The inputs must be those of that run. Not for a model with sequence-key, where a row means
               nothing without those before it.
+
+          --retries <N>
+              How often a request is sent again that may be, over the option max-retries
 
           --give-up-after <TIME>
               How long the server may be away (no connection, 502 to 504, a model that is being
@@ -186,6 +218,12 @@ fn help_of_predict() {
               place of the summary for people
 
     Options of the model:
+      -e, --endpoint <URL>
+              The server's address, over every other place that sets it.
+              
+              Where no place sets it, it is http://localhost:8000; embedded is a server within the
+              command.
+
       -O <KEY=VALUE>
               Set an option, over every other place that sets it; may be repeated.
               
@@ -194,7 +232,16 @@ fn help_of_predict() {
           --config <FILE.toml>
               Take options from a TOML file of lines such as `timeout = "5 s"`.
               
-              The environment wins over it: TRITON_TIMEOUT, TRITON_AUTH_TOKEN and so on.
+              Without it the file is TRITON_CONFIG, or the nearest triton.toml from the working folder
+              upwards, or ~/.config/triton/triton.toml. The environment wins over it: TRITON_TIMEOUT,
+              TRITON_AUTH_TOKEN and so on.
+
+          --profile <NAME>
+              Take the options of `[profile.NAME]` in that file, over its others [default:
+              TRITON_PROFILE]
+
+          --no-config
+              Take options from no configuration file
 
           --print-config
               Show the options and where each comes from, without secrets, and do nothing else
@@ -276,6 +323,8 @@ fn help_of_the_commands_about_a_server() {
         "bench",
         "load",
         "unload",
+        "infer",
+        "serve",
         "completions",
         "man",
     ];

@@ -13,6 +13,7 @@ mod files;
 mod gateways;
 mod health;
 mod help;
+mod infer;
 mod model_kinds;
 mod observability;
 mod optional_inputs;
@@ -21,8 +22,11 @@ mod other_servers;
 mod outages;
 mod predict;
 mod predict_checkpoint;
+mod predict_chunks;
 mod predict_failures;
+mod predict_flags;
 mod predict_formats;
+mod predict_inputs;
 mod predict_keys;
 mod predict_limits;
 mod predict_signals;
@@ -33,6 +37,7 @@ mod secrets;
 mod serve;
 mod shell;
 mod small_server;
+mod stream_outages;
 mod table_file;
 mod terminal;
 mod text_files;
@@ -119,6 +124,8 @@ fn own(program: &str) -> Command {
     for name in foreign {
         command.env_remove(name);
     }
+    // And so is their configuration file.
+    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 

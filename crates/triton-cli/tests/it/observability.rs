@@ -76,7 +76,7 @@ fn an_address_that_is_taken() {
         &address,
     ]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
-    insta::assert_snapshot!(run.stderr.replace(&address, "ADDRESS"), @"error: --metrics-listen ADDRESS: failed to create HTTP listener: Address already in use (os error 98); is the port free, and the address one of this machine?");
+    insta::assert_snapshot!(run.stderr.replace(&address, "ADDRESS"), @"error: --metrics-listen ADDRESS: Address already in use (os error 98); is the port free, and the address one of this machine?");
     let run = triton(&[
         "health",
         "-O",

@@ -24,7 +24,7 @@ fn server() -> SmallServer {
         "/v2/models/opt/config" => {
             let optional = ["b", "c", "v"].map(|name| json!({"name": name, "optional": true}));
             let config = json!({
-                "name": "opt", "backend": "python", "max_batch_size": 4, "input": optional,
+                "name": "opt", "backend": "python", "max_batch_size": 1, "input": optional,
             });
             Answer::new(200, config.to_string())
         }

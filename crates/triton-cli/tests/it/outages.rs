@@ -368,10 +368,13 @@ fn with_hopeless_rows(hopeless: &[usize], more: &[&str]) -> Run {
     let input = files.write("input.csv", &format!("value\n{}", rows.collect::<String>()));
     let output = files.path("output.csv");
     let limits = ["-O", "retry-max-backoff=200ms", "--give-up-after", "5s"];
+    // A server that is too busy for a request says nothing of its rows.
+    let alone = ["-O", "batch-size=1"];
     triton(
         &[
             &["predict", &model, &input, "-o", &output][..],
             &limits,
+            &alone,
             more,
         ]
         .concat(),

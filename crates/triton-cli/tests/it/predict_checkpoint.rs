@@ -264,6 +264,19 @@ fn a_run_with_failed_rows_in_its_output_goes_on_too() {
     error: checkpoint/checkpoint.json: this is no checkpoint of this version of the command
       caused by: missing field `written` at line 1 column 71
     ");
+    // Sums that are wrong stay wrong: no run is complete with them, however often it is called.
+    let mut miscounted: serde_json::Value = serde_json::from_str(&stored).unwrap();
+    let read = miscounted["counts"]["read"].as_u64().unwrap();
+    miscounted["counts"]["read"] = (read + 1).into();
+    std::fs::write(&state, miscounted.to_string()).unwrap();
+    let output = std::fs::read(files.path("output.csv")).unwrap();
+    for call in ["the first", "the next"] {
+        let mistaken = run(&[]);
+        assert_eq!(mistaken.code, Some(4), "{call}: {}", mistaken.stderr);
+        let said = mistaken.stderr.contains("the rows do not add up: 7 read");
+        assert!(said, "{call}: {}", mistaken.stderr);
+    }
+    std::fs::write(files.path("output.csv"), output).unwrap();
     std::fs::write(&state, stored).unwrap();
     let resumed = run(&[]);
     assert_eq!(resumed.code, Some(1), "{}", resumed.stderr);

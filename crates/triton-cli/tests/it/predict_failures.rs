@@ -169,6 +169,44 @@ fn rows_that_fail_are_rows_of_the_output_on_both_servers() {
     }
 }
 
+/// Rows that failed are named with their places, kept in the file of errors, and run again by it.
+// Holds F59.
+#[test]
+fn failed_rows_can_be_found_and_run_again() {
+    let files = Files::new();
+    let model = files.write("model.sql", TOLD);
+    let input = files.write("input.csv", INPUT);
+    let errors = files.path("errors.ndjson");
+    let predict = |more: &[&str]| {
+        let common = ["predict", &model, &input, "-O", "endpoint=embedded"];
+        triton(&[&common[..], more].concat())
+    };
+    let run = predict(&["--log-format", "json"]);
+    let told = run.stderr.lines().filter(|line| line.starts_with("row "));
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @"
+    row 2 (line 3): column 'value': expected INT, found 'two'
+    row 4 (line 5): column 'value': expected INT, found NULL
+    row 5 (line 6): expected 2 cells, found 3
+    ");
+    let run = predict(&["--errors", &errors]);
+    assert!(!run.stderr.contains("row 2 (line 3)"), "{}", run.stderr);
+    let kept = std::fs::read_to_string(&errors).unwrap();
+    insta::assert_snapshot!(files.relative(&kept), @r#"
+    {"file":"input.csv","row":2,"line":3,"column":null,"kind":"input","reason":"column 'value': expected INT, found 'two'","raw":"two,b","in_output":true}
+    {"file":"input.csv","row":4,"line":5,"column":"value","kind":"null_input","reason":"column 'value': expected INT, found NULL","raw":",d","in_output":true}
+    {"file":"input.csv","row":5,"line":6,"column":null,"kind":"row","reason":"expected 2 cells, found 3","raw":"5,e,f"}
+    "#);
+    let again = predict(&["--retry-errors", &errors]);
+    insta::assert_snapshot!(again.stdout, @r#"
+    value,note,sum,prediction_status,prediction_error,prediction_http_status
+    two,b,,failed,"subtask 0 of 1, attempt 0: column 'value': expected INT, found 'two'",
+    ,d,,failed,"subtask 0 of 1, attempt 0: column 'value': expected INT, found NULL",
+    "#);
+    let mut lines = again.stderr.lines();
+    let summary = lines.find(|line| line.contains(" rows: ")).unwrap();
+    insta::assert_snapshot!(summary.split(';').next().unwrap(), @"3 rows: 0 answered, 2 failed, 1 rejected");
+}
+
 // Holds F59.
 #[test]
 fn failed_rows_are_no_failure_of_the_run_and_keep_their_types() {

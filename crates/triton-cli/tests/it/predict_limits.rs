@@ -124,7 +124,16 @@ fn of_many_rejected_rows_the_first_are_told_and_the_others_counted() {
     let files = Files::new();
     let model = files.write("model.sql", FAILS);
     let input = files.write("input.csv", &partly_refused(3000));
-    let run = triton(&["predict", &model, &input, "--output", &files.path("o.csv")]);
+    let output = files.path("o.csv");
+    let run = triton(&[
+        "predict",
+        &model,
+        &input,
+        "--output",
+        &output,
+        "-O",
+        "batch-size=1",
+    ]);
     assert_eq!(run.code, Some(1));
     let said: Vec<&str> = run.stderr.lines().collect();
     assert_eq!(said.len(), 12, "{}", run.stderr);

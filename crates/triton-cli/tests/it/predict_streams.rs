@@ -17,14 +17,14 @@ const COUNTDOWN: &str = "
 
 const INPUT: &str = "id,from\na,2\nb,0\nc,3\nd,-2\ne,1\n";
 
-async fn load(endpoint: &str) {
+pub(crate) async fn load(endpoint: &str, name: &str) {
     let config = include_str!("../../../triton-client/tests/models/countdown/config.json");
     let mut config: Value = serde_json::from_str(config).unwrap();
-    config["name"] = "cli_countdown".into();
+    config["name"] = name.into();
     let source = include_str!("../../../triton-client/tests/models/countdown/1/model.py");
     let model = LoadModel::new().config(&config).file("1/model.py", source);
     let client = Client::new(endpoint).unwrap();
-    let name = "cli_countdown".parse().unwrap();
+    let name = name.parse().unwrap();
     client.load_model(&name, &model).await.unwrap();
 }
 
@@ -32,7 +32,7 @@ async fn load(endpoint: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_answer_is_a_row_of_the_output_beside_its_input_row() {
     let endpoint = live_endpoint();
-    load(&endpoint).await;
+    load(&endpoint, "cli_countdown").await;
     let endpoint = format!("endpoint={endpoint}");
     let files = Files::new();
     let model = files.write("model.sql", COUNTDOWN);
@@ -60,7 +60,7 @@ async fn each_answer_is_a_row_of_the_output_beside_its_input_row() {
     e,1,0,1,true
     ");
     assert!(
-        run.stderr.contains("the stream broke after 1 row;"),
+        run.stderr.contains("the stream broke after 1 row:"),
         "{}",
         run.stderr
     );
@@ -94,7 +94,7 @@ async fn each_answer_is_a_row_of_the_output_beside_its_input_row() {
     {"id":"c","from":3,"left":2,"prediction_index":1,"prediction_last":false,"prediction_status":"answered","prediction_error":null}
     {"id":"c","from":3,"left":1,"prediction_index":2,"prediction_last":true,"prediction_status":"answered","prediction_error":null}
     {"id":"d","from":-2,"left":2,"prediction_index":0,"prediction_last":false,"prediction_status":"answered","prediction_error":null}
-    {"id":"d","from":-2,"left":null,"prediction_index":1,"prediction_last":true,"prediction_status":"failed","prediction_error":"subtask 0 of 1, attempt 0: the stream broke after 1 row; what came is given out, so the row is not sent again: stream from model 'cli_countdown' at URL/: status 200: the countdown was called off"}
+    {"id":"d","from":-2,"left":null,"prediction_index":1,"prediction_last":true,"prediction_status":"failed","prediction_error":"subtask 0 of 1, attempt 0: the stream broke after 1 row: stream from model 'cli_countdown' at URL/: status 200: the countdown was called off"}
     {"id":"e","from":1,"left":1,"prediction_index":0,"prediction_last":true,"prediction_status":"answered","prediction_error":null}
     "#);
     assert!(
@@ -132,7 +132,7 @@ fn breaking_once() -> SmallServer {
                 events.push(json!({"error": "called off"}));
             }
             let events = events.iter().map(|event| format!("data: {event}\n\n"));
-            Answer::new(200, events.collect::<String>())
+            Answer::new(200, events.collect::<String>()).header("Content-Type", "text/event-stream")
         }
     })
 }
@@ -168,7 +168,7 @@ fn a_run_that_goes_on_neither_loses_nor_doubles_answers() {
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     assert!(
         run.stderr
-            .contains("row 5 (line 6): the stream broke after 2 rows;"),
+            .contains("row 5 (line 6): the stream broke after 2 rows:"),
         "{}",
         run.stderr
     );

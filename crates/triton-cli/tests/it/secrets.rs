@@ -275,7 +275,7 @@ fn no_refusal_shows_a_secret() {
     }
     insta::assert_snapshot!(triton(&["health", &address]).stderr, @"
     error: MODEL: expected the model's name, found 'http://(hidden)@h/'
-      try: the server and all else are options: -O endpoint=…
+      try: the server is an option: -e URL, and all else is: -O KEY=VALUE
     ");
 }
 

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use triton_client::{Client, InferRequest, ModelId, Tensor};
@@ -17,9 +18,14 @@ struct Serving {
 
 impl Serving {
     fn start(arguments: &[&str]) -> Self {
+        Self::start_with("", arguments)
+    }
+
+    fn start_with(log: &str, arguments: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_triton"))
             .args(["serve", "--port", "0"])
             .args(arguments)
+            .env("RUST_LOG", log)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -69,6 +75,67 @@ async fn it_answers_and_goes_wrong_where_the_script_says() {
 async fn it_serves_only_the_models_that_are_named() {
     let serving = Serving::start(&["--models", "slow,accumulate"]);
     assert_eq!(serving.statuses(1).await, [Some(404)]);
+}
+
+// Holds C21.
+#[tokio::test]
+async fn every_request_is_logged_and_answered_later_where_that_is_asked_for() {
+    let mut serving = Serving::start_with(
+        "triton=debug",
+        &["--latency", "300ms", "--host", "127.0.0.2"],
+    );
+    assert!(
+        serving.endpoint.starts_with("http://127.0.0.2:"),
+        "{}",
+        serving.endpoint
+    );
+    let begin = Instant::now();
+    // Two at once take no longer than one.
+    let (first, second) = tokio::join!(serving.statuses(1), serving.statuses(1));
+    assert_eq!((first, second), (vec![None], vec![None]));
+    assert!(begin.elapsed() >= Duration::from_millis(300));
+    serving.process.kill().unwrap();
+    let mut said = String::new();
+    let mut stderr = serving.process.stderr.take().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    let line = said.lines().find(|line| line.contains("POST")).unwrap();
+    for part in [
+        "DEBUG",
+        "POST /v2/models/echo/infer: 200, ",
+        " bytes in, ",
+        " ms",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+}
+
+#[test]
+fn faults_are_explained_in_the_help() {
+    let help = triton(&["serve", "--help"]).stdout;
+    for fault in [
+        "delay",
+        "status",
+        "status-after",
+        "reset-before",
+        "reset-after",
+        "truncate",
+        "garbage",
+        "wrong-length",
+        "slow-bytes",
+        "duplicate-headers",
+        "refuse",
+        "crash",
+    ] {
+        assert!(
+            help.contains(&format!("\n  {fault:<18} ")),
+            "{fault}: {help}"
+        );
+    }
+    assert!(
+        !triton(&["serve", "-h"])
+            .stdout
+            .contains("duplicate-headers")
+    );
 }
 
 #[test]
@@ -133,7 +200,7 @@ fn what_it_cannot_serve_is_named() {
     let run = triton(&["serve", "--port", port]);
     assert_eq!(run.code, Some(3));
     insta::assert_snapshot!(run.stderr.replace(port, "PORT"), @"
-    error: cannot listen at 127.0.0.1:PORT; choose another --port
+    error: cannot listen at 127.0.0.1:PORT; choose another --port or --host
       caused by: Address already in use (os error 98)
     ");
 }

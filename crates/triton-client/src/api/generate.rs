@@ -16,7 +16,7 @@ use triton_protocol::wire::{self, json_text, json_tokens};
 use crate::client::accepted;
 use crate::operation::{Operation, Subject};
 use crate::transport::{
-    Call, Context, Observation, Payload, Pool, Response, after, server_message,
+    Call, Context, Observation, Payload, Pool, Provided, Response, after, server_message,
 };
 use crate::{Client, Error, ErrorKind, ModelId};
 
@@ -176,13 +176,14 @@ impl Client {
     ) -> Result<GenerateStream, Error> {
         let operation = stream_operation(&request.model);
         let call = request.call(operation);
-        let (response, observation) = self.transport.open(&self.settings, call).await?;
+        let (response, observation, provided) = self.transport.open(&self.settings, call).await?;
         let events = Events {
             client: self.clone(),
             model: request.model.clone(),
             timeout: request.timeout.unwrap_or(self.settings.timeout),
             response,
             observation,
+            provided,
             reader: EventReader::default(),
             beginning: Some(Vec::new()),
         };
@@ -197,6 +198,9 @@ impl Client {
                     Ok(None)
                 }
                 Err(error) => {
+                    let client = &events.client;
+                    let (secrets, settings) = (&client.transport.secrets, &client.settings);
+                    let error = secrets.hidden_in(error, settings, None, &events.provided);
                     events.observation.end(Some(&error));
                     Err(error)
                 }
@@ -256,6 +260,8 @@ struct Events {
     timeout: Duration,
     response: Response,
     observation: Observation,
+    /// Headers that went out, of which no error repeats anything.
+    provided: Provided,
     reader: EventReader,
     /// What has come before the first event, in case that none comes.
     beginning: Option<Vec<u8>>,
@@ -288,6 +294,13 @@ impl Events {
                     return Err(self.foreign(&context, deadline).await);
                 }
                 None if self.reader.is_within_event() => return Err(context.interrupted(true)),
+                // A model that answers nothing sends a head all the same that says what it is.
+                None if self.beginning.is_some() && !self.response.is_event_stream() => {
+                    let message = "expected a stream of events, found an answer without any, whose \
+                                   Content-Type is not text/event-stream";
+                    let error = context.protocol(message.to_owned());
+                    return Err(error.with_status(self.response.status.as_u16()));
+                }
                 None => return Ok(None),
             }
         }

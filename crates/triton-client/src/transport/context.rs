@@ -54,7 +54,13 @@ impl<'a> Context<'a> {
 
     /// The error for an answer that did not come in time.
     pub(crate) fn timeout(&self, timeout: Duration, sent: bool) -> Error {
-        let message = format!("no complete answer within {timeout:?}");
+        // What is left of a longer time is no round number.
+        let shown =
+            match Duration::from_millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)) {
+                Duration::ZERO => timeout,
+                whole => whole,
+            };
+        let message = format!("no complete answer within {shown:?}");
         self.error(ErrorKind::Timeout, message)
             .transient(true)
             .executed(sent)

@@ -20,6 +20,7 @@ mod proxy;
 mod receive;
 mod refusal;
 mod retry_after;
+mod secrets;
 mod stream;
 mod tls;
 
@@ -48,6 +49,7 @@ pub(crate) use context::Context;
 pub(crate) use observation::Observation;
 pub(crate) use receive::Response;
 pub(crate) use refusal::{is_page, server_message};
+pub(crate) use secrets::{Provided, Secrets};
 
 pub(crate) use body::Payload;
 use body::Progress;
@@ -159,6 +161,8 @@ pub(crate) struct Transport {
     /// The server behind the endpoint's name that is called.
     pub(crate) replica: Option<SocketAddr>,
     service: Arc<dyn HttpService>,
+    /// What no error may repeat, beside headers.
+    pub(crate) secrets: Secrets,
     pub(crate) response_limit: usize,
     /// The most bytes that the body of a request may have, as far as a server has said.
     request_limit: AtomicUsize,
@@ -181,12 +185,14 @@ impl Transport {
         endpoint: Endpoint,
         replica: Option<SocketAddr>,
         service: Arc<dyn HttpService>,
+        secrets: Secrets,
         response_limit: usize,
     ) -> Self {
         Self {
             endpoint,
             replica,
             service,
+            secrets,
             response_limit,
             request_limit: AtomicUsize::new(usize::MAX),
         }
@@ -208,6 +214,7 @@ impl Transport {
         let elapsed = call.began.map_or(Duration::ZERO, |began| began.elapsed());
         let left = timeout.saturating_sub(elapsed);
         let progress = Progress::default();
+        let (provided, of_call) = (Provided::default(), call.headers);
         let deadline = after(left);
         let bytes_out = call.payload.as_ref().map_or(0, Payload::len);
         let exchange = async {
@@ -215,7 +222,9 @@ impl Transport {
                 // The clock's tick would give even this a millisecond.
                 return Err(context.timeout(timeout, false));
             }
-            let response = self.send(settings, &context, call, &progress).await?;
+            let response = self
+                .send(settings, &context, call, &progress, &provided)
+                .await?;
             receive::whole(&context, response, self.response_limit, deadline).await
         };
         let span = observation.span().clone();
@@ -227,27 +236,33 @@ impl Transport {
             Ok(Err(error)) => Err(error),
             Err(_) => Err(context.timeout(timeout, progress.stop())),
         };
-        let outcome = outcome.map_err(|error| self.learned_from(error, bytes_out));
+        let outcome = outcome.map_err(|error| {
+            let error = self.learned_from(error, bytes_out);
+            self.secrets.hidden_in(error, settings, of_call, &provided)
+        });
         observation.end(outcome.as_ref().err());
         outcome
     }
 
     /// Sends one request and returns with the head of its answer, which must have the status
-    /// 200; the body is still to come.
+    /// 200; the body is still to come. Of errors in it the caller hides what is secret.
     pub(crate) async fn open(
         &self,
         settings: &CallSettings,
         call: Call<'_>,
-    ) -> Result<(Response, Observation), Error> {
+    ) -> Result<(Response, Observation, Provided), Error> {
         let context =
             Context::new(call.operation, &self.endpoint).with_marks(call.id, call.sequence);
         let mut observation = Observation::begin(&call);
         let timeout = call.timeout.unwrap_or(settings.timeout);
         let progress = Progress::default();
+        let (provided, of_call) = (Provided::default(), call.headers);
         let deadline = after(timeout);
         let bytes_out = call.payload.as_ref().map_or(0, Payload::len);
         let exchange = async {
-            let response = self.send(settings, &context, call, &progress).await?;
+            let response = self
+                .send(settings, &context, call, &progress, &provided)
+                .await?;
             if response.status == StatusCode::OK {
                 return Ok(response);
             }
@@ -263,10 +278,11 @@ impl Transport {
         match outcome {
             Ok(response) => {
                 observation.answered(response.status, 0);
-                Ok((response, observation))
+                Ok((response, observation, provided))
             }
             Err(error) => {
                 let error = self.learned_from(error, bytes_out);
+                let error = self.secrets.hidden_in(error, settings, of_call, &provided);
                 observation.end(Some(&error));
                 Err(error)
             }

@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::body::Progress;
 use super::receive::Response;
-use super::{Call, CallSettings, Context, Transport};
+use super::{Call, CallSettings, Context, Provided, Transport};
 use crate::{Error, ErrorKind};
 
 impl Transport {
@@ -18,6 +18,7 @@ impl Transport {
         context: &Context<'_>,
         call: Call<'_>,
         progress: &Progress,
+        sent: &Provided,
     ) -> Result<Response, Error> {
         let providers = &settings.providers;
         if providers.is_empty() {
@@ -34,6 +35,7 @@ impl Transport {
             })
         };
         let provided = provide()?;
+        sent.add(&provided);
         // Its chunks are shared, not copied.
         let again = call.clone();
         let response = self
@@ -43,6 +45,7 @@ impl Transport {
             return Ok(response);
         }
         let provided = provide()?;
+        sent.add(&provided);
         tracing::debug!("sending again with other credentials after status 401");
         drop(response);
         progress.begin_again();

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -38,6 +38,15 @@ pub(crate) struct Response {
 }
 
 impl Response {
+    /// Whether its head says that it is a stream of events.
+    pub(crate) fn is_event_stream(&self) -> bool {
+        const MEDIA_TYPE: &str = "text/event-stream";
+        let content_type = self.headers.get(CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok());
+        let media_type = content_type.and_then(|text| text.split(';').next());
+        media_type.is_some_and(|found| found.trim().eq_ignore_ascii_case(MEDIA_TYPE))
+    }
+
     pub(super) fn new(response: http::Response<ResponseBody>, progress: &Progress) -> Self {
         let (head, body) = response.into_parts();
         if head.status != StatusCode::OK {

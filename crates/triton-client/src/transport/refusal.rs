@@ -11,6 +11,12 @@ use crate::{Error, ErrorKind};
 /// The most of a server's error text that an [`Error`] keeps, in bytes.
 const LONGEST_MESSAGE: usize = 4096;
 
+/// What stands behind the beginning of a longer text.
+pub(super) const LONGER: &str = "… (";
+
+/// What stands behind a text of which the server sent no more.
+pub(super) const REST_IS_MISSING: &str = " (the rest of this answer did not come)";
+
 impl Context<'_> {
     /// The error for an answer whose status is not 200.
     pub(crate) fn refusal(&self, answer: &Answer) -> Error {
@@ -23,7 +29,7 @@ impl Context<'_> {
         };
         if answer.is_cut && !answer.body.is_empty() {
             // Behind everything else, so that no part of a text is taken for the whole of another.
-            message.push_str(" (the rest of this answer did not come)");
+            message.push_str(REST_IS_MISSING);
         }
         let mut error = match answer.status.as_u16() {
             407 => self.proxy_denied(),
@@ -169,7 +175,9 @@ pub(crate) fn is_page(body: &[u8]) -> bool {
 /// The server's own words: the sentence of a JSON body, or the body itself as text; of the page
 /// that a gateway answers in place of a server, only what it says.
 pub(crate) fn server_message(body: &[u8]) -> String {
-    let sentence = serde_json::from_slice::<Value>(body)
+    // Triton puts the refusal of a stream into an event of it.
+    let json = body.strip_prefix(b"data:").unwrap_or(body);
+    let sentence = serde_json::from_slice::<Value>(json)
         .ok()
         .and_then(|body| sentence(&body));
     let text = sentence.unwrap_or_else(|| {
@@ -187,7 +195,7 @@ pub(crate) fn server_message(body: &[u8]) -> String {
     }
     let cut = beginning(text, LONGEST_MESSAGE).len();
     if cut < text.len() {
-        format!("{}… ({} bytes)", &text[..cut], body.len())
+        format!("{}{LONGER}{} bytes)", &text[..cut], body.len())
     } else {
         text.to_owned()
     }
@@ -323,6 +331,8 @@ mod tests {
         let shown = |body: &str| server_message(body.as_bytes());
         for (body, sentence) in [
             (r#"{"error":"no"}"#, "no"),
+            ("data: {\"error\":\"no\"}\n\n", "no"),
+            ("data: no", "data: no"),
             (r#"{"detail":"Not Found"}"#, "Not Found"),
             (
                 r#"{"detail":[{"loc":["body","inputs",0,"shape"],"msg":"field required","type":"missing"},{"msg":"b"}]}"#,

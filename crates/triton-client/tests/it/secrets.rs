@@ -1,8 +1,15 @@
 //! Nothing that is secret shows in anything that can be printed.
 
 use std::error::Error as _;
+use std::io::Write as _;
 
-use triton_client::{Client, HeaderName, HeaderValue, InferRequest, ModelId, Tensor};
+use serde_json::json;
+use triton_client::{
+    Client, GenerateRequest, HeaderMap, HeaderName, HeaderProviderError, HeaderValue, InferRequest,
+    ModelId, Tensor,
+};
+
+use crate::raw_server::RawServer;
 
 const CANARY: &str = "canary";
 
@@ -51,4 +58,115 @@ async fn no_public_type_shows_a_secret() {
     for text in all {
         assert!(!text.contains(CANARY), "{text}");
     }
+}
+
+/// A server that repeats in its refusal what it was sent.
+fn echoing(
+    head: &'static str,
+    quote: impl Fn(&str) -> String + Send + Sync + 'static,
+) -> RawServer {
+    RawServer::reading(move |request, connection| {
+        let request = String::from_utf8_lossy(request);
+        let body = quote(&request);
+        let length = body.len();
+        let answer =
+            format!("{head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+        let _ = connection.write_all(answer.as_bytes());
+    })
+}
+
+#[tokio::test]
+async fn what_a_server_repeats_of_the_secrets_is_hidden_in_errors() {
+    let server = echoing("HTTP/1.1 401 Unauthorized", |request| {
+        let headers = request.split("\r\n").skip(1).collect::<Vec<_>>().join("; ");
+        json!({"error": format!("not for p\"ssword-7 or p%22ssword%2D7: {headers}")}).to_string()
+    });
+    let endpoint = server
+        .endpoint
+        .replace("http://", "http://user:p%22ssword-7@");
+    let provided = |headers: &mut HeaderMap| -> Result<(), HeaderProviderError> {
+        headers.insert("x-provided", HeaderValue::from_static("provided-token"));
+        Ok(())
+    };
+    let named = |name: &'static str, value: &'static str| {
+        (
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )
+    };
+    let (name, cookie) = named("cookie", "session=cookie-token; path=/abc");
+    let client = Client::builder(endpoint.as_str())
+        .header(name, cookie)
+        .header_provider(provided)
+        .build()
+        .unwrap();
+    // What is no secret, for being shown anyway or too short to be one, is still there.
+    let (name, model) = named("x-model", "digits-model");
+    let client = client.with_header(name, model);
+    let (name, short) = named("x-short", "abc");
+    let client = client.with_header(name, short);
+    let model = ModelId::latest("digits-model".parse().unwrap());
+    let generate = GenerateRequest::new(model.clone());
+    let (name, of_request) = named("x-of-request", "Token request-token");
+    let tensor = Tensor::from_slice("value", [1], &[1.0_f32]).unwrap();
+    let infer = InferRequest::new(model.clone())
+        .input(tensor)
+        .header(name, of_request);
+    let errors = [
+        client.infer(&infer).await.unwrap_err(),
+        client.generate_stream(&generate).await.unwrap_err(),
+        client.model_metadata(&model).await.unwrap_err(),
+    ];
+    for error in &errors {
+        let text = shown(error) + &error.to_string();
+        for secret in [
+            "ssword",
+            "cookie-token",
+            "provided-token",
+            "request-token",
+            "dXNlcjpw",
+        ] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+        for known in [
+            "not for (hidden) or (hidden): ",
+            "x-model: digits-model",
+            "x-short: abc",
+        ] {
+            assert!(text.contains(known), "{known}: {text}");
+        }
+    }
+
+    // A token, without the name of its scheme, where a message is cut, and within a stream.
+    let (name, token) = named("authorization", "Bearer the-token-of-all");
+    let with_token = |endpoint: &str| {
+        let builder = Client::builder(endpoint).header(name.clone(), token.clone());
+        builder.build().unwrap()
+    };
+    let server = echoing("HTTP/1.1 500 Oops", |_| {
+        "a".repeat(4090) + "the-token-of-all"
+    });
+    let error = with_token(&server.endpoint)
+        .infer(&infer)
+        .await
+        .unwrap_err();
+    let end = &error.message()[4085..];
+    assert_eq!(end, "aaaaa(hidden)… (4106 bytes)");
+    let server = echoing("HTTP/1.1 200 OK", |_| {
+        "data: {\"n\":1}\n\ndata: {\"error\":\"the-token-of-all is not for all\"}\n\n".to_owned()
+    });
+    let client = with_token(&server.endpoint);
+    let mut stream = client.generate_stream(&generate).await.unwrap();
+    assert!(stream.next().await.unwrap().is_ok());
+    let error = stream.next().await.unwrap().unwrap_err();
+    assert_eq!(error.message(), "(hidden) is not for all");
+    // A word that the client says itself is not taken for the name of the scheme.
+    let server = echoing("HTTP/1.1 403 Forbidden", |_| {
+        "Bearer token expired".to_owned()
+    });
+    let error = with_token(&server.endpoint)
+        .infer(&infer)
+        .await
+        .unwrap_err();
+    assert_eq!(error.message(), "Bearer token expired");
 }

@@ -62,6 +62,11 @@ async fn a_stream_that_is_none_is_an_error_with_its_words() {
 }
 
 #[tokio::test]
+async fn an_empty_answer_that_is_no_stream_is_none_without_events() {
+    insta::assert_snapshot!(foreign("text/html", "").await, @"expected a stream of events, found an answer without any, whose Content-Type is not text/event-stream");
+}
+
+#[tokio::test]
 async fn a_stream_without_events_is_empty() {
     let head = head("text/event-stream");
     let events = streamed(Duration::from_secs(20), move |connection| {

@@ -3,13 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::clock::Timekeeper;
+use crate::exchange::Exchange;
 use crate::router::Server;
 
 use super::Delivery;
@@ -141,7 +142,27 @@ impl Connection {
 
     async fn exchange(&self, reader: &mut Reader, stream: &mut TcpStream) -> Result<After, End> {
         let received = reader.request(stream).await?;
-        match self.server.answer(received.request).await {
+        let observed = self.server.observer.as_ref().map(|observer| {
+            let request = &received.request;
+            let (method, path) = (request.method.clone(), request.target.clone());
+            (observer, method, path, request.body.len(), Instant::now())
+        });
+        let delivery = self.server.answer(received.request).await;
+        if let Some((observer, method, path, received, arrived)) = observed {
+            let (status, sent) = match &delivery {
+                Delivery::Reset => (None, 0),
+                Delivery::Send(reply, _) => (Some(reply.status), reply.body.len()),
+            };
+            observer(&Exchange {
+                method: &method,
+                path: &path,
+                status,
+                received,
+                sent,
+                time: arrived.elapsed(),
+            });
+        }
+        match delivery {
             Delivery::Reset => Err(End::Reset),
             Delivery::Send(mut reply, fault) => {
                 if !received.keep_alive {

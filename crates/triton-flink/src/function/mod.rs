@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::flink_metrics::{FunctionRecorder, Recorded};
 use crate::row_wire::{read_row, write_row};
 use crate::runtime::{self, Lease};
+use crate::wire::put_count;
 
 #[cfg(test)]
 mod tests;
@@ -114,13 +115,11 @@ impl Function {
         let row = read_row(row, &self.shared.inputs)?;
         let _within = self.runtime.enter();
         let recorder = self.shared.recorder.clone();
-        let answer = recorder.during(|| self.shared.function.submit(&row));
         let shared = Arc::clone(&self.shared);
+        let answers = recorder.during(|| self.shared.function.predict_all(&row));
         let answering = async move {
-            let answer = caught(shared.in_time(row_number, answer)).await;
-            let write =
-                |answer: Prediction| move |buffer: &mut Vec<u8>| write_row(buffer, &answer.row);
-            shared.events.push(row_number, answer.map(write));
+            let answers = caught(shared.in_time(row_number, answers)).await;
+            shared.events.push(row_number, answers.map(written));
         };
         self.spawn(row_number, Recorded::new(recorder, answering))
     }
@@ -183,39 +182,47 @@ impl Function {
     }
 }
 
+/// Writes the answers to a row, of which there can be several.
+fn written(answers: Vec<Prediction>) -> impl FnOnce(&mut Vec<u8>) -> Result<(), Failure> {
+    move |buffer| {
+        put_count(buffer, answers.len())?;
+        answers
+            .iter()
+            .try_for_each(|answer| write_row(buffer, &answer.row))
+    }
+}
+
 impl Shared {
-    /// Waits for an answer as long as Flink does.
+    /// Waits for the answers to a row as long as Flink does, which takes them together.
     async fn in_time(
         &self,
         row_number: u64,
-        answer: impl Future<Output = Result<Prediction, Error>>,
-    ) -> Result<Prediction, Failure> {
+        answers: impl Future<Output = Result<Vec<Prediction>, Error>>,
+    ) -> Result<Vec<Prediction>, Failure> {
         let answered = match self.row_timeout {
             Some(limit) => {
-                let in_time = tokio::time::timeout(limit, answer).await;
+                let in_time = tokio::time::timeout(limit, answers).await;
                 in_time.unwrap_or_else(|_| {
                     let message = "it was not answered before Flink would have given it up; raise \
                                    'table.exec.async-ml-predict.timeout', or lower the options \
                                    'timeout' and 'max-retries' of the model";
                     let error = Error::new(ErrorKind::Call, message);
-                    self.function.conclude_unusable(error)
+                    Ok(vec![self.function.conclude_unusable(error)?])
                 })
             }
-            None => answer.await,
+            None => answers.await,
         };
-        match answered {
-            Ok(prediction) => {
-                debug!(
-                    row = row_number,
-                    subtask = self.subtask.index(),
-                    attempt = self.subtask.attempt(),
-                    sequence_id = prediction.sequence_id,
-                    "answered"
-                );
-                Ok(prediction)
-            }
-            Err(error) => Err(Failure::of_row(&error, row_number)),
+        let predictions = answered.map_err(|error| Failure::of_row(&error, row_number))?;
+        for prediction in &predictions {
+            debug!(
+                row = row_number,
+                subtask = self.subtask.index(),
+                attempt = self.subtask.attempt(),
+                sequence_id = prediction.sequence_id,
+                "answered"
+            );
         }
+        Ok(predictions)
     }
 }
 

@@ -16,5 +16,6 @@ mod older_flink;
 mod restarts;
 mod running_job;
 mod seed;
+mod streams;
 mod triton_crash;
 mod types;

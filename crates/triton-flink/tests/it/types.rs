@@ -99,3 +99,43 @@ async fn every_type_survives_the_way_to_the_model_and_back() {
     let rows: Vec<String> = output.rows().iter().map(|row| row.join(" | ")).collect();
     insta::assert_snapshot!(rows.join("\n"), @"TRUE | -128 | -32768 | -2147483648 | 9007199254740993 | 0.1 | -1.0E300 | TRUE | 250000 | x'00ff' | [1.5, -2.5] | [a, ] | [[1, 2], [3, 4]]");
 }
+
+#[tokio::test]
+async fn arguments_of_other_types_are_converted_where_nothing_is_lost_and_refused_otherwise() {
+    let server = EmbeddedTriton::builder()
+        .model(Mirror)
+        .built_in_models()
+        .start()
+        .unwrap();
+    let sql = format!(
+        "CREATE TEMPORARY VIEW given AS SELECT
+           TRUE AS a_boolean, CAST(-128 AS TINYINT) AS a_tinyint, CAST(-128 AS TINYINT) AS a_smallint,
+           CAST(-32768 AS SMALLINT) AS an_int, -2147483648 AS a_bigint, CAST(-32768 AS SMALLINT) AS a_float,
+           2147483647 AS a_double, 'text' AS a_string, x'00ff' AS some_bytes,
+           ARRAY[CAST(1 AS SMALLINT), CAST(NULL AS SMALLINT)] AS with_null,
+           ARRAY[CAST(1 AS TINYINT), CAST(-2 AS TINYINT)] AS floats, ARRAY['a', ''] AS words,
+           ARRAY[ARRAY[1, 2], ARRAY[3, 4]] AS matrix,
+           ARRAY[1, 2] AS ints, ARRAY[CAST(1 AS BIGINT)] AS longs, ARRAY[1.5] AS decimals;
+         CREATE MODEL mirror INPUT (a_boolean BOOLEAN, a_tinyint TINYINT, a_smallint SMALLINT, an_int INT,
+             a_bigint BIGINT, a_float FLOAT, a_double DOUBLE, a_string STRING, some_bytes BYTES,
+             floats ARRAY<FLOAT>, words ARRAY<STRING>, matrix ARRAY<ARRAY<BIGINT>>)
+           OUTPUT (a SMALLINT, b INT, c BIGINT, d FLOAT, e DOUBLE, f STRING, g BYTES, h ARRAY<FLOAT>,
+             i ARRAY<STRING>, j ARRAY<ARRAY<BIGINT>>)
+           WITH ('provider' = 'triton', 'endpoint' = '{endpoint}', 'model-name' = 'mirror',
+             'output-names' = 'a:a_smallint,b:an_int,c:a_bigint,d:a_float,e:a_double,f:a_string,g:some_bytes,h:floats,i:words,j:matrix');
+         SELECT a, b, c, d, e, f, g, h, i, j FROM ML_PREDICT(TABLE given, MODEL mirror,
+           DESCRIPTOR(a_boolean, a_tinyint, a_smallint, an_int, a_bigint, a_float, a_double, a_string,
+             some_bytes, floats, words, matrix));
+         CREATE MODEL e INPUT (`value` ARRAY<FLOAT>) OUTPUT (echo ARRAY<FLOAT>)
+           WITH ('provider' = 'triton', 'endpoint' = '{endpoint}', 'model-name' = 'echo');
+         SELECT echo FROM ML_PREDICT(TABLE given, MODEL e, DESCRIPTOR(ints));
+         SELECT echo FROM ML_PREDICT(TABLE given, MODEL e, DESCRIPTOR(longs));
+         SELECT echo FROM ML_PREDICT(TABLE given, MODEL e, DESCRIPTOR(decimals));
+         SELECT echo FROM ML_PREDICT(TABLE given, MODEL e, DESCRIPTOR(with_null));",
+        endpoint = server.endpoint(),
+    );
+    let output = Cluster::shared().await.run(&sql).await;
+    let rows: Vec<String> = output.rows().iter().map(|row| row.join(" | ")).collect();
+    insta::assert_snapshot!(rows.join("\n"), @"");
+    insta::assert_snapshot!(output.errors().join("\n"), @"");
+}

@@ -8,7 +8,8 @@ use triton_client::InferResponse;
 
 use super::{BatchPrediction, output};
 use crate::answering::Answering;
-use crate::{Error, ErrorKind, Prediction, Schema, Value};
+use crate::rows::Collect;
+use crate::{Error, ErrorKind, Prediction, PredictionStatus, Schema, Value};
 
 /// An output column: its type, and what makes arrays of its values.
 struct OutputColumn {
@@ -21,7 +22,7 @@ struct OutputColumn {
 }
 
 /// Collects answers in any order.
-pub(super) struct Answers<'a> {
+pub(crate) struct Answers<'a> {
     answering: &'a Answering,
     columns: Vec<OutputColumn>,
     /// For each output column the arrays of rows that were answered together.
@@ -31,10 +32,21 @@ pub(super) struct Answers<'a> {
     /// Rows that were answered one by one.
     single: Vec<(usize, Vec<Value>)>,
     failures: Vec<(usize, Error)>,
+    statuses: Vec<(usize, PredictionStatus)>,
 }
 
 impl<'a> Answers<'a> {
-    pub(super) fn new(answering: &'a Answering, schema: &Schema, rows: usize) -> Self {
+    /// As [`new`](Self::new), with lists of no fixed size for all arrays.
+    pub(crate) fn of_lists(answering: &'a Answering, schema: &Schema, rows: usize) -> Self {
+        let mut answers = Self::new(answering, schema, rows);
+        for column in &mut answers.columns {
+            column.sizes = Vec::new();
+            column.arrow_type = output::arrow_type(&column.data_type);
+        }
+        answers
+    }
+
+    pub(crate) fn new(answering: &'a Answering, schema: &Schema, rows: usize) -> Self {
         let columns = schema.outputs.iter().map(|column| {
             let outputs = &answering.plan.outputs;
             // What the function fills in itself is none of the model's.
@@ -59,47 +71,7 @@ impl<'a> Answers<'a> {
             places: vec![None; rows],
             single: Vec::new(),
             failures: Vec::new(),
-        }
-    }
-
-    /// What the model answered to rows of a stateless model in one request.
-    pub(super) fn push_part(&mut self, rows: &[usize], result: Result<InferResponse, Error>) {
-        let plan = &self.answering.plan;
-        let arrays = result.and_then(|response| {
-            let filled = &self.answering.columns.filled;
-            let answered = Prediction::new(Vec::new(), None);
-            let mut outputs = plan.outputs.iter();
-            let columns = self.columns.iter().enumerate();
-            let arrays = columns.map(|(index, column)| {
-                if let Some(value) = filled.value(index, &answered) {
-                    let values = vec![&value; rows.len()];
-                    return output::from_values(&column.data_type, &column.sizes, &values);
-                }
-                let planned = outputs.next().ok_or_else(too_few_columns)?;
-                let tensor = plan.output(planned, &response)?;
-                output::from_tensor(planned, &column.sizes, tensor, plan.batched, rows.len())
-            });
-            arrays.collect::<Result<Vec<_>, _>>()
-        });
-        match arrays {
-            Ok(arrays) => {
-                let metrics = self.answering.open.metrics();
-                rows.iter().for_each(|_| metrics.row_answered());
-                self.add(rows, arrays);
-            }
-            Err(error) => {
-                for row in rows {
-                    self.push_row(*row, self.answering.conclude(Err(error.clone())));
-                }
-            }
-        }
-    }
-
-    /// What became of a row by itself, which is counted already.
-    pub(super) fn push_row(&mut self, row: usize, result: Result<Prediction, Error>) {
-        match result {
-            Ok(prediction) => self.single.push((row, prediction.row)),
-            Err(error) => self.failures.push((row, error)),
+            statuses: Vec::new(),
         }
     }
 
@@ -132,7 +104,12 @@ impl<'a> Answers<'a> {
         }
     }
 
-    pub(super) fn finish(mut self) -> Result<BatchPrediction, Error> {
+    pub(super) fn finish(self) -> Result<BatchPrediction, Error> {
+        self.finish_with(&[])
+    }
+
+    /// Of the rows without an answer, those that are not `left_out` were given up.
+    pub(crate) fn finish_with(mut self, left_out: &[usize]) -> Result<BatchPrediction, Error> {
         let single = std::mem::take(&mut self.single);
         if !single.is_empty() {
             let columns = self.columns.iter().enumerate().map(|(index, column)| {
@@ -146,20 +123,32 @@ impl<'a> Answers<'a> {
             self.add(&rows, columns);
         }
         self.failures.sort_by_key(|(row, _)| *row);
-        if !self.failures.is_empty() {
+        self.statuses.sort_by_key(|(row, _)| *row);
+        let mut is_failure = vec![false; self.places.len()];
+        self.failures
+            .iter()
+            .for_each(|(row, _)| is_failure[*row] = true);
+        let unanswered =
+            (0..self.places.len()).filter(|row| self.places[*row].is_none() && !is_failure[*row]);
+        let unanswered: Vec<usize> = unanswered.collect();
+        let given_up = unanswered.iter().copied();
+        let given_up = given_up.filter(|row| left_out.binary_search(row).is_err());
+        let given_up: Vec<usize> = given_up.collect();
+        let failed = self.failures.iter().map(|(row, _)| *row);
+        let nulls: Vec<usize> = failed.chain(unanswered).collect();
+        if !nulls.is_empty() {
             let null = |column: &OutputColumn| arrow_array::new_null_array(&column.arrow_type, 1);
-            let nulls: Vec<ArrayRef> = self.columns.iter().map(null).collect();
-            let rows: Vec<usize> = self.failures.iter().map(|(row, _)| *row).collect();
+            let arrays: Vec<ArrayRef> = self.columns.iter().map(null).collect();
             let part = self.parts.first().map_or(0, Vec::len);
-            self.add(&[], nulls);
-            for row in rows {
-                self.places[row] = Some((part, 0));
+            self.add(&[], arrays);
+            for row in &nulls {
+                self.places[*row] = Some((part, 0));
             }
         }
-        self.record_batch()
+        self.record_batch(nulls.is_empty(), given_up)
     }
 
-    fn record_batch(self) -> Result<BatchPrediction, Error> {
+    fn record_batch(self, is_whole: bool, given_up: Vec<usize>) -> Result<BatchPrediction, Error> {
         let failed = |error: ArrowError| {
             let message = format!("the answers make no record batch: {error}");
             Error::new(ErrorKind::Output, message)
@@ -177,7 +166,7 @@ impl<'a> Answers<'a> {
             _ => true,
         };
         let starts = places.first().is_none_or(|first| *first == (0, 0));
-        let is_in_order = starts && self.failures.is_empty() && places.windows(2).all(is_next);
+        let is_in_order = starts && is_whole && places.windows(2).all(is_next);
         let mut fields = Vec::with_capacity(self.columns.len());
         let mut arrays = Vec::with_capacity(self.columns.len());
         for (column, parts) in self.columns.iter().zip(&self.parts) {
@@ -194,7 +183,57 @@ impl<'a> Answers<'a> {
         Ok(BatchPrediction {
             outputs: RecordBatch::try_new(schema, arrays).map_err(failed)?,
             failures: self.failures,
+            statuses: self.statuses,
+            given_up,
         })
+    }
+}
+
+impl Collect for Answers<'_> {
+    /// What the model answered to rows of a stateless model in one request.
+    fn push_part(&mut self, rows: &[usize], result: Result<InferResponse, Error>) {
+        let plan = &self.answering.plan;
+        let arrays = result.and_then(|response| {
+            let filled = &self.answering.columns.filled;
+            let answered = Prediction::new(Vec::new(), None);
+            let mut outputs = plan.outputs.iter();
+            let columns = self.columns.iter().enumerate();
+            let arrays = columns.map(|(index, column)| {
+                if let Some(value) = filled.value(index, &answered) {
+                    let values = vec![&value; rows.len()];
+                    return output::from_values(&column.data_type, &column.sizes, &values);
+                }
+                let planned = outputs.next().ok_or_else(too_few_columns)?;
+                let tensor = plan.output(planned, &response)?;
+                output::from_tensor(planned, &column.sizes, tensor, plan.batched, rows.len())
+            });
+            arrays.collect::<Result<Vec<_>, _>>()
+        });
+        match arrays {
+            Ok(arrays) => {
+                let metrics = self.answering.open.metrics();
+                rows.iter().for_each(|_| metrics.row_answered());
+                self.add(rows, arrays);
+            }
+            Err(error) => {
+                for row in rows {
+                    self.push_row(*row, self.answering.conclude(Err(error.clone())));
+                }
+            }
+        }
+    }
+
+    /// What became of a row by itself, which is counted already.
+    fn push_row(&mut self, row: usize, result: Result<Prediction, Error>) {
+        match result {
+            Ok(prediction) => {
+                if !matches!(prediction.status, PredictionStatus::Answered) {
+                    self.statuses.push((row, prediction.status));
+                }
+                self.single.push((row, prediction.row));
+            }
+            Err(error) => self.failures.push((row, error)),
+        }
     }
 }
 

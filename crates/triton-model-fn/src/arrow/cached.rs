@@ -8,6 +8,7 @@ use triton_client::InferResponse;
 use super::answers::Answers;
 use crate::answering::Answering;
 use crate::cache::{CachedRow, CachedRows, Found, Sending};
+use crate::rows::Collect as _;
 use crate::tensor_plan::EncodedRow;
 use crate::{Error, Prediction};
 

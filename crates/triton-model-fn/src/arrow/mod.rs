@@ -6,21 +6,20 @@ mod input;
 mod output;
 mod values;
 
-use std::ops::Range;
 use std::sync::Mutex;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType as ArrowType;
 use futures_util::future::join_all;
-use tokio::time::Instant;
 use triton_client::InferResponse;
 
-use self::answers::Answers;
+pub(crate) use self::answers::Answers;
 use self::cached::LookedUp;
-use self::input::{EncodedRows, ShapeGroup};
-use crate::answering::Answering;
+pub(crate) use self::input::encoded;
 use crate::lanes::Lane;
-use crate::{DataType, Error, ErrorKind, InferenceFunction, Value, row_batch, streams};
+use crate::rows::{Collect as _, MostOfRequest, answer_groups};
+use crate::tensor_plan::PlannedColumn;
+use crate::{DataType, Error, ErrorKind, InferenceFunction, PredictionStatus, Value, streams};
 
 impl DataType {
     /// The Arrow type of a column of this type, as predictions have it.
@@ -71,6 +70,15 @@ pub struct BatchPrediction {
     pub outputs: RecordBatch,
     /// The rows that failed, by their index in the batch, in order.
     pub failures: Vec<(usize, Error)>,
+    /// The rows of which something else became than the model's answer or a failure, in order.
+    pub statuses: Vec<(usize, PredictionStatus)>,
+    /// The rows that were not answered before they were given up, in order.
+    pub given_up: Vec<usize>,
+}
+
+/// Whether an array is of a type that an input can be read from.
+pub(crate) fn takes(planned: &PlannedColumn, array: &dyn Array) -> bool {
+    values::is_of(&planned.column.data_type, array.data_type())
 }
 
 impl InferenceFunction {
@@ -136,7 +144,7 @@ impl InferenceFunction {
         let arrays = input::columns(&self.schema().inputs, batch)
             .map_err(|error| error.in_subtask(answering.open.subtask))?;
         let inputs: Vec<&ArrayRef> = answering.columns.inputs_of(&arrays);
-        let rows = EncodedRows::new(&answering.plan, &inputs, batch.num_rows());
+        let rows = input::encoded_rows(&answering.plan, &inputs, batch.num_rows());
         let mut answers = Answers::new(answering, self.schema(), batch.num_rows());
         if answering.open.has_sequences() {
             let columns = self.row_columns();
@@ -187,9 +195,11 @@ impl InferenceFunction {
                     answers.push_part(rows, result);
                 }
             };
-            let deadline = answering.open.row_deadline();
-            let groups = groups.iter();
-            join_all(groups.map(|group| answer_group(answering, group, deadline, &done))).await;
+            let most = MostOfRequest {
+                rows: answering.plan.rows_per_batch,
+                bytes: None,
+            };
+            answer_groups(answering, &groups, most, &done).await;
             // Whatever this batch sends for others is told by now.
             drop(looked_up);
             if let Some(cached) = &prepared.cached {
@@ -208,26 +218,4 @@ impl InferenceFunction {
         }
         answers.finish()
     }
-}
-
-/// Sends rows of one shape, in as many requests as the model's limit makes of them.
-async fn answer_group(
-    answering: &Answering,
-    group: &ShapeGroup,
-    deadline: Option<Instant>,
-    done: &(impl Fn(&[usize], Result<InferResponse, Error>) + Sync),
-) {
-    let Answering { open, plan, .. } = answering;
-    let requests = (0..group.rows.len()).step_by(plan.rows_per_batch);
-    let requests = requests.map(|start| async move {
-        let end = group.rows.len().min(start + plan.rows_per_batch);
-        let part = start..end;
-        let permit = match open.request_permit(deadline).await {
-            Ok(permit) => permit,
-            Err(error) => return done(&group.rows[part], Err(error)),
-        };
-        let done = |range: Range<usize>, result| done(&group.rows[range], result);
-        row_batch::answer(open, plan, &group.block, part, permit, deadline, done).await;
-    });
-    join_all(requests).await;
 }

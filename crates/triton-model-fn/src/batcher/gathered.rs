@@ -14,6 +14,7 @@ use crate::{Error, Value};
 #[derive(Debug)]
 pub(super) struct Gathered {
     most_rows: usize,
+    most_bytes: Option<usize>,
     delay: Duration,
     /// Groups that go out as soon as there is a permit, in the order of their first rows.
     full: VecDeque<Group>,
@@ -39,9 +40,10 @@ pub(super) enum Next {
 type Pushed = Result<bool, (Waiting, Error)>;
 
 impl Gathered {
-    pub(super) fn new(most_rows: usize, delay: Duration) -> Self {
+    pub(super) fn new(plan: &TensorPlan, delay: Duration) -> Self {
         Self {
-            most_rows,
+            most_rows: plan.rows_per_request,
+            most_bytes: plan.bytes_per_request,
             delay,
             full: VecDeque::new(),
             filling: VecDeque::new(),
@@ -103,7 +105,8 @@ impl Gathered {
         let group = &mut self.filling[place];
         group.rows.push(Some(waiting));
         let is_first = group.rows.len() == 1;
-        let is_full = group.rows.len() >= self.most_rows;
+        let is_large = |most| group.block.bytes() >= most;
+        let is_full = group.rows.len() >= self.most_rows || self.most_bytes.is_some_and(is_large);
         if is_full {
             self.is_full(place);
         }

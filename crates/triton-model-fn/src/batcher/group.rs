@@ -145,6 +145,9 @@ impl Rows {
             );
             let error = Error::new(ErrorKind::Call, message);
             for Waiting { recipient, .. } in late {
+                if recipient.is_gone() {
+                    continue;
+                }
                 let result = recipient.conclude(answering, Err(error.clone()));
                 recipient.answer(result);
             }

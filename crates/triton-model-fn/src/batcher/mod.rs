@@ -83,7 +83,7 @@ impl Batcher {
     /// Starts the task; it ends with [`close`](Self::close) or when this is dropped.
     pub(crate) fn start(answering: Arc<Answering>, delay: Duration) -> Self {
         let shared = Arc::new(Shared {
-            gathered: Mutex::new(Gathered::new(answering.plan.rows_per_request, delay)),
+            gathered: Mutex::new(Gathered::new(&answering.plan, delay)),
             changed: Notify::new(),
             answering,
         });
@@ -221,6 +221,10 @@ impl Task {
         let late = shared.lock().take_late(Instant::now());
         let error = Error::new(ErrorKind::Call, format!("nothing was sent: {why}"));
         for Waiting { recipient, .. } in late {
+            // Nobody waits for it: it was given up, and is counted nowhere.
+            if recipient.is_gone() {
+                continue;
+            }
             let result = recipient.conclude(answering, Err(error.clone()));
             recipient.answer(result);
         }

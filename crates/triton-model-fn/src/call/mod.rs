@@ -393,6 +393,7 @@ impl CallContext {
                     safety,
                     self.retry_budget.retries(),
                     format_args!("model {} at {}", self.model, self.options().endpoint),
+                    is_of_deadline,
                 )
                 .of_deadline(is_of_deadline);
                 if let Some(ends) = ends {

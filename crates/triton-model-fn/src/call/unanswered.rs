@@ -95,14 +95,20 @@ impl fmt::Display for NotSent {
 }
 
 /// The error of a logical call that was not answered; `budget` is how many retries the function's
-/// budget holds, and `target` is whom it was for.
+/// budget holds, and `target` is whom it was for. With `is_of_deadline` the row's own had come.
 pub(super) fn failure(
     failed: Failed<triton_client::Error, NotSent>,
     safety: RetrySafety,
     budget: Option<u64>,
     target: fmt::Arguments<'_>,
+    is_of_deadline: bool,
 ) -> Unanswered {
     let is_cut = failed.reason_is_cut();
+    // The client only says how much time it had.
+    let late = match is_of_deadline {
+        true => format!(" by its deadline (option '{}')", ROW_DEADLINE.key()),
+        false => String::new(),
+    };
     let attempts = match failed.attempts {
         0 | 1 => String::new(),
         attempts => format!(" in {attempts} attempts over {:.1?}", failed.elapsed),
@@ -141,26 +147,27 @@ pub(super) fn failure(
             ErrorKind::SequenceUncertain,
             // Whether it can be sent under another ID is for whoever keeps the sequence to say.
             format!(
-                "the row was not answered{attempts}, and the model may have taken it into its \
+                "the row was not answered{attempts}{late}, and the model may have taken it into its \
                  sequence all the same"
             ),
         ),
         StopReason::DeadlineBeforeAttempt | StopReason::DeadlineDuringAttempt => (
             ErrorKind::Call,
-            format!("the row was not answered{attempts}, and there is no time for another"),
+            format!("the row was not answered{attempts}{late}, and there is no time for another"),
         ),
         StopReason::BudgetUsedUp => (
             ErrorKind::Call,
             format!(
                 "the row was not answered{attempts}, and not sent again: the retry budget of this \
-                 function ('{}', {} retries) is used up",
+                 function ('{}', {} retries) is used up, because most calls fail: see to the server \
+                 first; a larger number allows more retries, and 0 sets no limit",
                 RETRY_BUDGET.key(),
                 budget.unwrap_or_default()
             ),
         ),
         StopReason::NotRetryable | StopReason::AttemptsUsedUp => (
             ErrorKind::Call,
-            format!("the row was not answered{attempts}"),
+            format!("the row was not answered{attempts}{late}"),
         ),
     };
     Unanswered::Failed(error_of(kind, message, failed.error))

@@ -10,7 +10,7 @@ use super::{EncodedRow, PlannedColumn, TensorPlan};
 use crate::{DataType, Error, ErrorKind, ModelFacts, Value, row_codec};
 
 /// Members of a request that are not inputs, whatever the model calls its own.
-const OF_REQUEST: &[&str] = &["id"];
+const OF_REQUEST: &[&str] = &["id", "parameters"];
 
 /// Members of an answer that are no outputs.
 const OF_ANSWER: &[&str] = &["id", "model_name", "model_version", "error"];

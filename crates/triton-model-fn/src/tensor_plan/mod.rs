@@ -28,6 +28,8 @@ pub(crate) struct TensorPlan {
     pub(crate) is_of_scalars: bool,
     /// The most single rows that are put together in a request.
     pub(crate) rows_per_request: usize,
+    /// The most bytes of tensors that such a request carries, unless one row has more.
+    pub(crate) bytes_per_request: Option<usize>,
     /// The most rows that a request can carry, as those of a record batch do.
     pub(crate) rows_per_batch: usize,
 }
@@ -161,8 +163,18 @@ impl TensorPlan {
             outputs,
             batched,
             rows_per_request: rows_per_request(options, facts),
+            bytes_per_request: None,
             rows_per_batch: most_rows(options, config) as usize,
         })
+    }
+
+    /// Fills requests as far as the model allows, whatever the option `batch-size` says, and up to so
+    /// many bytes.
+    pub(crate) fn fill_requests(&mut self, most_bytes: usize) {
+        let bytes = self.inputs.iter().map(PlannedColumn::known_bytes);
+        let bytes = bytes.sum::<usize>().max(1);
+        self.rows_per_request = self.rows_per_batch.min(most_bytes / bytes).max(1);
+        self.bytes_per_request = Some(most_bytes);
     }
 
     /// Refuses a row that has not a value for each input.
@@ -171,7 +183,11 @@ impl TensorPlan {
         if row.len() == self.inputs.len() {
             return Ok(());
         }
-        let message = format!("expected {} values, found {}", self.inputs.len(), row.len());
+        let expected = match self.inputs.len() {
+            1 => "1 value".to_owned(),
+            several => format!("{several} values"),
+        };
+        let message = format!("expected {expected}, found {}", row.len());
         Err(Error::new(ErrorKind::Input, message))
     }
 
@@ -282,6 +298,15 @@ impl PlannedColumn {
         Ok(Some(cell))
     }
 
+    /// How many bytes a value has at least, as far as the model says how large it is.
+    fn known_bytes(&self) -> usize {
+        let sizes = self.dimensions.iter();
+        let sizes = sizes.map(|size| usize::try_from(*size).unwrap_or(1));
+        let elements = sizes.fold(1, usize::saturating_mul);
+        let element = self.column.data_type.tensor_datatype().element_size();
+        elements.saturating_mul(element.unwrap_or(1))
+    }
+
     /// Whether all elements have the same number of bytes.
     pub(crate) fn is_fixed(&self) -> bool {
         let datatype = self.column.data_type.tensor_datatype();
@@ -309,7 +334,6 @@ impl PlannedColumn {
     }
 
     /// Whether NULL leaves the input out.
-    #[cfg(feature = "arrow")]
     pub(crate) fn is_optional(&self) -> bool {
         self.is_optional
     }

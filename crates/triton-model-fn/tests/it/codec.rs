@@ -62,6 +62,15 @@ fn every_tensor_of_a_model_becomes_a_column() {
     out flag BOOLEAN
     out id ARRAY<BIGINT UNSIGNED>
     ");
+    // The only element of several dimensions is a scalar, too, and the codec takes it for one.
+    let sole: [(&str, &str, &[i64]); 1] = [("sole", "FP32", &[-1, 1, 1])];
+    let facts_of_sole = facts(&sole, &sole, 8);
+    let schema = Schema::of_model(&facts_of_sole).unwrap();
+    assert_eq!(columns(&schema), "in sole FLOAT\nout sole FLOAT");
+    let options = options("http://localhost:8000", "m", &[]);
+    let codec = TensorCodec::agree(&options, &schema, &facts_of_sole).unwrap();
+    let tensors = codec.encode(&[Value::Float(0.5)]).unwrap();
+    assert_eq!(tensors[0].shape(), [1, 1, 1]);
     // Without a dimension for rows each dimension is the model's own.
     let schema = Schema::of_model(&facts(&inputs, &outputs, 0)).unwrap();
     insta::assert_snapshot!(columns(&schema), @"
@@ -136,7 +145,7 @@ fn rows_that_make_no_request_are_refused() {
     insta::assert_snapshot!(refused(&[row(1), row(1), row(1)]), @"a request carries from 1 to 2 rows, found 3");
     insta::assert_snapshot!(refused(&[row(1), row(2)]), @"row 1: its arrays have another shape than those of the rows before it: send it in a request of its own");
     insta::assert_snapshot!(refused(&[row(1), vec![Value::Null]]), @"row 1: column 'x': expected an ARRAY, found NULL");
-    insta::assert_snapshot!(refused(&[row(1), vec![]]), @"row 1: expected 1 values, found 0");
+    insta::assert_snapshot!(refused(&[row(1), vec![]]), @"row 1: expected 1 value, found 0");
     let twice = schema(&[("x", array()), ("x", array())], &[("x", array())]);
     insta::assert_snapshot!(TensorCodec::agree(&options, &twice, &facts).unwrap_err(), @"INPUT has two columns named 'x'");
     let other = Schema::of_inputs([("x", DataType::Double.array())]);

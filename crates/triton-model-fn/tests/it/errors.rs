@@ -138,7 +138,7 @@ async fn a_bad_row_is_refused_before_it_is_sent(endpoint: &str) {
     }
     insta::allow_duplicates! {
         insta::assert_snapshot!(found, @"
-        subtask 0 of 1, attempt 0: expected 1 values, found 0
+        subtask 0 of 1, attempt 0: expected 1 value, found 0
         subtask 0 of 1, attempt 0: column 'value': expected INT, found NULL
         subtask 0 of 1, attempt 0: column 'value': expected INT, found a BIGINT
         subtask 0 of 1, attempt 0: column 'value': expected INT, found an ARRAY

@@ -54,6 +54,15 @@ async fn rows_calls_failures_and_retries_are_counted() {
     triton_function_breaker_state{model=echo,subtask=1} 0
     triton_function_call_seconds{model=echo,subtask=1} 3 values
     triton_function_calls_total{model=echo,subtask=1} 3
+    triton_function_failed_rows_total{model=echo,subtask=1,kind=connection} 0
+    triton_function_failed_rows_total{model=echo,subtask=1,kind=input} 0
+    triton_function_failed_rows_total{model=echo,subtask=1,kind=other} 0
+    triton_function_failed_rows_total{model=echo,subtask=1,kind=output} 0
+    triton_function_failed_rows_total{model=echo,subtask=1,kind=refused} 0
+    triton_function_failed_rows_total{model=echo,subtask=1,kind=sequence} 0
+    triton_function_failed_rows_total{model=echo,subtask=1,kind=server} 0
+    triton_function_failed_rows_total{model=echo,subtask=1,kind=timeout} 0
+    triton_function_failed_rows_total{model=echo,subtask=1,kind=unavailable} 1
     triton_function_failures_total{model=echo,subtask=1,kind=call} 1
     triton_function_failures_total{model=echo,subtask=1,kind=sequence_uncertain} 0
     triton_function_in_flight_limit{model=echo,subtask=1} 0
@@ -132,6 +141,7 @@ async fn what_becomes_of_sequences_is_counted() {
         .filter(|line| line.contains("sequence") || line.contains("replayed"))
         .collect::<Vec<_>>();
     insta::assert_snapshot!(of_sequences.join("\n"), @"
+    triton_function_failed_rows_total{model=accumulate,subtask=0,kind=sequence} 0
     triton_function_failures_total{model=accumulate,subtask=0,kind=sequence_uncertain} 1
     triton_function_lost_sequences{model=accumulate,subtask=0} 0
     triton_function_open_sequences{model=accumulate,subtask=0} 1

@@ -93,6 +93,15 @@ async fn rows_of_ones_own_function_are_retried_counted_and_told_of() {
     let lines = counted.lines().filter(|line| line.contains("total"));
     insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
     triton_function_calls_total{model=echo,subtask=0} 3
+    triton_function_failed_rows_total{model=echo,subtask=0,kind=connection} 0
+    triton_function_failed_rows_total{model=echo,subtask=0,kind=input} 1
+    triton_function_failed_rows_total{model=echo,subtask=0,kind=other} 0
+    triton_function_failed_rows_total{model=echo,subtask=0,kind=output} 0
+    triton_function_failed_rows_total{model=echo,subtask=0,kind=refused} 0
+    triton_function_failed_rows_total{model=echo,subtask=0,kind=sequence} 0
+    triton_function_failed_rows_total{model=echo,subtask=0,kind=server} 0
+    triton_function_failed_rows_total{model=echo,subtask=0,kind=timeout} 0
+    triton_function_failed_rows_total{model=echo,subtask=0,kind=unavailable} 1
     triton_function_failures_total{model=echo,subtask=0,kind=call} 1
     triton_function_failures_total{model=echo,subtask=0,kind=sequence_uncertain} 0
     triton_function_retries_refused_total{model=echo,subtask=0} 0
@@ -147,7 +156,7 @@ async fn ones_own_function_is_closed_and_given_up_like_any() {
     };
     let (answer, refused) = tokio::join!(function.submit(&[ROW.into()]), closing);
     answer.unwrap();
-    insta::assert_snapshot!(refused, @"the function is not open: call open before predict");
+    insta::assert_snapshot!(refused, @"the function was closed or given up: it takes no further rows unless open is called again");
 
     function.open(subtask()).await.unwrap();
     let before = server.requests().len();

@@ -65,7 +65,7 @@ async fn sequences_are_stored_restored_and_given_up_through_the_trait() {
     assert_eq!(snapshot.len(), 1);
     function.abort().await;
     let error = function.predict(&row(1, 1)).await.unwrap_err();
-    insta::assert_snapshot!(error, @"the function is not open: call open before predict");
+    insta::assert_snapshot!(error, @"the function was closed or given up: it takes no further rows unless open is called again");
     function.open(subtask()).await.unwrap();
     function.restore(snapshot).unwrap();
     assert_eq!(function.predict(&row(1, 1)).await.unwrap().row[0], sum(2));

@@ -3,7 +3,9 @@
 use triton_embedded::{
     DataType as TensorType, Model, ModelConfig, ModelError, ModelRequest, Tensor,
 };
-use triton_model_fn::{DataType, ErrorKind, InferenceFunction, ModelFunction as _, Subtask, Value};
+use triton_model_fn::{
+    Column, DataType, ErrorKind, InferenceFunction, ModelFunction as _, Subtask, Value,
+};
 use triton_test_support::EmbeddedTriton;
 
 use crate::{accumulate_schema, array, echo_schema, open, options, schema};
@@ -175,15 +177,19 @@ async fn a_failed_call_gets_the_default() {
 }
 
 #[tokio::test]
-async fn a_default_that_does_not_fit_fails_open() {
+async fn a_default_that_does_not_fit_is_refused_as_soon_as_its_columns_are_known() {
     let server = EmbeddedTriton::start().unwrap();
     let default = [("default-value", "none")];
-    let function =
-        InferenceFunction::new(options(&server.endpoint(), "echo", &default), echo_schema())
-            .unwrap();
-    let error = function
-        .open(Subtask::new(0, 1, 0).unwrap())
-        .await
-        .unwrap_err();
+    let options = options(&server.endpoint(), "echo", &default);
+    let error = InferenceFunction::new(options.clone(), echo_schema()).unwrap_err();
+    insta::assert_snapshot!(error, @"option 'default-value': expected FLOAT for the output column 'echo', found 'none'");
+
+    // The model could have an output of this name.
+    let mut schema = echo_schema();
+    let status = Column::new("prediction_status", DataType::String);
+    schema.outputs.push(status);
+    let function = InferenceFunction::new(options, schema).unwrap();
+    let subtask = Subtask::new(0, 1, 0).unwrap();
+    let error = function.open(subtask).await.unwrap_err();
     insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: option 'default-value': expected FLOAT for the output column 'echo', found 'none'");
 }

@@ -2,12 +2,40 @@
 
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 300.0;
-const LEFT: f64 = 72.0;
-const RIGHT: f64 = 16.0;
-const TOP: f64 = 16.0;
-const BOTTOM: f64 = 44.0;
+/// The size of a plot, and the room around its lines.
+struct Layout {
+    /// Which screens it is for.
+    class: &'static str,
+    width: f64,
+    height: f64,
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+const WIDE: Layout = Layout {
+    class: "wide",
+    width: 720.0,
+    height: 300.0,
+    left: 72.0,
+    right: 16.0,
+    top: 16.0,
+    bottom: 44.0,
+};
+
+/// For a telephone, on which the text of a wide plot would be too small to read.
+const NARROW: Layout = Layout {
+    class: "narrow",
+    width: 330.0,
+    height: 260.0,
+    left: 58.0,
+    right: 12.0,
+    ..WIDE
+};
+
+/// About the width of a character of a mark.
+const CHARACTER: f64 = 6.8;
 
 /// A plot of one or more lines over a common x axis.
 pub(super) struct Chart<'a> {
@@ -29,33 +57,54 @@ pub(super) struct Line<'a> {
 }
 
 impl Chart<'_> {
+    /// The plot twice, of which a page shows the one that fits the screen.
     pub(super) fn to_svg(&self) -> String {
+        self.draw(&WIDE) + &self.draw(&NARROW) + &self.legend()
+    }
+
+    fn draw(&self, layout: &Layout) -> String {
+        let Layout {
+            class,
+            width,
+            height,
+            left,
+            right,
+            top,
+            bottom,
+        } = *layout;
         let values = self.lines.iter().flat_map(|line| &line.points);
         let highest = values.map(|(_, value, _)| *value).fold(0.0, f64::max);
         let step = step(highest);
         // The topmost mark lies above every value.
         let steps = (highest / step).ceil().max(1.0);
-        let top = step * steps;
-        let x = |place: f64| LEFT + place * (WIDTH - LEFT - RIGHT);
-        let y = |value: f64| HEIGHT - BOTTOM - value / top * (HEIGHT - TOP - BOTTOM);
+        let highest_mark = step * steps;
+        let x = |place: f64| left + place * (width - left - right);
+        let y = |value: f64| height - bottom - value / highest_mark * (height - top - bottom);
         let mut svg = format!(
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
+            "<svg class=\"{class}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">\n",
             escape(self.title)
         );
         // Writing to a String cannot fail.
         for mark in 0..=steps as u32 {
             let value = f64::from(mark) * step;
             let (y, text) = (y(value), escape(&(self.y_text)(value)));
-            let (right, beside) = (WIDTH - RIGHT, LEFT - 8.0);
+            let (end, beside) = (width - right, left - 8.0);
             let _ = writeln!(
                 svg,
-                "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
+                "<line class=\"grid\" x1=\"{left}\" x2=\"{end}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
                  <text class=\"mark\" x=\"{beside}\" y=\"{:.1}\" text-anchor=\"end\">{text}</text>",
                 y + 4.0
             );
         }
+        let mut free = 0.0;
         for (place, text) in &self.x_marks {
-            let (x, y) = (x(*place), HEIGHT - BOTTOM + 18.0);
+            let half = text.chars().count() as f64 * CHARACTER / 2.0;
+            // None is written over another one, or cut off at the edge.
+            let (x, y) = (x(*place).min(width - half), height - bottom + 18.0);
+            if x - half < free {
+                continue;
+            }
+            free = x + half + CHARACTER;
             let text = escape(text);
             let _ = writeln!(
                 svg,
@@ -66,7 +115,7 @@ impl Chart<'_> {
             svg,
             "<text class=\"mark\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
             x(0.5),
-            HEIGHT - 6.0,
+            height - 6.0,
             escape(self.x_label)
         );
         for (index, line) in self.lines.iter().enumerate() {
@@ -91,8 +140,7 @@ impl Chart<'_> {
                 );
             }
         }
-        svg.push_str("</svg>\n");
-        svg + &self.legend()
+        svg + "</svg>\n"
     }
 
     /// The names of the lines, where there is more than one.

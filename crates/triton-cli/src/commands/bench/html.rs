@@ -4,35 +4,39 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::assertion::Checked;
 use super::chart::{Chart, Line, escape};
-use super::report::{PERCENTILES, Report};
+use super::comparison::Comparison;
+use super::report::{About, PERCENTILES, Report, VERSION};
 use crate::commands::figures;
 
 const STYLE: &str = include_str!("page.css");
 
-/// The page.
-pub(super) fn page(report: &Report) -> String {
+/// The page about a load.
+pub(super) fn page(report: &Report, compared: Option<&Comparison>) -> String {
     let recorder = &report.measured.recorder;
-    let model = escape(&report.model);
-    let server = report.server.as_deref().unwrap_or("a server");
-    let server = escape(&format!("{server} at {}", report.endpoint));
-    let mut body = format!(
-        "<h1>Model <b>{model}</b></h1>\n<p>{server}: {}.</p>\n",
-        escape(&report.mode.to_string())
-    );
-    for remark in report.remarks() {
-        body.push_str(&format!(
-            "<p class=\"note\">Note: {}.</p>\n",
-            escape(&remark)
-        ));
-    }
-    for (error, count) in &recorder.errors {
-        body.push_str(&format!(
-            "<p class=\"note\">Failed {count} times: {}</p>\n",
-            escape(error)
-        ));
+    let mut body = heading(&report.about, &report.mode.to_string());
+    let checked = report.checked();
+    let checked = checked.iter().map(Checked::line);
+    let notes = report
+        .remarks()
+        .into_iter()
+        .map(|note| format!("Note: {note}."));
+    for note in checked.chain(notes) {
+        body.push_str(&format!("<p class=\"note\">{}</p>\n", escape(&note)));
     }
     body.push_str(&tiles(report));
+    if recorder.failed > 0 {
+        section(&mut body, "Failures", "", &failures(report));
+    }
+    if let Some(compared) = compared {
+        section(
+            &mut body,
+            "Compared",
+            &escape(&compared.heading()),
+            &compared.to_html(),
+        );
+    }
     section(
         &mut body,
         "Latency by percentile",
@@ -64,6 +68,28 @@ pub(super) fn page(report: &Report) -> String {
         "",
         &percentiles(&recorder.latency),
     );
+    whole(&report.about, &body)
+}
+
+/// What the page is about: the model, the server, the load, the versions, the date and the command.
+pub(super) fn heading(about: &About, load: &str) -> String {
+    let model = escape(&about.model);
+    let versions = escape(&about.versions);
+    let server = about.server.as_deref().unwrap_or("a server");
+    let server = escape(&format!("{server} at {}", about.endpoint));
+    format!(
+        "<h1>Model <b>{model}</b></h1>\n<p>{server}: {}.</p>\n\
+         <p>Version {versions} of the model, measured by triton {VERSION} on {}:</p>\n\
+         <p class=\"command\">{}</p>\n",
+        escape(load),
+        escape(&about.date),
+        escape(&about.command),
+    )
+}
+
+/// The document around the body.
+pub(super) fn whole(about: &About, body: &str) -> String {
+    let model = escape(&about.model);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -72,7 +98,25 @@ pub(super) fn page(report: &Report) -> String {
     )
 }
 
-fn section(body: &mut String, heading: &str, text: &str, content: &str) {
+/// How many requests failed in each way, and what was said of them.
+fn failures(report: &Report) -> String {
+    let rows = report.kinds().into_iter().map(|(kind, status, count)| {
+        let status = status.map_or_else(String::new, |status| format!("status {status}"));
+        format!(
+            "<tr><th>{}</th><td>{status}</td><td class=\"number\">{count}</td></tr>\n",
+            escape(&kind)
+        )
+    });
+    let texts = report.measured.recorder.errors.iter();
+    let texts = texts.map(|(error, count)| format!("<p>{count} ×: {}</p>\n", escape(error)));
+    format!(
+        "<table>\n{}</table>\n{}",
+        rows.collect::<String>(),
+        texts.collect::<String>()
+    )
+}
+
+pub(super) fn section(body: &mut String, heading: &str, text: &str, content: &str) {
     let text = match text {
         "" => String::new(),
         text => format!("<p>{text}</p>\n"),

@@ -1,18 +1,19 @@
 //! The load itself: workers that send requests, until the time is over.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{interval, sleep, sleep_until, timeout};
 use tracing::debug;
 use triton_client::{Client, InferRequest, ModelStatistics};
 
+use super::live::Live;
 use super::pacer::Pacer;
 use super::recorder::{Failed, Recorder, Request};
-use super::sequences::Sequences;
+use crate::commands::sequences::Sequences;
 use crate::commands::statistics_difference::Difference;
 use crate::commands::stats::statistics;
 use crate::failure::Failure;
@@ -22,6 +23,17 @@ use crate::server::Server;
 /// make the workers spin.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// The times between attempts to send the first request.
+const PROBE_PAUSES: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
+
+/// How often the load is looked at to be shown.
+const TICK: Duration = Duration::from_millis(200);
+
 /// Requests at a fixed rate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
@@ -30,16 +42,30 @@ pub(super) struct Pace {
     pub(super) random: bool,
 }
 
+/// When a load ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    At(Instant),
+    /// Once so many requests were sent from that moment on.
+    After {
+        begin: Instant,
+        requests: u64,
+    },
+}
+
 /// What is sent, and how.
+#[derive(Clone)]
 pub(super) struct Load {
-    pub(super) requests: Vec<InferRequest>,
+    pub(super) requests: Arc<Vec<InferRequest>>,
     /// The requests in flight at once, or the most of them where there is a pace.
     pub(super) workers: u32,
     /// How requests belong to sequences, for a stateful model.
-    pub(super) sequences: Option<Sequences>,
+    pub(super) sequences: Option<Arc<Sequences>>,
     pub(super) pace: Option<Pace>,
     pub(super) warm_up: Duration,
     pub(super) duration: Duration,
+    /// How many requests are measured, in place of a time.
+    pub(super) count: Option<u64>,
 }
 
 /// What came of it.
@@ -54,26 +80,58 @@ pub(super) struct Measured {
 }
 
 impl Load {
-    /// Sends one request, so that what cannot work fails at once and with its own words.
+    /// Sends one request, so that what cannot work fails at once and with its own words; again where
+    /// that may help.
     pub(super) async fn probe(&self, client: &Client) -> Result<(), Failure> {
         let request = self.requests[0].clone();
         let request = match &self.sequences {
             None => request,
             Some(sequences) => request.sequence(sequences.whole()),
         };
-        client.infer(&request).await?;
-        Ok(())
+        let mut pauses = PROBE_PAUSES.into_iter();
+        loop {
+            match client.infer(&request).await {
+                Ok(_) => return Ok(()),
+                // A single one that fails says little of those to come.
+                Err(error) if error.is_transient() => match pauses.next() {
+                    Some(pause) => {
+                        debug!(%error, "the first request is sent again");
+                        sleep(pause).await;
+                    }
+                    None => return Err(error.into()),
+                },
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
-    /// Sends requests until the time is over or `interrupt` comes.
+    /// Sends requests until the load is over or `interrupt` comes, and shows how it goes.
     pub(super) async fn run(
         self,
         server: &Server,
+        mut live: Live,
         mut interrupt: impl Future<Output = std::io::Result<()>> + Unpin,
     ) -> Result<Measured, Failure> {
+        // Without warming up, requests would be answered while the server is asked.
+        let early = match self.warm_up.is_zero() {
+            true => Some(Look::take(server).await),
+            false => None,
+        };
         let begin = Instant::now();
         let start = begin + self.warm_up;
-        let end = start + self.duration;
+        let (end, recorder) = match self.count {
+            None => {
+                let end = start + self.duration;
+                (End::At(end), Recorder::new(start, end))
+            }
+            Some(requests) => {
+                let end = End::After {
+                    begin: start,
+                    requests,
+                };
+                (end, Recorder::endless(start))
+            }
+        };
         let (pacer, due) = match self.pace {
             None => (None, None),
             Some(pace) => {
@@ -86,20 +144,31 @@ impl Load {
             requests: self.requests,
             next: AtomicUsize::new(0),
             due,
+            end,
+            taken: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
-            recorder: Mutex::new(Recorder::new(start, end)),
+            recorder: Mutex::new(recorder),
             sequences: self.sequences,
         });
         let mut workers = JoinSet::new();
         for _ in 0..self.workers {
             workers.spawn(Arc::clone(&shared).work());
         }
-        let mut interrupted = wait(start, &mut interrupt).await;
-        let before = Look::take(server).await;
+        let mut show = || live.show(&shared.recorder(), start, self.count);
+        let mut interrupted = until(sleep_until(start.into()), &mut show, &mut interrupt).await;
+        let before = match early {
+            Some(look) => look,
+            None => Look::take(server).await,
+        };
+        let all = async |workers: &mut JoinSet<()>| while workers.join_next().await.is_some() {};
         if !interrupted {
-            interrupted = wait(end, &mut interrupt).await;
+            interrupted = match end {
+                End::At(end) => until(sleep_until(end.into()), &mut show, &mut interrupt).await,
+                End::After { .. } => until(all(&mut workers), &mut show, &mut interrupt).await,
+            };
         }
         shared.recorder().end_at(Instant::now());
+        live.finish();
         let after = Look::take(server).await;
         drop(pacer);
         shared.stopped.store(true, Ordering::Relaxed);
@@ -108,13 +177,12 @@ impl Load {
             // A request that was due is waited for, or its latency would be missing.
             false => server.options.timeout.get(),
         };
-        let all = async { while workers.join_next().await.is_some() {} };
-        if timeout(patience, all).await.is_err() {
+        if timeout(patience, all(&mut workers)).await.is_err() {
             debug!("not every request was waited for");
         }
         workers.shutdown().await;
         shared.count_untaken().await;
-        let recorder = std::mem::replace(&mut *shared.recorder(), Recorder::new(start, end));
+        let recorder = std::mem::replace(&mut *shared.recorder(), Recorder::endless(start));
         Ok(Measured {
             recorder,
             server: before
@@ -132,14 +200,20 @@ impl Load {
     }
 }
 
-/// Waits until then; true means that Ctrl-C came first.
-async fn wait(
-    until: Instant,
+/// Waits for something, and shows meanwhile how it goes; true means that Ctrl-C came first.
+async fn until(
+    over: impl Future<Output = ()>,
+    show: &mut impl FnMut(),
     interrupt: &mut (impl Future<Output = std::io::Result<()>> + Unpin),
 ) -> bool {
-    tokio::select! {
-        () = sleep_until(until.into()) => false,
-        _ = interrupt => true,
+    let mut over = std::pin::pin!(over);
+    let mut ticks = interval(TICK);
+    loop {
+        tokio::select! {
+            () = &mut over => return false,
+            _ = &mut *interrupt => return true,
+            _ = ticks.tick() => show(),
+        }
     }
 }
 
@@ -165,13 +239,16 @@ impl Look {
 /// What the workers have in common.
 struct Shared {
     client: Client,
-    requests: Vec<InferRequest>,
+    requests: Arc<Vec<InferRequest>>,
     next: AtomicUsize,
     /// When requests are due, where there is a pace.
     due: Option<tokio::sync::Mutex<UnboundedReceiver<Instant>>>,
+    end: End,
+    /// The measured requests that workers have taken, where their number is the end.
+    taken: AtomicU64,
     stopped: AtomicBool,
     recorder: Mutex<Recorder>,
-    sequences: Option<Sequences>,
+    sequences: Option<Arc<Sequences>>,
 }
 
 impl Shared {
@@ -221,7 +298,16 @@ impl Shared {
     /// When the next request is due; `None` once there are no more.
     async fn due(&self) -> Option<Instant> {
         match &self.due {
-            None => (!self.stopped.load(Ordering::Relaxed)).then(Instant::now),
+            None => {
+                let now = Instant::now();
+                let is_over = match self.end {
+                    End::At(_) => false,
+                    End::After { begin, requests } => {
+                        now >= begin && self.taken.fetch_add(1, Ordering::Relaxed) >= requests
+                    }
+                };
+                (!is_over && !self.stopped.load(Ordering::Relaxed)).then_some(now)
+            }
             Some(due) => due.lock().await.recv().await,
         }
     }

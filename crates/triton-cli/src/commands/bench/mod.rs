@@ -1,55 +1,54 @@
 //! `triton bench`: how fast a model answers, under a load of a fixed number of requests at once or
-//! of a fixed rate.
+//! of a fixed rate, or under several loads one after the other.
 
+mod arguments;
+mod assertion;
 mod chart;
+mod comparison;
 mod html;
-mod json_input;
+mod live;
 mod load;
 mod pacer;
 mod random_input;
 mod recorder;
 mod report;
 mod sample;
-mod sequences;
+mod series;
+mod sweep;
 
-use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::anyhow;
-use clap::{Args, ValueEnum};
 use futures_util::FutureExt as _;
-use tracing::warn;
 use triton_model_fn::{ModelFacts, SequenceIdForm};
 use triton_options::{
     CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, EMBEDDED_ENDPOINT, MODEL_NAME,
-    OptionValue as _, SEQUENCE_ID_TYPE,
+    ModelVersion, OptionValue as _, SEQUENCE_ID_TYPE,
 };
 
+use self::arguments::Arrivals;
+pub(crate) use self::arguments::BenchArguments;
+use self::comparison::Earlier;
+use self::live::Live;
 use self::load::{Load, Pace};
-use self::report::{Mode, Report};
-use self::sample::{FixedShape, Samples, check_batch_size};
-use self::sequences::Sequences;
-use super::health::duration;
-use crate::config::{ConfigArguments, LayeredOptions, Origin};
+use self::report::{About, Mode, Report};
+use self::sample::Samples;
+use self::series::{Found, Series};
+use self::sweep::Search;
+use super::json_tensors::check_batch_size;
+use super::sequences::Sequences;
+use crate::config::{LayeredOptions, Origin};
 use crate::failure::Failure;
 use crate::output::print;
 use crate::progress::say;
 use crate::server::{Effects, Server, check_model, with_prepared_server};
-
-/// The most requests in flight at once where only a rate is given.
-const RATE_CONCURRENCY: u32 = 256;
-
-/// The most requests in flight at once that can be asked for.
-const MOST_AT_ONCE: u32 = 65_535;
-
-/// The length of sequences where none is given.
-const SEQUENCE_LENGTH: u32 = 20;
+use crate::unshown;
 
 /// Options of rows and of what is done about failures; here requests are made and counted as they
 /// are.
-const WITHOUT_EFFECT: &[&str] = &[
+pub(super) const WITHOUT_EFFECT: &[&str] = &[
     "batch-size",
     "batch-timeout",
     "cache-max-bytes",
@@ -71,123 +70,12 @@ const WITHOUT_EFFECT: &[&str] = &[
     "retry-max-backoff",
 ];
 
-/// Measure how fast a model answers.
-///
-/// Without --rate there are always --concurrency requests in flight: each answer makes room for
-/// the next request. With --rate requests are due at that rate, however slowly the server answers,
-/// and a latency counts from the moment at which its request was due, so that a stall is not
-/// hidden by the requests that it held back.
-#[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct BenchArguments {
-    /// The model's name.
-    #[arg(value_name = "MODEL")]
-    model: String,
-
-    /// The requests in flight at once [default: 1]; with --rate the most of them [default: 256].
-    #[arg(long, value_name = "N", value_parser = at_once)]
-    concurrency: Option<NonZeroU32>,
-
-    /// Send so many requests a second, whether or not earlier ones are answered.
-    #[arg(long, value_name = "R", value_parser = positive)]
-    rate: Option<f64>,
-
-    /// How requests follow each other with --rate.
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = Arrivals::Even, requires = "rate")]
-    arrivals: Arrivals,
-
-    /// How long to measure.
-    #[arg(long, value_name = "TIME", default_value = "10 s", value_parser = duration)]
-    duration: Duration,
-
-    /// How long to send requests before measuring.
-    #[arg(long, value_name = "TIME", default_value = "2 s", value_parser = duration)]
-    warm_up: Duration,
-
-    /// Inferences in a request, within the model's own max_batch_size.
-    #[arg(long, value_name = "N", default_value = "1")]
-    batch_size: NonZeroU32,
-
-    /// Send these inputs, in turn, instead of random ones: a JSON object a line, such as
-    /// {"value": [1, 2]}, or the document that perf_analyzer takes.
-    #[arg(long, value_name = "FILE")]
-    input: Option<PathBuf>,
-
-    /// The shape of an input whose dimensions vary, without the batch dimension; 1 is taken for
-    /// each that is not given. May be repeated.
-    #[arg(long, value_name = "NAME:N,N", value_parser = FixedShape::parse, conflicts_with = "input")]
-    shape: Vec<FixedShape>,
-
-    /// For a stateful model, the sequences open at once, each with one request in flight.
-    #[arg(long, value_name = "N", conflicts_with = "concurrency", value_parser = at_once)]
-    sequences: Option<NonZeroU32>,
-
-    /// For a stateful model, the requests of a sequence [default: 20].
-    #[arg(long, value_name = "N")]
-    sequence_length: Option<NonZeroU32>,
-
-    /// Show a JSON object instead of text.
-    #[arg(long)]
-    json: bool,
-
-    /// Write a report with plots too: one HTML file that needs no other.
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-
-    #[command(flatten)]
-    config: ConfigArguments,
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  triton bench echo --shape value:1024 --concurrency 8
-  triton bench echo --rate 500 --arrivals random --html report.html
-  triton bench anomaly --sequences 16 --sequence-length 100 --duration 1min
-  triton bench echo --input inputs.ndjson --json | jq .latency_ns.p99
-  triton bench echo -O endpoint=embedded --duration 2s
-
-Exit code 1 means that some requests failed.";
-
-#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Arrivals {
-    /// All the same time apart
-    Even,
-    /// At random, as from many users who know nothing of each other (a Poisson process)
-    Random,
-}
-
-/// Each of them has a task and a connection, of which a machine has no more than it has ports.
-fn at_once(text: &str) -> Result<NonZeroU32, String> {
-    let number = text.parse::<NonZeroU32>().ok();
-    number
-        .filter(|number| number.get() <= MOST_AT_ONCE)
-        .ok_or_else(|| format!("expected a whole number from 1 to {MOST_AT_ONCE}"))
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate.is_finite() && rate > 0.0 && rate <= 1e6 => Ok(rate),
-        _ => Err("expected requests a second, more than 0 and at most 1000000".to_owned()),
-    }
-}
-
 /// Runs the command.
 pub(crate) fn run(arguments: &BenchArguments) -> Result<ExitCode, Failure> {
     check_model(Some(&arguments.model))?;
-    if arguments.duration.is_zero() {
-        let error = anyhow!("--duration 0: expected a time longer than zero, such as 10s");
-        return Err(Failure::usage(error));
-    }
-    if let Some(rate) = arguments.rate
-        && rate * arguments.duration.as_secs_f64() < 1.0
-    {
-        let error = anyhow!(
-            "--rate {rate:e}: not one request would be due within the {} of --duration; raise one of the \
-             two",
-            arguments.duration.canonical()
-        );
-        return Err(Failure::usage(error));
-    }
+    arguments.check()?;
+    let earlier = arguments.compare.as_deref().map(Earlier::read);
+    let earlier = earlier.transpose()?;
     let prepare = |options: &mut LayeredOptions| {
         options.set(
             MODEL_NAME.key(),
@@ -211,152 +99,217 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<ExitCode, Failure> {
         heeded: &[SEQUENCE_ID_TYPE.key()],
     };
     with_prepared_server(&arguments.config, prepare, &effects, async |server| {
-        let report = measure(&server, arguments).await?;
+        let bench = Bench::prepare(&server, arguments).await?;
+        let mut series = bench.measure().await?;
+        series.compared = earlier.map(|earlier| earlier.compare(&series.loads));
         print(&match arguments.json {
-            true => format!("{:#}\n", report.to_json()),
-            false => report.to_text(),
+            true => format!("{:#}\n", series.to_json()),
+            false => series.to_text(),
         })?;
         if let Some(path) = &arguments.html {
-            fs_err::write(path, html::page(&report)).map_err(Failure::usage)?;
+            fs_err::write(path, series.to_html()).map_err(Failure::usage)?;
         }
-        Ok(report.exit_code())
+        if let Some(path) = &arguments.csv {
+            let lines = series.to_csv().map_err(Failure::internal)?;
+            fs_err::write(path, lines).map_err(Failure::usage)?;
+        }
+        Ok(series.exit_code())
     })
 }
 
-impl BenchArguments {
-    /// The requests in flight at once, or the most of them.
-    fn workers(&self) -> u32 {
-        let given = self.sequences.or(self.concurrency).map(NonZeroU32::get);
-        let default = if self.rate.is_some() {
-            RATE_CONCURRENCY
-        } else {
-            1
-        };
-        given.unwrap_or(default)
-    }
+/// What all loads have in common.
+struct Bench<'a> {
+    server: &'a Server,
+    arguments: &'a BenchArguments,
+    /// The load, but for how much of it there is.
+    load: Load,
+    sequence_length: Option<u32>,
+    inputs: String,
+    about: Arc<About>,
+}
 
-    /// How many requests a sequence has; none where the model keeps no state.
-    fn sequence_length(&self, facts: &ModelFacts) -> Result<Option<u32>, Failure> {
-        let config = &facts.config;
-        let stateful = config.sequence_batching.is_some();
-        if !stateful && (self.sequences.is_some() || self.sequence_length.is_some()) {
-            let model = &self.model;
-            let why = match facts.has_config {
-                true => format!("'{model}' keeps no state"),
-                false => format!("the server does not say that '{model}' is one"),
-            };
-            return Err(Failure::usage(anyhow!(
-                "--sequences and --sequence-length are for stateful models, and {why}; use \
-                 --concurrency"
-            )));
+impl<'a> Bench<'a> {
+    /// Finds out what the model takes, and makes the requests.
+    async fn prepare(server: &'a Server, arguments: &'a BenchArguments) -> Result<Self, Failure> {
+        let options = &server.options;
+        let facts = ModelFacts::look_up(&server.client, options).await?;
+        let ModelFacts {
+            metadata, config, ..
+        } = &facts;
+        if let Some(mismatch) = facts.batch_size_mismatch(options) {
+            return Err(Failure::usage(anyhow!(mismatch)));
         }
-        if let Some(most) = config.concurrent_sequences()
-            && u64::from(self.workers()) > most
-        {
-            warn!(
-                "the model keeps {most} sequences at once, and the server makes the others of {} wait",
-                self.workers()
+        let untold = metadata.inputs.is_empty() && !facts.has_config;
+        if untold && arguments.input.is_none() {
+            let error = anyhow!(
+                "the server does not say which tensors model '{}' takes, so none can be made up",
+                options.model_name
             );
+            return Err(Failure::server(error).with_hint(
+                "--input FILE, each line such as {\"x\": {\"datatype\": \"FP32\", \"content\": [1.5]}}",
+            ));
         }
-        let length = self
-            .sequence_length
-            .map_or(SEQUENCE_LENGTH, NonZeroU32::get);
-        Ok(stateful.then_some(length))
+        let batch_size = arguments.batch_size;
+        check_batch_size(&facts, batch_size, &format!("--batch-size {batch_size}"))?;
+        let samples = match &arguments.input {
+            Some(path) => Samples::read(path, &facts)?,
+            None => Samples::random(metadata, config, &arguments.shape, batch_size)?,
+        };
+        let mut requests = samples.requests(&server.model(), config, batch_size)?;
+        if let Some(priority) = options.priority {
+            requests = requests
+                .into_iter()
+                .map(|request| request.priority(priority))
+                .collect();
+        }
+        if let Some(timeout) = options.server_timeout {
+            requests = requests
+                .into_iter()
+                .map(|request| request.server_timeout(timeout.get()))
+                .collect();
+        }
+        let sequence_length = arguments.sequence_length(&facts)?;
+        let sequences = match sequence_length {
+            Some(length) => {
+                let form =
+                    SequenceIdForm::agree(options.sequence_id_type, config, facts.server.as_ref());
+                let sequences = Sequences::new("bench", length, &form.map_err(Failure::server)?);
+                Some(Arc::new(sequences))
+            }
+            None => None,
+        };
+        let load = Load {
+            requests: Arc::new(requests),
+            workers: arguments.workers(),
+            sequences,
+            pace: None,
+            warm_up: arguments.warm_up(),
+            duration: arguments.duration,
+            count: arguments.requests.map(|count| count.get().into()),
+        };
+        load.probe(&server.client).await?;
+        let version = match &facts.server {
+            Some(server) => Some(server.clone()),
+            None => server.client.server_metadata().await.ok(),
+        };
+        let versions = match &options.model_version {
+            ModelVersion::Latest if metadata.versions.is_empty() => "latest".to_owned(),
+            ModelVersion::Latest => metadata.versions.join(", "),
+            version => version.canonical(),
+        };
+        let about = About {
+            model: options.model_name.to_string(),
+            versions,
+            endpoint: server.endpoint.clone(),
+            server: version.map(|server| format!("{} {}", server.name, server.version)),
+            date: httpdate::fmt_http_date(SystemTime::now()),
+            command: unshown::command_line(),
+        };
+        Ok(Self {
+            server,
+            arguments,
+            load,
+            sequence_length,
+            inputs: samples.description(arguments.input.as_deref()),
+            about: Arc::new(about),
+        })
     }
-}
 
-async fn measure(server: &Server, arguments: &BenchArguments) -> Result<Report, Failure> {
-    let options = &server.options;
-    let facts = ModelFacts::look_up(&server.client, options).await?;
-    let ModelFacts {
-        metadata, config, ..
-    } = &facts;
-    if let Some(mismatch) = facts.batch_size_mismatch(options) {
-        return Err(Failure::usage(anyhow!(mismatch)));
-    }
-    let untold = metadata.inputs.is_empty() && !facts.has_config;
-    if untold && arguments.input.is_none() {
-        let error = anyhow!(
-            "the server does not say which tensors model '{}' takes, so none can be made up",
-            options.model_name
-        );
-        return Err(Failure::server(error).with_hint(
-            "--input FILE, each line such as {\"x\": {\"datatype\": \"FP32\", \"content\": [1.5]}}",
-        ));
-    }
-    check_batch_size(&facts, arguments.batch_size)?;
-    let samples = match &arguments.input {
-        Some(path) => Samples::read(path, &facts)?,
-        None => Samples::random(metadata, config, &arguments.shape, arguments.batch_size)?,
-    };
-    let mut requests = samples.requests(&server.model(), config, arguments.batch_size)?;
-    if let Some(priority) = options.priority {
-        requests = requests
-            .into_iter()
-            .map(|request| request.priority(priority))
-            .collect();
-    }
-    if let Some(timeout) = options.server_timeout {
-        requests = requests
-            .into_iter()
-            .map(|request| request.server_timeout(timeout.get()))
-            .collect();
-    }
-    let sequence_length = arguments.sequence_length(&facts)?;
-    let sequences = match sequence_length {
-        Some(length) => {
-            let form =
-                SequenceIdForm::agree(options.sequence_id_type, config, facts.server.as_ref());
-            Some(Sequences::new(length, &form.map_err(Failure::server)?))
+    /// Measures one load after the other.
+    async fn measure(&self) -> Result<Series, Failure> {
+        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+        // From the first poll on, Ctrl-C ends the load and not the process.
+        if interrupt.as_mut().now_or_never().is_some() {
+            return Err(Failure::usage(anyhow!("Ctrl-C cannot be listened for")));
         }
-        None => None,
-    };
-    let pace = arguments.rate.map(|rate| Pace {
-        rate,
-        random: arguments.arrivals == Arrivals::Random,
-    });
-    let load = Load {
-        requests,
-        workers: arguments.workers(),
-        sequences,
-        pace,
-        warm_up: arguments.warm_up,
-        duration: arguments.duration,
-    };
-    let mode = Mode {
-        workers: load.workers,
-        sequence_length,
-        rate: arguments.rate,
-        random_arrivals: arguments.arrivals == Arrivals::Random,
-        batch_size: arguments.batch_size.get(),
-        inputs: samples.description(arguments.input.as_deref()),
-        warm_up: arguments.warm_up,
-        duration: arguments.duration,
-    };
-    load.probe(&server.client).await?;
-    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
-    // From the first poll on, Ctrl-C ends the load and not the process.
-    if interrupt.as_mut().now_or_never().is_some() {
-        return Err(Failure::usage(anyhow!("Ctrl-C cannot be listened for")));
+        let (range, of_rates) = self.arguments.range();
+        let is_single = range.is_single();
+        let mut search = self
+            .arguments
+            .search
+            .then(|| Search::new(&range, !of_rates));
+        let mut planned = range.loads().iter().copied();
+        let mut loads: Vec<(f64, Report)> = Vec::new();
+        while let Some(load) = match &search {
+            Some(search) => search.next(),
+            None => planned.next(),
+        } {
+            let (workers, rate) = match of_rates {
+                true => (self.arguments.workers(), Some(load)),
+                false => (load as u32, None),
+            };
+            let mode = self.mode(workers, rate);
+            if loads.is_empty() {
+                self.say(&format!(
+                    "model {} at {}: {mode}",
+                    self.about.model, self.about.endpoint
+                ));
+            }
+            let live = Live::start(
+                (!is_single).then(|| mode.short()),
+                self.arguments.duration,
+                self.arguments.quiet,
+            );
+            let random = self.arguments.arrivals == Arrivals::Random;
+            let one = Load {
+                workers,
+                pace: rate.map(|rate| Pace { rate, random }),
+                ..self.load.clone()
+            };
+            let mut measured = one.run(self.server, live, interrupt.as_mut()).await?;
+            if self.server.endpoint == EMBEDDED_ENDPOINT {
+                // The server is in this process, and its work cannot be told from the client's.
+                measured.client_cpu = None;
+            }
+            let report = Report {
+                about: Arc::clone(&self.about),
+                mode,
+                measured,
+                assertions: self.arguments.assertions.clone(),
+            };
+            let interrupted = report.measured.interrupted;
+            if !is_single {
+                self.say(&report.line());
+            }
+            if let Some(search) = search.as_mut().filter(|_| !interrupted) {
+                search.tried(load, report.held());
+            }
+            loads.push((load, report));
+            if interrupted {
+                break;
+            }
+        }
+        loads.sort_by(|(left, _), (right, _)| left.total_cmp(right));
+        Ok(Series {
+            about: Arc::clone(&self.about),
+            loads: loads.into_iter().map(|(_, report)| report).collect(),
+            is_single,
+            found: search.map(|search| Found {
+                highest: search.highest(),
+                is_open: search.is_open(),
+                of_rates,
+            }),
+            compared: None,
+        })
     }
-    say(&format!(
-        "model {} at {}: {mode}",
-        options.model_name, server.endpoint
-    ));
-    let version = match facts.server {
-        Some(server) => Some(server),
-        None => server.client.server_metadata().await.ok(),
-    };
-    let mut measured = load.run(server, interrupt).await?;
-    if server.endpoint == EMBEDDED_ENDPOINT {
-        // The server is in this process, and its work cannot be told from the client's.
-        measured.client_cpu = None;
+
+    fn mode(&self, workers: u32, rate: Option<f64>) -> Mode {
+        Mode {
+            workers,
+            sequence_length: self.sequence_length,
+            rate,
+            random_arrivals: self.arguments.arrivals == Arrivals::Random,
+            batch_size: self.arguments.batch_size.get(),
+            inputs: self.inputs.clone(),
+            warm_up: self.load.warm_up,
+            duration: self.load.duration,
+            count: self.load.count,
+        }
     }
-    Ok(Report {
-        model: options.model_name.to_string(),
-        endpoint: server.endpoint.clone(),
-        server: version.map(|server| format!("{} {}", server.name, server.version)),
-        mode,
-        measured,
-    })
+
+    fn say(&self, line: &str) {
+        if !self.arguments.quiet {
+            say(line);
+        }
+    }
 }

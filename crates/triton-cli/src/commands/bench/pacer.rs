@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::load::Pace;
+use super::load::{End, Pace};
 
 /// The longest sleep, after which the thread looks whether it is still wanted.
 const NAP: Duration = Duration::from_millis(50);
@@ -19,11 +19,11 @@ pub(super) struct Pacer {
 }
 
 impl Pacer {
-    /// Starts to send the moments at which requests are due, from `start` until `end`.
+    /// Starts to send the moments at which requests are due, from `start` until the end.
     pub(super) fn start(
         pace: Pace,
         start: Instant,
-        end: Instant,
+        end: End,
     ) -> std::io::Result<(Self, UnboundedReceiver<Instant>)> {
         let (sender, receiver) = unbounded_channel();
         let stop = Arc::new(AtomicBool::new(false));
@@ -47,9 +47,17 @@ impl Drop for Pacer {
     }
 }
 
-fn send(schedule: Schedule, end: Instant, stopped: &AtomicBool, sender: &UnboundedSender<Instant>) {
+fn send(schedule: Schedule, end: End, stopped: &AtomicBool, sender: &UnboundedSender<Instant>) {
+    let mut measured = 0;
     for due in schedule {
-        if due >= end {
+        let is_over = match end {
+            End::At(end) => due >= end,
+            End::After { begin, requests } => {
+                measured += u64::from(due >= begin);
+                measured > requests
+            }
+        };
+        if is_over {
             return;
         }
         loop {
@@ -165,7 +173,7 @@ mod tests {
             random: false,
         };
         let end = start + Duration::from_millis(20);
-        let (pacer, mut receiver) = Pacer::start(pace, start, end).unwrap();
+        let (pacer, mut receiver) = Pacer::start(pace, start, End::At(end)).unwrap();
         let mut count = 0;
         while let Some(due) = receiver.recv().await {
             assert!(Instant::now() >= due);
@@ -183,7 +191,7 @@ mod tests {
             random: false,
         };
         let end = start + Duration::from_secs(3600);
-        let (pacer, receiver) = Pacer::start(pace, start, end).unwrap();
+        let (pacer, receiver) = Pacer::start(pace, start, End::At(end)).unwrap();
         drop((pacer, receiver));
         assert!(start.elapsed() < Duration::from_secs(60));
     }

@@ -11,6 +11,9 @@ const LONGEST: u64 = 3_600_000_000_000;
 /// About how many steps the measured time is cut into.
 const STEPS: u32 = 60;
 
+/// How long a load may take whose end is a number of requests, and not a time.
+const ENDLESS: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// Steps shorter than this would show nothing but noise.
 const SHORTEST_STEP: Duration = Duration::from_millis(100);
 
@@ -67,13 +70,18 @@ pub(super) struct Step {
 impl Recorder {
     /// Measures from `start` until `end`.
     pub(super) fn new(start: Instant, end: Instant) -> Self {
-        let time = end - start;
-        let step = (time / STEPS).max(SHORTEST_STEP);
-        let steps = steps(time, step);
-        let timeline = std::iter::repeat_with(|| Step {
-            latency: histogram(2),
-            failed: 0,
-        });
+        let step = ((end - start) / STEPS).max(SHORTEST_STEP);
+        let mut recorder = Self::with_step(start, end, step);
+        recorder.grow(steps(end - start, step));
+        recorder
+    }
+
+    /// Measures from `start` until [`end_at`](Self::end_at); steps grow with the time.
+    pub(super) fn endless(start: Instant) -> Self {
+        Self::with_step(start, start + ENDLESS, SHORTEST_STEP)
+    }
+
+    fn with_step(start: Instant, end: Instant, step: Duration) -> Self {
         Self {
             start,
             end,
@@ -84,8 +92,48 @@ impl Recorder {
             errors: BTreeMap::new(),
             kinds: BTreeMap::new(),
             step,
-            timeline: timeline.take(steps).collect(),
+            timeline: Vec::new(),
         }
+    }
+
+    fn grow(&mut self, steps: usize) {
+        let missing = steps.saturating_sub(self.timeline.len());
+        let empty = std::iter::repeat_with(|| Step {
+            latency: histogram(2),
+            failed: 0,
+        });
+        self.timeline.extend(empty.take(missing));
+    }
+
+    /// The step that a moment of the measured time lies in.
+    fn step_at(&mut self, moment: Instant) -> &mut Step {
+        let time = moment - self.start;
+        if self.end - self.start == ENDLESS {
+            while time >= self.step * STEPS * 2 {
+                self.double_step();
+            }
+            self.grow(steps(time, self.step) + 1);
+        }
+        let place = (time.as_secs_f64() / self.step.as_secs_f64()) as usize;
+        let last = self.timeline.len() - 1;
+        &mut self.timeline[place.min(last)]
+    }
+
+    /// Makes one step of every two.
+    fn double_step(&mut self) {
+        self.step *= 2;
+        let mut joined: Vec<Step> = Vec::new();
+        for (index, step) in std::mem::take(&mut self.timeline).into_iter().enumerate() {
+            match joined.last_mut().filter(|_| index % 2 == 1) {
+                Some(before) => {
+                    // Both have the same bounds and digits, so that nothing can be lost.
+                    let _ = before.latency.add(&step.latency);
+                    before.failed += step.failed;
+                }
+                None => joined.push(step),
+            }
+        }
+        self.timeline = joined;
     }
 
     /// The time that was measured.
@@ -96,7 +144,16 @@ impl Recorder {
     /// Ends the measured time earlier than planned.
     pub(super) fn end_at(&mut self, end: Instant) {
         self.end = end.clamp(self.start, self.end);
-        self.timeline.truncate(steps(self.time(), self.step));
+        let steps = steps(self.time(), self.step);
+        self.grow(steps);
+        // What came at the very end belongs to the last step, which may be a short one.
+        while self.timeline.len() > steps {
+            let rest = self.timeline.pop();
+            if let (Some(rest), Some(last)) = (rest, self.timeline.last_mut()) {
+                let _ = last.latency.add(&rest.latency);
+                last.failed += rest.failed;
+            }
+        }
     }
 
     /// How many answers arrived in the measured time.
@@ -129,9 +186,7 @@ impl Recorder {
         let measured = self.start..self.end;
         let latency = nanos(request.ended.saturating_duration_since(request.due));
         if measured.contains(&request.ended) {
-            let place = (request.ended - self.start).as_secs_f64() / self.step.as_secs_f64();
-            let place = (place as usize).min(self.timeline.len() - 1);
-            let step = &mut self.timeline[place];
+            let step = self.step_at(request.ended);
             match request.error {
                 None => step.latency.saturating_record(latency),
                 Some(_) => step.failed += 1,
@@ -220,6 +275,20 @@ mod tests {
         assert_eq!(recorder.latency.len(), 1);
         assert_eq!(recorder.latency.max() / 1_000_000, 100);
         assert_eq!(recorder.arrived(), 1);
+    }
+
+    #[test]
+    fn steps_grow_where_nobody_knows_the_end() {
+        let start = Instant::now();
+        let mut recorder = Recorder::endless(start);
+        for second in 0..60 {
+            let at = start + 1000 * MS * second;
+            recorder.record(request(at, at + MS));
+        }
+        assert_eq!(recorder.step, 800 * MS);
+        recorder.end_at(start + 59_500 * MS);
+        assert_eq!((recorder.arrived(), recorder.timeline.len()), (60, 74));
+        assert_eq!(recorder.time(), 59_500 * MS);
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! What a load came to, as text and as JSON.
 
 use std::fmt;
-use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use triton_options::OptionValue as _;
 
+use super::assertion::{Assertion, Checked};
 use super::load::Measured;
 use crate::commands::figures;
 use crate::commands::text_table::TextTable;
-use crate::exit_codes::Exit;
 use crate::output::{width, wrapped};
 
 /// The percentiles that are shown, and their names.
@@ -34,6 +34,18 @@ pub(super) struct Mode {
     pub(super) inputs: String,
     pub(super) warm_up: Duration,
     pub(super) duration: Duration,
+    /// How many requests are measured, in place of a time.
+    pub(super) count: Option<u64>,
+}
+
+impl Mode {
+    /// What tells the load from others of a series.
+    pub(super) fn short(&self) -> String {
+        match self.rate {
+            Some(rate) => format!("{rate}/s"),
+            None => format!("{} at once", self.workers),
+        }
+    }
 }
 
 impl fmt::Display for Mode {
@@ -67,33 +79,93 @@ impl fmt::Display for Mode {
         if self.batch_size > 1 {
             write!(formatter, ", {} inferences in each", self.batch_size)?;
         }
-        let (duration, warm_up) = (self.duration.canonical(), self.warm_up.canonical());
+        match self.count {
+            Some(count) => write!(formatter, ", {count} of them")?,
+            None => write!(formatter, ", for {}", self.duration.canonical())?,
+        }
         write!(
             formatter,
-            ", for {duration} after {warm_up} of warm-up; {}",
+            " after {} of warm-up; {}",
+            self.warm_up.canonical(),
             self.inputs
         )
     }
 }
 
-/// A measured load, and what it was about.
-pub(super) struct Report {
+/// What was measured, when, and by what.
+pub(super) struct About {
     pub(super) model: String,
+    /// The versions of the model that the server has, or the one that was asked for.
+    pub(super) versions: String,
     pub(super) endpoint: String,
     /// The server's name and version.
     pub(super) server: Option<String>,
+    /// As in HTTP.
+    pub(super) date: String,
+    /// The command line, without secrets.
+    pub(super) command: String,
+}
+
+/// The version of this command.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+impl About {
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "model": self.model,
+            "model_version": self.versions,
+            "endpoint": self.endpoint,
+            "server": self.server,
+            "triton_cli": VERSION,
+            "date": self.date,
+            "command_line": self.command,
+        })
+    }
+}
+
+/// A measured load, and what it was about.
+pub(super) struct Report {
+    pub(super) about: Arc<About>,
     pub(super) mode: Mode,
     pub(super) measured: Measured,
+    pub(super) assertions: Vec<Assertion>,
 }
 
 impl Report {
-    pub(super) fn exit_code(&self) -> ExitCode {
+    /// Whether everything that was asserted is so. Requests that fail, or a rate that is not kept up
+    /// with, are never so, unless an assertion says how many may fail.
+    pub(super) fn held(&self) -> bool {
+        let keeps_up = self.mode.rate.is_none_or(|rate| !self.is_behind(rate));
+        self.checked().iter().all(|checked| checked.held) && !self.has_failures() && keeps_up
+    }
+
+    /// Whether requests failed of which no assertion speaks.
+    pub(super) fn has_failures(&self) -> bool {
         let recorder = &self.measured.recorder;
-        match self.measured.interrupted {
-            true => Exit::Interrupted.into(),
-            false if recorder.failed + recorder.unanswered() > 0 => Exit::Partial.into(),
-            false => Exit::Done.into(),
-        }
+        let allowed = self.assertions.iter().any(Assertion::is_of_failures);
+        recorder.failed + recorder.unanswered() > 0 && !allowed
+    }
+
+    pub(super) fn checked(&self) -> Vec<Checked> {
+        let assertions = self.assertions.iter();
+        assertions.map(|assertion| assertion.check(self)).collect()
+    }
+
+    /// The load and what came of it, in a line.
+    pub(super) fn line(&self) -> String {
+        let latency = &self.measured.recorder.latency;
+        let (p50, p99) = (
+            self.percentile(latency, 0.5),
+            self.percentile(latency, 0.99),
+        );
+        let rate = figures::rate(self.throughput());
+        let held = match (self.assertions.is_empty(), self.held()) {
+            (true, _) => "",
+            (false, true) => ", held",
+            (false, false) => ", not held",
+        };
+        let load = self.mode.short();
+        format!("{load}: {rate} requests/s, p50 {p50}, p99 {p99}{held}")
     }
 
     /// Answers a second.
@@ -104,6 +176,10 @@ impl Report {
 
     /// Whether so many requests a second did not end, answered or not, as fast as they were due.
     fn is_behind(&self, rate: f64) -> bool {
+        // Where the requests are counted, the time is over when the last one has ended.
+        if self.mode.count.is_some() {
+            return false;
+        }
         // The last ones were in flight when the time was over.
         const IN_FLIGHT: u64 = 2;
         let recorder = &self.measured.recorder;
@@ -111,16 +187,21 @@ impl Report {
         ((recorder.ended() + IN_FLIGHT) as f64) < 0.98 * due
     }
 
-    /// How many requests failed in each way, the commonest first.
+    /// How many requests failed in each way, the commonest first: the kind, the HTTP status where
+    /// there was an answer, and the number.
+    pub(super) fn kinds(&self) -> Vec<(String, Option<u16>, u64)> {
+        let kinds = self.measured.recorder.kinds.iter();
+        let kinds = kinds.map(|((kind, status), count)| (kind.replace('_', " "), *status, *count));
+        let mut kinds: Vec<_> = kinds.collect();
+        kinds.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
+        kinds
+    }
+
     fn failures(&self) -> Vec<String> {
-        let mut kinds: Vec<_> = self.measured.recorder.kinds.iter().collect();
-        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        let kinds = kinds.into_iter().map(|((kind, status), count)| {
-            let kind = kind.replace('_', " ");
-            match status {
-                Some(status) => format!("{count} {kind} (status {status})"),
-                None => format!("{count} {kind}"),
-            }
+        let kinds = self.kinds().into_iter();
+        let kinds = kinds.map(|(kind, status, count)| match status {
+            Some(status) => format!("{count} {kind} (status {status})"),
+            None => format!("{count} {kind}"),
         });
         kinds.collect()
     }
@@ -257,9 +338,18 @@ impl Report {
             };
             means.row([format!("{indent}{name}"), figures::duration(mean)]);
         }
+        let mut tables = vec![table, latencies, means];
+        if recorder.failed > 0 {
+            let mut failures = TextTable::new(&["FAILED", ">STATUS", ">"]);
+            for (kind, status, count) in self.kinds() {
+                let status = status.map_or_else(|| "-".to_owned(), |status| status.to_string());
+                failures.row([kind, status, count.to_string()]);
+            }
+            tables.push(failures);
+        }
         let width = width();
         let mut text = String::new();
-        for table in [table, latencies, means] {
+        for table in tables {
             text.push_str(table.lines(width).trim_start_matches('\n'));
             text.push('\n');
         }
@@ -272,6 +362,10 @@ impl Report {
             text.push_str(&wrapped(&format!("failed {times}: {error}")));
             text.push('\n');
         }
+        for checked in self.checked() {
+            text.push_str(&wrapped(&checked.line()));
+            text.push('\n');
+        }
         for remark in self.remarks() {
             text.push_str(&wrapped(&format!("note: {remark}")));
             text.push('\n');
@@ -280,7 +374,7 @@ impl Report {
         text + "\n"
     }
 
-    fn percentile(&self, latency: &Histogram<u64>, quantile: f64) -> String {
+    pub(super) fn percentile(&self, latency: &Histogram<u64>, quantile: f64) -> String {
         match latency.is_empty() {
             true => "-".to_owned(),
             false => figures::duration(Duration::from_nanos(latency.value_at_quantile(quantile))),
@@ -299,10 +393,8 @@ impl Report {
                 "p99_ns": step.latency.value_at_quantile(0.99),
             })
         });
-        json!({
-            "model": self.model,
-            "endpoint": self.endpoint,
-            "server": self.server,
+        let mut document = self.about.to_json();
+        let figures = json!({
             "load": {
                 "requests_at_once": mode.workers,
                 "rate": mode.rate,
@@ -311,7 +403,9 @@ impl Report {
                 "sequence_length": mode.sequence_length,
                 "inputs": mode.inputs,
                 "warm_up_seconds": mode.warm_up.as_secs_f64(),
+                "requests": mode.count,
             },
+            "assertions": self.checked().iter().map(Checked::to_json).collect::<Value>(),
             "seconds": recorder.time().as_secs_f64(),
             "interrupted": self.measured.interrupted,
             "answered": recorder.latency.len(),
@@ -332,7 +426,11 @@ impl Report {
             "notes": self.remarks(),
             "step_seconds": recorder.step.as_secs_f64(),
             "timeline": timeline.collect::<Value>(),
-        })
+        });
+        if let (Some(document), Value::Object(figures)) = (document.as_object_mut(), figures) {
+            document.extend(figures);
+        }
+        document
     }
 }
 

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Map, Value};
-use triton_client::{Datatype, InferRequest, ModelConfig, ModelId, ModelMetadata, Tensor};
-
+use triton_client::{Datatype, InferRequest, ModelConfig, ModelId, ModelMetadata};
 use triton_model_fn::ModelFacts;
-use triton_options::MODEL_MAX_BATCH_SIZE;
 
-use super::json_input::{Part, part, untold_part};
 use super::random_input::{element_bytes, random_data};
+use crate::commands::json_tensors::{
+    Inference, Part, datatypes, read_inference, read_untold_inference, request,
+};
 use crate::failure::Failure;
 use crate::text_encoding;
 
@@ -29,7 +29,7 @@ const LARGEST: usize = 1 << 30;
 /// The inputs of single inferences, without a batch dimension.
 pub(super) struct Samples {
     datatypes: BTreeMap<String, Datatype>,
-    samples: Vec<BTreeMap<String, Part>>,
+    samples: Vec<Inference>,
     /// The inputs whose varying dimensions were taken as 1.
     guessed: Vec<String>,
 }
@@ -66,8 +66,8 @@ impl Samples {
         let mut samples = Vec::new();
         for (place, object) in objects(&text).with_context(|| path.display().to_string())? {
             let sample = match untold {
-                false => sample(&object, &facts.metadata, &facts.config),
-                true => untold_sample(&object, &mut datatypes),
+                false => read_inference(&object, &facts.metadata, &facts.config),
+                true => read_untold_inference(&object, &mut datatypes),
             };
             let sample = sample.map_err(|error| anyhow!("{}, {place}: {error}", path.display()));
             samples.push(sample?);
@@ -188,70 +188,15 @@ impl Samples {
         let mut samples = self.samples.iter().cycle();
         let requests = (0..count).map(|_| {
             let samples: Vec<_> = samples.by_ref().take(batch as usize).collect();
-            self.request(model, &samples, batched)
+            let request = request(model, &samples, &self.datatypes, batched);
+            request.map_err(|error| match batch {
+                1 => error,
+                _ => anyhow!("{error}; use --batch-size 1"),
+            })
         });
         let requests: anyhow::Result<Vec<_>> = requests.collect();
         requests.map_err(Failure::usage)
     }
-
-    fn request(
-        &self,
-        model: &ModelId,
-        samples: &[&BTreeMap<String, Part>],
-        batched: bool,
-    ) -> anyhow::Result<InferRequest> {
-        let mut request = InferRequest::new(model.clone());
-        for (name, first) in samples[0] {
-            let mut data = Vec::new();
-            for sample in samples {
-                let Some(part) = sample.get(name).filter(|part| part.shape == first.shape) else {
-                    bail!(
-                        "input '{name}' has not the same shape in all inferences of a request; \
-                         use --batch-size 1"
-                    );
-                };
-                data.extend(&part.data);
-            }
-            let mut shape = first.shape.clone();
-            if batched {
-                shape.insert(0, samples.len());
-            }
-            let tensor = Tensor::from_raw(name, self.datatypes[name], shape, data.into())?;
-            request = request.input(tensor);
-        }
-        Ok(request)
-    }
-}
-
-/// Refuses more inferences in a request than the model takes.
-pub(super) fn check_batch_size(facts: &ModelFacts, batch_size: NonZeroU32) -> Result<(), Failure> {
-    let config = &facts.config;
-    let batch = batch_size.get();
-    let most = config.max_batch_size.max(1);
-    if batch > most {
-        let why = match facts.has_config {
-            true => format!("the model takes at most {most}"),
-            false => format!(
-                "the server keeps no configuration that says how many the model takes, so {most} is \
-                 the most unless option '{}' says more",
-                MODEL_MAX_BATCH_SIZE.key()
-            ),
-        };
-        return Err(Failure::usage(anyhow!("--batch-size {batch}: {why}")));
-    }
-    if batch > 1 && config.sequence_batching.is_some() {
-        return Err(Failure::usage(anyhow!(
-            "--batch-size {batch}: requests of a stateful model carry one inference each"
-        )));
-    }
-    Ok(())
-}
-
-fn datatypes(metadata: &ModelMetadata) -> BTreeMap<String, Datatype> {
-    let inputs = metadata.inputs.iter();
-    inputs
-        .map(|input| (input.name.clone(), input.datatype))
-        .collect()
 }
 
 fn fitting(given: &FixedShape, dimensions: &[i64]) -> Result<Vec<usize>, Failure> {
@@ -296,69 +241,4 @@ fn objects(text: &str) -> anyhow::Result<Vec<(String, Map<String, Value>)>> {
         Ok((place, object))
     });
     objects.collect()
-}
-
-fn sample(
-    object: &Map<String, Value>,
-    metadata: &ModelMetadata,
-    config: &ModelConfig,
-) -> Result<BTreeMap<String, Part>, String> {
-    let names: Vec<&str> = metadata
-        .inputs
-        .iter()
-        .map(|input| input.name.as_str())
-        .collect();
-    if let Some(unknown) = object.keys().find(|name| !names.contains(&name.as_str())) {
-        return Err(format!(
-            "the model has no input '{unknown}'; it has: {}",
-            names.join(", ")
-        ));
-    }
-    let mut parts = BTreeMap::new();
-    for input in &metadata.inputs {
-        let name = &input.name;
-        match object.get(name) {
-            Some(value) => {
-                let dimensions = config.without_batch(&input.shape);
-                let part = part(value, input.datatype, dimensions);
-                let part = part.map_err(|error| format!("input '{name}': {error}"))?;
-                parts.insert(name.clone(), part);
-            }
-            None if config.is_optional(name) => {}
-            None => return Err(format!("input '{name}' is missing")),
-        }
-    }
-    Ok(parts)
-}
-
-/// The inputs of an object that names their datatypes itself, because the server does not.
-fn untold_sample(
-    object: &Map<String, Value>,
-    datatypes: &mut BTreeMap<String, Datatype>,
-) -> Result<BTreeMap<String, Part>, String> {
-    let mut parts = BTreeMap::new();
-    for (name, value) in object {
-        let named = |error: String| format!("input '{name}': {error}");
-        let datatype = value["datatype"].as_str().ok_or_else(|| {
-            named(
-                "expected {\"datatype\": …, \"content\": …}, because the server does not say which \
-                 datatype it has"
-                    .to_owned(),
-            )
-        })?;
-        let datatype: Datatype = datatype
-            .parse()
-            .map_err(|error| named(format!("{error}")))?;
-        let known = datatypes.entry(name.clone()).or_insert(datatype);
-        if *known != datatype {
-            return Err(named(format!(
-                "it was {known} before, and is {datatype} here"
-            )));
-        }
-        parts.insert(name.clone(), untold_part(value, datatype).map_err(named)?);
-    }
-    match parts.is_empty() {
-        true => Err("expected an input".to_owned()),
-        false => Ok(parts),
-    }
 }

@@ -1,4 +1,4 @@
-//! Arrow record batches as rows, from Arrow IPC and from Parquet.
+//! Arrow record batches, from Arrow IPC and from Parquet.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -6,20 +6,20 @@ use std::sync::atomic::AtomicU64;
 use anyhow::bail;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use triton_model_fn::{Column, Value};
+use triton_model_fn::Column;
 
 use super::arrow_ipc::IpcBatches;
+pub(in crate::table) use super::arrow_rows::ArrowRows;
+use super::arrow_rows::ArrowShape;
 use super::bytes::ByteStream;
 use super::damaged::caught;
 use super::extent::BatchExtent;
 #[cfg(feature = "parquet")]
 use super::int96::Int96Columns;
-use super::{Input, TableReader, Wanted};
-use crate::table::format::Form;
-use crate::table::row::{
-    Fault, Layout, Original, PassedColumn, PassedKind, Row, Unusable, all_values,
-};
-use crate::table::{arrow_cells, arrow_decimals, arrow_plain, arrow_text, arrow_values};
+use super::{Input, TableReader, Wanted, passing};
+use crate::table::chunk::{Chunk, ChunkRows, ChunkSize};
+use crate::table::row::{Fault, Layout, PassedColumn, PassedKind};
+use crate::table::{arrow_plain, arrow_values};
 
 /// The most rows of a batch that are held as a whole.
 pub(super) const BATCH_ROWS: usize = 1024;
@@ -38,15 +38,11 @@ pub(super) struct Opened {
 
 /// Reads the rows of record batches.
 pub(super) struct ArrowReader {
-    input: Input,
+    shape: Arc<ArrowShape>,
     batches: Batches,
     #[cfg(feature = "parquet")]
     times: Option<Int96Columns>,
-    wanted: Wanted,
-    layout: Arc<Layout>,
-    /// Rows of the batch that is being handed out.
-    ready: std::vec::IntoIter<Row>,
-    /// A batch of which rows are still to be made ready.
+    /// A batch of which rows are still to be handed out.
     batch: Option<RecordBatch>,
     rows: u64,
     extent: BatchExtent,
@@ -113,18 +109,22 @@ impl ArrowReader {
             name: field.name().clone(),
             kind: PassedKind::Arrow(arrow_plain::plain_field(field)),
         });
+        let passing = input.passing.positions(&names)?;
         let layout = Layout {
-            columns: columns.collect(),
-            inputs: positions,
+            inputs: passing::among(&positions, passing.as_deref()),
+            columns: passing::chosen(columns.collect(), passing.as_deref()),
         };
         Ok(Self {
-            input: input.clone(),
+            shape: Arc::new(ArrowShape {
+                input: input.clone(),
+                wanted,
+                positions,
+                passing,
+                layout: Arc::new(layout),
+            }),
             batches: opened.batches,
             #[cfg(feature = "parquet")]
             times: opened.times,
-            wanted,
-            layout: Arc::new(layout),
-            ready: Vec::new().into_iter(),
             batch: None,
             rows: 0,
             extent,
@@ -159,51 +159,6 @@ impl ArrowReader {
         Some(batch.slice(0, rows))
     }
 
-    fn make_ready(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
-        let batch = arrow_plain::plain_batch(batch)?;
-        let (batch, faults) = self.settle_times(batch)?;
-        let values: Vec<_> = (0..batch.num_rows())
-            .map(|index| self.values(&batch, index))
-            .collect();
-        let written = match self.wanted.form {
-            Form::Cells => arrow_cells::records(&batch),
-            Form::Objects => arrow_cells::objects(&batch),
-            Form::Columns => {
-                let faults = arrow_decimals::faults(&batch);
-                let batch = Arc::new(batch);
-                let rows = faults.into_iter().enumerate().map(|(index, fault)| {
-                    let batch = Arc::clone(&batch);
-                    (Original::Batch { batch, index }, fault)
-                });
-                rows.collect()
-            }
-        };
-        let rows = written.into_iter().zip(faults).zip(values);
-        let rows = rows.zip(self.rows + 1..);
-        let rows = rows.map(|((((original, unwritable), fault), values), row)| Row {
-            place: self.input.place(row, None),
-            original,
-            layout: Arc::clone(&self.layout),
-            // What cannot be written is not asked of the model either.
-            values: match (values, fault.or(unwritable)) {
-                (Ok(values), None) => Ok(values),
-                (Ok(values), Some(fault)) => Err(Unusable {
-                    fault,
-                    readable: Some(values),
-                    is_writable: false,
-                }),
-                (Err(unusable), unwritable) => Err(Unusable {
-                    is_writable: unusable.is_writable && unwritable.is_none(),
-                    ..unusable
-                }),
-            },
-        });
-        let rows: Vec<Row> = rows.collect();
-        self.rows += rows.len() as u64;
-        self.ready = rows.into_iter();
-        Ok(())
-    }
-
     /// The columns of the file alone, and which rows hold a time that their column cannot.
     fn settle_times(
         &self,
@@ -211,50 +166,41 @@ impl ArrowReader {
     ) -> anyhow::Result<(RecordBatch, Vec<Option<Fault>>)> {
         #[cfg(feature = "parquet")]
         if let Some(times) = &self.times {
-            return times.settle(&batch, self.wanted.form);
+            return times.settle(&batch, self.shape.wanted.form);
         }
         let faults = vec![None; batch.num_rows()];
         Ok((batch, faults))
-    }
-
-    fn values(&self, batch: &RecordBatch, index: usize) -> Result<Vec<Value>, Unusable> {
-        let columns = self.wanted.inputs.iter().zip(&self.layout.inputs);
-        let values = columns.enumerate().map(|(input, (column, position))| {
-            let Some(position) = *position else {
-                return Ok(Value::Null);
-            };
-            let array = batch.column(position);
-            let value = match self.wanted.is_key_text(input) {
-                true if arrow_text::is_null(array, index) => Ok(Value::Null),
-                true => arrow_text::cell(array, index).map(Value::String),
-                false => arrow_values::value(&column.data_type, array, index),
-            };
-            value.map_err(|reason| Fault::of_column(&column.name, reason))
-        });
-        all_values(values)
     }
 }
 
 impl TableReader for ArrowReader {
     fn layout(&self) -> &Arc<Layout> {
-        &self.layout
+        &self.shape.layout
     }
 
     fn decided(&self) -> Option<&Arc<[Column]>> {
-        Some(&self.wanted.inputs)
+        Some(&self.shape.wanted.inputs)
     }
 
-    fn next(&mut self) -> anyhow::Result<Option<Row>> {
-        let mut row = self.ready.next();
-        if row.is_none() {
-            self.fetch()?;
-            if let Some(batch) = self.take(BATCH_ROWS) {
-                caught(|| self.make_ready(&batch))?;
-                row = self.ready.next();
-            }
-        }
-        self.extent.hand_out(u64::from(row.is_some()));
-        Ok(row)
+    fn next_chunk(&mut self, most: ChunkSize) -> anyhow::Result<Option<Chunk>> {
+        let rows = most.rows.min(BATCH_ROWS);
+        let batch = match self.fetch()? {
+            true => self.take(rows),
+            false => None,
+        };
+        let Some(batch) = batch else {
+            return Ok(None);
+        };
+        let rows = caught(|| {
+            let batch = arrow_plain::plain_batch(&batch)?;
+            let (batch, faults) = self.settle_times(batch)?;
+            ArrowRows::new(&self.shape, self.rows + 1, batch, faults)
+        })?;
+        self.rows += rows.len() as u64;
+        self.extent.hand_out(rows.len() as u64);
+        Ok(Some(Chunk {
+            rows: ChunkRows::Arrow(rows),
+        }))
     }
 
     fn bytes_done(&self) -> u64 {

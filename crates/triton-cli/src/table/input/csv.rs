@@ -1,34 +1,31 @@
-//! CSV as rows: cells of the model's columns are parsed, the others pass as they are.
+//! CSV with a header or without one, record by record.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
-use csv::{ByteRecord, StringRecord};
-use csv_core::ReadRecordResult;
-use triton_model_fn::{Column, DataType, Value};
+use csv::StringRecord;
+use triton_model_fn::{Column, DataType};
 
 use super::bytes::ByteStream;
 use super::csv_records::Records;
+use super::csv_rows::{Cells, CsvRows, CsvShape};
 use super::extent::TextExtent;
-use super::{Input, TableReader, Wanted};
-use crate::table::cell;
-use crate::table::row::{
-    Fault, Layout, Original, PassedColumn, PassedKind, Row, Unusable, all_values,
-};
+use super::{Input, TableReader, Wanted, passing};
+use crate::table::chunk::{Chunk, ChunkRows, ChunkSize};
+use crate::table::row::{Layout, PassedColumn, PassedKind};
 
 /// What else may separate cells, and how an argument names it.
 const DELIMITERS: [(u8, &str); 4] = [(b';', "';'"), (b'\t', "tab"), (b'|', "'|'"), (b',', "','")];
 
-/// Reads CSV with a header.
+/// Reads CSV.
 pub(super) struct CsvReader {
-    input: Input,
     records: Records<Box<dyn Read + Send>>,
-    cells: Cells,
-    inputs: Arc<[Column]>,
-    layout: Arc<Layout>,
+    shape: Arc<CsvShape>,
     rows: u64,
     extent: TextExtent,
+    /// Why no more can be read, once the rows before that are handed out.
+    failed: Option<io::Error>,
 }
 
 impl CsvReader {
@@ -41,7 +38,10 @@ impl CsvReader {
         let (text, extent) = stream.into_text()?;
         let mut records = Records::new(text, delimiter, input.text.longest_cell);
         let mut cells = Cells::new(delimiter);
-        let header = header(&mut records, &mut cells)?;
+        let header = match input.text.has_header {
+            true => header(&mut records, &mut cells)?,
+            false => numbered(&mut records, &mut cells)?,
+        };
         let names: Vec<&str> = header.iter().collect();
         let positions = input
             .find_columns(wanted, &names)
@@ -57,86 +57,57 @@ impl CsvReader {
                 kind,
             }
         });
+        let passing = input.passing.positions(&names)?;
         let layout = Layout {
-            columns: columns.collect(),
-            inputs: positions,
+            inputs: passing::among(&positions, passing.as_deref()),
+            columns: passing::chosen(columns.collect(), passing.as_deref()),
         };
         Ok(Self {
-            layout: Arc::new(layout),
-            input: input.clone(),
-            inputs: Arc::clone(&wanted.inputs),
+            shape: Arc::new(CsvShape {
+                input: input.clone(),
+                delimiter,
+                names: names.iter().map(|name| (*name).to_owned()).collect(),
+                inputs: Arc::clone(&wanted.inputs),
+                positions,
+                passing,
+                layout: Arc::new(layout),
+            }),
             records,
-            cells,
             rows: 0,
             extent,
+            failed: None,
         })
-    }
-
-    fn values(&self, record: &StringRecord) -> Result<Vec<Value>, Unusable> {
-        let expected = self.layout.columns.len();
-        if record.len() != expected {
-            let reason = format!("expected {expected} cells, found {}", record.len());
-            return Err(Fault::of_row(reason).into());
-        }
-        let columns = self.inputs.iter().zip(&self.layout.inputs);
-        let values = columns.map(|(column, position)| {
-            let Some(position) = *position else {
-                return Ok(Value::Null);
-            };
-            let text = record.get(position).unwrap_or_default();
-            cell::parse(&column.data_type, text)
-                .map_err(|reason| Fault::of_column(&column.name, reason))
-        });
-        all_values(values)
-    }
-
-    /// The column of a cell, where there is one.
-    fn fault(&self, cell: usize, reason: &str) -> Fault {
-        let column = self.layout.names().nth(cell);
-        Fault {
-            column: column.map(str::to_owned),
-            reason: reason.to_owned(),
-        }
     }
 }
 
 impl TableReader for CsvReader {
     fn layout(&self) -> &Arc<Layout> {
-        &self.layout
+        &self.shape.layout
     }
 
-    fn next(&mut self) -> anyhow::Result<Option<Row>> {
-        let Some(record) = self.records.next()? else {
-            return Ok(None);
-        };
-        self.rows += 1;
-        let line = record.line;
-        let (original, values) = match record.fault {
-            Some(fault) => {
-                let text = String::from_utf8_lossy(record.bytes);
-                let text = text.trim_end_matches(['\r', '\n']).to_owned();
-                let fault = self.fault(fault.cell, &fault.reason);
-                (Original::Text(text), Err(fault.into()))
+    fn next_chunk(&mut self, most: ChunkSize) -> anyhow::Result<Option<Chunk>> {
+        if let Some(error) = self.failed.take() {
+            return Err(error.into());
+        }
+        let mut rows = CsvRows::new(&self.shape, self.rows + 1);
+        while rows.len() < most.rows && rows.bytes() < most.bytes {
+            // Whoever sends row by row waits for their answers.
+            if self.shape.input.is_stream && rows.len() > 0 && !self.records.has_line() {
+                break;
             }
-            None => match StringRecord::from_byte_record(self.cells.split(record.bytes)) {
-                Ok(record) => {
-                    let values = self.values(&record);
-                    (Original::Cells(record), values)
-                }
+            match self.records.next() {
+                Ok(Some(record)) => rows.push(record),
+                Ok(None) => break,
+                Err(error) if rows.len() == 0 => return Err(error.into()),
                 Err(error) => {
-                    let cell = error.utf8_error().field();
-                    let fault = self.fault(cell, "expected UTF-8 text, found other bytes");
-                    let cells = error.into_byte_record();
-                    let cells: StringRecord = cells.iter().map(String::from_utf8_lossy).collect();
-                    (Original::Cells(cells), Err(fault.into()))
+                    self.failed = Some(error);
+                    break;
                 }
-            },
-        };
-        Ok(Some(Row {
-            place: self.input.place(self.rows, Some(line)),
-            original,
-            layout: Arc::clone(&self.layout),
-            values,
+            }
+        }
+        self.rows += rows.len() as u64;
+        Ok((rows.len() > 0).then(|| Chunk {
+            rows: ChunkRows::Csv(rows),
         }))
     }
 
@@ -167,6 +138,20 @@ fn header<R: Read>(records: &mut Records<R>, cells: &mut Cells) -> anyhow::Resul
     header.map_err(|_| {
         anyhow!("expected a header in UTF-8, found other bytes: save the file as CSV in UTF-8")
     })
+}
+
+/// Names for as many columns as the first record has cells, where no record has the names.
+fn numbered<R: Read>(records: &mut Records<R>, cells: &mut Cells) -> anyhow::Result<StringRecord> {
+    let record = records.next().context("the first row cannot be read")?;
+    let record = record.context("it has no row that tells how many columns there are")?;
+    if let Some(fault) = record.fault {
+        bail!("the first row cannot be read: {}", fault.reason);
+    }
+    let count = cells.split(record.bytes).len();
+    records.take_back();
+    Ok((1..=count)
+        .map(|number| format!("column{number}"))
+        .collect())
 }
 
 /// Adds what a header looks like that lacks a column.
@@ -209,49 +194,4 @@ fn other_delimiter(header: &StringRecord, delimiter: u8, wanted: &Wanted) -> Opt
     Some(format!(
         "its cells seem to be separated otherwise: say --delimiter {name}"
     ))
-}
-
-/// Splits records, of which it is known where they end, into cells.
-struct Cells {
-    reader: csv_core::Reader,
-    text: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Cells {
-    fn new(delimiter: u8) -> Self {
-        Self {
-            reader: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
-            text: vec![0; 1024],
-            ends: vec![0; 64],
-        }
-    }
-
-    /// The cells of a whole record, with the end of its line.
-    fn split(&mut self, record: &[u8]) -> ByteRecord {
-        let (mut read, mut written, mut cells) = (0, 0, 0);
-        loop {
-            let (result, more_read, more_written, more_cells) = self.reader.read_record(
-                &record[read..],
-                &mut self.text[written..],
-                &mut self.ends[cells..],
-            );
-            read += more_read;
-            written += more_written;
-            cells += more_cells;
-            match result {
-                ReadRecordResult::OutputFull => self.text.resize(self.text.len() * 2, 0),
-                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-                // A whole record needs no more bytes.
-                _ => break,
-            }
-        }
-        let mut split = ByteRecord::with_capacity(written, cells);
-        let mut start = 0;
-        for end in &self.ends[..cells] {
-            split.push_field(&self.text[start..*end]);
-            start = *end;
-        }
-        split
-    }
 }

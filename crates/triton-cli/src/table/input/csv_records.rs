@@ -8,6 +8,8 @@
 
 use std::io::{self, Read};
 
+use memchr::memchr3;
+
 use super::csv_scan::{Limits, Scan, Step};
 
 /// How much is read at once.
@@ -34,6 +36,8 @@ pub(super) struct Records<R> {
     cuts_line: bool,
     /// Before this place in the buffer, quotes must close on their own line.
     own_lines_until: usize,
+    /// Where the record that came last begins, its line, and whether a return stood before it.
+    last: Option<(usize, u64, bool)>,
 }
 
 /// A record, with the end of its last line.
@@ -75,6 +79,14 @@ impl<R: Read> Records<R> {
             after_return: false,
             cuts_line: false,
             own_lines_until: 0,
+            last: None,
+        }
+    }
+
+    /// Hands out the record that came last once more.
+    pub(super) fn take_back(&mut self) {
+        if let Some(last) = self.last.take() {
+            (self.start, self.line, self.after_return) = last;
         }
     }
 
@@ -86,6 +98,7 @@ impl<R: Read> Records<R> {
         }
         let scanned = self.scan()?;
         let line = self.line;
+        self.last = Some((self.start, line, self.after_return));
         let record = self.start..scanned.end;
         self.start = record.end;
         self.line += scanned.lines;
@@ -99,6 +112,14 @@ impl<R: Read> Records<R> {
             bytes,
             fault: scanned.fault,
         }))
+    }
+
+    /// Whether what was read already goes on to the end of a further line.
+    pub(super) fn has_line(&self) -> bool {
+        let unread = &self.buffer[self.start..];
+        let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let begins = unread.iter().position(|byte| !is_end(byte));
+        begins.is_some_and(|begins| unread[begins..].iter().any(is_end))
     }
 
     /// How many bytes were read beyond the last record.
@@ -167,6 +188,13 @@ impl<R: Read> Records<R> {
 
     /// Goes through a record that begins at `start`, to its end or to a fault.
     fn scan(&mut self) -> io::Result<Scanned> {
+        if let Some(end) = self.plain_end() {
+            return Ok(Scanned {
+                end,
+                lines: 1,
+                fault: None,
+            });
+        }
         let mut scan = Scan::new(self.start, self.line, self.limits());
         let mut at = self.start;
         loop {
@@ -194,6 +222,14 @@ impl<R: Read> Records<R> {
             // A record has the end of its line, even where the file lacks it.
             self.buffer.push(b'\n');
         }
+    }
+
+    /// Where a record ends that has no quotes, and no cell that could be too long.
+    fn plain_end(&self) -> Option<usize> {
+        let rest = &self.buffer[self.start..];
+        let length = memchr3(b'"', b'\n', b'\r', rest)?;
+        let is_plain = rest[length] != b'"' && length < self.longest;
+        is_plain.then_some(self.start + length + 1)
     }
 
     /// A record at fault reaches to the end of the line on which the fault may have opened.

@@ -23,7 +23,8 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::basic::Type as PhysicalType;
 
-use super::arrow::{BATCH_ROWS, Batches};
+use super::arrow::Batches;
+use super::parquet::batch_rows;
 use super::parquet::leaves_where;
 use crate::table::arrow_text;
 use crate::table::format::Form;
@@ -112,10 +113,11 @@ impl Int96Columns {
     /// Reads nothing but these columns.
     fn read(&self, file: &fs::File, metadata: ArrowReaderMetadata) -> anyhow::Result<Batches> {
         let file = file.try_clone()?;
+        let rows = batch_rows(&metadata);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
         let columns = self.columns.iter().copied();
         let mask = ProjectionMask::roots(reader.parquet_schema(), columns);
-        let reader = reader.with_projection(mask).with_batch_size(BATCH_ROWS);
+        let reader = reader.with_projection(mask).with_batch_size(rows);
         Ok(Box::new(reader.build()?.map(|batch| Ok(batch?))))
     }
 

@@ -1,7 +1,7 @@
 //! The JSON objects of an input: one a line, or, where the beginning shows that, one after the other
 //! over several lines, or as the elements of an array.
 
-use std::io::{self, BufRead, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -51,6 +51,18 @@ impl<R: BufRead> Objects<Chained<R>> {
 
 /// The bytes that were looked at, and those behind them.
 pub(super) type Chained<R> = Counted<io::Chain<Cursor<Vec<u8>>, R>>;
+
+impl<R: Read> Objects<Chained<BufReader<R>>> {
+    /// Whether what was read already goes on to the end of a further line.
+    pub(super) fn has_line(&self) -> bool {
+        let Objects::Lines(lines) = self else {
+            return false;
+        };
+        let (_, rest) = lines.reader.raw.get_ref();
+        let unread = rest.buffer().trim_ascii_start();
+        unread.contains(&b'\n')
+    }
+}
 
 impl<R: BufRead> Objects<R> {
     pub(super) fn next(&mut self) -> anyhow::Result<Option<Line>> {
@@ -154,8 +166,6 @@ impl<R: BufRead> Lines<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::BufReader;
-
     use proptest::prelude::*;
 
     use super::*;

@@ -4,10 +4,13 @@
 mod arrow;
 #[cfg(feature = "arrow")]
 mod arrow_ipc;
+#[cfg(feature = "arrow")]
+mod arrow_rows;
 mod bytes;
 mod compressed;
 mod csv;
 mod csv_records;
+mod csv_rows;
 mod csv_scan;
 #[cfg(feature = "arrow")]
 mod damaged;
@@ -15,10 +18,13 @@ mod extent;
 #[cfg(feature = "parquet")]
 mod int96;
 mod json_lines;
+mod json_rows;
 mod json_values;
+mod limited;
 mod ndjson;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod passing;
 mod pattern;
 
 use std::path::{Path, PathBuf};
@@ -28,10 +34,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{anyhow, bail};
 use triton_model_fn::{Column, DataType};
 
+#[cfg(feature = "arrow")]
+pub(super) use self::arrow::ArrowRows;
 use self::bytes::ByteStream;
+pub(super) use self::csv_rows::CsvRows;
+pub(super) use self::json_rows::JsonRows;
+use self::limited::Limited;
+pub(crate) use self::passing::Passing;
+use super::chunk::{Chunk, ChunkSize};
 use super::foreign;
 use super::format::{Compression, Form, Format};
-use super::row::{Layout, Place, Row};
+use super::row::{Layout, Place};
 use crate::disk::Identity;
 
 /// An input before it is opened.
@@ -47,7 +60,22 @@ pub(crate) struct Input {
     /// Whether it is a pipe or a device, by whatever name: it can be opened and read only once,
     /// and nobody knows how long it is.
     is_stream: bool,
+    /// How many rows there are for this command, if it has more.
+    limit: Option<u64>,
+    passing: Passing,
     text: TextSettings,
+}
+
+/// What holds for every input of a command.
+#[derive(Debug, Clone)]
+pub(crate) struct InputSettings {
+    /// The format, whatever the names say.
+    pub(crate) format: Option<Format>,
+    /// How many rows of each are read, from the first on.
+    pub(crate) limit: Option<u64>,
+    /// Which columns pass through.
+    pub(crate) passing: Passing,
+    pub(crate) text: TextSettings,
 }
 
 /// How text is read that its name and bytes say nothing about.
@@ -57,6 +85,8 @@ pub(crate) struct TextSettings {
     pub(crate) delimiter: Option<u8>,
     /// The most bytes of a cell.
     pub(crate) longest_cell: usize,
+    /// Whether the first record of CSV has the names of the columns.
+    pub(crate) has_header: bool,
 }
 
 /// What is wanted of an input.
@@ -128,8 +158,9 @@ pub(crate) trait TableReader: Send {
         None
     }
 
-    /// The next row; an error means that the input cannot be read on.
-    fn next(&mut self) -> anyhow::Result<Option<Row>>;
+    /// The next rows, as many as are there, at least one and at most so many; an error means that the
+    /// input cannot be read on.
+    fn next_chunk(&mut self, most: ChunkSize) -> anyhow::Result<Option<Chunk>>;
 
     /// The bytes of the input up to the end of the row that came last, as well as that is known.
     fn bytes_done(&self) -> u64;
@@ -146,12 +177,9 @@ impl Input {
     /// What stands for standard input.
     pub(crate) const STANDARD: &str = "-";
 
-    /// The inputs that the arguments of a command name: files, patterns, or `-`.
-    pub(crate) fn find(
-        names: &[String],
-        format: Option<Format>,
-        text: TextSettings,
-    ) -> anyhow::Result<Vec<Self>> {
+    /// The inputs that the arguments of a command name: files, folders, patterns, or `-`.
+    pub(crate) fn find(names: &[String], settings: &InputSettings) -> anyhow::Result<Vec<Self>> {
+        let format = settings.format;
         let mut paths = Vec::new();
         for name in names {
             if name == Self::STANDARD {
@@ -159,6 +187,17 @@ impl Input {
                     bail!("standard input (-) can be read only once");
                 }
                 paths.push(None);
+            } else if Path::new(name).is_dir() {
+                let is_wanted = |path: &Path| format.is_some() || Format::of_path(path).0.is_some();
+                let mut found = pattern::files_within(Path::new(name));
+                found.retain(|path| is_wanted(path));
+                if found.is_empty() {
+                    bail!(
+                        "{name}: no file in this folder has a name by which its format is known, such \
+                         as .csv or .parquet; --input-format says it of all"
+                    );
+                }
+                paths.extend(found.into_iter().map(Some));
             } else if Path::new(name).exists() || !name.contains(['*', '?', '[']) {
                 paths.push(Some(PathBuf::from(name)));
             } else {
@@ -181,7 +220,9 @@ impl Input {
                 is_stream: is_stream(path.as_deref())?,
                 path,
                 among_several,
-                text,
+                limit: settings.limit,
+                passing: settings.passing.clone(),
+                text: settings.text,
             };
             if let Some(pipe) = input.pipe() {
                 if pipes.contains(&pipe) {
@@ -325,7 +366,10 @@ impl LookedAt {
             if wanted.form == Form::Objects {
                 reader.layout().check_members()?;
             }
-            Ok(reader)
+            Ok(match input.limit {
+                Some(rows) => Box::new(Limited::new(reader, rows)),
+                None => reader,
+            })
         });
         opened.map_err(|error| input.unusable(&error))
     }

@@ -1,4 +1,4 @@
-//! JSON objects as rows; values of the model's columns are found by their names.
+//! JSON objects, line by line.
 
 use std::collections::VecDeque;
 use std::io::{BufReader, Read};
@@ -6,19 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::bail;
-use triton_model_fn::{Column, DataType, Value};
+use triton_model_fn::{Column, DataType};
 
 use super::bytes::ByteStream;
 use super::extent::TextExtent;
 use super::json_lines::{Chained, LONGEST, Line, Objects};
-use super::{Input, TableReader, Wanted};
+use super::json_rows::{JsonRows, JsonShape};
+use super::{Input, TableReader, Wanted, passing};
+use crate::table::chunk::{Chunk, ChunkRows, ChunkSize};
 use crate::table::format::Form;
 use crate::table::json_object::JsonObject;
-use crate::table::row::{
-    Fault, Layout, Original, PassedColumn, PassedKind, Row, Unusable, all_values,
-};
+use crate::table::row::{Fault, Layout, PassedColumn, PassedKind};
 use crate::table::widening::Widening;
-use crate::table::{TWICE, cell};
 
 /// How many rows are looked at to find the columns of an output that needs them beforehand.
 pub(super) const SAMPLE_ROWS: usize = 1000;
@@ -28,20 +27,20 @@ const SAMPLE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Reads JSON objects.
 pub(super) struct NdjsonReader {
-    input: Input,
+    shape: Arc<JsonShape>,
     lines: Objects<Chained<BufReader<Box<dyn Read + Send>>>>,
     /// Lines that were read to find the columns.
     sampled: VecDeque<Line>,
     /// Where in the text each of these ends.
     ends: VecDeque<u64>,
-    wanted: Wanted,
-    layout: Arc<Layout>,
     rows: u64,
     extent: TextExtent,
     /// Counts the bytes of text that were read.
     read: Arc<AtomicU64>,
     /// Where in the text the last row ends.
     end: u64,
+    /// Why no more can be read, once the rows before that are handed out.
+    failed: Option<anyhow::Error>,
 }
 
 impl NdjsonReader {
@@ -64,19 +63,25 @@ impl NdjsonReader {
                 sampled.push_back(line);
                 ends.push_back(read.load(Ordering::Relaxed));
             }
-            layout.columns = columns(&sampled, &wanted.inputs[..wanted.model_inputs]);
+            let columns = columns(&sampled, &wanted.inputs[..wanted.model_inputs]);
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            let passing = input.passing.positions(&names)?;
+            layout.columns = passing::chosen(columns, passing.as_deref());
         }
         Ok(Self {
-            input: input.clone(),
+            shape: Arc::new(JsonShape {
+                input: input.clone(),
+                wanted: wanted.clone(),
+                layout: Arc::new(layout),
+            }),
             lines,
             sampled,
             ends,
-            wanted: wanted.clone(),
-            layout: Arc::new(layout),
             rows: 0,
             extent,
             read,
             end: 0,
+            failed: None,
         })
     }
 
@@ -90,48 +95,36 @@ impl NdjsonReader {
         self.end = end.unwrap_or_else(|| self.read.load(Ordering::Relaxed));
         Ok(line)
     }
-
-    fn values(&self, object: &JsonObject) -> Result<Vec<Value>, Unusable> {
-        let columns = self.wanted.inputs.iter().enumerate();
-        let values = columns.map(|(index, column)| {
-            let value = match object.get(&column.name) {
-                _ if object.repeats(&column.name) => Err(TWICE.to_owned()),
-                None | Some("null") => Ok(Value::Null),
-                Some(text) if self.wanted.is_key_text(index) => {
-                    cell::try_cell_of_json(text).map(Value::String)
-                }
-                Some(text) => cell::parse_json(&column.data_type, text),
-            };
-            value.map_err(|reason| Fault::of_column(&column.name, reason))
-        });
-        all_values(values)
-    }
 }
 
 impl TableReader for NdjsonReader {
     fn layout(&self) -> &Arc<Layout> {
-        &self.layout
+        &self.shape.layout
     }
 
-    fn next(&mut self) -> anyhow::Result<Option<Row>> {
-        let Some(line) = self.line()? else {
-            return Ok(None);
-        };
-        let (original, values) = match line.object() {
-            Ok(object) => {
-                let values = self.values(&object);
-                (Original::Object(object), values)
+    fn next_chunk(&mut self, most: ChunkSize) -> anyhow::Result<Option<Chunk>> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let mut rows = JsonRows::new(&self.shape, self.rows + 1);
+        while rows.len() < most.rows && rows.bytes() < most.bytes {
+            let waits = self.shape.input.is_stream && self.sampled.is_empty();
+            // Whoever sends row by row waits for their answers.
+            if waits && rows.len() > 0 && !self.lines.has_line() {
+                break;
             }
-            Err(fault) => {
-                let text = String::from_utf8_lossy(&line.bytes).into_owned();
-                (Original::Text(text), Err(fault.into()))
+            match self.line() {
+                Ok(Some(line)) => rows.push(&line),
+                Ok(None) => break,
+                Err(error) if rows.len() == 0 => return Err(error),
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
             }
-        };
-        Ok(Some(Row {
-            place: self.input.place(self.rows, Some(line.number)),
-            original,
-            layout: Arc::clone(&self.layout),
-            values,
+        }
+        Ok((rows.len() > 0).then(|| Chunk {
+            rows: ChunkRows::Json(rows),
         }))
     }
 
@@ -150,7 +143,7 @@ impl TableReader for NdjsonReader {
 }
 
 impl Line {
-    fn object(&self) -> Result<JsonObject, Fault> {
+    pub(super) fn object(&self) -> Result<JsonObject, Fault> {
         if self.is_too_long {
             return Err(Fault::of_row(format!(
                 "the line has more than {LONGEST} bytes, the most that a row may have"

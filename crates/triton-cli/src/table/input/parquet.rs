@@ -27,6 +27,9 @@ const MAGIC: &[u8] = b"PAR1";
 /// The same where the end is encrypted.
 const ENCRYPTED_MAGIC: &[u8] = b"PARE";
 
+/// About how many bytes are read at once.
+const BATCH_BYTES: u64 = 8 * 1024 * 1024;
+
 /// Where the schema is kept that the columns had before they became Parquet.
 const ARROW_SCHEMA: &str = "ARROW:schema";
 
@@ -60,8 +63,9 @@ fn open(path: &Path, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Result<Op
     let rows = metadata.metadata().file_metadata().num_rows();
     let rows = u64::try_from(rows).unwrap_or_default();
     let schema = Arc::clone(metadata.schema());
+    let batch_rows = batch_rows(&metadata);
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
-    let reader = reader.with_batch_size(BATCH_ROWS).build()?;
+    let reader = reader.with_batch_size(batch_rows).build()?;
     let progress = Arc::clone(progress);
     let counted = reader.map(move |batch| {
         let batch = batch?;
@@ -82,6 +86,22 @@ fn open(path: &Path, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Result<Op
             times,
         },
     })
+}
+
+/// How many rows are read at once: fewer than usual where each is large, as images are.
+pub(super) fn batch_rows(metadata: &ArrowReaderMetadata) -> usize {
+    let groups = metadata.metadata().row_groups().iter();
+    let (rows, bytes) = groups.fold((0_u64, 0_u64), |(rows, bytes), group| {
+        let of_group = |count: i64| u64::try_from(count).unwrap_or_default();
+        let rows = rows.saturating_add(of_group(group.num_rows()));
+        (
+            rows,
+            bytes.saturating_add(of_group(group.total_byte_size())),
+        )
+    });
+    let bytes = (bytes / rows.max(1)).max(1);
+    let rows = usize::try_from(BATCH_BYTES / bytes).unwrap_or(BATCH_ROWS);
+    rows.clamp(1, BATCH_ROWS)
 }
 
 /// Looks at both ends of the file, which say better than the library what is wrong with it.
@@ -114,16 +134,30 @@ fn check_ends(file: &mut File) -> anyhow::Result<()> {
 fn check_codecs(metadata: &ArrowReaderMetadata) -> anyhow::Result<()> {
     for group in metadata.metadata().row_groups() {
         for column in group.columns() {
-            if matches!(column.compression(), Compression::LZO) {
+            let codec = unread_codec(column.compression(), cfg!(feature = "brotli"));
+            if let Some(codec) = codec {
                 bail!(
-                    "column '{}' is compressed with LZO, which is not read: write the file with \
-                     zstd, Snappy or without compression",
+                    "column '{}' is compressed with {codec}: write the file with zstd, Snappy or \
+                     without compression",
                     column.column_path().string()
                 );
             }
         }
     }
     Ok(())
+}
+
+/// The name of a codec that is not read, and why it is not.
+fn unread_codec(codec: Compression, with_brotli: bool) -> Option<&'static str> {
+    match codec {
+        Compression::LZO => Some("LZO, which is not read"),
+        // Hardly any file has it, and everybody would compile it.
+        Compression::BROTLI(_) if !with_brotli => Some(
+            "Brotli, which this build of the command does not read, as it was built without the \
+             feature `brotli` (cargo build --features brotli)",
+        ),
+        _ => None,
+    }
 }
 
 /// Refuses intervals of which no schema says that they have no months, or nothing but months:
@@ -154,4 +188,17 @@ pub(super) fn leaves_where(
 ) -> BTreeSet<usize> {
     let leaves = (0..schema.num_columns()).filter(|leaf| is_wanted(&schema.column(*leaf)));
     leaves.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brotli_is_read_where_it_was_built_in() {
+        let brotli = Compression::BROTLI(parquet::basic::BrotliLevel::default());
+        assert_eq!(unread_codec(brotli, true), None);
+        insta::assert_snapshot!(unread_codec(brotli, false).unwrap(), @"Brotli, which this build of the command does not read, as it was built without the feature `brotli` (cargo build --features brotli)");
+        assert_eq!(unread_codec(Compression::SNAPPY, false), None);
+    }
 }

@@ -36,6 +36,25 @@ pub(super) fn files(pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// The files in a folder and in those within it, but for what is hidden, and what others leave there
+/// for themselves, such as `_SUCCESS`.
+pub(super) fn files_within(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for (path, name) in entries(folder) {
+        if name.starts_with(['.', '_']) {
+            continue;
+        }
+        match path.is_dir() {
+            // A link may lead back to where it is.
+            true if !path.is_symlink() => found.extend(files_within(&path)),
+            true => {}
+            false => found.push(path),
+        }
+    }
+    found.sort();
+    found
+}
+
 /// What a pattern says of one name on the way.
 enum Part {
     Literal(String),
@@ -143,5 +162,9 @@ mod tests {
         assert_eq!(matched("*.parquet"), "");
         assert!(matched("*.csv").contains("r\u{fffd}sum\u{fffd}.csv") || cfg!(not(unix)));
         assert!(files("a[").is_err());
+        std::fs::write(root.join("in/_SUCCESS"), "").unwrap();
+        let within = files_within(&root.join("in"));
+        let expected = ["in/deep/f.csv", "in/e.csv"].map(|name| root.join(name));
+        assert_eq!(within, expected);
     }
 }

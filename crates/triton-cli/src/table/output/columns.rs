@@ -4,16 +4,17 @@ use std::io;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, RecordBatch, new_null_array};
 use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
 use triton_model_fn::{Column, DataType, Value};
 
 use super::batch_file::BatchFile;
 use super::joined::JoinedWriter;
 use super::sink::Target;
-use super::{Added, Cut, Destination, Parts, TableWriter, WriteError};
-use crate::table::arrow_rows::gathered;
+use super::{Added, Cut, Destination, Parts, TableWriter, Unwritten, WriteError};
+use crate::table::arrow_rows::{gathered, without_unused};
 use crate::table::cell;
+use crate::table::chunk::{Answered, Answers, ChunkRows};
 use crate::table::row::{Fault, Layout, Original, PassedKind, Row};
 
 /// How many rows make a record batch.
@@ -80,6 +81,15 @@ impl TableWriter for ColumnsWriter {
         }
         self.rows.push(row, added)?;
         Ok(())
+    }
+
+    fn write_rows(&mut self, answered: &Answered<'_>, added: &Added) -> io::Result<Unwritten> {
+        let Some(batch) = self.rows.whole(answered).map_err(io::Error::other)? else {
+            return self.write_each(answered, added);
+        };
+        self.write_chunk()?;
+        self.file.write(&batch)?;
+        Ok(Vec::new())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -160,6 +170,34 @@ impl RowBuffer {
         }
         self.added_rows.push(added.to_vec());
         Ok(())
+    }
+
+    /// Rows of a record batch and what was added to them, as columns; `None` where they are to be pushed
+    /// one by one: where they are no columns, or so few that a batch of their own is too much.
+    pub(super) fn whole(&self, answered: &Answered<'_>) -> anyhow::Result<Option<RecordBatch>> {
+        const LEAST_ROWS: usize = 64;
+        let (ChunkRows::Arrow(rows), Answers::Arrays(answers)) =
+            (&answered.chunk.rows, answered.answers)
+        else {
+            return Ok(None);
+        };
+        let (start, count) = (answered.rows.start, answered.rows.len());
+        if !rows.are_columns() || count < LEAST_ROWS {
+            return Ok(None);
+        }
+        let passed = rows.batch().slice(start, count);
+        let answers = answers.slice(start, count);
+        let mut columns = without_unused(passed.columns())?;
+        columns.extend(answers.columns().iter().cloned());
+        let missing = self.schema.fields().iter().skip(columns.len());
+        // Rows that are handed over together have no sequence, and so no ID of one.
+        let missing = missing.map(|field| new_null_array(field.data_type(), count));
+        let missing: Vec<ArrayRef> = missing.collect();
+        columns.extend(missing);
+        Ok(Some(RecordBatch::try_new(
+            Arc::clone(&self.schema),
+            columns,
+        )?))
     }
 
     /// The rows as a batch, if there are any.

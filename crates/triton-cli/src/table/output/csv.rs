@@ -1,27 +1,25 @@
 //! Rows as CSV.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use csv::StringRecord;
 use triton_model_fn::Value;
 
 use super::sink::Sink;
-use super::{Added, Cut, TableWriter, WriteError};
+use super::{Added, Cut, TableWriter, Unwritten, WriteError};
 use crate::table::cell;
+use crate::table::chunk::{Answered, Answers, ChunkRows};
 use crate::table::json_object::JsonObject;
 use crate::table::row::{Fault, Layout, Original, Row};
 
 /// Writes CSV with a header.
 pub(super) struct CsvWriter {
-    /// Only missing while it changes.
-    writer: Option<csv::Writer<Sink>>,
+    sink: Sink,
     delimiter: u8,
-}
-
-fn writer(sink: Sink, delimiter: u8) -> csv::Writer<Sink> {
-    csv::WriterBuilder::new()
-        .delimiter(delimiter)
-        .from_writer(sink)
+    /// Lines that are being made.
+    lines: Vec<u8>,
+    /// The text of a value.
+    value: String,
 }
 
 impl CsvWriter {
@@ -32,67 +30,125 @@ impl CsvWriter {
         added: &Added,
         is_new: bool,
     ) -> io::Result<Self> {
-        let mut writer = writer(sink, delimiter);
+        let mut writer = Self {
+            sink,
+            delimiter,
+            lines: Vec::new(),
+            value: String::new(),
+        };
         if is_new {
             let added = added.0.iter().map(|column| column.name.as_str());
-            writer.write_record(layout.names().chain(added))?;
+            for (index, name) in layout.names().chain(added).enumerate() {
+                writer.separate(index);
+                writer.cell(name.as_bytes());
+            }
+            writer.end_lines()?;
         }
-        Ok(Self {
-            writer: Some(writer),
-            delimiter,
-        })
+        Ok(writer)
     }
 
-    fn writer(&mut self) -> io::Result<&mut csv::Writer<Sink>> {
-        let writer = self.writer.as_mut();
-        writer.ok_or_else(|| io::Error::other("the output failed before"))
+    fn separate(&mut self, index: usize) {
+        if index > 0 {
+            self.lines.push(self.delimiter);
+        }
     }
 
-    fn sink(&mut self) -> io::Result<Sink> {
-        let writer = self.writer.take();
-        let writer = writer.ok_or_else(|| io::Error::other("the output failed before"))?;
-        writer.into_inner().map_err(|error| error.into_error())
+    /// Adds a cell, in quotes where it needs some.
+    fn cell(&mut self, cell: &[u8]) {
+        let means_something =
+            |byte: &u8| *byte == self.delimiter || matches!(*byte, b'"' | b'\n' | b'\r');
+        if !cell.iter().any(means_something) {
+            self.lines.extend_from_slice(cell);
+            return;
+        }
+        self.lines.push(b'"');
+        for byte in cell {
+            self.lines.push(*byte);
+            if *byte == b'"' {
+                self.lines.push(b'"');
+            }
+        }
+        self.lines.push(b'"');
+    }
+
+    /// Adds the cell of a value that follows others.
+    fn added(&mut self, value: &Value) {
+        self.lines.push(self.delimiter);
+        let mut text = std::mem::take(&mut self.value);
+        text.clear();
+        cell::write_cell(value, &mut text);
+        self.cell(text.as_bytes());
+        self.value = text;
+    }
+
+    fn end_lines(&mut self) -> io::Result<()> {
+        self.lines.push(b'\n');
+        self.sink.write_all(&self.lines)?;
+        self.lines.clear();
+        Ok(())
     }
 }
 
 impl TableWriter for CsvWriter {
     fn write(&mut self, row: &Row, added: &[Value]) -> Result<(), WriteError> {
-        let members = match &row.original {
-            Original::Object(object) => Some(cells_of(object, &row.layout)?),
-            _ => None,
-        };
-        let writer = self.writer()?;
-        let mut fields = || -> csv::Result<()> {
-            match (&row.original, &members) {
-                (Original::Cells(record), _) => {
-                    record
-                        .iter()
-                        .try_for_each(|field| writer.write_field(field))?;
+        match &row.original {
+            Original::Cells(record) => {
+                for (index, field) in record.iter().enumerate() {
+                    self.separate(index);
+                    self.cell(field.as_bytes());
                 }
-                (_, Some(cells)) => cells.iter().try_for_each(|cell| writer.write_field(cell))?,
-                _ => {}
             }
-            for value in added {
-                writer.write_field(cell::format(value))?;
+            Original::Object(object) => {
+                for (index, cell) in cells_of(object, &row.layout)?.iter().enumerate() {
+                    self.separate(index);
+                    self.cell(cell.as_bytes());
+                }
             }
-            writer.write_record(None::<&[u8]>)
+            _ => {}
+        }
+        added.iter().for_each(|value| self.added(value));
+        self.end_lines()?;
+        Ok(())
+    }
+
+    fn write_rows(&mut self, answered: &Answered<'_>, added: &Added) -> io::Result<Unwritten> {
+        let (ChunkRows::Csv(rows), Answers::Values(columns)) =
+            (&answered.chunk.rows, answered.answers)
+        else {
+            return self.write_each(answered, added);
         };
-        fields().map_err(|error| WriteError::Output(error.into()))
+        for row in answered.rows.clone() {
+            match rows.plain(row, self.delimiter) {
+                Some(text) => self.lines.extend_from_slice(text),
+                None => {
+                    for (index, cell) in rows.cells(row).iter().enumerate() {
+                        self.separate(index);
+                        self.cell(cell);
+                    }
+                }
+            }
+            for index in 0..added.0.len() {
+                // Rows that are handed over together have no sequence, and so no ID of one.
+                let value = columns.get(index).and_then(|column| column.get(row));
+                self.added(value.unwrap_or(&Value::Null));
+            }
+            self.lines.push(b'\n');
+        }
+        self.sink.write_all(&self.lines)?;
+        self.lines.clear();
+        Ok(Vec::new())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.writer()?.flush()
+        self.sink.flush()
     }
 
     fn cut(&mut self) -> io::Result<Cut> {
-        let mut sink = self.sink()?;
-        let cut = sink.cut()?;
-        self.writer = Some(writer(sink, self.delimiter));
-        Ok(cut)
+        self.sink.cut()
     }
 
-    fn finish(mut self: Box<Self>) -> io::Result<()> {
-        self.sink()?.finish()
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        self.sink.finish()
     }
 }
 

@@ -12,8 +12,9 @@ use triton_model_fn::Value;
 use super::batch_file::{self, BatchFile};
 use super::columns::{RowBuffer, io_error};
 use super::sink::{TailedFile, Target};
-use super::{Cut, Destination, Parts, TableWriter, WriteError};
+use super::{Added, Cut, Destination, Parts, TableWriter, Unwritten, WriteError};
 use crate::disk;
+use crate::table::chunk::Answered;
 use crate::table::format::Format;
 use crate::table::row::Row;
 
@@ -54,14 +55,18 @@ impl JoinedWriter {
     }
 
     fn write_chunk(&mut self) -> io::Result<()> {
-        let Some(batch) = self.rows.take()? else {
-            return Ok(());
-        };
+        match self.rows.take()? {
+            Some(batch) => self.write_batch(&batch),
+            None => Ok(()),
+        }
+    }
+
+    fn write_batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
         let mut current = match self.current.take() {
             Some(current) => current,
             None => self.next_part()?,
         };
-        let written = current.1.write(&batch);
+        let written = current.1.write(batch);
         self.current = Some(current);
         written
     }
@@ -86,6 +91,15 @@ impl TableWriter for JoinedWriter {
         }
         self.rows.push(row, added)?;
         Ok(())
+    }
+
+    fn write_rows(&mut self, answered: &Answered<'_>, added: &Added) -> io::Result<Unwritten> {
+        let Some(batch) = self.rows.whole(answered).map_err(io::Error::other)? else {
+            return self.write_each(answered, added);
+        };
+        self.write_chunk()?;
+        self.write_batch(&batch)?;
+        Ok(Vec::new())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -23,6 +23,7 @@ use triton_model_fn::{Column, DataType, FilledColumn, Value};
 pub(super) use self::csv::csv_line;
 pub(crate) use self::opened::{Kept, Output, check_left};
 pub(crate) use self::parts::Parts;
+use super::chunk::Answered;
 use super::format::{Compression, Format};
 use super::row::{Fault, Layout, Row};
 
@@ -107,10 +108,34 @@ pub(crate) enum WriteError {
     Output(#[from] std::io::Error),
 }
 
+/// Rows of a chunk that do not fit the output, and why.
+pub(crate) type Unwritten = Vec<(usize, Fault)>;
+
 /// Writes rows to an output.
-pub(crate) trait TableWriter {
+pub(crate) trait TableWriter: Send {
     /// Writes a row and what was added to it.
     fn write(&mut self, row: &Row, added: &[Value]) -> Result<(), WriteError>;
+
+    /// Writes rows of a chunk and what was added to them. Others are written although some do not fit
+    /// the output.
+    fn write_rows(&mut self, answered: &Answered<'_>, added: &Added) -> std::io::Result<Unwritten> {
+        self.write_each(answered, added)
+    }
+
+    /// Writes rows of a chunk one by one.
+    fn write_each(&mut self, answered: &Answered<'_>, added: &Added) -> std::io::Result<Unwritten> {
+        let mut unwritten = Vec::new();
+        let rows = answered.chunk.rows(answered.rows.clone());
+        for (index, row) in answered.rows.clone().zip(rows) {
+            let values = answered.answers.of_row(&added.0, index);
+            match self.write(&row, &values) {
+                Ok(()) => {}
+                Err(WriteError::Row(fault)) => unwritten.push((index, fault)),
+                Err(WriteError::Output(error)) => return Err(error),
+            }
+        }
+        Ok(unwritten)
+    }
 
     /// Hands on what was written so far, as far as the format allows.
     fn flush(&mut self) -> std::io::Result<()>;

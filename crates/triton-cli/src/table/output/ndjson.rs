@@ -5,8 +5,10 @@ use std::io::{self, Write as _};
 use triton_model_fn::Value;
 
 use super::sink::Sink;
-use super::{Added, Cut, TableWriter, WriteError};
+use super::{Added, Cut, TableWriter, Unwritten, WriteError};
 use crate::table::cell;
+use crate::table::chunk::{Answered, Answers, ChunkRows};
+use crate::table::json_object::JsonObject;
 use crate::table::row::{Fault, Original, PassedKind, Row};
 
 /// Writes one JSON object a line.
@@ -14,7 +16,8 @@ pub(super) struct NdjsonWriter {
     sink: Sink,
     /// The names of the added columns, and the same quoted with a colon.
     added: Vec<(String, String)>,
-    line: String,
+    /// Lines that are being made.
+    lines: String,
 }
 
 impl NdjsonWriter {
@@ -28,30 +31,33 @@ impl NdjsonWriter {
         Self {
             sink,
             added: added.collect(),
-            line: String::new(),
+            lines: String::new(),
         }
     }
 
-    /// Begins the line with the members that the row has already.
-    fn begin(&mut self, row: &Row) -> Result<(), Fault> {
-        self.line.clear();
-        match &row.original {
-            Original::Object(object) => {
-                for (name, _) in &self.added {
-                    if object.get(name).is_some() {
-                        let reason = "the row has a member of this name, which the output adds";
-                        return Err(Fault::of_column(name, reason));
-                    }
-                }
-                let text = object.text();
-                self.line.push_str(text[..text.len() - 1].trim_end());
+    /// Begins a line with an object's own members.
+    fn begin_object(&mut self, object: &JsonObject) -> Result<(), Fault> {
+        for (name, _) in &self.added {
+            if object.get(name).is_some() {
+                let reason = "the row has a member of this name, which the output adds";
+                return Err(Fault::of_column(name, reason));
             }
+        }
+        let text = object.text();
+        self.lines.push_str(text[..text.len() - 1].trim_end());
+        Ok(())
+    }
+
+    /// Begins a line with the members that the row has already.
+    fn begin(&mut self, row: &Row) -> Result<(), Fault> {
+        match &row.original {
+            Original::Object(object) => self.begin_object(object)?,
             Original::Cells(record) => {
-                self.line.push('{');
+                self.lines.push('{');
                 for (column, text) in row.layout.columns.iter().zip(record) {
                     self.separate();
-                    cell::write_json_text(&column.name, &mut self.line);
-                    self.line.push(':');
+                    cell::write_json_text(&column.name, &mut self.lines);
+                    self.lines.push(':');
                     let typed = match &column.kind {
                         PassedKind::Input(index, data_type) => {
                             row.input_value(*index).map(|value| (data_type, value))
@@ -61,9 +67,9 @@ impl NdjsonWriter {
                     match typed {
                         // What cannot be read stays the text that it is.
                         Some((data_type, value)) if row.values.is_ok() || *value != Value::Null => {
-                            cell::write_json_of_cell(data_type, text, value, &mut self.line);
+                            cell::write_json_of_cell(data_type, text, value, &mut self.lines);
                         }
-                        _ => cell::write_json_text(text, &mut self.line),
+                        _ => cell::write_json_text(text, &mut self.lines),
                     }
                 }
             }
@@ -73,9 +79,23 @@ impl NdjsonWriter {
     }
 
     fn separate(&mut self) {
-        if !self.line.ends_with('{') {
-            self.line.push(',');
+        if !self.lines.ends_with('{') {
+            self.lines.push(',');
         }
+    }
+
+    /// Adds a member of the columns that are added, by their order.
+    fn added(&mut self, index: usize, value: &Value) {
+        self.separate();
+        let (_, quoted) = &self.added[index];
+        self.lines.push_str(quoted);
+        cell::write_json(value, &mut self.lines);
+    }
+
+    fn hand_on(&mut self) -> io::Result<()> {
+        let written = self.sink.write_all(self.lines.as_bytes());
+        self.lines.clear();
+        written
     }
 }
 
@@ -83,14 +103,38 @@ impl TableWriter for NdjsonWriter {
     fn write(&mut self, row: &Row, added: &[Value]) -> Result<(), WriteError> {
         self.begin(row)?;
         for (index, value) in added.iter().enumerate() {
-            self.separate();
-            let (_, quoted) = &self.added[index];
-            self.line.push_str(quoted);
-            cell::write_json(value, &mut self.line);
+            self.added(index, value);
         }
-        self.line.push_str("}\n");
-        self.sink.write_all(self.line.as_bytes())?;
+        self.lines.push_str("}\n");
+        self.hand_on()?;
         Ok(())
+    }
+
+    fn write_rows(&mut self, answered: &Answered<'_>, added: &Added) -> io::Result<Unwritten> {
+        let (ChunkRows::Json(rows), Answers::Values(columns)) =
+            (&answered.chunk.rows, answered.answers)
+        else {
+            return self.write_each(answered, added);
+        };
+        let mut unwritten = Vec::new();
+        for row in answered.rows.clone() {
+            let Some(object) = rows.object(row) else {
+                unwritten.push((row, Fault::of_row("the row is no object")));
+                continue;
+            };
+            if let Err(fault) = self.begin_object(object) {
+                unwritten.push((row, fault));
+                continue;
+            }
+            for index in 0..added.0.len() {
+                // Rows that are handed over together have no sequence, and so no ID of one.
+                let value = columns.get(index).and_then(|column| column.get(row));
+                self.added(index, value.unwrap_or(&Value::Null));
+            }
+            self.lines.push_str("}\n");
+        }
+        self.hand_on()?;
+        Ok(unwritten)
     }
 
     fn flush(&mut self) -> io::Result<()> {

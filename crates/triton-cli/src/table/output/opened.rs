@@ -10,9 +10,10 @@ use fs_err::{File, OpenOptions};
 use triton_model_fn::Value;
 
 use super::sink::{Sink, TailedFile, Target};
-use super::{Added, Cut, Destination, Parts, TableWriter, WriteError};
+use super::{Added, Cut, Destination, Parts, TableWriter, Unwritten, WriteError};
 use super::{csv::CsvWriter, ndjson::NdjsonWriter};
 use crate::disk::{self, Place, StagedFile};
+use crate::table::chunk::Answered;
 use crate::table::format::Format;
 use crate::table::row::{Layout, Row};
 
@@ -20,6 +21,7 @@ use crate::table::row::{Layout, Row};
 pub(crate) struct Output {
     /// Missing once it has been ended.
     writer: Option<Box<dyn TableWriter>>,
+    added: Added,
     naming: Naming,
     row_ends: Option<RowEnds>,
     /// Whether a checkpoint keeps its rows.
@@ -95,6 +97,7 @@ impl Output {
         };
         Ok(Self {
             writer: Some(writer),
+            added: added.clone(),
             naming,
             row_ends,
             has_checkpoints: parts.is_some(),
@@ -107,6 +110,16 @@ impl Output {
         self.writer()?.write(row, added)?;
         self.rows += 1;
         Ok(())
+    }
+
+    /// Writes rows of a chunk; what comes back are those that do not fit the output.
+    pub(crate) fn write_rows(&mut self, answered: &Answered<'_>) -> io::Result<Unwritten> {
+        let Some(writer) = &mut self.writer else {
+            return Err(io::Error::other("the output failed before"));
+        };
+        let unwritten = writer.write_rows(answered, &self.added)?;
+        self.rows += (answered.rows.len() - unwritten.len()) as u64;
+        Ok(unwritten)
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {

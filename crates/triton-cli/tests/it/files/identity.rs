@@ -181,12 +181,12 @@ fn no_file_is_written_over_by_another() {
     --checkpoint in.csv is the input in.csv: checkpoints are kept in a folder that is for them alone; name another one
     standard output is the input in.csv: the run would write over what it reads; name another file
     standard error is the input in.csv: the run would write over what it reads; name another file
-    --output config.toml is --config config.toml: the run would write over what it reads; name another file
-    --errors config.toml is --config config.toml: the run would write over what it reads; name another file
-    --json-summary=config.toml is --config config.toml: the run would write over what it reads; name another file
-    --checkpoint config.toml is --config config.toml: checkpoints are kept in a folder that is for them alone; name another one
-    standard output is --config config.toml: the run would write over what it reads; name another file
-    standard error is --config config.toml: the run would write over what it reads; name another file
+    --output config.toml is the configuration file config.toml: the run would write over what it reads; name another file
+    --errors config.toml is the configuration file config.toml: the run would write over what it reads; name another file
+    --json-summary=config.toml is the configuration file config.toml: the run would write over what it reads; name another file
+    --checkpoint config.toml is the configuration file config.toml: checkpoints are kept in a folder that is for them alone; name another one
+    standard output is the configuration file config.toml: the run would write over what it reads; name another file
+    standard error is the configuration file config.toml: the run would write over what it reads; name another file
     --output token.txt is the file token.txt, which holds a secret option: the run would write over what it reads; name another file
     --errors token.txt is the file token.txt, which holds a secret option: the run would write over what it reads; name another file
     --json-summary=token.txt is the file token.txt, which holds a secret option: the run would write over what it reads; name another file
@@ -392,7 +392,7 @@ fn files_that_could_not_be_written_in_the_end() {
     exit code 2
     error: --checkpoint /dev/null: expected a folder, found something else; name another one
     exit code 2
-    error: folder: this is a folder; name the files in it, with a pattern such as 'folder/*.csv'
+    error: folder: no file in this folder has a name by which its format is known, such as .csv or .parquet; --input-format says it of all
     ");
     // Whoever takes away the right to write a file does not want it replaced. Root may all the same.
     let kept = files.write("kept.csv", "kept\n");

@@ -1,5 +1,6 @@
 package triton.flink;
 
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.Map;
@@ -106,9 +107,12 @@ final class Calls {
         } else if (number == OPENING) {
             call.complete(Collections.emptyList());
         } else {
-            RowData row = reader.readRow(outputs);
+            RowData[] rows = new RowData[reader.readInt()];
+            for (int index = 0; index < rows.length; index++) {
+                rows[index] = reader.readRow(outputs);
+            }
             if (call != null) {
-                call.complete(Collections.singletonList(row));
+                call.complete(Arrays.asList(rows));
             }
         }
     }

@@ -39,12 +39,14 @@ final class RowWriter {
         length = 0;
     }
 
-    void writeRow(RowData row, LogicalType[] types, RowData.FieldGetter[] fields) {
+    /** Writes a row of the types that it has as one of the types that Rust reads. */
+    void writeRow(
+            RowData row, LogicalType[] given, LogicalType[] types, RowData.FieldGetter[] fields) {
         for (int index = 0; index < types.length; index++) {
             Object value = fields[index].getFieldOrNull(row);
             writeByte(value == null ? 0 : 1);
             if (value != null) {
-                write(types[index], value);
+                write(given[index], types[index], value);
             }
         }
     }
@@ -91,28 +93,28 @@ final class RowWriter {
         DOUBLE.set(buffer, begin, value);
     }
 
-    private void write(LogicalType type, Object value) {
+    private void write(LogicalType given, LogicalType type, Object value) {
         switch (type.getTypeRoot()) {
             case BOOLEAN:
                 writeByte((Boolean) value ? 1 : 0);
                 break;
             case TINYINT:
-                writeByte((Byte) value);
+                writeByte(((Number) value).byteValue());
                 break;
             case SMALLINT:
-                writeShort((Short) value);
+                writeShort(((Number) value).shortValue());
                 break;
             case INTEGER:
-                writeInt((Integer) value);
+                writeInt(((Number) value).intValue());
                 break;
             case BIGINT:
-                writeLong((Long) value);
+                writeLong(((Number) value).longValue());
                 break;
             case FLOAT:
-                writeFloat((Float) value);
+                writeFloat(((Number) value).floatValue());
                 break;
             case DOUBLE:
-                writeDouble((Double) value);
+                writeDouble(((Number) value).doubleValue());
                 break;
             case CHAR:
             case VARCHAR:
@@ -123,14 +125,17 @@ final class RowWriter {
                 writeBytes((byte[]) value);
                 break;
             case ARRAY:
-                writeArray(((ArrayType) type).getElementType(), (ArrayData) value);
+                writeArray(
+                        ((ArrayType) given).getElementType(),
+                        ((ArrayType) type).getElementType(),
+                        (ArrayData) value);
                 break;
             default:
                 throw new IllegalStateException("planning should have refused " + type);
         }
     }
 
-    private void writeArray(LogicalType type, ArrayData array) {
+    private void writeArray(LogicalType given, LogicalType type, ArrayData array) {
         int size = array.size();
         boolean anyNull = false;
         for (int index = 0; index < size && !anyNull; index++) {
@@ -139,15 +144,16 @@ final class RowWriter {
         writeInt(size);
         writeByte(anyNull ? 1 : 0);
         // Numbers without NULL take a way without an object for each of them.
-        if (anyNull || !writeNumbers(type, array, size)) {
-            ArrayData.ElementGetter elements = ArrayData.createElementGetter(type);
+        boolean isSame = given.getTypeRoot() == type.getTypeRoot();
+        if (anyNull || !isSame || !writeNumbers(type, array, size)) {
+            ArrayData.ElementGetter elements = ArrayData.createElementGetter(given);
             for (int index = 0; index < size; index++) {
                 Object value = elements.getElementOrNull(array, index);
                 if (anyNull) {
                     writeByte(value == null ? 0 : 1);
                 }
                 if (value != null) {
-                    write(type, value);
+                    write(given, type, value);
                 }
             }
         }

@@ -7,11 +7,17 @@ import org.apache.flink.table.api.config.ExecutionConfigOptions;
 import org.apache.flink.table.api.config.MLPredictRuntimeConfigOptions;
 import org.apache.flink.table.catalog.ResolvedCatalogModel;
 import org.apache.flink.table.functions.AsyncPredictFunction;
+import org.apache.flink.table.functions.PredictFunction;
 import org.apache.flink.table.ml.AsyncPredictRuntimeProvider;
 import org.apache.flink.table.ml.ModelProvider;
+import org.apache.flink.table.ml.PredictRuntimeProvider;
+import org.apache.flink.table.types.logical.LogicalType;
 
-/** Gives the planner the function that asks the model. */
-public class TritonModelProvider implements AsyncPredictRuntimeProvider {
+/**
+ * Gives the planner the function that asks the model: the asynchronous one, unless a query says
+ * {@code MAP['async', 'false']}.
+ */
+public class TritonModelProvider implements AsyncPredictRuntimeProvider, PredictRuntimeProvider {
     private final ReadableConfig configuration;
 
     TritonModelProvider(ReadableConfig configuration) {
@@ -20,7 +26,6 @@ public class TritonModelProvider implements AsyncPredictRuntimeProvider {
 
     @Override
     public AsyncPredictFunction createAsyncPredictFunction(Context context) {
-        ResolvedCatalogModel model = context.getCatalogModel();
         Duration timeout =
                 context.runtimeConfig()
                         .getOptional(MLPredictRuntimeConfigOptions.ASYNC_TIMEOUT)
@@ -29,12 +34,31 @@ public class TritonModelProvider implements AsyncPredictRuntimeProvider {
                                         configuration.get(
                                                 ExecutionConfigOptions
                                                         .TABLE_EXEC_ASYNC_ML_PREDICT_TIMEOUT));
+        return new TritonPredictFunction(rows(context.getCatalogModel(), timeout));
+    }
+
+    @Override
+    public PredictFunction createPredictFunction(Context context) {
+        // Flink waits for as long as it takes.
+        Duration timeout = Duration.ZERO;
+        return new TritonBlockingPredictFunction(rows(context.getCatalogModel(), timeout));
+    }
+
+    @Override
+    public ModelProvider copy() {
+        return this;
+    }
+
+    private static RowFunction rows(ResolvedCatalogModel model, Duration timeout) {
         byte[] description = ModelDescription.of(model, timeout);
         check(description);
-        return new TritonPredictFunction(
+        LogicalType[] inputs = ModelDescription.types(model.getResolvedInputSchema());
+        return new RowFunction(
                 description,
-                ModelDescription.types(model.getResolvedInputSchema()),
-                ModelDescription.types(model.getResolvedOutputSchema()));
+                model.getResolvedInputSchema().getColumnNames().toArray(new String[0]),
+                inputs,
+                ModelDescription.types(model.getResolvedOutputSchema()),
+                inputs);
     }
 
     /**
@@ -50,10 +74,5 @@ public class TritonModelProvider implements AsyncPredictRuntimeProvider {
         } finally {
             NativeLog.write();
         }
-    }
-
-    @Override
-    public ModelProvider copy() {
-        return this;
     }
 }

@@ -1,82 +1,40 @@
 package triton.flink;
 
 import java.util.Collection;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
-import org.apache.flink.api.common.TaskInfo;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.functions.AsyncPredictFunction;
 import org.apache.flink.table.functions.FunctionContext;
-import org.apache.flink.table.types.logical.LogicalType;
+import org.apache.flink.table.functions.SpecializedFunction;
+import org.apache.flink.table.functions.UserDefinedFunction;
 
-/** Asks the model for each row: hands the row to Rust and gets the answer from {@link Calls}. */
-public class TritonPredictFunction extends AsyncPredictFunction {
+/** Asks the model for each row, with many rows in flight. */
+public class TritonPredictFunction extends AsyncPredictFunction implements SpecializedFunction {
     private static final long serialVersionUID = 1L;
 
-    private final byte[] description;
-    private final LogicalType[] inputs;
-    private final LogicalType[] outputs;
+    private final RowFunction rows;
 
-    private transient RowData.FieldGetter[] fields;
-    private transient RowWriter writer;
-    private transient Calls calls;
+    TritonPredictFunction(RowFunction rows) {
+        this.rows = rows;
+    }
 
-    TritonPredictFunction(byte[] description, LogicalType[] inputs, LogicalType[] outputs) {
-        this.description = description;
-        this.inputs = inputs;
-        this.outputs = outputs;
+    @Override
+    public UserDefinedFunction specialize(SpecializedContext context) {
+        return new TritonPredictFunction(rows.specialize(context));
     }
 
     @Override
     public void open(FunctionContext context) throws Exception {
-        NativeLibrary.load();
-        fields = new RowData.FieldGetter[inputs.length];
-        for (int index = 0; index < fields.length; index++) {
-            fields[index] = RowData.createFieldGetter(inputs[index], index);
-        }
-        writer = new RowWriter();
-        TaskInfo task = context.getTaskInfo();
-        try {
-            long function = NativeLibrary.create(description, describe(task, context));
-            calls = new Calls(function, outputs, task.getTaskNameWithSubtasks());
-            calls.open();
-            NativeMetrics.register(context.getMetricGroup(), function);
-        } catch (ExecutionException error) {
-            close();
-            throw (Exception) error.getCause();
-        } catch (Exception error) {
-            close();
-            throw error;
-        } finally {
-            NativeLog.write();
-        }
+        rows.open(context);
     }
 
     @Override
     public CompletableFuture<Collection<RowData>> asyncPredict(RowData row) {
-        writer.clear();
-        writer.writeRow(row, inputs, fields);
-        return calls.predict(writer);
-    }
-
-    private static byte[] describe(TaskInfo task, FunctionContext context) {
-        Map<String, String> names = context.getMetricGroup().getAllVariables();
-        RowWriter description = new RowWriter();
-        description.writeInt(task.getIndexOfThisSubtask());
-        description.writeInt(task.getNumberOfParallelSubtasks());
-        description.writeInt(task.getAttemptNumber());
-        description.writeText(names.get("<job_id>"));
-        description.writeText(names.get("<operator_id>"));
-        description.writeText(names.get("<task_attempt_id>"));
-        return description.toBytes();
+        return rows.predict(row);
     }
 
     @Override
     public void close() {
-        if (calls != null) {
-            calls.close();
-            calls = null;
-        }
+        rows.close();
     }
 }

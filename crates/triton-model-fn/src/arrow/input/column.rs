@@ -1,6 +1,4 @@
-//! One column of a record batch in the binary form of its tensor, row behind row.
-
-use std::collections::BTreeMap;
+//! A column of a record batch in the binary form of its tensor, row behind row.
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array, ArrayRef};
@@ -10,190 +8,93 @@ use bytes::{Bytes, BytesMut};
 
 use super::lists::{self, List};
 use crate::arrow::{output, values};
-use crate::row_block::{BlockColumn, RowEnds};
+use crate::row_block::RowEnds;
 use crate::row_codec;
+use crate::rows::{EncodedColumn, RowMarks};
 use crate::tensor_plan::PlannedColumn;
-use crate::{DataType, Error, Value};
+use crate::{DataType, Value};
 
-/// The rows of a column, and what is wrong with some of them.
-pub(in crate::arrow) struct EncodedColumn {
-    data: Bytes,
-    ends: RowEnds,
-    /// The shapes that there are.
-    shapes: Vec<Vec<usize>>,
-    /// Which of the shapes a row has, where there are several.
-    shape_of: Vec<usize>,
-    /// The rows that have no value, where that leaves the input out.
-    left_out: Option<NullBuffer>,
-    faults: BTreeMap<usize, Error>,
+/// Encodes a column; numbers stay where they are, unless there is something between them.
+pub(crate) fn encoded(planned: &PlannedColumn, array: &ArrayRef) -> EncodedColumn {
+    let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
+    let shared = match &nulls {
+        None => shared_fixed(planned, array).or_else(|| shared_lists(planned, array)),
+        Some(_) => None,
+    };
+    shared.unwrap_or_else(|| copied(planned, array, nulls.as_ref()))
 }
 
-impl EncodedColumn {
-    /// Encodes a column; numbers stay where they are, unless there is something between them.
-    pub(super) fn new(planned: &PlannedColumn, array: &ArrayRef) -> Self {
-        let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
-        let mut column = Self {
-            data: Bytes::new(),
-            ends: RowEnds::Every(0),
-            shapes: Vec::new(),
-            shape_of: Vec::new(),
-            left_out: nulls.clone().filter(|_| planned.is_optional()),
-            faults: BTreeMap::new(),
-        };
-        let is_done = nulls.is_none()
-            && (column.share_fixed(planned, array) || column.share_lists(planned, array));
-        if !is_done {
-            column.copy(planned, array, nulls.as_ref());
-        }
-        column
-    }
+/// Takes numbers, and fixed-size lists of them, as they lie in memory.
+fn shared_fixed(planned: &PlannedColumn, array: &ArrayRef) -> Option<EncodedColumn> {
+    let mut shape = Vec::new();
+    let buffer = fixed_width(planned, array, &mut shape)?;
+    let row_bytes = buffer.len().checked_div(array.len()).unwrap_or_default();
+    planned.fit(&mut shape).ok()?;
+    let data = Bytes::from_owner(BufferOwner(buffer));
+    let marks = RowMarks::of_shape(shape);
+    Some(EncodedColumn::new(data, RowEnds::Every(row_bytes), marks))
+}
 
-    /// Whether all rows can be sent together.
-    pub(super) fn is_uniform(&self) -> bool {
-        self.shapes.len() <= 1 && self.left_out.is_none() && self.faults.is_empty()
+/// Takes lists of numbers as they lie in memory.
+fn shared_lists(planned: &PlannedColumn, array: &ArrayRef) -> Option<EncodedColumn> {
+    if planned.column.data_type.rank() != 1 {
+        return None;
     }
-
-    /// The shape of a row; `None` where the input is left out.
-    pub(super) fn shape(&self, row: usize) -> Result<Option<&[usize]>, Error> {
-        if let Some(error) = self.faults.get(&row) {
-            return Err(error.clone());
-        }
-        if self
-            .left_out
-            .as_ref()
-            .is_some_and(|nulls| nulls.is_null(row))
-        {
-            return Ok(None);
-        }
-        let place = self.shape_of.get(row).copied().unwrap_or_default();
-        Ok(self.shapes.get(place).map(Vec::as_slice))
+    let offsets = lists::offsets(array)?;
+    let (values, first, count) = (&offsets.values, offsets.first(), offsets.count());
+    let buffer = numbers(planned, &values.slice(first, count))?;
+    let width = buffer.len().checked_div(count).unwrap_or_default();
+    let mut ends = Vec::with_capacity(array.len());
+    let mut marks = RowMarks::default();
+    for (row, length) in offsets.lengths().enumerate() {
+        ends.push(ends.last().copied().unwrap_or_default() + length * width);
+        marks.add_shape(planned, row, vec![length]);
     }
+    let data = Bytes::from_owner(BufferOwner(buffer));
+    Some(EncodedColumn::new(data, RowEnds::At(ends), marks))
+}
 
-    /// The bytes of a row.
-    pub(super) fn data(&self, row: usize) -> Bytes {
-        self.data.slice(self.ends.bytes(&(row..row + 1)))
-    }
-
-    /// All rows of a uniform column.
-    pub(super) fn whole(&self) -> Option<BlockColumn> {
-        Some(BlockColumn {
-            shape: self.shapes.first()?.clone(),
-            ends: self.ends.clone(),
-            data: self.data.clone(),
-        })
-    }
-
-    /// Some rows, which have one shape.
-    pub(super) fn block(&self, rows: &[usize]) -> Option<BlockColumn> {
-        let first = rows.first()?;
-        let shape = self.shape(*first).ok()??;
-        let all = BlockColumn {
-            shape: shape.to_vec(),
-            ends: self.ends.clone(),
-            data: self.data.clone(),
-        };
-        Some(all.rows(rows))
-    }
-
-    /// Takes numbers, and fixed-size lists of them, as they lie in memory.
-    fn share_fixed(&mut self, planned: &PlannedColumn, array: &ArrayRef) -> bool {
-        let mut shape = Vec::new();
-        let Some(buffer) = fixed_width(planned, array, &mut shape) else {
-            return false;
-        };
-        let row_bytes = buffer.len().checked_div(array.len()).unwrap_or_default();
-        if planned.fit(&mut shape).is_err() {
-            return false;
-        }
-        self.shapes.push(shape);
-        self.ends = RowEnds::Every(row_bytes);
-        self.data = Bytes::from_owner(BufferOwner(buffer));
-        true
-    }
-
-    /// Takes lists of numbers as they lie in memory.
-    fn share_lists(&mut self, planned: &PlannedColumn, array: &ArrayRef) -> bool {
-        if planned.column.data_type.rank() != 1 {
-            return false;
-        }
-        let Some(offsets) = lists::offsets(array) else {
-            return false;
-        };
-        let (values, first, count) = (&offsets.values, offsets.first(), offsets.count());
-        let Some(buffer) = numbers(planned, &values.slice(first, count)) else {
-            return false;
-        };
-        let width = buffer.len().checked_div(count).unwrap_or_default();
-        let mut ends = Vec::with_capacity(array.len());
-        for (row, length) in offsets.lengths().enumerate() {
-            ends.push(ends.last().copied().unwrap_or_default() + length * width);
-            self.add_shape(planned, row, vec![length]);
-        }
-        self.ends = RowEnds::At(ends);
-        self.data = Bytes::from_owner(BufferOwner(buffer));
-        true
-    }
-
-    /// Encodes row by row.
-    fn copy(&mut self, planned: &PlannedColumn, array: &ArrayRef, nulls: Option<&NullBuffer>) {
-        let mut data = BytesMut::new();
-        let mut ends = Vec::with_capacity(array.len());
-        let data_type = &planned.column.data_type;
-        for row in 0..array.len() {
-            let before = data.len();
-            let is_null = nulls.is_some_and(|nulls| nulls.is_null(row));
-            if !(is_null && self.left_out.is_some()) {
-                let mut encoder = Encoder {
-                    scalar: data_type.scalar(),
-                    rank: data_type.rank(),
-                    shape: Vec::new(),
-                    data: &mut data,
-                };
-                match encoder.value(array, row, 0) {
-                    Ok(()) => {
-                        let mut shape = encoder.shape;
-                        // An empty array does not show the dimensions that lie within it.
-                        shape.resize(data_type.rank(), 0);
-                        self.add_shape(planned, row, shape);
-                    }
-                    Err(message) => {
-                        let value = values::value(data_type, array, row);
-                        let value = value.unwrap_or(Value::Null);
-                        let error = row_codec::refused(&planned.column, &value, &message);
-                        self.add_fault(row, error);
-                    }
+/// Encodes row by row.
+fn copied(planned: &PlannedColumn, array: &ArrayRef, nulls: Option<&NullBuffer>) -> EncodedColumn {
+    let mut data = BytesMut::new();
+    let mut ends = Vec::with_capacity(array.len());
+    let data_type = &planned.column.data_type;
+    let left_out = nulls.filter(|_| planned.is_optional());
+    let mut marks = RowMarks::left_out(left_out.map_or_else(Vec::new, |nulls| {
+        nulls.iter().map(|is_valid| !is_valid).collect()
+    }));
+    for row in 0..array.len() {
+        let before = data.len();
+        if marks.is_left_out(row) {
+            marks.add_left_out();
+        } else {
+            let mut encoder = Encoder {
+                scalar: data_type.scalar(),
+                rank: data_type.rank(),
+                shape: Vec::new(),
+                data: &mut data,
+            };
+            match encoder.value(array, row, 0) {
+                Ok(()) => {
+                    let mut shape = encoder.shape;
+                    // An empty array does not show the dimensions that lie within it.
+                    shape.resize(data_type.rank(), 0);
+                    marks.add_shape(planned, row, shape);
                 }
-            } else {
-                self.shape_of.push(0);
+                Err(message) => {
+                    let value = values::value(data_type, array, row);
+                    let value = value.unwrap_or(Value::Null);
+                    let error = row_codec::refused(&planned.column, &value, &message);
+                    marks.add_fault(row, error);
+                }
             }
-            if self.faults.contains_key(&row) {
-                data.truncate(before);
-            }
-            ends.push(data.len());
         }
-        self.data = data.freeze();
-        self.ends = RowEnds::At(ends);
-    }
-
-    /// The next row has a shape, which may be none that the model takes.
-    fn add_shape(&mut self, planned: &PlannedColumn, row: usize, mut shape: Vec<usize>) {
-        match planned.fit(&mut shape) {
-            Ok(()) => {
-                let place = self.shapes.iter().rposition(|known| *known == shape);
-                let place = place.unwrap_or_else(|| {
-                    self.shapes.push(shape);
-                    self.shapes.len() - 1
-                });
-                self.shape_of.push(place);
-            }
-            Err(error) => self.add_fault(row, error),
+        if marks.is_fault(row) {
+            data.truncate(before);
         }
+        ends.push(data.len());
     }
-
-    fn add_fault(&mut self, row: usize, error: Error) {
-        self.shape_of.push(0);
-        self.faults.insert(row, error);
-    }
+    EncodedColumn::new(data.freeze(), RowEnds::At(ends), marks)
 }
 
 /// Encodes the value of one row.

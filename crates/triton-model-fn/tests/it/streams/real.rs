@@ -77,8 +77,11 @@ async fn load(endpoint: &str) {
     let config = include_str!("../../../../triton-client/tests/models/countdown/config.json");
     let config: Json = serde_json::from_str(config).unwrap();
     let source = include_str!("../../../../triton-client/tests/models/countdown/1/model.py");
+    let mut named = config.clone();
+    named["input"][0]["name"] = "parameters".into();
     let models = [
         ("streams_countdown", config, source),
+        ("streams_parameters", named, source),
         ("streams_repeat", repeat(0), REPEAT),
         ("streams_repeat_rows", repeat(4), REPEAT),
     ];
@@ -258,6 +261,11 @@ async fn what_generation_cannot_carry_is_refused_by_name() {
     ]);
     insta::assert_snapshot!(refusal("streams_repeat", wrong).await, @"subtask 0 of 1, attempt 0: model 'streams_repeat' does not fit the schema and options: input column 'words' (ARRAY<BYTES>) cannot be in the flat JSON that option 'decoupled' = 'stream' sends and gets: it is text; make the column STRING, if that is what it holds; input column 'grid' (ARRAY<ARRAY<INT>>) cannot be in the flat JSON that option 'decoupled' = 'stream' sends and gets: it has no shapes, and of [-1, -1] more than one size is open; input column 'half' (FLOAT16) cannot be in the flat JSON that option 'decoupled' = 'stream' sends and gets: the server has no JSON form of it; output column 'o_words' (ARRAY<BYTES>) cannot be in the flat JSON that option 'decoupled' = 'stream' sends and gets: it is text; make the column STRING, if that is what it holds; output column 'o_grid' (ARRAY<ARRAY<INT>>) cannot be in the flat JSON that option 'decoupled' = 'stream' sends and gets: it has no shapes, and of [-1, -1] more than one size is open; output column 'o_half' (FLOAT16) cannot be in the flat JSON that option 'decoupled' = 'stream' sends and gets: the server has no JSON form of it");
     insta::assert_snapshot!(refusal("accumulate", crate::accumulate_schema()).await, @"subtask 0 of 1, attempt 0: model 'accumulate' does not fit the schema and options: it keeps a state for each sequence, and option 'decoupled' is 'stream', which carries no sequences: leave the option out");
+    let parameters = schema(
+        &[("parameters", DataType::Integer)],
+        &[("left", DataType::Integer)],
+    );
+    insta::assert_snapshot!(refusal("streams_parameters", parameters).await, @"subtask 0 of 1, attempt 0: model 'streams_parameters' does not fit the schema and options: input column 'parameters' (INT) cannot be in the flat JSON that option 'decoupled' = 'stream' sends and gets: a member named 'parameters' means something else there");
     // What cannot be sent of a row fails that row alone.
     let columns = columns(&[("times", array(DataType::Double))]);
     let function = open(&endpoint, "streams_repeat", columns, &[]).await;
@@ -290,7 +298,7 @@ async fn calls_with_room_for_one_answer_name_those_that_have_more() {
     let function = open(&embedded.endpoint(), "echo", echo_schema(), &[]).await;
     let error = function.predict(&[Value::Float(1.0)]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Options);
-    insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: option 'decoupled' is 'stream', so a row may have any number of answers, and this call has room for one: call predict_many, or submit_to");
+    insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: option 'decoupled' is 'stream', so a row may have any number of answers, and this call has room for one: call predict_many, submit_to or predict_stream");
     #[cfg(feature = "arrow")]
     {
         let schema = std::sync::Arc::new(arrow_schema::Schema::empty());

@@ -1,0 +1,58 @@
+//! The models of the server that the command line so far speaks of.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use triton_client::IndexFilter;
+
+use crate::config::{ConfigArguments, LayeredOptions};
+
+/// Nobody waits longer for a completion.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Their names; none where there is no server.
+pub(super) fn names(words: &[String]) -> Option<Vec<String>> {
+    let mut options = LayeredOptions::collect(None, &arguments(words)).ok()?;
+    options.without_model();
+    let options = options.parse_without_sequences().ok()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .ok()?;
+    let index = runtime.block_on(async {
+        let client = triton_model_fn::client_from_options(&options).ok()?;
+        let index = client.repository_index(IndexFilter::All);
+        timeout(PATIENCE, index).await.ok()?.ok()
+    });
+    let mut names: Vec<String> = index?.into_iter().map(|entry| entry.name).collect();
+    names.sort();
+    names.dedup();
+    Some(names)
+}
+
+/// What the words say of the server; the line is not finished, so that it cannot be parsed.
+fn arguments(words: &[String]) -> ConfigArguments {
+    let mut arguments = ConfigArguments::default();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let (flag, value) = match word.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
+            _ => (word.as_str(), None),
+        };
+        let mut value = || value.clone().or_else(|| words.next().cloned());
+        match flag {
+            "-e" | "--endpoint" => arguments.endpoint = value(),
+            "--config" => arguments.config = value().map(Into::into),
+            "--profile" => arguments.profile = value(),
+            "--no-config" => arguments.no_config = true,
+            "-O" => {
+                let option = value();
+                let option = option.as_deref().and_then(|option| option.split_once('='));
+                let option = option.map(|(key, value)| (key.to_owned(), value.to_owned()));
+                arguments.option.extend(option);
+            }
+            _ => {}
+        }
+    }
+    arguments
+}

@@ -1,0 +1,112 @@
+//! Which columns of an input pass through to the output: all, unless arguments choose some.
+
+use std::sync::Arc;
+
+use anyhow::{anyhow, bail};
+
+/// Columns that are chosen by their names, whether or not the model takes them.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Passing {
+    #[default]
+    All,
+    /// These, in this order.
+    Only(Arc<[String]>),
+    /// All but these.
+    Without(Arc<[String]>),
+}
+
+impl Passing {
+    /// Whether a member of an object passes.
+    pub(super) fn passes(&self, name: &str) -> bool {
+        let is_among = |names: &[String]| names.iter().any(|other| other == name);
+        match self {
+            Self::All => true,
+            Self::Only(names) => is_among(names),
+            Self::Without(names) => !is_among(names),
+        }
+    }
+
+    /// The positions of the columns that pass, if not all do; a name that no column has is refused.
+    pub(super) fn positions(&self, columns: &[&str]) -> anyhow::Result<Option<Arc<[usize]>>> {
+        let named = match self {
+            Self::All => return Ok(None),
+            // An empty file of objects has none.
+            _ if columns.is_empty() => return Ok(None),
+            Self::Only(names) | Self::Without(names) => names,
+        };
+        let argument = match self {
+            Self::Only(_) => "--columns",
+            _ => "--drop",
+        };
+        let position = |name: &String| {
+            let position = columns.iter().position(|column| column == name);
+            position.ok_or_else(|| {
+                anyhow!(
+                    "{argument} {name}: no column has this name; there are: {}",
+                    columns.join(", ")
+                )
+            })
+        };
+        let named: Vec<usize> = named.iter().map(position).collect::<Result<_, _>>()?;
+        let positions: Vec<usize> = match self {
+            Self::Only(_) => named,
+            _ => (0..columns.len())
+                .filter(|position| !named.contains(position) && self.passes(columns[*position]))
+                .collect(),
+        };
+        if positions.is_empty() {
+            bail!("{argument} leaves no column of the input");
+        }
+        Ok(Some(positions.into()))
+    }
+}
+
+/// What is at the positions that pass, in their order.
+pub(super) fn chosen<T>(all: Vec<T>, positions: Option<&[usize]>) -> Vec<T> {
+    let Some(positions) = positions else {
+        return all;
+    };
+    let mut all: Vec<Option<T>> = all.into_iter().map(Some).collect();
+    let chosen = positions.iter();
+    chosen
+        .filter_map(|position| all[*position].take())
+        .collect()
+}
+
+/// Where columns of the whole input are among those that pass.
+pub(super) fn among(all: &[Option<usize>], passing: Option<&[usize]>) -> Vec<Option<usize>> {
+    let Some(passing) = passing else {
+        return all.to_vec();
+    };
+    let place = |position: &usize| passing.iter().position(|passed| passed == position);
+    all.iter()
+        .map(|position| position.as_ref().and_then(place))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_chosen_or_left_out() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let positions = |passing: &Passing| {
+            let positions = passing
+                .positions(&["a", "b", "c"])
+                .map_err(|it| it.to_string());
+            positions.map(|it| it.map(|it| it.to_vec()))
+        };
+        assert_eq!(positions(&Passing::All), Ok(None));
+        let only = Passing::Only(names(&["c", "a"]));
+        assert_eq!(positions(&only), Ok(Some(vec![2, 0])));
+        assert!(only.passes("a") && !only.passes("b"));
+        assert_eq!(
+            positions(&Passing::Without(names(&["b"]))),
+            Ok(Some(vec![0, 2]))
+        );
+        insta::assert_snapshot!(positions(&Passing::Without(names(&["x"]))).unwrap_err(), @"--drop x: no column has this name; there are: a, b, c");
+        insta::assert_snapshot!(positions(&Passing::Without(names(&["a", "b", "c"]))).unwrap_err(), @"--drop leaves no column of the input");
+        assert_eq!(chosen(vec!["a", "b", "c"], Some(&[2, 0])), ["c", "a"]);
+    }
+}

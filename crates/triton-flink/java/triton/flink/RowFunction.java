@@ -1,0 +1,100 @@
+package triton.flink;
+
+import java.io.Serializable;
+import java.util.Collection;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import org.apache.flink.api.common.TaskInfo;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.functions.FunctionContext;
+import org.apache.flink.table.functions.SpecializedFunction.SpecializedContext;
+import org.apache.flink.table.types.logical.LogicalType;
+
+/**
+ * What a function on a model does, whichever way Flink calls it: it hands rows to Rust and gets
+ * their answers from {@link Calls}.
+ */
+final class RowFunction implements Serializable {
+    private static final long serialVersionUID = 1L;
+
+    private final byte[] description;
+    private final String[] names;
+    private final LogicalType[] inputs;
+    private final LogicalType[] outputs;
+    /** The types of the arguments, which can be narrower ones than the inputs. */
+    private final LogicalType[] given;
+
+    private transient RowData.FieldGetter[] fields;
+    private transient RowWriter writer;
+    private transient Calls calls;
+
+    RowFunction(
+            byte[] description,
+            String[] names,
+            LogicalType[] inputs,
+            LogicalType[] outputs,
+            LogicalType[] given) {
+        this.description = description;
+        this.names = names;
+        this.inputs = inputs;
+        this.outputs = outputs;
+        this.given = given;
+    }
+
+    /** This function for what a query really hands over, while it is planned. */
+    RowFunction specialize(SpecializedContext context) {
+        LogicalType[] arguments =
+                ArgumentTypes.check(names, inputs, context.getCallContext().getArgumentDataTypes());
+        return new RowFunction(description, names, inputs, outputs, arguments);
+    }
+
+    void open(FunctionContext context) throws Exception {
+        NativeLibrary.load();
+        fields = new RowData.FieldGetter[given.length];
+        for (int index = 0; index < fields.length; index++) {
+            fields[index] = RowData.createFieldGetter(given[index], index);
+        }
+        writer = new RowWriter();
+        TaskInfo task = context.getTaskInfo();
+        try {
+            long function = NativeLibrary.create(description, describe(task, context));
+            calls = new Calls(function, outputs, task.getTaskNameWithSubtasks());
+            calls.open();
+            NativeMetrics.register(context.getMetricGroup(), function);
+        } catch (ExecutionException error) {
+            close();
+            throw (Exception) error.getCause();
+        } catch (Exception error) {
+            close();
+            throw error;
+        } finally {
+            NativeLog.write();
+        }
+    }
+
+    CompletableFuture<Collection<RowData>> predict(RowData row) {
+        writer.clear();
+        writer.writeRow(row, given, inputs, fields);
+        return calls.predict(writer);
+    }
+
+    void close() {
+        if (calls != null) {
+            calls.close();
+            calls = null;
+        }
+    }
+
+    private static byte[] describe(TaskInfo task, FunctionContext context) {
+        Map<String, String> names = context.getMetricGroup().getAllVariables();
+        RowWriter description = new RowWriter();
+        description.writeInt(task.getIndexOfThisSubtask());
+        description.writeInt(task.getNumberOfParallelSubtasks());
+        description.writeInt(task.getAttemptNumber());
+        description.writeText(names.get("<job_id>"));
+        description.writeText(names.get("<operator_id>"));
+        description.writeText(names.get("<task_attempt_id>"));
+        return description.toBytes();
+    }
+}
