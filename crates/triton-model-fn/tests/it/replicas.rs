@@ -276,9 +276,12 @@ async fn a_name_is_looked_up_again_and_rows_follow_it() {
 async fn only_where_all_servers_are_away_rows_wait() {
     let servers = servers(2);
     let wait = ServerWait::new(Duration::from_secs(60));
-    let function = InferenceFunction::new(options(&endpoint(&servers), "echo", &[]), echo_schema())
-        .unwrap()
-        .waiting_for_server(&wait);
+    // For a connection that was kept and breaks while a row is on its way.
+    let extra = [("max-retries", "3"), ("retry-initial-backoff", "1 ms")];
+    let function =
+        InferenceFunction::new(options(&endpoint(&servers), "echo", &extra), echo_schema())
+            .unwrap()
+            .waiting_for_server(&wait);
     function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
     predict(&function, 1.0).await;
     let second = address(&servers[1]);
