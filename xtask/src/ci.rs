@@ -67,20 +67,6 @@ const STEPS: &[Step] = &[
         variable: None,
     },
     Step {
-        name: "what the command costs",
-        // Not yet `rows` and `keys`, which have not been seen to hold.
-        arguments: &[
-            "xtask",
-            "bench",
-            "--of",
-            "command",
-            "--check",
-            "--only",
-            "batch,parallelism,ndjson,in-flight",
-        ],
-        variable: None,
-    },
-    Step {
         name: "tests",
         arguments: &["xtask", "test"],
         variable: None,

@@ -466,7 +466,7 @@ mod tests {
             close(&base).await.unwrap();
             close(&base).await.unwrap();
             insta::allow_duplicates! {
-                insta::assert_snapshot!(base.opened().unwrap_err(), @"the function is not open: call open before predict");
+                insta::assert_snapshot!(base.opened().unwrap_err(), @"the function was closed or given up: it takes no further rows unless open is called again");
             }
         }
     }

@@ -292,7 +292,8 @@ impl InferenceFunction {
     ) -> impl Future<Output = Result<Vec<Prediction>, Error>> + Send + use<> {
         let answers = match self.base.opened() {
             Ok(opened) => match opened.prepared.lane {
-                Lane::Streamed(_) => Ok(Either::Left(opened.prepared.stream(row).all())),
+                // In a box, because it is large, and would make the future of every row so.
+                Lane::Streamed(_) => Ok(Either::Left(Box::pin(opened.prepared.stream(row).all()))),
                 _ => Ok(Either::Right(self.submit(row))),
             },
             Err(error) => Err(error),

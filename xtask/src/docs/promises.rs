@@ -11,9 +11,9 @@ use anyhow::{Context as _, Result};
 
 /// The pages with promises, below the workspace's root, and the letter of each one's numbers.
 const PAGES: [(&str, char); 3] = [
-    ("docs/guide/command.md", 'C'),
     ("docs/guide/sequences.md", 'S'),
     ("docs/guide/model-function.md", 'F'),
+    ("docs/guide/command.md", 'C'),
 ];
 
 /// Where the tests are that hold them.

@@ -149,10 +149,14 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
         ran.map(|(_, code)| code)
     };
     // On a worker of the runtime: whatever it waits for wakes it there without another thread.
-    let ran = runtime.block_on(async { tokio::spawn(ran).await });
-    let code = ran
-        .context("the run has failed in its middle")
-        .map_err(Failure::internal)?;
+    let code = match cfg!(test) {
+        // There, what goes to the disk is recorded by thread.
+        true => runtime.block_on(ran),
+        false => runtime
+            .block_on(async { tokio::spawn(ran).await })
+            .context("the run has failed in its middle")
+            .map_err(Failure::internal)?,
+    };
     drop(embedded);
     code
 }

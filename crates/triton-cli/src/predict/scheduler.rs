@@ -47,13 +47,9 @@ const SPARE_TIME: Duration = Duration::from_secs(2);
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 /// What was begun.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "rows are many, and an allocation for each would cost more than the room in a queue"
-)]
 pub(super) enum Work {
     Row(RowWork),
-    Chunk(Box<ChunkWork>),
+    Chunk(ChunkWork),
 }
 
 /// A row that was handed over by itself, and what became of it so far.
@@ -447,7 +443,7 @@ impl<'a> Scheduler<'a> {
             unusable,
             outcome: Err(Error::new(ErrorKind::Internal, "the rows are not answered")),
         };
-        self.in_flight.begin(Work::Chunk(Box::new(work)), size);
+        self.in_flight.begin(Work::Chunk(work), size);
     }
 
     /// What becomes of a row that cannot be used: it is rejected, unless rows that fail are to be in the

@@ -60,7 +60,7 @@ impl Scheduler<'_> {
                 }
                 Work::Chunk(work) => {
                     self.settled_bytes = self.settled_bytes.max(work.bytes);
-                    self.settle_chunk(*work)
+                    self.settle_chunk(work)
                 }
             };
             match written {
@@ -101,7 +101,7 @@ impl Scheduler<'_> {
         } = work;
         let Outcome {
             answers,
-            statuses,
+            mut statuses,
             failures,
             given_up,
         } = outcome.unwrap_or_else(|error| Outcome {
@@ -110,6 +110,7 @@ impl Scheduler<'_> {
             failures: (0..chunk.len()).map(|row| (row, error.clone())).collect(),
             given_up: Vec::new(),
         });
+        statuses.sort_by_key(|(row, _)| *row);
         // A row that cannot be used was not handed over, whatever became of the others.
         let mut others: BTreeMap<usize, Result<Prediction, Reason>> = BTreeMap::new();
         let failures = failures.into_iter();
@@ -126,7 +127,8 @@ impl Scheduler<'_> {
         self.write_rows(&chunk, start..chunk.len(), &answers, &statuses)
     }
 
-    /// Writes rows of a chunk that were all answered, and counts them.
+    /// Writes rows of a chunk that were all answered, and counts them; `statuses` are in the order of
+    /// the rows.
     fn write_rows(
         &mut self,
         chunk: &Chunk,
@@ -145,8 +147,9 @@ impl Scheduler<'_> {
         let mut answered = rows.len() - unwritten.len();
         self.counts.written += answered as u64;
         let is_written = |row: usize| unwritten.iter().all(|(other, _)| *other != row);
-        let statuses = statuses.iter().filter(|(row, _)| rows.contains(row));
-        for (row, status) in statuses.filter(|(row, _)| is_written(*row)) {
+        let of_rows = |end: usize| statuses.partition_point(|(row, _)| *row < end);
+        let statuses = &statuses[of_rows(rows.start)..of_rows(rows.end)];
+        for (row, status) in statuses.iter().filter(|(row, _)| is_written(*row)) {
             *self.counts.of(status) += 1;
             answered -= 1;
             if let PredictionStatus::Failed(error) = status {

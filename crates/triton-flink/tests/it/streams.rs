@@ -42,5 +42,10 @@ async fn a_row_has_as_many_answers_as_the_model_gives() {
     let mut rows: Vec<String> = output.rows().iter().map(|row| row.join(" | ")).collect();
     let blocking = rows.split_off(rows.len() / 2);
     assert_eq!(rows, blocking);
-    insta::assert_snapshot!(rows.join("\n"), @"");
+    insta::assert_snapshot!(rows.join("\n"), @"
+    a | 0 | 2 | FALSE | answered
+    a | 1 | 1 | TRUE | answered
+    c | 0 | 2 | FALSE | answered
+    c | 1 | <NULL> | TRUE | failed
+    ");
 }

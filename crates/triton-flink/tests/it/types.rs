@@ -136,6 +136,11 @@ async fn arguments_of_other_types_are_converted_where_nothing_is_lost_and_refuse
     );
     let output = Cluster::shared().await.run(&sql).await;
     let rows: Vec<String> = output.rows().iter().map(|row| row.join(" | ")).collect();
-    insta::assert_snapshot!(rows.join("\n"), @"");
-    insta::assert_snapshot!(output.errors().join("\n"), @"");
+    insta::assert_snapshot!(rows.join("\n"), @"-128 | -32768 | -2147483648 | -32768.0 | 2.147483647E9 | text | x'00ff' | [1.0, -2.0] | [a, ] | [[1, 2], [3, 4]]");
+    insta::assert_snapshot!(output.errors().join("\n"), @"
+    org.apache.flink.table.api.ValidationException: INPUT column 'value' is ARRAY<FLOAT>, and the query gives it ARRAY<INT NOT NULL>, of which not every value is one: write CAST(... AS ARRAY<FLOAT>) for its column in the table or view that ML_PREDICT reads
+    org.apache.flink.table.api.ValidationException: INPUT column 'value' is ARRAY<FLOAT>, and the query gives it ARRAY<BIGINT NOT NULL>, of which not every value is one: write CAST(... AS ARRAY<FLOAT>) for its column in the table or view that ML_PREDICT reads
+    org.apache.flink.table.api.ValidationException: INPUT column 'value' is ARRAY<FLOAT>, and the query gives it ARRAY<DECIMAL(2, 1) NOT NULL>, of which not every value is one: write CAST(... AS ARRAY<FLOAT>) for its column in the table or view that ML_PREDICT reads
+    triton.flink.TritonException: triton.flink.TritonException: row 0, subtask 0 of 1, attempt 0: column 'value': expected FLOAT, found NULL
+    ");
 }

@@ -69,6 +69,12 @@ impl Connected {
         .await
     }
 
+    /// Gives back at once what the stream holds.
+    fn close(&self) {
+        let connected = self.lock().take();
+        drop(connected);
+    }
+
     /// Hangs up once the function ends, or at the deadline.
     async fn hang_up(&self, open: &CallContext, deadline: Option<Instant>) {
         let late = async {
@@ -81,8 +87,14 @@ impl Connected {
             _ = open.ending.wait() => {}
             () = late => {}
         }
-        let connected = self.lock().take();
-        drop(connected);
+        self.close();
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        // What watches for the end has a share in the stream until its task is gone.
+        self.connected.close();
     }
 }
 

@@ -1,7 +1,7 @@
 //! CSV with a header or without one, record by record.
 
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, anyhow, bail};
 use csv::StringRecord;
@@ -66,6 +66,8 @@ impl CsvReader {
             shape: Arc::new(CsvShape {
                 input: input.clone(),
                 delimiter,
+                reading: Mutex::new(cells),
+                taking: Mutex::new(Cells::new(delimiter)),
                 names: names.iter().map(|name| (*name).to_owned()).collect(),
                 inputs: Arc::clone(&wanted.inputs),
                 positions,
@@ -106,7 +108,7 @@ impl TableReader for CsvReader {
             }
         }
         self.rows += rows.len() as u64;
-        Ok((rows.len() > 0).then(|| Chunk {
+        Ok((rows.len() > 0).then_some(Chunk {
             rows: ChunkRows::Csv(rows),
         }))
     }

@@ -2,7 +2,7 @@
 //! they are.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use csv::{ByteRecord, StringRecord};
 use csv_core::ReadRecordResult;
@@ -19,6 +19,10 @@ use crate::table::row::{Fault, Layout, Original, Row, Unusable, all_values};
 pub(super) struct CsvShape {
     pub(super) input: Input,
     pub(super) delimiter: u8,
+    /// What splits the records, for whoever reads chunks and for whoever takes rows out of them: to make
+    /// one costs as much as reading twenty rows.
+    pub(super) reading: Mutex<Cells>,
+    pub(super) taking: Mutex<Cells>,
     /// The names of all columns of the file.
     pub(super) names: Vec<String>,
     pub(super) inputs: Arc<[Column]>,
@@ -28,6 +32,10 @@ pub(super) struct CsvShape {
     pub(super) passing: Option<Arc<[usize]>>,
     /// What passes through.
     pub(super) layout: Arc<Layout>,
+}
+
+fn lock(cells: &Mutex<Cells>) -> MutexGuard<'_, Cells> {
+    cells.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Records that follow each other.
@@ -95,7 +103,7 @@ impl CsvRows {
 
     /// The cells that pass through of a record that has no fault.
     pub(in crate::table) fn cells(&self, index: usize) -> ByteRecord {
-        let cells = Cells::new(self.shape.delimiter).split(self.record(index));
+        let cells = lock(&self.shape.taking).split(self.record(index));
         match &self.shape.passing {
             None => cells,
             Some(passing) => passing.iter().map(|position| &cells[*position]).collect(),
@@ -103,7 +111,7 @@ impl CsvRows {
     }
 
     pub(in crate::table) fn row(&self, index: usize) -> Row {
-        self.row_of(index, &mut Cells::new(self.shape.delimiter))
+        self.row_of(index, &mut lock(&self.shape.taking))
     }
 
     pub(in crate::table) fn into_rows(self) -> Vec<Row> {
@@ -111,7 +119,7 @@ impl CsvRows {
     }
 
     pub(in crate::table) fn rows(&self, rows: Range<usize>) -> Vec<Row> {
-        let mut cells = Cells::new(self.shape.delimiter);
+        let mut cells = lock(&self.shape.reading);
         rows.map(|index| self.row_of(index, &mut cells)).collect()
     }
 
@@ -192,11 +200,12 @@ impl CsvRows {
         let mut unusable = Vec::new();
         let mut values = Vec::with_capacity(inputs);
         let mut ends = Vec::with_capacity(self.shape.names.len());
+        let mut cells = lock(&self.shape.reading);
         for index in 0..self.len() {
             values.clear();
             if !self.read_plain(index, &mut ends, &mut values) {
                 values.clear();
-                match self.row(index).values {
+                match self.row_of(index, &mut cells).values {
                     Ok(read) => values.extend(read),
                     Err(reason) => {
                         unusable.push((index, reason));
@@ -256,6 +265,7 @@ fn without_line_end(record: &[u8]) -> &[u8] {
 }
 
 /// Splits records, of which it is known where they end, into cells.
+#[derive(Debug)]
 pub(super) struct Cells {
     reader: csv_core::Reader,
     text: Vec<u8>,

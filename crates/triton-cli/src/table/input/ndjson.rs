@@ -123,7 +123,7 @@ impl TableReader for NdjsonReader {
                 }
             }
         }
-        Ok((rows.len() > 0).then(|| Chunk {
+        Ok((rows.len() > 0).then_some(Chunk {
             rows: ChunkRows::Json(rows),
         }))
     }
