@@ -10,11 +10,12 @@ use std::time::Duration;
 use triton_client::{BearerTokenFile, Client, HeaderName, HeaderValue};
 use triton_options::{
     AUTH_TOKEN, AUTH_TOKEN_FILE, BearerToken, CUSTOM_HEADERS, Compression, ConfigOption, DnsName,
-    Endpoint, FilePath, Headers, ProxyAddress, Secret, TLS_CA_FILE, TLS_CERTIFICATE_FILE,
+    Endpoint, EndpointDiscovery, FilePath, Headers, ProxyAddress, Secret, TLS_CA_FILE, TLS_CERTIFICATE_FILE,
     TLS_KEY_FILE, TensorFormat, TritonOptions,
 };
 
 use self::pem_file::{CERTIFICATE, PRIVATE_KEY, PemFile};
+use crate::replicas::resolver::{self, SystemResolver};
 use crate::{Error, ErrorKind};
 
 /// A client as `options` describe it, for calls that are not a model function's.
@@ -44,16 +45,28 @@ pub fn client_from_options(options: &TritonOptions) -> Result<Client, Error> {
     ClientSettings::read(options)?.client()
 }
 
-/// A client for each address of `endpoint`, in their order, as [`client_from_options`] makes one.
+/// A client for each of the servers behind `endpoint`, as [`client_from_options`] makes one: of each
+/// address that is given, in their order, or of each one that the name stands for at the moment.
 ///
 /// # Errors
 ///
-/// As [`client_from_options`].
-pub fn clients_from_options(options: &TritonOptions) -> Result<Vec<Client>, Error> {
+/// As [`client_from_options`], and [`ErrorKind::Call`] when the name cannot be looked up.
+pub async fn clients_from_options(options: &TritonOptions) -> Result<Vec<Client>, Error> {
     let settings = ClientSettings::read(options)?;
-    let each = options.endpoint.iter();
-    each.map(|endpoint| settings.at(endpoint, None).client())
-        .collect()
+    match options.endpoint_discovery {
+        EndpointDiscovery::Static => {
+            let each = options.endpoint.iter();
+            each.map(|endpoint| settings.at(endpoint, None).client())
+                .collect()
+        }
+        EndpointDiscovery::Dns => {
+            let endpoint = options.endpoint.first();
+            let found = resolver::look_up(&SystemResolver, endpoint).await?;
+            let each = found.into_iter();
+            each.map(|address| settings.at(endpoint, Some(address)).client())
+                .collect()
+        }
+    }
 }
 
 /// Everything that distinguishes one client from another, with the files' contents.

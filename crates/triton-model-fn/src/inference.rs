@@ -17,6 +17,7 @@ use crate::log_limit::LogLimit;
 use crate::replicas::Resolver;
 use crate::sequences::{
     KeyedSequences, LeftBehind, ModelColumns, ModelTransport, SequenceColumns, SequenceSettings,
+    SequenceVersions,
     SourceTraits,
 };
 use crate::streams::AnswerStream;
@@ -524,6 +525,7 @@ impl InferenceFunction {
                 let transport = ModelTransport {
                     open: Arc::clone(open),
                     plan: Arc::clone(&answering.plan),
+                    versions: SequenceVersions::new(options, settings.server_forgets()),
                 };
                 let (open, left) = (Arc::clone(open), Arc::clone(&self.left));
                 Lane::Keyed(KeyedSequences::start(open, transport, settings, left))

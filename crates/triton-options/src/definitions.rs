@@ -13,7 +13,7 @@ use crate::{
     Decoupled, DnsName, EndpointDiscovery, Endpoints, FilePath, Fraction, Headers, MaxInFlight,
     MemoryLimit, MemorySize, ModelName, ModelVersion, NameMap, OnError, OptionDefinition,
     OptionValue, PositiveDuration, Presence, ProxyAddress, ReplayOverflow, Section,
-    SequenceAffinity, SequenceIdScope, SequenceIdType, SequenceRecovery, TensorFormat, UnknownKey,
+    SequenceAffinity, SequenceIdScope, SequenceIdType, SequenceModelVersion, SequenceRecovery, TensorFormat, UnknownKey,
 };
 
 macro_rules! define_options {
@@ -245,6 +245,12 @@ define_options! {
     /// the one with the most free places for sequences of the model. `hash` takes the one that a hash of
     /// the key names (rendezvous hashing), in every process the same, as long as it has a place.
     Advanced SEQUENCE_AFFINITY = "sequence-affinity" as sequence_affinity: SequenceAffinity, default "balance";
+
+    /// Which version of the model the rows of a sequence go to that was begun before another one was
+    /// loaded, where `model-version` is `latest`. `move` sends them to the newest one, which does not
+    /// know the sequence: it is lost, and recovered there. `stay` sends them to the version that
+    /// answered its first row, as long as the server has it loaded; then the sequence is lost, too.
+    Advanced SEQUENCE_MODEL_VERSION = "sequence-model-version" as sequence_model_version: SequenceModelVersion, default "move";
 
     /// What is done when the server has lost the state of a sequence, or may have corrupted it: it
     /// has idled out, the model was reloaded, the server restarted, a request failed and may have

@@ -37,5 +37,5 @@ pub use value::{
     AbandonedSequence, ColumnNames, CounterInitStrategy, Decoupled, DnsName, EMBEDDED_ENDPOINT,
     EndpointDiscovery, FilePath, Fraction, Headers, MaxInFlight, MemoryLimit, MemorySize, NameMap,
     OnError, OptionValue, PositiveDuration, ProxyAddress, ReplayOverflow, SequenceAffinity,
-    SequenceIdScope, SequenceIdType, SequenceRecovery, UnknownKey,
+    SequenceIdScope, SequenceIdType, SequenceModelVersion, SequenceRecovery, UnknownKey,
 };

@@ -234,6 +234,7 @@ mod tests {
           "sequence-id-scope": "subtask",
           "sequence-id-type": "auto",
           "sequence-affinity": "balance",
+          "sequence-model-version": "move",
           "sequence-recovery": "fail",
           "sequence-replay-limit": "1000",
           "sequence-replay-max-bytes": "1048576",

@@ -35,6 +35,7 @@ mod predict_streams;
 mod refusals;
 mod secrets;
 mod serve;
+mod several_servers;
 mod shell;
 mod small_server;
 mod stream_outages;

@@ -5,7 +5,7 @@
 
 pub(crate) mod machine;
 mod metrics;
-mod resolver;
+pub(crate) mod resolver;
 mod set;
 mod tasks;
 

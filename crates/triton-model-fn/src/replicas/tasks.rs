@@ -8,16 +8,14 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
-use triton_options::{ENDPOINT_DISCOVERY, EndpointDiscovery};
+use triton_options::EndpointDiscovery;
 
 use super::machine::Probed;
+use super::resolver;
 use super::set::{Member, Name, ReplicaSet};
 use crate::health_monitor::{Health, HealthProbe as _, PROBE_TIMEOUT, TritonProbe};
 use crate::retry::thread_random;
-use crate::{Error, ErrorKind, ModelFacts};
-
-/// The longest time that a lookup of the name may take.
-const LONGEST_LOOKUP: Duration = Duration::from_secs(10);
+use crate::{Error, ModelFacts};
 
 /// How long the answer to a question may take at least, however often it is asked.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
@@ -74,29 +72,8 @@ async fn refresh(set: Weak<ReplicaSet>, pause: Duration) {
 
 /// Looks the name up once.
 pub(super) async fn look_up_name(set: &Arc<ReplicaSet>) -> Result<(), Error> {
-    let endpoint = set.options.endpoint.first();
-    let host = endpoint.host_name().unwrap_or_default();
-    let failed = |reason: String| {
-        let message = format!(
-            "the servers of {endpoint} could not be looked up ('{}' = 'dns'): {reason}",
-            ENDPOINT_DISCOVERY.key()
-        );
-        Error::new(ErrorKind::Call, message)
-    };
-    let found = timeout(LONGEST_LOOKUP, set.resolver.resolve(host, endpoint.port())).await;
-    let found = found
-        .map_err(|_| failed(format!("no answer within {LONGEST_LOOKUP:?}")))?
-        .map_err(|error| failed(error.to_string()))?;
-    let mut names: Vec<Name> = Vec::with_capacity(found.len());
-    for address in found {
-        let name = Name::Found(address);
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    if names.is_empty() {
-        return Err(failed("it stands for no address".to_owned()));
-    }
+    let found = resolver::look_up(&*set.resolver, set.options.endpoint.first()).await?;
+    let names: Vec<Name> = found.into_iter().map(Name::Found).collect();
     set.found(&names)
 }
 

@@ -28,6 +28,7 @@ mod test_server;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod versions;
 mod worker;
 
 use std::collections::VecDeque;
@@ -48,6 +49,7 @@ use self::settings::SeveralServers;
 pub(crate) use self::settings::{SequenceSettings, SourceTraits};
 pub use self::snapshot::SequenceSnapshot;
 pub(crate) use self::transport::{ModelTransport, SequenceTransport};
+pub(crate) use self::versions::SequenceVersions;
 
 pub(crate) use self::machine::Counts;
 use self::machine::{Asker, Effect, Machine, RecoveryLimits, Report, Request};

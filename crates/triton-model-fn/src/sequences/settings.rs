@@ -189,6 +189,11 @@ impl SequenceSettings {
         }))
     }
 
+    /// How long the server keeps a sequence for certain, where that is known.
+    pub(crate) fn server_forgets(&self) -> Option<Duration> {
+        self.server_forgets
+    }
+
     /// Whether no row ever starts the one sequence there is.
     pub(super) fn never_starts(&self) -> bool {
         !self.flags(0, false).0

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use triton_client::{ErrorKind as ClientErrorKind, Sequence};
 
+use super::versions::SequenceVersions;
 use crate::replicas::ReplicaId;
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{CallContext, Error, ErrorKind, Value};
@@ -31,6 +32,8 @@ pub(crate) trait SequenceTransport: Send + Sync + 'static {
 pub(crate) struct ModelTransport {
     pub(crate) open: Arc<CallContext>,
     pub(crate) plan: Arc<TensorPlan>,
+    /// The versions that sequences stay with, where they do.
+    pub(crate) versions: Option<SequenceVersions>,
 }
 
 impl SequenceTransport for ModelTransport {
@@ -43,10 +46,20 @@ impl SequenceTransport for ModelTransport {
     ) -> Result<Vec<Value>, Error> {
         let permit = self.open.request_permit(deadline).await?;
         let inputs = self.plan.tensors(row)?;
-        let request = self.plan.request(self.open.model.clone(), inputs);
+        let mut model = self.open.model.clone();
+        let stays = self.versions.as_ref().map(|versions| {
+            let stay = versions.stay(&sequence);
+            model = stay.model(model.clone());
+            stay
+        });
+        let request = self.plan.request(model, inputs);
         let answer = self.open.infer_once(request, sequence, server, deadline);
         let answer = answer.await;
         drop(permit);
+        let answer = match stays {
+            Some(stay) => stay.answered(answer),
+            None => answer,
+        };
         self.plan.row(&answer.map_err(lost_where_unknown)?)
     }
 }

@@ -377,7 +377,7 @@ async fn each_server_has_numbers_and_a_breaker_of_its_own() {
 }
 
 /// Sequences of many keys, and what the model must answer to their rows.
-struct Keys {
+pub(crate) struct Keys {
     function: InferenceFunction,
     keys: u32,
     rows: u32,
@@ -387,13 +387,27 @@ impl Keys {
     const MODEL: Stateful = Stateful::Accumulate;
 
     async fn open(endpoint: &str, keys: u32, extra: &[(&str, &str)]) -> Self {
+        Self::open_in(endpoint, keys, extra, 0, 1).await
+    }
+
+    pub(crate) async fn open_in(
+        endpoint: &str,
+        keys: u32,
+        extra: &[(&str, &str)],
+        subtask: u32,
+        parallelism: u32,
+    ) -> Self {
         let options = keyed_options(endpoint, Self::MODEL, extra);
-        let function = open(options, Self::MODEL.schema(), 0, 1).await;
+        let function = open(options, Self::MODEL.schema(), subtask, parallelism).await;
         Self {
             function,
             keys,
             rows: 0,
         }
+    }
+
+    pub(crate) async fn close(&self) {
+        self.function.close().await.unwrap();
     }
 
     /// The next row of each key, all at once, as the last one where `last` says so.
@@ -411,7 +425,7 @@ impl Keys {
     }
 
     /// As [`next`](Self::next), where each answer is that of all rows so far, and none is marked.
-    async fn next_whole(&mut self, last: bool) {
+    pub(crate) async fn next_whole(&mut self, last: bool) {
         let rows = self.rows + 1;
         for (key, answer) in (0..).zip(self.next(last).await) {
             let answer = answer.unwrap();

@@ -161,6 +161,15 @@ choices! {
     }
     type "Enum: balance, hash", expected "'balance' or 'hash'";
 
+    /// Which version of the model the rest of a sequence goes to.
+    SequenceModelVersion {
+        /// To the one that `model-version` says, whichever began it.
+        Move = "move",
+        /// To the one that answered its first row.
+        Stay = "stay",
+    }
+    type "Enum: move, stay", expected "'move' or 'stay'";
+
     /// What is done with a model that answers a request any number of times.
     Decoupled {
         /// It is refused.

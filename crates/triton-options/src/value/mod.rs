@@ -17,7 +17,8 @@ mod scalar;
 
 pub use choice::{
     AbandonedSequence, CounterInitStrategy, Decoupled, EndpointDiscovery, OnError, ReplayOverflow,
-    SequenceAffinity, SequenceIdScope, SequenceIdType, SequenceRecovery, UnknownKey,
+    SequenceAffinity, SequenceIdScope, SequenceIdType, SequenceModelVersion, SequenceRecovery,
+    UnknownKey,
 };
 pub use column_names::ColumnNames;
 pub use dns_name::DnsName;

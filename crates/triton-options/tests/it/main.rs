@@ -141,6 +141,7 @@ fn every_type_says_what_it_expects() {
     sequence-history-columns: expected pairs of names such as 'column:NAME,other:NAME', no name twice on either side
     sequence-max-open: expected a whole number from 1 to 4294967295
     sequence-affinity: expected 'balance' or 'hash'
+    sequence-model-version: expected 'move' or 'stay'
     sequence-recovery: expected 'fail', 'restart' or 'replay'
     sequence-replay-limit: expected a whole number from 1 to 4294967295
     sequence-replay-max-bytes: expected a whole number from 1 to 4294967295

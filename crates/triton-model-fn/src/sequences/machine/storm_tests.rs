@@ -1,7 +1,8 @@
 //! Many subtasks with many keys at many servers, of which one is lost and one comes: how sequences are
 //! spread, and that their recovery does not topple the rest.
 //!
-//! Everything happens in a time of its own. What comes out is printed with `--nocapture`.
+//! Everything happens in a time of its own. What comes out is printed with `--nocapture`; `cargo xtask
+//! replicas --simulate` runs it with a million sequences, and draws what it prints.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -9,13 +10,12 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use super::*;
 use crate::sequences::machine::{quota, stable_hash};
 
-const MILLI: u64 = 1;
-/// How often a key has a row.
-const ROWS: u64 = 100 * MILLI;
-/// How long a server takes for one.
-const SERVICE: u64 = 5 * MILLI;
+/// How long a server takes for a row, in milliseconds.
+const SERVICE: u64 = 5;
 
 struct Setup {
+    /// How often a key has a row, in milliseconds.
+    pause: u64,
     subtasks: u32,
     servers: u32,
     /// Of each server.
@@ -42,9 +42,12 @@ struct Storm {
     now: u64,
     events: BinaryHeap<Reverse<(u64, u64, What)>>,
     number: u64,
-    requests: Vec<Option<Request>>,
+    requests: HashMap<usize, Request>,
+    request_count: usize,
     /// The rows of each sequence at each server.
     state: HashMap<(u32, String), u64>,
+    /// How many sequences each server has.
+    counts: HashMap<u32, u64>,
     /// Which sequences are being rebuilt.
     rebuilding: HashSet<(u32, String)>,
     most_rebuilding: usize,
@@ -97,8 +100,10 @@ impl Storm {
             now: 0,
             events: BinaryHeap::new(),
             number: 0,
-            requests: Vec::new(),
+            requests: HashMap::new(),
+            request_count: 0,
             state: HashMap::new(),
+            counts: HashMap::new(),
             rebuilding: HashSet::new(),
             most_rebuilding: 0,
             replayed: 0,
@@ -111,7 +116,12 @@ impl Storm {
         };
         for subtask in 0..storm.setup.subtasks {
             for key in 0..storm.setup.keys {
-                let first = u64::from(subtask * 7919 + key * 104_729) % ROWS;
+                let first = u64::from(
+                    subtask
+                        .wrapping_mul(7919)
+                        .wrapping_add(key.wrapping_mul(104_729)),
+                );
+                let first = first % storm.setup.pause;
                 storm.at(first, What::Row { subtask, key });
             }
         }
@@ -137,13 +147,14 @@ impl Storm {
             };
             match what {
                 What::Row { subtask, key } => {
-                    self.at(self.now + ROWS, What::Row { subtask, key });
+                    self.at(self.now + self.setup.pause, What::Row { subtask, key });
                     self.row(subtask, key);
                 }
                 What::Answer { subtask, request } => self.answer(subtask, request),
                 What::Lose { server } => {
                     self.servers.retain(|other| *other != server);
                     self.state.retain(|(of, _), _| *of != server);
+                    self.counts.remove(&server);
                     self.offered();
                 }
                 What::Come { server } => {
@@ -211,8 +222,9 @@ impl Storm {
                     if is_replay {
                         self.recovered_at = self.now;
                     }
-                    let number = self.requests.len();
-                    self.requests.push(Some(request));
+                    let number = self.request_count;
+                    self.request_count += 1;
+                    self.requests.insert(number, request);
                     let what = What::Answer {
                         subtask,
                         request: number,
@@ -232,7 +244,7 @@ impl Storm {
     }
 
     fn answer(&mut self, subtask: u32, number: usize) {
-        let request = self.requests[number].take().unwrap();
+        let request = self.requests.remove(&number).unwrap();
         let server = request.server.0;
         *self.in_flight.get_mut(&server).unwrap() -= 1;
         let id = self.subtasks[subtask as usize].1.text(request.counter);
@@ -245,6 +257,9 @@ impl Storm {
             }),
             true => {
                 let rows = self.state.entry((server, id)).or_default();
+                if *rows == 0 {
+                    *self.counts.entry(server).or_default() += 1;
+                }
                 match request.start {
                     true => *rows = 1,
                     false => *rows += 1,
@@ -270,10 +285,7 @@ impl Storm {
     /// No server has more sequences than places, of all subtasks together.
     fn check(&self) {
         if self.number.is_multiple_of(64) {
-            let mut counts = HashMap::<u32, u64>::new();
-            for (server, _) in self.state.keys() {
-                *counts.entry(*server).or_default() += 1;
-            }
+            let counts = &self.counts;
             assert!(
                 counts.values().all(|count| *count <= self.setup.places),
                 "{counts:?}"
@@ -283,10 +295,7 @@ impl Storm {
 
     /// How many sequences each server has that somebody goes on with.
     fn spread(&self) -> Vec<usize> {
-        let of = |server: &u32| {
-            let own = self.state.keys().filter(|(of, _)| of == server);
-            own.count()
-        };
+        let of = |server| self.counts.get(server).map_or(0, |count| *count as usize);
         self.servers.iter().map(of).collect()
     }
 
@@ -311,6 +320,7 @@ fn offers(setup: &Setup, servers: &[u32], subtask: u32) -> Vec<Offer> {
 fn a_server_that_is_lost_is_made_good_by_the_others_at_a_bounded_rate() {
     for (most_recovering, label) in [(2, "2 at once"), (usize::MAX, "all at once")] {
         let mut storm = Storm::new(Setup {
+            pause: 100,
             subtasks: 8,
             servers: 20,
             places: 30,
@@ -357,5 +367,79 @@ fn a_server_that_is_lost_is_made_good_by_the_others_at_a_bounded_rate() {
         storm.at(6_000, What::Come { server: 20 });
         storm.run(6_050);
         assert_eq!(storm.spread().last(), Some(&0), "nothing moves for it");
+    }
+}
+
+/// The size of a run that is drawn, and where the number of its sequences comes from.
+const SEQUENCES: &str = "TRITON_SIMULATED_SEQUENCES";
+
+// Holds S65, S69, S72.
+#[test]
+fn a_storm_of_recoveries_stays_below_what_the_servers_are_used_to() {
+    let sequences = std::env::var(SEQUENCES).ok();
+    let sequences: u32 = sequences.map_or(2_000, |sequences| sequences.parse().unwrap());
+    // Hundreds of servers for a million.
+    let servers = (sequences / 3_333).max(20);
+    let subtasks = (sequences / 10_000).max(10);
+    let (pause, lost) = (2_000, servers / 20);
+    let lost_at = pause * 4;
+    for (most_recovering, label) in [(4, "budget"), (usize::MAX, "none")] {
+        let mut storm = Storm::new(Setup {
+            pause,
+            subtasks,
+            servers,
+            places: u64::from(sequences / servers) * 8 / 5,
+            keys: sequences / subtasks,
+            most_recovering,
+        });
+        for server in 0..lost {
+            storm.at(lost_at, What::Lose { server });
+            storm.at(
+                lost_at * 2,
+                What::Come {
+                    server: servers + server,
+                },
+            );
+        }
+        let (mut calm, mut worst) = (0, 0);
+        let mut most_rebuilding = 0;
+        for until in (100..=lost_at * 5 / 2).step_by(100) {
+            (storm.most_in_flight, storm.most_rebuilding) = (0, 0);
+            storm.run(until);
+            let spread = storm.spread();
+            let seconds = until as f64 / 1000.0;
+            println!(
+                "plot {label} {seconds} {} {} {} {}",
+                spread.iter().min().unwrap(),
+                spread.iter().max().unwrap(),
+                storm.most_in_flight,
+                storm.most_rebuilding,
+            );
+            match until {
+                ..=2_000 => {}
+                _ if until <= lost_at => calm = calm.max(storm.most_in_flight),
+                _ => worst = worst.max(storm.most_in_flight),
+            }
+            most_rebuilding = most_rebuilding.max(storm.most_rebuilding);
+        }
+        let longest = storm.longest_wait();
+        let spread = storm.spread();
+        println!(
+            "figures {label}: {sequences} sequences, {servers} servers, {subtasks} subtasks, {lost} \
+             lost; {} rows sent again until {} ms after the loss, at most {most_rebuilding} sequences \
+             rebuilt at once, at most {worst} requests at a server ({calm} before), longest wait \
+             {longest} ms; {}..={} sequences a server",
+            storm.replayed,
+            storm.recovered_at.saturating_sub(lost_at),
+            spread.iter().min().unwrap(),
+            spread.iter().max().unwrap(),
+        );
+        assert!(storm.replayed > 0);
+        if label == "budget" {
+            assert!(
+                most_rebuilding <= 4 * subtasks as usize,
+                "{most_rebuilding}"
+            );
+        }
     }
 }
