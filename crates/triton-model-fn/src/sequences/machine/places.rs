@@ -448,6 +448,62 @@ mod tests {
         assert_eq!((places.taken(), places.lingering()), (0, 0));
     }
 
+    // Holds S10, S69.
+    #[test]
+    fn what_lingers_on_a_server_that_comes_back_still_holds_its_places() {
+        let now = Instant::now();
+        let offers = [offer(0, 2), offer(1, 2)];
+        let mut places = Places::new(&offers, usize::MAX, usize::MAX, Some(IDLE));
+        let taken: Vec<Place> = std::iter::from_fn(|| places.take(Purpose::Begin, None)).collect();
+        assert_eq!(taken.len(), 4);
+        for mut place in taken {
+            place.reached = Some(now);
+            places.linger(place, now);
+        }
+        places.offered(&offers[1..]);
+        places.offered(&offers);
+        assert!(places.take(Purpose::Begin, None).is_none(), "all are alive");
+        places.release(now + IDLE);
+        let taken: Vec<Place> = std::iter::from_fn(|| places.take(Purpose::Begin, None)).collect();
+        assert_eq!(taken.len(), 4);
+        taken.into_iter().for_each(|place| places.free(place));
+        // Nothing of one that stays away is kept.
+        places.offered(&offers[1..]);
+        assert_eq!(places.servers.len(), 1);
+    }
+
+    // Holds S10, S11.
+    #[test]
+    fn what_may_be_alive_counts_for_the_most_that_may_be_open() {
+        let now = Instant::now();
+        let offers = [offer(0, 4), offer(1, 4)];
+        let mut places = Places::new(&offers, 3, usize::MAX, Some(IDLE));
+        let taken: Vec<Place> = std::iter::from_fn(|| places.take(Purpose::Begin, None)).collect();
+        assert_eq!(taken.len(), 3);
+        for mut place in taken {
+            place.reached = Some(now);
+            places.linger(place, now);
+        }
+        assert!(places.take(Purpose::Begin, None).is_none(), "all are alive");
+        places.release(now + IDLE);
+        let place = places.take(Purpose::Begin, None).unwrap();
+        places.free(place);
+    }
+
+    // Holds S10.
+    #[test]
+    fn what_lingers_is_counted_although_the_server_keeps_fewer_now() {
+        let now = Instant::now();
+        let mut places = Places::new(&[offer(0, 8)], usize::MAX, usize::MAX, Some(IDLE));
+        let taken: Vec<Place> = std::iter::from_fn(|| places.take(Purpose::Begin, None)).collect();
+        places.offered(&[offer(0, 4)]);
+        for mut place in taken {
+            place.reached = Some(now);
+            places.linger(place, now);
+            assert!(places.take(Purpose::Begin, None).is_none(), "8 are alive");
+        }
+    }
+
     // Holds S67.
     #[test]
     fn the_same_key_finds_the_same_server_whatever_order_they_have() {
