@@ -11,7 +11,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 use triton_embedded::{EmbeddedTriton, Fault, FaultScript};
 use triton_model_fn::triton_client::{Client, LoadModel, UnloadModel};
-use triton_model_fn::{ErrorKind, InferenceFunction, ModelFunction as _, Resolver, Subtask, Value};
+use triton_model_fn::{
+    ErrorKind, FunctionBase, InferenceFunction, ModelFunction as _, OptionGroup, Resolver, Subtask,
+    Value,
+};
 
 use crate::replicas::{Addresses, Keys, endpoint, predict, rows, servers};
 use crate::{echo_schema, open, options};
@@ -336,4 +339,18 @@ async fn rows_that_wait_for_a_connection_go_elsewhere_where_the_circuit_opens() 
     let kinds = answers.iter().filter_map(|it| Some(it.as_ref().err()?.kind()));
     let rejected = kinds.filter(|kind| *kind == ErrorKind::CircuitOpen).count();
     assert_eq!(rejected, 0);
+}
+
+// Holds S68.
+#[tokio::test]
+async fn a_function_of_ones_own_spreads_no_sequence_over_servers() {
+    let servers = servers(2);
+    let extra = [("sequence-id", "7")];
+    let options = options(&endpoint(&servers), "accumulate", &extra);
+    let base =
+        FunctionBase::<()>::serving("Own", options, &[OptionGroup::Sequences]).unwrap();
+    let opened = base.open(Subtask::new(0, 1, 0).unwrap(), |_, _| Ok(()));
+    let shown = opened.await.unwrap_err().to_string();
+    let shown = shown.replace(&endpoint(&servers).replace(',', "/,"), "A,B");
+    insta::assert_snapshot!(shown, @"");
 }

@@ -102,12 +102,12 @@ fn one_that_was_ejected_is_tried_with_one_call_and_waits_twice_as_long() {
         now += Duration::from_millis(1);
         assert_eq!(pick(&mut machine, now, Some(1)), 0, "on trial");
         assert_eq!(pick(&mut machine, now, Some(1)), 1, "one at a time");
-        machine.ended(now, ReplicaId(0), Ended::Failed, CALL, 0.0);
+        machine.ended(now, ReplicaId(0), Ended::Failed, Duration::ZERO, 0.0);
         machine.check(now);
     }
     now += EJECTION.1;
     assert_eq!(pick(&mut machine, now, Some(1)), 0);
-    machine.ended(now, ReplicaId(0), Ended::Answered, CALL, 0.0);
+    machine.ended(now, ReplicaId(0), Ended::Answered, Duration::ZERO, 0.0);
     assert_eq!(state(&machine, now, 0), "ready");
 }
 
@@ -139,21 +139,23 @@ fn one_whose_address_is_gone_drains_and_is_forgotten() {
     let others: Vec<u32> = (0..3).filter(|id| *id != busy).collect();
     assert!(machine.found(now, &others).is_empty());
     assert_eq!(state(&machine, now, busy), "draining");
-    assert!(machine.forget(now, |_| false).is_empty(), "it has a call");
+    assert!(machine.forget(now + DRAIN).is_empty(), "it has a call");
     machine.ended(now, ReplicaId(busy), Ended::Answered, CALL, 0.0);
-    assert!(machine.forget(now, |_| true).is_empty(), "it is used");
+    assert!(machine.forget(now).is_empty(), "it may come back");
     // It comes back, as what it was.
     machine.found(now, &[0, 1, 2]);
     assert_eq!(state(&machine, now, busy), "ready");
     machine.found(now, &others);
     assert_eq!(state(&machine, now + DRAIN, busy), "gone");
-    assert_eq!(machine.forget(now + DRAIN, |_| true), [ReplicaId(busy)]);
-    // What comes later is another one.
-    let joined = machine.found(now, &[0, 1, 2]);
-    assert_eq!(joined, [(ReplicaId(3), busy)]);
+    assert_eq!(machine.forget(now + DRAIN), [ReplicaId(busy)]);
+    assert_eq!(machine.unknown(&[0, 1, 2]), [busy]);
+    // What comes later at its address has its number, and another one has not.
+    let joined = machine.found(now, &[0, 1, 2, 9]);
+    assert_eq!(joined, [(ReplicaId(busy), busy), (ReplicaId(3), 9)]);
+    machine.check(now);
     // No address at all says nothing.
     assert!(machine.found(now, &[]).is_empty());
-    assert_eq!(machine.states(now).count(), 3);
+    assert_eq!(machine.states(now).count(), 4);
 }
 
 // Holds F83.
@@ -164,7 +166,7 @@ fn one_that_came_back_and_fails_again_is_left_alone_for_longer_each_time() {
     fail(&mut machine, now, 0, Ended::NotReached);
     now += EJECTION.0;
     assert_eq!(pick(&mut machine, now, Some(1)), 0);
-    machine.ended(now, ReplicaId(0), Ended::Answered, CALL, 0.0);
+    machine.ended(now, ReplicaId(0), Ended::Answered, Duration::ZERO, 0.0);
     // It is of use for a good while, and begins anew.
     now += EJECTION.1;
     fail(&mut machine, now, 0, Ended::NotReached);
@@ -173,7 +175,7 @@ fn one_that_came_back_and_fails_again_is_left_alone_for_longer_each_time() {
         assert_eq!(pick(&mut machine, now, Some(1)), 1, "left alone, {times}");
         now += Duration::from_millis(1);
         assert_eq!(pick(&mut machine, now, Some(1)), 0, "on trial, {times}");
-        machine.ended(now, ReplicaId(0), Ended::Failed, CALL, 0.0);
+        machine.ended(now, ReplicaId(0), Ended::Failed, Duration::ZERO, 0.0);
     }
 }
 
