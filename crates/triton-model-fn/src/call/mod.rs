@@ -346,7 +346,9 @@ impl CallContext {
                 // Whether and when it is sent again depends on what others meet.
                 Some(_) => Some(Verdict::Stop),
                 None if (error.kind().is_connection() || is_not_served(error))
-                    && self.replicas.is_left(at, sequence.is_some_and(|it| it.start)) =>
+                    && self
+                        .replicas
+                        .is_left(at, sequence.is_some_and(|it| it.start)) =>
                 {
                     Some(Verdict::Stop)
                 }
@@ -391,11 +393,15 @@ impl CallContext {
                     }
                 }
                 let is_of_deadline = failed.is_of(deadline);
+                let server = match self.replicas.called(at) {
+                    Some(replica) => replica,
+                    None => self.options().endpoint.to_string(),
+                };
                 let unanswered = failure(
                     failed,
                     safety,
                     self.retry_budget.retries(),
-                    format_args!("model {} at {}", self.model, self.options().endpoint),
+                    format_args!("model {} at {server}", self.model),
                     is_of_deadline,
                 )
                 .of_deadline(is_of_deadline);
@@ -419,7 +425,10 @@ impl CallContext {
     ) -> Result<OwnedSemaphorePermit, NotSent> {
         let (server, connection) = loop {
             let mut server = self.replicas.next(at).ok_or(NotSent::NoReplica)?;
-            match self.admitted(&mut server, sent.get().is_none(), deadline).await {
+            match self
+                .admitted(&mut server, sent.get().is_none(), deadline)
+                .await
+            {
                 Ok(connection) => break (server, connection),
                 // Another one may take it.
                 Err(NotSent::Rejected(_)) if self.replicas.may_move_from(at, &server) => {}

@@ -265,6 +265,20 @@ impl Replicas {
         self.may_move(at)
     }
 
+    /// The one of several servers at which a call failed last, as errors name it.
+    pub(crate) fn called(&self, at: &At) -> Option<String> {
+        let Replicas::Several(set) = self else {
+            return None;
+        };
+        let place = at.lock();
+        let id = match (place.failed, place.target) {
+            (Some(failed), _) => failed,
+            (None, Target::On(id)) => id,
+            (None, Target::Any) => return None,
+        };
+        set.label(id)
+    }
+
     /// Whether there are more than one, or may be.
     pub(crate) fn are_several(&self) -> bool {
         matches!(self, Replicas::Several(_))

@@ -118,9 +118,9 @@ impl Told {
     fn misfit(&self, agreed: Option<&SequenceIdForm>) -> Option<String> {
         match (&self.ids, agreed?) {
             (Err(reason), _) => Some(reason.clone()),
-            (Ok(wanted), agreed) if !agreed.is_taken_as(wanted) => {
-                Some(format!("there they have to be {wanted}, and here they are {agreed}"))
-            }
+            (Ok(wanted), agreed) if !agreed.is_taken_as(wanted) => Some(format!(
+                "there they have to be {wanted}, and here they are {agreed}"
+            )),
             _ => None,
         }
     }
@@ -357,6 +357,12 @@ impl ReplicaSet {
         self.lock().members.contains_key(&id)
     }
 
+    /// How errors name a replica.
+    pub(super) fn label(&self, id: ReplicaId) -> Option<String> {
+        let state = self.lock();
+        state.members.get(&id).map(|member| member.label.clone())
+    }
+
     /// Whether it is this one that is called, and not one that has come in its place.
     pub(super) fn has_still(&self, member: &Arc<Member>) -> bool {
         let state = self.lock();
@@ -524,7 +530,11 @@ impl ReplicaSet {
             let member = state.members.get(&id)?;
             let told = member.told();
             // Sequences with other IDs would be one to its model, without a word.
-            if told.as_ref().and_then(|told| told.misfit(self.ids.get())).is_some() {
+            if told
+                .as_ref()
+                .and_then(|told| told.misfit(self.ids.get()))
+                .is_some()
+            {
                 return None;
             }
             let places = match &*told {

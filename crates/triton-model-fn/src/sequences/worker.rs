@@ -152,8 +152,7 @@ impl<T: SequenceTransport> Shared<T> {
 
     /// Whether a request was not executed because its server is away, while others are there.
     fn is_away(&self, request: &Request, error: &Error) -> bool {
-        self.settings.several.is_some()
-            && self.open.is_away(request.server, error, request.start)
+        self.settings.several.is_some() && self.open.is_away(request.server, error, request.start)
     }
 
     fn server_facts(&self, error: &Error) -> Option<ServerFacts> {

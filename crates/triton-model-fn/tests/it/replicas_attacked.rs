@@ -9,7 +9,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
-use triton_embedded::{EmbeddedTriton, Fault, FaultScript};
+use triton_embedded::models::AccumulateWithCorrid;
+use triton_embedded::{
+    DataType, EmbeddedTriton, Fault, FaultScript, Model, ModelConfig, ModelError, ModelRequest,
+    Tensor,
+};
 use triton_model_fn::triton_client::{Client, LoadModel, UnloadModel};
 use triton_model_fn::{
     ErrorKind, FunctionBase, InferenceFunction, ModelFunction as _, OptionGroup, Resolver, Subtask,
@@ -73,10 +77,7 @@ async fn a_model_that_is_unloaded_at_one_server_costs_no_row() {
 #[tokio::test]
 async fn sequences_leave_a_server_whose_model_is_unloaded() {
     let servers = servers(2);
-    let extra = [
-        ("sequence-recovery", "replay"),
-        ("endpoint-refresh", "1 h"),
-    ];
+    let extra = [("sequence-recovery", "replay"), ("endpoint-refresh", "1 h")];
     let mut keys = Keys::open(&endpoint(&servers), 20, &extra).await;
     keys.next_whole(false).await;
     unload(&servers[0], "accumulate").await;
@@ -234,7 +235,10 @@ async fn the_name_is_looked_up_again_whatever_health_checks_there_are() {
     while rows(&servers)[1] == 0 {
         predict(&function, 1.0).await;
         sleep(Duration::from_millis(5)).await;
-        assert!(begun.elapsed() < Duration::from_secs(10), "it is not noticed");
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "it is not noticed"
+        );
     }
 }
 
@@ -314,7 +318,10 @@ async fn nothing_asks_a_silent_server_once_the_function_is_closed() {
     drop(keys);
     let begun = Instant::now();
     while open.load(Ordering::SeqCst) > 0 {
-        assert!(begun.elapsed() < Duration::from_secs(3), "it is still asked");
+        assert!(
+            begun.elapsed() < Duration::from_secs(3),
+            "it is still asked"
+        );
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -336,7 +343,9 @@ async fn rows_that_wait_for_a_connection_go_elsewhere_where_the_circuit_opens() 
     let numbers: Vec<[Value; 1]> = (0..100).map(|it| [Value::Float(it as f32)]).collect();
     let rows = numbers.iter().map(|row| function.predict(row));
     let answers = futures_util::future::join_all(rows).await;
-    let kinds = answers.iter().filter_map(|it| Some(it.as_ref().err()?.kind()));
+    let kinds = answers
+        .iter()
+        .filter_map(|it| Some(it.as_ref().err()?.kind()));
     let rejected = kinds.filter(|kind| *kind == ErrorKind::CircuitOpen).count();
     assert_eq!(rejected, 0);
 }
@@ -347,10 +356,46 @@ async fn a_function_of_ones_own_spreads_no_sequence_over_servers() {
     let servers = servers(2);
     let extra = [("sequence-id", "7")];
     let options = options(&endpoint(&servers), "accumulate", &extra);
-    let base =
-        FunctionBase::<()>::serving("Own", options, &[OptionGroup::Sequences]).unwrap();
+    let base = FunctionBase::<()>::serving("Own", options, &[OptionGroup::Sequences]).unwrap();
     let opened = base.open(Subtask::new(0, 1, 0).unwrap(), |_, _| Ok(()));
     let shown = opened.await.unwrap_err().to_string();
     let shown = shown.replace(&endpoint(&servers).replace(',', "/,"), "A,B");
     insta::assert_snapshot!(shown, @"");
+}
+
+/// `accumulate`, which has its sequence IDs handed over as numbers.
+struct Numbered(AccumulateWithCorrid);
+
+impl Model for Numbered {
+    type State = i64;
+
+    fn config(&self) -> ModelConfig {
+        let mut config = self.0.config();
+        config.name = "accumulate".to_owned();
+        config
+    }
+
+    fn execute(&self, request: &ModelRequest, sum: &mut i64) -> Result<Vec<Tensor>, ModelError> {
+        self.0.execute(request, sum)
+    }
+}
+
+// Holds S56.
+#[tokio::test]
+async fn a_server_that_takes_other_ids_gets_no_sequences() {
+    let numbered = Numbered(AccumulateWithCorrid::new(DataType::Uint64));
+    let numbered = EmbeddedTriton::builder().model(numbered).start().unwrap();
+    let servers = [servers(1).remove(0), numbered];
+    let mut keys = Keys::open(&endpoint(&servers), 20, &[]).await;
+    keys.next_whole(false).await;
+    keys.next_whole(true).await;
+    assert_eq!(rows(&servers), [40, 0], "text is not what it takes");
+    let servers = {
+        let [text, numbered] = servers;
+        [numbered, text]
+    };
+    let extra = [("endpoint-refresh", "9 s")];
+    let mut keys = Keys::open(&endpoint(&servers), 20, &extra).await;
+    keys.next_whole(true).await;
+    assert_eq!(rows(&servers), [10, 50], "numbers are taken by both");
 }

@@ -187,7 +187,11 @@ impl<N: PartialEq + Clone> Machine<N> {
     /// Those of these addresses that are new.
     pub(super) fn unknown(&self, names: &[N]) -> Vec<N> {
         let is_known = |name: &&N| self.members.iter().any(|member| member.name == **name);
-        names.iter().filter(|name| !is_known(name)).cloned().collect()
+        names
+            .iter()
+            .filter(|name| !is_known(name))
+            .cloned()
+            .collect()
     }
 
     fn id_of(&mut self, name: &N) -> ReplicaId {
@@ -306,7 +310,9 @@ impl<N: PartialEq + Clone> Machine<N> {
         // What was sent before it was left alone says nothing new.
         let since = now.checked_sub(time);
         let was_trial = member.is_on_trial
-            && member.ejected_until.is_some_and(|until| since.is_none_or(|since| since >= until));
+            && member
+                .ejected_until
+                .is_some_and(|until| since.is_none_or(|since| since >= until));
         if was_trial || member.in_flight == 0 {
             member.is_on_trial = false;
         }

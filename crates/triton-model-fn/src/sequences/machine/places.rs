@@ -424,7 +424,10 @@ mod tests {
         let mut places = Places::new(&offers, usize::MAX, usize::MAX, Some(IDLE));
         let first = places.take(Purpose::Begin, None, None).unwrap();
         let mut second = places.take(Purpose::Begin, None, None).unwrap();
-        assert!(places.take(Purpose::Begin, None, None).is_none(), "room is left");
+        assert!(
+            places.take(Purpose::Begin, None, None).is_none(),
+            "room is left"
+        );
         let third = places.take(Purpose::Recover, None, None).unwrap();
         assert!(places.take(Purpose::Recover, None, None).is_none());
         // Nothing was sent.
@@ -460,7 +463,8 @@ mod tests {
         }
         // The sum counts, and the most that may be open at all.
         assert_eq!(places.limit(), 9);
-        let taken: Vec<Place> = std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
+        let taken: Vec<Place> =
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
         assert_eq!(taken.len(), 9);
         for place in taken {
             places.free(place);
@@ -490,7 +494,11 @@ mod tests {
         places.linger(place, now);
         assert_eq!((places.taken(), places.lingering()), (0, 1));
         places.offered(&offers);
-        assert_eq!((places.taken(), places.lingering()), (0, 1), "it may come back");
+        assert_eq!(
+            (places.taken(), places.lingering()),
+            (0, 1),
+            "it may come back"
+        );
         places.release(now + IDLE);
         assert_eq!((places.taken(), places.lingering()), (0, 0));
         assert_eq!(places.servers.len(), 1);
@@ -502,7 +510,8 @@ mod tests {
         let now = Instant::now();
         let offers = [offer(0, 2), offer(1, 2)];
         let mut places = Places::new(&offers, usize::MAX, usize::MAX, Some(IDLE));
-        let taken: Vec<Place> = std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
+        let taken: Vec<Place> =
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
         assert_eq!(taken.len(), 4);
         for mut place in taken {
             place.reached = Some(now);
@@ -510,9 +519,13 @@ mod tests {
         }
         places.offered(&offers[1..]);
         places.offered(&offers);
-        assert!(places.take(Purpose::Begin, None, None).is_none(), "all are alive");
+        assert!(
+            places.take(Purpose::Begin, None, None).is_none(),
+            "all are alive"
+        );
         places.release(now + IDLE);
-        let taken: Vec<Place> = std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
+        let taken: Vec<Place> =
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
         assert_eq!(taken.len(), 4);
         taken.into_iter().for_each(|place| places.free(place));
         // Nothing of one that stays away is kept.
@@ -526,13 +539,17 @@ mod tests {
         let now = Instant::now();
         let offers = [offer(0, 4), offer(1, 4)];
         let mut places = Places::new(&offers, 3, usize::MAX, Some(IDLE));
-        let taken: Vec<Place> = std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
+        let taken: Vec<Place> =
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
         assert_eq!(taken.len(), 3);
         for mut place in taken {
             place.reached = Some(now);
             places.linger(place, now);
         }
-        assert!(places.take(Purpose::Begin, None, None).is_none(), "all are alive");
+        assert!(
+            places.take(Purpose::Begin, None, None).is_none(),
+            "all are alive"
+        );
         places.release(now + IDLE);
         let place = places.take(Purpose::Begin, None, None).unwrap();
         places.free(place);
@@ -543,12 +560,16 @@ mod tests {
     fn what_lingers_is_counted_although_the_server_keeps_fewer_now() {
         let now = Instant::now();
         let mut places = Places::new(&[offer(0, 8)], usize::MAX, usize::MAX, Some(IDLE));
-        let taken: Vec<Place> = std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
+        let taken: Vec<Place> =
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
         places.offered(&[offer(0, 4)]);
         for mut place in taken {
             place.reached = Some(now);
             places.linger(place, now);
-            assert!(places.take(Purpose::Begin, None, None).is_none(), "8 are alive");
+            assert!(
+                places.take(Purpose::Begin, None, None).is_none(),
+                "8 are alive"
+            );
         }
     }
 

@@ -64,9 +64,8 @@ impl<A: Asker> Machine<A> {
     pub(super) fn grant_place(&mut self, now: Instant) -> bool {
         while let Some((purpose, Want { key, number, .. })) = self.first_waiting() {
             let work = self.keys.get(&key).and_then(|entry| entry.work.as_ref());
-            let waiting = work.filter(|work| {
-                work.number == number && matches!(work.phase, Phase::Place { .. })
-            });
+            let waiting = work
+                .filter(|work| work.number == number && matches!(work.phase, Phase::Place { .. }));
             let avoid = waiting.map(|work| work.avoid);
             let place = avoid.map(|avoid| self.take_place(purpose, &key, avoid));
             if let Some(None) = place {
