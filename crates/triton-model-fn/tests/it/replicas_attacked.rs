@@ -1,13 +1,12 @@
 //! Several servers behind one endpoint, of which one does something unkind: no row and no sequence pays
 //! for it that another server could have answered.
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 use triton_embedded::models::AccumulateWithCorrid;
 use triton_embedded::{
@@ -268,15 +267,16 @@ async fn a_server_that_comes_back_has_the_places_that_are_left_there() {
 }
 
 /// A server that says that it is ready, and never answers anything else. It counts its connections.
-async fn silent(open: Arc<AtomicUsize>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+fn silent(open: &Arc<AtomicUsize>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+    let open = Arc::clone(open);
+    std::thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
             let open = Arc::clone(&open);
             open.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(async move {
-                answer(stream).await;
+            std::thread::spawn(move || {
+                answer(stream);
                 open.fetch_sub(1, Ordering::SeqCst);
             });
         }
@@ -284,22 +284,22 @@ async fn silent(open: Arc<AtomicUsize>) -> SocketAddr {
     address
 }
 
-async fn answer(mut stream: TcpStream) {
+fn answer(mut stream: TcpStream) {
     let mut read = Vec::new();
     let mut buffer = [0; 4096];
-    while let Ok(count) = stream.read(&mut buffer).await
+    while let Ok(count) = stream.read(&mut buffer)
         && count > 0
     {
         read.extend_from_slice(&buffer[..count]);
-        let request = String::from_utf8_lossy(&read).into_owned();
-        if !request.ends_with("\r\n\r\n") {
+        if !read.ends_with(b"\r\n\r\n") {
             continue;
         }
+        let request = String::from_utf8_lossy(&read).into_owned();
         read.clear();
         let line = request.lines().next().unwrap_or_default();
         if line.contains("/health/live") || line.contains("/ready") {
             let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-            let _ = stream.write_all(answer).await;
+            let _ = stream.write_all(answer);
         }
     }
 }
@@ -308,7 +308,7 @@ async fn answer(mut stream: TcpStream) {
 #[tokio::test]
 async fn nothing_asks_a_silent_server_once_the_function_is_closed() {
     let open = Arc::new(AtomicUsize::new(0));
-    let silent = silent(Arc::clone(&open)).await;
+    let silent = silent(&open);
     let servers = servers(1);
     let both = format!("{},http://{silent}", endpoint(&servers));
     let keys = Keys::open(&both, 1, &[]).await;
