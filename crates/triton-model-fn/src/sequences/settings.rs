@@ -445,8 +445,19 @@ fn servers(options: &TritonOptions, config: &ModelConfig, open: &CallContext) ->
         },
         subtask: open.subtask,
     };
+    let offers = several.offers(&open.replicas);
+    if !offers.is_empty() && offers.iter().all(|offer| offer.limit == 0) {
+        warn!(
+            model = %options.model_name,
+            subtask = open.subtask.index(),
+            subtasks = open.subtask.parallelism(),
+            "the places for sequences on all servers do not suffice for so many subtasks: there is none \
+             for this one, and its rows wait until a server comes that has one; use fewer subtasks, or \
+             raise the model's max_candidate_sequences"
+        );
+    }
     Servers {
-        offers: several.offers(&open.replicas),
+        offers,
         most_open: options
             .sequence_max_open
             .map_or(usize::MAX, |most| most.get() as usize),
