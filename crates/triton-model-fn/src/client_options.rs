@@ -10,8 +10,8 @@ use std::time::Duration;
 use triton_client::{BearerTokenFile, Client, HeaderName, HeaderValue};
 use triton_options::{
     AUTH_TOKEN, AUTH_TOKEN_FILE, BearerToken, CUSTOM_HEADERS, Compression, ConfigOption, DnsName,
-    Endpoint, EndpointDiscovery, FilePath, Headers, ProxyAddress, Secret, TLS_CA_FILE, TLS_CERTIFICATE_FILE,
-    TLS_KEY_FILE, TensorFormat, TritonOptions,
+    Endpoint, EndpointDiscovery, FilePath, Headers, ProxyAddress, Secret, TLS_CA_FILE,
+    TLS_CERTIFICATE_FILE, TLS_KEY_FILE, TensorFormat, TritonOptions,
 };
 
 use self::pem_file::{CERTIFICATE, PRIVATE_KEY, PemFile};
