@@ -10,8 +10,8 @@ use std::time::Duration;
 use triton_client::{BearerTokenFile, Client, HeaderName, HeaderValue};
 use triton_options::{
     AUTH_TOKEN, AUTH_TOKEN_FILE, BearerToken, CUSTOM_HEADERS, Compression, ConfigOption, DnsName,
-    Endpoint, EndpointDiscovery, FilePath, Headers, ProxyAddress, Secret, TLS_CA_FILE, TLS_CERTIFICATE_FILE,
-    TLS_KEY_FILE, TensorFormat, TritonOptions,
+    Endpoint, EndpointDiscovery, FilePath, Headers, ProxyAddress, Secret, TLS_CA_FILE,
+    TLS_CERTIFICATE_FILE, TLS_KEY_FILE, TensorFormat, TritonOptions,
 };
 
 use self::pem_file::{CERTIFICATE, PRIVATE_KEY, PemFile};
@@ -53,20 +53,17 @@ pub fn client_from_options(options: &TritonOptions) -> Result<Client, Error> {
 /// As [`client_from_options`], and [`ErrorKind::Call`] when the name cannot be looked up.
 pub async fn clients_from_options(options: &TritonOptions) -> Result<Vec<Client>, Error> {
     let settings = ClientSettings::read(options)?;
-    match options.endpoint_discovery {
-        EndpointDiscovery::Static => {
-            let each = options.endpoint.iter();
-            each.map(|endpoint| settings.at(endpoint, None).client())
-                .collect()
-        }
-        EndpointDiscovery::Dns => {
-            let endpoint = options.endpoint.first();
-            let found = resolver::look_up(&SystemResolver, endpoint).await?;
-            let each = found.into_iter();
-            each.map(|address| settings.at(endpoint, Some(address)).client())
-                .collect()
-        }
+    if options.endpoint_discovery == EndpointDiscovery::Dns {
+        let endpoint = options.endpoint.first();
+        let found = resolver::look_up(&SystemResolver, endpoint).await?;
+        let each = found.into_iter();
+        return each
+            .map(|address| settings.at(endpoint, Some(address)).client())
+            .collect();
     }
+    let each = options.endpoint.iter();
+    each.map(|endpoint| settings.at(endpoint, None).client())
+        .collect()
 }
 
 /// Everything that distinguishes one client from another, with the files' contents.

@@ -17,8 +17,7 @@ use crate::log_limit::LogLimit;
 use crate::replicas::Resolver;
 use crate::sequences::{
     KeyedSequences, LeftBehind, ModelColumns, ModelTransport, SequenceColumns, SequenceSettings,
-    SequenceVersions,
-    SourceTraits,
+    SequenceVersions, SourceTraits,
 };
 use crate::streams::AnswerStream;
 use crate::tensor_plan::TensorPlan;

@@ -13,7 +13,8 @@ use crate::{
     Decoupled, DnsName, EndpointDiscovery, Endpoints, FilePath, Fraction, Headers, MaxInFlight,
     MemoryLimit, MemorySize, ModelName, ModelVersion, NameMap, OnError, OptionDefinition,
     OptionValue, PositiveDuration, Presence, ProxyAddress, ReplayOverflow, Section,
-    SequenceAffinity, SequenceIdScope, SequenceIdType, SequenceModelVersion, SequenceRecovery, TensorFormat, UnknownKey,
+    SequenceAffinity, SequenceIdScope, SequenceIdType, SequenceModelVersion, SequenceRecovery,
+    TensorFormat, UnknownKey,
 };
 
 macro_rules! define_options {

@@ -146,7 +146,10 @@ mod tests {
     fn versions_are_added_up_and_a_reloaded_one_counts_from_its_load() {
         let before = [model("1", 10, 100), model("2", 50, 5000)];
         let after = [model("1", 14, 140), model("2", 6, 60), model("3", 2, 20)];
-        let difference = Difference::of_several([(&before[..], &after[..])].into_iter(), Duration::from_secs(2));
+        let difference = Difference::of_several(
+            [(&before[..], &after[..])].into_iter(),
+            Duration::from_secs(2),
+        );
         assert_eq!(difference.inferences_per_second(), 6.0);
         assert_eq!(difference.executions_per_second(), 3.0);
         assert_eq!(difference.mean_batch(), Some(2.0));

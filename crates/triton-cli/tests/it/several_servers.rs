@@ -113,12 +113,13 @@ fn rows_and_requests_go_to_all_and_their_statistics_are_side_by_side() {
     let (input, output) = (input.to_str().unwrap(), output.to_str().unwrap());
     let arguments = [
         "predict",
-        "echo",
         input,
         "-o",
         output,
         "-e",
         &both,
+        "-O",
+        "model-name=echo",
         "-O",
         "batch-size=1",
     ];
@@ -178,5 +179,9 @@ fn one_of_them_answers_a_question_and_a_part_of_a_sequence_needs_its_own() {
         "--start",
     ];
     let run = triton(&[&part[..], &["-e", "a:8000,b:8000"]].concat());
-    insta::assert_snapshot!(run.said(), @"");
+    insta::assert_snapshot!(run.said(), @"
+    exit code 2
+    error: --sequence: 'endpoint' (http://a:8000/,http://b:8000/) stands for several servers, of which one has the sequence
+      try: -e URL names that one
+    ");
 }

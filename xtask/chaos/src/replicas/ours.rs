@@ -22,7 +22,8 @@ use crate::server::Server;
 /// All that is not the model's, and not `endpoint`.
 const OPTIONS: [(&str, &str); 6] = [
     ("timeout", "2 s"),
-    ("max-retries", "10"),
+    // So long may a row wait for its sequence to be rebuilt, on a machine that is busy with all of this.
+    ("max-retries", "60"),
     ("retry-initial-backoff", "20 ms"),
     ("retry-max-backoff", "500 ms"),
     ("endpoint-refresh", "1 s"),

@@ -83,7 +83,10 @@ impl Table {
         if line.client != "ours" {
             return;
         }
-        let is_even = plan.disturbance != Disturbance::Nothing || line.is_even();
+        // Rows without sequences go where less is in flight, and servers of one machine are not equally
+        // fast at every moment.
+        let is_asked = plan.disturbance == Disturbance::Nothing && plan.lane != Lane::Stateless;
+        let is_even = !is_asked || line.is_even();
         if !is_even {
             eprintln!("  broken: the servers' shares differ by more than a tenth");
         }

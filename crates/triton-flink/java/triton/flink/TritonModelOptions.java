@@ -134,6 +134,11 @@ final class TritonModelOptions {
                         "To which of several replicas a new sequence of a key goes, where it then stays. balance takes the one with the most free places for sequences of the model. hash takes the one that a hash of the key names (rendezvous hashing), in every process the same, as long as it has a place."));
         OPTIONAL.add(
                 option(
+                        "sequence-model-version",
+                        "move",
+                        "Which version of the model the rows of a sequence go to that was begun before another one was loaded, where model-version is latest. move sends them to the newest one, which does not know the sequence: it is lost, and recovered there. stay sends them to the version that answered its first row, as long as the server has it loaded; then the sequence is lost, too."));
+        OPTIONAL.add(
+                option(
                         "sequence-recovery",
                         "fail",
                         "What is done when the server has lost the state of a sequence, or may have corrupted it: it has idled out, the model was reloaded, the server restarted, a request failed and may have been executed. fail fails the row that met it. restart starts a new sequence with that row. replay sends the rows of the sequence so far again, in a new sequence, drops their answers and goes on as if nothing had happened. The old sequence ID is never used again."));

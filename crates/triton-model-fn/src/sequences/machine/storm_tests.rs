@@ -377,7 +377,7 @@ const SEQUENCES: &str = "TRITON_SIMULATED_SEQUENCES";
 #[test]
 fn a_storm_of_recoveries_stays_below_what_the_servers_are_used_to() {
     let sequences = std::env::var(SEQUENCES).ok();
-    let sequences: u32 = sequences.map_or(2_000, |sequences| sequences.parse().unwrap());
+    let sequences: u32 = sequences.map_or(400, |sequences| sequences.parse().unwrap());
     // Hundreds of servers for a million.
     let servers = (sequences / 3_333).max(20);
     let subtasks = (sequences / 10_000).max(10);
