@@ -184,7 +184,7 @@ impl SequenceIdForm {
     /// Whether a server whose model wants the other form sees IDs of this one as they are sent.
     pub(crate) fn is_taken_as(&self, other: &Self) -> bool {
         // Generated ones have no more bits.
-        const LONGEST: u64 = i64::MAX as u64;
+        const LONGEST: u64 = i64::MAX.cast_unsigned();
         match (self.largest, other.largest) {
             (None, wanted) => wanted.is_none(),
             // Without a control a server takes both.

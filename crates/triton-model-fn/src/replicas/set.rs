@@ -590,7 +590,7 @@ impl ReplicaSet {
     }
 
     /// What a replica tells of its model.
-    pub(super) fn is_told(&self, member: &Member, told: Told) {
+    pub(super) fn hears_from(&self, member: &Member, told: Told) {
         let before = member.told().replace(told.clone());
         if before.is_none_or(|before| before != told) {
             self.tell_of_misfit(member);

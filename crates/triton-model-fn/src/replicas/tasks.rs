@@ -106,7 +106,7 @@ async fn keep_asking(weak: Weak<ReplicaSet>, member: Arc<Member>) {
     let mut not_ready = 0;
     let mut is_first = true;
     // One that was away may be another one now.
-    let mut knows_places = false;
+    let mut is_heard = false;
     loop {
         let Some(set) = weak.upgrade().filter(|set| set.has_still(&member)) else {
             return;
@@ -127,7 +127,7 @@ async fn keep_asking(weak: Weak<ReplicaSet>, member: Arc<Member>) {
         };
         // Whoever keeps sequences has to know how many there is room for.
         let mut told = None;
-        if wants_places && probed != Probed::NotReady && !knows_places {
+        if wants_places && probed != Probed::NotReady && !is_heard {
             let client = member.replica.client().clone();
             match ModelFacts::look_up(&client, &options).await {
                 Ok(facts) => told = Some(told_by(&facts, &options)),
@@ -141,11 +141,11 @@ async fn keep_asking(weak: Weak<ReplicaSet>, member: Arc<Member>) {
             return;
         };
         if let Some(told) = told {
-            knows_places = true;
-            set.is_told(&member, told);
+            is_heard = true;
+            set.hears_from(&member, told);
         }
         if probed == Probed::NotReady {
-            knows_places = false;
+            is_heard = false;
         }
         set.probed(&member, probed, &reason);
         drop(set);

@@ -66,6 +66,15 @@ async fn a_model_that_is_unloaded_at_one_server_costs_no_row() {
         predict(&function, number as f32).await;
     }
     load(&servers[0], "echo").await;
+    let begun = Instant::now();
+    let before = rows(&servers)[0];
+    while rows(&servers)[0] == before {
+        predict(&function, 1.0).await;
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "it is not noticed"
+        );
+    }
     unload(&servers[1], "echo").await;
     for number in 0..50 {
         predict(&function, number as f32).await;
@@ -360,7 +369,7 @@ async fn a_function_of_ones_own_spreads_no_sequence_over_servers() {
     let opened = base.open(Subtask::new(0, 1, 0).unwrap(), |_, _| Ok(()));
     let shown = opened.await.unwrap_err().to_string();
     let shown = shown.replace(&endpoint(&servers).replace(',', "/,"), "A,B");
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @"subtask 0 of 1, attempt 0: 'sequence-id' is '7' for all requests of this function, which go to any of the servers of 'endpoint' (A,B/), and a sequence is on one of them: name one server, or let each request be a sequence of its own ('sequence-id-auto-increment')");
 }
 
 /// `accumulate`, which has its sequence IDs handed over as numbers.

@@ -480,7 +480,7 @@ fn a_row_that_waits_for_other_recoveries_says_so_at_its_deadline() {
     run.outcome(0, Fault::Away);
     assert_eq!(run.out.len(), 1, "one at a time");
     run.pass(Duration::from_secs(1));
-    insta::assert_snapshot!(run.errors.join("\n"), @"");
+    insta::assert_snapshot!(run.errors.join("\n"), @"the row was not sent within 'row-deadline', 1.0s after it was handed over: it waited for 1.0s until its sequence could be recovered, because no more than 1 are at once (a quarter of 'max-in-flight')");
 }
 
 // Holds S69.

@@ -168,8 +168,8 @@ impl<A: Asker> Machine<A> {
         let reason = match waited {
             None => "it stood behind others of its key".to_owned(),
             Some((Purpose::Recover, since)) if self.places.is_recovery_full() => format!(
-                "it waited for {:.1?} until its sequence could be recovered: {} others are, and no \
-                 more than that at once (a quarter of '{}')",
+                "it waited for {:.1?} until its sequence could be recovered, because no more than {} \
+                 are at once (a quarter of '{}')",
                 now.saturating_duration_since(since),
                 self.places.recovering(),
                 triton_options::MAX_IN_FLIGHT.key(),
