@@ -406,6 +406,11 @@ impl Keys {
         }
     }
 
+    /// How many sequences may be open at once.
+    pub(crate) fn limit(&self) -> usize {
+        self.function.sequence_places().unwrap().limit.unwrap()
+    }
+
     /// How many places are held for sequences that are over here.
     pub(crate) fn held(&self) -> usize {
         self.function.sequence_places().unwrap().held

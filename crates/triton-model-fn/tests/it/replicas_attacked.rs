@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use triton_embedded::models::AccumulateWithCorrid;
+use triton_embedded::models::{Accumulate, AccumulateWithCorrid};
 use triton_embedded::{
     DataType, EmbeddedTriton, Fault, FaultScript, Model, ModelConfig, ModelError, ModelRequest,
-    Tensor,
+    SequenceBatching, SequenceStrategy, Tensor,
 };
 use triton_model_fn::triton_client::{Client, LoadModel, UnloadModel};
 use triton_model_fn::{
@@ -19,7 +19,7 @@ use triton_model_fn::{
     Value,
 };
 
-use crate::replicas::{Addresses, Keys, endpoint, predict, rows, servers};
+use crate::replicas::{Addresses, Keys, address, endpoint, predict, rows, servers};
 use crate::{echo_schema, open, options};
 
 fn always(status: u16) -> FaultScript {
@@ -407,4 +407,46 @@ async fn a_server_that_takes_other_ids_gets_no_sequences() {
     let mut keys = Keys::open(&endpoint(&servers), 20, &extra).await;
     keys.next_whole(true).await;
     assert_eq!(rows(&servers), [10, 50], "numbers are taken by both");
+}
+
+/// `accumulate`, which keeps 16 sequences.
+struct Few;
+
+impl Model for Few {
+    type State = i64;
+
+    fn config(&self) -> ModelConfig {
+        Accumulate.config().sequence_batching(SequenceBatching {
+            max_sequence_idle: Duration::from_secs(5),
+            strategy: SequenceStrategy::Oldest {
+                max_candidate_sequences: 16,
+            },
+        })
+    }
+
+    fn execute(&self, request: &ModelRequest, sum: &mut i64) -> Result<Vec<Tensor>, ModelError> {
+        Accumulate.execute(request, sum)
+    }
+}
+
+// Holds S65.
+#[tokio::test]
+async fn a_server_that_was_started_again_is_asked_again_how_many_sequences_it_keeps() {
+    let servers = servers(2);
+    let first = address(&servers[0]);
+    let extra = [
+        ("sequence-recovery", "replay"),
+        ("endpoint-refresh", "20 ms"),
+    ];
+    let mut keys = Keys::open(&endpoint(&servers), 8, &extra).await;
+    let of_256 = 256 - 32;
+    assert_eq!(keys.limit(), 2 * of_256);
+    servers[0].stop();
+    servers[0].ended().await;
+    eventually(|| keys.limit() == of_256, "it is not missed").await;
+    let builder = EmbeddedTriton::builder().model(Few).address(first);
+    let _server = builder.start().unwrap();
+    let of_16 = 16 - 2;
+    eventually(|| keys.limit() == of_256 + of_16, "it is not asked").await;
+    keys.next_whole(true).await;
 }
