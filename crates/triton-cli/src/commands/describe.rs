@@ -22,7 +22,8 @@ use crate::statement::{self, Statement};
 
 /// Show a model's tensors, batching and sequences, and a MODEL.sql for it.
 ///
-/// The statement is compared with the model on the server before it is shown, as predict would.
+/// The statement is compared with the model on the server before it is shown, as predict would. Of several
+/// servers the first one that is ready is asked.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DescribeArguments {

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use triton_client::{GenerateRequest, InferRequest, RequestedOutput, Sequence, SequenceId};
 use triton_model_fn::{ModelFacts, SequenceIdForm};
-use triton_options::SEQUENCE_ID_TYPE;
+use triton_options::{ENDPOINT, SEQUENCE_ID_TYPE};
 
 use super::bench::WITHOUT_EFFECT;
 use super::json_tensors::{
@@ -28,7 +28,8 @@ use crate::text_encoding;
 /// Send one request to a model, and show its answer as JSON.
 ///
 /// Names, datatypes and shapes come from the model's own description, so that the values are
-/// enough: {"value": [1, 2]}. The batch dimension is left out, here and in the answer.
+/// enough: {"value": [1, 2]}. The batch dimension is left out, here and in the answer. Of several servers
+/// the first one that is ready is asked.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InferArguments {
@@ -100,6 +101,16 @@ pub(crate) fn run(arguments: &InferArguments) -> Result<ExitCode, Failure> {
         heeded: &[SEQUENCE_ID_TYPE.key()],
     };
     with_prepared_server(&arguments.config, prepare, &effects, async |server| {
+        // One server has it, and nothing says here which.
+        let is_part = arguments.sequence.is_some() && !(arguments.start && arguments.end);
+        if is_part && server.are_several() {
+            let error = anyhow!(
+                "--sequence: '{}' ({}) stands for several servers, of which one has the sequence",
+                ENDPOINT.key(),
+                server.options.endpoint
+            );
+            return Err(Failure::usage(error).with_hint("-e URL names that one"));
+        }
         let facts = ModelFacts::look_up(&server.client, &server.options).await?;
         if let Some(mismatch) = facts.batch_size_mismatch(&server.options) {
             return Err(Failure::usage(anyhow!(mismatch)));

@@ -56,7 +56,7 @@ impl Teller {
             ids,
             metrics: open.metrics().of_sequences(),
             subtask: open.subtask,
-            endpoint: open.client().endpoint().to_string(),
+            endpoint: open.options().endpoint.to_string(),
             model: open.model.to_string(),
             wait: open.server_wait.clone(),
             shown: Mutex::default(),
@@ -185,6 +185,16 @@ impl Teller {
                 is_hidden,
                 error,
             } => self.lost(&key, &id, rows, cause, is_hidden, &error),
+            Event::Moved { id, rows } => {
+                metrics.event(SequenceEvent::Moved);
+                debug!(
+                    key = shown(),
+                    sequence_id = self.id(&id),
+                    rows,
+                    subtask,
+                    "the sequence does not go on at its server, which is to be left or is gone"
+                );
+            }
             Event::Restarted { id, rows, cause } => {
                 metrics.event(SequenceEvent::Restarted);
                 warn!(
@@ -216,7 +226,8 @@ impl Teller {
                 open,
                 held,
                 limit,
-            } => self.waits(&key, purpose, open, held, limit),
+                room,
+            } => self.waits(&key, purpose, [open, held, limit, room]),
         }
     }
 
@@ -248,6 +259,7 @@ impl Teller {
     ) {
         self.metrics.event(match cause {
             LossCause::Uncertain => SequenceEvent::Uncertain,
+            LossCause::Moved => SequenceEvent::Moved,
             _ => SequenceEvent::Forgotten,
         });
         macro_rules! tell {
@@ -273,7 +285,8 @@ impl Teller {
         }
     }
 
-    fn waits(&self, key: &SequenceKey, purpose: Purpose, open: usize, held: usize, limit: usize) {
+    fn waits(&self, key: &SequenceKey, purpose: Purpose, places: [usize; 4]) {
+        let [open, held, limit, room] = places;
         let server_idle = self.settings.server_forgets;
         let subtask = self.subtask.index();
         if self.settings.fixed.is_some() {
@@ -298,7 +311,7 @@ impl Teller {
             open,
             held,
             limit,
-            room = self.settings.room,
+            room,
             ?server_idle,
             subtask,
             subtasks = self.subtask.parallelism(),

@@ -138,6 +138,10 @@ impl<A: Asker> Machine<A> {
             if let Some(place) = sequence.take_place() {
                 self.places.free(place);
             }
+        } else if cause == LossCause::Moved && self.is_unreachable(sequence) {
+            if let Some(place) = sequence.take_place() {
+                self.places.linger(place, now);
+            }
         } else {
             self.let_go(now, key, sequence);
         }
