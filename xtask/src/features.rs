@@ -78,6 +78,10 @@ const CHOICES: &[Choice] = &[
         linted: "--bins",
         ..choice("triton-cli", "parquet")
     },
+    Choice {
+        linted: "--bins",
+        ..choice("triton-cli", "object-store")
+    },
 ];
 
 /// The parts of the client's tests that features change.

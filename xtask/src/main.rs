@@ -11,6 +11,7 @@ mod flink;
 mod http;
 mod interrupt;
 mod lock;
+mod moto;
 mod other_servers;
 mod package;
 mod poll;
@@ -54,7 +55,7 @@ enum Task {
     },
     /// Write the generated reference pages
     Docs {
-        /// Write nothing; fail if a page is not what would be written, or a promise of the guide has no test
+        /// Write nothing; fail if a page is not what would be written, or the guide says what is not so
         #[arg(long)]
         check: bool,
     },

@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow};
 
 use crate::command;
 use crate::flink::Flink;
+use crate::moto;
 use crate::other_servers::OtherServers;
 use crate::triton::{ServerVersion, Triton};
 use crate::workspace::Workspace;
@@ -24,6 +25,9 @@ const PYTHON_CLIENT: &str = "TRITON_TEST_PYTHON_CLIENT";
 /// Tests of pipes and signals find here the command as users build it: with optimizations it is in
 /// other places when a pipe breaks.
 const RELEASE: &str = "TRITON_TEST_RELEASE";
+
+/// Tests of object stores start their server with the Python that this names.
+const MOTO: &str = "TRITON_TEST_MOTO";
 
 /// Its tests run the command.
 const COMMAND_PACKAGE: &str = "triton-cli";
@@ -114,6 +118,7 @@ fn run_with(
         .envs(other_endpoints);
     if let Some(program) = program {
         test.env(RELEASE, program);
+        test.env(MOTO, moto::install(&triton.workspace.target_directory)?);
     }
     let status = command::run(&mut test)?;
 

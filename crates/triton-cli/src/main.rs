@@ -8,6 +8,7 @@ mod disk;
 mod exit_codes;
 mod failure;
 mod metrics_page;
+mod objects;
 mod observability;
 mod options;
 mod output;

@@ -6,12 +6,7 @@ use std::time::Duration;
 
 use triton_client::{Client, IndexFilter, LoadModel, ModelId, ModelName};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let endpoint = arguments.next();
-    let endpoint = endpoint.unwrap_or_else(|| "http://localhost:8000".to_owned());
-    let model = arguments.next().unwrap_or_else(|| "echo".to_owned());
+pub(crate) async fn run(endpoint: String, model: &str) -> Result<(), Box<dyn std::error::Error>> {
     let model: ModelName = model.parse()?;
     let client = Client::new(endpoint)?;
     for entry in client.repository_index(IndexFilter::All).await? {
@@ -28,4 +23,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         client.model_ready(&ModelId::latest(model.clone())).await?
     );
     Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let endpoint = arguments.next();
+    let endpoint = endpoint.unwrap_or_else(|| "http://localhost:8000".to_owned());
+    let model = arguments.next().unwrap_or_else(|| "echo".to_owned());
+    run(endpoint, &model).await
 }

@@ -3,10 +3,7 @@
 
 use triton_client::{Client, ErrorKind, InferRequest, ModelId, Sequence, SequenceId, Tensor};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let endpoint = std::env::args().nth(1);
-    let endpoint = endpoint.unwrap_or_else(|| "http://localhost:8000".to_owned());
+pub(crate) async fn run(endpoint: String) -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::new(endpoint)?;
     let id = SequenceId::text("sensor-7")?;
     let values = [3, 4, 5];
@@ -29,4 +26,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let endpoint = std::env::args().nth(1);
+    run(endpoint.unwrap_or_else(|| "http://localhost:8000".to_owned())).await
 }

@@ -3,10 +3,7 @@
 
 use triton_client::Client;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let endpoint = std::env::args().nth(1);
-    let endpoint = endpoint.unwrap_or_else(|| "http://localhost:8000".to_owned());
+pub(crate) async fn run(endpoint: String) -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::new(endpoint)?;
     for model in client.statistics(None).await? {
         let phases = &model.inference_stats;
@@ -21,4 +18,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let endpoint = std::env::args().nth(1);
+    run(endpoint.unwrap_or_else(|| "http://localhost:8000".to_owned())).await
 }

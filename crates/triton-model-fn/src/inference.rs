@@ -319,6 +319,17 @@ impl InferenceFunction {
         }
     }
 
+    /// Whether a row could be sent: its values fit the tensors of the model, and it has a key where the
+    /// option `sequence-key` asks for one. Nothing is sent, and no sequence learns of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::State`] when the function is not open, and what is wrong with the row.
+    pub fn check_row(&self, row: &[Value]) -> Result<(), Error> {
+        let opened = self.base.opened()?;
+        opened.prepared.check(&self.row_columns(), row)
+    }
+
     /// What the option `on-error` makes of a row that could not even be handed over, as where a cell
     /// of a file cannot be read: a row that stands in for an answer, or the error. It is counted.
     ///

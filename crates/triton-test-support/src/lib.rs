@@ -9,6 +9,11 @@ mod triton_version;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
+/// The program that the README shows is compiled, as the other programs in documentation are.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
+
 pub use corrid_models::{corrid_models, embedded_corrid_models};
 pub use cutting_proxy::CuttingProxy;
 pub use scripted_server::{ScriptedAnswer, scripted_server};

@@ -33,7 +33,8 @@ pub(super) fn render(page: &str) -> Result<String> {
     Ok(format!("{before}{BEGIN}\n{table}\n{END}{after}"))
 }
 
-fn table() -> String {
+/// The table alone.
+pub(super) fn table() -> String {
     let mut table = "| Code | Meaning | In `predict` |\n| --- | --- | --- |\n".to_owned();
     for exit in Exit::ALL {
         let (code, meaning, rows) = (exit.code(), exit.meaning(), exit.of_rows());

@@ -1,12 +1,16 @@
 //! Generated pages and sources: written from the option catalog and the definition of exit codes, or
-//! compared with what is committed. What the guide promises is held against the tests that name it,
-//! and links between pages against what they lead to.
+//! compared with what is committed. What the guide promises is held against the tests that name it, the
+//! messages that it quotes against the sources, links between pages against what they lead to, and the
+//! table of contents against the pages that there are.
 
 mod compare;
 mod exit_codes;
 mod java_options;
 mod links;
+mod messages;
 mod promises;
+mod reference;
+mod summary;
 mod table;
 
 use std::collections::BTreeMap;
@@ -32,12 +36,19 @@ const FIX: &str = "cargo xtask docs";
 pub(crate) fn run(check: bool) -> Result<()> {
     let root = Workspace::find()?.root;
     let pages = pages();
+    let reference = reference::pages(&root)?;
     let java = java_options::render();
     let guide_path = root.join(exit_codes::PATH);
     let found_guide = fs_err::read_to_string(&guide_path)?;
     let guide = exit_codes::render(&found_guide)?;
     if check {
-        let mut problems = compare::problems(&pages, &committed(&root)?);
+        let mut files = committed(&root)?;
+        let mut problems = Vec::new();
+        for page in &reference {
+            let found = files.remove(&page.path);
+            problems.extend(reference::problem(page, found.as_deref()));
+        }
+        problems.extend(compare::problems(&pages, &files));
         let found = fs_err::read(root.join(java_options::PATH)).unwrap_or_default();
         problems.extend(java_options::problem(&java, &found));
         if found_guide != guide {
@@ -48,7 +59,10 @@ pub(crate) fn run(check: bool) -> Result<()> {
         }
         let (promised, unheld) = promises::check(&root)?;
         let (links, astray) = links::check(&root, &format!("{RUSTDOC_FOLDER}/{RUSTDOC_PAGE}"))?;
-        for problem in problems.iter().chain(&unheld).chain(&astray) {
+        let (messages, unsaid) = messages::check(&root)?;
+        let unlisted = summary::check(&root)?;
+        let by_hand = [&unheld, &astray, &unsaid, &unlisted];
+        for problem in problems.iter().chain(by_hand.into_iter().flatten()) {
             eprintln!("{problem}");
         }
         if !problems.is_empty() {
@@ -67,10 +81,16 @@ pub(crate) fn run(check: bool) -> Result<()> {
         if !astray.is_empty() {
             bail!("{} links between the pages lead nowhere", astray.len());
         }
+        if !unsaid.is_empty() || !unlisted.is_empty() {
+            bail!(
+                "the guide has {} problems; each says what to do",
+                unsaid.len() + unlisted.len()
+            );
+        }
         println!(
-            "{} pages, {} and {} are complete and current, tests hold all {promised} promises, and \
-             all {links} links between the pages lead somewhere",
-            pages.len(),
+            "{} pages, {} and {} are complete and current, tests hold all {promised} promises, all \
+             {messages} messages are still said, and all {links} links between the pages lead somewhere",
+            pages.len() + reference.len(),
             java_options::PATH,
             exit_codes::PATH
         );
@@ -78,7 +98,9 @@ pub(crate) fn run(check: bool) -> Result<()> {
     }
     fs_err::create_dir_all(root.join(FOLDER))?;
     for orphan in committed(&root)?.into_keys() {
-        if pages.iter().all(|page| page.file_name != orphan) {
+        let is_page = pages.iter().any(|page| page.file_name == orphan)
+            || reference.iter().any(|page| page.path == orphan);
+        if !is_page {
             fs_err::remove_file(root.join(&orphan))?;
             println!("removed {orphan}");
         }
@@ -86,6 +108,10 @@ pub(crate) fn run(check: bool) -> Result<()> {
     for page in pages {
         fs_err::write(root.join(&page.file_name), &page.text)?;
         println!("wrote {}", page.file_name);
+    }
+    for page in reference {
+        fs_err::write(root.join(&page.path), &page.text)?;
+        println!("wrote {}", page.path);
     }
     fs_err::write(root.join(java_options::PATH), java)?;
     println!("wrote {}", java_options::PATH);

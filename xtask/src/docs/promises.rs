@@ -48,7 +48,8 @@ pub(super) fn check(root: &Path) -> Result<(usize, Vec<String>)> {
     Ok(problems(&pages, &sources))
 }
 
-fn sources_below(root: &Path, folder: &Path, sources: &mut Vec<File>) -> Result<()> {
+/// Every source in a folder and those within it, in the order of their names.
+pub(super) fn sources_below(root: &Path, folder: &Path, sources: &mut Vec<File>) -> Result<()> {
     let mut entries: Vec<_> = fs_err::read_dir(folder)?.collect::<Result<_, _>>()?;
     entries.sort_by_key(fs_err::DirEntry::file_name);
     for entry in entries {

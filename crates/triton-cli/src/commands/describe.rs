@@ -45,9 +45,9 @@ pub(crate) struct DescribeArguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  triton describe anomaly -O endpoint=http://localhost:8000
+  triton describe anomaly -e localhost:8000
   triton describe anomaly -O model-version=2
-  triton describe anomaly --sql > model.sql && triton predict model.sql input.csv
+  triton describe anomaly --sql > model.sql && triton predict model.sql in.csv
   triton describe anomaly --json | jq .config.instance_group";
 
 /// Runs the command.

@@ -46,7 +46,7 @@ pub(crate) struct HealthArguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  triton health -O endpoint=http://localhost:8000
+  triton health -e localhost:8000
   triton health --wait 60s && triton predict model.sql input.csv
   triton health anomaly --wait 5min --json
   triton health anomaly -e http://a:8000,http://b:8000";

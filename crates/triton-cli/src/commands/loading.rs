@@ -38,7 +38,7 @@ pub(crate) struct LoadArguments {
     model_config: Option<PathBuf>,
 
     /// How long the load may take.
-    #[arg(long, value_name = "TIME", default_value = "10 min", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10min", value_parser = duration)]
     wait: Duration,
 
     #[command(flatten)]
@@ -48,7 +48,7 @@ pub(crate) struct LoadArguments {
 const LOAD_EXAMPLES: &str = "\
 Examples:
   triton load anomaly
-  triton load anomaly --wait 30min -O endpoint=http://localhost:8000
+  triton load anomaly --wait 30min -e localhost:8000
   triton describe anomaly --json | jq .config > config.json
   triton load anomaly --model-config config.json";
 
@@ -67,7 +67,7 @@ pub(crate) struct UnloadArguments {
     dependents: bool,
 
     /// How long to wait until it is unloaded.
-    #[arg(long, value_name = "TIME", default_value = "1 min", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "1min", value_parser = duration)]
     wait: Duration,
 
     #[command(flatten)]

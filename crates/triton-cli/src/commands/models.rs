@@ -35,7 +35,7 @@ pub(crate) struct ModelsArguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  triton models -O endpoint=http://localhost:8000
+  triton models -e localhost:8000
   TRITON_ENDPOINT=localhost:8000 triton models --ready
   triton models --config triton.toml --json | jq -r '.[].name'
   triton models -e http://a:8000,http://b:8000 --ready";

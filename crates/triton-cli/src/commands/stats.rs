@@ -48,12 +48,12 @@ pub(crate) struct StatsArguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  triton stats anomaly -O endpoint=http://localhost:8000
+  triton stats anomaly -e localhost:8000
   triton stats anomaly --watch
   triton stats anomaly --watch 5s --count 12 --json > a-minute.ndjson
 
-Times are means for each request or execution. While watching, `batch` is the number of
-inferences in an execution, `queue` the wait before it, `infer` the execution itself and
+Times are means for each request or execution. While watching, `batch` is the number of \
+inferences in an execution, `queue` the wait before it, `infer` the execution itself and \
 `server` all the time within the server.";
 
 /// Runs the command.

@@ -5,13 +5,17 @@
 //! can hold the order in which it happens.
 
 mod identity;
+mod left;
 mod place;
 mod staged;
 mod sync;
 
 pub(crate) use self::identity::Identity;
+pub(crate) use self::left::{LEFT_ADVICE, open_left};
 pub(crate) use self::place::Place;
-pub(crate) use self::staged::{StagedFile, hold, lock, unfinished_name, write_whole};
+#[cfg(feature = "arrow")]
+pub(crate) use self::staged::create_anew;
+pub(crate) use self::staged::{StagedFile, hold, lock, replace, unfinished_name, write_whole};
 #[cfg(test)]
 pub(crate) use self::sync::recorded;
-pub(crate) use self::sync::{create_folder, rename, sync_file, sync_folder_of};
+pub(crate) use self::sync::{create_folder, sync_file, sync_folder_of};

@@ -173,6 +173,26 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     staged.complete()
 }
 
+/// Gives a file other bytes at once, in a folder that is a run's own. `new` is what it is called until
+/// then.
+pub(crate) fn replace(path: &Path, new: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = create_anew(new)?;
+    file.write_all(bytes)?;
+    sync_file(&file)?;
+    rename(new, path)?;
+    // The new name itself is only safe with the folder.
+    sync_folder_of(path)
+}
+
+/// Creates a file in a folder that is a run's own. Whatever has its name, what a killed run left or a
+/// link, is not written to.
+pub(crate) fn create_anew(path: &Path) -> io::Result<File> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => File::create_new(path),
+    }
+}
+
 /// The file that will be replaced. One that may not be written is not replaced either.
 fn before(target: &Path) -> io::Result<Option<std::fs::Metadata>> {
     match OpenOptions::new().write(true).open(target) {

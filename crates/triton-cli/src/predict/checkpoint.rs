@@ -141,18 +141,7 @@ impl Checkpoints {
         };
         let text = serde_json::to_vec_pretty(&state)?;
         let new = self.folder.join(NEW_STATE_FILE);
-        // What has this name is not written to: it could be a link.
-        match fs_err::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-        let mut file = File::create_new(&new)?;
-        file.write_all(&text)?;
-        disk::sync_file(&file)?;
-        let state_file = self.folder.join(STATE_FILE);
-        disk::rename(&new, &state_file)?;
-        // The new name itself is only safe with the folder.
-        disk::sync_folder_of(&state_file)?;
+        disk::replace(&self.folder.join(STATE_FILE), &new, &text)?;
         self.last = (Instant::now(), counts.read);
         self.sweep(Some(&state.output))
     }

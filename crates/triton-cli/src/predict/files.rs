@@ -11,6 +11,7 @@ use super::arguments::PredictArguments;
 use super::outputs::Plan;
 use crate::config::LayeredOptions;
 use crate::disk::{Identity, Place, unfinished_name};
+use crate::objects::{self, Location, Object};
 use crate::table::Input;
 
 /// What a file of a run is for.
@@ -42,6 +43,8 @@ struct RunFile {
     role: Role,
     path: PathBuf,
     place: Place,
+    /// Where it is no file, but an object of a store.
+    object: Option<Object>,
 }
 
 /// All files of a run.
@@ -127,9 +130,12 @@ impl RunFiles {
             files.add(role, Some(path))?;
         }
         for input in inputs {
-            match &input.path {
-                Some(path) => files.add(Role::Input, Some(path))?,
-                None => files.add_stream(Role::StandardInput, Identity::of_redirected_input()),
+            match &input.location {
+                Location::Standard => {
+                    files.add_stream(Role::StandardInput, Identity::of_redirected_input());
+                }
+                Location::File(path) => files.add(Role::Input, Some(path))?,
+                Location::Object(object) => files.add_object(Role::Input, object),
             }
         }
         for destination in plan.destinations() {
@@ -137,9 +143,12 @@ impl RunFiles {
                 true => Role::Output,
                 false => Role::OutputOfInput,
             };
-            match &destination.path {
-                Some(path) => files.add(role, Some(path))?,
-                None => files.add_stream(Role::StandardOutput, Identity::of_redirected_output()),
+            match &destination.location {
+                Location::Standard => {
+                    files.add_stream(Role::StandardOutput, Identity::of_redirected_output());
+                }
+                Location::File(path) => files.add(role, Some(path))?,
+                Location::Object(object) => files.add_object(role, object),
             }
         }
         files.add_stream(Role::StandardError, Identity::of_redirected_messages());
@@ -163,7 +172,14 @@ impl RunFiles {
             role,
             path: path.to_owned(),
             place: Place::Special { file: None },
+            object: None,
         };
+        if path.to_str().is_some_and(objects::is_address) {
+            bail!(
+                "{file}: only inputs and --output can be objects of a store; name a file of this \
+                 machine"
+            );
+        }
         file.place = Place::of(path).with_context(|| format!("{file} cannot be used"))?;
         if matches!(role, Role::Output | Role::OutputOfInput | Role::JsonSummary)
             && let Place::File { real, .. } | Place::Free { real } = &file.place
@@ -175,6 +191,7 @@ impl RunFiles {
                     role: Role::Unfinished,
                     path: unfinished,
                     place,
+                    object: None,
                 });
             }
         }
@@ -187,6 +204,16 @@ impl RunFiles {
             role,
             path: PathBuf::new(),
             place: Place::Special { file },
+            object: None,
+        });
+    }
+
+    fn add_object(&mut self, role: Role, object: &Object) {
+        self.files.push(RunFile {
+            role,
+            path: object.to_string().into(),
+            place: Place::Special { file: None },
+            object: Some(object.clone()),
         });
     }
 
@@ -203,11 +230,15 @@ impl RunFiles {
         // first that is read, and the first that is written.
         let mut there: HashMap<&Identity, [Option<&RunFile>; 2]> = HashMap::new();
         let mut to_come: HashMap<&Path, [Option<&RunFile>; 2]> = HashMap::new();
+        let mut objects: HashMap<&Object, [Option<&RunFile>; 2]> = HashMap::new();
         for file in &self.files {
             let same = match (&file.place, file.place.file()) {
                 (_, Some(identity)) => there.entry(identity).or_default(),
                 (Place::Free { real }, _) => to_come.entry(real).or_default(),
-                _ => continue,
+                _ => match &file.object {
+                    Some(object) => objects.entry(object).or_default(),
+                    None => continue,
+                },
             };
             let [read, written] = same;
             if let Some(written) = written
@@ -289,6 +320,11 @@ impl RunFiles {
                 Role::StandardOutput => bail!(
                     "--checkpoint: what was written to standard output cannot be taken back: add \
                      --output FILE"
+                ),
+                Role::Output | Role::OutputOfInput if file.object.is_some() => bail!(
+                    "--checkpoint: {} is an object of a store, which appears when it is whole and \
+                     cannot be written on: name a file for --output, and copy it when the run is over",
+                    file.path.display()
                 ),
                 Role::Output | Role::OutputOfInput if is_special => bail!(
                     "--checkpoint: what was written to {} cannot be taken back, because it is no \

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use triton_model_fn::{Prediction, Value};
 
 use super::arguments::FileArguments;
 use super::checkpoint::State;
-use crate::disk;
+use crate::disk::{self, LEFT_ADVICE};
+use crate::objects::{Location, Object};
 use crate::table::{
     self, Added, Answered, Cut, Destination, Form, Format, Input, Kept, Layout, Output, Parts, Row,
     Unwritten, WriteError,
@@ -37,7 +38,7 @@ impl Plan {
         let output = arguments.output.as_deref();
         match output.filter(|path| path.as_os_str() != Input::STANDARD) {
             None => Ok(Plan::One(Destination {
-                path: None,
+                location: Location::Standard,
                 // Nobody wants to see the bytes of a binary format who has not asked for them.
                 format: asked.unwrap_or(match first {
                     Format::Csv => Format::Csv,
@@ -47,27 +48,29 @@ impl Plan {
                 compression: None,
                 delimiter: delimiter(arguments, None),
             })),
-            Some(folder) if is_folder(folder) => Self::each(folder, arguments, inputs, formats),
             Some(path) => {
+                let location = location(path)?;
+                if is_folder(&location) {
+                    return Self::each(&location, arguments, inputs, formats);
+                }
+                let path = location.named().unwrap_or(path);
                 let (named, compression) = Format::of_path(path);
                 let format = asked.or(named).unwrap_or(first);
                 if let Some(other) = table::promised_by_name(path).filter(|_| asked.is_none()) {
                     bail!(
-                        "{}: the name promises {other}, which is not written: name it .csv, \
+                        "{location}: the name promises {other}, which is not written: name it .csv, \
                          .ndjson, .parquet, .arrow or .arrows (text also .gz or .zst), or say \
-                         --output-format",
-                        path.display()
+                         --output-format"
                     );
                 }
                 if compression.is_some() && !format.can_be_continued() {
                     bail!(
-                        "{}: a file of the format {format} is compressed within, not as a whole; \
-                         leave the last extension out",
-                        path.display()
+                        "{location}: a file of the format {format} is compressed within, not as a whole; \
+                         leave the last extension out"
                     );
                 }
                 Ok(Plan::One(Destination {
-                    path: Some(path.to_owned()),
+                    location,
                     format,
                     compression,
                     delimiter: delimiter(arguments, named),
@@ -77,12 +80,12 @@ impl Plan {
     }
 
     fn each(
-        folder: &Path,
+        folder: &Location,
         arguments: &FileArguments,
         inputs: &[Input],
         formats: &[(Format, Option<table::Compression>)],
     ) -> anyhow::Result<Self> {
-        let mut taken: BTreeMap<PathBuf, &str> = BTreeMap::new();
+        let mut taken: BTreeMap<String, &str> = BTreeMap::new();
         let mut destinations = Vec::new();
         for (input, (format, compression)) in inputs.iter().zip(formats) {
             let format = arguments.output_format.unwrap_or(*format);
@@ -94,17 +97,20 @@ impl Plan {
                 name.push('.');
                 name.push_str(compression.extension());
             }
-            let path = folder.join(name);
-            if let Some(other) = taken.insert(path.clone(), input.name()) {
+            let location = match folder {
+                Location::Object(folder) => Location::Object(folder.within(&name)?),
+                folder => Location::File(folder.path().unwrap_or(Path::new("")).join(&name)),
+            };
+            if let Some(other) = taken.insert(name, input.name()) {
                 bail!(
                     "the inputs {other} and {} would both be written to {}: rename one, or write \
                      them into folders of their own",
                     input.name(),
-                    path.display()
+                    location
                 );
             }
             destinations.push(Destination {
-                path: Some(path),
+                location,
                 format,
                 compression,
                 delimiter: delimiter(arguments, None),
@@ -124,12 +130,11 @@ impl Plan {
         };
         let paths = complete
             .iter()
-            .filter_map(|destination| destination.path.as_deref());
+            .filter_map(|destination| destination.location.path());
         for path in paths {
             if !path.try_exists()? {
                 bail!(
-                    "{} is gone, which was completed before: put it back, or take another folder \
-                     for --checkpoint to begin anew",
+                    "{} is gone, which was completed before: {LEFT_ADVICE}",
                     path.display()
                 );
             }
@@ -146,7 +151,7 @@ impl Plan {
             Plan::One(_) => None,
             Plan::Each(destinations) => destinations.first(),
         };
-        let folder = folder.and_then(|destination| destination.path.as_deref()?.parent());
+        let folder = folder.and_then(|destination| destination.location.path()?.parent());
         match folder.filter(|folder| !folder.as_os_str().is_empty()) {
             Some(folder) => disk::create_folder(folder),
             None => Ok(()),
@@ -169,24 +174,26 @@ impl Plan {
     }
 
     pub(super) fn goes_to_standard_output(&self) -> bool {
-        matches!(self, Plan::One(destination) if destination.path.is_none())
+        matches!(self, Plan::One(destination) if destination.location == Location::Standard)
     }
 
     /// Refuses to write over what there is: rows that are run again are not all rows.
     pub(super) fn check_new(&self) -> anyhow::Result<()> {
-        let paths = self
-            .destinations()
-            .iter()
-            .filter_map(|each| each.path.as_deref());
-        let mut there = paths.filter(|path| path.is_file());
-        match there.next() {
-            None => Ok(()),
-            Some(path) => bail!(
-                "--retry-errors: the output {} is there already, and the rows that are run again \
-                 would take the place of all others: give them an output of their own",
-                path.display()
-            ),
+        for destination in self.destinations() {
+            let location = &destination.location;
+            let is_there = match location {
+                Location::Standard => false,
+                Location::File(path) => path.is_file(),
+                Location::Object(object) => object.exists()?,
+            };
+            if is_there {
+                bail!(
+                    "--retry-errors: the output {location} is there already, and the rows that are \
+                     run again would take the place of all others: give them an output of their own"
+                );
+            }
         }
+        Ok(())
     }
 
     pub(super) fn is_one(&self) -> bool {
@@ -212,8 +219,26 @@ fn delimiter(arguments: &FileArguments, named: Option<Format>) -> Option<u8> {
     arguments.delimiter.filter(|_| told != Some(Format::Tsv))
 }
 
-fn is_folder(path: &Path) -> bool {
-    path.is_dir() || path.as_os_str().to_string_lossy().ends_with(['/', '\\'])
+/// What `--output` names.
+fn location(output: &Path) -> anyhow::Result<Location> {
+    let object = output.to_str().map(Object::at).transpose()?.flatten();
+    Ok(match object {
+        Some(object) => {
+            object.check_writable()?;
+            Location::Object(object)
+        }
+        None => Location::File(output.to_owned()),
+    })
+}
+
+fn is_folder(location: &Location) -> bool {
+    match location {
+        Location::Standard => false,
+        Location::File(path) => {
+            path.is_dir() || path.as_os_str().to_string_lossy().ends_with(['/', '\\'])
+        }
+        Location::Object(object) => object.is_folder(),
+    }
 }
 
 /// The output that is being written.
@@ -325,7 +350,19 @@ impl Outputs {
         let output = self.current.take()?;
         let described = match output.abandon() {
             Ok(None) => return None,
-            Ok(Some(Kept {
+            Ok(Some(Kept::NoObject {
+                name,
+                rows,
+                leftover,
+            })) => {
+                let rows = match rows {
+                    1 => "the row answered so far is".to_owned(),
+                    rows => format!("the {rows} rows answered so far are"),
+                };
+                let leftover = leftover.map_or_else(String::new, |error| format!("; {error}"));
+                format!("{rows} not kept: {name} is there as a whole or not at all{leftover}")
+            }
+            Ok(Some(Kept::File {
                 path,
                 rows,
                 has_end,

@@ -1,15 +1,13 @@
 //! Rows that are not answered, in the output or not: named on standard error, or kept in a file with their reason.
 
-use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
-use fs_err::{File, OpenOptions};
 use serde::Serialize;
 use triton_model_fn::{ErrorKind, Value};
 
+use super::rejections_file::RejectionsFile;
 use super::told::Told;
-use crate::disk::{self, Place};
 use crate::progress::Progress;
 use crate::table::{Fault, Row};
 
@@ -145,15 +143,6 @@ pub(super) struct Rejections {
     told_failed: Told,
 }
 
-struct RejectionsFile {
-    file: BufWriter<File>,
-    /// Where writing begins, until something is written: a run that ends before leaves the file
-    /// of an earlier one alone.
-    begins_at: Option<u64>,
-    /// A pipe or a device keeps nothing that could be cut off or brought to a disk.
-    is_regular: bool,
-}
-
 impl Rejections {
     /// Opens the file, to be begun or gone on with after its first `bytes`.
     pub(super) fn open(path: Option<&Path>, bytes: Option<u64>) -> anyhow::Result<Self> {
@@ -254,84 +243,3 @@ impl Rejections {
 }
 
 const CANNOT_BE_WRITTEN: &str = "the file of --errors cannot be written";
-
-impl RejectionsFile {
-    fn open(path: &Path, bytes: u64) -> io::Result<Self> {
-        let place = Place::of(path)?;
-        let is_regular = !matches!(place, Place::Special { .. });
-        let mut options = OpenOptions::new();
-        options.write(true).truncate(false);
-        match place {
-            // What a shell has opened keeps what is in it.
-            Place::Special { file } => options.append(file.is_some()),
-            _ => options.read(bytes > 0).create(bytes == 0),
-        };
-        let advice = "put it back, or take another folder for --checkpoint to begin anew";
-        let mut file = match options.open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && bytes > 0 => {
-                return Err(io::Error::other(format!(
-                    "{} is gone, which the checkpoint goes on with: {advice}",
-                    path.display()
-                )));
-            }
-            opened => opened?,
-        };
-        if is_regular {
-            disk::hold(&file)?;
-        }
-        if is_regular && bytes > 0 {
-            let found = file.metadata()?.len();
-            if found < bytes {
-                return Err(io::Error::other(format!(
-                    "{} has {found} bytes, fewer than the {bytes} that the checkpoint speaks of: \
-                     {advice}",
-                    path.display()
-                )));
-            }
-            let mut last = [0];
-            file.seek(SeekFrom::Start(bytes - 1))?;
-            file.read_exact(&mut last)?;
-            if last != *b"\n" {
-                return Err(io::Error::other(format!(
-                    "{} is not the file that the checkpoint speaks of: no line ends at byte \
-                     {bytes}; {advice}",
-                    path.display()
-                )));
-            }
-        }
-        Ok(Self {
-            file: BufWriter::new(file),
-            begins_at: Some(bytes),
-            is_regular,
-        })
-    }
-
-    /// Cuts off what an earlier run wrote, before the first use.
-    fn begin(&mut self) -> io::Result<()> {
-        let Some(bytes) = self.begins_at.take().filter(|_| self.is_regular) else {
-            return Ok(());
-        };
-        let file = self.file.get_mut();
-        file.set_len(bytes)?;
-        file.seek(SeekFrom::End(0))?;
-        disk::sync_folder_of(file.path())
-    }
-
-    fn add(&mut self, line: &str) -> io::Result<()> {
-        self.begin()?;
-        writeln!(self.file, "{line}")
-    }
-
-    fn cut(&mut self) -> io::Result<u64> {
-        if let Some(bytes) = self.begins_at {
-            return Ok(bytes);
-        }
-        self.file.flush()?;
-        if !self.is_regular {
-            return Ok(0);
-        }
-        let file = self.file.get_mut();
-        disk::sync_file(file)?;
-        file.stream_position()
-    }
-}

@@ -180,7 +180,7 @@ impl Sorting {
 /// where the system has its own.
 fn folder(plan: &Plan) -> PathBuf {
     let output = plan.destinations().first();
-    let output = output.and_then(|destination| destination.path.as_deref());
+    let output = output.and_then(|destination| destination.location.path());
     let place = output.and_then(|path| Place::of(path).ok());
     let folder = place.as_ref().and_then(|place| place.real()?.parent());
     folder.map_or_else(env::temp_dir, ToOwned::to_owned)

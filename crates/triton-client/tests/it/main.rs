@@ -10,6 +10,7 @@ mod conformance;
 mod early_answers;
 mod endless;
 mod errors;
+mod examples;
 mod features;
 mod header_providers;
 mod headers;

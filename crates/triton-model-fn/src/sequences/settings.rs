@@ -40,6 +40,8 @@ pub(crate) struct SequenceSettings {
     pub(super) max_length: Option<u64>,
     /// How long a key may be without a row before its sequence is over.
     pub(super) boundary: Option<Duration>,
+    /// Whether nobody asked for that: the next row of a key that it ended is then marked.
+    pub(super) marks_expired: bool,
     /// How long the server keeps a sequence without a request.
     pub(super) server_idle: Option<Duration>,
     /// When it has dropped it for certain: the steps of an ensemble forget at different times.
@@ -104,6 +106,7 @@ impl SequenceSettings {
             fixed: None,
             max_length: None,
             boundary: None,
+            marks_expired: false,
             server_idle,
             server_forgets: config.longest_sequence_idle(),
             offers: Vec::new(),
@@ -169,6 +172,7 @@ impl SequenceSettings {
         Ok(Some(Self {
             max_length: options.sequence_max_length.map(|rows| rows.get().into()),
             boundary,
+            marks_expired: source.without_state && given.is_none() && boundary.is_some(),
             offers: servers.offers,
             most_open: servers.most_open,
             most_recovering: servers.most_recovering,

@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
-use triton_options::{OptionValue as _, SEQUENCE_KEY, SEQUENCE_MAX_OPEN};
+use triton_options::{
+    OptionValue as _, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_MAX_OPEN, SEQUENCE_RECOVERY,
+};
 
 use super::machine::{Abandoned, Counts, Event, LossCause, LostId, Purpose, Report};
 use super::owners::{Owned, Owners};
 use super::{SequenceKey, SequenceSettings};
+use crate::log_limit::LogLimit;
 use crate::metrics::{SequenceEvent, SequenceMetrics};
 use crate::sequence_id_generator::SequenceIdGenerator;
 use crate::{CallContext, Error, Subtask};
@@ -32,6 +35,7 @@ pub(super) struct Teller {
     /// Which subtask has which key, where it is known which ones belong together.
     owners: Option<Arc<Owners>>,
     owned: Mutex<OwnedKeys>,
+    expired: LogLimit,
 }
 
 /// The keys of this subtask, and when it was last warned that another one has one of them.
@@ -59,6 +63,7 @@ impl Teller {
             is_over: AtomicBool::new(false),
             owners: open.subtask.work().as_deref().map(Owners::of_work),
             owned: Mutex::default(),
+            expired: LogLimit::default(),
         }
     }
 
@@ -124,6 +129,9 @@ impl Teller {
             }
             Event::Expired { id, rows } => {
                 metrics.event(SequenceEvent::Expired);
+                if self.settings.marks_expired {
+                    self.tell_of_expired();
+                }
                 debug!(
                     key = shown(),
                     sequence_id = self.id(&id),
@@ -221,6 +229,23 @@ impl Teller {
                 room,
             } => self.waits(&key, purpose, [open, held, limit, room]),
         }
+    }
+
+    /// Time alone has ended a sequence, although nobody had asked for that.
+    fn tell_of_expired(&self) {
+        let Some(kept_quiet) = self.expired.pass() else {
+            return;
+        };
+        warn!(
+            boundary = ?self.settings.boundary,
+            others = kept_quiet,
+            subtask = self.subtask.index(),
+            "time alone has ended the sequence of a key, whose next row is marked: say in the rows \
+             where a sequence ends, set '{}' to the silence that means an end, or '{}' to 'replay', \
+             which rebuilds what waited for too long",
+            SEQUENCE_IDLE_TIMEOUT.key(),
+            SEQUENCE_RECOVERY.key()
+        );
     }
 
     fn lost(

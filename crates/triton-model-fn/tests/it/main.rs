@@ -13,6 +13,7 @@ mod cache;
 mod cache_waiting;
 mod codec;
 mod errors;
+mod examples;
 mod failures;
 mod health_monitor;
 mod keyed;

@@ -1,14 +1,17 @@
 //! Arrow record batches, from Arrow IPC and from Parquet.
 
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use anyhow::bail;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use triton_model_fn::Column;
+use fs_err::File;
+use triton_model_fn::{Column, DataType};
 
-use super::arrow_ipc::IpcBatches;
+use super::arrow_ipc::{END_BYTES, IpcBatches};
 pub(in crate::table) use super::arrow_rows::ArrowRows;
 use super::arrow_rows::ArrowShape;
 use super::bytes::ByteStream;
@@ -17,6 +20,7 @@ use super::extent::BatchExtent;
 #[cfg(feature = "parquet")]
 use super::int96::Int96Columns;
 use super::{Input, TableReader, Wanted, passing};
+use crate::objects::Location;
 use crate::table::chunk::{Chunk, ChunkRows, ChunkSize};
 use crate::table::row::{Fault, Layout, PassedColumn, PassedKind};
 use crate::table::{arrow_plain, arrow_values};
@@ -57,11 +61,17 @@ pub(super) fn ipc_reader(
 ) -> anyhow::Result<ArrowReader> {
     let extent = BatchExtent::begin(progress);
     // A file shows at once whether it is whole, a pipe at its end.
-    let whole_file = input.path.as_deref();
-    let whole_file = whole_file.filter(|path| stream.compression().is_none() && path.is_file());
+    let is_plain = stream.compression().is_none();
     let (batches, schema) = caught(|| IpcBatches::open(stream.into_reader()))?;
-    if let Some(path) = whole_file {
-        batches.check_file(path)?;
+    match &input.location {
+        Location::File(path) if is_plain && path.is_file() => {
+            batches.check_file(|| end_of(path))?;
+        }
+        Location::Object(object) if is_plain => {
+            let size = object.size().unwrap_or_default();
+            batches.check_file(|| object.read_range(size.saturating_sub(END_BYTES)..size))?;
+        }
+        _ => {}
     }
     let opened = Opened {
         schema: Arc::new(schema),
@@ -70,6 +80,15 @@ pub(super) fn ipc_reader(
         times: None,
     };
     ArrowReader::new(input, opened, extent, wanted)
+}
+
+/// The last bytes of a file.
+fn end_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut end = Vec::new();
+    file.seek(SeekFrom::End(-(END_BYTES as i64)))?;
+    file.read_to_end(&mut end)?;
+    Ok(end)
 }
 
 impl ArrowReader {
@@ -94,12 +113,19 @@ impl ArrowReader {
             }
             let column = &wanted.inputs[index];
             if !arrow_values::converts(found, &column.data_type) {
-                let advice = match arrow_values::holds_binary(found) {
-                    true => "; declare it BYTES in a MODEL.sql if the model takes bytes",
-                    false => "",
+                let why = match &column.data_type {
+                    DataType::Array(element) if arrow_values::converts(found, element) => {
+                        format!("; declare it {element} in a MODEL.sql where a row has one value")
+                    }
+                    _ if arrow_values::holds_binary(found) => {
+                        ", whose values do not all fit; declare it BYTES in a MODEL.sql if the \
+                         model takes bytes"
+                            .to_owned()
+                    }
+                    _ => ", whose values do not all fit".to_owned(),
                 };
                 bail!(
-                    "column '{}': expected {}, found {found}, whose values do not all fit{advice}",
+                    "column '{}': expected {}, found {found}{why}",
                     column.name,
                     column.data_type
                 );

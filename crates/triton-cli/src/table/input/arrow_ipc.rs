@@ -3,8 +3,7 @@
 //! The framing is read here, because a damaged length would make the library ask for whatever
 //! memory it names, and because the library takes the bytes of a big-endian writer for its own.
 
-use std::io::{BufRead, ErrorKind, Read, Seek as _, SeekFrom};
-use std::path::Path;
+use std::io::{BufRead, ErrorKind, Read};
 
 use anyhow::{Context as _, anyhow, bail};
 use arrow_array::RecordBatch;
@@ -13,10 +12,12 @@ use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::{CompressionType, Endianness, root_as_message};
 use arrow_schema::Schema;
-use fs_err::File;
 
 /// What Arrow files begin and end with.
 const MAGIC: &[u8] = b"ARROW1";
+
+/// How many bytes at the end of a file tell whether it is whole.
+pub(super) const END_BYTES: u64 = MAGIC.len() as u64;
 
 /// What the old format Feather, which Arrow came out of, begins with.
 const FEATHER_1: &[u8] = b"FEA1";
@@ -91,15 +92,16 @@ impl<R: BufRead> IpcBatches<R> {
     }
 
     /// Refuses a file of which the end is missing, before anything is made of its beginning.
-    pub(super) fn check_file(&self, path: &Path) -> anyhow::Result<()> {
+    ///
+    /// `end` gives its last [`END_BYTES`].
+    pub(super) fn check_file(
+        &self,
+        end: impl FnOnce() -> std::io::Result<Vec<u8>>,
+    ) -> anyhow::Result<()> {
         if !self.is_file {
             return Ok(());
         }
-        let mut file = File::open(path)?;
-        let mut end = [0; MAGIC.len()];
-        file.seek(SeekFrom::End(-(MAGIC.len() as i64)))?;
-        file.read_exact(&mut end)?;
-        match end == MAGIC {
+        match end()? == MAGIC {
             true => Ok(()),
             false => bail!(NO_END),
         }

@@ -6,6 +6,7 @@ use arrow_array::RecordBatch;
 use triton_model_fn::{InputRowsBuilder, Value};
 
 use super::{Input, Wanted};
+use crate::table::arrow_rows::bytes_of;
 use crate::table::format::Form;
 use crate::table::row::{Fault, Layout, Original, Row, Unusable, all_values};
 use crate::table::{arrow_cells, arrow_decimals, arrow_text, arrow_values};
@@ -74,9 +75,7 @@ impl ArrowRows {
     }
 
     pub(in crate::table) fn bytes(&self) -> usize {
-        let columns = self.batch.columns().iter();
-        let bytes = columns.map(|column| column.to_data().get_slice_memory_size());
-        bytes.map(Result::unwrap_or_default).sum()
+        bytes_of(&self.batch)
     }
 
     /// Whether the rows go on as the columns that they are.
@@ -102,6 +101,10 @@ impl ArrowRows {
         Row {
             place: shape.input.place(self.first + index as u64, None),
             original,
+            whole: shape.passing.as_ref().map(|_| Original::Batch {
+                batch: Arc::new(self.batch.clone()),
+                index,
+            }),
             layout: Arc::clone(&shape.layout),
             values: match (self.values(index), fault) {
                 (Ok(values), None) => Ok(values),

@@ -1,11 +1,8 @@
 //! The bytes of an input, decompressed where their beginning says that they are compressed.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-
-use fs_err::File;
 
 use super::compressed::Decompressed;
 use super::extent::TextExtent;
@@ -32,12 +29,8 @@ pub(super) struct ByteStream {
 }
 
 impl ByteStream {
-    /// Opens a file, or standard input without a path; `taken` counts its bytes.
-    pub(super) fn open(path: Option<&Path>, taken: Arc<AtomicU64>) -> io::Result<Self> {
-        let raw: Box<dyn Read + Send> = match path {
-            Some(path) => Box::new(File::open(path)?),
-            None => Box::new(io::stdin()),
-        };
+    /// Looks at the first bytes; `taken` counts all of them.
+    pub(super) fn new(raw: Box<dyn Read + Send>, taken: Arc<AtomicU64>) -> io::Result<Self> {
         let (start, rest) = peek(BufReader::with_capacity(CHUNK, raw))?;
         refuse_foreign(&start)?;
         let compression = Compression::of_bytes(&start);

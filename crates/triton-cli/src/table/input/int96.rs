@@ -5,7 +5,6 @@
 //! which wrap nowhere, and the two together tell the instant.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::sync::Arc;
 
 use anyhow::ensure;
@@ -26,6 +25,7 @@ use parquet::basic::Type as PhysicalType;
 use super::arrow::Batches;
 use super::parquet::batch_rows;
 use super::parquet::leaves_where;
+use super::parquet_file::ParquetFile;
 use crate::table::arrow_text;
 use crate::table::format::Form;
 use crate::table::row::Fault;
@@ -59,7 +59,7 @@ impl Int96Columns {
     /// Decides on the unit, and opens the file a second time in seconds.
     pub(super) fn open(
         &self,
-        file: &fs::File,
+        file: &ParquetFile,
         metadata: &ArrowReaderMetadata,
         form: Form,
     ) -> anyhow::Result<(ArrowReaderMetadata, Option<Companions>)> {
@@ -78,7 +78,7 @@ impl Int96Columns {
     /// were looked at, unless the writer is one that has no nanoseconds.
     fn suit_microseconds(
         &self,
-        file: &fs::File,
+        file: &ParquetFile,
         metadata: &ArrowReaderMetadata,
     ) -> anyhow::Result<bool> {
         let known = metadata.metadata().file_metadata().key_value_metadata();
@@ -104,17 +104,16 @@ impl Int96Columns {
 
     fn read_in_seconds(
         &self,
-        file: &fs::File,
+        file: &ParquetFile,
         metadata: &ArrowReaderMetadata,
     ) -> anyhow::Result<Batches> {
         self.read(file, self.in_unit(metadata, TimeUnit::Second)?)
     }
 
     /// Reads nothing but these columns.
-    fn read(&self, file: &fs::File, metadata: ArrowReaderMetadata) -> anyhow::Result<Batches> {
-        let file = file.try_clone()?;
+    fn read(&self, file: &ParquetFile, metadata: ArrowReaderMetadata) -> anyhow::Result<Batches> {
         let rows = batch_rows(&metadata);
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), metadata);
         let columns = self.columns.iter().copied();
         let mask = ProjectionMask::roots(reader.parquet_schema(), columns);
         let reader = reader.with_projection(mask).with_batch_size(rows);

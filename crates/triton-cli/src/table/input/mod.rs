@@ -24,14 +24,18 @@ mod limited;
 mod ndjson;
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "parquet")]
+mod parquet_file;
 mod passing;
 mod pattern;
 
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{anyhow, bail};
+use fs_err::File;
 use triton_model_fn::{Column, DataType};
 
 #[cfg(feature = "arrow")]
@@ -40,18 +44,20 @@ use self::bytes::ByteStream;
 pub(super) use self::csv_rows::CsvRows;
 pub(super) use self::json_rows::JsonRows;
 use self::limited::Limited;
+#[cfg(feature = "parquet")]
+use self::parquet_file::ParquetFile;
 pub(crate) use self::passing::Passing;
 use super::chunk::{Chunk, ChunkSize};
 use super::foreign;
 use super::format::{Compression, Form, Format};
 use super::row::{Layout, Place};
 use crate::disk::Identity;
+use crate::objects::{Location, Object};
 
 /// An input before it is opened.
 #[derive(Debug, Clone)]
 pub(crate) struct Input {
-    /// `None` is standard input.
-    pub(crate) path: Option<PathBuf>,
+    pub(crate) location: Location,
     /// The format, where something other than the first bytes tells it.
     format: Option<Format>,
     /// The input's name, as the user gave it.
@@ -180,16 +186,20 @@ impl Input {
     /// The inputs that the arguments of a command name: files, folders, patterns, or `-`.
     pub(crate) fn find(names: &[String], settings: &InputSettings) -> anyhow::Result<Vec<Self>> {
         let format = settings.format;
-        let mut paths = Vec::new();
+        let mut found_at = Vec::new();
         for name in names {
             if name == Self::STANDARD {
-                if paths.contains(&None) {
+                if found_at.contains(&Location::Standard) {
                     bail!("standard input (-) can be read only once");
                 }
-                paths.push(None);
+                found_at.push(Location::Standard);
+            } else if let Some(object) = Object::at(name)? {
+                let is_wanted = |name: &Path| format.is_some() || Format::of_path(name).0.is_some();
+                let found = object.matching(is_wanted)?;
+                found_at.extend(found.into_iter().map(Location::Object));
             } else if Path::new(name).is_dir() {
                 let is_wanted = |path: &Path| format.is_some() || Format::of_path(path).0.is_some();
-                let mut found = pattern::files_within(Path::new(name));
+                let mut found = pattern::files_within(Path::new(name))?;
                 found.retain(|path| is_wanted(path));
                 if found.is_empty() {
                     bail!(
@@ -197,28 +207,25 @@ impl Input {
                          as .csv or .parquet; --input-format says it of all"
                     );
                 }
-                paths.extend(found.into_iter().map(Some));
+                found_at.extend(found.into_iter().map(Location::File));
             } else if Path::new(name).exists() || !name.contains(['*', '?', '[']) {
-                paths.push(Some(PathBuf::from(name)));
+                found_at.push(Location::File(PathBuf::from(name)));
             } else {
                 let found = pattern::files(name)?;
                 if found.is_empty() {
                     bail!("no file matches the pattern '{name}'");
                 }
-                paths.extend(found.into_iter().map(Some));
+                found_at.extend(found.into_iter().map(Location::File));
             }
         }
-        let among_several = paths.len() > 1;
+        let among_several = found_at.len() > 1;
         let mut pipes = Vec::new();
-        let inputs = paths.into_iter().map(|path| {
+        let inputs = found_at.into_iter().map(|location| {
             let input = Self {
-                name: match &path {
-                    Some(path) => path.display().to_string().into(),
-                    None => Self::STANDARD.into(),
-                },
-                format: format.or_else(|| Format::of_path(path.as_ref()?).0),
-                is_stream: is_stream(path.as_deref())?,
-                path,
+                name: location.to_string().into(),
+                format: format.or_else(|| Format::of_path(location.named()?).0),
+                is_stream: is_stream(&location)?,
+                location,
                 among_several,
                 limit: settings.limit,
                 passing: settings.passing.clone(),
@@ -242,10 +249,10 @@ impl Input {
 
     /// Which pipe it is, if it is one.
     fn pipe(&self) -> Option<Identity> {
-        match &self.path {
-            None => Identity::of_standard_input(),
-            Some(path) if self.is_stream && is_pipe(path) => Identity::of(path).ok(),
-            Some(_) => None,
+        match &self.location {
+            Location::Standard => Identity::of_standard_input(),
+            Location::File(path) if self.is_stream && is_pipe(path) => Identity::of(path).ok(),
+            Location::File(_) | Location::Object(_) => None,
         }
     }
 
@@ -255,7 +262,7 @@ impl Input {
 
     /// The name of the file without folders and extensions that tell its format.
     pub(crate) fn stem(&self) -> String {
-        let Some(path) = &self.path else {
+        let Some(path) = self.location.named() else {
             return "stdin".to_owned();
         };
         let (format, compression) = Format::of_path(path);
@@ -271,17 +278,22 @@ impl Input {
 
     /// The number of bytes to be read, where it is known.
     pub(crate) fn bytes(&self) -> Option<u64> {
-        let path = self.path.as_ref().filter(|_| !self.is_stream)?;
-        fs_err::metadata(path).ok().map(|metadata| metadata.len())
+        match &self.location {
+            Location::File(path) if !self.is_stream => Some(fs_err::metadata(path).ok()?.len()),
+            Location::Object(object) => object.size(),
+            Location::File(_) | Location::Standard => None,
+        }
     }
 
     /// Looks at the first bytes.
     pub(crate) fn look(&self) -> anyhow::Result<LookedAt> {
         // A counter for each opening: two inputs may be open at once.
         let taken = Arc::default();
-        let stream = ByteStream::open(self.path.as_deref(), Arc::clone(&taken));
+        let stream = self
+            .bytes_of()
+            .and_then(|raw| ByteStream::new(raw, Arc::clone(&taken)));
         let stream = stream.map_err(|error| self.unusable(&error.into()))?;
-        let named = self.path.as_deref().and_then(foreign::told_by_name);
+        let named = self.location.named().and_then(foreign::told_by_name);
         if let Some(what) = named.filter(|_| self.format.is_none()) {
             return Err(self.unusable(&anyhow!(what)));
         }
@@ -297,6 +309,15 @@ impl Input {
         })
     }
 
+    /// All its bytes, as they are there.
+    fn bytes_of(&self) -> io::Result<Box<dyn Read + Send>> {
+        Ok(match &self.location {
+            Location::Standard => Box::new(io::stdin()),
+            Location::File(path) => Box::new(File::open(path)?),
+            Location::Object(object) => object.open()?,
+        })
+    }
+
     /// Says of which input an error is.
     pub(crate) fn blame(&self, error: anyhow::Error) -> anyhow::Error {
         error.context(format!("{}: reading stopped", self.described()))
@@ -308,9 +329,9 @@ impl Input {
     }
 
     fn described(&self) -> &str {
-        match self.path {
-            Some(_) => &self.name,
-            None => "standard input",
+        match self.location {
+            Location::Standard => "standard input",
+            Location::File(_) | Location::Object(_) => &self.name,
         }
     }
 
@@ -339,8 +360,13 @@ impl Input {
                 if wanted.optional.contains(&column.name) {
                     return Ok(None);
                 }
+                let plain = |name: &str| name.trim().to_lowercase();
+                let alike = names.iter().find(|name| plain(name) == plain(&column.name));
+                let alike = alike.map_or_else(String::new, |name| {
+                    format!("; '{name}' differs from it by spaces or capital letters alone")
+                });
                 bail!(
-                    "no column is named '{}', which {whose}; there are: {}",
+                    "no column is named '{}', which {whose}; there are: {}{alike}",
                     column.name,
                     names.join(", ")
                 );
@@ -394,15 +420,20 @@ impl LookedAt {
             }
             #[cfg(feature = "parquet")]
             Format::Parquet => {
-                let path = input.path.as_deref().filter(|_| !input.is_stream);
-                let Some(path) = path.filter(|_| self.compression.is_none()) else {
+                let file = match &input.location {
+                    _ if input.is_stream || self.compression.is_some() => None,
+                    Location::File(path) => Some(ParquetFile::open(path)?),
+                    Location::Object(object) => Some(ParquetFile::of_object(object)),
+                    Location::Standard => None,
+                };
+                let Some(file) = file else {
                     bail!(
                         "Parquet is read from its end, so it must be a file, and compressed only \
                          within; pipe rows as NDJSON or as an Arrow stream"
                     );
                 };
                 drop(stream);
-                Box::new(parquet::parquet_reader(&input, path, &self.taken, wanted)?)
+                Box::new(parquet::parquet_reader(&input, file, &self.taken, wanted)?)
             }
             #[cfg(not(all(feature = "arrow", feature = "parquet")))]
             format => bail!("this build of the command has no support for {format}"),
@@ -412,8 +443,12 @@ impl LookedAt {
 
 /// Whether an input is anything but a regular file. What is not there is found out when it is
 /// opened.
-fn is_stream(path: Option<&Path>) -> anyhow::Result<bool> {
-    let Some(path) = path else { return Ok(true) };
+fn is_stream(location: &Location) -> anyhow::Result<bool> {
+    let path = match location {
+        Location::Standard => return Ok(true),
+        Location::Object(_) => return Ok(false),
+        Location::File(path) => path,
+    };
     match path.metadata() {
         Ok(found) if found.is_dir() => bail!(
             "{}: this is a folder; name the files in it, with a pattern such as '{}'",

@@ -1,23 +1,22 @@
 //! Parquet files as record batches, and what of them cannot be read, said before any row is.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context as _, bail};
-use fs_err::File;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::{Compression, ConvertedType};
+use parquet::file::reader::Length as _;
 use parquet::schema::types::SchemaDescriptor;
 
 use super::arrow::{ArrowReader, BATCH_ROWS, Opened};
 use super::damaged::caught;
 use super::extent::BatchExtent;
 use super::int96::Int96Columns;
+use super::parquet_file::ParquetFile;
 use super::{Input, Wanted};
 use crate::table::format::Form;
 
@@ -36,23 +35,21 @@ const ARROW_SCHEMA: &str = "ARROW:schema";
 /// Reads a Parquet file.
 pub(super) fn parquet_reader(
     input: &Input,
-    path: &Path,
+    file: ParquetFile,
     progress: &Arc<AtomicU64>,
     wanted: &Wanted,
 ) -> anyhow::Result<ArrowReader> {
     let extent = BatchExtent::begin(progress);
-    let opened = caught(|| open(path, progress, wanted.form))?;
+    let opened = caught(|| open(file, progress, wanted.form))?;
     ArrowReader::new(input, opened, extent, wanted)
 }
 
-fn open(path: &Path, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Result<Opened> {
-    let mut file = File::open(path)?;
-    check_ends(&mut file)?;
-    let bytes = file.metadata()?.len();
-    // The reader asks for the file's length and clones it, which only the plain type can.
-    let file = file.into_file();
+fn open(file: ParquetFile, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Result<Opened> {
+    check_ends(&file)?;
+    let bytes = file.len();
     let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
         .context("it cannot be read as Parquet")?;
+    file.divide(metadata.metadata());
     check_codecs(&metadata)?;
     check_intervals(&metadata)?;
     let times = Int96Columns::find(&metadata);
@@ -105,19 +102,16 @@ pub(super) fn batch_rows(metadata: &ArrowReaderMetadata) -> usize {
 }
 
 /// Looks at both ends of the file, which say better than the library what is wrong with it.
-fn check_ends(file: &mut File) -> anyhow::Result<()> {
-    let length = file.metadata()?.len();
+fn check_ends(file: &ParquetFile) -> anyhow::Result<()> {
+    let length = file.len();
     if length == 0 {
         bail!("it is empty: a Parquet file has at least a schema");
     }
-    let (mut start, mut end) = ([0; MAGIC.len()], [0; MAGIC.len()]);
     if length < 2 * MAGIC.len() as u64 {
         bail!("it is too short for a Parquet file: it has {length} bytes");
     }
-    file.read_exact(&mut start)?;
-    file.seek(SeekFrom::End(-(MAGIC.len() as i64)))?;
-    file.read_exact(&mut end)?;
-    file.rewind()?;
+    let end = file.bytes_at(length - MAGIC.len() as u64, MAGIC.len())?;
+    let start = file.bytes_at(0, MAGIC.len())?;
     if start == ENCRYPTED_MAGIC || end == ENCRYPTED_MAGIC {
         bail!("its footer is encrypted, and encrypted Parquet is not read: write it in the clear");
     }

@@ -41,7 +41,7 @@ impl JoinedWriter {
     ) -> anyhow::Result<Self> {
         // That the columns can be had in the format shows now, not after all rows.
         batch_file::check(destination.format, &rows.schema)?;
-        let name = destination.path.as_deref().and_then(Path::file_name);
+        let name = destination.location.path().and_then(Path::file_name);
         let complete = from.map(|cut| cut.parts.clone()).unwrap_or_default();
         Ok(Self {
             target,

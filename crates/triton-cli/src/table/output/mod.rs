@@ -9,6 +9,7 @@ mod csv;
 mod joined;
 mod ndjson;
 mod opened;
+mod outlet;
 #[cfg(feature = "parquet")]
 mod parquet_types;
 mod parts;
@@ -21,11 +22,13 @@ use serde::{Deserialize, Serialize};
 use triton_model_fn::{Column, DataType, FilledColumn, Value};
 
 pub(super) use self::csv::csv_line;
-pub(crate) use self::opened::{Kept, Output, check_left};
+pub(crate) use self::opened::Output;
+pub(crate) use self::outlet::{Kept, check_left};
 pub(crate) use self::parts::Parts;
 use super::chunk::Answered;
 use super::format::{Compression, Format};
 use super::row::{Fault, Layout, Row};
+use crate::objects::Location;
 
 /// The name of the column that `--with-sequence-id` adds.
 const SEQUENCE_ID_COLUMN: &str = "sequence_id";
@@ -73,14 +76,12 @@ impl Added {
 }
 
 /// Where an output goes to and in which form.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Destination {
-    /// `None` is standard output.
-    pub(crate) path: Option<PathBuf>,
+    pub(crate) location: Location,
     pub(crate) format: Format,
     pub(crate) compression: Option<Compression>,
     /// What separates cells, where that is not the format's own.
-    #[serde(default)]
     pub(crate) delimiter: Option<u8>,
 }
 

@@ -8,6 +8,10 @@ use anyhow::bail;
 #[cfg(feature = "arrow")]
 use fs_err::File;
 
+#[cfg(feature = "arrow")]
+use crate::disk;
+use crate::disk::LEFT_ADVICE;
+
 /// Where parts are kept, and how they are told from the files of others.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
@@ -41,8 +45,7 @@ impl Parts {
             let path = self.path(part);
             if !path.is_file() {
                 bail!(
-                    "{} is gone, in which the checkpoint keeps rows of an output: put it back, or \
-                     take another folder for --checkpoint to begin anew",
+                    "{} is gone, in which the checkpoint keeps rows of an output: {LEFT_ADVICE}",
                     path.display()
                 );
             }
@@ -54,15 +57,9 @@ impl Parts {
         self.folder.join(name)
     }
 
-    /// Creates a part anew. Whatever has its name, what a killed run left or a link, is not
-    /// written to.
+    /// Creates a part anew.
     #[cfg(feature = "arrow")]
     pub(super) fn create(&self, name: &Path) -> io::Result<File> {
-        let path = self.path(name);
-        match fs_err::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        File::create_new(path)
+        disk::create_anew(&self.path(name))
     }
 }

@@ -7,6 +7,7 @@ use fs_err::File;
 
 use super::Cut;
 use crate::disk;
+use crate::objects::Upload;
 use crate::table::format::Compression;
 
 /// Bytes on their way to a file or a pipe.
@@ -31,6 +32,8 @@ pub(super) enum Target {
     /// A pipe or a device, which keeps nothing that could be brought to a disk.
     Direct(File),
     Standard(io::Stdout),
+    /// An object, whose parts are nothing before it is complete.
+    Object(Upload),
 }
 
 /// A file that remembers its last bytes.
@@ -56,6 +59,7 @@ impl Target {
             }
             Target::Direct(file) => file.flush().map(|()| Cut::default()),
             Target::Standard(output) => output.flush().map(|()| Cut::default()),
+            Target::Object(upload) => upload.flush().map(|()| Cut::default()),
         }
     }
 }
@@ -71,15 +75,6 @@ impl TailedFile {
     ///
     /// Nothing is cut off yet.
     pub(super) fn at_cut(mut file: File, cut: &Cut) -> io::Result<Self> {
-        let found = file.metadata()?.len();
-        if found < cut.bytes {
-            return Err(io::Error::other(format!(
-                "{} has {found} bytes, fewer than the {} that the checkpoint speaks of: put it \
-                 back, or take another folder for --checkpoint to begin anew",
-                file.path().display(),
-                cut.bytes
-            )));
-        }
         let start = cut.bytes.saturating_sub(TAIL as u64);
         file.seek(SeekFrom::Start(start))?;
         let mut last = Vec::new();
@@ -132,6 +127,7 @@ impl Write for Target {
             Target::File(file) => file.write(bytes),
             Target::Direct(file) => file.write(bytes),
             Target::Standard(output) => output.write(bytes),
+            Target::Object(upload) => upload.write(bytes),
         }
     }
 
@@ -140,6 +136,7 @@ impl Write for Target {
             Target::File(file) => file.flush(),
             Target::Direct(file) => file.flush(),
             Target::Standard(output) => output.flush(),
+            Target::Object(upload) => upload.flush(),
         }
     }
 }

@@ -308,7 +308,8 @@ fn place_of<A>(turn: &mut Turn<A>) -> Option<&mut Place> {
 /// The failure of a row, with what was done to answer it.
 fn told<A>(turn: &Turn<A>, now: Instant, error: Error, recovered: u32, in_replay: bool) -> Error {
     let before = turn.sequence.as_ref().map_or(0, |sequence| sequence.rows);
-    if recovered == 0 && !in_replay {
+    // That the server is away says nothing of this row.
+    if (recovered == 0 && !in_replay) || error.kind() == ErrorKind::ServerAway {
         return error.at_row(before);
     }
     let recoveries = &turn.work.recoveries;

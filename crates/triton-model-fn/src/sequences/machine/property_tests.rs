@@ -308,6 +308,7 @@ fn settings(setting: Setting, has_run_before: bool) -> SequenceSettings {
         row_deadline: setting.deadline.map(Duration::from_millis),
         positions: setting.numbered,
         has_run_before,
+        marks_expired: false,
         marks_unknown: has_run_before && !setting.numbered,
         trusts_unknown: false,
         display: KeyDisplay::new(false),

@@ -94,6 +94,10 @@ impl Recoveries {
         failure: &Failure<'_>,
         random: f64,
     ) -> Option<Duration> {
+        if failure.error.kind() == ErrorKind::ServerAway {
+            // It was waited for as long as it was to be; nothing is sent to it any more.
+            return None;
+        }
         if let (Some(server), Some(last)) = (failure.server, self.last)
             && server.found_away.is_some_and(|away| away >= last)
         {
@@ -198,6 +202,19 @@ mod tests {
             .take_while(|_| another(&mut recoveries, &hopeless(), None))
             .count();
         assert_eq!(hopeless_ones, MOST_WITHOUT_HOPE as usize);
+    }
+
+    // Holds F18.
+    #[test]
+    fn a_server_that_was_waited_for_in_vain_is_not_tried_again() {
+        let away = Error::new(ErrorKind::ServerAway, "the server was away for 1s");
+        for before in 0..3 {
+            let mut recoveries = Recoveries::default();
+            for _ in 0..before {
+                assert!(another(&mut recoveries, &passing(), Some(0)));
+            }
+            assert!(!another(&mut recoveries, &away, Some(0)), "{before}");
+        }
     }
 
     // Holds S34.

@@ -91,7 +91,11 @@ impl<A: Asker> Machine<A> {
             rows: sequence.rows,
         };
         self.report(key, event);
-        self.begins_whole(key);
+        if self.settings.marks_expired {
+            self.memory.overdue(key.clone());
+        } else {
+            self.begins_whole(key);
+        }
         self.let_go(now, key, &mut sequence);
         self.report(key, Event::Over);
     }

@@ -55,6 +55,7 @@ fn machine(now: Instant) -> Machine<Patient> {
         positions: false,
         has_run_before: false,
         marks_unknown: false,
+        marks_expired: false,
         trusts_unknown: false,
         display: KeyDisplay::new(false),
         key_columns: Vec::new(),

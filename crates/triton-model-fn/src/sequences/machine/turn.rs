@@ -256,6 +256,9 @@ impl<A: Asker> Machine<A> {
     /// The sequence of a key that is not known here, or only by its last end.
     fn new_sequence(&mut self, key: &SequenceKey) -> Sequence {
         let follows_end = self.memory.take_end(key).is_some();
+        if self.memory.take_overdue(key) {
+            return Sequence::unborn(true, false);
+        }
         let may_have_run = self.settings.marks_unknown || self.may_have_run;
         let is_uncertain =
             self.memory.has_forgotten || may_have_run && !self.settings.trusts_unknown;

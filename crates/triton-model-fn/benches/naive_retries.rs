@@ -1,9 +1,9 @@
-//! Two clients meet the same failures: one that sends a request again under its sequence ID, as
-//! most do, and the model function with `sequence-recovery` = `replay`. It counts the answers that
-//! are wrong, and prints the table of the README:
+//! Two clients meet the same failures: one that sends a request again under its sequence ID, as a retry
+//! loop around any client does, and the model function with `sequence-recovery` = `replay`. It counts the
+//! answers that are wrong, and prints the table of the README:
 //!
 //! ```sh
-//! cargo run --release -p triton-model-fn --example naive_retries
+//! cargo bench -p triton-model-fn --bench naive_retries
 //! ```
 
 use std::time::Duration;
@@ -170,7 +170,7 @@ async fn ours(endpoint: &str) -> Result<Count, Failure> {
 async fn main() -> Result<(), Failure> {
     println!("{} rows of {KEYS} sequences each time.\n", KEYS * ROWS);
     println!(
-        "| What happens | Naive retry: wrong answers | failed | Ours: wrong answers | failed |"
+        "| What happens | Retry loop: wrong answers | failed | Here: wrong answers | failed |"
     );
     println!("| --- | --- | --- | --- | --- |");
     for (name, script) in troubles() {

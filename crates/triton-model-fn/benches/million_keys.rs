@@ -1,7 +1,7 @@
 //! How much memory the sequences of very many keys take, and how fast their rows go through.
 //!
 //! ```sh
-//! cargo run --release -p triton-model-fn --example million_keys -- 1000000
+//! cargo bench -p triton-model-fn --bench million_keys -- 1000000
 //! ```
 //!
 //! First every key stays open; then each one idles out after a second, as those of a stream do.
@@ -159,7 +159,9 @@ fn measure_apart(name: &str, idle: &str, recovery: &str, keys: i64) -> Result<()
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo bench` adds `--bench` to what it was given.
+    let arguments = std::env::args().skip(1);
+    let arguments: Vec<String> = arguments.filter(|argument| argument != "--bench").collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["serve", idle] => serve(Duration::from_millis(idle.parse()?)),
