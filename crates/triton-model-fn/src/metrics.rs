@@ -28,6 +28,13 @@
 //! | `triton_function_sequence_events_total` | counter | what became of sequences of keys, by `event`: see below |
 //! | `triton_function_replayed_rows_total` | counter | rows sent again to rebuild a sequence |
 //! | `triton_function_breaker_state` | gauge | 0 closed, 1 half-open, 2 open |
+//! | `triton_replica_attempts_total` | counter | attempts of calls at one of several servers, by `result`: `answered`, `refused` by the server, `failed` by its fault, `not_reached`, `unknown` |
+//! | `triton_replica_in_flight` | gauge | such attempts that are not over yet |
+//! | `triton_replica_attempt_seconds` | histogram | how long such attempts took that were answered |
+//! | `triton_replica_state` | gauge | 0 joining, 1 ready, 2 not ready, 3 ejected, 4 draining, 5 gone |
+//!
+//! Metrics of replicas have the labels `model` and `replica`, the server's address without credentials, and
+//! functions of one process that call the same model in the same way count together. A single server has none.
 //!
 //! The kinds of failed rows:
 //!

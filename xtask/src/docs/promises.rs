@@ -18,10 +18,11 @@ const PAGES: [(&str, char); 4] = [
 ];
 
 /// Where the tests are that hold them.
-const FOLDERS: [&str; 3] = [
+const FOLDERS: [&str; 4] = [
     "crates/triton-model-fn",
     "crates/triton-cli",
     "crates/triton-flink",
+    "crates/triton-options",
 ];
 
 /// A file by its path below the workspace's root, and its text.

@@ -1,14 +1,5 @@
-//! What is counted of each of several replicas; a single server has no such counters.
-//!
-//! | Metric | Kind | What it counts |
-//! | --- | --- | --- |
-//! | `triton_replica_attempts_total` | counter | attempts of calls, by `result`: `answered`, `refused` by the server, `failed` by its fault, `not_reached`, `unknown` |
-//! | `triton_replica_in_flight` | gauge | attempts that are not over yet |
-//! | `triton_replica_attempt_seconds` | histogram | how long attempts took that were answered |
-//! | `triton_replica_state` | gauge | 0 joining, 1 ready, 2 not ready, 3 ejected, 4 draining, 5 gone |
-//!
-//! Each has the labels `model` and `replica`: the replica's address, without credentials. Functions of
-//! one process that call the same model in the same way count together.
+//! What is counted of each of several replicas, as the table of [`metrics`](crate::metrics) says; a single server
+//! has no such counters.
 
 use std::time::Duration;
 
