@@ -2,6 +2,7 @@
 //! each connection, and the one after it where nobody is there.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -115,12 +116,11 @@ impl Upstreams {
         for _ in 0..addresses.len() {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed);
             let address = addresses[turn % addresses.len()];
-            if !self.connections.contains_key(&address) {
+            if let Entry::Vacant(place) = self.connections.entry(address) {
                 let Ok(stream) = TcpStream::connect(address).await else {
                     continue;
                 };
-                let connection = (stream, Incoming::default());
-                self.connections.insert(address, connection);
+                place.insert((stream, Incoming::default()));
             }
             self.current = Some(address);
             return Some(address);

@@ -120,7 +120,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             let line = one(&plan, "ours", arguments, &servers, async |names| {
                 ours::run(&plan, &servers, names).await
             })?;
-            table.add(&plan, line);
+            table.add(&plan, &line);
             if lane == Lane::Stateless || arguments.ours_only {
                 continue;
             }
@@ -128,7 +128,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 let line = one(&plan, by.name(), arguments, &servers, async |names| {
                     naive::run(&plan, &servers, names, by).await
                 })?;
-                table.add(&plan, line);
+                table.add(&plan, &line);
             }
         }
     }

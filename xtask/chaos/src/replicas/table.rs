@@ -61,7 +61,7 @@ impl Line {
 impl Table {
     pub(super) const HEADING: &str = "| What happens | Rows | Client | Wrong | Lost | Doubled | Marked | At each server | Sent again | Time |\n| --- | --- | --- | --: | --: | --: | --: | --- | --: | --: |";
 
-    pub(super) fn add(&mut self, plan: &Plan, line: Line) {
+    pub(super) fn add(&mut self, plan: &Plan, line: &Line) {
         let rows = plan.keys * plan.rows;
         let kind = match plan.lane {
             Lane::Stateless => "of no sequence",
