@@ -98,13 +98,13 @@ async fn what_does_not_fit_is_named(endpoint: &str) {
         "#);
         insta::assert_snapshot!(refused(&["echo", "{\"value\": [1e39]}"]), @"
         exit code 2
-        error: input 'value': expected FP32, found 1e39, which is too large for it
+        error: input 'value': expected FP32, found 1e+39, which is too large for it
         ");
         insta::assert_snapshot!(refused(&["echo", "[{\"value\": [1], \"value\": [2]}]"]), @r#"
         exit code 2
         error: INPUTS cannot be used
           caused by: expected a JSON object of tensors by their names, such as {"value": [1, 2]}, or a list of such objects
-          caused by: an object has two members of the name 'value' at line 1 column 32
+          caused by: an object has two members of the name 'value' at line 1 column 29
         "#);
         let files = Files::new();
         let (one, two) = ("{\"value\": [1]}\n", "{\"value\": [2]}\n");

@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn no_number_becomes_another_one() {
         let error = |value, datatype| read(json!([value]), datatype, &[1]).unwrap_err();
-        insta::assert_snapshot!(error(json!(1e39), Datatype::Fp32), @"expected FP32, found 1e39, which is too large for it");
+        insta::assert_snapshot!(error(json!(1e39), Datatype::Fp32), @"expected FP32, found 1e+39, which is too large for it");
         insta::assert_snapshot!(error(json!(70000), Datatype::Fp16), @"expected FP16, found 70000, which is too large for it");
         insta::assert_snapshot!(error(json!(16_777_217), Datatype::Fp32), @"expected FP32, found 16777217, a whole number that the datatype does not hold exactly; with a decimal point it means the nearest one");
         for (value, datatype) in [
