@@ -61,6 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let mut chaos = std::process::Command::new(program);
     chaos
+        .arg("soak")
         .args(["--seeds", &arguments.seeds])
         .args(["--jobs", &arguments.jobs.to_string()])
         .arg("--xtask")

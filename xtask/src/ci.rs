@@ -67,6 +67,11 @@ const STEPS: &[Step] = &[
         variable: None,
     },
     Step {
+        name: "what the command costs",
+        arguments: &["xtask", "bench", "--of", "command", "--check"],
+        variable: None,
+    },
+    Step {
         name: "tests",
         arguments: &["xtask", "test"],
         variable: None,

@@ -21,9 +21,18 @@ pub(crate) fn cargo() -> Command {
 
 /// Runs a command to its end; on an interrupt ends it and everything it started.
 pub(crate) fn run(command: &mut Command) -> Result<ExitStatus> {
+    run_watching(command, || Ok(()))
+}
+
+/// As [`run`]; `watch` is called again and again meanwhile.
+pub(crate) fn run_watching(
+    command: &mut Command,
+    mut watch: impl FnMut() -> Result<()>,
+) -> Result<ExitStatus> {
     let mut child = spawn(command)?;
     let outcome = poll::until(Duration::MAX, || {
         interrupt::check()?;
+        watch()?;
         Ok(child.try_wait()?)
     });
     match outcome {

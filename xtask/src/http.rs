@@ -1,4 +1,4 @@
-//! Three kinds of small request to a server on this machine: for these the standard
+//! Small requests to a server on this machine: for these the standard
 //! library is less to carry than an HTTP client. (The crates under `crates/` stay out
 //! of it, because this program has to judge the server when they are broken.)
 
@@ -18,6 +18,15 @@ pub(crate) struct Response {
 }
 
 impl Response {
+    /// Fails unless the server has taken the request.
+    pub(crate) fn accepted(&self) -> Result<()> {
+        if !matches!(self.status, 200..=299) {
+            let body = String::from_utf8_lossy(&self.body);
+            bail!("{} returned {}: {body}", self.request, self.status);
+        }
+        Ok(())
+    }
+
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
         let body = String::from_utf8_lossy(&self.body);
         if self.status != 200 {
@@ -33,6 +42,10 @@ pub(crate) fn get(port: u16, path: &str) -> Result<Response> {
 
 pub(crate) fn post(port: u16, path: &str) -> Result<Response> {
     send("POST", port, path)
+}
+
+pub(crate) fn patch(port: u16, path: &str) -> Result<Response> {
+    send("PATCH", port, path)
 }
 
 fn send(method: &str, port: u16, path: &str) -> Result<Response> {

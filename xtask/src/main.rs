@@ -19,6 +19,7 @@ mod ports;
 mod process;
 mod processor_time;
 mod python;
+mod replicas;
 mod test;
 mod triton;
 mod workspace;
@@ -62,6 +63,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Soak the model function in random faults on a real Triton, beside a usual retry loop
     Chaos(chaos::Arguments),
+    /// Put three real Tritons behind one endpoint, and let one after the other go
+    Replicas(replicas::Arguments),
     /// Check that every feature of the libraries compiles without the others
     Features,
     /// Package the libraries, and use each package by itself as its README says
@@ -90,6 +93,7 @@ fn run() -> Result<ExitCode> {
         Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Chaos(arguments) => chaos::run(&arguments),
+        Task::Replicas(arguments) => replicas::run(&arguments),
         Task::Features => features::run().map(|()| ExitCode::SUCCESS),
         Task::Package => package::run().map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run().map(|()| ExitCode::SUCCESS),

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,6 +15,7 @@ use crate::commands::loading::{LoadArguments, UnloadArguments};
 use crate::commands::models::ModelsArguments;
 use crate::commands::shell::{CompletionsArguments, ManArguments};
 use crate::commands::stats::StatsArguments;
+use crate::completion;
 use crate::exit_codes::Exit;
 use crate::failure;
 use crate::observability::ObservabilityArguments;
@@ -56,7 +58,7 @@ pub(crate) enum Command {
 #[command(after_help = serve::EXAMPLES, after_long_help = serve::long_help())]
 pub(crate) struct ServeArguments {
     /// The models to serve, of echo, accumulate, anomaly, slow and fails [default: all].
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', add = completion::one_of(serve::names()))]
     pub(crate) models: Vec<String>,
 
     /// The address to listen at: 0.0.0.0 is every interface of this machine, and whoever reaches
@@ -81,7 +83,7 @@ pub(crate) struct ServeArguments {
 #[derive(Debug, Args)]
 pub(crate) struct OptionsArguments {
     /// Show only the option of this key.
-    #[arg(value_name = "KEY")]
+    #[arg(value_name = "KEY", add = completion::keys())]
     pub(crate) key: Option<String>,
 
     /// How to show them.
@@ -99,4 +101,10 @@ pub(crate) enum OptionsFormat {
     Html,
     /// A list of objects
     Json,
+}
+
+/// A number of something, of which there has to be one.
+pub(crate) fn at_least_one<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number, 1 at least".to_owned())
 }

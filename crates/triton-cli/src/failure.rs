@@ -42,6 +42,11 @@ impl Failure {
         Self { hint, ..self }
     }
 
+    /// What happened, without its causes.
+    pub(crate) fn message(&self) -> String {
+        without_secrets(&self.error.to_string())
+    }
+
     /// Says what happened on standard error.
     pub(crate) fn report(&self) -> ExitCode {
         say(&without_secrets(&describe("error", &self.error)));

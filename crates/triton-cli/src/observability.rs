@@ -41,11 +41,20 @@ pub(crate) fn start(arguments: &ObservabilityArguments) -> Result<Option<Runtime
         .transpose()
 }
 
+/// What is logged where RUST_LOG does not say: a row that is written as failed, or with a default,
+/// is named by the command itself, with its place in the inputs.
+const UNASKED: &str = "warn,triton_model_fn::answering=error";
+
 /// Standard output belongs to the data, so logs go to standard error.
 fn start_log(format: LogFormat) {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into());
+    let is_asked = std::env::var_os(EnvFilter::DEFAULT_ENV).is_some_and(|asked| !asked.is_empty());
+    let filter = match is_asked {
+        true => filter.from_env_lossy(),
+        false => filter.parse_lossy(UNASKED),
+    };
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter.from_env_lossy())
+        .with_env_filter(filter)
         // Where standard error is closed, the complaint about that would be a panic.
         .log_internal_errors(false)
         .with_writer(std::io::stderr);

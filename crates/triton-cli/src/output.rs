@@ -1,5 +1,6 @@
 //! Standard output, for the commands that show something, and lines that fit their terminal.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::io::{self, Write as _};
 
@@ -71,6 +72,7 @@ pub(crate) fn wrapped_message(text: &str) -> String {
 }
 
 fn broken(text: &str, width: usize) -> String {
+    let text = &without_controls(text);
     let lines = text.lines().map(|line| {
         let indent = " ".repeat(line.len() - line.trim_start().len() + 2);
         textwrap::fill(
@@ -79,6 +81,22 @@ fn broken(text: &str, width: usize) -> String {
         )
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A text without what a terminal would obey: names of columns and what servers say may hold anything.
+fn without_controls(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match is_obeyed(character) {
+            true => shown.extend(character.escape_debug()),
+            false => shown.push(character),
+        }
+    }
+    Cow::Owned(shown)
 }
 
 #[cfg(test)]
@@ -105,6 +123,15 @@ mod tests {
             .buffer_capacity(1)
             .from_writer(Closed);
         writer.write_record(["a long record"]).unwrap_err().into()
+    }
+
+    #[test]
+    fn nothing_in_a_message_is_obeyed_by_a_terminal() {
+        let text = "there are: \u{1b}]0;x\u{7}, \0a\n\tb\r";
+        assert_eq!(
+            broken(text, usize::MAX),
+            "there are: \\u{1b}]0;x\\u{7}, \\0a\n\tb\\r"
+        );
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(crate) struct Progress {
 pub(crate) struct Expected {
     /// The bytes of all inputs, where they are known.
     pub(crate) bytes: Option<u64>,
+    /// The most rows that are read, where it is said.
+    pub(crate) rows: Option<u64>,
     /// Whether what comes before the first row says nothing about how long the others take: rows
     /// of an earlier run, or that all are sorted first.
     pub(crate) counts_from_first_row: bool,
@@ -75,7 +77,8 @@ impl Progress {
             meanwhile,
             extent: expected.bytes.map(|total| Extent {
                 total,
-                from: (!expected.counts_from_first_row).then_some((now, 0)),
+                rows: expected.rows,
+                from: (!expected.counts_from_first_row).then_some((now, 0.0)),
             }),
             started: now,
             last_line: now,
@@ -99,11 +102,12 @@ impl Progress {
             self.measured = (now, moment.rows);
         }
         let extent = self.extent.as_mut();
-        let share = extent.and_then(|extent| extent.share(now, moment.bytes));
+        let share = extent.and_then(|extent| extent.share(now, moment.bytes, moment.rows));
         if !self.bar.is_hidden() {
             if let Some(share) = &share {
                 self.bar.set_prefix(format!("{:>3}%", share.percent()));
-                self.bar.set_position(moment.bytes);
+                let total = self.extent.as_ref().map_or(0, |extent| extent.total);
+                self.bar.set_position((share.done * total as f64) as u64);
             }
             let message = described(moment, self.rate, share.as_ref());
             // A line that is too long would be cut off, and what it says with it.
@@ -136,8 +140,11 @@ impl Progress {
 /// How many bytes the inputs have, and when this run began among them.
 struct Extent {
     total: u64,
-    /// A run that goes on from another one, or sorts its rows, begins where its first row is.
-    from: Option<(Instant, u64)>,
+    /// The most rows that are read of them.
+    rows: Option<u64>,
+    /// The share at which it began: a run that goes on from another one, or sorts its rows, begins
+    /// where its first row is.
+    from: Option<(Instant, f64)>,
 }
 
 /// The share of the inputs of which something became, and the time that the rest may take.
@@ -147,14 +154,15 @@ struct Share {
 }
 
 impl Extent {
-    fn share(&mut self, now: Instant, bytes: u64) -> Option<Share> {
+    fn share(&mut self, now: Instant, bytes: u64, rows: u64) -> Option<Share> {
         if self.total == 0 || bytes == 0 {
             return None;
         }
-        let (began, from) = *self.from.get_or_insert((now, bytes));
-        let share = |bytes: u64| (bytes as f64 / self.total as f64).min(1.0);
-        let (done, run) = (share(bytes), share(bytes) - share(from));
-        let left = (now - began).as_secs_f64() * (1.0 - done) / run;
+        let of_rows = self.rows.map_or(0.0, |most| rows as f64 / most as f64);
+        // Whichever ends first ends the run.
+        let done = (bytes as f64 / self.total as f64).max(of_rows).min(1.0);
+        let (began, from) = *self.from.get_or_insert((now, done));
+        let left = (now - began).as_secs_f64() * (1.0 - done) / (done - from);
         Some(Share {
             done,
             left: Duration::try_from_secs_f64(left)
@@ -251,23 +259,34 @@ mod tests {
         let after = |seconds| began + Duration::from_secs(seconds);
         let mut anew = Extent {
             total: 1000,
-            from: Some((began, 0)),
+            rows: None,
+            from: Some((began, 0.0)),
         };
-        assert!(anew.share(after(1), 0).is_none());
-        let share = anew.share(after(10), 250).unwrap();
+        assert!(anew.share(after(1), 0, 0).is_none());
+        let share = anew.share(after(10), 250, 9).unwrap();
         assert_eq!(share.percent(), 25);
         assert_eq!(share.left.unwrap().as_secs(), 30);
-        let share = anew.share(after(40), 999).unwrap();
+        let share = anew.share(after(40), 999, 9).unwrap();
         assert_eq!(share.percent(), 99);
-        assert!(anew.share(after(40), 1000).unwrap().left.is_none());
+        assert!(anew.share(after(40), 1000, 9).unwrap().left.is_none());
         // Nine tenths were done by an earlier run, so that ten seconds have brought one percent.
         let mut resumed = Extent {
             total: 1000,
+            rows: None,
             from: None,
         };
-        assert!(resumed.share(began, 900).unwrap().left.is_none());
-        let share = resumed.share(after(10), 910).unwrap();
+        assert!(resumed.share(began, 900, 9).unwrap().left.is_none());
+        let share = resumed.share(after(10), 910, 9).unwrap();
         assert_eq!(share.percent(), 91);
         assert_eq!(share.left.unwrap().as_secs(), 90);
+        // The first rows of a large file are all that is wanted.
+        let mut limited = Extent {
+            total: 1000,
+            rows: Some(60),
+            from: Some((began, 0.0)),
+        };
+        let share = limited.share(after(10), 50, 15).unwrap();
+        assert_eq!(share.percent(), 25);
+        assert_eq!(share.left.unwrap().as_secs(), 30);
     }
 }

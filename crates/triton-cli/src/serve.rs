@@ -23,10 +23,12 @@ Examples:
 const FAULTS: &str = r#"A file of --faults:
   {"seed": 7, "faults": [
     {"fault": "reset-after", "request": 3},
-    {"fault": "status", "status": 503, "text": "later", "rate": 0.01, "model": "echo"}]}
+    {"fault": "status", "status": 503, "text": "later",
+     "rate": 0.01, "model": "echo"}]}
 
-  Each has "request", the number of a request from 1 on, or "rate", a probability that is drawn
-  from the seed; "model" counts only the requests of one. The first that applies is taken.
+  Each has "request", the number of a request from 1 on, or "rate", a
+  probability that is drawn from the seed; "model" counts only the requests of
+  one. The first that applies is taken.
 
   delay              the answer comes "milliseconds" later
   status             "status" and "text" are answered, and nothing is executed
@@ -39,8 +41,8 @@ const FAULTS: &str = r#"A file of --faults:
   slow-bytes         the answer comes byte by byte, "milliseconds" apart
   duplicate-headers  each header comes twice
   refuse             after the answer no connection is taken for "milliseconds"
-  crash              all connections are reset, every sequence is lost, and the server is back after
-                     "milliseconds""#;
+  crash              connections are reset and sequences lost; the server is back
+                     after "milliseconds""#;
 
 /// What the long help ends with.
 pub(crate) fn long_help() -> String {
@@ -57,6 +59,11 @@ const MODELS: &[(&str, Add)] = &[
     ("slow", |server| server.model(Slow::default())),
     ("fails", |server| server.model(Fails)),
 ];
+
+/// The names of the built-in models.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> + Clone + Send + Sync {
+    MODELS.iter().map(|(name, _)| *name)
+}
 
 /// Serves until the process is told to end, by Ctrl-C for instance.
 pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
@@ -112,7 +119,7 @@ fn start(arguments: &ServeArguments) -> Result<EmbeddedTriton, Failure> {
     server
         .start()
         .with_context(|| format!("cannot listen at {address}; choose another --port or --host"))
-        .map_err(Failure::server)
+        .map_err(Failure::usage)
 }
 
 /// A line of the access log.
@@ -141,7 +148,7 @@ fn chosen(names: &[String]) -> Result<Vec<Add>, Failure> {
     let find = |wanted: &String| {
         let found = MODELS.iter().find(|(name, _)| name == wanted);
         found.map(|(_, add)| *add).ok_or_else(|| {
-            let known: Vec<_> = MODELS.iter().map(|(name, _)| *name).collect();
+            let known: Vec<_> = self::names().collect();
             Failure::usage(anyhow!(
                 "there is no built-in model '{wanted}'; choose among {}",
                 known.join(", ")

@@ -1,12 +1,17 @@
 //! The server that a command talks to: found by the options, or started where they ask for it.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use futures_util::future::join_all;
+use tokio::time::timeout;
 use tracing::warn;
-use triton_client::{Client, ErrorKind, ModelId};
+use triton_client::{Client, ErrorKind, ModelId, Readiness};
 use triton_embedded::EmbeddedTriton;
-use triton_options::{EMBEDDED_ENDPOINT, ENDPOINT, MODEL_NAME, OptionValue as _, TritonOptions};
+use triton_options::{
+    EMBEDDED_ENDPOINT, ENDPOINT, EndpointDiscovery, MODEL_NAME, OptionValue as _, TritonOptions,
+};
 
 use crate::config::{ConfigArguments, LayeredOptions, Origin};
 use crate::failure::Failure;
@@ -19,13 +24,62 @@ pub(crate) struct Server {
     /// The endpoint as a MODEL.sql would name it: without credentials, and not by an address
     /// that lasts only as long as this process.
     pub(crate) endpoint: String,
+    /// Which of several servers it is, where it is meant alone.
+    pub(crate) replica: Option<String>,
 }
+
+/// How long a server of several has to say that it is ready, when one is chosen.
+const TIME_TO_ANSWER: Duration = Duration::from_secs(2);
 
 impl Server {
     /// The model that the options name.
     pub(crate) fn model(&self) -> ModelId {
         let options = &self.options;
         ModelId::new(options.model_name.clone(), options.model_version.clone())
+    }
+
+    /// Whether there are several servers, or may be.
+    pub(crate) fn are_several(&self) -> bool {
+        let Self {
+            options, replica, ..
+        } = self;
+        let is_one = options.endpoint.only().is_some()
+            && options.endpoint_discovery == EndpointDiscovery::Static;
+        replica.is_none() && !is_one
+    }
+
+    /// Each of the servers by itself.
+    pub(crate) async fn each(&self) -> Result<Vec<Self>, Failure> {
+        let one = |client: Client, replica| Self {
+            client,
+            options: self.options.clone(),
+            endpoint: self.endpoint.clone(),
+            replica,
+        };
+        if !self.are_several() {
+            return Ok(vec![one(self.client.clone(), self.replica.clone())]);
+        }
+        let clients = triton_model_fn::clients_from_options(&self.options).await;
+        let clients = clients.map_err(Failure::server)?.into_iter();
+        let each = clients.map(|client| {
+            let shown = match client.replica() {
+                Some(address) => address.to_string(),
+                None => client.endpoint().to_string(),
+            };
+            one(client, Some(shown))
+        });
+        Ok(each.collect())
+    }
+
+    /// The first of several servers that is ready, for a question that any of them can answer.
+    async fn one_of_several(&self) -> Option<Client> {
+        let mut each = self.each().await.ok()?;
+        let asked = each.iter().map(|server| async {
+            let ready = timeout(TIME_TO_ANSWER, server.client.ready()).await;
+            matches!(ready, Ok(Ok(Readiness::Ready)))
+        });
+        let ready = join_all(asked).await.into_iter().position(|ready| ready)?;
+        Some(each.swap_remove(ready).client)
     }
 
     /// The failure of a question or a wish that is about the model: `lacks` where the server, one
@@ -129,11 +183,17 @@ pub(crate) fn with_prepared_server(
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
     runtime.block_on(async {
         let client = triton_model_fn::client_from_options(&options).map_err(Failure::usage)?;
-        let server = Server {
+        let mut server = Server {
             client,
             options,
             endpoint,
+            replica: None,
         };
+        if server.are_several()
+            && let Some(client) = server.one_of_several().await
+        {
+            server.client = client;
+        }
         command(server).await
     })
 }

@@ -1,10 +1,16 @@
 //! Ctrl-C and SIGTERM: the first one ends the run in good order, the second one at once.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::exit_codes::Exit;
+
+/// Nobody asks a second time so soon: `timeout` sends a signal to the process and then to its group, so
+/// that a command comes to have it twice.
+const ONE_AND_THE_SAME: Duration = Duration::from_millis(200);
 
 /// What told the run to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +43,13 @@ impl Signals {
         let mut listener = JoinSet::new();
         listener.spawn(async move {
             send.send_replace(Some(source.next().await));
-            let second = source.next().await;
+            let first = Instant::now();
+            let second = loop {
+                let next = source.next().await;
+                if first.elapsed() >= ONE_AND_THE_SAME {
+                    break next;
+                }
+            };
             // Whoever asks twice does not want to wait for anything.
             std::process::exit(second.exit().code().into());
         });

@@ -91,7 +91,7 @@ pub(crate) fn read_file(path: &Path) -> anyhow::Result<String> {
 }
 
 /// A text that is in memory.
-fn decode(bytes: &[u8]) -> anyhow::Result<String> {
+pub(crate) fn decode(bytes: &[u8]) -> anyhow::Result<String> {
     let mut text = Vec::new();
     Encoding::of_start(bytes)?
         .decoded(bytes)?

@@ -26,10 +26,7 @@ fn shown_line(arguments: &[impl AsRef<str>]) -> String {
     let mut line = "triton".to_owned();
     for argument in arguments {
         let argument = argument.as_ref();
-        let flags = ["-O", "--endpoint=", "-e"];
-        let flag = flags.iter().find(|flag| argument.starts_with(**flag));
-        let flag = flag.map_or("", |flag| *flag);
-        let value = &argument[flag.len()..];
+        let (flag, value) = flag_and_value(argument);
         let shown =
             loggable(value).map_or_else(|| argument.to_owned(), |value| format!("{flag}{value}"));
         let plain =
@@ -45,25 +42,42 @@ fn shown_line(arguments: &[impl AsRef<str>]) -> String {
 
 fn hide(text: &str, arguments: &[impl AsRef<str>]) -> String {
     let mut text = text.to_owned();
-    let mut before = "";
+    let mut before_is_option = false;
     for argument in arguments {
         let argument = argument.as_ref();
-        let joined = argument.strip_prefix("-O").filter(|rest| !rest.is_empty());
-        let endpoint = ["--endpoint=", "-e"]
-            .iter()
-            .find_map(|flag| argument.strip_prefix(flag));
-        let value = joined.or(endpoint).unwrap_or(argument);
+        let (flag, value) = flag_and_value(argument);
+        let is_option = flag.trim_end_matches('=').ends_with('O');
+        let is_joined = is_option && !value.is_empty();
+        let value = if value.is_empty() { argument } else { value };
         if let Some(shown) = loggable(value) {
             text = text.replace(value, &shown);
-        } else if (before == "-O" || joined.is_some())
+        } else if (before_is_option || is_joined)
             && !value.contains('=')
             && definition(value).is_none()
         {
             text = text.replace(&format!("'{value}'"), HIDDEN);
         }
-        before = argument;
+        before_is_option = is_option && !is_joined;
     }
     text
+}
+
+/// The flags at the beginning of an argument, and the value of the last one behind them: `-qOkey=value`
+/// says as much as `-q -O key=value`.
+fn flag_and_value(argument: &str) -> (&str, &str) {
+    const LONG: &str = "--endpoint=";
+    if argument.starts_with(LONG) {
+        return argument.split_at(LONG.len());
+    }
+    let is_short = argument.starts_with('-') && !argument.starts_with("--");
+    // Whatever stands before is a flag without a value, or this is none of them.
+    let place = argument.find(['O', 'e']).filter(|_| is_short);
+    let flags = place.map(|place| place + 1);
+    let flags = flags.filter(|end| argument[1..*end].bytes().all(|it| it.is_ascii_alphabetic()));
+    let flags = flags.unwrap_or_default();
+    // An equals sign behind a flag is none of its value.
+    let has_sign = flags > 0 && argument[flags..].starts_with('=');
+    argument.split_at(flags + usize::from(has_sign))
 }
 
 /// What can be shown of an argument that may hold a secret; nothing where it holds none.
@@ -110,9 +124,11 @@ mod tests {
             "-O",
             "custom-headers=X:canary",
             "-ehttp://u:canary@h",
+            "-qOauth-token=canary",
+            "-O=auth-token=canary",
             "",
         ];
-        insta::assert_snapshot!(shown_line(&arguments), @r"triton bench 'it'\''s' --assert 'p99<50ms' '-Oauth-token=(hidden)' -O 'custom-headers=(hidden)' '-ehttp://(hidden)@h/' ''");
+        insta::assert_snapshot!(shown_line(&arguments), @r"triton bench 'it'\''s' --assert 'p99<50ms' '-Oauth-token=(hidden)' -O 'custom-headers=(hidden)' '-ehttp://(hidden)@h/' '-qOauth-token=(hidden)' '-O=auth-token=(hidden)' ''");
     }
 
     #[test]
@@ -124,13 +140,15 @@ mod tests {
             (&["-O", "timeout"], "'timeout'"),
             (&["http://u:canary@h"], "'http://(hidden)@h/'"),
             (&["-ehttp://u:canary@h"], "'http://(hidden)@h/'"),
+            (&["-qOauth-token:canary"], "'auth-token:(hidden)'"),
+            (&["-O=auth-token:canary"], "'auth-token:(hidden)'"),
+            (&["-qO", "canary"], "(hidden)"),
+            (&["-qehttp://u:canary@h"], "'http://(hidden)@h/'"),
             (&["--endpoint=http://u:canary@h"], "'http://(hidden)@h/'"),
             (&["endpoint=http://u:canary@h"], "'endpoint=(hidden)'"),
             (&["anomaly"], "'anomaly'"),
         ] {
-            let value = arguments.last().unwrap().trim_start_matches("-O");
-            let value = value.trim_start_matches("-e");
-            let value = value.trim_start_matches("--endpoint=");
+            let (_, value) = flag_and_value(arguments.last().unwrap());
             let text = hide(&format!("invalid value '{value}'"), arguments);
             assert_eq!(text, format!("invalid value {shown}"));
         }

@@ -1,5 +1,6 @@
 //! The client: a cheap handle on two pools of connections, and what applies to all its calls.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,6 +87,13 @@ impl Client {
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.transport.endpoint
+    }
+
+    /// The one of the servers behind the endpoint's name that this client calls, where it was told
+    /// ([`ClientBuilder::connect_to`]); errors name it beside the endpoint.
+    #[must_use]
+    pub fn replica(&self) -> Option<SocketAddr> {
+        self.transport.replica
     }
 
     /// A handle on the same connections whose calls may take `timeout`, for example for a model

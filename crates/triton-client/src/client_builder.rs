@@ -1,5 +1,6 @@
 //! The settings of a client: setters that cannot fail, and one build that checks them all.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,7 @@ impl ClientBuilder {
                 identity: None,
                 server_name: None,
                 proxy: None,
+                connect_to: None,
             },
             inference: InferenceSettings::default(),
             response_limit: 256 << 20,
@@ -206,6 +208,26 @@ impl ClientBuilder {
         self
     }
 
+    /// Connects to this address, and does not look up the endpoint's host: for one of several servers
+    /// that a name stands for. Requests and TLS name the endpoint's host all the same. Not together with
+    /// a [`proxy`](Self::proxy), which connects by itself.
+    ///
+    /// ```
+    /// use triton_client::Client;
+    ///
+    /// let client = Client::builder("http://triton:8000")
+    ///     .connect_to(([10, 0, 0, 3], 8000).into())
+    ///     .build()?;
+    /// assert_eq!(client.endpoint().to_string(), "http://triton:8000/");
+    /// assert_eq!(client.replica().map(|address| address.to_string()).as_deref(), Some("10.0.0.3:8000"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn connect_to(mut self, address: SocketAddr) -> Self {
+        self.connections.connect_to = Some(address);
+        self
+    }
+
     /// Makes every exchange of HTTP by `service`, and not over connections of the client's own; what is
     /// set here of connections, TLS and a proxy is then not used.
     ///
@@ -287,7 +309,8 @@ impl ClientBuilder {
             None => self.connections.service(&endpoint)?,
         };
         let secrets = Secrets::of_addresses(&endpoint, self.connections.proxy.as_deref());
-        let transport = Transport::new(endpoint, service, secrets, self.response_limit);
+        let replica = self.connections.connect_to;
+        let transport = Transport::new(endpoint, replica, service, secrets, self.response_limit);
         Ok(Client {
             transport: Arc::new(transport),
             settings: Arc::new(self.calls),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,6 +153,8 @@ struct Details {
     operation: String,
     /// None where the address is none.
     endpoint: Option<Endpoint>,
+    /// The server behind the endpoint's name, where the client was told which.
+    replica: Option<SocketAddr>,
     path: String,
     request_id: Option<String>,
     status: Option<u16>,
@@ -176,6 +179,7 @@ impl Error {
             kind,
             operation: operation.to_string(),
             endpoint: endpoint.cloned(),
+            replica: None,
             path: operation.path(),
             request_id: None,
             status: None,
@@ -186,6 +190,11 @@ impl Error {
             request_bytes: None,
             source: None,
         }))
+    }
+
+    pub(crate) fn of_replica(mut self, replica: Option<SocketAddr>) -> Self {
+        self.0.replica = replica;
+        self
     }
 
     pub(crate) fn with_status(mut self, status: u16) -> Self {
@@ -377,6 +386,9 @@ impl fmt::Display for Error {
         formatter.write_str(&details.operation)?;
         if let Some(endpoint) = &details.endpoint {
             write!(formatter, " at {endpoint}")?;
+        }
+        if let Some(replica) = details.replica {
+            write!(formatter, " ({replica})")?;
         }
         formatter.write_str(": ")?;
         if let Some(status) = details.status {

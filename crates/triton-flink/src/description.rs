@@ -3,11 +3,26 @@
 use std::time::Duration;
 
 use triton_model_fn::{Column, FilledColumn, InferenceFunction, Schema};
-use triton_options::{ON_ERROR, OnError, OptionMap, TritonOptions};
+use triton_options::{
+    ConfigOption, CounterInitStrategy, ON_ERROR, OnError, OptionDefinition, OptionMap, Presence,
+    SequenceIdScope, SequenceMode, SequenceRecovery, TIMEOUT, TritonOptions,
+};
 
 use crate::column_type;
 use crate::failure::Failure;
+use crate::pointers::{self, Place};
 use crate::wire::Reader;
+
+/// Whether errors keep the values of their row to themselves.
+pub(crate) const ROW_VALUES_REDACTED: ConfigOption<bool> = ConfigOption::declare(
+    "row-values-redacted",
+    Presence::Default("false"),
+    "Leaves the values of a row out of the error that fails the job, for values that others must \
+     not read. The error then has the number of the row in its subtask alone.",
+);
+
+/// The options that only this provider has.
+static OWN: &[&OptionDefinition] = &[ROW_VALUES_REDACTED.definition()];
 
 /// A checked model.
 #[derive(Debug)]
@@ -16,17 +31,38 @@ pub(crate) struct Description {
     pub(crate) schema: Schema,
     /// When Flink gives up a row.
     pub(crate) row_timeout: Option<Duration>,
+    /// Whether an error may say what is in its row.
+    pub(crate) shows_values: bool,
 }
 
 impl Description {
     /// Reads and checks it; everything that is wrong is in the error at once.
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Failure> {
+    pub(crate) fn read(bytes: &[u8], place: Place<'_>) -> Result<Self, Failure> {
         let mut reader = Reader::new(bytes);
         let mut options = OptionMap::new();
-        for _ in 0..reader.count()? {
-            options.set(reader.text()?, reader.text()?);
-        }
         let mut problems = Vec::new();
+        for _ in 0..reader.count()? {
+            let (key, value) = (reader.text()?, reader.text()?);
+            if key == "error-handling-strategy" {
+                problems.push(format!(
+                    "option '{key}' is that of another provider: '{}' says what becomes of a row \
+                     that fails",
+                    ON_ERROR.key()
+                ));
+                continue;
+            }
+            match pointers::follow(key.clone(), value, place) {
+                Ok((taken, value)) => {
+                    if options.set(taken.clone(), value).is_some() {
+                        problems.push(format!(
+                            "option '{key}' names a file, and option '{taken}' is given as well: \
+                             leave one of them out"
+                        ));
+                    }
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
         let inputs = columns(&mut reader, "INPUT", &mut problems)?;
         let outputs = columns(&mut reader, "OUTPUT", &mut problems)?;
         let milliseconds = u64::from_le_bytes(reader.array()?);
@@ -36,8 +72,23 @@ impl Description {
                  do the jar and its library belong together?",
             ));
         }
-        let options = options.with_flink_units().parse();
-        if let Ok(options) = &options
+        if !problems.is_empty() && matches!(place, Place::Subtask(_)) {
+            // The rest was checked while the query was planned.
+            return Err(Failure::new(problems.join("\n")));
+        }
+        let map = options.with_flink_units();
+        let mut options = map.parse_known(OWN);
+        if let Ok((parsed, _)) = &options
+            && gathers(parsed)
+            && milliseconds > 0
+            && parsed.timeout.get() > Duration::from_millis(milliseconds)
+        {
+            // Rows of a request are given up one by one, and the request goes on: it must not keep
+            // others from being sent for longer than Flink waits for any of them.
+            let longest = format!("{milliseconds} ms");
+            options = map.with(TIMEOUT.key(), longest).parse_known(OWN);
+        }
+        if let Ok((options, _)) = &options
             && options.on_error == OnError::Column
         {
             problems.extend(outputs.iter().filter_map(never_null));
@@ -45,7 +96,9 @@ impl Description {
         let only_columns =
             |columns: Vec<Declared>| columns.into_iter().map(|it| it.column).collect();
         match options {
-            Ok(options) if problems.is_empty() => Ok(Self {
+            Ok((options, own)) if problems.is_empty() => Ok(Self {
+                shows_values: own.get(&ROW_VALUES_REDACTED) != Some(true)
+                    && !options.sequence_key_redacted,
                 options,
                 schema: Schema {
                     inputs: only_columns(inputs),
@@ -66,23 +119,52 @@ impl Description {
         let function = InferenceFunction::new(self.options.clone(), self.schema.clone())?;
         // Flink gives the function of a model no part in its checkpoints.
         let function = function.for_engine_without_state();
-        Ok(if self.tells_ends() {
+        Ok(if self.time_ends_nothing() {
             function.for_bounded_input()
         } else {
             function
         })
     }
 
-    /// Whether rows say where sequences of keys end.
+    /// Whether time ends no sequence of a key unless an option asks for it.
     ///
-    /// Time then ends none unless it is asked to. The rows of a key may be there and wait for long
-    /// behind those of others in Flink's buffers; a sequence that was over because of that would
-    /// give wrong answers, and nobody would know.
-    fn tells_ends(&self) -> bool {
+    /// The rows of a key may be there and wait for long behind those of others in Flink's buffers; a
+    /// sequence that was over because of that would give wrong answers, and nobody would know. Where
+    /// rows say when a sequence ends, nothing else has to. Where lost sequences are rebuilt, or begun
+    /// anew and marked, one that the server has dropped meanwhile is a loss like any other. Where a
+    /// loss fails the job it is none, so time ends it, and the next row is marked.
+    fn time_ends_nothing(&self) -> bool {
         let options = &self.options;
         let ends = options.sequence_end_column.is_some() || options.sequence_max_length.is_some();
-        ends && options.sequence_idle_timeout.is_none()
+        let is_made_good = options.sequence_recovery != SequenceRecovery::Fail;
+        (ends || is_made_good) && options.sequence_idle_timeout.is_none()
     }
+
+    /// Whether rows share requests, so that their answers come in groups.
+    pub(crate) fn gathers(&self) -> bool {
+        gathers(&self.options)
+    }
+
+    /// What the sequence IDs of a subtask begin with, if nothing else keeps them apart from those of
+    /// another operator or job: the server, the model, and the ID's text.
+    pub(crate) fn shared_ids(&self, subtask: u32) -> Option<String> {
+        let options = &self.options;
+        let (endpoint, model) = (&options.endpoint, &options.model_name);
+        let beginning = match options.sequence_mode() {
+            SequenceMode::Static { id, .. } => id.clone(),
+            mode => {
+                let ids = mode.ids()?;
+                let repeats = ids.scope == SequenceIdScope::Subtask
+                    && ids.counter == CounterInitStrategy::Zero;
+                repeats.then(|| format!("{}-{subtask}", ids.base))?
+            }
+        };
+        Some(format!("{endpoint} {model} {beginning}"))
+    }
+}
+
+fn gathers(options: &TritonOptions) -> bool {
+    options.batch_size.get() > 1 && *options.sequence_mode() == SequenceMode::None
 }
 
 /// A column as the planner has it.

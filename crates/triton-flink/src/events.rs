@@ -34,28 +34,27 @@ struct State {
 }
 
 impl Events {
-    /// Adds what became of a call; `write` appends the answer.
-    pub(crate) fn push(
+    /// Adds what became of a call; what is in the result appends the answer.
+    pub(crate) fn push(&self, call: u64, answer: Result<impl Write, Failure>) {
+        self.push_all([(call, answer)]);
+    }
+
+    /// Adds what became of several calls at once.
+    pub(crate) fn push_all<W: Write>(
         &self,
-        call: u64,
-        answer: Result<impl FnOnce(&mut Vec<u8>) -> Result<(), Failure>, Failure>,
+        calls: impl IntoIterator<Item = (u64, Result<W, Failure>)>,
     ) {
         let mut state = self.lock();
-        let buffer = &mut state.waiting;
-        let begin = buffer.len();
-        let written = answer.and_then(|write| {
-            head(buffer, call, Outcome::Answered);
-            write(buffer)
-        });
-        if let Err(failure) = written {
-            buffer.truncate(begin);
-            head(buffer, call, Outcome::Failed);
-            let text = failure.to_string();
-            // No text is so long that it could not be written.
-            let _ = put_bytes(buffer, text.as_bytes());
+        let was_empty = state.waiting.is_empty();
+        for (call, answer) in calls {
+            add(&mut state.waiting, call, answer);
         }
+        let is_first = was_empty && !state.waiting.is_empty();
         drop(state);
-        self.something_happened.notify_one();
+        // Otherwise it has been woken for those before, and has not come yet.
+        if is_first {
+            self.something_happened.notify_one();
+        }
     }
 
     /// Makes the waiting thread look at what else there is, such as lines for the log.
@@ -91,6 +90,26 @@ impl Events {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Appends an answer.
+pub(crate) trait Write: FnOnce(&mut Vec<u8>) -> Result<(), Failure> {}
+
+impl<F: FnOnce(&mut Vec<u8>) -> Result<(), Failure>> Write for F {}
+
+fn add(buffer: &mut Vec<u8>, call: u64, answer: Result<impl Write, Failure>) {
+    let begin = buffer.len();
+    let written = answer.and_then(|write| {
+        head(buffer, call, Outcome::Answered);
+        write(buffer)
+    });
+    if let Err(failure) = written {
+        buffer.truncate(begin);
+        head(buffer, call, Outcome::Failed);
+        let text = failure.to_string();
+        // No text is so long that it could not be written.
+        let _ = put_bytes(buffer, text.as_bytes());
     }
 }
 

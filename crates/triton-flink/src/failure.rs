@@ -4,6 +4,8 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 
+use crate::row_name::RowName;
+
 /// What went wrong, in words for whoever reads Flink's log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -26,9 +28,9 @@ impl Failure {
         ))
     }
 
-    /// Says which row it was, counted from 0 in the attempt of its subtask.
-    pub(crate) fn of_row(error: &triton_model_fn::Error, row: u64) -> Self {
-        Self(format!("row {row}, {}", chain(error)))
+    /// Says which row it was.
+    pub(crate) fn of_row(error: &triton_model_fn::Error, row: &RowName<'_>) -> Self {
+        Self(format!("{row}, {}", chain(error)))
     }
 }
 

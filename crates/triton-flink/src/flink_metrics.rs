@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     Gauge = 1,
     /// In milliseconds; the facade has seconds.
     Latency = 2,
+    /// Numbers as they are.
+    Histogram = 3,
 }
 
 /// A metric that Flink shows.
@@ -52,6 +54,27 @@ const fn rows(name: &'static str, result: &'static str) -> Shown {
     }
 }
 
+const fn failed(name: &'static str, kind: &'static str) -> Shown {
+    Shown {
+        label: Some(("kind", kind)),
+        ..shown(name, Kind::Counter, "triton_function_failed_rows_total")
+    }
+}
+
+const fn waits(name: &'static str, permit: &'static str) -> Shown {
+    Shown {
+        label: Some(("permit", permit)),
+        ..shown(name, Kind::Latency, "triton_function_permit_wait_seconds")
+    }
+}
+
+const fn cached(name: &'static str, result: &'static str) -> Shown {
+    Shown {
+        label: Some(("result", result)),
+        ..shown(name, Kind::Counter, "triton_function_cache_rows_total")
+    }
+}
+
 const fn sequences(name: &'static str, event: &'static str) -> Shown {
     Shown {
         label: Some(("event", event)),
@@ -64,6 +87,15 @@ pub(crate) static SHOWN: &[Shown] = &[
     rows("successes", "answered"),
     rows("failures", "failed"),
     rows("defaults", "default"),
+    failed("failedInput", "input"),
+    failed("failedRefused", "refused"),
+    failed("failedServer", "server"),
+    failed("failedUnavailable", "unavailable"),
+    failed("failedTimeout", "timeout"),
+    failed("failedConnection", "connection"),
+    failed("failedSequence", "sequence"),
+    failed("failedOutput", "output"),
+    failed("failedOther", "other"),
     shown("requests", Kind::Counter, "triton_function_calls_total"),
     shown("retries", Kind::Counter, "triton_function_retries_total"),
     shown(
@@ -82,7 +114,30 @@ pub(crate) static SHOWN: &[Shown] = &[
         Kind::Gauge,
         "triton_function_open_sequences",
     ),
+    shown("heldPlaces", Kind::Gauge, "triton_function_held_places"),
+    shown(
+        "lostSequences",
+        Kind::Gauge,
+        "triton_function_lost_sequences",
+    ),
+    shown("queuedRows", Kind::Gauge, "triton_function_queued_rows"),
+    shown(
+        "oldestRowSeconds",
+        Kind::Gauge,
+        "triton_function_oldest_row_seconds",
+    ),
+    sequences("sequencesStarted", "started"),
+    sequences("sequencesEnded", "ended"),
+    sequences("sequencesExpired", "expired"),
+    sequences("sequencesForgotten", "forgotten"),
+    sequences("sequencesUncertain", "uncertain"),
+    sequences("sequencesAbandoned", "abandoned"),
     sequences("sequencesReplayed", "replayed"),
+    shown(
+        "replayedRows",
+        Kind::Counter,
+        "triton_function_replayed_rows_total",
+    ),
     sequences("sequencesRestarted", "restarted"),
     sequences("sequencesFailed", "failed"),
     sequences("sequenceGaps", "gap"),
@@ -92,6 +147,19 @@ pub(crate) static SHOWN: &[Shown] = &[
         "triton_function_breaker_state",
     ),
     shown("latencyMs", Kind::Latency, "triton_function_call_seconds"),
+    waits("requestWaitMs", "request"),
+    waits("connectionWaitMs", "connection"),
+    shown("batchRows", Kind::Histogram, "triton_function_batch_rows"),
+    cached("cacheHits", "hit"),
+    cached("cacheCoalesced", "coalesced"),
+    cached("cacheMisses", "missed"),
+    shown("cacheBytes", Kind::Gauge, "triton_function_cache_bytes"),
+    shown("openStreams", Kind::Gauge, "triton_function_open_streams"),
+    shown(
+        "streamAnswers",
+        Kind::Counter,
+        "triton_function_stream_answers_total",
+    ),
 ];
 
 /// The values of one open function.
@@ -105,11 +173,14 @@ struct Slot {
     latest: Arc<Latest>,
 }
 
-/// The latest values of a histogram, of which Flink computes quantiles.
+/// The latest values of a histogram, of which Flink computes quantiles, and how many there were.
 #[derive(Debug, Default)]
-struct Latest(Mutex<VecDeque<f64>>);
+struct Latest {
+    values: Mutex<VecDeque<f64>>,
+    count: AtomicU64,
+}
 
-/// How many calls a latency is told of.
+/// Of how many values quantiles are told.
 const WINDOW: usize = 1024;
 
 impl FunctionRecorder {
@@ -122,24 +193,30 @@ impl FunctionRecorder {
         with_local_recorder(self, code)
     }
 
-    /// The value of a counter or gauge.
+    /// The value of a counter or gauge, or how many values a histogram has had.
     pub(crate) fn value(&self, index: usize) -> Option<f64> {
         let slot = self.0.get(index)?;
         let bits = slot.value.load(Ordering::Relaxed);
         Some(match SHOWN[index].kind {
             // Exact up to 2^53 rows.
             Kind::Counter => bits as f64,
-            Kind::Gauge | Kind::Latency => f64::from_bits(bits),
+            Kind::Gauge => f64::from_bits(bits),
+            Kind::Latency | Kind::Histogram => slot.latest.count.load(Ordering::Relaxed) as f64,
         })
     }
 
-    /// The latest values of a histogram in milliseconds, the smallest first.
+    /// The latest values of a histogram as Flink shows them, the smallest first.
     pub(crate) fn latest(&self, index: usize) -> Vec<f64> {
         let Some(slot) = self.0.get(index) else {
             return Vec::new();
         };
-        let latest = slot.latest.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut values: Vec<_> = latest.iter().map(|seconds| seconds * 1000.0).collect();
+        let factor = match SHOWN[index].kind {
+            Kind::Latency => 1000.0,
+            _ => 1.0,
+        };
+        let latest = slot.latest.values.lock();
+        let latest = latest.unwrap_or_else(PoisonError::into_inner);
+        let mut values: Vec<_> = latest.iter().map(|value| value * factor).collect();
         drop(latest);
         values.sort_unstable_by(f64::total_cmp);
         values
@@ -185,7 +262,8 @@ impl Recorder for FunctionRecorder {
 
 impl HistogramFn for Latest {
     fn record(&self, value: f64) {
-        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let mut latest = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         if latest.len() == WINDOW {
             latest.pop_front();
         }
@@ -255,6 +333,8 @@ mod tests {
             (latest.len(), latest[0], latest[WINDOW - 1]),
             (WINDOW, 1.0, 1024.0)
         );
+        // A count goes on where the window ends.
+        assert_eq!(first.value(index("latencyMs")), Some(2000.0));
         assert_eq!(first.value(SHOWN.len()), None);
     }
 }

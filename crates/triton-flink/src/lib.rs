@@ -12,10 +12,10 @@
 //! | Java | here |
 //! | --- | --- |
 //! | `NativeLibrary`, the native methods | `native` |
-//! | `ModelDescription`, options and columns | `description` |
+//! | `ModelDescription`, options and columns | `description`, `pointers` |
 //! | `RowWriter` and `RowReader` | `row_wire` |
 //! | `TritonPredictFunction` | `function` |
-//! | `Completions`, the thread that takes answers | `events` |
+//! | `Calls`, the thread that takes answers | `events` |
 //! | `NativeMetrics` | `flink_metrics` |
 //! | `NativeLog` | `logging` |
 
@@ -27,7 +27,9 @@ mod flink_metrics;
 mod function;
 mod logging;
 mod native;
+mod pointers;
 mod registry;
+mod row_name;
 mod row_wire;
 mod runtime;
 mod task;

@@ -16,6 +16,7 @@ use jni::{Env, NativeMethod, jni_str, native_method};
 use crate::description::Description;
 use crate::failure::Failure;
 use crate::function::Function;
+use crate::pointers::Place;
 use crate::wire::{put_bytes, put_count};
 use crate::{flink_metrics, logging, registry, task};
 
@@ -66,6 +67,7 @@ native_methods! {
     fn take_log() -> [jbyte];
     fn check(description: [jbyte]);
     fn create(description: [jbyte], task: [jbyte]) -> jlong;
+    fn shared_ids(function: jlong) -> [jbyte];
     fn open(function: jlong);
     fn predict(function: jlong, row_number: jlong, row: [jbyte], length: jint);
     fn cancel(function: jlong, row_number: jlong);
@@ -96,7 +98,7 @@ fn take_log<'local>(env: &mut Env<'local>, _: JClass<'local>) -> Result<JByteArr
 /// Checks options and columns while a query is planned; throws everything that is wrong.
 fn check(env: &mut Env<'_>, _: JClass<'_>, description: JByteArray<'_>) -> Result<()> {
     let description = env.convert_byte_array(description)?;
-    Description::read(&description)?.function()?;
+    Description::read(&description, Place::Planning)?.function()?;
     Ok(())
 }
 
@@ -107,9 +109,21 @@ fn create(
     description: JByteArray<'_>,
     task: JByteArray<'_>,
 ) -> Result<jlong> {
-    let description = Description::read(&env.convert_byte_array(description)?)?;
+    let environment = |name: &str| std::env::var(name).ok();
+    let place = Place::Subtask(&environment);
+    let description = Description::read(&env.convert_byte_array(description)?, place)?;
     let subtask = task::read(&env.convert_byte_array(task)?)?;
     Ok(registry::add(Function::new(description, subtask)?).cast_signed())
+}
+
+/// What names the sequence IDs that others may send as well; empty where nobody can.
+fn shared_ids<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    function: jlong,
+) -> Result<JByteArray<'local>> {
+    let function = registry::get(function.cast_unsigned())?;
+    Ok(env.byte_array_from_slice(function.shared_ids().as_bytes())?)
 }
 
 /// Begins to open a function.
@@ -174,12 +188,13 @@ fn metrics<'local>(env: &mut Env<'local>, _: JClass<'local>) -> Result<JByteArra
     Ok(env.byte_array_from_slice(&buffer)?)
 }
 
-/// The value of a counter or gauge; 0 when the function is closed.
+/// The value of a counter or gauge, or how many values a histogram has had; not a number when the
+/// function is closed.
 fn metric(_: &mut Env<'_>, _: JClass<'_>, function: jlong, index: jint) -> Result<jdouble> {
     let index = usize::try_from(index).unwrap_or(usize::MAX);
     let function = registry::find(function.cast_unsigned());
     let value = function.and_then(|function| function.recorder().value(index));
-    Ok(value.unwrap_or_default())
+    Ok(value.unwrap_or(f64::NAN))
 }
 
 /// The latest values of a histogram, the smallest first; none when the function is closed.

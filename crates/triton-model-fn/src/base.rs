@@ -12,6 +12,7 @@ use triton_options::{
 
 use crate::ending::Ended;
 use crate::live_numbers::LiveNumbers;
+use crate::replicas::Resolver;
 use crate::{CallContext, Error, ErrorKind, ModelFacts, ServerWait, Subtask};
 
 /// The part of a model function that does not depend on what it does with a row.
@@ -89,6 +90,7 @@ use crate::{CallContext, Error, ErrorKind, ModelFacts, ServerWait, Subtask};
 pub struct FunctionBase<P> {
     options: TritonOptions,
     server_wait: Option<ServerWait>,
+    resolver: Option<Arc<dyn Resolver>>,
     life: Mutex<Life<P>>,
     /// Whether it was open before, with rows that nothing else remembers.
     was_open: AtomicBool,
@@ -126,6 +128,7 @@ impl<P> FunctionBase<P> {
         Self {
             options,
             server_wait: None,
+            resolver: None,
             life: Mutex::new(Life {
                 state: State::Closed,
                 closing: Vec::new(),
@@ -140,6 +143,17 @@ impl<P> FunctionBase<P> {
     pub fn waiting_for_server(self, wait: ServerWait) -> Self {
         Self {
             server_wait: Some(wait),
+            ..self
+        }
+    }
+
+    /// This base with someone of its own who looks up the addresses of the endpoint's name, where the
+    /// option `endpoint-discovery` is `dns`. Functions with the same one share what they know of the
+    /// servers.
+    #[must_use]
+    pub fn resolving_by(self, resolver: Arc<dyn Resolver>) -> Self {
+        Self {
+            resolver: Some(resolver),
             ..self
         }
     }
@@ -177,7 +191,8 @@ impl<P> FunctionBase<P> {
         }
         let again = self.was_open.load(Ordering::Relaxed);
         let (live, wait) = (Arc::clone(&self.live), self.server_wait.clone());
-        let open = CallContext::new(&self.options, subtask, again, live, wait);
+        let resolver = self.resolver.as_ref();
+        let open = CallContext::new(&self.options, subtask, again, live, wait, resolver);
         let open = Arc::new(open.map_err(|error| error.in_subtask(subtask))?);
         life.state = State::Opening(Arc::clone(&open));
         Ok(Opening {

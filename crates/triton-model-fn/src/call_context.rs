@@ -10,15 +10,17 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tracing::info;
 use triton_client::{Client, InferRequest, InferResponse, ModelId, Sequence};
-use triton_options::{MaxInFlight, PositiveDuration, SequenceMode, TritonOptions};
+use triton_options::{
+    MaxInFlight, PositiveDuration, SequenceMode, SequenceRecovery, TritonOptions,
+};
 
-use crate::call::{FaultOrigin, RetrySafety};
+use crate::call::{FaultOrigin, RetrySafety, is_not_served};
 use crate::ending::{Ended, Ending};
 use crate::executions::{self, RanBefore};
 use crate::live_numbers::LiveNumbers;
 use crate::metrics::FunctionMetrics;
 use crate::permits::{NoPermit, PermitKind};
-use crate::replica::Replica;
+use crate::replicas::{NotLookedUp, ReplicaId, Replicas, Resolver, Target};
 use crate::request_limit::{LimitedPermit, RequestLimit};
 use crate::retry::{LONGEST, RetryBudget, RetryPolicy};
 use crate::sequence_id_generator::SequenceIdGenerator;
@@ -32,7 +34,7 @@ pub struct CallContext {
     pub model: ModelId,
     /// The subtask in which the function runs.
     pub subtask: Subtask,
-    pub(crate) replica: Replica,
+    pub(crate) replicas: Replicas,
     priority: Option<u64>,
     server_timeout: Option<Duration>,
     sequence_mode: SequenceMode,
@@ -74,6 +76,7 @@ impl CallContext {
         again: bool,
         live: Arc<LiveNumbers>,
         server_wait: Option<ServerWait>,
+        resolver: Option<&Arc<dyn Resolver>>,
     ) -> Result<Self, Error> {
         let sequence_mode = options.sequence_mode().clone();
         let opened = executions::note(&subtask, again);
@@ -89,7 +92,7 @@ impl CallContext {
             _ => options.max_in_flight,
         };
         let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
-        let replica = Replica::new(options, &model)?;
+        let replicas = Replicas::new(options, &model, resolver)?;
         let retry = RetryPolicy::from(&**options);
         let retry_budget = RetryBudget::new(options);
         let metrics = FunctionMetrics::new(&options.model_name, subtask);
@@ -98,7 +101,7 @@ impl CallContext {
         Ok(Self {
             model,
             subtask,
-            replica,
+            replicas,
             call_budget: call_budget(options),
             row_deadline: options.row_deadline.map(PositiveDuration::get),
             retry,
@@ -126,12 +129,13 @@ impl CallContext {
         &self.options
     }
 
-    /// The client of the endpoint, shared by functions with equal transport settings.
+    /// The client of the endpoint, shared by functions with equal transport settings; where it has
+    /// several servers, that of one which is likely to answer.
     ///
     /// What is called directly is not retried and not counted: see [`call`](Self::call).
     #[must_use]
-    pub fn client(&self) -> &Client {
-        self.replica.client()
+    pub fn client(&self) -> Client {
+        self.replicas.client()
     }
 
     /// Counts rows, calls and failures.
@@ -212,6 +216,7 @@ impl CallContext {
         &self,
         request: InferRequest,
         sequence: Sequence,
+        server: ReplicaId,
         deadline: Option<Instant>,
     ) -> Result<InferResponse, Error> {
         let safety = RetrySafety::UnlessExecuted;
@@ -226,8 +231,32 @@ impl CallContext {
             }
         };
         // Whoever sends rows of keys is given up as a whole, and need not look out for it.
-        self.call_patiently(sequence, deadline, safety, FaultOrigin::of, infer)
+        let target = match &self.replicas {
+            Replicas::Only(_) => Target::Any,
+            Replicas::Several(_) => Target::On(server),
+        };
+        self.call_patiently(target, sequence, deadline, safety, FaultOrigin::of, infer)
             .await
+    }
+
+    /// Whether a request that was not executed found its server away, while another one is there: then a
+    /// sequence has nothing to wait for. What else it may have met leaves the sequence as it is.
+    pub(crate) fn is_away(&self, server: ReplicaId, error: &Error, is_first: bool) -> bool {
+        let Replicas::Several(set) = &self.replicas else {
+            return false;
+        };
+        if !set.has_other(server)
+            || error.kind() != ErrorKind::Call && error.kind() != ErrorKind::CircuitOpen
+        {
+            return false;
+        }
+        let is_nobody_there = error.kind() == ErrorKind::CircuitOpen
+            || error
+                .client_error()
+                .is_some_and(|error| error.kind().is_connection() || is_not_served(error));
+        // To rebuild a sequence costs little, and to lose one much; the first row has none to lose.
+        let is_whole = is_first || self.options.sequence_recovery == SequenceRecovery::Replay;
+        !set.has(server) || is_nobody_there && (is_whole || !set.is_there(server))
     }
 
     /// A request with what options and its sequence add to it.
@@ -260,18 +289,32 @@ impl CallContext {
         let wait = options.open_wait;
         let deadline = Instant::now() + wait;
         loop {
-            let error = match ModelFacts::look_up(self.client(), options).await {
+            let not_found = match self.replicas.look_up(options).await {
                 Ok(found) => return Ok(found),
-                Err(error) => error,
+                Err(not_found) => not_found,
             };
-            if !error.is_transient() || Instant::now() + PAUSE > deadline {
-                let message = match error.is_transient() && !wait.is_zero() {
+            let is_transient = match &not_found {
+                NotLookedUp::Name(_) => true,
+                NotLookedUp::Asked(error) => error.is_transient(),
+            };
+            if !is_transient || Instant::now() + PAUSE > deadline {
+                let message = match is_transient && !wait.is_zero() {
                     true => format!("the model could not be looked up within {wait:?}"),
                     false => "the model could not be looked up".to_owned(),
                 };
-                return Err(Error::call(message, error));
+                return Err(match not_found {
+                    NotLookedUp::Name(error) => error,
+                    NotLookedUp::Asked(error) => Error::call(message, error),
+                });
             }
-            info!(model = %self.model, %error, "waiting for the server");
+            match &not_found {
+                NotLookedUp::Name(error) => {
+                    info!(model = %self.model, %error, "waiting for the server");
+                }
+                NotLookedUp::Asked(error) => {
+                    info!(model = %self.model, %error, "waiting for the server");
+                }
+            }
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -290,7 +333,7 @@ impl CallContext {
     /// Gives up whatever is still in flight or waits, and stops what `open` had started.
     pub(crate) async fn end(&self, ended: Ended) -> Result<(), Error> {
         self.give_up(ended);
-        self.replica.stop().await
+        self.replicas.stop().await
     }
 
     /// Gives up whatever is still in flight or waits.
@@ -328,7 +371,8 @@ mod tests {
     fn open(extra: &[(&str, &str)], subtask: Subtask) -> CallContext {
         let common = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
         let options = TritonOptions::parse(common.iter().chain(extra).copied()).unwrap();
-        let open = CallContext::new(&options, subtask, false, Arc::default(), None).unwrap();
+        let live = Arc::default();
+        let open = CallContext::new(&options, subtask, false, live, None, None).unwrap();
         let config = serde_json::from_str(r#"{"name": "m"}"#).unwrap();
         let form = SequenceIdForm::agree(SequenceIdType::Auto, &config, None).unwrap();
         open.settle_form(form, None);

@@ -3,20 +3,25 @@
 mod pem_file;
 
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use triton_client::{BearerTokenFile, Client, HeaderName, HeaderValue};
 use triton_options::{
     AUTH_TOKEN, AUTH_TOKEN_FILE, BearerToken, CUSTOM_HEADERS, Compression, ConfigOption, DnsName,
-    Endpoint, FilePath, Headers, ProxyAddress, Secret, TLS_CA_FILE, TLS_CERTIFICATE_FILE,
-    TLS_KEY_FILE, TensorFormat, TritonOptions,
+    Endpoint, EndpointDiscovery, FilePath, Headers, ProxyAddress, Secret, TLS_CA_FILE,
+    TLS_CERTIFICATE_FILE, TLS_KEY_FILE, TensorFormat, TritonOptions,
 };
 
 use self::pem_file::{CERTIFICATE, PRIVATE_KEY, PemFile};
+use crate::replicas::resolver::{self, SystemResolver};
 use crate::{Error, ErrorKind};
 
 /// A client as `options` describe it, for calls that are not a model function's.
+///
+/// Where `endpoint` names several servers, or a name that stands for several, it is a client of the
+/// first one: see [`clients_from_options`].
 ///
 /// The files that options name are read now; that of `auth-token-file` is read again later. What
 /// bounds or repeats calls (`max-retries`, `max-in-flight`, `connection-pool-max-total`, the circuit
@@ -40,12 +45,35 @@ pub fn client_from_options(options: &TritonOptions) -> Result<Client, Error> {
     ClientSettings::read(options)?.client()
 }
 
+/// A client for each of the servers behind `endpoint`, as [`client_from_options`] makes one: of each
+/// address that is given, in their order, or of each one that the name stands for at the moment.
+///
+/// # Errors
+///
+/// As [`client_from_options`], and [`ErrorKind::Call`] when the name cannot be looked up.
+pub async fn clients_from_options(options: &TritonOptions) -> Result<Vec<Client>, Error> {
+    let settings = ClientSettings::read(options)?;
+    if options.endpoint_discovery == EndpointDiscovery::Dns {
+        let endpoint = options.endpoint.first();
+        let found = resolver::look_up(&SystemResolver, endpoint).await?;
+        let each = found.into_iter();
+        return each
+            .map(|address| settings.at(endpoint, Some(address)).client())
+            .collect();
+    }
+    let each = options.endpoint.iter();
+    each.map(|endpoint| settings.at(endpoint, None).client())
+        .collect()
+}
+
 /// Everything that distinguishes one client from another, with the files' contents.
 ///
 /// It has no `Debug`, because of the client's key.
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct ClientSettings {
     endpoint: Endpoint,
+    /// Where the server is, where the endpoint's name is not to be looked up.
+    connect_to: Option<SocketAddr>,
     timeout: Duration,
     connection_timeout: Duration,
     idle_connections: usize,
@@ -74,7 +102,8 @@ impl ClientSettings {
         let key = options.tls_key_file.as_ref();
         let key = key.map(|path| PemFile::read(&TLS_KEY_FILE, path, &PRIVATE_KEY));
         Ok(Self {
-            endpoint: options.endpoint.clone(),
+            endpoint: options.endpoint.first().clone(),
+            connect_to: None,
             timeout: options.timeout.get(),
             connection_timeout: options.connection_timeout.get(),
             idle_connections: match options.connection_reuse_enabled {
@@ -96,10 +125,20 @@ impl ClientSettings {
         })
     }
 
+    /// The same for another server.
+    pub(crate) fn at(&self, endpoint: &Endpoint, connect_to: Option<SocketAddr>) -> Self {
+        Self {
+            endpoint: endpoint.clone(),
+            connect_to,
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn client(&self) -> Result<Client, Error> {
         // Taken apart, so that none of them can be forgotten here.
         let Self {
             endpoint,
+            connect_to,
             timeout,
             connection_timeout,
             idle_connections,
@@ -122,6 +161,9 @@ impl ClientSettings {
             .idle_timeout(*idle_timeout)
             .tensor_format(*tensor_format)
             .response_limit(*response_limit);
+        if let Some(address) = connect_to {
+            builder = builder.connect_to(*address);
+        }
         if let Some(compression) = compression {
             builder = builder.request_compression(*compression);
         }

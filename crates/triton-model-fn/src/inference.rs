@@ -14,9 +14,10 @@ use crate::batcher::Batcher;
 use crate::cache::CachedLane;
 use crate::lanes::{AloneTasks, Begun, Lane, Prepared, RowColumns};
 use crate::log_limit::LogLimit;
+use crate::replicas::Resolver;
 use crate::sequences::{
     KeyedSequences, LeftBehind, ModelColumns, ModelTransport, SequenceColumns, SequenceSettings,
-    SourceTraits,
+    SequenceVersions, SourceTraits,
 };
 use crate::streams::AnswerStream;
 use crate::tensor_plan::TensorPlan;
@@ -95,6 +96,14 @@ impl InferenceFunction {
     #[must_use]
     pub fn waiting_for_server(mut self, wait: &ServerWait) -> Self {
         self.base = self.base.waiting_for_server(wait.clone());
+        self
+    }
+
+    /// This function with someone of its own who looks up the addresses of the endpoint's name, as
+    /// [`FunctionBase::resolving_by`].
+    #[must_use]
+    pub fn resolving_by(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.base = self.base.resolving_by(resolver);
         self
     }
 
@@ -310,6 +319,17 @@ impl InferenceFunction {
         }
     }
 
+    /// Whether a row could be sent: its values fit the tensors of the model, and it has a key where the
+    /// option `sequence-key` asks for one. Nothing is sent, and no sequence learns of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::State`] when the function is not open, and what is wrong with the row.
+    pub fn check_row(&self, row: &[Value]) -> Result<(), Error> {
+        let opened = self.base.opened()?;
+        opened.prepared.check(&self.row_columns(), row)
+    }
+
     /// What the option `on-error` makes of a row that could not even be handed over, as where a cell
     /// of a file cannot be read: a row that stands in for an answer, or the error. It is counted.
     ///
@@ -515,6 +535,7 @@ impl InferenceFunction {
                 let transport = ModelTransport {
                     open: Arc::clone(open),
                     plan: Arc::clone(&answering.plan),
+                    versions: SequenceVersions::new(options, settings.server_forgets()),
                 };
                 let (open, left) = (Arc::clone(open), Arc::clone(&self.left));
                 Lane::Keyed(KeyedSequences::start(open, transport, settings, left))

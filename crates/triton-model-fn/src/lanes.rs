@@ -258,6 +258,20 @@ impl Prepared {
         }
     }
 
+    /// Whether a row could be given its turn and sent.
+    pub(crate) fn check(&self, columns: &RowColumns<'_>, row: &[Value]) -> Result<(), Error> {
+        let answering = &self.answering;
+        let encode = || answering.columns.encode(&answering.plan, row);
+        let encoded = match &self.lane {
+            Lane::Keyed(_) => {
+                let (_, row) = keyed_row(answering, columns, row, false, encode)?;
+                row.encoded.map(|_| ())
+            }
+            Lane::Single(_) | Lane::Batched(_) | Lane::Streamed(_) => encode().map(|_| ()),
+        };
+        encoded.map_err(|error| error.in_subtask(answering.open.subtask))
+    }
+
     /// The answers to a row, one after the other.
     pub(crate) fn stream(&self, row: &[Value]) -> RowStream {
         let answering = &self.answering;

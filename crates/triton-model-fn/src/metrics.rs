@@ -56,6 +56,7 @@
 //! | `restarted` | the sequence went on under a new ID without its earlier rows |
 //! | `failed` | a row failed because the sequence was lost |
 //! | `abandoned` | the last row failed, so that the sequence has no end |
+//! | `moved` | the sequence left its replica, which drains, is away or is gone |
 //!
 //! Bytes and single attempts are counted by [`triton_client`].
 
@@ -84,11 +85,12 @@ pub(crate) enum SequenceEvent {
     Restarted,
     Failed,
     Abandoned,
+    Moved,
 }
 
 impl SequenceEvent {
     /// Every event, in the order of the enum.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         SequenceEvent::Started,
         SequenceEvent::Ended,
         SequenceEvent::Expired,
@@ -99,6 +101,7 @@ impl SequenceEvent {
         SequenceEvent::Restarted,
         SequenceEvent::Failed,
         SequenceEvent::Abandoned,
+        SequenceEvent::Moved,
     ];
 
     fn name(self) -> &'static str {
@@ -113,6 +116,7 @@ impl SequenceEvent {
             SequenceEvent::Restarted => "restarted",
             SequenceEvent::Failed => "failed",
             SequenceEvent::Abandoned => "abandoned",
+            SequenceEvent::Moved => "moved",
         }
     }
 }

@@ -1,22 +1,23 @@
 //! One server as a function sees it: connections, their permits, the circuit breaker and the
 //! health checks.
 //!
-//! Whatever is known of a server, and whatever limits what it is sent, is in this one value, of
-//! which an open function has one.
+//! Whatever is known of a server, and whatever limits what it is sent, is in this one value. Of several
+//! servers behind one endpoint each has its own: see [`replicas`](crate::replicas).
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::Histogram;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use triton_client::{Client, ModelId};
+use triton_client::{Client, Endpoint, ModelId};
 use triton_options::TritonOptions;
 
 use crate::circuit_breaker::{
     CircuitBreaker, CircuitBreakerSettings, CircuitState, Permit, Rejected,
 };
-use crate::health_monitor::{HealthMonitor, TritonProbe};
+use crate::health_monitor::{Health, HealthMonitor, TritonProbe};
 use crate::permits::NoPermit;
 use crate::shared_client::SharedClient;
 use crate::{Error, ErrorKind};
@@ -29,6 +30,8 @@ pub(crate) struct Replica {
     timeout: Duration,
     breaker: Option<CircuitBreaker>,
     health_monitor: Mutex<Option<HealthMonitor>>,
+    /// Whether those who ask it whether it is ready tell the breaker.
+    is_told: bool,
 }
 
 /// A client for one request, and whether the time it has is much less than requests may take.
@@ -43,7 +46,7 @@ impl Replica {
         let client = SharedClient::get(options)?;
         let breaker = options.circuit_breaker_enabled.then(|| {
             let settings = CircuitBreakerSettings::from(&**options);
-            CircuitBreaker::shared(&options.endpoint, model, settings)
+            CircuitBreaker::shared(options.endpoint.first(), model, settings)
         });
         let health_monitor = options.health_check_enabled.then(|| {
             let probe = TritonProbe::new(client.client.clone(), model.clone());
@@ -55,7 +58,44 @@ impl Replica {
             timeout: options.timeout.get(),
             breaker,
             health_monitor: Mutex::new(health_monitor),
+            is_told: false,
         })
+    }
+
+    /// One of several servers, whose health others look after; its breaker is that of the address that
+    /// is called.
+    pub(crate) fn of_several(
+        client: Arc<SharedClient>,
+        options: &TritonOptions,
+        endpoint: &Endpoint,
+        address: Option<SocketAddr>,
+        model: &ModelId,
+    ) -> Self {
+        let breaker = options.circuit_breaker_enabled.then(|| {
+            let settings = CircuitBreakerSettings::from(&**options);
+            let (scheme, path) = (endpoint.url().scheme(), endpoint.url().path());
+            let called = address.map(|address| format!("{scheme}://{address}{path}"));
+            let called = called.and_then(|called| called.parse().ok());
+            CircuitBreaker::shared(called.as_ref().unwrap_or(endpoint), model, settings)
+        });
+        Self {
+            client,
+            timeout: options.timeout.get(),
+            breaker,
+            health_monitor: Mutex::new(None),
+            is_told: options.health_check_enabled,
+        }
+    }
+
+    /// Tells the breaker what was found, where the options say so.
+    pub(crate) fn tell_breaker(&self, health: &Health) {
+        if let Some(breaker) = self.breaker.as_ref().filter(|_| self.is_told) {
+            match health {
+                Health::Healthy => breaker.probed_healthy(),
+                Health::Unhealthy(_) => breaker.probed_unhealthy(),
+                Health::Unknown(_) => {}
+            }
+        }
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -88,6 +128,11 @@ impl Replica {
     /// Whether the breaker rejects a call at this moment; it takes no trial.
     pub(crate) fn check(&self) -> Result<(), Rejected> {
         self.breaker.as_ref().map_or(Ok(()), CircuitBreaker::check)
+    }
+
+    /// Whether the breaker would reject a call at this moment, where nobody has asked for one yet.
+    pub(crate) fn rejects(&self) -> bool {
+        self.breaker.as_ref().is_some_and(CircuitBreaker::rejects)
     }
 
     /// Asks the breaker, if there is one, to admit a call that is sent at once.

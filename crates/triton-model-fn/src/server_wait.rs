@@ -5,7 +5,7 @@
 //! model that is being reloaded) is kept, further calls are not even sent, and one of those that
 //! wait asks the server at intervals whether it is back. The server counts as away for as long as
 //! no call has been answered; a call that fails while others are answered has only itself to
-//! blame, and is given up after its retries.
+//! blame, and is given up after its retries. Of several servers all must be away.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 use triton_client::{Client, ErrorKind as ClientErrorKind, ModelId, Readiness};
 
+use crate::replicas::Replicas;
 use crate::{Error, ErrorKind};
 
 /// The waits between two questions whether the server is back: they double up to the second one.
@@ -304,7 +305,7 @@ impl ServerWait {
     /// `failures` is what is known of its earlier failures.
     pub(crate) async fn judge(
         &self,
-        client: &Client,
+        replicas: &Replicas,
         model: &ModelId,
         error: &Error,
         answered_before: u64,
@@ -325,14 +326,15 @@ impl ServerWait {
             return Judgement::Own;
         }
         let is_alone = self.is_alone(answered, failures);
-        let is_ready = is_ready(client, model).await;
+        let is_ready = replicas.are_ready(model).await;
         // A gateway that has lost its server fails every call, a call that nobody can answer fails
         // by itself. And where nothing was ever answered, a server that says it is ready is no
         // outage that will pass.
         if is_ready && (sign == Sign::Unclear || answered == 0) {
             return Judgement::Own;
         }
-        if is_ready && is_alone {
+        // Where another of several servers is ready, none of them is waited for.
+        if is_ready && (is_alone || matches!(replicas, Replicas::Several(_))) {
             return match since.elapsed() < self.longest_doubt() {
                 true => Judgement::Undecided,
                 false => Judgement::Final,
@@ -388,7 +390,11 @@ impl ServerWait {
     /// Waits until the server is not away, or was for too long.
     ///
     /// Dropping the future gives the wait up, and nothing else.
-    pub(crate) async fn until_back(&self, client: &Client, model: &ModelId) -> Result<(), Error> {
+    pub(crate) async fn until_back(
+        &self,
+        replicas: &Replicas,
+        model: &ModelId,
+    ) -> Result<(), Error> {
         if !self.lock().held {
             return Ok(());
         }
@@ -424,7 +430,7 @@ impl ServerWait {
             };
             let next = Instant::now() + pause;
             sleep_until(ends.map_or(next, |ends| ends.min(next))).await;
-            if is_ready(client, model).await {
+            if replicas.are_ready(model).await {
                 self.lock().held = false;
                 return Ok(());
             }
@@ -461,7 +467,7 @@ fn sign(error: &Error) -> Sign {
 }
 
 /// Whether the server and its model say that they are ready, or say nothing of it.
-async fn is_ready(client: &Client, model: &ModelId) -> bool {
+pub(crate) async fn is_ready(client: &Client, model: &ModelId) -> bool {
     let question = client.model_ready(model);
     let Ok(answer) = timeout(LONGEST_QUESTION, question).await else {
         return false;

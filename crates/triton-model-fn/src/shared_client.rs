@@ -32,13 +32,21 @@ static CLIENTS: Mutex<Vec<(Key, Weak<SharedClient>)>> = Mutex::new(Vec::new());
 impl SharedClient {
     /// The client for `options`: the one that an open function has already, or a new one.
     pub(crate) fn get(options: &TritonOptions) -> Result<Arc<Self>, Error> {
+        Self::of(ClientSettings::read(options)?, options)
+    }
+
+    /// The client of these settings, which may be those of one of several servers.
+    pub(crate) fn of(
+        settings: ClientSettings,
+        options: &TritonOptions,
+    ) -> Result<Arc<Self>, Error> {
         let runtime = runtime::Handle::try_current().map_err(|error| {
             let message = format!("a function must be opened within a tokio runtime: {error}");
             Error::new(ErrorKind::State, message)
         })?;
         let key = Key {
             runtime: runtime.id(),
-            settings: ClientSettings::read(options)?,
+            settings,
             max_total: options.connection_pool_max_total.get(),
         };
         let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);

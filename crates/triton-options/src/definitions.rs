@@ -10,10 +10,11 @@ use std::time::Duration;
 use crate::option_map::OptionReader;
 use crate::{
     AbandonedSequence, BearerToken, ColumnNames, Compression, ConfigOption, CounterInitStrategy,
-    Decoupled, DnsName, Endpoint, FilePath, Fraction, Headers, MaxInFlight, MemoryLimit,
-    MemorySize, ModelName, ModelVersion, NameMap, OnError, OptionDefinition, OptionValue,
-    PositiveDuration, Presence, ProxyAddress, ReplayOverflow, Section, SequenceIdScope,
-    SequenceIdType, SequenceRecovery, TensorFormat, UnknownKey,
+    Decoupled, DnsName, EndpointDiscovery, Endpoints, FilePath, Fraction, Headers, MaxInFlight,
+    MemoryLimit, MemorySize, ModelName, ModelVersion, NameMap, OnError, OptionDefinition,
+    OptionValue, PositiveDuration, Presence, ProxyAddress, ReplayOverflow, Section,
+    SequenceAffinity, SequenceIdScope, SequenceIdType, SequenceModelVersion, SequenceRecovery,
+    TensorFormat, UnknownKey,
 };
 
 macro_rules! define_options {
@@ -94,7 +95,9 @@ define_options! {
     /// `host:port` and an address that ends in `/v2` or `/v2/models` name the same server.
     /// User name and password in the address are sent as basic authentication and never shown.
     /// The `triton` command also takes `embedded` and then starts a small server of its own.
-    Common ENDPOINT = "endpoint" as endpoint: Endpoint, required;
+    /// Several addresses, separated by commas, are replicas: servers that answer alike, over which
+    /// rows are spread, and of which each may be away.
+    Common ENDPOINT = "endpoint" as endpoint: Endpoints, required;
 
     /// Name of the model on the server, as `POST /v2/repository/index` lists it.
     Common MODEL_NAME = "model-name" as model_name: ModelName, required;
@@ -110,6 +113,23 @@ define_options! {
     /// `server-timeout` ends it. Raise it for models that are slow or wait long in a queue.
     /// `row-deadline` bounds a row with all its calls.
     Common TIMEOUT = "timeout" as timeout: PositiveDuration, default "30 s";
+
+    /// Where the servers of `endpoint` are found. `static` takes the addresses as they are. `dns` takes
+    /// one address and looks its host up: each IP address that the name has, as a headless service of
+    /// Kubernetes has one for every pod, is a replica, and is called by the same name in the header
+    /// `Host` and in TLS. The name is looked up again every `endpoint-refresh`.
+    Advanced ENDPOINT_DISCOVERY = "endpoint-discovery" as endpoint_discovery: EndpointDiscovery, default "static";
+
+    /// How often each of several replicas is asked whether it and the model are ready, and how often
+    /// the name is looked up where `endpoint-discovery` is `dns`. A replica that fails is asked at
+    /// once. A shorter time notices changes sooner and costs the servers more requests: each process
+    /// asks each replica once in this time, however many subtasks it has.
+    Advanced ENDPOINT_REFRESH = "endpoint-refresh" as endpoint_refresh: PositiveDuration, default "10 s";
+
+    /// How long a replica that is no longer ready, or no longer among the addresses of the name, keeps
+    /// the sequences that it has, as long as it answers them. It gets no new ones. When the time is
+    /// over, sequences move to other replicas where `sequence-recovery` is `replay`.
+    Advanced ENDPOINT_DRAIN = "endpoint-drain" as endpoint_drain: Duration, default "30 s";
 
     /// Drops a leading dimension of 1 from array inputs, so that an array of shape `[1, N]` is
     /// sent as `[N]`. For tables whose arrays carry a batch dimension that the model lacks.
@@ -221,6 +241,17 @@ define_options! {
     /// one keeps its place beside the new one for a while. The server itself would hold further
     /// sequences back without any limit or error.
     Advanced SEQUENCE_MAX_OPEN = "sequence-max-open" as sequence_max_open: NonZeroU32, optional;
+
+    /// To which of several replicas a new sequence of a key goes, where it then stays. `balance` takes
+    /// the one with the most free places for sequences of the model. `hash` takes the one that a hash of
+    /// the key names (rendezvous hashing), in every process the same, as long as it has a place.
+    Advanced SEQUENCE_AFFINITY = "sequence-affinity" as sequence_affinity: SequenceAffinity, default "balance";
+
+    /// Which version of the model the rows of a sequence go to that was begun before another one was
+    /// loaded, where `model-version` is `latest`. `move` sends them to the newest one, which does not
+    /// know the sequence: it is lost, and recovered there. `stay` sends them to the version that
+    /// answered its first row, as long as the server has it loaded; then the sequence is lost, too.
+    Advanced SEQUENCE_MODEL_VERSION = "sequence-model-version" as sequence_model_version: SequenceModelVersion, default "move";
 
     /// What is done when the server has lost the state of a sequence, or may have corrupted it: it
     /// has idled out, the model was reloaded, the server restarted, a request failed and may have

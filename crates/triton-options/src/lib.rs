@@ -30,12 +30,12 @@ pub use sequence::{
     MAX_RUN_ID_BYTES, SequenceBase, SequenceIds, SequenceMode, StaticFlags, sequence_number,
 };
 pub use triton_protocol::{
-    BearerToken, Compression, Endpoint, HIDDEN, InvalidValue, MAX_SEQUENCE_ID_BYTES, ModelName,
-    ModelVersion, Secret, TensorFormat, UserInfo,
+    BearerToken, Compression, Endpoint, Endpoints, HIDDEN, InvalidValue, MAX_SEQUENCE_ID_BYTES,
+    ModelName, ModelVersion, Secret, TensorFormat, UserInfo,
 };
 pub use value::{
     AbandonedSequence, ColumnNames, CounterInitStrategy, Decoupled, DnsName, EMBEDDED_ENDPOINT,
-    FilePath, Fraction, Headers, MaxInFlight, MemoryLimit, MemorySize, NameMap, OnError,
-    OptionValue, PositiveDuration, ProxyAddress, ReplayOverflow, SequenceIdScope, SequenceIdType,
-    SequenceRecovery, UnknownKey,
+    EndpointDiscovery, FilePath, Fraction, Headers, MaxInFlight, MemoryLimit, MemorySize, NameMap,
+    OnError, OptionValue, PositiveDuration, ProxyAddress, ReplayOverflow, SequenceAffinity,
+    SequenceIdScope, SequenceIdType, SequenceModelVersion, SequenceRecovery, UnknownKey,
 };

@@ -57,6 +57,29 @@ impl Endpoint {
         self.user_info.as_ref()
     }
 
+    /// The host where it is a name, which has to be looked up, and no IP address.
+    ///
+    /// ```
+    /// use triton_protocol::Endpoint;
+    ///
+    /// let endpoint: Endpoint = "http://triton:8000".parse()?;
+    /// assert_eq!((endpoint.host_name(), endpoint.port()), (Some("triton"), 8000));
+    /// # Ok::<(), triton_protocol::InvalidValue>(())
+    /// ```
+    #[must_use]
+    pub fn host_name(&self) -> Option<&str> {
+        match self.url.host() {
+            Some(Host::Domain(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The port, which may be that of the scheme.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or_default()
+    }
+
     /// `text`, an address or not, as it may stand in a log or an error message: of an address its
     /// scheme, host, port and path, and nothing of what can hold a secret.
     ///

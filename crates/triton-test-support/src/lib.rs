@@ -152,6 +152,26 @@ impl OwnTriton {
         &self.endpoint
     }
 
+    /// Starts several, each under a name of its own, all at once because most of it is waiting.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_all(instances: &[&'static str], models: &Path) -> Vec<Self> {
+        std::thread::scope(|scope| {
+            let starting = instances.iter().map(|instance| {
+                let start = || Self::start(instance, models);
+                scope.spawn(start)
+            });
+            let starting: Vec<_> = starting.collect();
+            let started = starting.into_iter();
+            started
+                .map(|server| server.join().expect("the server starts"))
+                .collect()
+        })
+    }
+
     /// Kills it with SIGKILL and starts it again, empty of all state; blocks until it is ready.
     pub fn crash_and_restart(&self) {
         crash_and_restart(self.instance, &self.endpoint, &["--models", &self.models]);

@@ -1,5 +1,6 @@
-//! A seeded random soak of the lanes of `triton-model-fn` on a real Triton, beside a usual retry
-//! loop. `cargo xtask chaos` starts the servers and this program.
+//! What real Tritons go through while the lanes of `triton-model-fn` use them, beside a usual retry loop:
+//! a seeded random soak of one server, and three servers behind one endpoint. `cargo xtask chaos` and
+//! `cargo xtask replicas` start this program.
 
 mod check;
 mod fault;
@@ -9,6 +10,7 @@ mod options;
 mod ours;
 mod outcome;
 mod proxy;
+mod replicas;
 mod rows;
 mod script;
 mod seen;
@@ -23,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::check::Answers;
@@ -41,6 +43,20 @@ const RUN_DEADLINE: Duration = Duration::from_secs(180);
 const TIME_TO_END: Duration = Duration::from_secs(5);
 
 #[derive(Parser)]
+struct Program {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Scripts of faults, each drawn from its seed
+    Soak(Arguments),
+    /// Three servers, and what can happen to them
+    Replicas(replicas::Arguments),
+}
+
+#[derive(Args)]
 struct Arguments {
     /// The seeds to run, from the first to the last
     #[arg(long, value_name = "A-B")]
@@ -85,7 +101,11 @@ impl FromStr for Seeds {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    let ended = match Program::parse().task {
+        Task::Soak(arguments) => run(&arguments),
+        Task::Replicas(arguments) => replicas::run(&arguments),
+    };
+    match ended {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

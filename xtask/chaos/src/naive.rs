@@ -153,7 +153,8 @@ impl<'a> Workers<'a> {
     }
 }
 
-async fn send(
+/// Sends a row, again and again under the same ID until it is answered.
+pub(crate) async fn send(
     client: &Client,
     lane: Lane,
     number: usize,

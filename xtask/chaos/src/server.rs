@@ -59,7 +59,8 @@ impl Server {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    fn start_again(&self) -> Result<()> {
+    /// Starts it unless it runs, at the same address.
+    pub(crate) fn start_again(&self) -> Result<()> {
         let (models, port) = (
             self.models.to_string_lossy(),
             self.address.port().to_string(),
@@ -83,6 +84,25 @@ impl Server {
     pub(crate) fn begin_anew(&self, model: &str) -> Result<()> {
         self.start_again()?;
         self.reload(model)
+    }
+
+    /// Kills it as a crash would.
+    pub(crate) fn kill(&self) -> Result<()> {
+        self.xtask(&["kill"]).map(|_| ())
+    }
+
+    /// Ends it in peace and starts it again.
+    pub(crate) fn restart(&self) -> Result<()> {
+        self.xtask(&["stop"])?;
+        self.start_again()
+    }
+
+    /// Has it stand still for a time; Triton itself sometimes ends after that, and is then started again.
+    pub(crate) fn stand_still(&self, time: Duration) -> Result<()> {
+        self.xtask(&["pause"])?;
+        wait(time);
+        self.xtask(&["resume"])?;
+        Ok(())
     }
 
     fn attempt(&self, event: Event, model: &str) -> Result<()> {
@@ -110,15 +130,28 @@ impl Server {
         }
     }
 
+    /// Loads these versions of a model, and drops the others.
+    pub(crate) fn load_versions(&self, model: &str, versions: &[u64]) -> Result<()> {
+        self.load_with(model, |config| {
+            config["version_policy"] = json!({ "specific": { "versions": versions } });
+        })
+    }
+
     /// Loads a model with a configuration that differs in nothing that matters: an equal one would
     /// change nothing, and its sequences would live on.
     fn reload(&self, model: &str) -> Result<()> {
         let load = self.loads.fetch_add(1, Ordering::Relaxed).to_string();
+        self.load_with(model, |config| {
+            config["parameters"] = json!({ "load": { "string_value": load } });
+        })
+    }
+
+    fn load_with(&self, model: &str, change: impl Fn(&mut serde_json::Value)) -> Result<()> {
         self.ask(async |client| {
             let model = ModelId::latest(model.parse()?);
             let config = client.model_config(&model).await?;
             let mut config = config.document().clone();
-            config["parameters"] = json!({ "load": { "string_value": load } });
+            change(&mut config);
             let config = LoadModel::new().config(&config);
             client.load_model(model.name(), &config).await?;
             Ok(())

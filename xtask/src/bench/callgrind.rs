@@ -32,11 +32,7 @@ pub(super) fn count(
     case: &Case,
     peers: &[Peer],
 ) -> Result<Vec<Option<f64>>> {
-    if Command::new("valgrind").arg("--version").output().is_err() {
-        eprintln!(
-            "WARNING: no instructions are counted, because valgrind is not installed (Debian's \
-             package valgrind)"
-        );
+    if !is_there() {
         return Ok(vec![None; peers.len()]);
     }
     let folder = programs.folder.join("callgrind");
@@ -60,6 +56,18 @@ pub(super) fn count(
         counts.push(Some((whole - begin) / (many - few) as f64));
     }
     Ok(counts)
+}
+
+/// Whether instructions can be counted; a warning says so where they cannot.
+pub(super) fn is_there() -> bool {
+    let is_there = Command::new("valgrind").arg("--version").output().is_ok();
+    if !is_there {
+        eprintln!(
+            "WARNING: no instructions are counted, because valgrind is not installed (Debian's \
+             package valgrind)"
+        );
+    }
+    is_there
 }
 
 fn instructions(

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 
 use super::install::Installation;
 use crate::command;
+use crate::files::write_whole;
 use crate::workspace::Workspace;
 
 /// The oldest Java that Flink 2 runs on.
@@ -14,6 +15,9 @@ const JAVA_RELEASE: &str = "11";
 
 /// Where a JVM looks for the native library of this machine within the jar.
 const LIBRARY: &str = "triton/flink/native/linux-x86_64/libtriton_flink.so";
+
+/// The extension of the file that says how the jar was built.
+const PROFILE: &str = "profile";
 
 /// What a build makes.
 pub(crate) struct Jars {
@@ -28,6 +32,19 @@ impl Jars {
         Self {
             provider: folder.join("triton-flink.jar"),
             runner: folder.join("sql-runner.jar"),
+        }
+    }
+
+    /// How the native library in the jar was built, in words.
+    pub(super) fn kind(&self) -> String {
+        let recorded = fs_err::read_to_string(self.provider.with_extension(PROFILE));
+        let jar = self.provider.display();
+        match recorded.unwrap_or_default().trim() {
+            "release" => format!("the provider is {jar}, built with optimizations"),
+            _ => format!(
+                "the provider is {jar}, built without optimizations, as tests do: for use run \
+                 `cargo xtask flink build --release` and start again"
+            ),
         }
     }
 }
@@ -59,6 +76,7 @@ pub(super) fn build(
     fs_err::copy(built, &library)?;
     add_services(&java, &stage)?;
     pack(&stage, &jars.provider)?;
+    write_whole(&jars.provider.with_extension(PROFILE), profile.as_bytes())?;
 
     let stage = folder.join("runner");
     let java = workspace.root.join("xtask/java");

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod cluster;
 mod install;
+mod jobs;
 mod jvm;
 mod model_server;
 mod resources;
@@ -78,7 +79,9 @@ enum Task {
     AddTaskManager,
     /// Show the running cluster; fail if there is none
     Status,
-    /// Run the statements of an SQL file on the cluster
+    /// Run the statements of an SQL file on the cluster, and show what the connector `print` writes
+    ///
+    /// Ctrl-C cancels the jobs that it began.
     Run {
         file: PathBuf,
         /// Go on with the next statement after one that failed
@@ -87,6 +90,17 @@ enum Task {
         /// Configuration of Flink for this run
         #[arg(short = 'D', value_name = "KEY=VALUE")]
         configuration: Vec<String>,
+    },
+    /// List the jobs of the cluster, also those that have ended
+    Jobs,
+    /// Cancel a job, and wait until it has ended
+    Cancel {
+        /// The beginning of its ID
+        #[arg(required_unless_present = "all")]
+        job: Option<String>,
+        /// Cancel every job that runs
+        #[arg(long, conflicts_with = "job")]
+        all: bool,
     },
     /// Measure what Flink and JNI cost: the same rows through Flink and from Rust alone
     ///
@@ -131,7 +145,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         } => {
             let jars = Jars::in_folder(&flink.folder);
             if !jars.provider.exists() {
-                flink.build(false)?;
+                println!("building the provider with optimizations, which takes a few minutes");
+                flink.build(true)?;
             }
             let cluster = flink.start(
                 &instance,
@@ -145,6 +160,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
                 },
             )?;
             println!("Flink is ready at {}", cluster.address());
+            if !without_provider {
+                println!("{}", Jars::in_folder(&flink.folder).kind());
+            }
         }
         Task::Stop => {
             if !flink.stop(&instance)? {
@@ -159,6 +177,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
             keep_going,
             configuration,
         } => return flink.run_sql(&instance, &file, keep_going, &configuration),
+        Task::Jobs => jobs::show(&expect_running(&instance)?)?,
+        Task::Cancel { job, all: _ } => jobs::cancel(&expect_running(&instance)?, job.as_deref())?,
         Task::Bench { rows, pairs } => bench::run(&flink, rows, pairs)?,
         Task::Soak { jobs, ways } => soak::run(&flink, jobs, &ways)?,
     }
@@ -308,7 +328,9 @@ impl Flink {
         if keep_going {
             command.arg("--continue");
         }
-        let status = command::run(&mut command)?;
+        let mut printed = jobs::Printed::from_now_on(instance)?;
+        let status = command::run_watching(&mut command, || printed.show())?;
+        printed.show()?;
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
     }

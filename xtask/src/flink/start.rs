@@ -120,6 +120,15 @@ fn prepare(
         slots,
         ..
     } = wanted;
+    // What the connector `print` writes is then in the logs, and `run` shows it.
+    let is_given = |key: &str| {
+        let mut lines = wanted.configuration.iter();
+        lines.any(|line| line.starts_with(key))
+    };
+    let printing = match is_given("taskmanager.system-out.mode") {
+        true => "",
+        false => "taskmanager.system-out.mode: LOG",
+    };
     let configuration = format!(
         "env.java.opts.all: {java_options}
 jobmanager.rpc.address: localhost
@@ -136,6 +145,7 @@ taskmanager.numberOfTaskSlots: {slots}
 parallelism.default: {}
 io.tmp.dirs: {}
 metrics.fetcher.update-interval: 500 ms
+{printing}
 {}
 ",
         task_managers * slots,

@@ -86,8 +86,15 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The servers of test runs: the one that all live tests share, and the one that is crashed.
-const TEST_INSTANCES: [&str; 2] = ["test", "crash-test"];
+/// The servers of test runs: the one that all live tests share, the one that is crashed, and those that
+/// stand behind one endpoint.
+const TEST_INSTANCES: [&str; 5] = [
+    "test",
+    "crash-test",
+    "replica-test-0",
+    "replica-test-1",
+    "replica-test-2",
+];
 
 /// The folder under the target directory that holds the server and its instances.
 pub(crate) struct Triton {

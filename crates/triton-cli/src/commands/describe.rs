@@ -22,7 +22,8 @@ use crate::statement::{self, Statement};
 
 /// Show a model's tensors, batching and sequences, and a MODEL.sql for it.
 ///
-/// The statement is compared with the model on the server before it is shown, as predict would.
+/// The statement is compared with the model on the server before it is shown, as predict would. Of several
+/// servers the first one that is ready is asked.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DescribeArguments {
@@ -44,9 +45,9 @@ pub(crate) struct DescribeArguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  triton describe anomaly -O endpoint=http://localhost:8000
+  triton describe anomaly -e localhost:8000
   triton describe anomaly -O model-version=2
-  triton describe anomaly --sql > model.sql && triton predict model.sql input.csv
+  triton describe anomaly --sql > model.sql && triton predict model.sql in.csv
   triton describe anomaly --json | jq .config.instance_group";
 
 /// Runs the command.

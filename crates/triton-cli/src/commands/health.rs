@@ -1,10 +1,12 @@
 //! `triton health`: whether a server, and a model on it, take requests; waits if asked to.
 
+mod several;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use triton_client::{Error, ModelId, Readiness};
 use triton_options::OptionValue as _;
@@ -21,7 +23,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Ask whether a server takes requests, and wait until it does if asked to.
 ///
-/// Exit code 0 means ready, 1 not ready, 3 not reachable.
+/// Exit code 0 means ready, 1 not ready, 3 not reachable. Where the endpoint has several servers, each is
+/// shown, and ready means all of them.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct HealthArguments {
@@ -43,9 +46,10 @@ pub(crate) struct HealthArguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  triton health -O endpoint=http://localhost:8000
+  triton health -e localhost:8000
   triton health --wait 60s && triton predict model.sql input.csv
-  triton health anomaly --wait 5min --json";
+  triton health anomaly --wait 5min --json
+  triton health anomaly -e http://a:8000,http://b:8000";
 
 /// Reads a duration in the grammar of the options.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -56,6 +60,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 pub(crate) fn run(arguments: &HealthArguments) -> Result<ExitCode, Failure> {
     let model = arguments.model.as_deref();
     with_server(&arguments.config, model, async |server| {
+        if server.are_several() {
+            return several::run(&server, arguments).await;
+        }
         let health = wait(&server, arguments).await?;
         print(&if arguments.json {
             health.to_json(&server)
@@ -152,8 +159,13 @@ impl Health {
     }
 
     fn to_json(&self, server: &Server) -> String {
+        let mut object = self.to_object(server);
+        object["endpoint"] = server.options.endpoint.to_string().into();
+        format!("{object:#}\n")
+    }
+
+    fn to_object(&self, server: &Server) -> Value {
         let mut object = json!({
-            "endpoint": server.options.endpoint.to_string(),
             "ready": self.is_ready(),
             "server_live": self.live,
             "server_ready": self.ready,
@@ -164,6 +176,6 @@ impl Health {
         if let Some(ready) = self.model_ready {
             object["model"] = json!({ "name": server.options.model_name.as_str(), "ready": ready });
         }
-        format!("{object:#}\n")
+        object
     }
 }

@@ -10,11 +10,11 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use triton_client::{GenerateRequest, InferRequest, RequestedOutput, Sequence, SequenceId};
 use triton_model_fn::{ModelFacts, SequenceIdForm};
-use triton_options::SEQUENCE_ID_TYPE;
+use triton_options::{ENDPOINT, SEQUENCE_ID_TYPE};
 
 use super::bench::WITHOUT_EFFECT;
 use super::json_tensors::{
-    Inference, check_batch_size, datatypes, documents, inferences, read_inference,
+    Inference, check_batch_size, datatypes, documents, inferences, parse, read_inference,
     read_untold_inference, request,
 };
 use super::sequences::Sequences;
@@ -28,7 +28,8 @@ use crate::text_encoding;
 /// Send one request to a model, and show its answer as JSON.
 ///
 /// Names, datatypes and shapes come from the model's own description, so that the values are
-/// enough: {"value": [1, 2]}. The batch dimension is left out, here and in the answer.
+/// enough: {"value": [1, 2]}. The batch dimension is left out, here and in the answer. Of several servers
+/// the first one that is ready is asked.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InferArguments {
@@ -100,6 +101,16 @@ pub(crate) fn run(arguments: &InferArguments) -> Result<ExitCode, Failure> {
         heeded: &[SEQUENCE_ID_TYPE.key()],
     };
     with_prepared_server(&arguments.config, prepare, &effects, async |server| {
+        // One server has it, and nothing says here which.
+        let is_part = arguments.sequence.is_some() && !(arguments.start && arguments.end);
+        if is_part && server.are_several() {
+            let error = anyhow!(
+                "--sequence: '{}' ({}) stands for several servers, of which one has the sequence",
+                ENDPOINT.key(),
+                server.options.endpoint
+            );
+            return Err(Failure::usage(error).with_hint("-e URL names that one"));
+        }
         let facts = ModelFacts::look_up(&server.client, &server.options).await?;
         if let Some(mismatch) = facts.batch_size_mismatch(&server.options) {
             return Err(Failure::usage(anyhow!(mismatch)));
@@ -148,11 +159,11 @@ impl Inputs {
     fn read(argument: &str) -> Result<Self, Failure> {
         let (text, place) = match argument.strip_prefix('@') {
             None if argument == "-" => {
-                let mut text = String::new();
+                let mut bytes = Vec::new();
                 let mut input = std::io::stdin().lock();
-                input
-                    .read_to_string(&mut text)
-                    .context("standard input cannot be read")?;
+                let read = input.read_to_end(&mut bytes).map_err(anyhow::Error::from);
+                let text = read.and_then(|_| text_encoding::decode(&bytes));
+                let text = text.context("standard input cannot be read")?;
                 (text, "standard input".to_owned())
             }
             None => (argument.to_owned(), "INPUTS".to_owned()),
@@ -161,13 +172,27 @@ impl Inputs {
                 (text, path.to_owned())
             }
         };
-        Ok(Self::parse(&text).with_context(|| format!("{place} cannot be used"))?)
+        let parsed = Self::parse(&text).with_context(|| format!("{place} cannot be used"));
+        Ok(parsed.map_err(|error| {
+            let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+            let are_several = values.by_ref().take(2).filter(Result::is_ok).count() > 1;
+            if Path::new(argument).is_file() {
+                anyhow!("INPUTS: '{argument}' is the name of a file; @{argument} is what it holds")
+            } else if are_several {
+                anyhow!(
+                    "{place}: expected the object of one request, or a list of objects, found \
+                     several; `triton predict --model MODEL` scores the objects of a file"
+                )
+            } else {
+                error
+            }
+        })?)
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
         const EXPECTED: &str = "expected a JSON object of tensors by their names, such as \
                                 {\"value\": [1, 2]}, or a list of such objects";
-        let (objects, is_list) = match serde_json::from_str(text).context(EXPECTED)? {
+        let (objects, is_list) = match parse(text).context(EXPECTED)? {
             Value::Object(object) => (vec![object], false),
             Value::Array(items) if !items.is_empty() => {
                 let objects = items.into_iter().map(|item| match item {

@@ -1,5 +1,7 @@
 //! `triton models`: what lies in the server's model repository, and in what state.
 
+mod several;
+
 use std::process::ExitCode;
 
 use clap::Args;
@@ -11,9 +13,11 @@ use crate::config::ConfigArguments;
 use crate::failure::Failure;
 use crate::output::{print, width};
 use crate::progress::say;
-use crate::server::with_server;
+use crate::server::{Server, with_server};
 
 /// List the models of a server: their versions and states.
+///
+/// Where the endpoint has several servers, each line says at which of them it is so.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ModelsArguments {
@@ -31,9 +35,10 @@ pub(crate) struct ModelsArguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  triton models -O endpoint=http://localhost:8000
+  triton models -e localhost:8000
   TRITON_ENDPOINT=localhost:8000 triton models --ready
-  triton models --config triton.toml --json | jq -r '.[].name'";
+  triton models --config triton.toml --json | jq -r '.[].name'
+  triton models -e http://a:8000,http://b:8000 --ready";
 
 /// Runs the command.
 pub(crate) fn run(arguments: &ModelsArguments) -> Result<ExitCode, Failure> {
@@ -42,18 +47,10 @@ pub(crate) fn run(arguments: &ModelsArguments) -> Result<ExitCode, Failure> {
         false => IndexFilter::All,
     };
     with_server(&arguments.config, None, async |server| {
-        let index = server.client.repository_index(filter).await;
-        let mut entries = index.map_err(|error| match error.is_no_such_path() {
-            true => {
-                Failure::server(anyhow::Error::new(error).context("the server lists no models"))
-                    .with_hint("`triton health MODEL` asks about one")
-            }
-            false => error.into(),
-        })?;
-        entries.sort_by(|left, right| {
-            let version = |entry: &RepositoryEntry| entry.version.parse::<u64>().ok();
-            (&left.name, version(left)).cmp(&(&right.name, version(right)))
-        });
+        if server.are_several() {
+            return several::run(&server, filter, arguments.json).await;
+        }
+        let entries = list(&server, filter).await?;
         print(&match arguments.json {
             true => to_json(&entries),
             false => to_text(&entries),
@@ -65,6 +62,22 @@ pub(crate) fn run(arguments: &ModelsArguments) -> Result<ExitCode, Failure> {
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// What a server has, in the order of names and versions.
+async fn list(server: &Server, filter: IndexFilter) -> Result<Vec<RepositoryEntry>, Failure> {
+    let index = server.client.repository_index(filter).await;
+    let mut entries = index.map_err(|error| match error.is_no_such_path() {
+        true => Failure::server(anyhow::Error::new(error).context("the server lists no models"))
+            .with_hint("`triton health MODEL` asks about one"),
+        false => error.into(),
+    })?;
+    entries.sort_by(|left, right| order(left).cmp(&order(right)));
+    Ok(entries)
+}
+
+fn order(entry: &RepositoryEntry) -> (&str, Option<u64>) {
+    (&entry.name, entry.version.parse().ok())
 }
 
 /// The state's name, as the protocol writes it where it has one.
@@ -125,12 +138,7 @@ fn to_text(entries: &[RepositoryEntry]) -> String {
             entry.name.clone(),
             entry.version.clone(),
             state_name(entry.state.as_ref()).to_owned(),
-            // A reason may have several lines, each ending in a stack trace's address.
-            entry
-                .reason
-                .split_whitespace()
-                .collect::<Vec<_>>()
-                .join(" "),
+            one_line(&entry.reason),
         ];
         let cells = cells.into_iter().zip(columns);
         table.row(cells.filter_map(|(cell, (_, is_shown))| is_shown.then_some(cell)));
@@ -138,16 +146,22 @@ fn to_text(entries: &[RepositoryEntry]) -> String {
     table.lines(width())
 }
 
+/// A reason may have several lines, each ending in a stack trace's address.
+fn one_line(reason: &str) -> String {
+    reason.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn to_json(entries: &[RepositoryEntry]) -> String {
-    let entries = entries.iter().map(|entry| {
-        json!({
-            "name": entry.name,
-            "version": version(&entry.version),
-            "state": entry.state.as_ref().map(|state| state_name(Some(state))),
-            "reason": entry.reason,
-        })
-    });
-    format!("{:#}\n", entries.collect::<Value>())
+    format!("{:#}\n", entries.iter().map(to_object).collect::<Value>())
+}
+
+fn to_object(entry: &RepositoryEntry) -> Value {
+    json!({
+        "name": entry.name,
+        "version": version(&entry.version),
+        "state": entry.state.as_ref().map(|state| state_name(Some(state))),
+        "reason": entry.reason,
+    })
 }
 
 /// A number as on Triton, a text as on MLServer, or nothing.

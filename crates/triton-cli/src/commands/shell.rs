@@ -36,7 +36,7 @@ Examples:
 #[command(after_help = MAN_EXAMPLES)]
 pub(crate) struct ManArguments {
     /// The command whose page it is [default: triton itself].
-    #[arg(value_name = "COMMAND", conflicts_with = "output")]
+    #[arg(value_name = "COMMAND", conflicts_with = "output", add = completion::commands())]
     command: Option<String>,
 
     /// Write the pages of all commands into this folder.

@@ -15,22 +15,23 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    /// What happened from `before` to `after`. A version that was loaded anew in between counts
-    /// from its load.
-    pub(crate) fn between(
-        before: &[ModelStatistics],
-        after: &[ModelStatistics],
+    /// What happened at each server from the first to the second of its looks, all together. A version
+    /// that was loaded anew in between counts from its load.
+    pub(crate) fn of_several<'a>(
+        servers: impl Iterator<Item = (&'a [ModelStatistics], &'a [ModelStatistics])>,
         time: Duration,
     ) -> Self {
         let mut difference = Self {
             time,
             ..Self::default()
         };
-        for now in after {
-            let earlier = before.iter().find(|earlier| {
-                earlier.version == now.version && earlier.inference_count <= now.inference_count
-            });
-            difference.add(now, earlier);
+        for (before, after) in servers {
+            for now in after {
+                let earlier = before.iter().find(|earlier| {
+                    earlier.version == now.version && earlier.inference_count <= now.inference_count
+                });
+                difference.add(now, earlier);
+            }
         }
         difference
     }
@@ -145,7 +146,10 @@ mod tests {
     fn versions_are_added_up_and_a_reloaded_one_counts_from_its_load() {
         let before = [model("1", 10, 100), model("2", 50, 5000)];
         let after = [model("1", 14, 140), model("2", 6, 60), model("3", 2, 20)];
-        let difference = Difference::between(&before, &after, Duration::from_secs(2));
+        let difference = Difference::of_several(
+            [(&before[..], &after[..])].into_iter(),
+            Duration::from_secs(2),
+        );
         assert_eq!(difference.inferences_per_second(), 6.0);
         assert_eq!(difference.executions_per_second(), 3.0);
         assert_eq!(difference.mean_batch(), Some(2.0));

@@ -1,5 +1,7 @@
 //! `triton stats`: how often a model was called, and where its time went.
 
+pub(crate) mod several;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use crate::output::{print, print_while_read, width};
 use crate::server::{Server, with_server};
 
 /// Show how often a model was called since it was loaded, and where its time went.
+///
+/// Where the endpoint has several servers, each has a line; what is watched is all of them together.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StatsArguments {
@@ -44,17 +48,20 @@ pub(crate) struct StatsArguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  triton stats anomaly -O endpoint=http://localhost:8000
+  triton stats anomaly -e localhost:8000
   triton stats anomaly --watch
   triton stats anomaly --watch 5s --count 12 --json > a-minute.ndjson
 
-Times are means for each request or execution. While watching, `batch` is the number of
-inferences in an execution, `queue` the wait before it, `infer` the execution itself and
+Times are means for each request or execution. While watching, `batch` is the number of \
+inferences in an execution, `queue` the wait before it, `infer` the execution itself and \
 `server` all the time within the server.";
 
 /// Runs the command.
 pub(crate) fn run(arguments: &StatsArguments) -> Result<ExitCode, Failure> {
     with_server(&arguments.config, Some(&arguments.model), async |server| {
+        if server.are_several() && arguments.watch.is_none() {
+            return several::run(&server, arguments.json).await;
+        }
         match arguments.watch {
             Some(period) => watch(&server, arguments, period).await?,
             None => {
@@ -167,14 +174,14 @@ async fn watch(
         let error = anyhow::anyhow!("--watch 0: expected a time longer than zero, such as 1s");
         return Err(Failure::usage(error));
     }
-    let mut before = (Instant::now(), statistics(server).await?);
+    let mut before = (Instant::now(), several::statistics(server).await?);
     let mut lines = 0;
     while arguments.count.is_none_or(|count| lines < count) {
         // From the last look and not from a clock of its own: a line is never about less than a
         // period, which would tell nothing.
         sleep_until(before.0 + period).await;
-        let now = (Instant::now(), statistics(server).await?);
-        let difference = Difference::between(&before.1, &now.1, now.0 - before.0);
+        let now = (Instant::now(), several::statistics(server).await?);
+        let difference = several::difference(&before.1, &now.1, now.0 - before.0);
         let heading = !arguments.json && lines % PAGE == 0;
         let mut text = match heading {
             true => line(&COLUMNS.map(|(name, _)| name.to_owned())),

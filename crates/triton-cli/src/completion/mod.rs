@@ -2,15 +2,17 @@
 //!
 //! The scripts of `triton completions` ask the command for them, as its hidden variable says.
 
+mod bash;
 mod columns;
 mod models;
+mod profiles;
 
 use std::ffi::{OsStr, OsString};
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
-use clap_complete::env::{CompleteEnv, Shells};
+use clap_complete::env::{CompleteEnv, Elvish, Fish, Powershell, Shells, Zsh};
 use triton_options::{CATALOG, OptionDefinition, Piece};
 
 use crate::arguments::Arguments;
@@ -19,17 +21,20 @@ use crate::failure::Failure;
 /// The variable by which a script asks for completions, with the shell's name.
 const VARIABLE: &str = "_TRITON_COMPLETE";
 
+/// The shells that there are completions for.
+const SHELLS: Shells<'_> = Shells(&[&bash::Bash, &Elvish, &Fish, &Powershell, &Zsh]);
+
 /// Answers a script that asks for completions, and ends the process; else it does nothing.
 pub(crate) fn answer() {
     CompleteEnv::with_factory(Arguments::command)
         .var(VARIABLE)
+        .shells(SHELLS)
         .complete();
 }
 
 /// The script that a shell has to run once.
 pub(crate) fn script(shell: &str) -> Result<String, Failure> {
-    let shells = Shells::builtins();
-    let shell = shells
+    let shell = SHELLS
         .completer(shell)
         .with_context(|| format!("there are no completions for {shell}"))?;
     let mut script = Vec::new();
@@ -49,6 +54,32 @@ pub(crate) fn models() -> ArgValueCandidates {
     ArgValueCandidates::new(|| candidates(models::names(&words()).unwrap_or_default()))
 }
 
+/// Completes the name of a profile, of those that the configuration file has.
+pub(crate) fn profiles() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| candidates(profiles::names(&words()).unwrap_or_default()))
+}
+
+/// Completes the key of an option.
+pub(crate) fn keys() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| CATALOG.iter().map(|it| with_help(it, it.key)).collect())
+}
+
+/// Completes the name of a command.
+pub(crate) fn commands() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let command = Arguments::command();
+        let commands = command.get_subcommands();
+        candidates(commands.map(|it| it.get_name().to_owned()).collect())
+    })
+}
+
+/// Completes one of these names.
+pub(crate) fn one_of(
+    names: impl Iterator<Item = &'static str> + Clone + Send + Sync + 'static,
+) -> ArgValueCandidates {
+    ArgValueCandidates::new(move || candidates(names.clone().map(str::to_owned).collect()))
+}
+
 /// Completes the name of a column, of those that the input has.
 pub(crate) fn columns() -> ArgValueCandidates {
     ArgValueCandidates::new(|| candidates(columns::names(&words()).unwrap_or_default()))
@@ -65,10 +96,7 @@ fn option(typed: &OsStr) -> Vec<CompletionCandidate> {
             .iter()
             .filter(|definition| definition.key.starts_with(typed));
         return matching
-            .map(|definition| {
-                let help = first_sentence(definition).into();
-                CompletionCandidate::new(format!("{}=", definition.key)).help(Some(help))
-            })
+            .map(|definition| with_help(definition, &format!("{}=", definition.key)))
             .collect();
     };
     let definition = CATALOG.iter().find(|definition| definition.key == key);
@@ -78,6 +106,11 @@ fn option(typed: &OsStr) -> Vec<CompletionCandidate> {
         .filter(|value| value.starts_with(start))
         .map(|value| CompletionCandidate::new(format!("{key}={value}")))
         .collect()
+}
+
+fn with_help(definition: &OptionDefinition, shown: &str) -> CompletionCandidate {
+    let help = first_sentence(definition).into();
+    CompletionCandidate::new(shown).help(Some(help))
 }
 
 /// The values of an option that has only a few.
@@ -105,26 +138,12 @@ fn first_sentence(definition: &OptionDefinition) -> String {
 }
 
 /// The words of the command line so far, as the shell hands them over.
-///
-/// Bash takes `:` and `=` for words of their own, so what they part is put together again.
 fn words() -> Vec<String> {
     let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
-    join(words.map(OsString::into_string).filter_map(Result::ok))
-}
-
-fn join(words: impl Iterator<Item = String>) -> Vec<String> {
-    let is_break = |word: &str| !word.is_empty() && word.chars().all(|it| ":=".contains(it));
-    let mut joined: Vec<String> = Vec::new();
-    let mut goes_on = false;
-    for word in words {
-        let breaks = is_break(&word);
-        match joined.last_mut().filter(|_| breaks || goes_on) {
-            Some(before) => before.push_str(&word),
-            None => joined.push(word),
-        }
-        goes_on = breaks;
-    }
-    joined
+    words
+        .map(OsString::into_string)
+        .filter_map(Result::ok)
+        .collect()
 }
 
 #[cfg(test)]
@@ -146,17 +165,5 @@ mod tests {
         );
         assert!(shown("timeout=").is_empty() && shown("nothing=").is_empty());
         assert_eq!(shown("").len(), CATALOG.len());
-    }
-
-    #[test]
-    fn what_bash_takes_apart_is_put_together() {
-        let words = [
-            "triton", "-e", "http", ":", "//host", ":", "8000", "-O", "a", "=", "b", "x",
-        ];
-        let joined = join(words.iter().map(|word| (*word).to_owned()));
-        assert_eq!(
-            joined,
-            ["triton", "-e", "http://host:8000", "-O", "a=b", "x"]
-        );
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn names(words: &[String]) -> Option<Vec<String>> {
 }
 
 /// What the words say of the server; the line is not finished, so that it cannot be parsed.
-fn arguments(words: &[String]) -> ConfigArguments {
+pub(super) fn arguments(words: &[String]) -> ConfigArguments {
     let mut arguments = ConfigArguments::default();
     let mut words = words.iter();
     while let Some(word) = words.next() {

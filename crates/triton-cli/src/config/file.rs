@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use toml::{Spanned, Value};
+use triton_options::CATALOG;
 
 use super::Origin;
 use crate::failure::Failure;
@@ -42,6 +43,18 @@ pub(super) fn read(path: &Path, profile: Option<&str>) -> Result<Vec<Found>, Fai
         let value = text_of(key, value.get_ref(), &origin)?;
         found.push((key.clone(), value, origin));
     }
+    let profiles = values.iter().find(is_profiles);
+    if let Some((_, profiles)) = profiles {
+        let members = profiles.get_ref().as_table().into_iter().flatten();
+        let mut stray = members.filter(|(_, value)| !value.is_table());
+        if let Some((key, _)) = stray.next() {
+            return Err(Failure::usage(anyhow!(
+                "{}: '{key}' stands in [{PROFILES}], and so in no profile: write \
+                 [{PROFILES}.NAME] above it",
+                at(profiles.span().start)
+            )));
+        }
+    }
     let Some(profile) = profile else {
         return Ok(found);
     };
@@ -66,6 +79,13 @@ pub(super) fn read(path: &Path, profile: Option<&str>) -> Result<Vec<Found>, Fai
     Ok(found)
 }
 
+/// The names of the profiles in a file.
+pub(super) fn profiles(path: &Path) -> Result<Vec<String>, Failure> {
+    let text = text_encoding::read_file(path).map_err(Failure::usage)?;
+    let profiles: Profiles = toml::from_str(&text).map_err(Failure::usage)?;
+    Ok(profiles.profile.into_keys().collect())
+}
+
 #[derive(serde::Deserialize)]
 struct Profiles {
     #[serde(default)]
@@ -79,6 +99,12 @@ fn text_of(key: &str, value: &Value, origin: &Origin) -> Result<String, Failure>
         Value::Integer(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
         Value::Boolean(truth) => truth.to_string(),
+        Value::Table(_) if CATALOG.iter().all(|definition| definition.key != key) => {
+            return Err(Failure::usage(anyhow!(
+                "[{key}] from {origin}: options stand at the top of the file, and those of \
+                 --profile {key} in [{PROFILES}.{key}]"
+            )));
+        }
         other => {
             return Err(Failure::usage(anyhow!(
                 "option '{key}' from {origin}: expected a text, a number, true or false, found a \

@@ -51,7 +51,7 @@ pub(crate) struct ConfigArguments {
     pub(crate) config: Option<PathBuf>,
 
     /// Take the options of `[profile.NAME]` in that file, over its others [default: TRITON_PROFILE].
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completion::profiles())]
     pub(crate) profile: Option<String>,
 
     /// Take options from no configuration file.
@@ -85,6 +85,12 @@ const DEFAULT_ENDPOINT: &str = "http://localhost:8000";
 struct Layered {
     value: String,
     origin: Origin,
+}
+
+/// The names of the profiles in the configuration file.
+pub(crate) fn profiles(arguments: &ConfigArguments) -> Result<Vec<String>, Failure> {
+    let file = lookup::file(arguments);
+    file.map_or(Ok(Vec::new()), |path| file::profiles(&path))
 }
 
 impl LayeredOptions {
@@ -238,8 +244,12 @@ impl LayeredOptions {
     fn problem(&self, error: &OptionError) -> String {
         if let OptionError::Missing { key, .. } = error {
             let variable = environment::variable(key);
+            let argument = match *key == MODEL_NAME.key() {
+                true => "--model NAME, ",
+                false => "",
+            };
             return format!(
-                "{error}, with -O {key}=…, as {variable} in the environment or in a file"
+                "{error}, with {argument}-O {key}=…, as {variable} in the environment or in a file"
             );
         }
         let keys = error.keys();

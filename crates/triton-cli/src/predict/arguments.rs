@@ -4,10 +4,11 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
 use triton_options::{OptionValue as _, PositiveDuration};
 
+use crate::arguments::at_least_one;
 use crate::completion;
 use crate::config::ConfigArguments;
 use crate::exit_codes::Exit;
@@ -31,7 +32,7 @@ pub(crate) struct PredictArguments {
     /// Without MODEL.sql the server says which tensors the model has: see --model. Inputs are
     /// files, folders, patterns such as 'data/*.parquet', or - for standard input; with the feature
     /// object-store also s3://BUCKET/KEY, gs://, az:// and http(s)://.
-    #[arg(value_name = "INPUT", required = true)]
+    #[arg(value_name = "INPUT", required = true, value_hint = ValueHint::AnyPath)]
     pub(crate) files: Vec<String>,
 
     /// The model's name on the server, over the option model-name.
@@ -116,13 +117,13 @@ pub(crate) struct FileArguments {
     pub(crate) no_header: bool,
 
     /// Read only the first rows of each input, as if there were no more.
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", value_parser = at_least_one::<NonZeroU64>, allow_negative_numbers = true)]
     pub(crate) limit: Option<NonZeroU64>,
 
     /// The most bytes of a cell of CSV; a row with a longer one is rejected.
     ///
     /// So a quote that is never closed ends after as many bytes, and the rows behind it are read.
-    #[arg(long, value_name = "BYTES", default_value_t = LONGEST_CELL)]
+    #[arg(long, value_name = "BYTES", default_value_t = LONGEST_CELL, value_parser = at_least_one::<NonZeroUsize>)]
     pub(crate) max_field_bytes: NonZeroUsize,
 
     /// Sort the rows of all inputs by their key, the option sequence-key, before they are sent.
@@ -134,7 +135,7 @@ pub(crate) struct FileArguments {
     pub(crate) sort_by_key: bool,
 
     /// How much memory rows take while they are sorted; further ones go to temporary files.
-    #[arg(long, value_name = "BYTES", default_value_t = SORT_MEMORY, requires = "sort_by_key")]
+    #[arg(long, value_name = "BYTES", default_value_t = SORT_MEMORY, value_parser = at_least_one::<NonZeroUsize>, requires = "sort_by_key")]
     pub(crate) sort_memory: NonZeroUsize,
 
     /// Add a column `sequence_id` with the sequence ID that each row took, as it was sent.
@@ -298,9 +299,10 @@ Examples:
   Score Parquet files on eight subtasks, one output for each
     triton predict model.sql 'data/*.parquet' --output scored/ --parallelism 8
   Without a model file, in a pipe
-    zcat rows.ndjson.gz | triton predict --model echo -O endpoint=host:8000 - > scored.ndjson
+    zcat in.ndjson.gz | triton predict --model echo -e host:8000 - > out.ndjson
   Lose nothing: keep what fails apart, and be able to go on after a crash
-    triton predict model.sql in.csv.zst -o out.parquet --errors bad.ndjson --checkpoint state/";
+    triton predict model.sql in.csv.zst -o out.parquet --errors bad.ndjson \\
+      --checkpoint state/";
 
 fn column_and_tensor(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use triton_model_fn::{Column, Schema};
 use triton_options::TritonOptions;
 
+use super::arguments::OnError;
 use super::job::Job;
+use super::rejections::Reason;
+use super::subtasks::Subtasks;
 use crate::exit_codes::Exit;
 use crate::failure::Failure;
 use crate::objects::Location;
@@ -22,6 +25,8 @@ impl Job {
         mut self,
         options: &TritonOptions,
         schema: &Schema,
+        subtasks: &Subtasks,
+        on_error: OnError,
     ) -> Result<ExitCode, Failure> {
         let mut lines = vec![format!(
             "model {} at {}: takes {}, gives {}",
@@ -31,7 +36,7 @@ impl Job {
             listed(&schema.outputs)
         )];
         let mut read = 0;
-        let mut faults = Vec::new();
+        let (mut rejected, mut unanswered) = (Vec::new(), Vec::new());
         for (index, (input, wanted)) in self.inputs.iter().enumerate() {
             let mut reader = match self.streams.remove(&index) {
                 Some(reader) => reader,
@@ -50,9 +55,25 @@ impl Job {
                 };
                 read += chunk.len();
                 for row in chunk.into_rows() {
-                    if let Err(unusable) = &row.values {
-                        faults.push(format!("  {}: {}", row.place, unusable.fault));
-                    }
+                    let (reason, stays) = match &row.values {
+                        Ok(values) => match subtasks.check(values) {
+                            Ok(()) => continue,
+                            Err(error) => {
+                                let stays = matches!(on_error, OnError::Default | OnError::Column);
+                                (Reason::Function(error), stays)
+                            }
+                        },
+                        Err(unusable) => {
+                            let is_writable = unusable.writable().is_some();
+                            let stays = on_error == OnError::Column && is_writable;
+                            (Reason::Fault(unusable.fault.clone()), stays)
+                        }
+                    };
+                    let became = match stays {
+                        true => &mut unanswered,
+                        false => &mut rejected,
+                    };
+                    became.push(format!("  {}", reason.described(&row)));
                 }
             }
         }
@@ -63,14 +84,23 @@ impl Job {
             };
             lines.push(format!("{name}: {}", destination.format));
         }
-        let rejected = match faults.len() {
-            0 => "each can be sent".to_owned(),
-            count => format!("{count} would be rejected"),
+        let stay = match on_error {
+            OnError::Default => "would get the default",
+            _ => "would be written as failed",
+        };
+        let counts = [(&rejected, "would be rejected"), (&unanswered, stay)];
+        let counts = counts.iter().filter(|(rows, _)| !rows.is_empty());
+        let counts: Vec<_> = counts
+            .map(|(rows, became)| format!("{} {became}", rows.len()))
+            .collect();
+        let found = match counts.is_empty() {
+            true => "each can be sent".to_owned(),
+            false => counts.join(", "),
         };
         let rows = if read == 1 { "row was" } else { "rows were" };
-        lines.push(format!("{read} {rows} read, {rejected}; nothing was sent"));
-        let is_well = faults.is_empty();
-        lines.extend(faults);
+        lines.push(format!("{read} {rows} read, {found}; nothing was sent"));
+        let is_well = rejected.is_empty();
+        lines.extend(rejected.into_iter().chain(unanswered));
         let mut text = String::new();
         for line in lines {
             // Writing to a String cannot fail.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
+use clap::ValueEnum;
 use triton_model_fn::{Column, Schema};
 use triton_options::{
     AUTH_TOKEN_FILE, BATCH_SIZE, BATCH_TIMEOUT, CACHE_MAX_BYTES, CIRCUIT_BREAKER_ENABLED,
@@ -116,28 +117,38 @@ pub(super) fn of_run<'a>(
         ..
     } = arguments;
     set("--unordered".to_owned(), speed.unordered.to_string());
-    set("--on-error".to_owned(), format!("{:?}", failures.on_error));
-    set("--errors".to_owned(), format!("{:?}", failures.errors));
+    let on_error = failures.on_error.map(|action| named(&action));
+    set("--on-error".to_owned(), shown(on_error));
+    let errors = failures.errors.as_deref().map(Path::display);
+    set("--errors".to_owned(), shown(errors));
     set(
         "--with-sequence-id".to_owned(),
         files.with_sequence_id.to_string(),
     );
-    set(
-        "--input-format".to_owned(),
-        format!("{:?}", files.input_format),
-    );
+    set("--input-format".to_owned(), shown(files.input_format));
     set("--sort-by-key".to_owned(), files.sort_by_key.to_string());
     // These decide on what is a row, or on how one is written.
-    set("--delimiter".to_owned(), format!("{:?}", files.delimiter));
+    let delimiter = files.delimiter.map(char::from);
+    set("--delimiter".to_owned(), shown(delimiter));
     set(
         "--max-field-bytes".to_owned(),
         files.max_field_bytes.to_string(),
     );
     set("--no-header".to_owned(), files.no_header.to_string());
-    set("--limit".to_owned(), format!("{:?}", files.limit));
+    set("--limit".to_owned(), shown(files.limit));
     set("--columns".to_owned(), files.columns.join(", "));
     set("--drop".to_owned(), files.drop.join(", "));
     Ok(run)
+}
+
+/// An argument as whoever gave it knows it.
+fn shown(argument: Option<impl ToString>) -> String {
+    argument.map_or_else(|| "not given".to_owned(), |given| given.to_string())
+}
+
+fn named(value: &impl ValueEnum) -> String {
+    let name = value.to_possible_value();
+    name.map_or_else(String::new, |name| name.get_name().to_owned())
 }
 
 fn listed(columns: &[Column]) -> String {

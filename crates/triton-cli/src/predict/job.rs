@@ -69,11 +69,7 @@ impl Job {
         let settings = InputSettings {
             format: files.input_format,
             limit: files.limit.map(NonZeroU64::get),
-            passing: match (files.columns.as_slice(), files.drop.as_slice()) {
-                ([], []) => Passing::All,
-                ([], names) => Passing::Without(names.into()),
-                (names, _) => Passing::Only(names.into()),
-            },
+            passing: Passing::new(&files.columns, &files.drop)?,
             text,
         };
         let inputs = Input::find(names, &settings)?;
@@ -271,8 +267,11 @@ impl Job {
             cut,
         );
         outputs.written = counts.written;
+        let limit = arguments.files_options.limit.map(NonZeroU64::get);
+        let most_rows = limit.map(|rows| rows.saturating_mul(self.inputs.len() as u64));
         let mut progress = Progress::start(&Expected {
             bytes: total_bytes,
+            rows: most_rows,
             counts_from_first_row: counts.settled() > 0 || self.sorting.is_some(),
             rows_to_standard_output: to_standard_output,
             quiet: arguments.reports.quiet,

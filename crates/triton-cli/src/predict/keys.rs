@@ -52,19 +52,21 @@ impl KeyColumns {
         Some(order)
     }
 
-    /// The key of a row, in a form that is the same in every run.
-    fn of(&self, values: &[Value]) -> Vec<u8> {
+    /// The key of a row, in a form that is the same in every run. A row has none where a column is
+    /// NULL: it belongs to no sequence, and is never sent.
+    fn of(&self, values: &[Value]) -> Option<Vec<u8>> {
         let parts = self.0.iter().filter_map(|index| values.get(*index));
         let mut key = Vec::new();
         for part in parts {
             match part {
+                Value::Null => return None,
                 Value::String(text) => key.extend_from_slice(text.as_bytes()),
                 other => key.extend_from_slice(format!("{other:?}").as_bytes()),
             }
             // No UTF-8 text has this byte.
             key.push(0xff);
         }
-        key
+        Some(key)
     }
 }
 
@@ -102,8 +104,9 @@ impl LastRows {
         let mut rows = HashMap::new();
         each_row(inputs, |number, row| {
             // A row that cannot be read is never sent, so it cannot be the last one.
-            if let Ok(values) = &row.values {
-                let key = columns.of(values);
+            if let Ok(values) = &row.values
+                && let Some(key) = columns.of(values)
+            {
                 let span = rows.entry(key).or_insert_with(|| Span {
                     subtask: subtasks.subtask_of(values),
                     first: number,
@@ -118,7 +121,9 @@ impl LastRows {
 
     /// Whether the row of this number is the last of its key, which is then forgotten.
     pub(super) fn take(&mut self, number: u64, values: &[Value]) -> bool {
-        let key = self.columns.of(values);
+        let Some(key) = self.columns.of(values) else {
+            return false;
+        };
         let is_last = self.rows.get(&key).is_some_and(|span| span.last == number);
         if is_last {
             self.rows.remove(&key);
@@ -173,7 +178,9 @@ impl LastRows {
         let mut open = Open::default();
         each_row(inputs, |number, row| {
             let Ok(values) = &row.values else { return };
-            let key = self.columns.of(values);
+            let Some(key) = self.columns.of(values) else {
+                return;
+            };
             let Some(span) = self.rows.get(&key) else {
                 return;
             };

@@ -96,8 +96,12 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
             fills_requests,
         );
         // What opens with a run opens here, too.
-        runtime.block_on(async { opened.await?.close().await })?;
-        return job.dry_run(&options, &schema);
+        return runtime.block_on(async {
+            let subtasks = opened.await?;
+            let tried = job.dry_run(&options, &schema, &subtasks, on_error);
+            subtasks.close().await?;
+            tried
+        });
     }
     let resumed = match &arguments.checkpoints.checkpoint {
         Some(folder) => {
@@ -168,6 +172,13 @@ fn files(files: &[String]) -> Result<(Option<&Path>, &[String]), Failure> {
         [model, inputs @ ..] if is_model(model) => (Some(Path::new(model)), inputs),
         inputs => (None, inputs),
     };
+    if model.is_none()
+        && let Some(model) = inputs.iter().find(|name| is_model(name))
+    {
+        return Err(Failure::usage(anyhow!(
+            "{model}: a model file stands before the inputs: triton predict {model} INPUT…"
+        )));
+    }
     if inputs.is_empty() {
         return Err(Failure::usage(anyhow!(
             "no input is named: give at least one file after MODEL.sql, or - for standard input"

@@ -109,6 +109,8 @@ pub(super) struct Scheduler<'a> {
     pub(super) in_order: bool,
     /// Rows that were read and are not begun.
     pub(super) read: VecDeque<ReadRow>,
+    /// The same of rows that are handed over together.
+    pub(super) read_together: Option<Box<ReadChunk>>,
     /// Answers that are being seen to; it keeps its room.
     answers: Vec<RowAnswer>,
     pub(super) ending: Option<Ending>,
@@ -176,6 +178,7 @@ impl<'a> Scheduler<'a> {
             in_flight: InFlight::new(beginning.in_order),
             in_order: beginning.in_order,
             read: VecDeque::new(),
+            read_together: None,
             answers: Vec::new(),
             ending: None,
             last_rows: beginning.last_rows,
@@ -219,7 +222,7 @@ impl<'a> Scheduler<'a> {
                     self.take(event)?;
                     continue;
                 }
-                if self.exhausted && self.read.is_empty() {
+                if self.exhausted && !self.has_rows() {
                     return self.end(Ending::Complete);
                 }
             }
@@ -228,7 +231,7 @@ impl<'a> Scheduler<'a> {
                 self.begin_rows()?;
             }
             let reading = reading && self.can_read() && !self.cut_is_due();
-            let (has_rows, rate_limit) = (!self.read.is_empty(), &self.rate_limit);
+            let (has_rows, rate_limit) = (self.has_rows(), &self.rate_limit);
             tokio::select! {
                 biased;
                 signal = signals.first(), if self.ending.is_none() => {
@@ -248,9 +251,12 @@ impl<'a> Scheduler<'a> {
                     }
                 }
                 event = async {
-                    rate_limit.wait().await;
                     match has_rows {
-                        true => None,
+                        true => {
+                            rate_limit.wait().await;
+                            None
+                        }
+                        // Only rows are held back: that there are no more ends the run.
                         false => Some(events.recv().await),
                     }
                 }, if reading => match event {
@@ -269,6 +275,14 @@ impl<'a> Scheduler<'a> {
     /// Begins as many of the rows that were read as may be.
     fn begin_rows(&mut self) -> Result<(), Failure> {
         let mut has_begun = false;
+        if self.can_read()
+            && !self.cut_is_due()
+            && self.rate_limit.is_open()
+            && let Some(chunk) = self.read_together.take()
+        {
+            self.begin_chunk(*chunk);
+            has_begun = true;
+        }
         while !self.read.is_empty()
             && self.can_read()
             && !self.cut_is_due()
@@ -292,9 +306,14 @@ impl<'a> Scheduler<'a> {
 
     /// Whether a further row could be taken, if there is one.
     fn can_read(&self) -> bool {
-        let is_more = !self.exhausted || !self.read.is_empty();
+        let is_more = !self.exhausted || self.has_rows();
         let ends = self.ending.is_some() || self.ends_soon;
         !ends && self.held.is_none() && is_more && self.has_room()
+    }
+
+    /// Whether there are rows that were read and are not begun.
+    fn has_rows(&self) -> bool {
+        !self.read.is_empty() || self.read_together.is_some()
     }
 
     fn server_is_away(&self) -> bool {
@@ -333,7 +352,7 @@ impl<'a> Scheduler<'a> {
             // The rows before it are answered and written first.
             Event::Failed(error) => self.ending = Some(Ending::Broken(error)),
             Event::Rows(rows) => self.read.extend(rows),
-            Event::Chunk(chunk) => self.begin_chunk(*chunk),
+            Event::Chunk(chunk) => self.read_together = Some(chunk),
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use super::scheduler::{ChunkWork, Scheduler, Work};
 use super::subtasks::Outcome;
 use crate::failure::Failure;
 use crate::output::is_reader_gone;
-use crate::table::{Answered, Answers, Chunk, Row, WriteError};
+use crate::table::{Answered, Answers, Chunk, Fault, Row, WriteError};
 
 /// How long rows with keys are waited for before others follow them, although a checkpoint is due.
 const CUT_PATIENCE: Duration = Duration::from_secs(2);
@@ -144,25 +144,28 @@ impl Scheduler<'_> {
             rows: rows.clone(),
             answers,
         })?;
-        let mut answered = rows.len() - unwritten.len();
-        self.counts.written += answered as u64;
-        let is_written = |row: usize| unwritten.iter().all(|(other, _)| *other != row);
+        self.counts.written += (rows.len() - unwritten.len()) as u64;
         let of_rows = |end: usize| statuses.partition_point(|(row, _)| *row < end);
         let statuses = &statuses[of_rows(rows.start)..of_rows(rows.end)];
-        for (row, status) in statuses.iter().filter(|(row, _)| is_written(*row)) {
-            *self.counts.of(status) += 1;
-            answered -= 1;
-            if let PredictionStatus::Failed(error) = status {
-                let row = chunk.row(*row);
-                let kept = self
-                    .rejections
-                    .add_written(&row, error.clone(), self.progress);
-                kept.map_err(Failure::from)?;
+        // A row that is not written is rejected, whatever became of it before.
+        let mut others: BTreeMap<usize, Result<&PredictionStatus, Fault>> = BTreeMap::new();
+        others.extend(statuses.iter().map(|(row, status)| (*row, Ok(status))));
+        others.extend(unwritten.into_iter().map(|(row, fault)| (row, Err(fault))));
+        self.counts.answered += (rows.len() - others.len()) as u64;
+        for (row, other) in others {
+            match other {
+                Err(fault) => self.reject(&chunk.row(row), &Reason::Fault(fault))?,
+                Ok(status) => {
+                    *self.counts.of(status) += 1;
+                    if let PredictionStatus::Failed(error) = status {
+                        let row = chunk.row(row);
+                        let kept = self
+                            .rejections
+                            .add_written(&row, error.clone(), self.progress);
+                        kept.map_err(Failure::from)?;
+                    }
+                }
             }
-        }
-        self.counts.answered += answered as u64;
-        for (row, fault) in unwritten {
-            self.reject(&chunk.row(row), &Reason::Fault(fault))?;
         }
         Ok(())
     }
@@ -223,6 +226,7 @@ impl Scheduler<'_> {
         self.tasks = JoinSet::new();
         self.in_flight = InFlight::new(self.in_order);
         self.read.clear();
+        self.read_together = None;
         self.ending = Some(Ending::ReaderGone);
         Ok(())
     }

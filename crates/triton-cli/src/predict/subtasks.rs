@@ -122,6 +122,11 @@ impl Subtasks {
                 subtasks.abort().await;
                 return Err(match error.kind() {
                     ErrorKind::Options => Failure::usage(NotOpened(error)),
+                    // It is no help where something else than a column is odd.
+                    ErrorKind::Mismatch if error.to_string().contains(" column '") => {
+                        Failure::server(NotOpened(error))
+                            .with_hint("`triton describe MODEL --sql` writes a statement that fits")
+                    }
                     _ => Failure::server(NotOpened(error)),
                 });
             }
@@ -218,6 +223,11 @@ impl Subtasks {
         values: &[Value],
     ) -> impl Future<Output = ()> + Send + use<> {
         self.functions[self.subtask_of(values)].submit_unusable(values)
+    }
+
+    /// Whether a row could be sent; or why not.
+    pub(super) fn check(&self, values: &[Value]) -> Result<(), Error> {
+        self.functions[0].check_row(values)
     }
 
     /// What the function of a row's subtask makes of it although it cannot be used.

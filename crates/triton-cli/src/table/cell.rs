@@ -62,6 +62,15 @@ fn unfit(data_type: &DataType, text: &str) -> String {
         return error;
     }
     let found = shortened(text);
+    if let DataType::Array(element) = data_type
+        && parse(element, text).is_ok()
+        && !text.trim_start().starts_with(['[', '{', '"'])
+    {
+        return format!(
+            "expected {data_type}, found '{found}'; declare it {element} in a MODEL.sql where a row \
+             has one value"
+        );
+    }
     let is_float = matches!(
         data_type,
         DataType::Float16 | DataType::BFloat16 | DataType::Float | DataType::Double

@@ -12,14 +12,19 @@ pub(crate) enum Format {
     /// Comma-separated values with a header
     Csv,
     /// Tab-separated values with a header: CSV with another delimiter
+    #[value(alias = "tab")]
     Tsv,
     /// One JSON object a line
+    #[value(aliases = ["jsonl", "json"])]
     Ndjson,
     /// Apache Parquet
+    #[value(alias = "pq")]
     Parquet,
     /// Arrow IPC, the file format
+    #[value(aliases = ["feather", "ipc"])]
     Arrow,
     /// Arrow IPC, the streaming format
+    #[value(alias = "arrows")]
     ArrowStream,
 }
 

@@ -1,5 +1,6 @@
 //! A JSON object that is a row: its text stays as it is, and its members are found in it.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -60,20 +61,34 @@ impl JsonObject {
         named.count() > 1
     }
 
-    /// Refuses a member that none of an output's columns is, and one that is not the only one of
-    /// its name.
-    pub(crate) fn check_members(&self, layout: &Layout) -> Result<(), Fault> {
-        let repeated = self.members.iter().find(|(name, _)| self.repeats(name));
-        if let Some((name, _)) = repeated {
-            return Err(Fault::of_column(name, super::TWICE));
+    /// The text of the value for each column of an output, if there is one. Refused is a member that
+    /// none of the columns is, and one that is not the only one of its name.
+    pub(crate) fn by_column(&self, layout: &Layout) -> Result<Vec<Option<&str>>, Fault> {
+        let mut values = vec![None; layout.columns.len()];
+        let (mut places, mut next, mut unknown) = (None, 0, None);
+        for (name, text) in self.members() {
+            // Mostly the members of all rows have one order.
+            let follows = layout.columns.get(next);
+            let place = match follows.is_some_and(|column| column.name == name) {
+                true => Some(next),
+                false => {
+                    let places: &mut HashMap<_, _> =
+                        places.get_or_insert_with(|| layout.names().zip(0..).collect());
+                    places.get(name).copied()
+                }
+            };
+            let Some(place) = place else {
+                unknown.get_or_insert(name);
+                continue;
+            };
+            if values[place].replace(text).is_some() {
+                return Err(Fault::of_column(name, super::TWICE));
+            }
+            next = place + 1;
         }
-        let unknown = self
-            .members
-            .iter()
-            .find(|(name, _)| layout.names().all(|known| known != name));
         match unknown {
-            None => Ok(()),
-            Some((name, _)) => {
+            None => Ok(values),
+            Some(name) => {
                 let reason = "it comes up only after the first rows, from which the output's \
                               columns were taken: write NDJSON, or name it in an earlier row";
                 Err(Fault::of_column(name, reason))
@@ -141,7 +156,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
 #[cfg(test)]
 mod tests {
+    use triton_model_fn::DataType;
+
     use super::*;
+    use crate::table::row::{PassedColumn, PassedKind};
 
     #[test]
     fn members_keep_their_text_and_order() {
@@ -164,6 +182,73 @@ mod tests {
         let expected = [("a", "NaN"), ("b", "[1,-Infinity]"), ("c", "\"NaN\"")];
         assert_eq!(members, expected);
         assert_eq!(object.text(), text);
+    }
+
+    fn layout(names: &[&str]) -> Layout {
+        let columns = names.iter().map(|name| PassedColumn {
+            name: (*name).to_owned(),
+            kind: PassedKind::Other(DataType::String),
+        });
+        Layout {
+            columns: columns.collect(),
+            inputs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn members_are_found_by_the_columns_of_an_output() {
+        let layout = layout(&["a", "b", "c"]);
+        let found = |text: &str| {
+            let object = JsonObject::parse(text).unwrap();
+            let values = object.by_column(&layout);
+            values
+                .map(|values| {
+                    values
+                        .into_iter()
+                        .map(|it| it.map(str::to_owned))
+                        .collect::<Vec<_>>()
+                })
+                .map_err(|fault| fault.to_string())
+        };
+        let texts = |texts: [Option<&str>; 3]| Ok(texts.map(|it| it.map(str::to_owned)).to_vec());
+        assert_eq!(
+            found("{\"a\":1,\"b\":2,\"c\":3}"),
+            texts([Some("1"), Some("2"), Some("3")])
+        );
+        assert_eq!(
+            found("{\"c\":3,\"a\":1}"),
+            texts([Some("1"), None, Some("3")])
+        );
+        assert_eq!(found("{}"), texts([None, None, None]));
+        for twice in [
+            "{\"b\":1,\"b\":2}",
+            "{\"a\":1,\"c\":1,\"a\":2}",
+            "{\"x\":1,\"b\":1,\"b\":2}",
+        ] {
+            assert!(found(twice).unwrap_err().ends_with(super::super::TWICE));
+        }
+        assert!(
+            found("{\"a\":1,\"x\":2}")
+                .unwrap_err()
+                .starts_with("column 'x': it comes up only after")
+        );
+    }
+
+    #[test]
+    fn an_object_of_many_members_is_not_gone_through_for_each() {
+        // In the order of the columns, and in none.
+        let names: Vec<String> = (0..50_000).map(|number| format!("c{number}")).collect();
+        let layout = layout(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        for order in [1, 7] {
+            let members = (0..names.len()).map(|place| {
+                let name = &names[place * order % names.len()];
+                format!("\"{name}\":1")
+            });
+            let text = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+            let object = JsonObject::parse(&text).unwrap();
+            let values = object.by_column(&layout).unwrap();
+            assert!(values.iter().all(Option::is_some));
+        }
     }
 
     #[test]

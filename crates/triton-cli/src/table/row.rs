@@ -17,6 +17,9 @@ pub(crate) struct Row {
     pub(crate) place: Place,
     /// The row as the output will hold it.
     pub(crate) original: Original,
+    /// The row as it was read, where not all of it passes through: whoever has to fix it needs what the
+    /// model takes.
+    pub(crate) whole: Option<Original>,
     pub(crate) layout: Arc<Layout>,
     /// The values of the model's input columns, or why the row cannot be used.
     pub(crate) values: Result<Vec<Value>, Unusable>,
@@ -257,7 +260,7 @@ impl Row {
 
     /// The row as text, for whoever has to fix it: as CSV, or as a JSON object.
     pub(crate) fn raw_text(&self) -> String {
-        match &self.original {
+        match self.whole.as_ref().unwrap_or(&self.original) {
             Original::Cells(record) => super::output::csv_line(record),
             Original::Object(object) => object.text().to_owned(),
             #[cfg(feature = "arrow")]

@@ -319,6 +319,37 @@ fn instant_refusals_are_told_and_not_taken_for_a_slow_server() {
     assert_eq!(report["notes"], json!([note]), "{report}");
 }
 
+// Holds C30.
+#[test]
+fn reports_that_cannot_be_written_are_refused_before_the_load() {
+    let files = Files::new();
+    let earlier = files.write("earlier.json", "{}");
+    let (nowhere, folder) = (files.path("nowhere/report.html"), files.path("folder"));
+    std::fs::create_dir(&folder).unwrap();
+    let page = files.path("report.html");
+    let refused = |arguments: &[&str]| {
+        // A server that nobody needs: nothing is asked of it.
+        let run = bench("localhost:1", &[&["echo"], arguments].concat());
+        files.relative(&run.said())
+    };
+    insta::assert_snapshot!(refused(&["--html", &nowhere]), @"
+    exit code 2
+    error: --html nowhere/report.html: its folder does not exist; make it, or name another file
+    ");
+    insta::assert_snapshot!(refused(&["--csv", &folder]), @"
+    exit code 2
+    error: --csv folder: expected a file, found a folder
+    ");
+    insta::assert_snapshot!(refused(&["--csv", &page, "--html", &page]), @"
+    exit code 2
+    error: --csv report.html: it is the file of --html, too, and would be written over it; name another one
+    ");
+    insta::assert_snapshot!(refused(&["--csv", &earlier, "--compare", &earlier]), @"
+    exit code 2
+    error: --csv earlier.json: it is the file of --compare, too, and would be written over it; name another one
+    ");
+}
+
 // Holds C19.
 #[test]
 fn the_report_is_one_page_that_needs_nothing_else() {

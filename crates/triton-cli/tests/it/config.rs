@@ -202,7 +202,7 @@ fn files_that_cannot_be_read() {
     ");
     insta::assert_snapshot!(refusal("[options]\ntimeout = 5\n"), @"
     exit code 2
-    error: option 'options' from triton.toml, line 1: expected a text, a number, true or false, found a value of the type table
+    error: [options] from triton.toml, line 1: options stand at the top of the file, and those of --profile options in [profile.options]
     ");
     insta::assert_snapshot!(refused(&files, &[], &["--config", "no.toml"]), @"
     exit code 2
@@ -390,9 +390,13 @@ fn a_profile_wins_over_the_rest_of_its_file() {
     exit code 2
     error: profile 'c': bad.toml has no [profile.c]; it has: none
     ");
+    insta::assert_snapshot!(refusal("[c]\ntimeout = \"1 s\"\n", "c"), @"
+    exit code 2
+    error: [c] from bad.toml, line 1: options stand at the top of the file, and those of --profile c in [profile.c]
+    ");
     insta::assert_snapshot!(refusal("[profile]\nc = 1\n", "c"), @"
     exit code 2
-    error: bad.toml, line 2: invalid type: integer `1`, expected a map
+    error: bad.toml, line 1: 'c' stands in [profile], and so in no profile: write [profile.NAME] above it
     ");
     insta::assert_snapshot!(refusal("[profile.c]\ntimeout = [1]\n", "c"), @"
     exit code 2
@@ -401,6 +405,11 @@ fn a_profile_wins_over_the_rest_of_its_file() {
     insta::assert_snapshot!(refusal("[profile.c]\ntime-out = \"1 s\"\n", "c"), @"
     exit code 2
     error: unknown option 'time-out'; did you mean 'timeout'? (from bad.toml, line 2)
+    ");
+    let stray = files.write("stray.toml", "[profile]\ntimeout = \"5 s\"\n");
+    insta::assert_snapshot!(refused(&files, &[], &["--config", &stray]), @"
+    exit code 2
+    error: stray.toml, line 1: 'timeout' stands in [profile], and so in no profile: write [profile.NAME] above it
     ");
     insta::assert_snapshot!(refused(&files, &[], &["--profile", "c"]), @"
     exit code 2

@@ -262,9 +262,10 @@ fn help_of_predict() {
       Score Parquet files on eight subtasks, one output for each
         triton predict model.sql 'data/*.parquet' --output scored/ --parallelism 8
       Without a model file, in a pipe
-        zcat rows.ndjson.gz | triton predict --model echo -O endpoint=host:8000 - > scored.ndjson
+        zcat in.ndjson.gz | triton predict --model echo -e host:8000 - > out.ndjson
       Lose nothing: keep what fails apart, and be able to go on after a crash
-        triton predict model.sql in.csv.zst -o out.parquet --errors bad.ndjson --checkpoint state/
+        triton predict model.sql in.csv.zst -o out.parquet --errors bad.ndjson \
+          --checkpoint state/
 
     Exit codes:
       0    every row was answered, got the default, or is in the output as failed
@@ -333,5 +334,28 @@ fn help_of_the_commands_about_a_server() {
         let help = triton(&[command, "--help"]).stdout;
         assert!(help.contains("Examples:"), "{help}");
         insta::assert_snapshot!(format!("{command}.txt"), help);
+    }
+}
+
+/// A line that is broken cannot be copied.
+#[test]
+fn examples_fit_a_terminal_of_80_columns() {
+    let overview = triton(&["--help"]).stdout;
+    let commands = overview
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1);
+    let commands = commands.take_while(|line| !line.is_empty());
+    let mut commands = commands.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    assert!(commands.by_ref().any(|command| command == "predict"));
+    for command in ["predict"]
+        .into_iter()
+        .chain(commands.filter(|it| !it.is_empty() && *it != "help"))
+    {
+        let help = triton(&[command, "--help"]).stdout;
+        let examples = help.lines().skip_while(|line| *line != "Examples:");
+        for line in examples.filter(|line| line.starts_with("  ") && line.contains("triton ")) {
+            assert!(line.chars().count() <= 80, "{command}: {line}");
+        }
     }
 }

@@ -54,6 +54,23 @@ async fn values_are_enough(endpoint: &str) {
     assert_eq!(run.said(), "exit code 0\n{\"echo\":[2.0]}\n");
 }
 
+/// As a file that another program has saved.
+#[test]
+fn standard_input_may_have_a_byte_order_mark() {
+    let utf16 = "\u{feff}{\"value\": [2]}".encode_utf16();
+    let utf16: Vec<u8> = utf16.flat_map(u16::to_le_bytes).collect();
+    for bytes in [b"\xef\xbb\xbf{\"value\": [2]}\n".to_vec(), utf16] {
+        let mut piped = command(&["infer", "echo", "-", "-e", "embedded"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        piped.stdin.take().unwrap().write_all(&bytes).unwrap();
+        let run = Run::of(piped.wait_with_output().unwrap());
+        assert_eq!(run.said(), "exit code 0\n{\"echo\":[2.0]}\n");
+    }
+}
+
 async fn sequences_go_on_or_stand_alone(endpoint: &str) {
     let sum = |arguments: &[&str]| {
         let shown = answer(endpoint, &[&["accumulate"], arguments].concat());
@@ -78,6 +95,32 @@ async fn what_does_not_fit_is_named(endpoint: &str) {
         insta::assert_snapshot!(refused(&["echo", "{\"value\": [\"a\"]}"]), @r#"
         exit code 2
         error: input 'value': expected FP32, found "a"
+        "#);
+        insta::assert_snapshot!(refused(&["echo", "{\"value\": [1e39]}"]), @"
+        exit code 2
+        error: input 'value': expected FP32, found 1e39, which is too large for it
+        ");
+        insta::assert_snapshot!(refused(&["echo", "[{\"value\": [1], \"value\": [2]}]"]), @r#"
+        exit code 2
+        error: INPUTS cannot be used
+          caused by: expected a JSON object of tensors by their names, such as {"value": [1, 2]}, or a list of such objects
+          caused by: an object has two members of the name 'value' at line 1 column 32
+        "#);
+        let files = Files::new();
+        let (one, two) = ("{\"value\": [1]}\n", "{\"value\": [2]}\n");
+        let file = files.write("one.json", one);
+        let lines = format!("@{}", files.write("two.ndjson", &format!("{one}{two}")));
+        insta::assert_snapshot!(files.relative(&refused(&["echo", &file])), @"
+        exit code 2
+        error: INPUTS: 'one.json' is the name of a file; @one.json is what it holds
+        ");
+        insta::assert_snapshot!(files.relative(&refused(&["echo", &lines])), @"
+        exit code 2
+        error: two.ndjson: expected the object of one request, or a list of objects, found several; `triton predict --model MODEL` scores the objects of a file
+        ");
+        insta::assert_snapshot!(refused(&["echo", "{\"value\": {\"datatype\": \"FP64\", \"content\": [1]}}"]), @r#"
+        exit code 2
+        error: input 'value': expected FP32, found the datatype "FP64"
         "#);
         insta::assert_snapshot!(refused(&["echo", "{\"valu\": [1]}"]), @"
         exit code 2

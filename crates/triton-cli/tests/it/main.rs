@@ -37,6 +37,7 @@ mod predict_streams;
 mod refusals;
 mod secrets;
 mod serve;
+mod several_servers;
 mod shell;
 mod small_server;
 mod stream_outages;

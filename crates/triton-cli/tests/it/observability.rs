@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use triton_test_support::EmbeddedTriton;
 
-use crate::{triton, triton_in};
+use crate::{Files, triton, triton_in};
 
 #[test]
 fn a_log_for_programs_has_an_object_a_line() {
@@ -21,6 +21,34 @@ fn a_log_for_programs_has_an_object_a_line() {
         .collect();
     assert!(lines.len() > 1, "{}", run.stderr);
     assert!(lines.iter().all(|line| line["level"].is_string()));
+}
+
+/// The command names each such row itself, with its place.
+#[test]
+fn rows_that_are_written_as_failed_are_told_once() {
+    let files = Files::new();
+    let input = files.write("in.csv", "value\n[1]\n[]\n\"[1, null]\"\n");
+    let said = |environment: &[(&str, &str)], action: &str| {
+        let arguments = ["predict", "--model", "echo", "-e", "embedded", &input];
+        let run = triton_in(
+            environment,
+            &[&arguments[..], &["--on-error", action]].concat(),
+        );
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let lines = run
+            .stderr
+            .lines()
+            .map(|line| line.split(" rows/s").next().unwrap());
+        let lines = lines.map(|line| line.rsplit_once("; ").map_or(line, |(counts, _)| counts));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(said(&[], "column"), @"
+    row 3 (line 4): column 'value': expected FLOAT, found NULL
+    3 rows: 2 answered, 1 failed, 0 rejected
+    ");
+    insta::assert_snapshot!(said(&[], "default"), @"3 rows: 2 answered, 1 defaulted, 0 rejected");
+    let asked = said(&[("RUST_LOG", "warn")], "default");
+    assert!(asked.contains("a row got the default value"), "{asked}");
 }
 
 #[test]

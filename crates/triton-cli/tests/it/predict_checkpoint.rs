@@ -325,6 +325,22 @@ fn what_cannot_go_on_is_refused() {
       - output 1: was 'output.csv', is 'other.csv'
     Run the same command as before to go on, or take another folder to begin anew
     ");
+    let other = run(&[
+        &input,
+        "--output",
+        &output,
+        "--on-error",
+        "fail",
+        "--limit",
+        "1",
+    ]);
+    insta::assert_snapshot!(files.relative(&other), @"
+    exit code 2
+    error: checkpoint: the checkpoint is of another run, which differs in:
+      - --limit: was 'not given', is '1'
+      - --on-error: was 'not given', is 'fail'
+    Run the same command as before to go on, or take another folder to begin anew
+    ");
     files.write("input.csv", "user,value\na,1\na,2\n");
     let changed = run(&[&input, "--output", &output]);
     let (size, time) = changed.split_once("  - time").unwrap();

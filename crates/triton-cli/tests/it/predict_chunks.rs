@@ -38,9 +38,11 @@ fn objects() -> String {
     for row in 0..2500 {
         let _ = match row % 500 {
             7 => writeln!(text, "{{\"value\": \"none\", \"id\": {row}}}"),
-            8 => writeln!(text, "{{\"id\":{row}}}"),
+            8 | 12 => writeln!(text, "{{\"id\":{row}}}"),
             9 => writeln!(text, "[{row}]"),
             10 => writeln!(text, "{{\"value\":1,\"echo\":{row}}}"),
+            13 => writeln!(text, "{{\"value\":2,\"echo\":{row}}}"),
+            14 => writeln!(text, "{{\"id\":{row},\"value\":null}}"),
             11 => writeln!(text, "{{ \"value\":1.50 , \"id\" : 1e3 }}  "),
             _ => writeln!(text, "{{\"id\":{row},\"value\":{row}.5}}"),
         };

@@ -108,3 +108,55 @@ fn batches_and_retries_have_flags() {
         assert_eq!(run.code, Some(code), "{retries}: {}", run.stderr);
     }
 }
+
+#[test]
+fn numbers_and_formats_are_taken_as_they_are_written() {
+    let files = Files::new();
+    let input = files.write("in.csv", "value\n[1]\n[2]\n");
+    let run = |more: &[&str]| {
+        let arguments = ["predict", "--model", "echo", "-e", "embedded", "-q", &input];
+        triton(&[&arguments[..], more].concat())
+    };
+    let first = |more: &[&str]| {
+        run(more)
+            .said()
+            .lines()
+            .take(2)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    insta::assert_snapshot!(first(&["--limit", "0"]), @"
+    exit code 2
+    error: invalid value '0' for '--limit <ROWS>': expected a whole number, 1 at least
+    ");
+    insta::assert_snapshot!(first(&["--limit", "-1"]), @"
+    exit code 2
+    error: invalid value '-1' for '--limit <ROWS>': expected a whole number, 1 at least
+    ");
+    insta::assert_snapshot!(first(&["--limit", "1", "--output-format", "jsonl"]), @r#"
+    exit code 0
+    {"value":[1],"echo":[1]}
+    "#);
+    // A single value, where the model takes a list of any length.
+    let input = files.write("single.csv", "value\n1.5\n");
+    let run = triton(&["predict", "--model", "echo", "-e", "embedded", "-q", &input]);
+    insta::assert_snapshot!(run.stderr, @"row 1 (line 2): column 'value': expected ARRAY<FLOAT>, found '1.5'; declare it FLOAT in a MODEL.sql where a row has one value");
+    let names = files.write("names.csv", "id, Value\n1,[1]\n");
+    let predict = |arguments: &[&str]| {
+        let first = ["predict", "-e", "embedded", "-q"];
+        files.relative(&triton(&[&first[..], arguments].concat()).said())
+    };
+    insta::assert_snapshot!(predict(&["--model", "echo", &names]), @"
+    exit code 2
+    error: names.csv: no column is named 'value', which the model takes; there are: id,  Value; ' Value' differs from it by spaces or capital letters alone
+    ");
+    let model = files.write("model.sql", "CREATE MODEL m");
+    insta::assert_snapshot!(predict(&[&input, &model]), @"
+    exit code 2
+    error: model.sql: a model file stands before the inputs: triton predict model.sql INPUT…
+    ");
+    insta::assert_snapshot!(predict(&[&input]), @"
+    exit code 2
+    error: option 'model-name' is required: set it to the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@, with --model NAME, -O model-name=…, as TRITON_MODEL_NAME in the environment or in a file
+    ");
+}

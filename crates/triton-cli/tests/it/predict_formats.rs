@@ -1,5 +1,6 @@
 //! Every format as input and as output.
 
+use arrow_ipc::reader::FileReader;
 use triton_test_support::on_both_servers;
 
 use crate::table_file::{self, TestRow};
@@ -189,7 +190,7 @@ fn without_a_model_file_the_server_says_what_the_model_takes() {
     ");
     let run = triton(&["predict", "-O", "endpoint=embedded", &input]);
     assert_eq!(run.code, Some(2));
-    insta::assert_snapshot!(run.stderr, @"error: option 'model-name' is required: set it to the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@, with -O model-name=…, as TRITON_MODEL_NAME in the environment or in a file");
+    insta::assert_snapshot!(run.stderr, @"error: option 'model-name' is required: set it to the model's name, made of ASCII letters, digits and any of -_.~!$&'()*+,;=:@, with --model NAME, -O model-name=…, as TRITON_MODEL_NAME in the environment or in a file");
     let run = triton(&[
         "predict",
         "--model",
@@ -288,4 +289,38 @@ fn a_whole_number_that_a_float_has_not_is_refused_in_every_format() {
             insta::assert_snapshot!(said, @"column 'value': expected FLOAT, found '16777217', a whole number that the type does not hold exactly; with a decimal point it means the nearest one");
         }
     }
+}
+
+/// However large rows are, about as much is held of them at once.
+#[test]
+fn large_rows_are_few_in_a_batch() {
+    let files = Files::new();
+    let model = files.write("model.sql", ECHO);
+    let note = "x".repeat(1 << 20);
+    let rows: String = (0..20).map(|row| format!("[{row}],{note}\n")).collect();
+    let input = files.write("input.csv", &format!("value,note\n{rows}"));
+    let output = files.path("output.arrow");
+    let run = triton(&["predict", &model, &input, "--output", &output]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let file = std::fs::File::open(output).unwrap();
+    let batches = FileReader::try_new(file, None).unwrap();
+    let rows: Vec<usize> = batches.map(|batch| batch.unwrap().num_rows()).collect();
+    assert_eq!(rows.iter().sum::<usize>(), 20);
+    assert!(rows.iter().all(|rows| *rows <= 9), "{rows:?}");
+}
+
+/// Where the objects have no members, no column stands before those that are added.
+#[test]
+fn objects_without_members_are_rows() {
+    let run = echo(
+        "input.ndjson",
+        "{}\n{}\n",
+        &["--output-format", "csv", "--on-error", "default"],
+    );
+    assert_eq!(
+        (run.code, run.stdout.as_str()),
+        (Some(0), "echo\n\"\"\n\"\"\n"),
+        "{}",
+        run.stderr
+    );
 }

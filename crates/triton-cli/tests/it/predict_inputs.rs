@@ -318,3 +318,129 @@ fn columns_pass_through_or_do_not() {
     row 2 (line 3): expected 3 cells, found 2
     ");
 }
+
+// Holds C28.
+#[test]
+fn a_column_is_chosen_once() {
+    let files = Files::new();
+    let csv = files.write("in.csv", "id,value\n7,1\n");
+    let lines = files.write("in.ndjson", "{\"id\":7,\"value\":1}\n");
+    let parquet = files.path("in.parquet");
+    written(&[&csv, "-o", &parquet, "--drop", "value"]);
+    for input in [&csv, &lines, &parquet] {
+        let run = predict(&[input, "--columns", "id,value,id"]);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(files.relative(&run.said()), @"
+            exit code 2
+            error: --columns: 'id' is named twice, and a column is in the output once: leave one out
+            ");
+        }
+    }
+    assert_eq!(written(&[&csv, "--drop", "value,value"]), "id,echo\n7,1\n");
+}
+
+// Holds C29.
+#[test]
+fn a_row_that_is_rejected_is_kept_as_a_whole() {
+    let files = Files::new();
+    let csv = files.write("bad.csv", "id,value\n7,x\n8,1\n");
+    let lines = files.write(
+        "bad.ndjson",
+        "{\"id\":7,\"value\":\"x\"}\n{\"id\":8,\"value\":1}\n",
+    );
+    let errors = files.path("errors.ndjson");
+    for (input, raw) in [
+        (&csv, r#""raw":"7,x""#),
+        (&lines, r#""raw":"{\"id\":7,\"value\":\"x\"}""#),
+    ] {
+        let run = predict(&[input, "--columns", "id", "--errors", &errors]);
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        let kept = std::fs::read_to_string(&errors).unwrap();
+        assert!(kept.contains(raw), "{kept}");
+        // Whoever runs the rows again may want other columns.
+        let run = predict(&[input, "--drop", "id", "--retry-errors", &errors]);
+        let reason = if input == &csv { "'x'" } else { r#"'"x"'"# };
+        let expected = format!(
+            "row 1 (line {}): column 'value': expected FLOAT, found {reason}\n",
+            2 - u64::from(input == &lines)
+        );
+        assert_eq!((run.code, files.relative(&run.stderr)), (Some(1), expected));
+    }
+}
+
+// Holds C27.
+#[test]
+fn a_dry_run_sees_what_the_model_does_not_take() {
+    let files = Files::new();
+    let csv = files.write("in.csv", "value,user\n1,a\n,a\nx,a\n");
+    let dry = |arguments: &[&str]| {
+        let run = predict(&[&[csv.as_str(), "--dry-run"], arguments].concat());
+        let said = files.relative(&run.said());
+        let (code, rest) = said.split_once('\n').unwrap();
+        let found = rest.lines().skip(3).collect::<Vec<_>>().join("\n");
+        format!("{code}\n{found}")
+    };
+    insta::assert_snapshot!(dry(&[]), @"
+    exit code 1
+    3 rows were read, 2 would be rejected; nothing was sent
+      row 2 (line 3): column 'value': expected FLOAT, found NULL
+      row 3 (line 4): column 'value': expected FLOAT, found 'x'
+    ");
+    insta::assert_snapshot!(dry(&["--on-error", "default", "-O", "default-value=0"]), @"
+    exit code 1
+    3 rows were read, 1 would be rejected, 1 would get the default; nothing was sent
+      row 3 (line 4): column 'value': expected FLOAT, found 'x'
+      row 2 (line 3): column 'value': expected FLOAT, found NULL
+    ");
+    let keyed = "
+        CREATE MODEL a INPUT (`value` INT) OUTPUT (sum INT)
+        WITH ('provider' = 'triton', 'model-name' = 'accumulate', 'endpoint' = 'embedded')";
+    let model = files.write("keyed.sql", keyed);
+    let lines = files.write(
+        "in.ndjson",
+        "{\"value\":1,\"user\":null}\n{\"value\":2,\"user\":\"a\"}\n",
+    );
+    let run = triton(&["predict", &model, &lines, "--key", "user", "--dry-run"]);
+    let found = run.stdout.lines().skip(3).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(files.relative(&found), @"
+    2 rows were read, 1 would be rejected; nothing was sent
+      row 1 (line 1): column 'user' is NULL, and a row without its key (option 'sequence-key') belongs to no sequence
+    ");
+    assert_eq!(run.code, Some(1));
+}
+
+#[test]
+fn a_header_may_be_longer_than_a_cell() {
+    let files = Files::new();
+    let csv = files.write("in.csv", "value,a_name,another_name\n1,b,c\n");
+    let short = ["--max-field-bytes", "12"];
+    assert_eq!(
+        written(&[&[csv.as_str()], &short[..]].concat()),
+        "value,a_name,another_name,echo\n1,b,c,1\n"
+    );
+    let rows = files.write("rows.csv", "1,aaaaaaaaaaaa,bbbbbbbbbbbb\n");
+    let numbered = ["--no-header", "--map", "column1=value"];
+    let shown = written(&[&[rows.as_str()], &short[..], &numbered[..]].concat());
+    assert_eq!(
+        shown,
+        "column1,column2,column3,echo\n1,aaaaaaaaaaaa,bbbbbbbbbbbb,1\n"
+    );
+    let long = files.write("long.csv", "value,another_name_\n1,b\n");
+    assert_eq!(
+        predict(&[&[long.as_str()], &short[..]].concat()).code,
+        Some(2)
+    );
+}
+
+/// The rate is one of rows: nothing is waited for behind the last one.
+#[test]
+fn a_low_rate_does_not_hold_back_the_end() {
+    let files = Files::new();
+    let csv = files.write("in.csv", "value\n1\n");
+    for more in [&[][..], &["-O", "batch-size=1"]] {
+        let begun = std::time::Instant::now();
+        let shown = written(&[&[&csv, "--rate", "0.01"], more].concat());
+        assert_eq!(shown, "value,echo\n1,1\n");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60));
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use triton_test_support::on_both_servers;
+use triton_test_support::{EmbeddedTriton, on_both_servers};
 
 use crate::{Files, triton};
 
@@ -198,4 +198,44 @@ fn a_key_column_that_is_not_there_is_named() {
     let run = triton(&["predict", &model, &input, "-O", "endpoint=embedded"]);
     assert_eq!(run.code, Some(2));
     insta::assert_snapshot!(files.relative(&run.stderr), @"error: input.csv: no column is named 'user', which the options of sequences name; there are: name, value");
+}
+
+/// A row without a key belongs to no sequence: it neither is one that is open, nor ends that of the key
+/// whose text looks like it.
+#[test]
+fn rows_without_a_key_are_no_key() {
+    let files = Files::new();
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .recorded_requests(100)
+        .start()
+        .unwrap();
+    let endpoint = format!("endpoint={}", server.endpoint());
+    let model = files.write("model.sql", &accumulate(", 'sequence-max-open' = '1'"));
+    let row = |key: &str, value: u32| format!("{{\"user\":{key},\"value\":{value}}}\n");
+    let rows = [
+        row("null", 1),
+        row("\"a\"", 2),
+        row("null", 3),
+        row("\"a\"", 4),
+        row("\"Null\"", 5),
+        row("\"Null\"", 6),
+        row("null", 7),
+    ];
+    let input = files.write("input.ndjson", &rows.concat());
+    let arguments = ["predict", &model, &input, "-O", &endpoint];
+    let run = triton(&[&arguments[..], &["--output-format", "csv"]].concat());
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    insta::assert_snapshot!(run.stdout, @"
+    user,value,sum
+    a,2,2
+    a,4,6
+    Null,5,5
+    Null,6,11
+    ");
+    let requests = server.requests();
+    let inferences = requests.iter();
+    let inferences = inferences.filter(|request| request.path.ends_with("/infer"));
+    let ends: Vec<bool> = inferences.map(|request| request.sequence_end).collect();
+    assert_eq!(ends, [false, true, false, true]);
 }

@@ -13,12 +13,17 @@ on_both_builds!(
     a_run_with_checkpoints_goes_on_after_a_signal,
     a_reader_that_has_seen_enough_is_no_failure,
     a_second_signal_ends_the_run_at_once,
+    a_signal_that_comes_twice_at_once_is_one,
 );
 
 const ACCUMULATE: &str = "
     CREATE MODEL running_sum INPUT (`value` INT) OUTPUT (sum INT)
     WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'accumulate',
           'sequence-id' = 'job', 'sequence-id-auto-increment' = 'true')";
+
+const SLOW: &str = "
+    CREATE MODEL m INPUT (milliseconds INT UNSIGNED) OUTPUT (waited INT UNSIGNED)
+    WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'slow')";
 
 fn start(program: &str, arguments: &[&str]) -> Child {
     Command::from(own(program))
@@ -143,13 +148,38 @@ async fn a_reader_that_has_seen_enough_is_no_failure(program: &str) {
     assert_eq!(ended.status.code(), Some(0));
 }
 
+/// As `timeout` sends it: to the process, and then to the group that the process is in.
+async fn a_signal_that_comes_twice_at_once_is_one(program: &str) {
+    let files = Files::new();
+    let model = files.write("model.sql", SLOW);
+    let mut child = start(program, &["predict", &model, "-"]);
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    input.write_all(b"milliseconds\n0\n300\n").await.unwrap();
+    for expected in ["milliseconds,waited", "0,0"] {
+        assert_eq!(output.next_line().await.unwrap().as_deref(), Some(expected));
+    }
+    signal(&child, Signal::TERM);
+    // So that the second one is not taken for the first.
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    signal(&child, Signal::TERM);
+    assert_eq!(
+        output.next_line().await.unwrap().as_deref(),
+        Some("300,300")
+    );
+    let ended = child.wait_with_output().await.unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(143), "{said}");
+    assert!(
+        said.starts_with("2 rows: 2 answered, 0 rejected; "),
+        "{said}"
+    );
+    drop(input);
+}
+
 async fn a_second_signal_ends_the_run_at_once(program: &str) {
     let files = Files::new();
-    let model = files.write(
-        "model.sql",
-        "CREATE MODEL m INPUT (milliseconds INT UNSIGNED) OUTPUT (waited INT UNSIGNED)
-         WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'slow')",
-    );
+    let model = files.write("model.sql", SLOW);
     let mut child = start(program, &["predict", &model, "-"]);
     let mut input = child.stdin.take().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap()).lines();

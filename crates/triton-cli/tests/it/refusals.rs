@@ -208,6 +208,7 @@ fn models_that_do_not_fit() {
 
     exit code 3
     error: model 'accumulate' does not fit the schema and options: input column 'value' is STRING, which needs BYTES of one element; the model's is INT32 [1]; output column 'total' is no output of the model, which has: sum, correlation_id
+      try: `triton describe MODEL --sql` writes a statement that fits
 
     exit code 3
     error: model 'accumulate' does not fit the schema and options: the model is stateful, so every request needs a sequence: set the option 'sequence-id'

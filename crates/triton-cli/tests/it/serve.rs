@@ -198,7 +198,7 @@ fn what_it_cannot_serve_is_named() {
     let serving = Serving::start(&[]);
     let port = serving.endpoint.rsplit(':').next().unwrap();
     let run = triton(&["serve", "--port", port]);
-    assert_eq!(run.code, Some(3));
+    assert_eq!(run.code, Some(2));
     insta::assert_snapshot!(run.stderr.replace(port, "PORT"), @"
     error: cannot listen at 127.0.0.1:PORT; choose another --port or --host
       caused by: Address already in use (os error 98)

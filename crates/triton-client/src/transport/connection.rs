@@ -1,7 +1,7 @@
 //! How connections are made: limits, TLS and an explicit proxy.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub(crate) struct ConnectionSettings {
     pub(crate) identity: Option<(Vec<u8>, Vec<u8>)>,
     pub(crate) server_name: Option<String>,
     pub(crate) proxy: Option<String>,
+    /// Where the endpoint's server is, where its name is not to be looked up.
+    pub(crate) connect_to: Option<SocketAddr>,
 }
 
 impl fmt::Debug for ConnectionSettings {
@@ -45,6 +47,7 @@ impl fmt::Debug for ConnectionSettings {
             .field("identity", &self.identity.is_some())
             .field("server_name", &self.server_name)
             .field("proxy", &self.proxy.is_some())
+            .field("connect_to", &self.connect_to)
             .finish()
     }
 }
@@ -120,6 +123,11 @@ impl ConnectionSettings {
             port: url.port_or_known_default().unwrap_or_default(),
         };
         let proxy = self.proxy.as_deref().map(Proxy::parse).transpose()?;
+        if proxy.is_some() && self.connect_to.is_some() {
+            let message =
+                "expected no proxy where it is said what to connect to: it finds the server itself";
+            return Err(message.into());
+        }
         let tls_name = match (&self.server_name, url.scheme()) {
             (Some(name), scheme) => {
                 let name = server_name(name)?;
@@ -144,6 +152,7 @@ impl ConnectionSettings {
             tls_name,
             tls,
             proxy,
+            connect_to: self.connect_to,
             connect_timeout: self.connect_timeout,
         })
     }

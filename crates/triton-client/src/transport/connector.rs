@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -90,6 +91,8 @@ pub(super) struct Route {
     /// There where either the server or the proxy is reached by it.
     pub(super) tls: Option<Tls>,
     pub(super) proxy: Option<Proxy>,
+    /// Where the server is, where its name is not to be looked up.
+    pub(super) connect_to: Option<SocketAddr>,
     pub(super) connect_timeout: Duration,
 }
 
@@ -155,7 +158,10 @@ impl Route {
             let proxy = self.proxy.is_some();
             ConnectFailure::Unreachable { proxy, source }
         };
-        let uri = Uri::try_from(format!("http://{address}"));
+        let uri = Uri::try_from(match self.connect_to {
+            Some(address) => format!("http://{address}"),
+            None => format!("http://{address}"),
+        });
         let uri = uri.map_err(|error| unreachable(error.into()))?;
         let mut http = HttpConnector::new();
         http.set_nodelay(true);

@@ -25,6 +25,7 @@ mod stream;
 mod tls;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -157,6 +158,8 @@ pub(crate) fn after(wait: Duration) -> Instant {
 /// Sends requests to one server through its pools of connections.
 pub(crate) struct Transport {
     pub(crate) endpoint: Endpoint,
+    /// The server behind the endpoint's name that is called.
+    pub(crate) replica: Option<SocketAddr>,
     service: Arc<dyn HttpService>,
     /// What no error may repeat, beside headers.
     pub(crate) secrets: Secrets,
@@ -171,6 +174,7 @@ impl fmt::Debug for Transport {
         formatter
             .debug_struct("Transport")
             .field("endpoint", &self.endpoint)
+            .field("replica", &self.replica)
             .field("response_limit", &self.response_limit)
             .finish_non_exhaustive()
     }
@@ -179,12 +183,14 @@ impl fmt::Debug for Transport {
 impl Transport {
     pub(crate) fn new(
         endpoint: Endpoint,
+        replica: Option<SocketAddr>,
         service: Arc<dyn HttpService>,
         secrets: Secrets,
         response_limit: usize,
     ) -> Self {
         Self {
             endpoint,
+            replica,
             service,
             secrets,
             response_limit,
@@ -291,6 +297,7 @@ impl Transport {
 
     /// Keeps what a refused request tells of the requests that are not refused.
     fn learned_from(&self, error: Error, bytes_out: usize) -> Error {
+        let error = error.of_replica(self.replica);
         if error.kind() != ErrorKind::RequestTooLarge || bytes_out == 0 {
             return error;
         }

@@ -22,6 +22,7 @@ mod other_servers;
 mod proofs;
 mod proxy;
 mod raw_server;
+mod replicas;
 mod round_trip;
 mod secrets;
 mod shared_memory;

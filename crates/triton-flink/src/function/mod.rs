@@ -11,17 +11,26 @@ use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
-    Column, Error, ErrorKind, InferenceFunction, ModelFunction as _, Prediction, Subtask,
+    AnswerSink, Column, Error, ErrorKind, InferenceFunction, ModelFunction as _, Prediction,
+    Subtask, Value,
 };
 
 use crate::description::Description;
 use crate::events::Events;
 use crate::failure::Failure;
 use crate::flink_metrics::{FunctionRecorder, Recorded};
+use crate::row_name::RowName;
 use crate::row_wire::{read_row, write_row};
 use crate::runtime::{self, Lease};
 use crate::wire::put_count;
 
+use gathered::{HeldRows, Sink};
+
+mod gathered;
+#[cfg(test)]
+mod gathered_tests;
+#[cfg(test)]
+mod life_tests;
 #[cfg(test)]
 mod tests;
 
@@ -29,9 +38,10 @@ mod tests;
 const OPENING: u64 = u64::MAX;
 
 /// A function and its calls.
-#[derive(Debug)]
 pub(crate) struct Function {
     shared: Arc<Shared>,
+    /// Where answers go if rows share requests.
+    sink: Option<Arc<dyn AnswerSink>>,
     runtime: Handle,
     calls: Mutex<Calls>,
 }
@@ -42,9 +52,12 @@ struct Shared {
     function: InferenceFunction,
     subtask: Subtask,
     inputs: Vec<Column>,
+    shows_values: bool,
+    shared_ids: String,
     row_timeout: Option<Duration>,
     events: Events,
     recorder: FunctionRecorder,
+    held: Mutex<HeldRows>,
 }
 
 /// The calls in flight.
@@ -52,6 +65,8 @@ struct Shared {
 struct Calls {
     tasks: JoinSet<()>,
     by_number: HashMap<u64, AbortHandle>,
+    /// What gives up rows whose time is over.
+    watch: Option<AbortHandle>,
     /// Given back when the function is closed.
     lease: Option<Lease>,
 }
@@ -63,22 +78,33 @@ impl Function {
             // What is odd about the options has been logged for the first one.
             _ => with_default(NoSubscriber::new(), || description.function()),
         }?;
+        let gathers = description.gathers();
         let (runtime, lease) = runtime::lease()?;
         let shared = Shared {
             function,
+            shows_values: description.shows_values,
+            shared_ids: description.shared_ids(subtask.index()).unwrap_or_default(),
             subtask,
             inputs: description.schema.inputs,
             row_timeout: description.row_timeout.map(shortly_before),
             events: Events::default(),
             recorder: FunctionRecorder::new(),
+            held: Mutex::default(),
         };
         let calls = Calls {
             tasks: JoinSet::new(),
             by_number: HashMap::new(),
+            watch: None,
             lease: Some(lease),
         };
+        let shared = Arc::new(shared);
+        let sink = gathers.then(|| {
+            let sink: Arc<dyn AnswerSink> = Arc::new(Sink(Arc::clone(&shared)));
+            sink
+        });
         Ok(Self {
-            shared: Arc::new(shared),
+            shared,
+            sink,
             runtime,
             calls: Mutex::new(calls),
         })
@@ -90,6 +116,11 @@ impl Function {
 
     pub(crate) fn recorder(&self) -> &FunctionRecorder {
         &self.shared.recorder
+    }
+
+    /// What names the sequence IDs that others may send as well; empty where nobody can.
+    pub(crate) fn shared_ids(&self) -> &str {
+        &self.shared.shared_ids
     }
 
     /// Begins to open; the event of the call [`OPENING`] tells how it ended.
@@ -104,7 +135,12 @@ impl Function {
         self.spawn(
             OPENING,
             Recorded::new(self.shared.recorder.clone(), opening),
-        )
+        )?;
+        if let (Some(_), Some(time)) = (&self.sink, self.shared.row_timeout) {
+            let watch = gathered::give_up_overdue(Arc::downgrade(&self.shared), time);
+            self.lock().watch = Some(self.runtime.spawn(watch).abort_handle());
+        }
+        Ok(())
     }
 
     /// Begins to answer a row; an event tells how it ended.
@@ -115,10 +151,17 @@ impl Function {
         let row = read_row(row, &self.shared.inputs)?;
         let _within = self.runtime.enter();
         let recorder = self.shared.recorder.clone();
+        if let Some(sink) = &self.sink {
+            let row: Arc<[Value]> = row.into();
+            let time = self.shared.row_timeout;
+            self.shared.held().add(row_number, Arc::clone(&row), time);
+            recorder.during(|| self.shared.function.submit_to(row_number, &row, sink));
+            return Ok(());
+        }
         let shared = Arc::clone(&self.shared);
         let answers = recorder.during(|| self.shared.function.predict_all(&row));
         let answering = async move {
-            let answers = caught(shared.in_time(row_number, answers)).await;
+            let answers = caught(shared.in_time(row_number, &row, answers)).await;
             shared.events.push(row_number, answers.map(written));
         };
         self.spawn(row_number, Recorded::new(recorder, answering))
@@ -129,6 +172,7 @@ impl Function {
         if let Some(task) = self.lock().by_number.remove(&call) {
             task.abort();
         }
+        self.shared.held().take(call);
     }
 
     /// Gives up all calls and ends the function; doing it twice does nothing.
@@ -139,13 +183,18 @@ impl Function {
         let (mut tasks, lease) = {
             let mut calls = self.lock();
             calls.by_number.clear();
+            if let Some(watch) = calls.watch.take() {
+                watch.abort();
+            }
             (std::mem::take(&mut calls.tasks), calls.lease.take())
         };
         let Some(lease) = lease else {
             return Ok(());
         };
         while tasks.try_join_next().is_some() {}
-        let is_cancelled = !tasks.is_empty();
+        let is_cancelled = !tasks.is_empty() || !self.shared.held().is_empty();
+        // No event tells of what is given up.
+        self.shared.held().clear();
         let closed = self.runtime.block_on(async {
             tasks.shutdown().await;
             if is_cancelled {
@@ -197,22 +246,33 @@ impl Shared {
     async fn in_time(
         &self,
         row_number: u64,
+        row: &[Value],
         answers: impl Future<Output = Result<Vec<Prediction>, Error>>,
     ) -> Result<Vec<Prediction>, Failure> {
         let answered = match self.row_timeout {
             Some(limit) => {
                 let in_time = tokio::time::timeout(limit, answers).await;
-                in_time.unwrap_or_else(|_| {
-                    let message = "it was not answered before Flink would have given it up; raise \
-                                   'table.exec.async-ml-predict.timeout', or lower the options \
-                                   'timeout' and 'max-retries' of the model";
-                    let error = Error::new(ErrorKind::Call, message);
-                    Ok(vec![self.function.conclude_unusable(error)?])
-                })
+                in_time.unwrap_or_else(|_| Ok(vec![self.function.conclude_unusable(gave_up())?]))
             }
             None => answers.await,
         };
-        let predictions = answered.map_err(|error| Failure::of_row(&error, row_number))?;
+        self.told(row_number, row, answered)
+    }
+
+    /// What became of a row, as Java is told of it.
+    fn told(
+        &self,
+        row_number: u64,
+        row: &[Value],
+        answered: Result<Vec<Prediction>, Error>,
+    ) -> Result<Vec<Prediction>, Failure> {
+        let predictions = answered.map_err(|error| {
+            let row = RowName {
+                number: row_number,
+                values: self.shows_values.then_some((&self.inputs, row)),
+            };
+            Failure::of_row(&error, &row)
+        })?;
         for prediction in &predictions {
             debug!(
                 row = row_number,
@@ -224,6 +284,18 @@ impl Shared {
         }
         Ok(predictions)
     }
+
+    fn held(&self) -> MutexGuard<'_, HeldRows> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The error of a row that Flink would give up next.
+fn gave_up() -> Error {
+    let message = "it was not answered before Flink would have given it up; raise \
+                   'table.exec.async-ml-predict.timeout', or lower the options 'timeout' and \
+                   'max-retries' of the model";
+    Error::new(ErrorKind::Call, message)
 }
 
 /// So that the error of this library comes first, which names the row.

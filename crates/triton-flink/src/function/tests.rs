@@ -7,6 +7,7 @@ use triton_model_fn::Value;
 
 use super::*;
 use crate::events::Outcome;
+use crate::pointers::Place;
 use crate::wire::{Reader, put_bytes, put_count};
 
 /// What Java would hand over for a model that adds up, with further options.
@@ -40,7 +41,7 @@ fn description(
     texts(&["value", "INT"]);
     texts(outputs);
     bytes.extend_from_slice(&(row_timeout.as_millis() as u64).to_le_bytes());
-    Description::read(&bytes)
+    Description::read(&bytes, Place::Planning)
 }
 
 struct Fixture {
@@ -133,7 +134,7 @@ fn a_failure_names_row_subtask_attempt_and_sequence() {
     fixture.predict(7, 1).unwrap();
     let (row, message) = fixture.next();
     let message = message.replace(&fixture.server.endpoint(), "http://ENDPOINT");
-    insta::assert_snapshot!(message, @"row 7, subtask 1 of 2, attempt 3, sequence 'a-1-0': the row was not answered: infer with model 'accumulate' at http://ENDPOINT/: status 500: a fault of the script");
+    insta::assert_snapshot!(message, @"row 7 (value = 1), subtask 1 of 2, attempt 3, sequence 'a-1-0': the row was not answered: infer with model 'accumulate' at http://ENDPOINT/: status 500: a fault of the script");
     assert_eq!(row, 7);
     insta::assert_snapshot!(fixture.function.predict(3, &[1, 2]).unwrap_err(), @"the buffer from Java ends too early; do its jar and its library belong together?");
     fixture.function.close().unwrap();
@@ -143,7 +144,7 @@ fn a_failure_names_row_subtask_attempt_and_sequence() {
 fn a_row_is_given_up_before_flink_would_do_it() {
     let mut fixture = Fixture::open(Some(DELAY), Duration::from_millis(10));
     fixture.predict(0, 1).unwrap();
-    insta::assert_snapshot!(fixture.next().1, @"row 0, subtask 1 of 2, attempt 3: it was not answered before Flink would have given it up; raise 'table.exec.async-ml-predict.timeout', or lower the options 'timeout' and 'max-retries' of the model");
+    insta::assert_snapshot!(fixture.next().1, @"row 0 (value = 1), subtask 1 of 2, attempt 3: it was not answered before Flink would have given it up; raise 'table.exec.async-ml-predict.timeout', or lower the options 'timeout' and 'max-retries' of the model");
     fixture.function.close().unwrap();
 }
 

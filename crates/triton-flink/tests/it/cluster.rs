@@ -19,6 +19,10 @@ const PRINT_TO_LOGS: [&str; 4] = [
     "taskmanager.system-out.log.thread-name.enabled=true",
 ];
 
+/// A variable that every process of a cluster has, and its value, which nothing may show.
+pub(crate) const TOKEN_VARIABLE: &str = "TRITON_TEST_TOKEN";
+pub(crate) const TOKEN: &str = "canary-of-the-environment";
+
 /// A cluster that is started when the first test needs it, and stopped by `cargo xtask test`.
 pub(crate) struct Cluster {
     instance: &'static str,
@@ -159,6 +163,7 @@ async fn xtask(instance: &str, arguments: &[&str]) -> (bool, String) {
     let output = Command::new(program)
         .args(["flink", "--instance", instance])
         .args(arguments)
+        .env(TOKEN_VARIABLE, TOKEN)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();

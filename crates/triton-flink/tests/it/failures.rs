@@ -153,8 +153,8 @@ async fn a_row_that_fails_is_named() {
     assert_eq!(output.rows()[0].last().unwrap(), "-1");
     insta::assert_snapshot!(output.rows()[1].join(" | "), @"<NULL> | [1.0] | <NULL> | failed | subtask 0 of 1, attempt 0: ...");
     insta::assert_snapshot!(messages(&output, &server.endpoint()), @r"
-    triton.flink.TritonException: triton.flink.TritonException: row 0, subtask 0 of 1, attempt 0: column 'value': expected INT, found NULL
+    triton.flink.TritonException: triton.flink.TritonException: row 0 (value = NULL), subtask 0 of 1, attempt 0: column 'value': expected INT, found NULL
 
-    triton.flink.TritonException: triton.flink.TritonException: row 0, subtask 0 of 1, attempt 0: it was not answered before Flink would have given it up; raise 'table.exec.async-ml-predict.timeout', or lower the options 'timeout' and 'max-retries' of the model
+    triton.flink.TritonException: triton.flink.TritonException: row 0 (value = [1]), subtask 0 of 1, attempt 0: it was not answered before Flink would have given it up; raise 'table.exec.async-ml-predict.timeout', or lower the options 'timeout' and 'max-retries' of the model
     ");
 }

@@ -5,14 +5,18 @@
     reason = "a test ends where something unexpected comes"
 )]
 
+mod cancelling;
 mod chains;
 mod cluster;
+mod dead_letters;
 mod example;
 mod failover;
 mod failures;
 mod job;
 mod keyed;
 mod older_flink;
+mod operators;
+mod pointers;
 mod restarts;
 mod running_job;
 mod seed;

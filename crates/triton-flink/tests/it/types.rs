@@ -141,6 +141,6 @@ async fn arguments_of_other_types_are_converted_where_nothing_is_lost_and_refuse
     org.apache.flink.table.api.ValidationException: INPUT column 'value' is ARRAY<FLOAT>, and the query gives it ARRAY<INT NOT NULL>, of which not every value is one: write CAST(... AS ARRAY<FLOAT>) for its column in the table or view that ML_PREDICT reads
     org.apache.flink.table.api.ValidationException: INPUT column 'value' is ARRAY<FLOAT>, and the query gives it ARRAY<BIGINT NOT NULL>, of which not every value is one: write CAST(... AS ARRAY<FLOAT>) for its column in the table or view that ML_PREDICT reads
     org.apache.flink.table.api.ValidationException: INPUT column 'value' is ARRAY<FLOAT>, and the query gives it ARRAY<DECIMAL(2, 1) NOT NULL>, of which not every value is one: write CAST(... AS ARRAY<FLOAT>) for its column in the table or view that ML_PREDICT reads
-    triton.flink.TritonException: triton.flink.TritonException: row 0, subtask 0 of 1, attempt 0: column 'value': expected FLOAT, found NULL
+    triton.flink.TritonException: triton.flink.TritonException: row 0 (value = [1, NULL]), subtask 0 of 1, attempt 0: column 'value': expected FLOAT, found NULL
     ");
 }

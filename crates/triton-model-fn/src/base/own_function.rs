@@ -67,7 +67,7 @@ impl<P> FunctionBase<P> {
             // Every function is opened here, and not only those of one's own.
             target: "triton_model_fn::base",
             model = %open.model,
-            endpoint = %open.client().endpoint(),
+            endpoint = %open.options().endpoint,
             job = subtask.job(),
             operator = subtask.operator(),
             execution = subtask.execution(),

@@ -18,11 +18,12 @@ use tracing::debug;
 use triton_client::{Client, ErrorKind as ClientErrorKind, Sequence};
 use triton_options::ROW_DEADLINE;
 
-pub(crate) use self::fault_origin::{FaultOrigin, RetrySafety};
+pub(crate) use self::fault_origin::{FaultOrigin, RetrySafety, is_not_served};
 use self::unanswered::{NotSent, Unanswered, failure, whose_fault};
 use crate::circuit_breaker::{CircuitState, Permit};
 use crate::metrics::CallInFlight;
 use crate::permits::PermitKind;
+use crate::replicas::{At, Ended, Replicas, Server, Target};
 use crate::retry::{self, Spent, TimeLimit, Verdict};
 use crate::server_wait::{Failures, Judgement, LONGEST_DOUBTFUL_PAUSE};
 use crate::{CallContext, Error, ErrorKind};
@@ -30,6 +31,23 @@ use crate::{CallContext, Error, ErrorKind};
 /// How much later than it should an attempt is cut off that sees to its own end: the client's own
 /// error knows what was sent.
 pub(crate) const GRACE: Duration = Duration::from_millis(100);
+
+/// What one attempt of a call leaves to the next one.
+struct Course {
+    /// What the last retry took from the budget.
+    spent: Spent,
+    /// Where it is.
+    at: At,
+}
+
+impl Course {
+    fn to(target: Target) -> Self {
+        Self {
+            spent: Spent::default(),
+            at: At::to(target),
+        }
+    }
+}
 
 /// What a call has from the moment at which it is sent first.
 struct Sent<'a> {
@@ -109,7 +127,7 @@ impl CallContext {
                 answer
             }
         };
-        let call = self.call_patiently(sequence, deadline, safety, origin, operation);
+        let call = self.call_patiently(Target::Any, sequence, deadline, safety, origin, operation);
         self.ending.or("before the row was answered", call).await
     }
 
@@ -124,12 +142,21 @@ impl CallContext {
         F: Future<Output = Result<T, triton_client::Error>>,
     {
         let safety = RetrySafety::Safe;
-        let call = self.call_patiently(None, deadline, safety, FaultOrigin::of, operation);
+        let call = self.call_patiently(
+            Target::Any,
+            None,
+            deadline,
+            safety,
+            FaultOrigin::of,
+            operation,
+        );
         self.ending.or("before the row was answered", call).await
     }
 
+    /// As [`call_with`](Self::call_with), at a certain one of several servers where `target` says so.
     pub(crate) async fn call_patiently<T, F>(
         &self,
+        target: Target,
         sequence: Option<&Sequence>,
         deadline: Option<Instant>,
         safety: RetrySafety,
@@ -140,20 +167,20 @@ impl CallContext {
         F: Future<Output = Result<T, triton_client::Error>>,
     {
         let Some(wait) = &self.server_wait else {
-            let spent = Spent::default();
-            let called = self.call_once(sequence, deadline, safety, origin, operation, &spent);
+            let course = Course::to(target);
+            let called = self.call_once(sequence, deadline, safety, origin, operation, &course);
             return Ok(called.await?);
         };
         let _calling = wait.calling();
         // Failures while the server answered others: only those count as retries.
         let (mut own_failures, mut doubts, mut failures) = (0, 0, Failures::default());
-        let spent = Spent::default();
+        let course = Course::to(target);
         let mut attempt = 0_u32;
         loop {
             attempt = attempt.saturating_add(1);
             // In a box, as all that asks the server something else: these futures are large, and
             // would make that of every row so.
-            let back = Box::pin(wait.until_back(self.client(), &self.model));
+            let back = Box::pin(wait.until_back(&self.replicas, &self.model));
             match deadline {
                 Some(deadline) => timeout_at(deadline, back).await.map_err(|_| {
                     let message = format!(
@@ -170,7 +197,8 @@ impl CallContext {
                 self.log_sent_again(sequence, attempt);
             }
             let answered = wait.answered();
-            let called = self.call_once(sequence, deadline, safety, &origin, &operation, &spent);
+            course.at.begins_anew();
+            let called = self.call_once(sequence, deadline, safety, &origin, &operation, &course);
             let error = match called.await {
                 Ok(answer) => {
                     wait.answers(&self.model);
@@ -179,7 +207,13 @@ impl CallContext {
                 Err(Unanswered::Waited(error)) => return Err(error),
                 Err(Unanswered::Failed(error)) => error,
             };
-            let judging = wait.judge(self.client(), &self.model, &error, answered, &mut failures);
+            if let Target::On(server) = target
+                && self.is_away(server, &error, sequence.is_some_and(|it| it.start))
+            {
+                // Another server is there, so whoever asked has a choice.
+                return Err(error);
+            }
+            let judging = wait.judge(&self.replicas, &self.model, &error, answered, &mut failures);
             let judgement = Box::pin(judging).await;
             let after = error
                 .client_error()
@@ -200,7 +234,7 @@ impl CallContext {
             let pause = match judgement {
                 Judgement::Own => {
                     let pause = self.retry.wait(own_failures, after, retry::thread_random());
-                    match self.may_retry(error.client_error(), &spent) {
+                    match self.may_retry(error.client_error(), &course.spent) {
                         true => pause,
                         false => self.longest_pause_before(deadline, pause),
                     }
@@ -249,7 +283,7 @@ impl CallContext {
         }
     }
 
-    /// A logical call with its retries; what the last of them takes from the budget is `spent`.
+    /// A logical call with its retries.
     async fn call_once<T, F>(
         &self,
         sequence: Option<&Sequence>,
@@ -257,11 +291,12 @@ impl CallContext {
         safety: RetrySafety,
         origin: impl Fn(&triton_client::Error) -> FaultOrigin,
         operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
-        spent: &Spent,
+        course: &Course,
     ) -> Result<T, Unanswered>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
     {
+        let Course { spent, at } = course;
         let sent = OnceLock::new();
         let (attempts, cut_short) = (AtomicU32::new(0), AtomicBool::new(false));
         let limit = TimeLimit {
@@ -274,7 +309,7 @@ impl CallContext {
             if attempt > 1 {
                 self.log_sent_again(sequence, attempt);
             }
-            let timed = self.replica.client_for(left);
+            let timed = self.replicas.client_for(at, left);
             let is_cut_short = timed.is_cut_short;
             cut_short.store(is_cut_short, Ordering::Relaxed);
             let operation = operation(timed.client, connection);
@@ -293,16 +328,31 @@ impl CallContext {
                 result
             }
         };
+        let moves = |error: &triton_client::Error| {
+            let Some(ended) = at.ends_by(error, &origin, cut_short.load(Ordering::Relaxed)) else {
+                return false;
+            };
+            // Nobody was there, so nothing is sent twice.
+            matches!(ended, Ended::NotReached | Ended::NotServed) && self.replicas.may_move(at)
+        };
         let result = retry::run_in_phases(
             &self.retry,
             limit,
             retry::thread_random,
-            |_| self.become_sent(&sent, deadline),
+            |_| self.become_sent(&sent, deadline, at),
             attempt,
             |error| match self.server_wait {
+                _ if moves(error) => None,
                 // Whether and when it is sent again depends on what others meet.
-                Some(_) => Verdict::Stop,
-                None => safety.verdict(error),
+                Some(_) => Some(Verdict::Stop),
+                None if (error.kind().is_connection() || is_not_served(error))
+                    && self
+                        .replicas
+                        .is_left(at, sequence.is_some_and(|it| it.start)) =>
+                {
+                    Some(Verdict::Stop)
+                }
+                None => Some(safety.verdict(error)),
             },
             |error| self.may_retry(Some(error), spent),
         )
@@ -321,6 +371,7 @@ impl CallContext {
         };
         let outcome = match result {
             Ok(answer) => {
+                at.ends(Ended::Answered);
                 self.retry_budget.answered(spent);
                 self.metrics().retry_budget(self.retry_budget.left(), false);
                 if let Some(admission) = admission {
@@ -332,19 +383,25 @@ impl CallContext {
                 Ok(answer)
             }
             Err(failed) => {
+                // One that was cut off says nothing by itself.
+                at.ends(Ended::Unknown);
                 if let Some(admission) = admission {
-                    match whose_fault(&failed, origin, cut_short.into_inner()) {
+                    match whose_fault(&failed, &origin, cut_short.into_inner()) {
                         FaultOrigin::Server => admission.failure(),
                         FaultOrigin::Request => admission.refused(),
                         FaultOrigin::Unknown => drop(admission),
                     }
                 }
                 let is_of_deadline = failed.is_of(deadline);
+                let server = match self.replicas.called(at) {
+                    Some(replica) => replica,
+                    None => self.options().endpoint.to_string(),
+                };
                 let unanswered = failure(
                     failed,
                     safety,
                     self.retry_budget.retries(),
-                    format_args!("model {} at {}", self.model, self.options().endpoint),
+                    format_args!("model {} at {server}", self.model),
                     is_of_deadline,
                 )
                 .of_deadline(is_of_deadline);
@@ -364,10 +421,47 @@ impl CallContext {
         &'a self,
         sent: &OnceLock<Sent<'a>>,
         deadline: Option<Instant>,
+        at: &At,
     ) -> Result<OwnedSemaphorePermit, NotSent> {
+        let (server, connection) = loop {
+            let mut server = self.replicas.next(at).ok_or(NotSent::NoReplica)?;
+            match self
+                .admitted(&mut server, sent.get().is_none(), deadline)
+                .await
+            {
+                Ok(connection) => break (server, connection),
+                // Another one may take it.
+                Err(NotSent::Rejected(_)) if self.replicas.may_move_from(at, &server) => {}
+                Err(error) => return Err(error),
+            }
+        };
         if sent.get().is_none() {
-            // What would be rejected now need not wait for that.
-            self.replica.check().map_err(NotSent::Rejected)?;
+            // A call may be at several servers, whose breakers count what each of them was sent.
+            let admission = match &server {
+                Server::Only(replica) => replica.admit().map_err(NotSent::Rejected)?,
+                Server::One(_) => None,
+            };
+            // Nobody else sets it, so nothing is lost.
+            let _ = sent.set(Sent {
+                admission,
+                in_flight: self.metrics().call_begins(),
+                since: Instant::now(),
+            });
+        }
+        at.is_at(server);
+        Ok(connection)
+    }
+
+    /// Waits for a connection to a server; the breaker of one of several is asked, too.
+    async fn admitted(
+        &self,
+        server: &mut Server<'_>,
+        is_first: bool,
+        deadline: Option<Instant>,
+    ) -> Result<OwnedSemaphorePermit, NotSent> {
+        // What would be rejected now need not wait for that.
+        if is_first || matches!(server, Server::One(_)) {
+            server.check().map_err(NotSent::Rejected)?;
         }
         let end = match (deadline, &self.server_wait) {
             (Some(deadline), _) => Some(deadline),
@@ -376,22 +470,19 @@ impl CallContext {
             (None, None) => Some(Instant::now() + self.call_budget),
         };
         let seconds = self.metrics().permit_wait(PermitKind::Connection);
-        let connection = self.replica.connection(end, seconds).await;
+        let connection = server.connection(end, seconds).await;
         let connection = connection.map_err(NotSent::NoPermit)?;
-        if sent.get().is_none() {
-            let admission = self.replica.admit().map_err(NotSent::Rejected)?;
-            // Nobody else sets it, so nothing is lost.
-            let _ = sent.set(Sent {
-                admission,
-                in_flight: self.metrics().call_begins(),
-                since: Instant::now(),
-            });
+        if let Server::One(load) = server {
+            load.admit().map_err(NotSent::Rejected)?;
         }
         Ok(connection)
     }
 
     fn observe_breaker(&self) {
-        if let Some(state) = self.replica.breaker_state() {
+        let Replicas::Only(replica) = &self.replicas else {
+            return;
+        };
+        if let Some(state) = replica.breaker_state() {
             self.metrics().breaker_state(match state {
                 CircuitState::Closed => 0.0,
                 CircuitState::HalfOpen => 1.0,

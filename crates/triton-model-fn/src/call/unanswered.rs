@@ -17,6 +17,8 @@ use crate::{Error, ErrorKind};
 pub(super) enum NotSent {
     NoPermit(NoPermit),
     Rejected(Rejected),
+    /// There is no server at all.
+    NoReplica,
 }
 
 /// A logical call that was not answered.
@@ -87,6 +89,7 @@ impl fmt::Display for NotSent {
         match self {
             NotSent::NoPermit(no_permit) => no_permit.fmt(formatter),
             NotSent::Rejected(rejected) => rejected.fmt(formatter),
+            NotSent::NoReplica => formatter.write_str("the server for it is not called any more"),
         }
     }
 }

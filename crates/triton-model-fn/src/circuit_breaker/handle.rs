@@ -31,7 +31,7 @@ pub type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 /// ])?;
 /// let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
 /// let settings = CircuitBreakerSettings::from(&*options);
-/// let breaker = CircuitBreaker::shared(&options.endpoint, &model, settings);
+/// let breaker = CircuitBreaker::shared(options.endpoint.first(), &model, settings);
 /// for _ in 0..10 {
 ///     breaker.admit()?.failure();
 /// }
@@ -145,6 +145,12 @@ impl CircuitBreaker {
             guarded.rejected += u64::from(checked.is_err());
             (checked, None)
         })
+    }
+
+    /// Whether a call would be rejected now, for whoever can call another server: it is not counted.
+    pub(crate) fn rejects(&self) -> bool {
+        let guarded = self.lock();
+        guarded.machine.check((self.inner.clock)()).is_err()
     }
 
     /// Takes in that a health check found the server or the model not ready.

@@ -15,7 +15,7 @@ fn target(endpoint: &str) -> (Endpoint, ModelId, CircuitBreakerSettings) {
     let options = TritonOptions::parse(options).unwrap();
     let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
     let settings = CircuitBreakerSettings::from(&*options);
-    (options.endpoint.clone(), model, settings)
+    (options.endpoint.first().clone(), model, settings)
 }
 
 /// Opens at 0.5, for a minute, and takes 3 trials, in tokio's time.

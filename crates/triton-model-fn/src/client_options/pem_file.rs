@@ -16,7 +16,7 @@ const END: &str = "-----END ";
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A file, and what it held.
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(super) struct PemFile {
     pub(super) path: PathBuf,
     pub(super) content: Vec<u8>,

@@ -24,6 +24,10 @@ const OWN: &[&str] = &[
     "decoupled",
     "retry-budget",
     "open-wait",
+    // Which of several servers a client is for.
+    "endpoint-discovery",
+    "endpoint-refresh",
+    "endpoint-drain",
     "health-check-enabled",
     "health-check-interval",
     "circuit-breaker-enabled",

@@ -55,7 +55,7 @@ fn breaker() -> CircuitBreaker {
     ];
     let options = TritonOptions::parse(options).unwrap();
     CircuitBreaker::with_clock(
-        options.endpoint.clone(),
+        options.endpoint.first().clone(),
         ModelId::new(options.model_name.clone(), options.model_version.clone()),
         CircuitBreakerSettings::from(&*options),
         Box::new(Instant::now),

@@ -142,14 +142,16 @@ where
     };
     let at_once = |_| ready(Ok(()));
     let attempt = |number, (), _| attempt(number);
-    run_in_phases(policy, limit, random, at_once, attempt, classify, |_| true).await
+    let stays = |error: &_| Some(classify(error));
+    run_in_phases(policy, limit, random, at_once, attempt, stays, |_| true).await
 }
 
 /// As [`run`], with a phase before each attempt in which it waits for what it needs to be sent.
 ///
 /// `wait` brings that, or says why it cannot be had; it sees to its own end. `attempt` is given it,
 /// and the time within which the attempt is to have ended. The time that is waited is not taken from
-/// that of attempts, but a row's deadline holds for both. `may_retry` is asked last, when nothing
+/// that of attempts, but a row's deadline holds for both. `classify` gives no verdict where the
+/// attempt is made at another place at once, which counts as none; it sees to its own end. `may_retry` is asked last, when nothing
 /// else speaks against another attempt.
 pub(crate) async fn run_in_phases<T, E, P, W, Wait, Fut>(
     policy: &RetryPolicy,
@@ -157,7 +159,7 @@ pub(crate) async fn run_in_phases<T, E, P, W, Wait, Fut>(
     mut random: impl FnMut() -> f64,
     mut wait: impl FnMut(u32) -> Wait,
     mut attempt: impl FnMut(u32, P, Duration) -> Fut,
-    classify: impl Fn(&E) -> Verdict,
+    classify: impl Fn(&E) -> Option<Verdict>,
     may_retry: impl Fn(&E) -> bool,
 ) -> Result<T, Failed<E, W>>
 where
@@ -211,7 +213,15 @@ where
                 return Err(failed(last_error, number, reason));
             }
         };
-        let Verdict::Retry { after } = classify(&error) else {
+        let verdict = match classify(&error) {
+            Some(verdict) => verdict,
+            None => {
+                last_error = Some(error);
+                waits_from = Instant::now();
+                continue;
+            }
+        };
+        let Verdict::Retry { after } = verdict else {
             return Err(failed(Some(error), number, StopReason::NotRetryable));
         };
         let retries = number - 1;

@@ -28,25 +28,28 @@ mod test_server;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod versions;
 mod worker;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::warn;
 
 pub(crate) use self::columns::{ModelColumns, SequenceColumns};
 pub(crate) use self::key::SequenceKey;
 pub(crate) use self::pending::Pending;
 pub(crate) use self::row_position::RowPosition;
+use self::settings::SeveralServers;
 pub(crate) use self::settings::{SequenceSettings, SourceTraits};
 pub use self::snapshot::SequenceSnapshot;
 pub(crate) use self::transport::{ModelTransport, SequenceTransport};
+pub(crate) use self::versions::SequenceVersions;
 
 pub(crate) use self::machine::Counts;
 use self::machine::{Asker, Effect, Machine, RecoveryLimits, Report, Request};
@@ -141,6 +144,8 @@ impl LeftBehind {
 pub(crate) struct KeyedSequences<T: SequenceTransport> {
     shared: Arc<Shared<T>>,
     timer: JoinHandle<()>,
+    /// Looks at what several servers offer.
+    watcher: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -227,7 +232,16 @@ impl<T: SequenceTransport> KeyedSequences<T> {
             open,
         });
         let timer = tokio::spawn(keep_time(Arc::clone(&shared)));
-        Self { shared, timer }
+        let several = shared.settings.several;
+        let watcher = several.map(|several| {
+            let watched = watch_servers(Arc::downgrade(&shared), several);
+            tokio::spawn(watched)
+        });
+        Self {
+            shared,
+            timer,
+            watcher,
+        }
     }
 
     /// Puts a row behind those of its key that came before; the order of calls is the order of
@@ -261,10 +275,12 @@ impl<T: SequenceTransport> KeyedSequences<T> {
     /// How many sequences may be open at once.
     pub(crate) fn places(&self) -> SequencePlaces {
         let settings = &self.shared.settings;
+        let machine = self.shared.lock();
+        let limit = machine.machine.most_sequences();
         SequencePlaces {
-            limit: (settings.places < usize::MAX).then_some(settings.places - settings.room),
+            limit,
             server_idle: settings.server_forgets,
-            held: self.shared.lock().machine.held_places(),
+            held: machine.machine.held_places(),
         }
     }
 
@@ -339,6 +355,9 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         shared.ready.close();
         shared.lock_workers().abort_all();
         self.timer.abort();
+        if let Some(watcher) = &self.watcher {
+            watcher.abort();
+        }
         shared.teller.is_over();
     }
 }
@@ -356,6 +375,9 @@ impl<T: SequenceTransport> Drop for KeyedSequences<T> {
     fn drop(&mut self) {
         self.shared.leave_behind();
         self.timer.abort();
+        if let Some(watcher) = &self.watcher {
+            watcher.abort();
+        }
         self.shared.ready.close();
         self.shared.lock_workers().abort_all();
         self.shared.teller.is_over();
@@ -481,6 +503,32 @@ impl State {
             self.wakes_at = wakes_at;
         }
         to_do
+    }
+}
+
+/// Tells the machine what several servers offer, whenever that changes.
+async fn watch_servers<T: SequenceTransport>(shared: Weak<Shared<T>>, several: SeveralServers) {
+    // What time does to a server is noticed so soon.
+    const LOOK_AGAIN: Duration = Duration::from_secs(1);
+    let mut told = Vec::new();
+    loop {
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        let mut changes = shared.open.replicas.changes();
+        let offers = several.offers(&shared.open.replicas);
+        if offers != told {
+            shared.with(|machine, now| machine.offered(now, &offers));
+            told = offers;
+        }
+        drop(shared);
+        let changed = async {
+            match &mut changes {
+                Some(changes) => changes.changed().await.is_ok(),
+                None => std::future::pending().await,
+            }
+        };
+        let _ = timeout(LOOK_AGAIN, changed).await;
     }
 }
 

@@ -10,6 +10,7 @@ use triton_options::TritonOptions;
 
 use super::test_server::{Fault, Running, SERVER_IDLE, TestServer, row, sum, value};
 use super::{KeyedSequences, Row, SequenceKey, SequenceSettings, SequenceTransport, SourceTraits};
+use crate::replicas::ReplicaId;
 use crate::tensor_plan::EncodedRow;
 use crate::{CallContext, Column, DataType, Error, ErrorKind, Schema, Subtask, Value};
 
@@ -170,6 +171,7 @@ impl SequenceTransport for Slow {
         &self,
         row: &EncodedRow,
         sequence: Sequence,
+        _server: ReplicaId,
         deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
         let data = <[u8; 8]>::try_from(&*row.cells()[0].as_ref().unwrap().data).unwrap();
@@ -223,7 +225,8 @@ fn start_waiting<T: SequenceTransport>(
     let options = common.iter().chain(extra).copied();
     let options = TritonOptions::parse(options).unwrap();
     let subtask = Subtask::new(0, 1, 0).unwrap();
-    let open = Arc::new(CallContext::new(&options, subtask, false, Arc::default(), wait).unwrap());
+    let open =
+        Arc::new(CallContext::new(&options, subtask, false, Arc::default(), wait, None).unwrap());
     let config: ModelConfig = serde_json::from_value(serde_json::json!({
         "name": "m",
         "max_batch_size": 8,
@@ -361,6 +364,7 @@ impl SequenceTransport for Losing {
         &self,
         _row: &EncodedRow,
         _sequence: Sequence,
+        _server: ReplicaId,
         _deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
         Err(Error::new(ErrorKind::SequenceUncertain, "no answer came"))

@@ -5,13 +5,14 @@ use std::time::Duration;
 use tracing::{info, warn};
 use triton_client::{ModelConfig, SequenceId};
 use triton_options::{
-    AbandonedSequence, OptionValue as _, PositiveDuration, ReplayOverflow, SEQUENCE_IDLE_TIMEOUT,
-    SEQUENCE_MAX_OPEN, SEQUENCE_UNKNOWN_KEY, SequenceMode, SequenceRecovery, StaticFlags,
-    TritonOptions, UnknownKey,
+    AbandonedSequence, ENDPOINT, OptionValue as _, PositiveDuration, ReplayOverflow,
+    SEQUENCE_IDLE_TIMEOUT, SEQUENCE_MAX_OPEN, SEQUENCE_START, SEQUENCE_UNKNOWN_KEY,
+    SequenceAffinity, SequenceMode, SequenceRecovery, StaticFlags, TritonOptions, UnknownKey,
 };
 
 use super::key::KeyDisplay;
-use super::machine::{HistoryLimits, LostId};
+use super::machine::{HistoryLimits, LostId, Offer, Standing, quota, stable_hash};
+use crate::replicas::{ReplicaPlaces, ReplicaStanding, ReplicaUse, Replicas};
 use crate::sequence_id_generator::{SequenceIdGenerator, SequenceName};
 use crate::{CallContext, Column, Error, ErrorKind, Schema, Subtask};
 
@@ -39,14 +40,22 @@ pub(crate) struct SequenceSettings {
     pub(super) max_length: Option<u64>,
     /// How long a key may be without a row before its sequence is over.
     pub(super) boundary: Option<Duration>,
+    /// Whether nobody asked for that: the next row of a key that it ended is then marked.
+    pub(super) marks_expired: bool,
     /// How long the server keeps a sequence without a request.
     pub(super) server_idle: Option<Duration>,
     /// When it has dropped it for certain: the steps of an ensemble forget at different times.
     pub(super) server_forgets: Option<Duration>,
-    /// The most IDs that may be alive on the server; `usize::MAX` where nobody knows a limit.
-    pub(super) places: usize,
-    /// How many of these places are left to sequences that are recovered.
-    pub(super) room: usize,
+    /// What the servers offer at the beginning.
+    pub(super) offers: Vec<Offer>,
+    /// The most sequences on all of them together.
+    pub(super) most_open: usize,
+    /// How many sequences may be recovered at once.
+    pub(super) most_recovering: usize,
+    /// Whether a hash of the key says which of several servers it goes to.
+    pub(super) by_hash: bool,
+    /// Whether the servers may change.
+    pub(super) several: Option<SeveralServers>,
     pub(super) recovery: SequenceRecovery,
     pub(super) overflow: ReplayOverflow,
     pub(super) history: Option<HistoryLimits>,
@@ -97,10 +106,14 @@ impl SequenceSettings {
             fixed: None,
             max_length: None,
             boundary: None,
+            marks_expired: false,
             server_idle,
             server_forgets: config.longest_sequence_idle(),
-            places: usize::MAX,
-            room: 0,
+            offers: Vec::new(),
+            most_open: usize::MAX,
+            most_recovering: usize::MAX,
+            by_hash: options.sequence_affinity == SequenceAffinity::Hash,
+            several: None,
             recovery: SequenceRecovery::Fail,
             overflow: ReplayOverflow::Fail,
             history: None,
@@ -118,7 +131,7 @@ impl SequenceSettings {
         let key = match options.sequence_mode() {
             SequenceMode::PerKey { key, .. } => key,
             SequenceMode::Static { id, flags } => {
-                return fixed(common, open.static_id(id)?, *flags);
+                return fixed(common, open.static_id(id)?, *flags, open);
             }
             _ => return Ok(None),
         };
@@ -153,14 +166,17 @@ impl SequenceSettings {
         if !positions && (source.without_state || marks_unknown) {
             tell_of_unknown_keys(options, open, marks_unknown);
         }
-        let (places, room) = places(options, config, open.subtask);
+        let servers = servers(options, config, open);
         let is_key = |column: &&Column| key.iter().any(|name| name == column.name);
         let keys: Vec<Column> = schema.inputs.iter().filter(is_key).cloned().collect();
         Ok(Some(Self {
             max_length: options.sequence_max_length.map(|rows| rows.get().into()),
             boundary,
-            places,
-            room,
+            marks_expired: source.without_state && given.is_none() && boundary.is_some(),
+            offers: servers.offers,
+            most_open: servers.most_open,
+            most_recovering: servers.most_recovering,
+            several: servers.several,
             recovery: options.sequence_recovery,
             overflow: options.sequence_replay_overflow,
             history: (replays && !carried).then(|| HistoryLimits {
@@ -175,6 +191,11 @@ impl SequenceSettings {
             key_columns: described(&keys),
             ..common
         }))
+    }
+
+    /// How long the server keeps a sequence for certain, where that is known.
+    pub(crate) fn server_forgets(&self) -> Option<Duration> {
+        self.server_forgets
     }
 
     /// Whether no row ever starts the one sequence there is.
@@ -275,17 +296,38 @@ fn fixed(
     common: SequenceSettings,
     id: SequenceId,
     flags: StaticFlags,
+    open: &CallContext,
 ) -> Result<Option<SequenceSettings>, Error> {
     // Each request is a sequence of its own: they go side by side.
     if flags.are_both() {
         return Ok(None);
     }
+    // After a loss, START has to wait until the server has certainly dropped what there was.
+    let limit = match flags {
+        StaticFlags::FirstRow => 1,
+        _ => usize::MAX,
+    };
+    let mut common = common;
+    common.offers = vec![Offer::only(limit, 0)];
+    if open.replicas.are_several() {
+        if let StaticFlags::Given { start: false, .. } = flags {
+            let message = format!(
+                "'{}' is false, so the sequence '{id}' was begun elsewhere, and '{}' ({}) stands for \
+                 several servers, of which one has it: name that one",
+                SEQUENCE_START.key(),
+                ENDPOINT.key(),
+                open.options().endpoint
+            );
+            return Err(Error::new(ErrorKind::Options, message));
+        }
+        let several = SeveralServers {
+            quota: Quota::Each(limit),
+            subtask: open.subtask,
+        };
+        common.offers = several.offers(&open.replicas);
+        common.several = Some(several);
+    }
     Ok(Some(SequenceSettings {
-        // After a loss, START has to wait until the server has certainly dropped what there was.
-        places: match flags {
-            StaticFlags::FirstRow => 1,
-            _ => usize::MAX,
-        },
         fixed: Some(FixedSequence { id, flags }),
         ..common
     }))
@@ -316,10 +358,124 @@ fn tell_of_unknown_keys(options: &TritonOptions, open: &CallContext, marks_unkno
     }
 }
 
+/// Several servers, as one subtask uses them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SeveralServers {
+    quota: Quota,
+    subtask: Subtask,
+}
+
+/// How many places of a server a subtask uses.
+#[derive(Debug, Clone, Copy)]
+enum Quota {
+    /// So many of each.
+    Each(usize),
+    /// Its part of those that the server has; an eighth, and no more than so many, is left for
+    /// sequences that are recovered.
+    Share {
+        most_room: usize,
+        /// How many places the first server has that was asked: others are alike, until they say so.
+        usual: Option<u64>,
+    },
+}
+
+impl SeveralServers {
+    /// What the servers offer now.
+    pub(super) fn offers(&self, replicas: &Replicas) -> Vec<Offer> {
+        let standings = replicas.standings();
+        standings.iter().map(|it| self.offer(it)).collect()
+    }
+
+    fn offer(&self, standing: &ReplicaStanding) -> Offer {
+        let name_hash = stable_hash(&standing.label);
+        let (limit, room) = match self.quota {
+            Quota::Each(limit) => (limit, 0),
+            Quota::Share { most_room, usual } => {
+                let places = match standing.places {
+                    ReplicaPlaces::Unknown => usual,
+                    ReplicaPlaces::Unlimited => None,
+                    ReplicaPlaces::Limited(places) => Some(places),
+                };
+                let (index, parallelism) = (self.subtask.index(), self.subtask.parallelism());
+                let limit = places.map(|places| quota(places, index, parallelism, name_hash));
+                let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+                limit.map_or((usize::MAX, 0), |limit| {
+                    (limit, (limit / ROOM_SHARE).min(most_room))
+                })
+            }
+        };
+        Offer {
+            id: standing.id,
+            name_hash,
+            limit,
+            room,
+            standing: match standing.use_of {
+                ReplicaUse::TakesNew => Standing::Takes,
+                ReplicaUse::KeepsOld => Standing::Keeps,
+                ReplicaUse::IsLeft => Standing::Leaves,
+            },
+        }
+    }
+}
+
+/// What is agreed about the servers of a subtask.
+struct Servers {
+    offers: Vec<Offer>,
+    most_open: usize,
+    most_recovering: usize,
+    several: Option<SeveralServers>,
+}
+
+fn servers(options: &TritonOptions, config: &ModelConfig, open: &CallContext) -> Servers {
+    // So that a server that is lost does not keep the others from their work.
+    const RECOVERING_SHARE: usize = 4;
+    let most_in_flight = options.max_in_flight.most().get() as usize;
+    if !open.replicas.are_several() {
+        let (places, room) = places(options, config, open.subtask);
+        return Servers {
+            offers: vec![Offer::only(places, room)],
+            most_open: usize::MAX,
+            most_recovering: usize::MAX,
+            several: None,
+        };
+    }
+    let several = SeveralServers {
+        quota: Quota::Share {
+            most_room: match options.sequence_max_open {
+                Some(_) => 0,
+                None => most_in_flight,
+            },
+            usual: config.concurrent_sequences(),
+        },
+        subtask: open.subtask,
+    };
+    let offers = several.offers(&open.replicas);
+    if !offers.is_empty() && offers.iter().all(|offer| offer.limit == 0) {
+        warn!(
+            model = %options.model_name,
+            subtask = open.subtask.index(),
+            subtasks = open.subtask.parallelism(),
+            "the places for sequences on all servers do not suffice for so many subtasks: there is none \
+             for this one, and its rows wait until a server comes that has one; use fewer subtasks, or \
+             raise the model's max_candidate_sequences"
+        );
+    }
+    Servers {
+        offers,
+        most_open: options
+            .sequence_max_open
+            .map_or(usize::MAX, |most| most.get() as usize),
+        most_recovering: (most_in_flight / RECOVERING_SHARE).max(1),
+        several: Some(several),
+    }
+}
+
+/// The part of the places that is left for recoveries.
+const ROOM_SHARE: usize = 8;
+
 /// How many IDs this subtask may have alive on the server, and how many of them only to recover
 /// sequences.
 fn places(options: &TritonOptions, config: &ModelConfig, subtask: Subtask) -> (usize, usize) {
-    const ROOM_SHARE: usize = 8;
     let kept = config.concurrent_sequences();
     let subtasks = u64::from(subtask.parallelism());
     let places = match (options.sequence_max_open, kept) {
@@ -346,6 +502,31 @@ fn places(options: &TritonOptions, config: &ModelConfig, subtask: Subtask) -> (u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replicas::ReplicaId;
+
+    // Holds S10, S65.
+    #[test]
+    fn a_server_that_was_not_asked_yet_has_the_places_of_the_others() {
+        let several = SeveralServers {
+            quota: Quota::Share {
+                most_room: 8,
+                usual: Some(64),
+            },
+            subtask: Subtask::new(0, 4, 0).unwrap(),
+        };
+        let limit = |places| {
+            let standing = ReplicaStanding {
+                id: ReplicaId::ONLY,
+                label: "http://a:8000/".to_owned(),
+                places,
+                use_of: ReplicaUse::KeepsOld,
+            };
+            several.offer(&standing).limit
+        };
+        assert_eq!(limit(ReplicaPlaces::Unknown), 16);
+        assert_eq!(limit(ReplicaPlaces::Limited(32)), 8);
+        assert_eq!(limit(ReplicaPlaces::Unlimited), usize::MAX);
+    }
 
     // Holds S11.
     #[test]

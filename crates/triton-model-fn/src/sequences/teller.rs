@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
-use triton_options::{OptionValue as _, SEQUENCE_KEY, SEQUENCE_MAX_OPEN};
+use triton_options::{
+    OptionValue as _, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_MAX_OPEN, SEQUENCE_RECOVERY,
+};
 
 use super::machine::{Abandoned, Counts, Event, LossCause, LostId, Purpose, Report};
 use super::owners::{Owned, Owners};
 use super::{SequenceKey, SequenceSettings};
+use crate::log_limit::LogLimit;
 use crate::metrics::{SequenceEvent, SequenceMetrics};
 use crate::sequence_id_generator::SequenceIdGenerator;
 use crate::{CallContext, Error, Subtask};
@@ -32,6 +35,7 @@ pub(super) struct Teller {
     /// Which subtask has which key, where it is known which ones belong together.
     owners: Option<Arc<Owners>>,
     owned: Mutex<OwnedKeys>,
+    expired: LogLimit,
 }
 
 /// The keys of this subtask, and when it was last warned that another one has one of them.
@@ -52,13 +56,14 @@ impl Teller {
             ids,
             metrics: open.metrics().of_sequences(),
             subtask: open.subtask,
-            endpoint: open.client().endpoint().to_string(),
+            endpoint: open.options().endpoint.to_string(),
             model: open.model.to_string(),
             wait: open.server_wait.clone(),
             shown: Mutex::default(),
             is_over: AtomicBool::new(false),
             owners: open.subtask.work().as_deref().map(Owners::of_work),
             owned: Mutex::default(),
+            expired: LogLimit::default(),
         }
     }
 
@@ -124,6 +129,9 @@ impl Teller {
             }
             Event::Expired { id, rows } => {
                 metrics.event(SequenceEvent::Expired);
+                if self.settings.marks_expired {
+                    self.tell_of_expired();
+                }
                 debug!(
                     key = shown(),
                     sequence_id = self.id(&id),
@@ -177,6 +185,16 @@ impl Teller {
                 is_hidden,
                 error,
             } => self.lost(&key, &id, rows, cause, is_hidden, &error),
+            Event::Moved { id, rows } => {
+                metrics.event(SequenceEvent::Moved);
+                debug!(
+                    key = shown(),
+                    sequence_id = self.id(&id),
+                    rows,
+                    subtask,
+                    "the sequence does not go on at its server, which is to be left or is gone"
+                );
+            }
             Event::Restarted { id, rows, cause } => {
                 metrics.event(SequenceEvent::Restarted);
                 warn!(
@@ -208,8 +226,26 @@ impl Teller {
                 open,
                 held,
                 limit,
-            } => self.waits(&key, purpose, open, held, limit),
+                room,
+            } => self.waits(&key, purpose, [open, held, limit, room]),
         }
+    }
+
+    /// Time alone has ended a sequence, although nobody had asked for that.
+    fn tell_of_expired(&self) {
+        let Some(kept_quiet) = self.expired.pass() else {
+            return;
+        };
+        warn!(
+            boundary = ?self.settings.boundary,
+            others = kept_quiet,
+            subtask = self.subtask.index(),
+            "time alone has ended the sequence of a key, whose next row is marked: say in the rows \
+             where a sequence ends, set '{}' to the silence that means an end, or '{}' to 'replay', \
+             which rebuilds what waited for too long",
+            SEQUENCE_IDLE_TIMEOUT.key(),
+            SEQUENCE_RECOVERY.key()
+        );
     }
 
     fn lost(
@@ -223,6 +259,7 @@ impl Teller {
     ) {
         self.metrics.event(match cause {
             LossCause::Uncertain => SequenceEvent::Uncertain,
+            LossCause::Moved => SequenceEvent::Moved,
             _ => SequenceEvent::Forgotten,
         });
         macro_rules! tell {
@@ -248,7 +285,8 @@ impl Teller {
         }
     }
 
-    fn waits(&self, key: &SequenceKey, purpose: Purpose, open: usize, held: usize, limit: usize) {
+    fn waits(&self, key: &SequenceKey, purpose: Purpose, places: [usize; 4]) {
+        let [open, held, limit, room] = places;
         let server_idle = self.settings.server_forgets;
         let subtask = self.subtask.index();
         if self.settings.fixed.is_some() {
@@ -273,7 +311,7 @@ impl Teller {
             open,
             held,
             limit,
-            room = self.settings.room,
+            room,
             ?server_idle,
             subtask,
             subtasks = self.subtask.parallelism(),

@@ -16,6 +16,7 @@ use super::{
     Answered, KeyedSequences, Pending, Row, RowPosition, SequenceKey, SequenceSettings,
     SequenceTransport, SourceTraits,
 };
+use crate::replicas::ReplicaId;
 use crate::row_codec::EncodedCell;
 use crate::tensor_plan::EncodedRow;
 use crate::{CallContext, Column, DataType, Error, ErrorKind, Schema, Subtask, Value};
@@ -147,6 +148,7 @@ impl SequenceTransport for TestServer {
         &self,
         row: &EncodedRow,
         sequence: Sequence,
+        _server: ReplicaId,
         _deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
         let data = <[u8; 8]>::try_from(&*row.cells()[0].as_ref().unwrap().data).unwrap();
@@ -225,11 +227,12 @@ impl Running {
         let subtask = Subtask::new(0, 1, attempt).unwrap();
         // As long as one of them lives, their HTTP client does, which takes long to set up.
         static FIRST: OnceLock<Arc<CallContext>> = OnceLock::new();
-        let open =
-            Arc::new(CallContext::new(&options, subtask, false, Arc::default(), None).unwrap());
+        let open = Arc::new(
+            CallContext::new(&options, subtask, false, Arc::default(), None, None).unwrap(),
+        );
         // It lives on, so what it shows in gauges must not be seen.
         FIRST.get_or_init(|| {
-            let context = || CallContext::new(&options, subtask, false, Arc::default(), None);
+            let context = || CallContext::new(&options, subtask, false, Arc::default(), None, None);
             Arc::new(metrics::with_local_recorder(&metrics::NoopRecorder, context).unwrap())
         });
         let config: ModelConfig = serde_json::from_value(serde_json::json!({

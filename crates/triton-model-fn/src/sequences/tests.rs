@@ -418,6 +418,31 @@ async fn after_a_failover_without_state_a_key_is_marked_until_it_is_certainly_wh
     assert!(!running.answer(1, 1).await.unwrap().restarted);
 }
 
+// Holds S16.
+#[tokio::test(start_paused = true)]
+async fn what_time_alone_has_ended_without_being_asked_to_is_marked_where_rows_wait_elsewhere() {
+    let engine = SourceTraits {
+        bounded: false,
+        without_state: true,
+    };
+    let given = [("sequence-idle-timeout", "1 s")];
+    let own_rule: &[(&str, &str)] = &given;
+    for (source, extra, marked) in [
+        (engine, &[][..], true),
+        (engine, own_rule, false),
+        (SourceTraits::default(), &[], false),
+    ] {
+        let running = Running::start_attempt(&TestServer::default(), extra, 0, source);
+        assert!(!running.answer(1, 1).await.unwrap().restarted);
+        // However long it takes until the key has a row again.
+        sleep(SERVER_IDLE * 20).await;
+        assert!(!running.answer(2, 1).await.unwrap().restarted);
+        let again = running.answer(1, 2).await.unwrap();
+        assert_eq!((sum(&again), again.restarted), (value(1, 2), marked));
+        assert!(!running.answer(1, 3).await.unwrap().restarted);
+    }
+}
+
 // Holds S13.
 #[tokio::test(start_paused = true)]
 async fn a_sequence_that_is_left_is_ended_where_the_option_asks_for_it() {

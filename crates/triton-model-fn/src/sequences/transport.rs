@@ -5,12 +5,14 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use triton_client::{ErrorKind as ClientErrorKind, Sequence};
 
+use super::versions::SequenceVersions;
+use crate::replicas::ReplicaId;
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{CallContext, Error, ErrorKind, Value};
 
 /// Sends rows of sequences.
 pub(crate) trait SequenceTransport: Send + Sync + 'static {
-    /// Sends one row and returns the model's answer to it; gives it up at `deadline`.
+    /// Sends one row to a server and returns the model's answer to it; gives it up at `deadline`.
     ///
     /// An error says by its kind what became of the sequence: after
     /// [`ErrorKind::SequenceUncertain`] and [`ErrorKind::Output`] the model may have taken the row
@@ -20,6 +22,7 @@ pub(crate) trait SequenceTransport: Send + Sync + 'static {
         &self,
         row: &EncodedRow,
         sequence: Sequence,
+        server: ReplicaId,
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Vec<Value>, Error>> + Send;
 }
@@ -29,6 +32,8 @@ pub(crate) trait SequenceTransport: Send + Sync + 'static {
 pub(crate) struct ModelTransport {
     pub(crate) open: Arc<CallContext>,
     pub(crate) plan: Arc<TensorPlan>,
+    /// The versions that sequences stay with, where they do.
+    pub(crate) versions: Option<SequenceVersions>,
 }
 
 impl SequenceTransport for ModelTransport {
@@ -36,13 +41,25 @@ impl SequenceTransport for ModelTransport {
         &self,
         row: &EncodedRow,
         sequence: Sequence,
+        server: ReplicaId,
         deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
         let permit = self.open.request_permit(deadline).await?;
         let inputs = self.plan.tensors(row)?;
-        let request = self.plan.request(self.open.model.clone(), inputs);
-        let answer = self.open.infer_once(request, sequence, deadline).await;
+        let mut model = self.open.model.clone();
+        let stays = self.versions.as_ref().map(|versions| {
+            let stay = versions.stay(&sequence);
+            model = stay.model(model.clone());
+            stay
+        });
+        let request = self.plan.request(model, inputs);
+        let answer = self.open.infer_once(request, sequence, server, deadline);
+        let answer = answer.await;
         drop(permit);
+        let answer = match stays {
+            Some(stay) => stay.answered(answer),
+            None => answer,
+        };
         self.plan.row(&answer.map_err(lost_where_unknown)?)
     }
 }

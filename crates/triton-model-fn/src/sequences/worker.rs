@@ -41,7 +41,15 @@ impl<T: SequenceTransport> Shared<T> {
                 false => self.send_safely(&request).await,
             };
             self.lock().resting += 1;
-            self.with(|machine, now| machine.outcome(now, &request.key, request.number, outcome));
+            self.with(|machine, now| {
+                if let (Outcome::Failed(failed), Some(several)) = (&outcome, &self.settings.several)
+                    && failed.effect == FailureEffect::Away
+                {
+                    // What is known of its server by now is to be known when it is recovered.
+                    machine.offered(now, &several.offers(&self.open.replicas));
+                }
+                machine.outcome(now, &request.key, request.number, outcome);
+            });
         }
     }
 
@@ -93,7 +101,10 @@ impl<T: SequenceTransport> Shared<T> {
         match self.send(request, &row).await {
             Ok(values) => self.answered(request, &row, values),
             Err(error) => Outcome::Failed(Failed {
-                effect: effect(&error),
+                effect: match effect(&error) {
+                    FailureEffect::None if self.is_away(request, &error) => FailureEffect::Away,
+                    effect => effect,
+                },
                 server: self.server_facts(&error),
                 error,
             }),
@@ -118,7 +129,9 @@ impl<T: SequenceTransport> Shared<T> {
             start: request.start,
             end: request.end,
         };
-        let sent = self.transport.send(row, sequence, request.deadline);
+        let sent = self
+            .transport
+            .send(row, sequence, request.server, request.deadline);
         let sent = sent.instrument(span).await;
         sent.map_err(|error| error.in_sequence(name()).at_row(request.row))
     }
@@ -135,6 +148,11 @@ impl<T: SequenceTransport> Shared<T> {
             digest,
             values,
         }
+    }
+
+    /// Whether a request was not executed because its server is away, while others are there.
+    fn is_away(&self, request: &Request, error: &Error) -> bool {
+        self.settings.several.is_some() && self.open.is_away(request.server, error, request.start)
     }
 
     fn server_facts(&self, error: &Error) -> Option<ServerFacts> {

@@ -73,8 +73,8 @@ impl RowStream {
             return false;
         };
         // What was answered while the stream was open says nothing of the moment at which it broke.
-        let (client, answered) = (open.client(), wait.answered());
-        let judging = wait.judge(client, &open.model, error, answered, &mut broken.failures);
+        let (replicas, answered) = (&open.replicas, wait.answered());
+        let judging = wait.judge(replicas, &open.model, error, answered, &mut broken.failures);
         let pause = match Box::pin(judging).await {
             Judgement::Final => return false,
             // Sending it waits until the server is back.

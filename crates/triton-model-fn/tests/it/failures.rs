@@ -248,7 +248,7 @@ async fn faults_of_rows_show_a_half_open_circuit_that_the_server_answers() {
     let options = options(&server.endpoint(), "echo", &breaker);
     let model = ModelId::latest(options.model_name.clone());
     let settings = CircuitBreakerSettings::from(&*options);
-    let breaker = CircuitBreaker::shared(&options.endpoint, &model, settings);
+    let breaker = CircuitBreaker::shared(options.endpoint.first(), &model, settings);
     let function = open(options, echo_schema(), 0, 1).await;
     breaker.probed_unhealthy();
     breaker.probed_healthy();

@@ -23,8 +23,8 @@ async fn a_server_that_goes_away_opens_the_circuit_before_any_row_fails() {
     );
     let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
     let settings = CircuitBreakerSettings::from(&*options);
-    let breaker = CircuitBreaker::shared(&options.endpoint, &model, settings);
-    let client = Client::new(options.endpoint.clone()).unwrap();
+    let breaker = CircuitBreaker::shared(options.endpoint.first(), &model, settings);
+    let client = Client::new(options.endpoint.first().clone()).unwrap();
     let mut monitor = HealthMonitor::start(
         TritonProbe::new(client, model),
         options.health_check_interval,
@@ -49,7 +49,7 @@ async fn a_model_that_the_server_lacks_is_unhealthy() {
     let server = EmbeddedTriton::start().unwrap();
     let options = options(&server.endpoint(), "missing", &[]);
     let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
-    let client = Client::new(options.endpoint.clone()).unwrap();
+    let client = Client::new(options.endpoint.first().clone()).unwrap();
     let probe = TritonProbe::new(client, model);
     let monitor = HealthMonitor::start(probe, options.health_check_interval, None, "missing");
     let mut health = monitor.health();

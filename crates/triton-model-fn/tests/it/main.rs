@@ -18,6 +18,7 @@ mod failures;
 mod health_monitor;
 mod keyed;
 mod life;
+mod model_versions;
 mod monitoring;
 mod other_servers;
 #[cfg(feature = "arrow")]
@@ -30,6 +31,9 @@ mod predict_stream;
 mod record_batches;
 mod regressions;
 mod rejected_rows;
+mod replicas;
+mod replicas_attacked;
+mod replicas_live;
 mod request_limit;
 mod requests;
 mod retry_budget;

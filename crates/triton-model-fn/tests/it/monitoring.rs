@@ -152,6 +152,7 @@ async fn what_becomes_of_sequences_is_counted() {
     triton_function_sequence_events_total{model=accumulate,subtask=0,event=failed} 0
     triton_function_sequence_events_total{model=accumulate,subtask=0,event=forgotten} 0
     triton_function_sequence_events_total{model=accumulate,subtask=0,event=gap} 0
+    triton_function_sequence_events_total{model=accumulate,subtask=0,event=moved} 0
     triton_function_sequence_events_total{model=accumulate,subtask=0,event=replayed} 1
     triton_function_sequence_events_total{model=accumulate,subtask=0,event=restarted} 0
     triton_function_sequence_events_total{model=accumulate,subtask=0,event=started} 2

@@ -280,6 +280,9 @@ fn every_function_serves_what_belongs_to_no_group() {
     model-name
     model-version
     timeout
+    endpoint-discovery
+    endpoint-refresh
+    endpoint-drain
     row-deadline
     compression
     response-limit

@@ -25,7 +25,7 @@ fn unshared(host: &str, extra: &[(&str, &str)]) -> TritonOptions {
 fn breaker(options: &TritonOptions) -> CircuitBreaker {
     let model = triton_client::ModelId::latest(options.model_name.clone());
     let settings = CircuitBreakerSettings::from(&**options);
-    CircuitBreaker::shared(&options.endpoint, &model, settings)
+    CircuitBreaker::shared(options.endpoint.first(), &model, settings)
 }
 
 fn in_the_middle(number: u64) -> Sequence {

@@ -75,6 +75,52 @@ async fn while_nothing_is_answered_a_row_waits_until_it_is_given_up() {
     assert_eq!(error.kind(), ErrorKind::ServerAway);
 }
 
+// Holds F18.
+#[tokio::test]
+async fn a_sequence_that_is_rebuilt_at_a_server_that_stays_away_says_so_as_soon_as_others() {
+    let server = server();
+    let wait = ServerWait::new(Duration::from_millis(400));
+    let endpoint = server.endpoint();
+    let options = TritonOptions::parse([
+        ("endpoint", endpoint.as_str()),
+        ("model-name", "accumulate"),
+        ("sequence-id", "job"),
+        ("sequence-id-auto-increment", "true"),
+        ("sequence-key", "key"),
+        ("sequence-recovery", "replay"),
+        ("max-retries", "10"),
+        ("retry-initial-backoff", "2 s"),
+    ]);
+    let schema = Schema {
+        inputs: vec![
+            Column::new("value", DataType::Integer),
+            Column::new("key", DataType::String),
+        ],
+        outputs: vec![Column::new("sum", DataType::Integer)],
+    };
+    let function = InferenceFunction::new(options.unwrap(), schema)
+        .unwrap()
+        .waiting_for_server(&wait);
+    function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
+    let row = [Value::Integer(1), "a".into()];
+    function.predict(&row).await.unwrap();
+    // The row is sent, and then nobody knows of it.
+    let restart_after = Duration::from_secs(60);
+    server.set_faults(FaultScript::new(0).rate(1.0, Fault::Crash { restart_after }));
+    let begun = Instant::now();
+    let error = function.predict(&row).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ServerAway, "{error}");
+    assert!(
+        error.message().starts_with("the server was away for "),
+        "{error}"
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
 // Holds F19.
 #[tokio::test]
 async fn a_row_that_fails_alone_at_a_ready_server_is_given_up_after_its_retries() {

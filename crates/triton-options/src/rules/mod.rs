@@ -2,6 +2,7 @@
 //!
 //! A rule is silent about an option that could not even be read: that has been reported.
 
+mod replicas;
 mod security;
 mod sequence;
 mod stream;
@@ -14,13 +15,13 @@ use crate::{
     CONNECTION_REUSE_ENABLED, CONNECTION_TIMEOUT, DEFAULT_VALUE, HEALTH_CHECK_ENABLED,
     HEALTH_CHECK_INTERVAL, MAX_RETRIES, ON_ERROR, OnError, OptionDefinition, OptionError,
     OptionMap, OptionValue as _, OptionWarning, RETRY_BUDGET, RETRY_INITIAL_BACKOFF,
-    RETRY_MAX_BACKOFF, ROW_DEADLINE, SEQUENCE_ABANDON, SEQUENCE_END_COLUMN,
+    RETRY_MAX_BACKOFF, ROW_DEADLINE, SEQUENCE_ABANDON, SEQUENCE_AFFINITY, SEQUENCE_END_COLUMN,
     SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
     SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE, SEQUENCE_IDLE_TIMEOUT,
     SEQUENCE_KEY, SEQUENCE_KEY_REDACTED, SEQUENCE_MAX_LENGTH, SEQUENCE_MAX_LOST, SEQUENCE_MAX_OPEN,
-    SEQUENCE_POSITION_COLUMN, SEQUENCE_RECOVERY, SEQUENCE_REPLAY_COMPARE, SEQUENCE_REPLAY_LIMIT,
-    SEQUENCE_REPLAY_MAX_BYTES, SEQUENCE_REPLAY_OVERFLOW, SEQUENCE_UNKNOWN_KEY, SequenceMode,
-    SequenceRecovery, TIMEOUT,
+    SEQUENCE_MODEL_VERSION, SEQUENCE_POSITION_COLUMN, SEQUENCE_RECOVERY, SEQUENCE_REPLAY_COMPARE,
+    SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES, SEQUENCE_REPLAY_OVERFLOW,
+    SEQUENCE_UNKNOWN_KEY, SequenceMode, SequenceRecovery, TIMEOUT,
 };
 
 /// Checks every rule and works out the sequence mode; without one, an error was recorded.
@@ -34,6 +35,7 @@ pub(crate) fn check(
     errors.extend(on_error(map, read));
     errors.extend(stream::check(map, read));
     errors.extend(cache(map, read));
+    errors.extend(replicas::check(read));
     security::check(read, errors);
     sequence::mode(read, errors)
 }
@@ -100,6 +102,7 @@ pub(crate) fn warnings(map: &OptionMap, read: &ReadValues) -> Vec<OptionWarning>
         ));
     }
     warnings.extend(sequence::unknown_key_beside_position(map, read));
+    warnings.extend(replicas::warnings(map, read));
     warnings.extend(security::warnings(map, read));
     warnings
 }
@@ -180,6 +183,8 @@ static SWITCHES: &[Switch] = &[
             SEQUENCE_POSITION_COLUMN.definition(),
             SEQUENCE_HISTORY_COLUMNS.definition(),
             SEQUENCE_MAX_OPEN.definition(),
+            SEQUENCE_AFFINITY.definition(),
+            SEQUENCE_MODEL_VERSION.definition(),
             SEQUENCE_RECOVERY.definition(),
             SEQUENCE_UNKNOWN_KEY.definition(),
             SEQUENCE_ABANDON.definition(),

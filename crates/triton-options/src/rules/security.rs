@@ -4,8 +4,8 @@
 use super::{rule, warning};
 use crate::definitions::ReadValues;
 use crate::{
-    AUTH_TOKEN, AUTH_TOKEN_FILE, BearerToken, CUSTOM_HEADERS, ENDPOINT, OptionError, OptionMap,
-    OptionWarning, TLS_CA_FILE, TLS_CERTIFICATE_FILE, TLS_KEY_FILE, TLS_SERVER_NAME,
+    AUTH_TOKEN, AUTH_TOKEN_FILE, BearerToken, CUSTOM_HEADERS, ENDPOINT, Endpoints, OptionError,
+    OptionMap, OptionWarning, TLS_CA_FILE, TLS_CERTIFICATE_FILE, TLS_KEY_FILE, TLS_SERVER_NAME,
 };
 
 /// Checks the rules of this subject.
@@ -28,9 +28,12 @@ pub(super) fn warnings(map: &OptionMap, read: &ReadValues) -> Vec<OptionWarning>
             ),
         ));
     }
-    if let Some(endpoint) = &read.endpoint
-        && endpoint.is_unencrypted_to_others()
-    {
+    let endpoints = read.endpoint.as_ref();
+    let mut unencrypted = endpoints
+        .into_iter()
+        .flat_map(Endpoints::iter)
+        .filter(|endpoint| endpoint.is_unencrypted_to_others());
+    if let Some(endpoint) = unencrypted.next() {
         for key in authorization_sources(read) {
             let what = if key == ENDPOINT.key() {
                 format!("the user name and the password in option '{key}' are")
@@ -66,7 +69,7 @@ fn authorization_sources(read: &ReadValues) -> Vec<&'static str> {
     given(&[
         (
             ENDPOINT.key(),
-            endpoint.is_some_and(|endpoint| endpoint.user_info().is_some()),
+            endpoint.is_some_and(|all| all.iter().any(|one| one.user_info().is_some())),
         ),
         (AUTH_TOKEN.key(), is_given(&read.auth_token)),
         (AUTH_TOKEN_FILE.key(), is_given(&read.auth_token_file)),
@@ -121,8 +124,8 @@ fn certificate(read: &ReadValues) -> Option<OptionError> {
 fn encryption(read: &ReadValues) -> Option<OptionError> {
     let endpoint = read.endpoint.as_ref()?;
     let proxy = read.proxy.as_ref()?.as_ref();
-    let is_encrypted =
-        endpoint.url().scheme() == "https" || proxy.is_some_and(crate::ProxyAddress::is_encrypted);
+    let is_encrypted = endpoint.iter().any(|one| one.url().scheme() == "https")
+        || proxy.is_some_and(crate::ProxyAddress::is_encrypted);
     if is_encrypted {
         return None;
     }

@@ -143,6 +143,33 @@ choices! {
     }
     type "Enum: fail, default, column", expected "'fail', 'default' or 'column'";
 
+    /// Where the replicas behind an endpoint are found.
+    EndpointDiscovery {
+        /// They are the addresses that are given.
+        Static = "static",
+        /// They are the IP addresses of the one name that is given.
+        Dns = "dns",
+    }
+    type "Enum: static, dns", expected "'static' or 'dns'";
+
+    /// To which replica a new sequence goes.
+    SequenceAffinity {
+        /// To that with the most free places.
+        Balance = "balance",
+        /// To that which a hash of its key names.
+        Hash = "hash",
+    }
+    type "Enum: balance, hash", expected "'balance' or 'hash'";
+
+    /// Which version of the model the rest of a sequence goes to.
+    SequenceModelVersion {
+        /// To the one that `model-version` says, whichever began it.
+        Move = "move",
+        /// To the one that answered its first row.
+        Stay = "stay",
+    }
+    type "Enum: move, stay", expected "'move' or 'stay'";
+
     /// What is done with a model that answers a request any number of times.
     Decoupled {
         /// It is refused.

@@ -16,8 +16,9 @@ mod proxy;
 mod scalar;
 
 pub use choice::{
-    AbandonedSequence, CounterInitStrategy, Decoupled, OnError, ReplayOverflow, SequenceIdScope,
-    SequenceIdType, SequenceRecovery, UnknownKey,
+    AbandonedSequence, CounterInitStrategy, Decoupled, EndpointDiscovery, OnError, ReplayOverflow,
+    SequenceAffinity, SequenceIdScope, SequenceIdType, SequenceModelVersion, SequenceRecovery,
+    UnknownKey,
 };
 pub use column_names::ColumnNames;
 pub use dns_name::DnsName;

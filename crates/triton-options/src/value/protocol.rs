@@ -1,8 +1,8 @@
 //! Options whose types are those of the protocol.
 
 use triton_protocol::{
-    BearerToken, Compression, Endpoint, HIDDEN, InvalidValue, ModelName, ModelVersion, Secret,
-    TensorFormat,
+    BearerToken, Compression, Endpoint, Endpoints, HIDDEN, InvalidValue, ModelName, ModelVersion,
+    Secret, TensorFormat,
 };
 
 use super::{OptionValue, invalid};
@@ -17,16 +17,17 @@ pub const EMBEDDED_ENDPOINT: &str = "embedded";
 pub(super) const NO_FILE: &str =
     ", and no '@FILE': only options whose whole value is secret can be read from a file so";
 
-impl OptionValue for Endpoint {
+impl OptionValue for Endpoints {
     const TYPE_NAME: &'static str = "String";
     const EXPECTED: &'static str = Endpoint::EXPECTED;
 
     fn parse(text: &str) -> Result<Self, InvalidValue> {
         match text.trim() {
             EMBEDDED_ENDPOINT => Err(invalid::<Self>()),
-            text if text.starts_with('@') => {
-                Err(InvalidValue::new(format!("{}{NO_FILE}", Self::EXPECTED)))
-            }
+            text if text.starts_with('@') => Err(InvalidValue::new(format!(
+                "{}{NO_FILE}",
+                Endpoint::EXPECTED
+            ))),
             text => text.parse(),
         }
     }
@@ -36,7 +37,7 @@ impl OptionValue for Endpoint {
     }
 
     fn loggable(text: &str) -> String {
-        Endpoint::loggable(text)
+        Endpoints::loggable(text)
     }
 }
 
@@ -147,9 +148,9 @@ mod tests {
 
     #[test]
     fn the_server_of_the_process_is_no_address() {
-        assert!(Endpoint::parse(" embedded ").is_err());
-        assert!(Endpoint::parse("triton:8000").is_ok());
-        insta::assert_snapshot!(Endpoint::parse("@file").unwrap_err(), @"expected the http or https address of a Triton server, such as 'http://localhost:8000', and no '@FILE': only options whose whole value is secret can be read from a file so");
+        assert!(Endpoints::parse(" embedded ").is_err());
+        assert!(Endpoints::parse("triton:8000").is_ok());
+        insta::assert_snapshot!(Endpoints::parse("@file").unwrap_err(), @"expected the http or https address of a Triton server, such as 'http://localhost:8000', and no '@FILE': only options whose whole value is secret can be read from a file so");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::io::Read as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use triton_embedded::{
     DataType, EmbeddedTriton, Model, ModelConfig, ModelError, ModelRequest, SequenceBatching,
@@ -59,7 +60,9 @@ impl Model for RunningSum {
                 strategy: SequenceStrategy::Oldest {
                     max_candidate_sequences: MOST_SEQUENCES,
                 },
-                ..SequenceBatching::default()
+                // However slowly a client is run to be counted, none of its sequences is forgotten: it
+                // would send their rows again, and that would be counted, too.
+                max_sequence_idle: Duration::from_secs(600),
             })
     }
 

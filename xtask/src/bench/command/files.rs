@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use super::work::{Form, Work};
+use super::work::{Cells, Form, Work};
 
 /// The input of a work in text; it is written once.
 pub(super) fn text_input(folder: &Path, work: &Work) -> Result<PathBuf> {
@@ -30,7 +30,12 @@ pub(super) fn text_input(folder: &Path, work: &Work) -> Result<PathBuf> {
                 if work.keys > 0 {
                     write!(file, "k{},", key(work, row))?;
                 }
-                let cells: Vec<_> = cells.map(|cell| cell.to_string()).collect();
+                let cells = cells.enumerate().map(|(column, cell)| match work.cells {
+                    Cells::Quoted => format!("\"{cell}\""),
+                    _ if column == 0 && work.is_faulty(row) => "none".to_owned(),
+                    _ => cell.to_string(),
+                });
+                let cells: Vec<_> = cells.collect();
                 writeln!(file, "{}", cells.join(","))?;
             }
             _ => {
@@ -66,10 +71,12 @@ pub(super) fn input_path(folder: &Path, work: &Work) -> PathBuf {
         columns,
         keys,
         form,
+        cells,
         ..
     } = work;
     folder.join(format!(
-        "{rows}x{columns}x{elements}-{keys}.{}",
+        "{rows}x{columns}x{elements}-{keys}{}.{}",
+        cells.name(),
         form.name()
     ))
 }
@@ -89,17 +96,18 @@ pub(super) fn check_text(path: &Path, work: &Work) -> Result<()> {
         for column in 0..work.columns {
             let value = work.value(row, column);
             let expected = match work.keys {
-                0 => value,
+                _ if work.is_faulty(row) => None,
+                0 => Some(value),
                 _ => {
                     let sum = &mut sums[key(work, row)];
                     *sum += value;
-                    *sum
+                    Some(*sum)
                 }
             };
             let found = answer(&line, work, column)?;
             ensure!(
                 found == expected,
-                "{}: row {row} was answered {found} in column {column}, not {expected}: {line}",
+                "{}: row {row} was answered {found:?} in column {column}, not {expected:?}: {line}",
                 path.display()
             );
         }
@@ -113,17 +121,20 @@ pub(super) fn check_text(path: &Path, work: &Work) -> Result<()> {
     Ok(())
 }
 
-fn answer(line: &str, work: &Work, column: usize) -> Result<f32> {
+/// What a row was answered; `None` where it failed and says so.
+fn answer(line: &str, work: &Work, column: usize) -> Result<Option<f32>> {
     if work.form == Form::Csv {
         let place = usize::from(work.keys > 0) + work.columns + column;
         let cell = line.split(',').nth(place);
-        return Ok(cell
-            .with_context(|| format!("no answer in '{line}'"))?
-            .parse()?);
+        let cell = cell.with_context(|| format!("no answer in '{line}'"))?;
+        return match line.ends_with(",failed") {
+            true if cell.is_empty() => Ok(None),
+            _ => Ok(Some(cell.parse()?)),
+        };
     }
     let row: Value = serde_json::from_str(line)?;
     match row[format!("e{column}")].as_f64() {
-        Some(found) => Ok(found as f32),
+        Some(found) => Ok(Some(found as f32)),
         None => bail!("no answer in '{line}'"),
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::files;
-use super::work::{Form, KEYED, Work};
+use super::work::{Cells, Form, KEYED, Work};
 use crate::bench::callgrind;
 use crate::command;
 use crate::files::write_whole;
@@ -88,6 +88,12 @@ impl Triton {
         if work.keys == 0 {
             predict.args(["-O", &format!("batch-size={}", work.batch)]);
         }
+        if let Some(connections) = work.connections {
+            predict.args(["-O", &format!("connection-pool-max-total={connections}")]);
+        }
+        if work.cells == Cells::Faulty {
+            predict.args(["--on-error", "column"]);
+        }
         if work.name == KEYED {
             predict.args(["--map", "v0=value", "--map", "e0=sum"]);
         }
@@ -122,10 +128,13 @@ impl Triton {
                  'sequence-key' = 'key'",
             );
         }
+        let mut outputs = columns(answered);
+        if work.cells == Cells::Faulty {
+            outputs.push_str(", prediction_status STRING");
+        }
         format!(
-            "CREATE MODEL bench INPUT ({}) OUTPUT ({}) WITH ({options});\n",
-            columns(given),
-            columns(answered)
+            "CREATE MODEL bench INPUT ({}) OUTPUT ({outputs}) WITH ({options});\n",
+            columns(given)
         )
     }
 
@@ -175,6 +184,17 @@ impl Triton {
     /// The instructions of a row: those of a long run without those of a short one. A profile of
     /// the longer one is left.
     pub(super) fn instructions(&self, few: &Work, many: &Work, inputs: [&Path; 2]) -> Result<f64> {
+        let counts = self.instructions_of_runs(few, many, inputs)?;
+        Ok((counts[1] - counts[0]) / (many.rows - few.rows) as f64)
+    }
+
+    /// All instructions of a short and of a long run.
+    pub(super) fn instructions_of_runs(
+        &self,
+        few: &Work,
+        many: &Work,
+        inputs: [&Path; 2],
+    ) -> Result<[f64; 2]> {
         let profile = callgrind::profile(&self.folder, &format!("command-{}", many.name))?;
         let mut counts = [0.0; 2];
         for ((work, input), count) in [few, many].into_iter().zip(inputs).zip(&mut counts) {
@@ -185,6 +205,6 @@ impl Triton {
                 files::check_text(&output, work)?;
             }
         }
-        Ok((counts[1] - counts[0]) / (many.rows - few.rows) as f64)
+        Ok(counts)
     }
 }

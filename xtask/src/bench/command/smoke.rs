@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::files;
 use super::predict::{self, Triton};
 use super::server::ColumnServer;
-use super::work::{Form, Work};
+use super::work::{Cells, Form, Work};
+use crate::bench::callgrind;
 use crate::lock;
 use crate::workspace::Workspace;
 
@@ -24,8 +25,10 @@ struct Bound {
 }
 
 /// Timers, such as that of the progress, run more often in a run that has to wait for a processor. So
-/// they only ever add to a count, and the least of several is the nearest to what the rows cost.
-const ATTEMPTS: usize = 3;
+/// they only ever add to the count of a run, and the least of several is the nearest to what it costs.
+/// That holds for runs, and not for the difference of two, of which what is added to the shorter one
+/// takes away.
+const ATTEMPTS: usize = 4;
 
 /// Rows of the longer run of a work; the shorter one has a quarter.
 const ROWS: usize = 4_000;
@@ -37,11 +40,14 @@ const CSV: Work = Work {
     ..Work::DEFAULT
 };
 
+/// To open a connection costs as much as several rows, and how many are opened before the first answer
+/// comes depends on who else uses the machine. So there are few, which a short run opens, too.
 const ONE_ROW: Work = Work {
     name: "smoke-one-row",
     rows: ROWS / 4,
     batch: 1,
     in_flight: 16,
+    connections: Some(4),
     ..CSV
 };
 
@@ -94,6 +100,28 @@ const BOUNDS: &[Bound] = &[
         most: 1.6,
     },
     Bound {
+        name: "quotes",
+        because: "cells in quotes are split, and no more than that",
+        work: Work {
+            name: "smoke-quotes",
+            cells: Cells::Quoted,
+            ..CSV
+        },
+        beside: CSV,
+        most: 2.8,
+    },
+    Bound {
+        name: "faults",
+        because: "a row that cannot be read costs no request, and the others what they cost without it",
+        work: Work {
+            name: "smoke-faults",
+            cells: Cells::Faulty,
+            ..CSV
+        },
+        beside: CSV,
+        most: 2.5,
+    },
+    Bound {
         name: "keys",
         because: "a row of a key costs no more where there are many",
         work: Work {
@@ -135,13 +163,20 @@ pub(super) fn run(only: &[String], program: Option<&Path>) -> Result<ExitCode> {
         endpoint: server.endpoint().to_owned(),
     };
     round_trip(&triton, &files)?;
-    let mut counted: Vec<(&str, f64)> = Vec::new();
+    let is_counted = callgrind::is_there();
+    let mut counted: Vec<(&str, [f64; 2])> = Vec::new();
     let mut broken = Vec::new();
     for bound in BOUNDS {
         if !only.is_empty() && !only.iter().any(|only| only == bound.name) {
             continue;
         }
         let works = [&bound.work, &bound.beside];
+        if !is_counted {
+            for work in works {
+                triton.run(work, &files::text_input(&files, work)?, true)?;
+            }
+            continue;
+        }
         let mut attempt = 1;
         let line = loop {
             for work in works {
@@ -151,14 +186,15 @@ pub(super) fn run(only: &[String], program: Option<&Path>) -> Result<ExitCode> {
                 }
                 let count = instructions(&triton, &files, work)
                     .with_context(|| format!("while '{}' was counted", work.name))?;
-                match known {
-                    Some(known) => counted[known].1 = counted[known].1.min(count),
+                match known.map(|known| &mut counted[known].1) {
+                    Some(least) => *least = [0, 1].map(|run| least[run].min(count[run])),
                     None => counted.push((work.name, count)),
                 }
             }
             let least = |work: &Work| {
                 let found = counted.iter().find(|(name, _)| *name == work.name);
-                found.map_or(f64::NAN, |(_, count)| *count)
+                let rows = work.rows - shorter(work).rows;
+                found.map_or(f64::NAN, |(_, [few, many])| (many - few) / rows as f64)
             };
             let [work, beside] = works.map(least);
             let ratio = work / beside;
@@ -182,7 +218,10 @@ pub(super) fn run(only: &[String], program: Option<&Path>) -> Result<ExitCode> {
         "the command costs more than it may:\n{}",
         broken.join("\n")
     );
-    println!("every output was right, and nothing costs more than it may");
+    match is_counted {
+        true => println!("every output was right, and nothing costs more than it may"),
+        false => println!("every output was right; what it costs was not counted"),
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -217,15 +256,21 @@ fn round_trip(triton: &Triton, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The instructions of a row; every output is compared with what it has to be.
-fn instructions(triton: &Triton, folder: &Path, work: &Work) -> Result<f64> {
-    let few = Work {
+/// The shorter run of a work.
+fn shorter(work: &Work) -> Work {
+    Work {
         rows: work.rows / 4,
         ..*work
-    };
+    }
+}
+
+/// The instructions of the shorter and of the longer run; every output is compared with what it has to
+/// be.
+fn instructions(triton: &Triton, folder: &Path, work: &Work) -> Result<[f64; 2]> {
+    let few = shorter(work);
     let inputs = [
         files::text_input(folder, &few)?,
         files::text_input(folder, work)?,
     ];
-    triton.instructions(&few, work, [&inputs[0], &inputs[1]])
+    triton.instructions_of_runs(&few, work, [&inputs[0], &inputs[1]])
 }

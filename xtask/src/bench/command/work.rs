@@ -19,6 +19,27 @@ impl Form {
     }
 }
 
+/// How the cells of CSV are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cells {
+    Plain,
+    /// Each in quotes.
+    Quoted,
+    /// The first one of every tenth row is no number.
+    Faulty,
+}
+
+impl Cells {
+    /// What the names of files have of it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Cells::Plain => "",
+            Cells::Quoted => "-quoted",
+            Cells::Faulty => "-faulty",
+        }
+    }
+}
+
 /// Whom the command is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Beside {
@@ -58,6 +79,7 @@ pub(super) struct Work {
     pub(super) name: &'static str,
     pub(super) title: &'static str,
     pub(super) form: Form,
+    pub(super) cells: Cells,
     pub(super) rows: usize,
     /// The values of a row, in each column.
     pub(super) elements: usize,
@@ -67,6 +89,8 @@ pub(super) struct Work {
     /// Rows of a request.
     pub(super) batch: usize,
     pub(super) in_flight: usize,
+    /// The most connections, if there are to be fewer than requests in flight.
+    pub(super) connections: Option<usize>,
     pub(super) subtasks: u32,
     /// With the most that the command may cost, as a multiple of what the peer costs.
     pub(super) peers: &'static [(Beside, Option<f64>)],
@@ -79,12 +103,14 @@ impl Work {
         name: "",
         title: "",
         form: Form::Csv,
+        cells: Cells::Plain,
         rows: 1_000_000,
         elements: 1,
         columns: 1,
         keys: 0,
         batch: 1024,
         in_flight: 8,
+        connections: None,
         subtasks: 1,
         peers: &[],
         target: None,
@@ -96,6 +122,11 @@ impl Work {
             0 => format!("columns-{}", self.columns),
             _ => "running-sum".to_owned(),
         }
+    }
+
+    /// Whether the first cell of a row is no number.
+    pub(super) fn is_faulty(&self, row: usize) -> bool {
+        self.cells == Cells::Faulty && row % 10 == 3
     }
 
     /// The value of a cell, which every format and the model's type hold exactly.

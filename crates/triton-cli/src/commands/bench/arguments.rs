@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use tracing::warn;
 use triton_model_fn::ModelFacts;
@@ -13,9 +13,11 @@ use triton_options::OptionValue as _;
 use super::assertion::Assertion;
 use super::sample::FixedShape;
 use super::sweep::Range;
+use crate::arguments::at_least_one;
 use crate::commands::health::duration;
 use crate::completion;
 use crate::config::ConfigArguments;
+use crate::disk::Place;
 use crate::failure::Failure;
 
 /// How long to send requests before measuring a time.
@@ -76,19 +78,19 @@ pub(crate) struct BenchArguments {
     pub(super) arrivals: Arrivals,
 
     /// How long to measure each load.
-    #[arg(long, value_name = "TIME", default_value = "10 s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(super) duration: Duration,
 
     /// Measure so many requests instead, without warming up unless --warm-up says so.
-    #[arg(short = 'n', long, value_name = "N", conflicts_with = "duration")]
+    #[arg(short = 'n', long, value_name = "N", conflicts_with = "duration", value_parser = at_least_one::<NonZeroU32>)]
     pub(super) requests: Option<NonZeroU32>,
 
-    /// How long to send requests before measuring [default: 2 s].
+    /// How long to send requests before measuring [default: 2s].
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) warm_up: Option<Duration>,
 
     /// Inferences in a request, within the model's own max_batch_size.
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one::<NonZeroU32>)]
     pub(super) batch_size: NonZeroU32,
 
     /// Send these inputs, in turn, instead of random ones: a JSON object a line, such as
@@ -106,7 +108,7 @@ pub(crate) struct BenchArguments {
     pub(super) sequences: Option<NonZeroU32>,
 
     /// For a stateful model, the requests of a sequence [default: 20].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU32>)]
     pub(super) sequence_length: Option<NonZeroU32>,
 
     /// Show a JSON object instead of text.
@@ -139,10 +141,11 @@ Examples:
   triton bench echo --rate 500 --arrivals random --html report.html
   triton bench echo --concurrency 1:32 --html sweep.html --csv sweep.csv
   triton bench echo --rate 100:10000 --assert 'p99<50ms' --search
-  triton bench echo -n 1000 --json > before.json; triton bench echo -n 1000 --compare before.json
+  triton bench echo -n 1000 --json > before.json
+  triton bench echo -n 1000 --compare before.json
   triton bench anomaly --sequences 16 --sequence-length 100 --duration 1min
   triton bench echo --input inputs.ndjson --json | jq .latency_ns.p99
-  triton bench echo -O endpoint=embedded --duration 2s
+  triton bench echo -e embedded --duration 2s
 
 Exit code 1 means that some requests failed, or that something asserted was not held.";
 
@@ -243,6 +246,43 @@ impl BenchArguments {
                  one of the two",
                 self.duration.canonical()
             )));
+        }
+        Ok(())
+    }
+
+    /// Refuses files of reports that cannot be written, or would be written over what is read: after the
+    /// load it would be too late.
+    pub(super) fn check_reports(&self) -> Result<(), Failure> {
+        let written = [("--html", &self.html), ("--csv", &self.csv)];
+        let read = [("--compare", &self.compare), ("--input", &self.input)];
+        let mut others: Vec<(&str, Place)> = Vec::new();
+        for (argument, path) in read {
+            let place = path.as_deref().and_then(|path| Place::of(path).ok());
+            others.extend(place.map(|place| (argument, place)));
+        }
+        for (argument, path) in written {
+            let Some(path) = path else { continue };
+            let shown = path.display();
+            let refused = |why: &str| Err(Failure::usage(anyhow!("{argument} {shown}: {why}")));
+            let place = Place::of(path);
+            let place = place.with_context(|| format!("{argument} {shown} cannot be used"))?;
+            match &place {
+                Place::Folder { .. } => return refused("expected a file, found a folder"),
+                Place::Free { real } if real.parent().is_some_and(|folder| !folder.is_dir()) => {
+                    return refused("its folder does not exist; make it, or name another file");
+                }
+                _ => {}
+            }
+            let is_same = |other: &Place| match (other.file(), place.file()) {
+                (None, None) => other.real().is_some() && other.real() == place.real(),
+                (other, own) => other == own,
+            };
+            if let Some((other, _)) = others.iter().find(|(_, other)| is_same(other)) {
+                return refused(&format!(
+                    "it is the file of {other}, too, and would be written over it; name another one"
+                ));
+            }
+            others.push((argument, place));
         }
         Ok(())
     }

@@ -8,14 +8,14 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, sleep_until, timeout};
 use tracing::debug;
-use triton_client::{Client, InferRequest, ModelStatistics};
+use triton_client::{Client, InferRequest};
 
 use super::live::Live;
 use super::pacer::Pacer;
 use super::recorder::{Failed, Recorder, Request};
 use crate::commands::sequences::Sequences;
 use crate::commands::statistics_difference::Difference;
-use crate::commands::stats::statistics;
+use crate::commands::stats::several::{self, OfReplica};
 use crate::failure::Failure;
 use crate::server::Server;
 
@@ -112,6 +112,7 @@ impl Load {
         mut live: Live,
         mut interrupt: impl Future<Output = std::io::Result<()>> + Unpin,
     ) -> Result<Measured, Failure> {
+        let each = server.each().await?;
         // Without warming up, requests would be answered while the server is asked.
         let early = match self.warm_up.is_zero() {
             true => Some(Look::take(server).await),
@@ -140,7 +141,7 @@ impl Load {
             }
         };
         let shared = Arc::new(Shared {
-            client: server.client.clone(),
+            clients: each.into_iter().map(|server| server.client).collect(),
             requests: self.requests,
             next: AtomicUsize::new(0),
             due,
@@ -151,8 +152,8 @@ impl Load {
             sequences: self.sequences,
         });
         let mut workers = JoinSet::new();
-        for _ in 0..self.workers {
-            workers.spawn(Arc::clone(&shared).work());
+        for number in 0..self.workers {
+            workers.spawn(Arc::clone(&shared).work(number as usize));
         }
         let mut show = || live.show(&shared.recorder(), start, self.count);
         let mut interrupted = until(sleep_until(start.into()), &mut show, &mut interrupt).await;
@@ -189,7 +190,7 @@ impl Load {
                 .statistics
                 .zip(after.statistics)
                 .map(|(before_it, after_it)| {
-                    Difference::between(&before_it, &after_it, after.at - before.at)
+                    several::difference(&before_it, &after_it, after.at - before.at)
                 }),
             client_cpu: before
                 .cpu
@@ -221,12 +222,12 @@ async fn until(
 struct Look {
     at: Instant,
     cpu: Option<Duration>,
-    statistics: Option<Vec<ModelStatistics>>,
+    statistics: Option<Vec<OfReplica>>,
 }
 
 impl Look {
     async fn take(server: &Server) -> Self {
-        let statistics = statistics(server).await;
+        let statistics = several::statistics(server).await;
         Self {
             at: Instant::now(),
             cpu: process_cpu_time(),
@@ -238,7 +239,8 @@ impl Look {
 
 /// What the workers have in common.
 struct Shared {
-    client: Client,
+    /// One for each server.
+    clients: Vec<Client>,
     requests: Arc<Vec<InferRequest>>,
     next: AtomicUsize,
     /// When requests are due, where there is a pace.
@@ -252,19 +254,20 @@ struct Shared {
 }
 
 impl Shared {
-    /// Sends one request after the other.
-    async fn work(self: Arc<Self>) {
+    /// Sends one request after the other, always to the same server of several.
+    async fn work(self: Arc<Self>, number: usize) {
+        let client = &self.clients[number % self.clients.len()];
         let mut open = None;
         while let Some(due) = self.due().await {
             self.recorder().begin(due);
             let request = self.request();
             let (started, result) = match &self.sequences {
-                None => (Instant::now(), self.client.infer(request).await),
+                None => (Instant::now(), client.infer(request).await),
                 Some(sequences) => {
                     let place = open.take().unwrap_or_else(|| sequences.begin());
                     let request = request.clone().sequence(sequences.at(&place));
                     let started = Instant::now();
-                    let result = self.client.infer(&request).await;
+                    let result = client.infer(&request).await;
                     // After a failure nobody knows what the model knows: a new one begins.
                     open = result.is_ok().then(|| sequences.after(place)).flatten();
                     (started, result)
@@ -289,7 +292,7 @@ impl Shared {
         if let (Some(sequences), Some(place)) = (&self.sequences, open) {
             // Else the sequence would keep its place on the server until it idles out.
             let last = self.request().clone().sequence(sequences.end(place));
-            if let Err(error) = self.client.infer(&last).await {
+            if let Err(error) = client.infer(&last).await {
                 debug!(%error, "a sequence could not be ended");
             }
         }

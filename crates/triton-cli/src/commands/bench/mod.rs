@@ -40,6 +40,7 @@ use self::sweep::Search;
 use super::json_tensors::check_batch_size;
 use super::sequences::Sequences;
 use crate::config::{LayeredOptions, Origin};
+use crate::disk;
 use crate::failure::Failure;
 use crate::output::print;
 use crate::progress::say;
@@ -74,6 +75,7 @@ pub(super) const WITHOUT_EFFECT: &[&str] = &[
 pub(crate) fn run(arguments: &BenchArguments) -> Result<ExitCode, Failure> {
     check_model(Some(&arguments.model))?;
     arguments.check()?;
+    arguments.check_reports()?;
     let earlier = arguments.compare.as_deref().map(Earlier::read);
     let earlier = earlier.transpose()?;
     let prepare = |options: &mut LayeredOptions| {
@@ -107,11 +109,12 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<ExitCode, Failure> {
             false => series.to_text(),
         })?;
         if let Some(path) = &arguments.html {
-            fs_err::write(path, series.to_html()).map_err(Failure::usage)?;
+            let page = series.to_html();
+            disk::write_whole(path, page.as_bytes()).map_err(Failure::usage)?;
         }
         if let Some(path) = &arguments.csv {
             let lines = series.to_csv().map_err(Failure::internal)?;
-            fs_err::write(path, lines).map_err(Failure::usage)?;
+            disk::write_whole(path, &lines).map_err(Failure::usage)?;
         }
         Ok(series.exit_code())
     })

@@ -11,7 +11,7 @@ use triton_model_fn::ModelFacts;
 
 use super::random_input::{element_bytes, random_data};
 use crate::commands::json_tensors::{
-    Inference, Part, datatypes, read_inference, read_untold_inference, request,
+    Inference, Part, datatypes, parse, read_inference, read_untold_inference, request,
 };
 use crate::failure::Failure;
 use crate::text_encoding;
@@ -218,7 +218,7 @@ fn fitting(given: &FixedShape, dimensions: &[i64]) -> Result<Vec<usize>, Failure
 
 /// The objects of a file, and where each stands: `{"data": […]}`, or an object a line.
 fn objects(text: &str) -> anyhow::Result<Vec<(String, Map<String, Value>)>> {
-    if let Ok(Value::Object(mut document)) = serde_json::from_str(text)
+    if let Ok(Value::Object(mut document)) = parse(text)
         && let Some(data) = document.remove("data")
     {
         let Value::Array(items) = data else {
@@ -235,10 +235,11 @@ fn objects(text: &str) -> anyhow::Result<Vec<(String, Map<String, Value>)>> {
     let lines = lines.filter(|(_, line)| !line.trim().is_empty());
     let objects = lines.map(|(index, line)| {
         let place = format!("line {}", index + 1);
-        let object = serde_json::from_str(line).with_context(|| {
-            format!("{place}: expected a JSON object of tensors by their names")
-        })?;
-        Ok((place, object))
+        let expected = || format!("{place}: expected a JSON object of tensors by their names");
+        match parse(line).with_context(expected)? {
+            Value::Object(object) => Ok((place, object)),
+            other => bail!("{}, found {other}", expected()),
+        }
     });
     objects.collect()
 }

@@ -4,6 +4,7 @@
 //! `{"value": [1, 2]}`. What JSON has no number for is a text, as in the files of `predict`.
 
 mod reading;
+mod unique;
 mod writing;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use triton_options::MODEL_MAX_BATCH_SIZE;
 
 pub(super) use self::reading::Part;
 use self::reading::{part, untold_part};
+pub(super) use self::unique::parse;
 pub(super) use self::writing::{documents, inferences};
 use crate::failure::Failure;
 

@@ -1,5 +1,6 @@
 //! Tensors read from JSON: nested lists, or flat ones with a shape.
 
+use half::{bf16, f16};
 use serde_json::Value;
 use triton_client::Datatype;
 
@@ -21,6 +22,9 @@ pub(crate) fn untold_part(value: &Value, datatype: Datatype) -> Result<Part, Str
     read_part(value, datatype, None)
 }
 
+/// What an object may have that stands for a tensor.
+const MEMBERS: [&str; 3] = ["content", "shape", "datatype"];
+
 fn read_part(
     value: &Value,
     datatype: Datatype,
@@ -28,6 +32,17 @@ fn read_part(
 ) -> Result<Part, String> {
     let (content, shape) = match value {
         Value::Object(object) => {
+            let mut members = object.keys().map(String::as_str);
+            if let Some(unknown) = members.find(|name| !MEMBERS.contains(name)) {
+                return Err(format!(
+                    "expected \"content\" and with it \"shape\" or \"datatype\", found \"{unknown}\""
+                ));
+            }
+            let said = object.get("datatype");
+            let named = |said: &Value| said.as_str()?.parse::<Datatype>().ok();
+            if let Some(said) = said.filter(|said| named(said) != Some(datatype)) {
+                return Err(format!("expected {datatype}, found the datatype {said}"));
+            }
             let content = object
                 .get("content")
                 .ok_or("expected an array or \"content\"")?;
@@ -126,22 +141,36 @@ fn flatten<'a>(
 
 fn write(data: &mut Vec<u8>, element: &Value, datatype: Datatype) -> Result<(), String> {
     let wrong = || format!("expected {datatype}, found {element}");
-    let float = || {
-        let number = element.as_f64();
+    let whole = || {
+        let number = element.as_i64().map(i128::from);
+        number.or_else(|| element.as_u64().map(i128::from))
+    };
+    // As in the files of `predict`: no finite number becomes infinite, and no whole one another.
+    let float = |kept: fn(f64) -> f64| {
         // JSON has no numbers for these, so they are texts in what the command writes, too.
-        let number = number.or(match element.as_str() {
-            Some("NaN") => Some(f64::NAN),
-            Some("Infinity") => Some(f64::INFINITY),
-            Some("-Infinity") => Some(f64::NEG_INFINITY),
-            _ => None,
-        });
-        number.ok_or_else(wrong)
+        match element.as_str() {
+            Some("NaN") => return Ok(f64::NAN),
+            Some("Infinity") => return Ok(f64::INFINITY),
+            Some("-Infinity") => return Ok(f64::NEG_INFINITY),
+            _ => {}
+        }
+        let number = element.as_f64().ok_or_else(wrong)?;
+        let becomes = kept(number);
+        if !becomes.is_finite() {
+            return Err(format!("{}, which is too large for it", wrong()));
+        }
+        match whole().is_none_or(|whole| becomes as i128 == whole) {
+            true => Ok(number),
+            false => Err(format!(
+                "{}, a whole number that the datatype does not hold exactly; with a decimal point it \
+                 means the nearest one",
+                wrong()
+            )),
+        }
     };
     macro_rules! integer {
         ($type:ty) => {{
-            let number = element.as_i64().map(i128::from);
-            let number = number.or_else(|| element.as_u64().map(i128::from));
-            let number = number.and_then(|number| <$type>::try_from(number).ok());
+            let number = whole().and_then(|number| <$type>::try_from(number).ok());
             data.extend(number.ok_or_else(wrong)?.to_le_bytes());
         }};
     }
@@ -155,10 +184,19 @@ fn write(data: &mut Vec<u8>, element: &Value, datatype: Datatype) -> Result<(), 
         Datatype::Int16 => integer!(i16),
         Datatype::Int32 => integer!(i32),
         Datatype::Int64 => integer!(i64),
-        Datatype::Fp16 => data.extend(half::f16::from_f64(float()?).to_le_bytes()),
-        Datatype::Bf16 => data.extend(half::bf16::from_f64(float()?).to_le_bytes()),
-        Datatype::Fp32 => data.extend((float()? as f32).to_le_bytes()),
-        Datatype::Fp64 => data.extend(float()?.to_le_bytes()),
+        Datatype::Fp16 => {
+            let number = float(|number| f16::from_f64(number).to_f64())?;
+            data.extend(f16::from_f64(number).to_le_bytes());
+        }
+        Datatype::Bf16 => {
+            let number = float(|number| bf16::from_f64(number).to_f64())?;
+            data.extend(bf16::from_f64(number).to_le_bytes());
+        }
+        Datatype::Fp32 => {
+            let number = float(|number| f64::from(number as f32))?;
+            data.extend((number as f32).to_le_bytes());
+        }
+        Datatype::Fp64 => data.extend(float(|number| number)?.to_le_bytes()),
         Datatype::Bytes => {
             let text = element.as_str().ok_or_else(wrong)?;
             let length = u32::try_from(text.len()).map_err(|_| "the text is too long")?;
@@ -213,6 +251,32 @@ mod tests {
     }
 
     #[test]
+    fn no_number_becomes_another_one() {
+        let error = |value, datatype| read(json!([value]), datatype, &[1]).unwrap_err();
+        insta::assert_snapshot!(error(json!(1e39), Datatype::Fp32), @"expected FP32, found 1e39, which is too large for it");
+        insta::assert_snapshot!(error(json!(70000), Datatype::Fp16), @"expected FP16, found 70000, which is too large for it");
+        insta::assert_snapshot!(error(json!(16_777_217), Datatype::Fp32), @"expected FP32, found 16777217, a whole number that the datatype does not hold exactly; with a decimal point it means the nearest one");
+        for (value, datatype) in [
+            (json!(9_007_199_254_740_993_i64), Datatype::Fp64),
+            (json!(-2049), Datatype::Fp16),
+            (json!(257), Datatype::Bf16),
+            (json!(-1e39), Datatype::Bf16),
+            (json!(u64::MAX), Datatype::Fp64),
+        ] {
+            assert!(!error(value.clone(), datatype).is_empty(), "{value}");
+        }
+        for (value, datatype) in [
+            (json!(16_777_217.0), Datatype::Fp32),
+            (json!(0.1), Datatype::Fp16),
+            (json!(1_u64 << 63), Datatype::Fp32),
+            (json!(-256), Datatype::Bf16),
+            (json!("Infinity"), Datatype::Fp32),
+        ] {
+            assert!(read(json!([value]), datatype, &[1]).is_ok(), "{value}");
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_is_named() {
         let error =
             |value, datatype, dimensions: &[i64]| read(value, datatype, dimensions).unwrap_err();
@@ -221,6 +285,8 @@ mod tests {
         insta::assert_snapshot!(error(json!([1, 2, 3]), Datatype::Int8, &[2]), @"expected the shape [2], found [3]");
         insta::assert_snapshot!(error(json!([[1], [1, 2]]), Datatype::Int8, &[-1, -1]), @"lists within a list must have one length");
         insta::assert_snapshot!(error(json!({"content": [1], "shape": [3]}), Datatype::Int8, &[-1]), @"the shape [3] does not hold 1 elements");
+        insta::assert_snapshot!(error(json!({"content": [1], "datatype": "INT16"}), Datatype::Int8, &[1]), @r#"expected INT8, found the datatype "INT16""#);
+        insta::assert_snapshot!(error(json!({"content": [1], "shpae": [1]}), Datatype::Int8, &[1]), @r#"expected "content" and with it "shape" or "datatype", found "shpae""#);
         let huge = json!({"content": [1], "shape": [1_u64 << 33, 1_u64 << 33]});
         insta::assert_snapshot!(error(huge, Datatype::Int8, &[-1, -1]), @"the shape [8589934592, 8589934592] does not hold 1 elements");
     }

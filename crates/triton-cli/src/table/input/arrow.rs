@@ -9,7 +9,7 @@ use anyhow::bail;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use fs_err::File;
-use triton_model_fn::Column;
+use triton_model_fn::{Column, DataType};
 
 use super::arrow_ipc::{END_BYTES, IpcBatches};
 pub(in crate::table) use super::arrow_rows::ArrowRows;
@@ -113,12 +113,19 @@ impl ArrowReader {
             }
             let column = &wanted.inputs[index];
             if !arrow_values::converts(found, &column.data_type) {
-                let advice = match arrow_values::holds_binary(found) {
-                    true => "; declare it BYTES in a MODEL.sql if the model takes bytes",
-                    false => "",
+                let why = match &column.data_type {
+                    DataType::Array(element) if arrow_values::converts(found, element) => {
+                        format!("; declare it {element} in a MODEL.sql where a row has one value")
+                    }
+                    _ if arrow_values::holds_binary(found) => {
+                        ", whose values do not all fit; declare it BYTES in a MODEL.sql if the \
+                         model takes bytes"
+                            .to_owned()
+                    }
+                    _ => ", whose values do not all fit".to_owned(),
                 };
                 bail!(
-                    "column '{}': expected {}, found {found}, whose values do not all fit{advice}",
+                    "column '{}': expected {}, found {found}{why}",
                     column.name,
                     column.data_type
                 );

@@ -101,6 +101,10 @@ impl ArrowRows {
         Row {
             place: shape.input.place(self.first + index as u64, None),
             original,
+            whole: shape.passing.as_ref().map(|_| Original::Batch {
+                batch: Arc::new(self.batch.clone()),
+                index,
+            }),
             layout: Arc::clone(&shape.layout),
             values: match (self.values(index), fault) {
                 (Ok(values), None) => Ok(values),

@@ -131,6 +131,7 @@ impl TableReader for CsvReader {
 
 /// Reads the first record.
 fn header<R: Read>(records: &mut Records<R>, cells: &mut Cells) -> anyhow::Result<StringRecord> {
+    records.cells = usize::MAX;
     let record = records.next().context("the header cannot be read")?;
     let record = record.context("it has no header: nothing but ends of lines is in it")?;
     if let Some(fault) = record.fault {
@@ -144,6 +145,7 @@ fn header<R: Read>(records: &mut Records<R>, cells: &mut Cells) -> anyhow::Resul
 
 /// Names for as many columns as the first record has cells, where no record has the names.
 fn numbered<R: Read>(records: &mut Records<R>, cells: &mut Cells) -> anyhow::Result<StringRecord> {
+    records.cells = usize::MAX;
     let record = records.next().context("the first row cannot be read")?;
     let record = record.context("it has no row that tells how many columns there are")?;
     if let Some(fault) = record.fault {

@@ -126,6 +126,7 @@ impl CsvRows {
     fn row_of(&self, index: usize, cells: &mut Cells) -> Row {
         let RecordAt { line, fault, .. } = &self.records[index];
         let bytes = self.record(index);
+        let mut whole = None;
         let (original, values) = match fault {
             Some(fault) => {
                 let text = String::from_utf8_lossy(bytes);
@@ -141,7 +142,9 @@ impl CsvRows {
                         None => (Original::Cells(record), values),
                         Some(passing) => {
                             let cells = passing.iter().map(|position| &record[*position]);
-                            (Original::Cells(cells.collect()), values)
+                            let cells = Original::Cells(cells.collect());
+                            whole = Some(Original::Cells(record));
+                            (cells, values)
                         }
                     }
                 }
@@ -158,6 +161,7 @@ impl CsvRows {
         Row {
             place: shape.input.place(self.first + index as u64, Some(*line)),
             original,
+            whole,
             layout: Arc::clone(&shape.layout),
             values,
         }

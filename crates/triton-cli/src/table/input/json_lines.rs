@@ -43,7 +43,11 @@ impl<R: BufRead> Objects<Chained<R>> {
         let raw = Cursor::new(start).chain(bytes);
         let reader = Counted { raw, progress };
         Ok(match is_laid_out {
-            false => Objects::Lines(Lines { reader, number: 0 }),
+            false => Objects::Lines(Lines {
+                reader,
+                number: 0,
+                longest: LONGEST,
+            }),
             true => Objects::Values(Values::new(reader)),
         })
     }
@@ -134,6 +138,8 @@ pub(super) fn first(bytes: &mut impl BufRead) -> io::Result<Option<u8>> {
 pub(super) struct Lines<R> {
     reader: R,
     number: u64,
+    /// The most bytes of an object, without the end of its line.
+    longest: usize,
 }
 
 impl<R: BufRead> Lines<R> {
@@ -141,12 +147,13 @@ impl<R: BufRead> Lines<R> {
     fn next(&mut self) -> anyhow::Result<Option<Line>> {
         loop {
             let mut bytes = Vec::new();
-            let mut limited = (&mut self.reader).take(LONGEST as u64 + 1);
+            let mut limited = (&mut self.reader).take(self.longest as u64 + 1);
             if limited.read_until(b'\n', &mut bytes)? == 0 {
                 return Ok(None);
             }
             self.number += 1;
-            let is_too_long = bytes.len() > LONGEST;
+            // With the end of its line it has one byte more than it may have without.
+            let is_too_long = bytes.len() > self.longest && !bytes.ends_with(b"\n");
             if is_too_long {
                 bytes.truncate(LONGEST_RAW);
                 self.reader.skip_until(b'\n')?;
@@ -221,6 +228,21 @@ mod tests {
         1: nonsense
         2: {"b":1}
         "#);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_takes_no_other_with_it() {
+        let text = "123456\n1234567\n12345678\n1\n1234567";
+        let mut lines = Lines {
+            reader: text.as_bytes(),
+            number: 0,
+            longest: 7,
+        };
+        let next = || lines.next().unwrap();
+        let found = std::iter::from_fn(next).map(|line| (line.number, line.is_too_long));
+        let found: Vec<_> = found.collect();
+        let expected = [(1, false), (2, false), (3, true), (4, false), (5, false)];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -90,10 +90,18 @@ impl JsonRows {
             object,
             passed,
         } = row;
+        let mut whole = None;
         let (original, values) = match object {
             Ok(object) => {
                 let values = all_values(self.values(&object));
-                (Original::Object(passed.unwrap_or(object)), values)
+                let passed = match passed {
+                    Some(passed) => {
+                        whole = Some(Original::Object(object));
+                        passed
+                    }
+                    None => object,
+                };
+                (Original::Object(passed), values)
             }
             Err((text, fault)) => (Original::Text(text), Err(fault.into())),
         };
@@ -101,6 +109,7 @@ impl JsonRows {
         Row {
             place: shape.input.place(self.first + index as u64, Some(line)),
             original,
+            whole,
             layout: Arc::clone(&shape.layout),
             values,
         }

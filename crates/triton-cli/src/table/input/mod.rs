@@ -199,7 +199,7 @@ impl Input {
                 found_at.extend(found.into_iter().map(Location::Object));
             } else if Path::new(name).is_dir() {
                 let is_wanted = |path: &Path| format.is_some() || Format::of_path(path).0.is_some();
-                let mut found = pattern::files_within(Path::new(name));
+                let mut found = pattern::files_within(Path::new(name))?;
                 found.retain(|path| is_wanted(path));
                 if found.is_empty() {
                     bail!(
@@ -360,8 +360,13 @@ impl Input {
                 if wanted.optional.contains(&column.name) {
                     return Ok(None);
                 }
+                let plain = |name: &str| name.trim().to_lowercase();
+                let alike = names.iter().find(|name| plain(name) == plain(&column.name));
+                let alike = alike.map_or_else(String::new, |name| {
+                    format!("; '{name}' differs from it by spaces or capital letters alone")
+                });
                 bail!(
-                    "no column is named '{}', which {whose}; there are: {}",
+                    "no column is named '{}', which {whose}; there are: {}{alike}",
                     column.name,
                     names.join(", ")
                 );

@@ -1,6 +1,6 @@
 //! JSON objects, line by line.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -168,11 +168,12 @@ impl Line {
 /// The columns of the rows, in the order in which they come up, and their types.
 fn columns(lines: &VecDeque<Line>, inputs: &[Column]) -> Vec<PassedColumn> {
     let mut found: Vec<(String, Widening)> = Vec::new();
+    let mut positions: HashMap<String, usize> = HashMap::new();
     for object in lines.iter().filter_map(|line| line.object().ok()) {
         for (name, text) in object.members() {
-            let position = found.iter().position(|(other, _)| other == name);
-            let position = position.unwrap_or_else(|| {
+            let position = positions.get(name).copied().unwrap_or_else(|| {
                 found.push((name.to_owned(), Widening::default()));
+                positions.insert(name.to_owned(), found.len() - 1);
                 found.len() - 1
             });
             found[position].1.add(text);

@@ -1,5 +1,6 @@
 //! Which columns of an input pass through to the output: all, unless arguments choose some.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
@@ -16,6 +17,23 @@ pub(crate) enum Passing {
 }
 
 impl Passing {
+    /// What `--columns` and `--drop` say, of which there is one at most.
+    pub(crate) fn new(columns: &[String], dropped: &[String]) -> anyhow::Result<Self> {
+        if columns.is_empty() {
+            return Ok(match dropped {
+                [] => Self::All,
+                names => Self::Without(names.into()),
+            });
+        }
+        let mut names = HashSet::new();
+        match columns.iter().find(|name| !names.insert(*name)) {
+            None => Ok(Self::Only(columns.into())),
+            Some(name) => bail!(
+                "--columns: '{name}' is named twice, and a column is in the output once: leave one out"
+            ),
+        }
+    }
+
     /// Whether a member of an object passes.
     pub(super) fn passes(&self, name: &str) -> bool {
         let is_among = |names: &[String]| names.iter().any(|other| other == name);

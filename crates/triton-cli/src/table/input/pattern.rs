@@ -3,6 +3,7 @@
 //! The `glob` crate matches the names; it does not walk the folders, because it panics where a
 //! name in them is no UTF-8.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -37,22 +38,25 @@ pub(super) fn files(pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// The files in a folder and in those within it, but for what is hidden, and what others leave there
-/// for themselves, such as `_SUCCESS`.
-pub(super) fn files_within(folder: &Path) -> Vec<PathBuf> {
+/// for themselves, such as `_SUCCESS`. A folder that cannot be read is an error: nobody knows which rows
+/// are in it.
+pub(super) fn files_within(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for (path, name) in entries(folder) {
-        if name.starts_with(['.', '_']) {
+    for entry in fs_err::read_dir(folder)? {
+        let entry = entry?;
+        let (path, name) = (entry.path(), entry.file_name());
+        if name.to_string_lossy().starts_with(['.', '_']) {
             continue;
         }
         match path.is_dir() {
             // A link may lead back to where it is.
-            true if !path.is_symlink() => found.extend(files_within(&path)),
+            true if !path.is_symlink() => found.extend(files_within(&path)?),
             true => {}
             false => found.push(path),
         }
     }
     found.sort();
-    found
+    Ok(found)
 }
 
 /// What a pattern says of one name on the way.
@@ -163,8 +167,9 @@ mod tests {
         assert!(matched("*.csv").contains("r\u{fffd}sum\u{fffd}.csv") || cfg!(not(unix)));
         assert!(files("a[").is_err());
         std::fs::write(root.join("in/_SUCCESS"), "").unwrap();
-        let within = files_within(&root.join("in"));
+        let within = files_within(&root.join("in")).unwrap();
         let expected = ["in/deep/f.csv", "in/e.csv"].map(|name| root.join(name));
         assert_eq!(within, expected);
+        assert!(files_within(&root.join("no_folder")).is_err());
     }
 }

@@ -17,8 +17,9 @@ use crate::table::cell;
 use crate::table::chunk::{Answered, Answers, ChunkRows};
 use crate::table::row::{Fault, Layout, Original, PassedKind, Row};
 
-/// How many rows make a record batch.
+/// How many rows make a record batch, and about how many bytes: a row of more is one by itself.
 const CHUNK_ROWS: usize = 1024;
+const CHUNK_BYTES: usize = 8 * 1024 * 1024;
 
 /// Begins an output of typed columns.
 pub(super) fn create(
@@ -115,6 +116,8 @@ pub(super) struct RowBuffer {
     added: Vec<Column>,
     added_rows: Vec<Vec<Value>>,
     passed: Passed,
+    /// About how much memory the rows take.
+    bytes: usize,
 }
 
 /// The columns that pass through.
@@ -122,7 +125,36 @@ enum Passed {
     /// Values, and the types of their columns.
     Values(Vec<DataType>, Vec<Vec<Value>>),
     /// Record batches, and for each row the batch it is from and its place there.
-    Batches(Vec<Arc<RecordBatch>>, Vec<(usize, usize)>),
+    Batches(Vec<HeldBatch>, Vec<(usize, usize)>),
+}
+
+/// A batch that rows are from.
+struct HeldBatch {
+    batch: Arc<RecordBatch>,
+    bytes_of_row: usize,
+}
+
+impl HeldBatch {
+    fn new(batch: &Arc<RecordBatch>) -> Self {
+        Self {
+            batch: Arc::clone(batch),
+            bytes_of_row: bytes_of(batch) / batch.num_rows().max(1),
+        }
+    }
+}
+
+/// About how much memory a value takes.
+fn bytes_of_value(value: &Value) -> usize {
+    let beside = match value {
+        Value::String(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Array(array) => match array.raw() {
+            Some(raw) => raw.len(),
+            None => array.iter().map(|element| bytes_of_value(&element)).sum(),
+        },
+        _ => 0,
+    };
+    size_of::<Value>() + beside
 }
 
 impl RowBuffer {
@@ -132,6 +164,7 @@ impl RowBuffer {
             added: added.0.clone(),
             added_rows: Vec::new(),
             passed: Passed::Batches(Vec::new(), Vec::new()),
+            bytes: 0,
         }
     }
 
@@ -139,7 +172,8 @@ impl RowBuffer {
     pub(super) fn has_room_for(&self, row: &Row) -> bool {
         let is_batch = matches!(row.original, Original::Batch { .. });
         let fits = is_batch == matches!(self.passed, Passed::Batches(..));
-        self.added_rows.is_empty() || (fits && self.added_rows.len() < CHUNK_ROWS)
+        let has_room = self.added_rows.len() < CHUNK_ROWS && self.bytes < CHUNK_BYTES;
+        self.added_rows.is_empty() || (fits && has_room)
     }
 
     pub(super) fn push(&mut self, row: &Row, added: &[Value]) -> Result<(), Fault> {
@@ -148,9 +182,11 @@ impl RowBuffer {
                 self.passed = Passed::Batches(Vec::new(), Vec::new());
             }
             if let Passed::Batches(batches, rows) = &mut self.passed {
-                if !batches.last().is_some_and(|last| Arc::ptr_eq(last, batch)) {
-                    batches.push(Arc::clone(batch));
+                let last = batches.last();
+                if !last.is_some_and(|last| Arc::ptr_eq(&last.batch, batch)) {
+                    batches.push(HeldBatch::new(batch));
                 }
+                self.bytes += batches.last().map_or(0, |last| last.bytes_of_row);
                 rows.push((batches.len() - 1, *index));
             }
         } else {
@@ -164,10 +200,12 @@ impl RowBuffer {
                 });
                 self.passed = Passed::Values(types.collect(), Vec::new());
             }
+            self.bytes += values.iter().map(bytes_of_value).sum::<usize>();
             if let Passed::Values(_, rows) = &mut self.passed {
                 rows.push(values);
             }
         }
+        self.bytes += added.iter().map(bytes_of_value).sum::<usize>();
         self.added_rows.push(added.to_vec());
         Ok(())
     }
@@ -211,6 +249,7 @@ impl RowBuffer {
         }
         let batch = self.batch().map_err(io::Error::other)?;
         self.added_rows.clear();
+        self.bytes = 0;
         match &mut self.passed {
             Passed::Values(_, rows) => rows.clear(),
             Passed::Batches(batches, rows) => {
@@ -224,7 +263,7 @@ impl RowBuffer {
     fn batch(&self) -> anyhow::Result<RecordBatch> {
         let mut columns = match &self.passed {
             Passed::Batches(batches, rows) => {
-                let batches: Vec<&RecordBatch> = batches.iter().map(AsRef::as_ref).collect();
+                let batches: Vec<&RecordBatch> = batches.iter().map(|it| &*it.batch).collect();
                 gathered(&batches, rows)?
             }
             Passed::Values(types, rows) => arrays(types.iter(), rows)?,
@@ -249,9 +288,10 @@ fn arrays<'a>(
 
 /// The passing columns of a row whose input has no types of its own.
 fn values(row: &Row) -> Result<Vec<Value>, Fault> {
-    if let Original::Object(object) = &row.original {
-        object.check_members(&row.layout)?;
-    }
+    let members = match &row.original {
+        Original::Object(object) => object.by_column(&row.layout)?,
+        _ => Vec::new(),
+    };
     let columns = row.layout.columns.iter().enumerate();
     let input = |kind: &PassedKind| match kind {
         PassedKind::Input(index, _) => row.input_value(*index).cloned(),
@@ -265,7 +305,7 @@ fn values(row: &Row) -> Result<Vec<Value>, Fault> {
                     Original::Cells(record) => Ok(Value::String(
                         record.get(position).unwrap_or_default().to_owned(),
                     )),
-                    Original::Object(object) => match object.get(&column.name) {
+                    Original::Object(_) => match members.get(position).copied().flatten() {
                         Some(text) => cell::parse_widened(data_type, text).map_err(|reason| {
                             let reason = format!("{reason}; the first rows decide on the type");
                             Fault::of_column(&column.name, reason)

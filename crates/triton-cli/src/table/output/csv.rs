@@ -16,6 +16,8 @@ use crate::table::row::{Fault, Layout, Original, Row};
 pub(super) struct CsvWriter {
     sink: Sink,
     delimiter: u8,
+    /// How many columns pass through: objects may have none.
+    passed: usize,
     /// Lines that are being made.
     lines: Vec<u8>,
     /// The text of a value.
@@ -33,6 +35,7 @@ impl CsvWriter {
         let mut writer = Self {
             sink,
             delimiter,
+            passed: layout.columns.len(),
             lines: Vec::new(),
             value: String::new(),
         };
@@ -71,9 +74,9 @@ impl CsvWriter {
         self.lines.push(b'"');
     }
 
-    /// Adds the cell of a value that follows others.
-    fn added(&mut self, value: &Value) {
-        self.lines.push(self.delimiter);
+    /// Adds the cell of a value at a place of the line.
+    fn added(&mut self, place: usize, value: &Value) {
+        self.separate(place);
         let mut text = std::mem::take(&mut self.value);
         text.clear();
         cell::write_cell(value, &mut text);
@@ -106,7 +109,13 @@ impl TableWriter for CsvWriter {
             }
             _ => {}
         }
-        added.iter().for_each(|value| self.added(value));
+        for (index, value) in added.iter().enumerate() {
+            self.added(self.passed + index, value);
+        }
+        if self.lines.is_empty() {
+            // Lines without a byte are no rows.
+            self.lines.extend_from_slice(b"\"\"");
+        }
         self.end_lines()?;
         Ok(())
     }
@@ -130,7 +139,7 @@ impl TableWriter for CsvWriter {
             for index in 0..added.0.len() {
                 // Rows that are handed over together have no sequence, and so no ID of one.
                 let value = columns.get(index).and_then(|column| column.get(row));
-                self.added(value.unwrap_or(&Value::Null));
+                self.added(self.passed + index, value.unwrap_or(&Value::Null));
             }
             self.lines.push(b'\n');
         }
@@ -154,11 +163,9 @@ impl TableWriter for CsvWriter {
 
 /// The values of an object as the cells of a layout.
 fn cells_of(object: &JsonObject, layout: &Layout) -> Result<Vec<String>, Fault> {
-    object.check_members(layout)?;
-    let cells = layout.names().map(|name| {
-        let cell = object
-            .get(name)
-            .map_or(Ok(String::new()), cell::try_cell_of_json);
+    let values = object.by_column(layout)?.into_iter();
+    let cells = layout.names().zip(values).map(|(name, value)| {
+        let cell = value.map_or(Ok(String::new()), cell::try_cell_of_json);
         cell.map_err(|reason| Fault::of_column(name, reason))
     });
     cells.collect()

@@ -214,6 +214,7 @@ mod tests {
     fn row(layout: &Arc<Layout>, number: usize, is_usable: bool) -> Row {
         let number = number as u64;
         Row {
+            whole: None,
             place: Place {
                 input: "input".into(),
                 among_several: false,

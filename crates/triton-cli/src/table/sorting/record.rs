@@ -86,28 +86,15 @@ impl Sources {
         put_number(self.number_of(row), &mut body);
         put_number(row.place.row, &mut body);
         put_optional(row.place.line, &mut body, put_number);
-        match &row.original {
-            Original::Cells(cells) => {
-                body.push(form::CELLS);
-                put_number(cells.len() as u64, &mut body);
-                for cell in cells {
-                    put_bytes(cell.as_bytes(), &mut body);
-                }
-            }
-            Original::Object(object) => {
-                body.push(match object.has_members() {
-                    true => form::OBJECT,
-                    false => form::COLUMNS,
-                });
-                put_bytes(object.text().as_bytes(), &mut body);
-            }
-            Original::Text(text) => {
-                body.push(form::TEXT);
-                put_bytes(text.as_bytes(), &mut body);
-            }
-            #[cfg(feature = "arrow")]
-            Original::Batch { .. } => body.push(form::BATCH),
-        }
+        put_original(&row.original, &mut body);
+        // One of columns is in no batch that is held, and is shown as what passes through of it.
+        #[cfg(feature = "arrow")]
+        let whole = row.whole.as_ref();
+        #[cfg(feature = "arrow")]
+        let whole = whole.filter(|whole| !matches!(whole, Original::Batch { .. }));
+        #[cfg(not(feature = "arrow"))]
+        let whole = row.whole.as_ref();
+        put_optional(whole, &mut body, put_original);
         match &row.values {
             Ok(values) => {
                 body.push(1);
@@ -166,22 +153,18 @@ impl Sources {
             bytes: 0,
         };
         let original = match body.byte()? {
-            form::CELLS => {
-                let cells = body.length()?;
-                let cells = (0..cells).map(|_| body.text());
-                Original::Cells(cells.collect::<anyhow::Result<StringRecord>>()?)
-            }
-            form::OBJECT => Original::Object(JsonObject::parse(body.text()?)?),
-            form::COLUMNS => Original::Object(JsonObject::of_columns(body.text()?.to_owned())),
-            form::TEXT => Original::Text(body.text()?.to_owned()),
             #[cfg(feature = "arrow")]
             form::BATCH => {
                 let row = record.batch.context("a row has lost its columns")?;
                 let (batch, index) = (row.batch, row.index);
                 Original::Batch { batch, index }
             }
-            other => bail!("a row has an unknown form, {other}"),
+            form => original(form, &mut body)?,
         };
+        let whole = body.optional(|body| {
+            let form = body.byte()?;
+            self::original(form, body)
+        })?;
         let values = match body.byte()? {
             0 => Err(Unusable {
                 fault: Fault {
@@ -196,8 +179,49 @@ impl Sources {
         Ok(Row {
             place,
             original,
+            whole,
             layout: Arc::clone(&source.layout),
             values,
         })
     }
+}
+
+fn put_original(original: &Original, body: &mut Vec<u8>) {
+    match original {
+        Original::Cells(cells) => {
+            body.push(form::CELLS);
+            put_number(cells.len() as u64, body);
+            for cell in cells {
+                put_bytes(cell.as_bytes(), body);
+            }
+        }
+        Original::Object(object) => {
+            body.push(match object.has_members() {
+                true => form::OBJECT,
+                false => form::COLUMNS,
+            });
+            put_bytes(object.text().as_bytes(), body);
+        }
+        Original::Text(text) => {
+            body.push(form::TEXT);
+            put_bytes(text.as_bytes(), body);
+        }
+        #[cfg(feature = "arrow")]
+        Original::Batch { .. } => body.push(form::BATCH),
+    }
+}
+
+/// A row of a form that is in its record as a whole.
+fn original(form: u8, body: &mut Encoded<'_>) -> anyhow::Result<Original> {
+    Ok(match form {
+        form::CELLS => {
+            let cells = body.length()?;
+            let cells = (0..cells).map(|_| body.text());
+            Original::Cells(cells.collect::<anyhow::Result<StringRecord>>()?)
+        }
+        form::OBJECT => Original::Object(JsonObject::parse(body.text()?)?),
+        form::COLUMNS => Original::Object(JsonObject::of_columns(body.text()?.to_owned())),
+        form::TEXT => Original::Text(body.text()?.to_owned()),
+        other => bail!("a row has an unknown form, {other}"),
+    })
 }

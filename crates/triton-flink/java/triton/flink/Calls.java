@@ -25,7 +25,8 @@ final class Calls {
     private final Map<Long, Call> pending = new ConcurrentHashMap<>();
     private final Thread thread;
     private long rows;
-    private volatile boolean closed;
+    /** Why the thread is gone although the function is open. */
+    private volatile Throwable broken;
 
     Calls(long function, LogicalType[] outputs, String task) {
         this.function = function;
@@ -52,12 +53,15 @@ final class Calls {
             pending.remove(call.number);
             call.completeExceptionally(error);
         }
+        if (broken != null) {
+            // Asked after the call was noted: either this sees it, or the thread does.
+            failPending(broken);
+        }
         return call;
     }
 
     /** Gives up the calls in flight and closes the function. */
     void close() {
-        closed = true;
         try {
             NativeLibrary.close(function);
             // So that no thread of this class loader outlives the task.
@@ -86,8 +90,11 @@ final class Calls {
                 }
             }
         } catch (Throwable error) {
-            // Nobody would complete the calls any more.
-            failPending(error);
+            // Nobody will complete the calls any more, those to come included.
+            broken =
+                    new TritonException(
+                            "the thread that takes the answers has failed: " + error, error);
+            failPending(broken);
         }
     }
 
@@ -98,23 +105,29 @@ final class Calls {
     private void complete(RowReader reader) {
         long number = reader.readLong();
         boolean answered = reader.readByte() == 0;
-        Call call = pending.remove(number);
         if (!answered) {
             TritonException error = new TritonException(reader.readText());
+            Call call = pending.remove(number);
             if (call != null) {
                 call.completeExceptionally(error);
             }
-        } else if (number == OPENING) {
-            call.complete(Collections.emptyList());
-        } else {
-            RowData[] rows = new RowData[reader.readInt()];
-            for (int index = 0; index < rows.length; index++) {
-                rows[index] = reader.readRow(outputs);
-            }
-            if (call != null) {
-                call.complete(Arrays.asList(rows));
-            }
+            return;
         }
+        Collection<RowData> rows =
+                number == OPENING ? Collections.emptyList() : Arrays.asList(readRows(reader));
+        // Not before its answer was read: a call must not be forgotten where that fails.
+        Call call = pending.remove(number);
+        if (call != null) {
+            call.complete(rows);
+        }
+    }
+
+    private RowData[] readRows(RowReader reader) {
+        RowData[] rows = new RowData[reader.readInt()];
+        for (int index = 0; index < rows.length; index++) {
+            rows[index] = reader.readRow(outputs);
+        }
+        return rows;
     }
 
     private void failPending(Throwable error) {

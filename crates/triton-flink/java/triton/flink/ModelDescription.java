@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.TreeMap;
 import org.apache.flink.table.catalog.Column;
+import org.apache.flink.table.catalog.Column.MetadataColumn;
 import org.apache.flink.table.catalog.ResolvedCatalogModel;
 import org.apache.flink.table.catalog.ResolvedSchema;
 import org.apache.flink.table.factories.FactoryUtil;
@@ -36,10 +37,29 @@ final class ModelDescription {
                 .toArray(LogicalType[]::new);
     }
 
+    /**
+     * The name by which Rust knows a column. One that the Table API declares as metadata is filled
+     * by the function; the keys that Flink's own modules have for that are understood, too.
+     */
+    private static String name(Column column) {
+        if (!(column instanceof MetadataColumn)) {
+            return column.getName();
+        }
+        String key = ((MetadataColumn) column).getMetadataKey().orElse(column.getName());
+        switch (key) {
+            case "error-string":
+                return "prediction_error";
+            case "http-status-code":
+                return "prediction_http_status";
+            default:
+                return key.replace('-', '_');
+        }
+    }
+
     private static void writeColumns(RowWriter writer, ResolvedSchema schema) {
         writer.writeInt(schema.getColumnCount());
         for (Column column : schema.getColumns()) {
-            writer.writeText(column.getName());
+            writer.writeText(name(column));
             writer.writeText(column.getDataType().getLogicalType().asSummaryString());
         }
     }

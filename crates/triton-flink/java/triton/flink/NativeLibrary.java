@@ -63,6 +63,8 @@ final class NativeLibrary {
 
     static native long create(byte[] description, byte[] task);
 
+    static native byte[] sharedIds(long function);
+
     static native void open(long function);
 
     static native void predict(long function, long row, byte[] values, int length);

@@ -1,46 +1,85 @@
 package triton.flink;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.metrics.Gauge;
 import org.apache.flink.metrics.Histogram;
 import org.apache.flink.metrics.HistogramStatistics;
 import org.apache.flink.metrics.MetricGroup;
 
-/** Registers the metrics that Rust counts; Flink reads them there whenever it reports. */
+/**
+ * Registers the metrics that Rust counts; Flink reads them there whenever it reports.
+ *
+ * <p>What was counted stays so when the function is closed.
+ */
 final class NativeMetrics {
-    private NativeMetrics() {}
+    private final List<NativeCount> counts = new ArrayList<>();
 
-    static void register(MetricGroup operator, long function) {
+    NativeMetrics(MetricGroup operator, long function) {
         MetricGroup group = operator.addGroup("triton");
         RowReader shown = new RowReader(NativeLibrary.metrics());
         int count = shown.readInt();
         for (int index = 0; index < count; index++) {
             String name = shown.readText();
             byte kind = shown.readByte();
-            int metric = index;
-            if (kind == 0) {
-                group.counter(name, new NativeCounter(function, metric));
-            } else if (kind == 1) {
-                group.gauge(name, (Gauge<Double>) () -> NativeLibrary.metric(function, metric));
-            } else {
-                group.histogram(name, new NativeHistogram(function, metric));
+            NativeCount number = new NativeCount(function, index);
+            if (kind == 1) {
+                group.gauge(name, (Gauge<Double>) number::gauge);
+                continue;
             }
+            counts.add(number);
+            if (kind == 0) {
+                group.counter(name, new NativeCounter(number));
+            } else {
+                group.histogram(name, new NativeHistogram(number, function, index));
+            }
+        }
+    }
+
+    /** Reads everything once more, because the function is about to be closed. */
+    void keep() {
+        for (NativeCount count : counts) {
+            count.get();
+        }
+    }
+
+    /** A number in Rust, or the last one that was read when it is gone. */
+    private static final class NativeCount {
+        private final long function;
+        private final int index;
+        private long last;
+
+        NativeCount(long function, int index) {
+            this.function = function;
+            this.index = index;
+        }
+
+        synchronized long get() {
+            double value = NativeLibrary.metric(function, index);
+            if (!Double.isNaN(value)) {
+                last = (long) value;
+            }
+            return last;
+        }
+
+        double gauge() {
+            double value = NativeLibrary.metric(function, index);
+            return Double.isNaN(value) ? 0 : value;
         }
     }
 
     /** A counter that only Rust counts up. */
     private static final class NativeCounter implements Counter {
-        private final long function;
-        private final int index;
+        private final NativeCount count;
 
-        NativeCounter(long function, int index) {
-            this.function = function;
-            this.index = index;
+        NativeCounter(NativeCount count) {
+            this.count = count;
         }
 
         @Override
         public long getCount() {
-            return (long) NativeLibrary.metric(function, index);
+            return count.get();
         }
 
         @Override
@@ -58,10 +97,12 @@ final class NativeMetrics {
 
     /** A histogram that only Rust adds to. */
     private static final class NativeHistogram implements Histogram {
+        private final NativeCount count;
         private final long function;
         private final int index;
 
-        NativeHistogram(long function, int index) {
+        NativeHistogram(NativeCount count, long function, int index) {
+            this.count = count;
             this.function = function;
             this.index = index;
         }
@@ -71,7 +112,7 @@ final class NativeMetrics {
 
         @Override
         public long getCount() {
-            return NativeLibrary.latest(function, index).length;
+            return count.get();
         }
 
         @Override

@@ -28,6 +28,8 @@ final class RowFunction implements Serializable {
     private transient RowData.FieldGetter[] fields;
     private transient RowWriter writer;
     private transient Calls calls;
+    private transient NativeMetrics metrics;
+    private transient SharedIds ids;
 
     RowFunction(
             byte[] description,
@@ -60,8 +62,9 @@ final class RowFunction implements Serializable {
         try {
             long function = NativeLibrary.create(description, describe(task, context));
             calls = new Calls(function, outputs, task.getTaskNameWithSubtasks());
+            ids = SharedIds.note(function, operator(context));
             calls.open();
-            NativeMetrics.register(context.getMetricGroup(), function);
+            metrics = new NativeMetrics(context.getMetricGroup(), function);
         } catch (ExecutionException error) {
             close();
             throw (Exception) error.getCause();
@@ -80,10 +83,25 @@ final class RowFunction implements Serializable {
     }
 
     void close() {
+        if (metrics != null) {
+            metrics.keep();
+            metrics = null;
+        }
+        if (ids != null) {
+            ids.close();
+            ids = null;
+        }
         if (calls != null) {
             calls.close();
             calls = null;
         }
+    }
+
+    /** What this operator is called among those of all jobs. */
+    private static String operator(FunctionContext context) {
+        Map<String, String> names = context.getMetricGroup().getAllVariables();
+        return String.format(
+                "operator %s of job %s", names.get("<operator_id>"), names.get("<job_id>"));
     }
 
     private static byte[] describe(TaskInfo task, FunctionContext context) {

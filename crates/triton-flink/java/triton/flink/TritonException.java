@@ -7,4 +7,8 @@ public class TritonException extends RuntimeException {
     public TritonException(String message) {
         super(message);
     }
+
+    TritonException(String message, Throwable cause) {
+        super(message, cause);
+    }
 }

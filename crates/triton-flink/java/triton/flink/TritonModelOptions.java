@@ -16,7 +16,7 @@ final class TritonModelOptions {
                 option(
                         "endpoint",
                         null,
-                        "Address of the Triton server: http:// or https://, host and port. A bare host:port and an address that ends in /v2 or /v2/models name the same server. User name and password in the address are sent as basic authentication and never shown. The triton command also takes embedded and then starts a small server of its own."));
+                        "Address of the Triton server: http:// or https://, host and port. A bare host:port and an address that ends in /v2 or /v2/models name the same server. User name and password in the address are sent as basic authentication and never shown. The triton command also takes embedded and then starts a small server of its own. Several addresses, separated by commas, are replicas: servers that answer alike, over which rows are spread, and of which each may be away."));
         REQUIRED.add(
                 option(
                         "model-name",
@@ -32,6 +32,21 @@ final class TritonModelOptions {
                         "timeout",
                         "30 s",
                         "The longest time one call to the server may take, from connecting until the whole answer is read. The server is not told and may finish the work all the same, unless server-timeout ends it. Raise it for models that are slow or wait long in a queue. row-deadline bounds a row with all its calls."));
+        OPTIONAL.add(
+                option(
+                        "endpoint-discovery",
+                        "static",
+                        "Where the servers of endpoint are found. static takes the addresses as they are. dns takes one address and looks its host up: each IP address that the name has, as a headless service of Kubernetes has one for every pod, is a replica, and is called by the same name in the header Host and in TLS. The name is looked up again every endpoint-refresh."));
+        OPTIONAL.add(
+                option(
+                        "endpoint-refresh",
+                        "10 s",
+                        "How often each of several replicas is asked whether it and the model are ready, and how often the name is looked up where endpoint-discovery is dns. A replica that fails is asked at once. A shorter time notices changes sooner and costs the servers more requests: each process asks each replica once in this time, however many subtasks it has."));
+        OPTIONAL.add(
+                option(
+                        "endpoint-drain",
+                        "30 s",
+                        "How long a replica that is no longer ready, or no longer among the addresses of the name, keeps the sequences that it has, as long as it answers them. It gets no new ones. When the time is over, sequences move to other replicas where sequence-recovery is replay."));
         OPTIONAL.add(
                 option(
                         "flatten-batch-dim",
@@ -112,6 +127,16 @@ final class TritonModelOptions {
                         "sequence-max-open",
                         null,
                         "The most sequences that a subtask has open at once; further keys wait for one to end. Where nothing is given, the subtasks share what the model can keep: its max_candidate_sequences, or its number of slots with the direct strategy. An eighth of that, at most max-in-flight, is then left for sequences that are recovered, because a lost one keeps its place beside the new one for a while. The server itself would hold further sequences back without any limit or error."));
+        OPTIONAL.add(
+                option(
+                        "sequence-affinity",
+                        "balance",
+                        "To which of several replicas a new sequence of a key goes, where it then stays. balance takes the one with the most free places for sequences of the model. hash takes the one that a hash of the key names (rendezvous hashing), in every process the same, as long as it has a place."));
+        OPTIONAL.add(
+                option(
+                        "sequence-model-version",
+                        "move",
+                        "Which version of the model the rows of a sequence go to that was begun before another one was loaded, where model-version is latest. move sends them to the newest one, which does not know the sequence: it is lost, and recovered there. stay sends them to the version that answered its first row, as long as the server has it loaded; then the sequence is lost, too."));
         OPTIONAL.add(
                 option(
                         "sequence-recovery",

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::places::Place;
 use super::request::{Content, FailureEffect, Outcome, Request};
 use super::sequence::{Life, Rebuilding, Sequence};
-use super::{Asker, Effect, Machine, Phase};
+use super::{Asker, Effect, Machine, Phase, Standing};
 use crate::sequences::SequenceKey;
 
 /// A sequence of which nothing but an END is out.
@@ -38,15 +38,18 @@ impl<A: Asker> Machine<A> {
             .dropped_at(place.reached)
             .is_none_or(|at| at > now);
         let last_row = last_row.filter(|_| is_alive);
-        let (Some(row), false) = (last_row, self.is_closed) else {
+        let answers = self.places.standing(&place) != Standing::Gone;
+        let (Some(row), false) = (last_row.filter(|_| answers), self.is_closed) else {
             return self.places.linger(place, now);
         };
         let number = self.number();
+        let server = place.server;
         place.reached = Some(now);
         let call = self.clock.call_begins(now);
         self.endings.insert(number, Ending { place, call });
         self.effects.push_back(Effect::Send(Request {
             number,
+            server,
             key: key.clone(),
             counter: sequence.counter,
             content: Content::Encoded(Arc::clone(&row)),
@@ -81,7 +84,7 @@ impl<A: Asker> Machine<A> {
                 place.reached = Some(now);
                 self.places.linger(place, now);
             }
-            FailureEffect::None => self.places.linger(place, now),
+            FailureEffect::None | FailureEffect::Away => self.places.linger(place, now),
         }
         true
     }

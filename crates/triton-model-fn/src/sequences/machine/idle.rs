@@ -28,14 +28,17 @@ impl<A: Asker> Machine<A> {
     /// Lets go of rows that wait for a place, and that nobody waits for any more.
     pub(super) fn sweep(&mut self, now: Instant) {
         let waiting = self.wants_recovery.iter().chain(&self.wants_beginning);
-        let given_up = waiting.filter(|(key, number)| {
-            let work = self.keys.get(key).and_then(|entry| entry.work.as_ref());
+        let given_up = waiting.filter(|want| {
+            let work = self
+                .keys
+                .get(&want.key)
+                .and_then(|entry| entry.work.as_ref());
             work.is_some_and(|work| {
                 let waits = matches!(work.phase, Phase::Place { .. });
-                work.number == *number && waits && work.asker.is_gone() && !work.is_last
+                work.number == want.number && waits && work.asker.is_gone() && !work.is_last
             })
         });
-        let keys: Vec<SequenceKey> = given_up.map(|(key, _)| key.clone()).collect();
+        let keys: Vec<SequenceKey> = given_up.map(|want| want.key.clone()).collect();
         for key in keys {
             if let Some(turn) = self.take_turn(&key) {
                 self.finish(now, turn, Err(closed()));

@@ -1,29 +1,26 @@
 //! What holds after every step of the machine: see `docs/architecture.md`.
 
 use super::sequence::Life;
-use super::{Asker, Machine, Phase};
+use super::{Asker, Machine, Phase, Place, Places};
 
 impl<A: Asker> Machine<A> {
     /// Panics where an invariant does not hold.
     pub(super) fn check(&self) {
         let entries = || self.keys.values();
         // 1. Every ID that may be alive holds a place, and no more places are held than there are.
-        let with_place = entries().filter(|entry| {
-            let life = entry.sequence.as_ref().map(|sequence| &sequence.life);
-            matches!(life, Some(Life::Open(_) | Life::Rebuilding(_)))
+        // Of several servers each ID holds one of the server that it is sent to.
+        let of_sequences = entries().filter_map(|entry| match &entry.sequence.as_ref()?.life {
+            Life::Open(place) => Some(place),
+            Life::Rebuilding(rebuilding) => Some(&rebuilding.place),
+            _ => None,
         });
-        let granted = entries()
-            .filter_map(|entry| entry.work.as_ref()?.granted.as_ref())
-            .count();
-        let held = with_place.count() + granted + self.endings.len();
-        assert_eq!(held, self.places.taken(), "places");
-        assert!(
-            self.places.taken() + self.places.lingering() <= self.places.limit(),
-            "{} + {} places of {}",
-            self.places.taken(),
-            self.places.lingering(),
-            self.places.limit()
-        );
+        let granted = entries().filter_map(|entry| entry.work.as_ref()?.granted.as_ref());
+        let endings = self.endings.values().map(|ending| &ending.place);
+        let held: Vec<&Place> = of_sequences.chain(granted).chain(endings).collect();
+        let recovering = held.iter().filter(|place| Places::is_recovering(place));
+        let recovering = recovering.count();
+        let held: Vec<_> = held.iter().map(|place| place.server).collect();
+        self.places.check(&held, recovering);
         // 3. No row is forgotten: one that is here is worked on, or behind one that is.
         let rows: usize = entries()
             .map(|entry| entry.queue.len() + usize::from(entry.work.is_some()))

@@ -33,6 +33,9 @@ pub(super) struct Memory {
     /// The number of the row at which the last sequence of a key was over; 0 where rows have none.
     ended: LinkedHashMap<SequenceKey, u64>,
     ended_bytes: usize,
+    /// Keys whose last sequence nothing but time has ended, although nobody had asked for that.
+    overdue: LinkedHashMap<SequenceKey, ()>,
+    overdue_bytes: usize,
     /// Whether a lost sequence, or an end, had to be forgotten: then it is not certain of any
     /// unknown key that it has had no row before.
     pub(super) has_forgotten: bool,
@@ -48,6 +51,8 @@ impl Memory {
             most_bytes,
             ended: LinkedHashMap::new(),
             ended_bytes: 0,
+            overdue: LinkedHashMap::new(),
+            overdue_bytes: 0,
             has_forgotten: false,
         }
     }
@@ -173,6 +178,31 @@ impl Memory {
         let position = self.ended.remove(key)?;
         self.ended_bytes -= end_bytes(key);
         Some(position)
+    }
+
+    /// Remembers a key whose sequence time alone has ended. Those that have been silent for longest
+    /// are forgotten, and taken for new: a stream of keys that never come back ends so, too, and must
+    /// not mark every key there is.
+    pub(super) fn overdue(&mut self, key: SequenceKey) {
+        let bytes = end_bytes(&key);
+        if self.overdue.insert(key, ()).is_none() {
+            self.overdue_bytes += bytes;
+        }
+        while self.overdue_bytes > MOST_END_BYTES {
+            let Some((forgotten, ())) = self.overdue.pop_front() else {
+                return;
+            };
+            self.overdue_bytes -= end_bytes(&forgotten);
+        }
+    }
+
+    /// Whether time alone has ended the last sequence of a key, which has a row again.
+    pub(super) fn take_overdue(&mut self, key: &SequenceKey) -> bool {
+        let is_overdue = self.overdue.remove(key).is_some();
+        if is_overdue {
+            self.overdue_bytes -= end_bytes(key);
+        }
+        is_overdue
     }
 
     /// The last ends, and whether there are others.

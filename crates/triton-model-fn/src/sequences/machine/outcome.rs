@@ -35,7 +35,9 @@ impl<A: Asker> Machine<A> {
         self.clock.call_ends(now, sent.call);
         let is_sent = match &outcome {
             Outcome::Unsendable => false,
-            Outcome::Failed(failed) => failed.effect != FailureEffect::None,
+            Outcome::Failed(failed) => {
+                !matches!(failed.effect, FailureEffect::None | FailureEffect::Away)
+            }
             Outcome::Answered { .. } => true,
         };
         if let Some(place) = place_of(&mut turn) {
@@ -163,6 +165,7 @@ impl<A: Asker> Machine<A> {
             (FailureEffect::Executed, false) => self.executed(now, turn, sent.end, failed.error),
             (FailureEffect::None, false) => self.not_executed(now, turn, failed.error),
             (FailureEffect::None, true) => self.recover(now, turn, sent, failed),
+            (FailureEffect::Away, _) => self.lose_by(now, turn, sent, LossCause::Moved, failed),
             (FailureEffect::Forgotten, _) => {
                 self.lose_by(now, turn, sent, LossCause::Forgotten, failed);
             }
@@ -217,6 +220,9 @@ impl<A: Asker> Machine<A> {
         failed: Failed,
     ) {
         let recovery = self.recovery(&turn);
+        let server = place_of(&mut turn).map(|place| place.server);
+        // One that has forgotten it is well.
+        turn.work.avoid = server.filter(|_| cause != LossCause::Forgotten);
         let Some(sequence) = &mut turn.sequence else {
             return;
         };
@@ -251,6 +257,7 @@ impl<A: Asker> Machine<A> {
         let failure = Failure {
             error: &failed.error,
             replayed: sent.is_replay.then_some(sent.row),
+            found_away: failed.effect == FailureEffect::Away,
             server: failed.server,
         };
         let random = self.random.f64();
@@ -305,7 +312,8 @@ fn place_of<A>(turn: &mut Turn<A>) -> Option<&mut Place> {
 /// The failure of a row, with what was done to answer it.
 fn told<A>(turn: &Turn<A>, now: Instant, error: Error, recovered: u32, in_replay: bool) -> Error {
     let before = turn.sequence.as_ref().map_or(0, |sequence| sequence.rows);
-    if recovered == 0 && !in_replay {
+    // That the server is away says nothing of this row.
+    if (recovered == 0 && !in_replay) || error.kind() == ErrorKind::ServerAway {
         return error.at_row(before);
     }
     let recoveries = &turn.work.recoveries;

@@ -4,6 +4,9 @@
 //! The server's answer to a row is the list of rows in its sequence, so a row too few, too many or
 //! in the wrong sequence shows at once.
 
+#[path = "storm_tests.rs"]
+mod storm_tests;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -18,9 +21,10 @@ use triton_options::{ReplayOverflow, SequenceRecovery, TritonOptions};
 
 use super::{
     Asker, Content, Effect, Event as Told, Failed, FailureEffect, HistoryLimits, KeptRow, Machine,
-    Outcome, RecoveryLimits, Request, digest,
+    Offer, Outcome, RecoveryLimits, Request, Standing, digest,
 };
 use crate::live_numbers::LiveNumbers;
+use crate::replicas::ReplicaId;
 use crate::retry::RetryPolicy;
 use crate::row_codec::EncodedCell;
 use crate::sequence_id_generator::SequenceIdGenerator;
@@ -54,6 +58,15 @@ enum Event {
     Kill,
     /// Everything is given up.
     Abort,
+    /// One of several servers is another thing for sequences than before.
+    Standing {
+        which: prop::sample::Index,
+        standing: Standing,
+    },
+    /// One of them is not found for a moment, and is what it was.
+    Hide { which: prop::sample::Index },
+    /// One of them is gone, with all that it knew, and a new one comes.
+    Replace { which: prop::sample::Index },
 }
 
 /// What goes wrong with a request.
@@ -67,6 +80,8 @@ enum Fault {
     Late,
     /// It is executed, and its answer cannot be read.
     Unreadable,
+    /// Its server is away, while others are there.
+    Away,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -77,6 +92,12 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Fault::RequestLost),
         1 => Just(Fault::Late),
         1 => Just(Fault::Unreadable),
+        1 => Just(Fault::Away),
+    ];
+    let standing = prop_oneof![
+        2 => Just(Standing::Takes),
+        1 => Just(Standing::Keeps),
+        1 => Just(Standing::Leaves),
     ];
     let often = prop::bool::weighted(0.15);
     let seldom = prop::bool::weighted(0.05);
@@ -91,6 +112,10 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(|compares| Event::Restore { compares }),
         1 => Just(Event::Kill),
         1 => Just(Event::Abort),
+        2 => (any::<prop::sample::Index>(), standing)
+            .prop_map(|(which, standing)| Event::Standing { which, standing }),
+        1 => any::<prop::sample::Index>().prop_map(|which| Event::Replace { which }),
+        1 => any::<prop::sample::Index>().prop_map(|which| Event::Hide { which }),
     ]
 }
 
@@ -110,6 +135,9 @@ struct Setting {
     ends_abandoned: bool,
     /// How many numbers there are for IDs, where these are numbers that come again.
     share: Option<u64>,
+    servers: u32,
+    most_recovering: usize,
+    by_hash: bool,
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
@@ -127,6 +155,11 @@ fn setting() -> impl Strategy<Value = Setting> {
         prop_oneof![Just(100_usize), Just(3)],
         (prop::option::weighted(0.3, 2_u64..5), any::<bool>()),
         prop::option::weighted(0.5, 1_u64..30),
+        (
+            prop_oneof![2 => Just(1_u32), 1 => 2_u32..4],
+            1_usize..3,
+            any::<bool>(),
+        ),
     )
         .prop_map(
             |(
@@ -137,6 +170,7 @@ fn setting() -> impl Strategy<Value = Setting> {
                 rows,
                 (max_length, ends_abandoned),
                 share,
+                (servers, most_recovering, by_hash),
             )| {
                 Setting {
                     recovery,
@@ -151,6 +185,12 @@ fn setting() -> impl Strategy<Value = Setting> {
                     max_length: max_length.filter(|_| !numbered),
                     ends_abandoned,
                     share,
+                    servers,
+                    most_recovering: match servers {
+                        1 => usize::MAX,
+                        _ => most_recovering,
+                    },
+                    by_hash,
                 }
             },
         )
@@ -172,30 +212,32 @@ impl Asker for Ticket {
 /// The server: the rows of each sequence, and when it last heard of it.
 #[derive(Debug, Default)]
 struct Server {
-    open: BTreeMap<String, (Vec<i64>, Instant)>,
+    open: BTreeMap<(u32, String), (Vec<i64>, Instant)>,
 }
 
 impl Server {
     fn execute(&mut self, now: Instant, sent: &SentRow) -> Option<Vec<i64>> {
         self.open.retain(|_, (_, last)| now < *last + IDLE);
         if sent.start {
-            let before = self.open.insert(sent.id.clone(), (Vec::new(), now));
+            let name = (sent.server, sent.id.clone());
+            let before = self.open.insert(name, (Vec::new(), now));
             assert_eq!(before, None, "{} is alive", sent.id);
         }
-        let (rows, last) = self.open.get_mut(&sent.id)?;
+        let name = (sent.server, sent.id.clone());
+        let (rows, last) = self.open.get_mut(&name)?;
         rows.push(sent.value);
         *last = now;
         let rows = rows.clone();
         if sent.end {
-            self.open.remove(&sent.id);
+            self.open.remove(&name);
         }
         Some(rows)
     }
 
-    fn alive(&self, now: Instant) -> usize {
+    fn alive(&self, now: Instant, server: u32) -> usize {
         self.open
-            .values()
-            .filter(|(_, last)| now < *last + IDLE)
+            .iter()
+            .filter(|((of, _), (_, last))| *of == server && now < *last + IDLE)
             .count()
     }
 }
@@ -203,6 +245,7 @@ impl Server {
 /// A request as the server sees it.
 #[derive(Debug, Clone)]
 struct SentRow {
+    server: u32,
     id: String,
     value: i64,
     start: bool,
@@ -232,6 +275,8 @@ struct Run {
     /// The numbers that openings have left.
     live: Arc<LiveNumbers>,
     server: Server,
+    /// The servers that there are.
+    offers: Vec<Offer>,
     out: Vec<Request>,
     /// IDs of which a request failed, and nobody knows how.
     lost: BTreeSet<String>,
@@ -240,6 +285,8 @@ struct Run {
     keys: BTreeMap<u8, Expected>,
     number: i64,
     answered: usize,
+    /// Why rows failed.
+    errors: Vec<String>,
 }
 
 fn settings(setting: Setting, has_run_before: bool) -> SequenceSettings {
@@ -249,8 +296,11 @@ fn settings(setting: Setting, has_run_before: bool) -> SequenceSettings {
         boundary: (!setting.bounded && !setting.numbered).then_some(IDLE * 3 / 4),
         server_idle: Some(IDLE),
         server_forgets: Some(IDLE),
-        places: setting.places,
-        room: setting.room,
+        offers: Vec::new(),
+        most_open: usize::MAX,
+        most_recovering: setting.most_recovering,
+        by_hash: setting.by_hash,
+        several: None,
         recovery: setting.recovery,
         overflow: ReplayOverflow::Fail,
         history: (setting.recovery == SequenceRecovery::Replay).then_some(HistoryLimits {
@@ -263,6 +313,7 @@ fn settings(setting: Setting, has_run_before: bool) -> SequenceSettings {
         row_deadline: setting.deadline.map(Duration::from_millis),
         positions: setting.numbered,
         has_run_before,
+        marks_expired: false,
         marks_unknown: has_run_before && !setting.numbered,
         trusts_unknown: false,
         display: KeyDisplay::new(false),
@@ -307,6 +358,7 @@ fn decoded(row: &EncodedRow) -> i64 {
 }
 
 fn machine(
+    offers: &[Offer],
     setting: Setting,
     ids: &Arc<SequenceIdGenerator>,
     again: bool,
@@ -320,7 +372,10 @@ fn machine(
         },
         budget: Duration::from_secs(60),
     };
-    let settings = Arc::new(settings(setting, again));
+    let settings = Arc::new(SequenceSettings {
+        offers: offers.to_vec(),
+        ..settings(setting, again)
+    });
     Machine::new(settings, Some(Arc::clone(ids)), limits, now)
 }
 
@@ -329,11 +384,18 @@ impl Run {
         let now = Instant::now();
         let live = Arc::default();
         let ids = ids(setting, 0, &live);
+        let offer = |id| Offer {
+            id: ReplicaId(id),
+            name_hash: u64::from(id),
+            ..Offer::only(setting.places, setting.room)
+        };
+        let offers: Vec<Offer> = (0..setting.servers).map(offer).collect();
         Self {
             setting,
             now,
             runs: 0,
-            machine: machine(setting, &ids, false, now),
+            machine: machine(&offers, setting, &ids, false, now),
+            offers,
             ids,
             live,
             server: Server::default(),
@@ -343,6 +405,7 @@ impl Run {
             keys: BTreeMap::new(),
             number: 0,
             answered: 0,
+            errors: Vec::new(),
         }
     }
 
@@ -448,6 +511,7 @@ impl Run {
                 }
             }
             Err(error) => {
+                self.errors.push(error.to_string());
                 let is_used_up = self.setting.share.is_some()
                     && error.message().contains("may be alive on the server");
                 assert!(
@@ -482,7 +546,15 @@ impl Run {
             Content::Packed(packed) => packed_row::unpack(packed, 1).unwrap(),
             Content::Carried(..) => unreachable!("no row carries others here"),
         };
+        let is_several = self.setting.servers > 1;
+        let exists = self.offers.iter().any(|offer| offer.id == request.server);
+        let fault = match fault {
+            Fault::Away if !is_several => Fault::NotSent,
+            _ if !exists => Fault::Away,
+            fault => fault,
+        };
         let sent = SentRow {
+            server: request.server.0,
             id: sent_id,
             value: decoded(&row),
             start: request.start,
@@ -501,14 +573,18 @@ impl Run {
         };
         let uncertain = || error(ErrorKind::SequenceUncertain, FailureEffect::Uncertain);
         let executed = match fault {
-            Fault::NotSent | Fault::RequestLost | Fault::Late => None,
+            Fault::NotSent | Fault::RequestLost | Fault::Late | Fault::Away => None,
             _ => Some(self.server.execute(self.now, &sent)),
         };
-        if matches!(fault, Fault::AnswerLost | Fault::RequestLost | Fault::Late) {
+        if matches!(
+            fault,
+            Fault::AnswerLost | Fault::RequestLost | Fault::Late | Fault::Away
+        ) {
             self.lost.insert(id.clone());
         }
         let outcome = match (fault, executed) {
             (Fault::NotSent, _) => error(ErrorKind::Call, FailureEffect::None),
+            (Fault::Away, _) => error(ErrorKind::Call, FailureEffect::Away),
             (_, Some(None)) => {
                 self.lost.insert(id);
                 error(ErrorKind::SequenceLost, FailureEffect::Forgotten)
@@ -537,10 +613,12 @@ impl Run {
         self.check_places();
     }
 
-    /// No more sequences are alive on the server than there are places.
+    /// No more sequences are alive on any server than it has places.
     fn check_places(&self) {
-        let alive = self.server.alive(self.now);
-        assert!(alive <= self.setting.places, "{alive} sequences are alive");
+        for offer in &self.offers {
+            let alive = self.server.alive(self.now, offer.id.0);
+            assert!(alive <= self.setting.places, "{alive} sequences are alive");
+        }
     }
 
     fn pass(&mut self, time: Duration) {
@@ -559,6 +637,12 @@ impl Run {
 
     /// Answers everything that is out, and lets time go by, until nothing is left to do.
     fn finish(&mut self) {
+        // Where no server takes anything, nothing comes to its end.
+        for offer in &mut self.offers {
+            offer.standing = Standing::Takes;
+        }
+        self.machine.offered(self.now, &self.offers);
+        self.settle();
         for _ in 0..2000 {
             if !self.out.is_empty() {
                 self.outcome(0, Fault::None);
@@ -611,7 +695,7 @@ impl Run {
                 // Nothing but the snapshot says what is alive.
                 self.live = Arc::default();
                 self.ids = ids(self.setting, self.runs, &self.live);
-                self.machine = machine(self.setting, &self.ids, false, self.now);
+                self.machine = machine(&self.offers, self.setting, &self.ids, false, self.now);
                 self.machine.restore(self.now, snapshot).unwrap();
                 self.disturb();
                 self.settle();
@@ -621,7 +705,7 @@ impl Run {
                 self.runs += 1;
                 let alive = self.live.alive(self.now);
                 self.ids = ids(self.setting, self.runs, &self.live);
-                self.machine = machine(self.setting, &self.ids, true, self.now);
+                self.machine = machine(&self.offers, self.setting, &self.ids, true, self.now);
                 // What the machine held rests from when it was dropped, by a clock that stands still.
                 for number in alive {
                     self.live.may_arrive_late(number, self.now);
@@ -631,6 +715,45 @@ impl Run {
                 self.disturb();
                 for expected in self.keys.values_mut() {
                     expected.pending.clear();
+                }
+            }
+            Event::Standing { which, standing } => {
+                // One server has nowhere to go to.
+                if self.setting.servers > 1 {
+                    let which = which.index(self.offers.len());
+                    self.offers[which].standing = standing;
+                    self.machine.offered(self.now, &self.offers);
+                    self.settle();
+                }
+            }
+            Event::Hide { which } => {
+                if self.setting.servers > 1 {
+                    let mut others = self.offers.clone();
+                    others.remove(which.index(others.len()));
+                    self.disturb();
+                    self.machine.offered(self.now, &others);
+                    self.settle();
+                    self.machine.offered(self.now, &self.offers);
+                    self.settle();
+                }
+            }
+            Event::Replace { which } => {
+                if self.setting.servers > 1 {
+                    let gone = self.offers.remove(which.index(self.offers.len()));
+                    self.server
+                        .open
+                        .retain(|(server, _), _| *server != gone.id.0);
+                    let last = self.offers.iter().map(|offer| offer.id.0).max();
+                    let next = last.unwrap_or(0).max(gone.id.0) + 1;
+                    self.offers.push(Offer {
+                        id: ReplicaId(next),
+                        name_hash: u64::from(next),
+                        standing: Standing::Takes,
+                        ..gone
+                    });
+                    self.disturb();
+                    self.machine.offered(self.now, &self.offers);
+                    self.settle();
                 }
             }
             Event::Abort => {

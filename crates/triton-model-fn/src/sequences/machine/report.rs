@@ -39,6 +39,8 @@ pub(in crate::sequences) enum Event {
         is_hidden: bool,
         error: Error,
     },
+    /// It does not go on at its server, which drains or is gone.
+    Moved { id: LostId, rows: u64 },
     /// It goes on without its earlier rows.
     Restarted {
         id: LostId,
@@ -57,6 +59,7 @@ pub(in crate::sequences) enum Event {
         open: usize,
         held: usize,
         limit: usize,
+        room: usize,
     },
 }
 

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::history::KeptRow;
 use super::recoveries::ServerFacts;
+use crate::replicas::ReplicaId;
 use crate::sequences::SequenceKey;
 use crate::sequences::row_position::EarlierRows;
 use crate::tensor_plan::EncodedRow;
@@ -17,6 +18,8 @@ pub(in crate::sequences) struct Request {
     /// Tells it from every other one.
     pub(in crate::sequences) number: u64,
     pub(in crate::sequences) key: SequenceKey,
+    /// The server that has the sequence.
+    pub(in crate::sequences) server: ReplicaId,
     /// The number of the sequence's ID.
     pub(in crate::sequences) counter: u64,
     pub(in crate::sequences) content: Content,
@@ -76,4 +79,6 @@ pub(in crate::sequences) enum FailureEffect {
     Uncertain,
     /// It was executed, and its answer is of no use.
     Executed,
+    /// It was not executed, and its server is away while others are there.
+    Away,
 }

@@ -91,7 +91,11 @@ impl<A: Asker> Machine<A> {
             rows: sequence.rows,
         };
         self.report(key, event);
-        self.begins_whole(key);
+        if self.settings.marks_expired {
+            self.memory.overdue(key.clone());
+        } else {
+            self.begins_whole(key);
+        }
         self.let_go(now, key, &mut sequence);
         self.report(key, Event::Over);
     }
@@ -133,6 +137,10 @@ impl<A: Asker> Machine<A> {
         if matches!(cause, LossCause::Forgotten | LossCause::Ended) {
             if let Some(place) = sequence.take_place() {
                 self.places.free(place);
+            }
+        } else if cause == LossCause::Moved && self.is_unreachable(sequence) {
+            if let Some(place) = sequence.take_place() {
+                self.places.linger(place, now);
             }
         } else {
             self.let_go(now, key, sequence);

@@ -115,6 +115,7 @@ impl<A: Asker> Machine<A> {
         });
         self.effects.push_back(Effect::Send(Request {
             number,
+            server: place.server,
             key: key.clone(),
             counter: out.counter,
             content: out.content,
@@ -133,8 +134,10 @@ impl<A: Asker> Machine<A> {
             return;
         };
         if let Life::Rebuilding(rebuilding) = std::mem::replace(&mut sequence.life, Life::Unborn) {
+            let mut place = rebuilding.place;
+            self.places.recovered(&mut place);
             sequence.rows = rebuilding.answered;
-            sequence.life = Life::Open(rebuilding.place);
+            sequence.life = Life::Open(place);
             let event = Event::Replayed {
                 id: rebuilding.loss.id,
                 counter: sequence.counter,

@@ -92,6 +92,8 @@ pub(in crate::sequences) enum LossCause {
     Ended,
     /// The model answered a replay differently than before.
     Diverged,
+    /// Its server is away, drains or is gone.
+    Moved,
     /// A row came that does not follow the last one of its key that was seen here.
     Gap { last: u64, found: u64 },
 }
@@ -116,6 +118,7 @@ impl fmt::Display for LossCause {
             LossCause::Idle => "no row was sent for longer than the server keeps an idle sequence",
             LossCause::Unanswered | LossCause::Ended => "a row of it was not answered",
             LossCause::Diverged => "the model answered its rows differently than before",
+            LossCause::Moved => "its server is away or is to be left, and others are there",
             LossCause::Restored => "it was restored from a snapshot of an earlier run",
         })
     }

@@ -9,7 +9,9 @@ use tokio::time::Instant;
 use triton_client::SequenceId;
 use triton_options::{ReplayOverflow, SequenceRecovery, StaticFlags};
 
-use super::{Asker, Effect, Failed, FailureEffect, Machine, Outcome, RecoveryLimits, Request};
+use super::{
+    Asker, Effect, Failed, FailureEffect, Machine, Offer, Outcome, RecoveryLimits, Request,
+};
 use crate::retry::RetryPolicy;
 use crate::row_codec::EncodedCell;
 use crate::sequences::key::KeyDisplay;
@@ -39,8 +41,11 @@ fn machine(now: Instant) -> Machine<Patient> {
         boundary: None,
         server_idle: Some(IDLE),
         server_forgets: Some(IDLE),
-        places: 1,
-        room: 0,
+        offers: vec![Offer::only(1, 0)],
+        most_open: usize::MAX,
+        most_recovering: usize::MAX,
+        by_hash: false,
+        several: None,
         recovery: SequenceRecovery::Fail,
         overflow: ReplayOverflow::Fail,
         history: None,
@@ -50,6 +55,7 @@ fn machine(now: Instant) -> Machine<Patient> {
         positions: false,
         has_run_before: false,
         marks_unknown: false,
+        marks_expired: false,
         trusts_unknown: false,
         display: KeyDisplay::new(false),
         key_columns: Vec::new(),

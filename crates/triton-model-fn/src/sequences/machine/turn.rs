@@ -7,7 +7,7 @@ use super::history::History;
 use super::places::{Place, Purpose};
 use super::report::Event;
 use super::sequence::{Life, Loss, LossCause, Rebuilding, Sequence};
-use super::{Asker, Machine, Phase, Work};
+use super::{Asker, Machine, Phase, Standing, Work};
 use crate::sequence_id_generator::TakenId;
 use crate::sequences::SequenceKey;
 use crate::{Error, ErrorKind};
@@ -66,6 +66,7 @@ impl<A: Asker> Machine<A> {
                 deadline: deadline.and_then(|time| waiting.submitted.checked_add(time)),
                 phase: Phase::Turn,
                 granted: None,
+                avoid: None,
                 recoveries: super::Recoveries::default(),
             }),
             sequence,
@@ -105,6 +106,11 @@ impl<A: Asker> Machine<A> {
                 return;
             };
             match &sequence.life {
+                Life::Open(place) if self.is_left(place, recovery) => {
+                    let (id, rows) = (sequence.id(), sequence.rows);
+                    self.lose(now, &turn.key, sequence, LossCause::Moved);
+                    self.report(&turn.key, Event::Moved { id, rows });
+                }
                 Life::Open(_) => return self.send_row(now, turn),
                 Life::Rebuilding(_) => {
                     if self.send_again(now, &mut turn) {
@@ -167,7 +173,8 @@ impl<A: Asker> Machine<A> {
 
     /// A new ID and no rows; without an ID that is free, nothing.
     fn begin(&mut self, now: Instant, turn: &mut Turn<A>, place: Place) -> Result<(), Error> {
-        let (counter, place) = self.take_id(now, &turn.key, place)?;
+        let (counter, mut place) = self.take_id(now, &turn.key, place)?;
+        self.places.recovered(&mut place);
         let history = History::new(self.settings.history);
         if let Some(sequence) = &mut turn.sequence {
             sequence.counter = counter;
@@ -200,6 +207,26 @@ impl<A: Asker> Machine<A> {
         Ok(())
     }
 
+    /// Whether a sequence does not go on where it is: its server is gone, or is to be left and the
+    /// sequence can be whole elsewhere.
+    fn is_left(&self, place: &Place, recovery: Recovery) -> bool {
+        match self.places.standing(place) {
+            Standing::Takes | Standing::Keeps => false,
+            Standing::Leaves => recovery == Recovery::Replay && self.places.can_move(),
+            Standing::Gone => true,
+        }
+    }
+
+    /// Whether the server of a sequence that is moved has not just said so itself.
+    pub(super) fn is_unreachable(&self, sequence: &Sequence) -> bool {
+        match &sequence.life {
+            Life::Open(place) | Life::Rebuilding(Rebuilding { place, .. }) => {
+                self.places.standing(place) != Standing::Leaves
+            }
+            Life::Unborn | Life::Lost(_) | Life::Reported(_) => false,
+        }
+    }
+
     pub(super) fn recovery(&self, turn: &Turn<A>) -> Recovery {
         let has_rows = turn.work.earlier.is_some()
             || turn
@@ -230,6 +257,9 @@ impl<A: Asker> Machine<A> {
     /// The sequence of a key that is not known here, or only by its last end.
     fn new_sequence(&mut self, key: &SequenceKey) -> Sequence {
         let follows_end = self.memory.take_end(key).is_some();
+        if self.memory.take_overdue(key) {
+            return Sequence::unborn(true, false);
+        }
         let may_have_run = self.settings.marks_unknown || self.may_have_run;
         let is_uncertain =
             self.memory.has_forgotten || may_have_run && !self.settings.trusts_unknown;

@@ -5,7 +5,8 @@ use tokio::time::Instant;
 use super::places::{Place, Purpose};
 use super::report::Event;
 use super::turn::Turn;
-use super::{Asker, Effect, LONG_WAIT, Machine, Phase};
+use super::{Asker, Effect, LONG_WAIT, Machine, Phase, Want, stable_hash};
+use crate::replicas::ReplicaId;
 use crate::sequences::SequenceKey;
 use crate::{Error, ErrorKind};
 
@@ -20,16 +21,29 @@ impl<A: Asker> Machine<A> {
         if let Some(place) = turn.work.granted.take() {
             return Some(place);
         }
-        let others_wait = !self.wants_recovery.is_empty()
-            || purpose == Purpose::Begin && !self.wants_beginning.is_empty();
-        if !others_wait && let Some(place) = self.places.take(purpose) {
+        let others_wait = match purpose {
+            Purpose::Recover => !self.wants_recovery.is_empty(),
+            Purpose::Begin => self.first_waiting().is_some(),
+        };
+        let avoid = turn.work.avoid;
+        if !others_wait && let Some(place) = self.take_place(purpose, &turn.key, avoid) {
             return Some(place);
         }
         let number = turn.work.number;
-        let waits = (turn.key.clone(), number);
+        let want = Want {
+            key: turn.key.clone(),
+            number,
+            submitted: turn.work.submitted,
+        };
         match purpose {
-            Purpose::Recover => self.wants_recovery.push_back(waits),
-            Purpose::Begin => self.wants_beginning.push_back(waits),
+            Purpose::Recover => {
+                // The oldest rows come first; mostly that is the order in which they ask.
+                let later = self.wants_recovery.iter().rev();
+                let later = later.take_while(|other| other.submitted > want.submitted);
+                let place = self.wants_recovery.len() - later.count();
+                self.wants_recovery.insert(place, want);
+            }
+            Purpose::Begin => self.wants_beginning.push_back(want),
         }
         let timer = turn.work.deadline.map(|deadline| (deadline, number));
         if let Some(timer) = timer {
@@ -48,15 +62,12 @@ impl<A: Asker> Machine<A> {
 
     /// Gives a place to the row that has waited for one for longest; false where there is none.
     pub(super) fn grant_place(&mut self, now: Instant) -> bool {
-        while let Some((purpose, key, number)) = self.first_waiting() {
-            let is_waiting = self
-                .keys
-                .get(&key)
-                .and_then(|entry| entry.work.as_ref())
-                .is_some_and(|work| {
-                    work.number == number && matches!(work.phase, Phase::Place { .. })
-                });
-            let place = is_waiting.then(|| self.places.take(purpose));
+        while let Some((purpose, Want { key, number, .. })) = self.first_waiting() {
+            let work = self.keys.get(&key).and_then(|entry| entry.work.as_ref());
+            let waiting = work
+                .filter(|work| work.number == number && matches!(work.phase, Phase::Place { .. }));
+            let avoid = waiting.map(|work| work.avoid);
+            let place = avoid.map(|avoid| self.take_place(purpose, &key, avoid));
             if let Some(None) = place {
                 return false;
             }
@@ -76,18 +87,31 @@ impl<A: Asker> Machine<A> {
         false
     }
 
-    pub(super) fn first_waiting(&self) -> Option<(Purpose, SequenceKey, u64)> {
-        let first = |purpose, queue: &std::collections::VecDeque<(SequenceKey, u64)>| {
-            let (key, number) = queue.front()?;
-            Some((purpose, key.clone(), *number))
+    /// Who waits for longest; those that only wait until fewer sequences are being recovered stand in
+    /// nobody's way.
+    pub(super) fn first_waiting(&self) -> Option<(Purpose, Want)> {
+        let first = |purpose, queue: &std::collections::VecDeque<Want>| {
+            Some((purpose, queue.front()?.clone()))
         };
         first(Purpose::Recover, &self.wants_recovery)
+            .filter(|_| !self.places.is_recovery_full())
             .or_else(|| first(Purpose::Begin, &self.wants_beginning))
+    }
+
+    /// A place on the server that fits the key.
+    fn take_place(
+        &mut self,
+        purpose: Purpose,
+        key: &SequenceKey,
+        avoid: Option<ReplicaId>,
+    ) -> Option<Place> {
+        let hash = self.settings.by_hash.then(|| stable_hash(key.as_str()));
+        self.places.take(purpose, hash, avoid)
     }
 
     /// Says of the row that has waited for a place for longest that it does.
     pub(super) fn warn_of_waits(&mut self) {
-        let Some((purpose, key, _)) = self.first_waiting() else {
+        let Some((purpose, Want { key, .. })) = self.first_waiting() else {
             return;
         };
         let event = Event::WaitsForPlace {
@@ -95,6 +119,7 @@ impl<A: Asker> Machine<A> {
             open: self.places.taken(),
             held: self.places.lingering(),
             limit: self.places.limit(),
+            room: self.places.room(),
         };
         self.report(&key, event);
     }
@@ -142,8 +167,15 @@ impl<A: Asker> Machine<A> {
         let time = now.saturating_duration_since(turn.work.submitted);
         let reason = match waited {
             None => "it stood behind others of its key".to_owned(),
+            Some((Purpose::Recover, since)) if self.places.is_recovery_full() => format!(
+                "it waited for {:.1?} until its sequence could be recovered, because no more than {} \
+                 are at once (a quarter of '{}')",
+                now.saturating_duration_since(since),
+                self.places.recovering(),
+                triton_options::MAX_IN_FLIGHT.key(),
+            ),
             Some((_, since)) => {
-                let room = match self.settings.room {
+                let room = match self.places.room() {
                     0 => String::new(),
                     room => format!(", {room} of them only for sequences that are recovered"),
                 };

@@ -65,8 +65,9 @@ impl Function {
         let options = TritonOptions::parse(options).unwrap();
         let subtask = Subtask::new(0, 1, opening.attempt).unwrap();
         let subtask = subtask.in_job("simulated").unwrap();
-        let open =
-            Arc::new(CallContext::new(&options, subtask, false, Arc::default(), None).unwrap());
+        let open = Arc::new(
+            CallContext::new(&options, subtask, false, Arc::default(), None, None).unwrap(),
+        );
         keep_client(&open);
         let settings = network.world().server.settings();
         let config: ModelConfig = serde_json::from_value(serde_json::json!({

@@ -23,7 +23,14 @@ async fn send(
         start: flags.contains('S'),
         end: flags.contains('E'),
     };
-    let sent = network.send(&value_row(value), sequence, None).await;
+    let sent = network
+        .send(
+            &value_row(value),
+            sequence,
+            crate::replicas::ReplicaId::ONLY,
+            None,
+        )
+        .await;
     match sent.map_err(|error| error.kind())?[..] {
         [Value::BigInt(sum)] => Ok(sum),
         ref other => panic!("expected one BIGINT, found {other:?}"),

@@ -28,7 +28,8 @@ fn open(
     ];
     let options = TritonOptions::parse(common.iter().chain(options).copied()).unwrap();
     let subtask = Subtask::new(0, 1, 0).unwrap();
-    let open = Arc::new(CallContext::new(&options, subtask, false, Arc::default(), None).unwrap());
+    let open =
+        Arc::new(CallContext::new(&options, subtask, false, Arc::default(), None, None).unwrap());
     let config: ModelConfig = serde_json::from_value(serde_json::json!({
         "name": "m",
         "max_batch_size": 8,
@@ -156,7 +157,10 @@ async fn no_row_is_answered_after_an_uncertain_one_where_none_may_start_anew() {
         start: true,
         end: false,
     };
-    network.send(&value_row(0), begin, None).await.unwrap();
+    network
+        .send(&value_row(0), begin, crate::replicas::ReplicaId::ONLY, None)
+        .await
+        .unwrap();
     let only = open(&network, &flags, &Arc::default());
     assert_eq!(sum(&answer(&only, 1).await.unwrap()), 1);
     network.fault(Fault::AnswerLost);

@@ -11,6 +11,7 @@ use triton_client::Sequence;
 use super::client_errors::CLIENT_ERRORS;
 use super::network::{Chance, Fault, Outcome, World};
 use super::server::{Request, ServerSettings};
+use crate::replicas::ReplicaId;
 use crate::sequences::SequenceTransport;
 use crate::tensor_plan::EncodedRow;
 use crate::{Error, ErrorKind, Value};
@@ -110,6 +111,7 @@ impl SequenceTransport for SimulatedNetwork {
         &self,
         row: &EncodedRow,
         sequence: Sequence,
+        _server: ReplicaId,
         deadline: Option<Instant>,
     ) -> Result<Vec<Value>, Error> {
         let now = Instant::now();

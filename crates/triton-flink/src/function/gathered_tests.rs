@@ -1,0 +1,92 @@
+//! Rows that share requests: each has one event all the same, whatever becomes of it.
+
+use std::collections::BTreeMap;
+
+use triton_embedded::{EmbeddedTriton, Fault, FaultScript};
+use triton_model_fn::{DataType, Value};
+
+use super::life_tests::{ECHO, timed};
+use super::*;
+use crate::events::Outcome;
+use crate::wire::Reader;
+
+const BATCHES: [&str; 4] = ["batch-size", "8", "max-in-flight", "2"];
+
+fn predict(function: &Function, number: u64, value: Value) {
+    let mut row = Vec::new();
+    write_row(&mut row, &[value]).unwrap();
+    function.predict(number, &row).unwrap();
+}
+
+/// What became of so many rows, by their numbers.
+fn answers(function: &Function, count: usize) -> BTreeMap<u64, String> {
+    let column = [Column::new("echo", DataType::Float)];
+    let mut answers = BTreeMap::new();
+    while answers.len() < count {
+        let events = function.events().next(<[u8]>::to_vec).unwrap();
+        let mut reader = Reader::new(&events);
+        while !reader.is_empty() {
+            let number = u64::from_le_bytes(reader.array().unwrap());
+            let [outcome] = reader.array().unwrap();
+            let text = if outcome == Outcome::Failed as u8 {
+                reader.text().unwrap()
+            } else if number == OPENING {
+                continue;
+            } else {
+                assert_eq!(reader.count().unwrap(), 1);
+                let row = read_row(reader.take(5).unwrap(), &column).unwrap();
+                format!("{:?}", row[0])
+            };
+            assert!(answers.insert(number, text).is_none(), "{number} twice");
+        }
+    }
+    answers
+}
+
+fn server(faults: FaultScript) -> EmbeddedTriton {
+    let builder = EmbeddedTriton::builder().built_in_models();
+    builder.faults(faults).start().unwrap()
+}
+
+#[test]
+fn every_row_has_one_event_and_one_that_fails_is_named() {
+    let server = server(FaultScript::new(0));
+    let limit = Duration::from_secs(60);
+    let function = timed(&server.endpoint(), "echo", ECHO, &BATCHES, limit);
+    function.open().unwrap();
+    let opened = function.events().next(<[u8]>::to_vec).unwrap();
+    assert_eq!(opened[8], Outcome::Answered as u8);
+    for number in 0..1000 {
+        let value = match number {
+            500 => Value::Null,
+            _ => Value::Float(number as f32),
+        };
+        predict(&function, number, value);
+    }
+    let mut answers = answers(&function, 1000);
+    insta::assert_snapshot!(answers.remove(&500).unwrap(), @"row 500 (value = NULL), subtask 0 of 1, attempt 0: column 'value': expected FLOAT, found NULL");
+    for (number, answer) in answers {
+        assert_eq!(answer, format!("{:?}", Value::Float(number as f32)));
+    }
+    assert!(function.shared.held().is_empty());
+    function.close().unwrap();
+}
+
+#[test]
+fn rows_of_a_server_that_hangs_are_given_up_before_flink_would_do_it() {
+    let hangs = Fault::Delay {
+        time: Duration::from_secs(86_400),
+    };
+    let server = server(FaultScript::new(0).rate(1.0, hangs));
+    let limit = Duration::from_millis(300);
+    let function = timed(&server.endpoint(), "echo", ECHO, &BATCHES, limit);
+    function.open().unwrap();
+    let opened = function.events().next(<[u8]>::to_vec).unwrap();
+    assert_eq!(opened[8], Outcome::Answered as u8);
+    for number in 0..40 {
+        predict(&function, number, Value::Float(number as f32));
+    }
+    let answers = answers(&function, 40);
+    insta::assert_snapshot!(answers[&39], @"row 39 (value = 39), subtask 0 of 1, attempt 0: it was not answered before Flink would have given it up; raise 'table.exec.async-ml-predict.timeout', or lower the options 'timeout' and 'max-retries' of the model");
+    function.close().unwrap();
+}
