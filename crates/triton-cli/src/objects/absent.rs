@@ -10,11 +10,11 @@ use super::address::Address;
 
 /// Of this there is none. The types that hold it hide it, so that the compiler takes the code that handles
 /// them for what it is in other builds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Never {}
 
 /// There is none in this build.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Object(Never);
 
 /// There is none in this build.

@@ -18,7 +18,7 @@ pub(super) enum Scheme {
 }
 
 /// An address, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) scheme: Scheme,
     /// The bucket, the container, or the host.

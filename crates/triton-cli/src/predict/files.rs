@@ -43,8 +43,8 @@ struct RunFile {
     role: Role,
     path: PathBuf,
     place: Place,
-    /// Where it is no file, but an object of a store.
-    object: Option<Object>,
+    /// Whether it is no file, but an object of a store, and the path its address.
+    is_object: bool,
 }
 
 /// All files of a run.
@@ -172,7 +172,7 @@ impl RunFiles {
             role,
             path: path.to_owned(),
             place: Place::Special { file: None },
-            object: None,
+            is_object: false,
         };
         if path.to_str().is_some_and(objects::is_address) {
             bail!(
@@ -191,7 +191,7 @@ impl RunFiles {
                     role: Role::Unfinished,
                     path: unfinished,
                     place,
-                    object: None,
+                    is_object: false,
                 });
             }
         }
@@ -204,7 +204,7 @@ impl RunFiles {
             role,
             path: PathBuf::new(),
             place: Place::Special { file },
-            object: None,
+            is_object: false,
         });
     }
 
@@ -213,7 +213,7 @@ impl RunFiles {
             role,
             path: object.to_string().into(),
             place: Place::Special { file: None },
-            object: Some(object.clone()),
+            is_object: true,
         });
     }
 
@@ -230,15 +230,13 @@ impl RunFiles {
         // first that is read, and the first that is written.
         let mut there: HashMap<&Identity, [Option<&RunFile>; 2]> = HashMap::new();
         let mut to_come: HashMap<&Path, [Option<&RunFile>; 2]> = HashMap::new();
-        let mut objects: HashMap<&Object, [Option<&RunFile>; 2]> = HashMap::new();
+        let mut objects: HashMap<&Path, [Option<&RunFile>; 2]> = HashMap::new();
         for file in &self.files {
             let same = match (&file.place, file.place.file()) {
                 (_, Some(identity)) => there.entry(identity).or_default(),
                 (Place::Free { real }, _) => to_come.entry(real).or_default(),
-                _ => match &file.object {
-                    Some(object) => objects.entry(object).or_default(),
-                    None => continue,
-                },
+                _ if file.is_object => objects.entry(&file.path).or_default(),
+                _ => continue,
             };
             let [read, written] = same;
             if let Some(written) = written
@@ -321,7 +319,7 @@ impl RunFiles {
                     "--checkpoint: what was written to standard output cannot be taken back: add \
                      --output FILE"
                 ),
-                Role::Output | Role::OutputOfInput if file.object.is_some() => bail!(
+                Role::Output | Role::OutputOfInput if file.is_object => bail!(
                     "--checkpoint: {} is an object of a store, which appears when it is whole and \
                      cannot be written on: name a file for --output, and copy it when the run is over",
                     file.path.display()
