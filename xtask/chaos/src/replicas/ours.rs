@@ -134,7 +134,9 @@ async fn open(plan: &Plan, names: &Arc<Names>) -> Result<Vec<InferenceFunction>>
             options.push(("sequence-model-version", "stay"));
         }
         let resolver: Arc<dyn Resolver> = Arc::<Names>::clone(names);
+        // A key waits for its last rows for as long as servers need to restart, and time ends no sequence.
         let function = InferenceFunction::new(TritonOptions::parse(options)?, schema(plan))?
+            .for_bounded_input()
             .resolving_by(resolver);
         let subtask = Subtask::new(index as u32, SUBTASKS as u32, 0)?;
         function.open(subtask).await.context("opening")?;
