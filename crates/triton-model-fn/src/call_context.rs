@@ -14,7 +14,7 @@ use triton_options::{
     MaxInFlight, PositiveDuration, SequenceMode, SequenceRecovery, TritonOptions,
 };
 
-use crate::call::{FaultOrigin, RetrySafety};
+use crate::call::{FaultOrigin, RetrySafety, is_not_served};
 use crate::ending::{Ended, Ending};
 use crate::executions::{self, RanBefore};
 use crate::live_numbers::LiveNumbers;
@@ -240,8 +240,8 @@ impl CallContext {
     }
 
     /// Whether a request that was not executed found its server away, while another one is there: then a
-    /// sequence has nothing to wait for.
-    pub(crate) fn is_away(&self, server: ReplicaId, error: &Error) -> bool {
+    /// sequence has nothing to wait for. What else it may have met leaves the sequence as it is.
+    pub(crate) fn is_away(&self, server: ReplicaId, error: &Error, is_first: bool) -> bool {
         let Replicas::Several(set) = &self.replicas else {
             return false;
         };
@@ -250,12 +250,13 @@ impl CallContext {
         {
             return false;
         }
-        // To rebuild a sequence costs little, and to lose one much.
-        let is_nobody_there = error
-            .client_error()
-            .is_some_and(|error| error.kind().is_connection());
-        let is_rebuilt = self.options.sequence_recovery == SequenceRecovery::Replay;
-        is_nobody_there && is_rebuilt || !set.is_there(server)
+        let is_nobody_there = error.kind() == ErrorKind::CircuitOpen
+            || error
+                .client_error()
+                .is_some_and(|error| error.kind().is_connection() || is_not_served(error));
+        // To rebuild a sequence costs little, and to lose one much; the first row has none to lose.
+        let is_whole = is_first || self.options.sequence_recovery == SequenceRecovery::Replay;
+        !set.has(server) || is_nobody_there && (is_whole || !set.is_there(server))
     }
 
     /// A request with what options and its sequence add to it.

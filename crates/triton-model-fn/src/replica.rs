@@ -130,6 +130,11 @@ impl Replica {
         self.breaker.as_ref().map_or(Ok(()), CircuitBreaker::check)
     }
 
+    /// Whether the breaker would reject a call at this moment, where nobody has asked for one yet.
+    pub(crate) fn rejects(&self) -> bool {
+        self.breaker.as_ref().is_some_and(CircuitBreaker::rejects)
+    }
+
     /// Asks the breaker, if there is one, to admit a call that is sent at once.
     pub(crate) fn admit(&self) -> Result<Option<Permit>, Rejected> {
         self.breaker.as_ref().map(CircuitBreaker::admit).transpose()

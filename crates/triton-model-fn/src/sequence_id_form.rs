@@ -181,6 +181,18 @@ impl SequenceIdForm {
         self.largest
     }
 
+    /// Whether a server whose model wants the other form sees IDs of this one as they are sent.
+    pub(crate) fn is_taken_as(&self, other: &Self) -> bool {
+        // Generated ones have no more bits.
+        const LONGEST: u64 = i64::MAX.cast_unsigned();
+        match (self.largest, other.largest) {
+            (None, wanted) => wanted.is_none(),
+            // Without a control a server takes both.
+            (Some(_), None) => true,
+            (Some(own), Some(most)) => own.min(LONGEST) <= most,
+        }
+    }
+
     /// Whether the IDs that the options of a function make can be sent so.
     pub(crate) fn check(&self, mode: &SequenceMode, subtask: Subtask) -> Result<(), Error> {
         let Some(largest) = self.largest else {

@@ -43,6 +43,18 @@ pub(crate) enum FaultOrigin {
     Unknown,
 }
 
+/// Whether a server says that it does not have the model, or is about to go, so that the request
+/// was certainly not executed: another server may well answer it.
+pub(crate) fn is_not_served(error: &triton_client::Error) -> bool {
+    const GOES: [&str; 2] = ["is not at ready state", "Server is stopping"];
+    let says_so = match error.kind() {
+        ClientErrorKind::NotFound => true,
+        ClientErrorKind::Unavailable => GOES.iter().any(|text| error.message().contains(text)),
+        _ => false,
+    };
+    says_so && !error.may_have_executed()
+}
+
 impl FaultOrigin {
     /// Blames the server for what it could not do, not for what it refused.
     pub(crate) fn of(error: &triton_client::Error) -> Self {

@@ -18,7 +18,7 @@ use tracing::debug;
 use triton_client::{Client, ErrorKind as ClientErrorKind, Sequence};
 use triton_options::ROW_DEADLINE;
 
-pub(crate) use self::fault_origin::{FaultOrigin, RetrySafety};
+pub(crate) use self::fault_origin::{FaultOrigin, RetrySafety, is_not_served};
 use self::unanswered::{NotSent, Unanswered, failure, whose_fault};
 use crate::circuit_breaker::{CircuitState, Permit};
 use crate::metrics::CallInFlight;
@@ -197,6 +197,7 @@ impl CallContext {
                 self.log_sent_again(sequence, attempt);
             }
             let answered = wait.answered();
+            course.at.begins_anew();
             let called = self.call_once(sequence, deadline, safety, &origin, &operation, &course);
             let error = match called.await {
                 Ok(answer) => {
@@ -207,7 +208,7 @@ impl CallContext {
                 Err(Unanswered::Failed(error)) => error,
             };
             if let Target::On(server) = target
-                && self.is_away(server, &error)
+                && self.is_away(server, &error, sequence.is_some_and(|it| it.start))
             {
                 // Another server is there, so whoever asked has a choice.
                 return Err(error);
@@ -332,7 +333,7 @@ impl CallContext {
                 return false;
             };
             // Nobody was there, so nothing is sent twice.
-            ended == Ended::NotReached && self.replicas.may_move(at)
+            matches!(ended, Ended::NotReached | Ended::NotServed) && self.replicas.may_move(at)
         };
         let result = retry::run_in_phases(
             &self.retry,
@@ -344,7 +345,11 @@ impl CallContext {
                 _ if moves(error) => None,
                 // Whether and when it is sent again depends on what others meet.
                 Some(_) => Some(Verdict::Stop),
-                None if error.kind().is_connection() && self.replicas.is_left(at) => {
+                None if (error.kind().is_connection() || is_not_served(error))
+                    && self
+                        .replicas
+                        .is_left(at, sequence.is_some_and(|it| it.start)) =>
+                {
                     Some(Verdict::Stop)
                 }
                 None => Some(safety.verdict(error)),
@@ -388,11 +393,15 @@ impl CallContext {
                     }
                 }
                 let is_of_deadline = failed.is_of(deadline);
+                let server = match self.replicas.called(at) {
+                    Some(replica) => replica,
+                    None => self.options().endpoint.to_string(),
+                };
                 let unanswered = failure(
                     failed,
                     safety,
                     self.retry_budget.retries(),
-                    format_args!("model {} at {}", self.model, self.options().endpoint),
+                    format_args!("model {} at {server}", self.model),
                     is_of_deadline,
                 )
                 .of_deadline(is_of_deadline);
@@ -414,23 +423,18 @@ impl CallContext {
         deadline: Option<Instant>,
         at: &At,
     ) -> Result<OwnedSemaphorePermit, NotSent> {
-        let mut server = self.replicas.next(at).ok_or(NotSent::NoReplica)?;
-        // What would be rejected now need not wait for that.
-        if sent.get().is_none() || matches!(server, Server::One(_)) {
-            server.check().map_err(NotSent::Rejected)?;
-        }
-        let end = match (deadline, &self.server_wait) {
-            (Some(deadline), _) => Some(deadline),
-            // Rows that can wait for a server can wait for a connection.
-            (None, Some(_)) => None,
-            (None, None) => Some(Instant::now() + self.call_budget),
+        let (server, connection) = loop {
+            let mut server = self.replicas.next(at).ok_or(NotSent::NoReplica)?;
+            match self
+                .admitted(&mut server, sent.get().is_none(), deadline)
+                .await
+            {
+                Ok(connection) => break (server, connection),
+                // Another one may take it.
+                Err(NotSent::Rejected(_)) if self.replicas.may_move_from(at, &server) => {}
+                Err(error) => return Err(error),
+            }
         };
-        let seconds = self.metrics().permit_wait(PermitKind::Connection);
-        let connection = server.connection(end, seconds).await;
-        let connection = connection.map_err(NotSent::NoPermit)?;
-        if let Server::One(load) = &mut server {
-            load.admit().map_err(NotSent::Rejected)?;
-        }
         if sent.get().is_none() {
             // A call may be at several servers, whose breakers count what each of them was sent.
             let admission = match &server {
@@ -445,6 +449,32 @@ impl CallContext {
             });
         }
         at.is_at(server);
+        Ok(connection)
+    }
+
+    /// Waits for a connection to a server; the breaker of one of several is asked, too.
+    async fn admitted(
+        &self,
+        server: &mut Server<'_>,
+        is_first: bool,
+        deadline: Option<Instant>,
+    ) -> Result<OwnedSemaphorePermit, NotSent> {
+        // What would be rejected now need not wait for that.
+        if is_first || matches!(server, Server::One(_)) {
+            server.check().map_err(NotSent::Rejected)?;
+        }
+        let end = match (deadline, &self.server_wait) {
+            (Some(deadline), _) => Some(deadline),
+            // Rows that can wait for a server can wait for a connection.
+            (None, Some(_)) => None,
+            (None, None) => Some(Instant::now() + self.call_budget),
+        };
+        let seconds = self.metrics().permit_wait(PermitKind::Connection);
+        let connection = server.connection(end, seconds).await;
+        let connection = connection.map_err(NotSent::NoPermit)?;
+        if let Server::One(load) = server {
+            load.admit().map_err(NotSent::Rejected)?;
+        }
         Ok(connection)
     }
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::info;
 use triton_client::{Sequence, SequenceId};
-use triton_options::{SEQUENCE_KEY, SequenceMode, StaticFlags, sequence_number};
+use triton_options::{
+    ENDPOINT, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, StaticFlags,
+    sequence_number,
+};
 
 use super::CallContext;
 use crate::sequence_id_generator::{SequenceName, TakenId};
@@ -105,10 +108,32 @@ impl CallContext {
         if matches!(self.sequence_mode, SequenceMode::None) || self.id_form.get().is_some() {
             return Ok(());
         }
+        self.check_that_one_server_has_it()?;
         if let Some(mismatch) = sequence_mismatch(&self.options, facts) {
             return Err(Error::new(ErrorKind::Mismatch, mismatch));
         }
         self.agree_on_ids_of(facts)
+    }
+
+    /// Whoever calls by himself sends each request to any of several servers.
+    fn check_that_one_server_has_it(&self) -> Result<(), Error> {
+        match &self.sequence_mode {
+            SequenceMode::Static { id, flags }
+                if self.replicas.are_several() && !flags.are_both() =>
+            {
+                let message = format!(
+                    "'{}' is '{id}' for all requests of this function, which go to any of the servers \
+                     of '{}' ({}), and a sequence is on one of them: name one server, or let each \
+                     request be a sequence of its own ('{}')",
+                    SEQUENCE_ID.key(),
+                    ENDPOINT.key(),
+                    self.options.endpoint,
+                    SEQUENCE_ID_AUTO_INCREMENT.key(),
+                );
+                Err(Error::new(ErrorKind::Options, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The same, with what is known of the model and its steps.
@@ -120,6 +145,7 @@ impl CallContext {
         let form =
             SequenceIdForm::agree(self.options.sequence_id_type, config, facts.server.as_ref())?;
         form.check(&self.sequence_mode, self.subtask)?;
+        self.replicas.agrees_on_ids(&form);
         info!(
             model = %self.model,
             subtask = self.subtask.index(),

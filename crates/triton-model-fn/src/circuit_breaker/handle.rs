@@ -147,6 +147,12 @@ impl CircuitBreaker {
         })
     }
 
+    /// Whether a call would be rejected now, for whoever can call another server: it is not counted.
+    pub(crate) fn rejects(&self) -> bool {
+        let guarded = self.lock();
+        guarded.machine.check((self.inner.clock)()).is_err()
+    }
+
     /// Takes in that a health check found the server or the model not ready.
     ///
     /// A closed or half-open circuit opens at once. An open one stays as it is, and its timeout

@@ -62,7 +62,7 @@ impl ReplicaMetrics {
                 self.seconds.record(time.as_secs_f64());
                 &self.answered
             }
-            Ended::Refused => &self.refused,
+            Ended::Refused | Ended::NotServed => &self.refused,
             Ended::Failed => &self.failed,
             Ended::NotReached => &self.not_reached,
             Ended::Unknown => &self.unknown,

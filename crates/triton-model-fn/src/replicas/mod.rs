@@ -23,9 +23,9 @@ use triton_options::{EndpointDiscovery, TritonOptions};
 pub(crate) use self::machine::{Ended, ReplicaId};
 pub use self::resolver::Resolver;
 pub(crate) use self::set::{Load, ReplicaSet};
-use crate::call::FaultOrigin;
+use crate::call::{FaultOrigin, is_not_served};
 use crate::replica::{Replica, TimedClient};
-use crate::{Error, ModelFacts, server_wait};
+use crate::{Error, ModelFacts, SequenceIdForm, server_wait};
 
 /// The servers of an open function.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Deref for Server<'_> {
 }
 
 /// How often an attempt that finds nobody at one of several servers is made at another one at once.
-const MOST_MOVES: u32 = 3;
+pub(crate) const MOST_MOVES: u32 = 3;
 
 /// Which servers a call can go to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,9 +70,17 @@ pub(crate) enum Target {
 pub(crate) struct ReplicaStanding {
     pub(crate) id: ReplicaId,
     pub(crate) label: String,
-    /// How many sequences its model keeps, where that is known.
-    pub(crate) places: Option<u64>,
+    pub(crate) places: ReplicaPlaces,
     pub(crate) use_of: ReplicaUse,
+}
+
+/// How many sequences the model of a replica keeps at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReplicaPlaces {
+    /// It was not asked yet.
+    Unknown,
+    Unlimited,
+    Limited(u64),
 }
 
 /// What a replica is for sequences.
@@ -126,6 +134,7 @@ impl At {
         let mut load = place.load.take()?;
         let ended = match error.kind() {
             kind if kind.is_connection() => Ended::NotReached,
+            _ if is_not_served(error) => Ended::NotServed,
             // Most of the row's time had gone by before it was sent.
             ErrorKind::Timeout if is_cut_short => Ended::Unknown,
             _ => match origin(error) {
@@ -137,6 +146,16 @@ impl At {
         load.ends(ended);
         place.failed = Some(load.id());
         Some(ended)
+    }
+
+    /// The attempt was not made, because the circuit breaker of its server has rejected it.
+    fn is_rejected_by(&self, load: &Load) {
+        self.lock().failed = Some(load.id());
+    }
+
+    /// It may be made at other servers as often as a new one.
+    pub(crate) fn begins_anew(&self) {
+        self.lock().moves = 0;
     }
 
     /// The attempt is over.
@@ -230,8 +249,34 @@ impl Replicas {
         if place.target != Target::Any {
             return false;
         }
+        if place.moves >= MOST_MOVES || !set.has_other(failed) {
+            return false;
+        }
         place.moves += 1;
-        place.moves <= MOST_MOVES && set.has_other(failed)
+        true
+    }
+
+    /// Whether an attempt that was rejected when it could be sent is made at another server instead.
+    pub(crate) fn may_move_from(&self, at: &At, server: &Server<'_>) -> bool {
+        let Server::One(load) = server else {
+            return false;
+        };
+        at.is_rejected_by(load);
+        self.may_move(at)
+    }
+
+    /// The one of several servers at which a call failed last, as errors name it.
+    pub(crate) fn called(&self, at: &At) -> Option<String> {
+        let Replicas::Several(set) = self else {
+            return None;
+        };
+        let place = at.lock();
+        let id = match (place.failed, place.target) {
+            (Some(failed), _) => failed,
+            (None, Target::On(id)) => id,
+            (None, Target::Any) => return None,
+        };
+        set.label(id)
     }
 
     /// Whether there are more than one, or may be.
@@ -240,11 +285,11 @@ impl Replicas {
     }
 
     /// Whether the call can only go to one server, and there is another one that could be chosen instead
-    /// by whoever makes it.
-    pub(crate) fn is_left(&self, at: &At) -> bool {
+    /// by whoever makes it: the first one of a sequence has nothing to lose.
+    pub(crate) fn is_left(&self, at: &At, is_first: bool) -> bool {
         match (self, at.lock().target) {
             (Replicas::Several(set), Target::On(id)) => {
-                set.rebuilds_sequences() && set.has_other(id)
+                (is_first || set.rebuilds_sequences()) && set.has_other(id)
             }
             _ => false,
         }
@@ -255,6 +300,13 @@ impl Replicas {
         match self {
             Replicas::Only(_) => Vec::new(),
             Replicas::Several(set) => set.standings(),
+        }
+    }
+
+    /// What sequence IDs are, whichever of several servers they are sent to.
+    pub(crate) fn agrees_on_ids(&self, form: &SequenceIdForm) {
+        if let Replicas::Several(set) = self {
+            set.agrees_on_ids(form);
         }
     }
 

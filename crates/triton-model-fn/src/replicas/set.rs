@@ -12,31 +12,37 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 use triton_client::{Client, Endpoint, ModelId};
-use triton_options::{ENDPOINT, EndpointDiscovery, SequenceMode, SequenceRecovery, TritonOptions};
+use triton_options::{
+    ENDPOINT, EndpointDiscovery, SequenceIdType, SequenceMode, SequenceRecovery, TritonOptions,
+};
 
 use super::machine::{Change, Ended, Machine, Probed, ReplicaId, ReplicaState};
 use super::metrics::ReplicaMetrics;
 use super::resolver::{Resolver, SystemResolver};
 use super::tasks;
-use super::{ReplicaStanding, ReplicaUse};
+use super::{ReplicaPlaces, ReplicaStanding, ReplicaUse};
 use crate::circuit_breaker::{CircuitBreakerSettings, Permit, Rejected};
 use crate::client_options::ClientSettings;
 use crate::replica::Replica;
 use crate::retry::thread_random;
 use crate::shared_client::SharedClient;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, SequenceIdForm};
 
 /// The replicas of one model, for every function of this process that calls it in the same way.
 pub(crate) struct ReplicaSet {
     key: Key,
-    pub(super) options: TritonOptions,
+    pub(super) options: Arc<TritonOptions>,
     pub(super) model: ModelId,
     pub(super) resolver: Arc<dyn Resolver>,
     state: Mutex<State>,
     /// The client that looks the name up by itself, for want of a replica.
     named: Arc<SharedClient>,
+    /// What sequence IDs are, as it was agreed with the first replica that was asked.
+    ids: OnceLock<SequenceIdForm>,
     /// The name is being looked up for the first time.
     joining: tokio::sync::Mutex<()>,
+    /// What was found is being taken in.
+    finding: Mutex<()>,
     /// Counts the changes of what replicas are at.
     changed: watch::Sender<u64>,
     tasks: tasks::Tasks,
@@ -64,12 +70,66 @@ pub(crate) struct Member {
     pub(crate) label: String,
     pub(super) replica: Replica,
     metrics: ReplicaMetrics,
-    /// How many sequences its model keeps at once, once that is known.
-    pub(super) places: OnceLock<Option<u64>>,
+    /// What it tells of its model, for sequences.
+    told: Mutex<Option<Told>>,
     /// It is to be asked at once whether it is ready.
     pub(super) ask: Notify,
     /// Why it was not ready when it was last asked.
     reason: Mutex<String>,
+}
+
+/// One that is set up, and that has no number yet.
+struct Prepared {
+    label: String,
+    replica: Replica,
+    metrics: ReplicaMetrics,
+}
+
+impl Prepared {
+    fn member(self, id: ReplicaId) -> Member {
+        let Self {
+            label,
+            replica,
+            metrics,
+        } = self;
+        Member {
+            id,
+            replica,
+            metrics,
+            label,
+            told: Mutex::default(),
+            ask: Notify::new(),
+            reason: Mutex::default(),
+        }
+    }
+}
+
+/// What a replica tells of its model, for those that keep sequences there.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Told {
+    /// How many sequences it keeps at once, where there is a limit.
+    pub(super) places: Option<u64>,
+    /// What it wants IDs to be, or why it takes none.
+    pub(super) ids: Result<SequenceIdForm, String>,
+}
+
+impl Told {
+    /// What is wrong with IDs of this form there.
+    fn misfit(&self, agreed: Option<&SequenceIdForm>) -> Option<String> {
+        match (&self.ids, agreed?) {
+            (Err(reason), _) => Some(reason.clone()),
+            (Ok(wanted), agreed) if !agreed.is_taken_as(wanted) => Some(format!(
+                "there they have to be {wanted}, and here they are {agreed}"
+            )),
+            _ => None,
+        }
+    }
+}
+
+impl Member {
+    fn told(&self) -> MutexGuard<'_, Option<Told>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl fmt::Debug for ReplicaMetrics {
@@ -100,10 +160,15 @@ struct Key {
     breaker: Option<CircuitBreakerSettings>,
     max_total: u32,
     has_sequences: bool,
+    id_type: SequenceIdType,
     recovery: SequenceRecovery,
     drain: Duration,
+    /// How often the name is looked up.
+    refresh: Duration,
     /// How often the servers are asked.
     pause: Duration,
+    /// Whether breakers are told what they say.
+    is_told: bool,
     resolver: Option<usize>,
 }
 
@@ -136,8 +201,11 @@ impl ReplicaSet {
                 options.sequence_mode(),
                 SequenceMode::PerKey { .. } | SequenceMode::Static { .. }
             ),
+            id_type: options.sequence_id_type,
             recovery: options.sequence_recovery,
             drain: options.endpoint_drain,
+            refresh: options.endpoint_refresh.get(),
+            is_told: options.health_check_enabled,
             pause: match options.health_check_enabled {
                 true => options.health_check_interval.get(),
                 false => options.endpoint_refresh.get(),
@@ -151,7 +219,7 @@ impl ReplicaSet {
             return Ok(set);
         }
         let set = Arc::new(Self {
-            options: options.clone(),
+            options: Arc::new(options.clone()),
             model: model.clone(),
             resolver: resolver
                 .cloned()
@@ -161,7 +229,9 @@ impl ReplicaSet {
                 members: HashMap::new(),
             }),
             named: SharedClient::of(settings, options)?,
+            ids: OnceLock::new(),
             joining: tokio::sync::Mutex::default(),
+            finding: Mutex::default(),
             changed: watch::channel(0).0,
             tasks: tasks::Tasks::default(),
             key: key.clone(),
@@ -180,6 +250,11 @@ impl ReplicaSet {
         self.key.pause
     }
 
+    /// How often the name is looked up.
+    pub(super) fn refresh(&self) -> Duration {
+        self.key.refresh
+    }
+
     pub(super) fn tasks(&self) -> &tasks::Tasks {
         &self.tasks
     }
@@ -193,26 +268,45 @@ impl ReplicaSet {
         tasks::look_up_name(self).await
     }
 
-    /// These are the replicas' addresses now.
+    /// These are the replicas' addresses now. One that cannot be set up, because a file cannot be read
+    /// at the moment, say, joins the next time.
     pub(super) fn found(self: &Arc<Self>, names: &[Name]) -> Result<(), Error> {
+        let finding = self.finding.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = self.lock().machine.unknown(names);
+        // To read files and to set up TLS takes time, in which no row may wait.
+        let mut set_up: Vec<(&Name, Prepared)> = Vec::new();
+        let mut failed = None;
+        for name in &new {
+            match self.prepared(name) {
+                Ok(prepared) => set_up.push((name, prepared)),
+                Err(error) => failed = Some(error),
+            }
+        }
+        let is_usable = |name: &&Name| {
+            !new.contains(name) || set_up.iter().any(|(prepared, _)| prepared == name)
+        };
+        let names: Vec<Name> = names.iter().filter(is_usable).cloned().collect();
         let mut joined = Vec::new();
         {
             let mut state = self.lock();
-            let now = Instant::now();
-            for (id, name) in state.machine.found(now, names) {
-                let member = Arc::new(self.member(id, &name)?);
-                state.members.insert(id, Arc::clone(&member));
-                joined.push(member);
+            for (id, name) in state.machine.found(Instant::now(), &names) {
+                let place = set_up.iter().position(|(prepared, _)| **prepared == name);
+                if let Some((_, prepared)) = place.map(|place| set_up.swap_remove(place)) {
+                    let member = Arc::new(prepared.member(id));
+                    state.members.insert(id, Arc::clone(&member));
+                    joined.push(member);
+                }
             }
         }
         self.tell_changes();
         for member in joined {
             tasks::probe(self, member);
         }
-        Ok(())
+        drop(finding);
+        failed.map_or(Ok(()), Err)
     }
 
-    fn member(&self, id: ReplicaId, name: &Name) -> Result<Member, Error> {
+    fn prepared(&self, name: &Name) -> Result<Prepared, Error> {
         let first = self.options.endpoint.first();
         let (endpoint, address) = match name {
             Name::Given(endpoint) => (endpoint, None),
@@ -226,14 +320,10 @@ impl ReplicaSet {
         let client = SharedClient::of(settings, &self.options)?;
         let replica = Replica::of_several(client, &self.options, endpoint, address, &self.model);
         let metrics = ReplicaMetrics::new(&self.model, &label);
-        Ok(Member {
-            id,
+        Ok(Prepared {
+            label,
             replica,
             metrics,
-            label,
-            places: OnceLock::new(),
-            ask: Notify::new(),
-            reason: Mutex::default(),
         })
     }
 
@@ -246,10 +336,10 @@ impl ReplicaSet {
     }
 
     /// Lets go of replicas that are gone.
-    pub(super) fn forget(&self, is_used: impl Fn(ReplicaId) -> bool) {
+    pub(super) fn forget(&self) {
         let gone: Vec<Arc<Member>> = {
             let mut state = self.lock();
-            let gone = state.machine.forget(Instant::now(), is_used);
+            let gone = state.machine.forget(Instant::now());
             gone.iter()
                 .filter_map(|id| state.members.remove(id))
                 .collect()
@@ -262,8 +352,22 @@ impl ReplicaSet {
         self.tell_changes();
     }
 
-    pub(super) fn has(&self, id: ReplicaId) -> bool {
+    /// Whether a replica is called.
+    pub(crate) fn has(&self, id: ReplicaId) -> bool {
         self.lock().members.contains_key(&id)
+    }
+
+    /// How errors name a replica.
+    pub(super) fn label(&self, id: ReplicaId) -> Option<String> {
+        let state = self.lock();
+        state.members.get(&id).map(|member| member.label.clone())
+    }
+
+    /// Whether it is this one that is called, and not one that has come in its place.
+    pub(super) fn has_still(&self, member: &Arc<Member>) -> bool {
+        let state = self.lock();
+        let found = state.members.get(&member.id);
+        found.is_some_and(|found| Arc::ptr_eq(found, member))
     }
 
     pub(super) fn member_count(&self) -> usize {
@@ -377,7 +481,7 @@ impl ReplicaSet {
             let State { machine, members } = &mut *state;
             let can_call = |id| {
                 let member = members.get(&id);
-                member.is_some_and(|member| member.replica.check().is_ok())
+                member.is_some_and(|member| !member.replica.rejects())
             };
             let id = machine.pick(now, avoid, thread_random, can_call)?;
             Arc::clone(members.get(&id)?)
@@ -424,15 +528,33 @@ impl ReplicaSet {
         let state = self.lock();
         let standing = |(id, at): (ReplicaId, ReplicaState)| {
             let member = state.members.get(&id)?;
-            let places = member.places.get();
+            let told = member.told();
+            // Sequences with other IDs would be one to its model, without a word.
+            if told
+                .as_ref()
+                .and_then(|told| told.misfit(self.ids.get()))
+                .is_some()
+            {
+                return None;
+            }
+            let places = match &*told {
+                None => ReplicaPlaces::Unknown,
+                Some(Told { places: None, .. }) => ReplicaPlaces::Unlimited,
+                Some(Told {
+                    places: Some(places),
+                    ..
+                }) => ReplicaPlaces::Limited(*places),
+            };
+            // What begins at one whose circuit is open is rejected.
+            let takes = places != ReplicaPlaces::Unknown && !member.replica.rejects();
             Some(ReplicaStanding {
                 id,
                 label: member.label.clone(),
-                places: places.copied().flatten(),
+                places,
                 use_of: match at {
-                    ReplicaState::Ready if places.is_some() => ReplicaUse::TakesNew,
+                    ReplicaState::Ready if takes => ReplicaUse::TakesNew,
                     // The next sequence shows if it can be taken back.
-                    ReplicaState::Ejected { until } if until <= now && places.is_some() => {
+                    ReplicaState::Ejected { until } if until <= now && takes => {
                         ReplicaUse::TakesNew
                     }
                     ReplicaState::NotReady { since } => {
@@ -455,10 +577,35 @@ impl ReplicaSet {
         self.key.has_sequences
     }
 
-    /// How many sequences the model keeps on a replica.
-    pub(super) fn has_places(&self, member: &Member, places: Option<u64>) {
-        if member.places.set(places).is_ok() {
+    /// What sequence IDs are from now on.
+    pub(super) fn agrees_on_ids(&self, form: &SequenceIdForm) {
+        if self.ids.set(form.clone()).is_err() {
+            return;
+        }
+        let members: Vec<Arc<Member>> = self.lock().members.values().cloned().collect();
+        for member in members {
+            self.tell_of_misfit(&member);
+        }
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// What a replica tells of its model.
+    pub(super) fn hears_from(&self, member: &Member, told: Told) {
+        let before = member.told().replace(told.clone());
+        if before.is_none_or(|before| before != told) {
+            self.tell_of_misfit(member);
             self.changed.send_modify(|count| *count += 1);
+        }
+    }
+
+    fn tell_of_misfit(&self, member: &Member) {
+        let misfit = member
+            .told()
+            .as_ref()
+            .and_then(|told| told.misfit(self.ids.get()));
+        if let Some(reason) = misfit {
+            let (model, replica) = (&self.model, &member.label);
+            warn!(%model, replica, reason, "the replica gets no sequences, because of their IDs");
         }
     }
 
@@ -520,7 +667,7 @@ impl Load {
         if let Some(admission) = self.admission.take() {
             match ended {
                 Ended::Answered => admission.success(),
-                Ended::Refused => admission.refused(),
+                Ended::Refused | Ended::NotServed => admission.refused(),
                 Ended::Failed | Ended::NotReached => admission.failure(),
                 Ended::Unknown => drop(admission),
             }
@@ -534,7 +681,7 @@ impl Load {
         if !is_quiet {
             self.set.tell_changes();
         }
-        if matches!(ended, Ended::NotReached | Ended::Failed) {
+        if matches!(ended, Ended::NotReached | Ended::NotServed | Ended::Failed) {
             self.member.ask.notify_one();
         }
         self.member.metrics.ended(ended, time);

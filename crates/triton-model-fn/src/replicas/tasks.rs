@@ -2,20 +2,21 @@
 //! is asked whether it is ready. Everything ends with the set.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
-use triton_options::EndpointDiscovery;
+use triton_options::{EndpointDiscovery, TritonOptions};
 
 use super::machine::Probed;
 use super::resolver;
-use super::set::{Member, Name, ReplicaSet};
+use super::set::{Member, Name, ReplicaSet, Told};
 use crate::health_monitor::{Health, HealthProbe as _, PROBE_TIMEOUT, TritonProbe};
 use crate::retry::thread_random;
-use crate::{Error, ModelFacts};
+use crate::{Error, ModelFacts, SequenceIdForm};
 
 /// How long the answer to a question may take at least, however often it is asked.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
@@ -47,7 +48,7 @@ impl Tasks {
 /// Starts what keeps a set up to date.
 pub(super) fn start(set: &Arc<ReplicaSet>) {
     let weak = Arc::downgrade(set);
-    set.tasks().spawn(refresh(weak, set.pause()));
+    set.tasks().spawn(refresh(weak, set.refresh()));
 }
 
 /// Looks the name up at intervals, and lets go of replicas that are gone.
@@ -55,26 +56,44 @@ async fn refresh(set: Weak<ReplicaSet>, pause: Duration) {
     loop {
         // A tenth by chance, so that processes do not ask in step.
         sleep(pause.mul_f64(0.9 + thread_random() / 5.0)).await;
-        let Some(set) = set.upgrade() else {
+        let Some(held) = set.upgrade() else {
             return;
         };
-        if set.options.endpoint_discovery == EndpointDiscovery::Dns
-            && set.member_count() > 0
-            && let Err(error) = look_up_name(&set).await
-        {
-            warn!(model = %set.model, %error, "the addresses that were found last stay in use");
+        let is_dns = held.options.endpoint_discovery == EndpointDiscovery::Dns;
+        if is_dns && held.member_count() > 0 {
+            let (options, resolver) = (Arc::clone(&held.options), Arc::clone(&held.resolver));
+            // Whoever waits for an answer keeps nobody's set alive.
+            drop(held);
+            let found = resolver::look_up(&*resolver, options.endpoint.first()).await;
+            let Some(held) = set.upgrade() else {
+                return;
+            };
+            if let Err(error) = found.and_then(|found| take_in(&held, found)) {
+                warn!(model = %held.model, %error, "the addresses that were found last stay in use");
+            }
+            held.forget();
         }
-        // Sequences may be on them until the time to drain is over.
-        let keeps = set.wants_places();
-        set.forget(|_| keeps);
     }
 }
 
 /// Looks the name up once.
 pub(super) async fn look_up_name(set: &Arc<ReplicaSet>) -> Result<(), Error> {
     let found = resolver::look_up(&*set.resolver, set.options.endpoint.first()).await?;
+    take_in(set, found)
+}
+
+fn take_in(set: &Arc<ReplicaSet>, found: Vec<SocketAddr>) -> Result<(), Error> {
     let names: Vec<Name> = found.into_iter().map(Name::Found).collect();
     set.found(&names)
+}
+
+fn told_by(facts: &ModelFacts, options: &TritonOptions) -> Told {
+    let (config, server) = (&facts.config, facts.server.as_ref());
+    let ids = SequenceIdForm::agree(options.sequence_id_type, config, server);
+    Told {
+        places: config.concurrent_sequences(),
+        ids: ids.map_err(|error| error.message().to_owned()),
+    }
 }
 
 /// Asks a replica from now on whether it is ready.
@@ -86,20 +105,20 @@ pub(super) fn probe(set: &Arc<ReplicaSet>, member: Arc<Member>) {
 async fn keep_asking(weak: Weak<ReplicaSet>, member: Arc<Member>) {
     let mut not_ready = 0;
     let mut is_first = true;
+    // One that was away may be another one now.
+    let mut is_heard = false;
     loop {
-        let Some(set) = weak.upgrade().filter(|set| set.has(member.id)) else {
+        let Some(set) = weak.upgrade().filter(|set| set.has_still(&member)) else {
             return;
         };
         let (pause, model) = (set.pause(), set.model.clone());
+        let (options, wants_places) = (Arc::clone(&set.options), set.wants_places());
         drop(set);
         let probe = TritonProbe::new(member.replica.client().clone(), model);
         let limit = pause.clamp(LEAST_PATIENCE, PROBE_TIMEOUT);
         let health = timeout(limit, probe.probe()).await;
         let health =
             health.unwrap_or_else(|_| Health::Unhealthy(format!("no answer within {limit:?}")));
-        let Some(set) = weak.upgrade() else {
-            return;
-        };
         member.replica.tell_breaker(&health);
         let (mut probed, mut reason) = match health {
             Health::Healthy => (Probed::Ready, String::new()),
@@ -107,15 +126,26 @@ async fn keep_asking(weak: Weak<ReplicaSet>, member: Arc<Member>) {
             Health::Unknown(reason) => (Probed::Unknown, reason),
         };
         // Whoever keeps sequences has to know how many there is room for.
-        if set.wants_places() && probed != Probed::NotReady && member.places.get().is_none() {
+        let mut told = None;
+        if wants_places && probed != Probed::NotReady && !is_heard {
             let client = member.replica.client().clone();
-            match ModelFacts::look_up(&client, &set.options).await {
-                Ok(facts) => set.has_places(&member, facts.config.concurrent_sequences()),
+            match ModelFacts::look_up(&client, &options).await {
+                Ok(facts) => told = Some(told_by(&facts, &options)),
                 Err(error) => {
                     probed = Probed::NotReady;
                     reason = format!("the model could not be looked up: {error}");
                 }
             }
+        }
+        let Some(set) = weak.upgrade() else {
+            return;
+        };
+        if let Some(told) = told {
+            is_heard = true;
+            set.hears_from(&member, told);
+        }
+        if probed == Probed::NotReady {
+            is_heard = false;
         }
         set.probed(&member, probed, &reason);
         drop(set);

@@ -12,7 +12,7 @@ use triton_options::{
 
 use super::key::KeyDisplay;
 use super::machine::{HistoryLimits, LostId, Offer, Standing, quota, stable_hash};
-use crate::replicas::{ReplicaStanding, ReplicaUse, Replicas};
+use crate::replicas::{ReplicaPlaces, ReplicaStanding, ReplicaUse, Replicas};
 use crate::sequence_id_generator::{SequenceIdGenerator, SequenceName};
 use crate::{CallContext, Column, Error, ErrorKind, Schema, Subtask};
 
@@ -368,37 +368,49 @@ enum Quota {
     Each(usize),
     /// Its part of those that the server has; an eighth, and no more than so many, is left for
     /// sequences that are recovered.
-    Share { most_room: usize },
+    Share {
+        most_room: usize,
+        /// How many places the first server has that was asked: others are alike, until they say so.
+        usual: Option<u64>,
+    },
 }
 
 impl SeveralServers {
     /// What the servers offer now.
     pub(super) fn offers(&self, replicas: &Replicas) -> Vec<Offer> {
-        let offer = |standing: ReplicaStanding| {
-            let name_hash = stable_hash(&standing.label);
-            let (limit, room) = match (self.quota, standing.places) {
-                (Quota::Each(limit), _) => (limit, 0),
-                (Quota::Share { .. }, None) => (usize::MAX, 0),
-                (Quota::Share { most_room }, Some(places)) => {
-                    let (index, parallelism) = (self.subtask.index(), self.subtask.parallelism());
-                    let limit = quota(places, index, parallelism, name_hash);
-                    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let standings = replicas.standings();
+        standings.iter().map(|it| self.offer(it)).collect()
+    }
+
+    fn offer(&self, standing: &ReplicaStanding) -> Offer {
+        let name_hash = stable_hash(&standing.label);
+        let (limit, room) = match self.quota {
+            Quota::Each(limit) => (limit, 0),
+            Quota::Share { most_room, usual } => {
+                let places = match standing.places {
+                    ReplicaPlaces::Unknown => usual,
+                    ReplicaPlaces::Unlimited => None,
+                    ReplicaPlaces::Limited(places) => Some(places),
+                };
+                let (index, parallelism) = (self.subtask.index(), self.subtask.parallelism());
+                let limit = places.map(|places| quota(places, index, parallelism, name_hash));
+                let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+                limit.map_or((usize::MAX, 0), |limit| {
                     (limit, (limit / ROOM_SHARE).min(most_room))
-                }
-            };
-            Offer {
-                id: standing.id,
-                name_hash,
-                limit,
-                room,
-                standing: match standing.use_of {
-                    ReplicaUse::TakesNew => Standing::Takes,
-                    ReplicaUse::KeepsOld => Standing::Keeps,
-                    ReplicaUse::IsLeft => Standing::Leaves,
-                },
+                })
             }
         };
-        replicas.standings().into_iter().map(offer).collect()
+        Offer {
+            id: standing.id,
+            name_hash,
+            limit,
+            room,
+            standing: match standing.use_of {
+                ReplicaUse::TakesNew => Standing::Takes,
+                ReplicaUse::KeepsOld => Standing::Keeps,
+                ReplicaUse::IsLeft => Standing::Leaves,
+            },
+        }
     }
 }
 
@@ -429,11 +441,23 @@ fn servers(options: &TritonOptions, config: &ModelConfig, open: &CallContext) ->
                 Some(_) => 0,
                 None => most_in_flight,
             },
+            usual: config.concurrent_sequences(),
         },
         subtask: open.subtask,
     };
+    let offers = several.offers(&open.replicas);
+    if !offers.is_empty() && offers.iter().all(|offer| offer.limit == 0) {
+        warn!(
+            model = %options.model_name,
+            subtask = open.subtask.index(),
+            subtasks = open.subtask.parallelism(),
+            "the places for sequences on all servers do not suffice for so many subtasks: there is none \
+             for this one, and its rows wait until a server comes that has one; use fewer subtasks, or \
+             raise the model's max_candidate_sequences"
+        );
+    }
     Servers {
-        offers: several.offers(&open.replicas),
+        offers,
         most_open: options
             .sequence_max_open
             .map_or(usize::MAX, |most| most.get() as usize),
@@ -474,6 +498,31 @@ fn places(options: &TritonOptions, config: &ModelConfig, subtask: Subtask) -> (u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replicas::ReplicaId;
+
+    // Holds S10, S65.
+    #[test]
+    fn a_server_that_was_not_asked_yet_has_the_places_of_the_others() {
+        let several = SeveralServers {
+            quota: Quota::Share {
+                most_room: 8,
+                usual: Some(64),
+            },
+            subtask: Subtask::new(0, 4, 0).unwrap(),
+        };
+        let limit = |places| {
+            let standing = ReplicaStanding {
+                id: ReplicaId::ONLY,
+                label: "http://a:8000/".to_owned(),
+                places,
+                use_of: ReplicaUse::KeepsOld,
+            };
+            several.offer(&standing).limit
+        };
+        assert_eq!(limit(ReplicaPlaces::Unknown), 16);
+        assert_eq!(limit(ReplicaPlaces::Limited(32)), 8);
+        assert_eq!(limit(ReplicaPlaces::Unlimited), usize::MAX);
+    }
 
     // Holds S11.
     #[test]

@@ -12,7 +12,6 @@ use super::machine::{
     Content, Failed, FailureEffect, KeptRow, LostId, Outcome, Request, ServerFacts, digest,
 };
 use super::{SequenceTransport, Shared, Task};
-use crate::replicas::ReplicaId;
 use crate::tensor_plan::EncodedRow;
 use crate::{CallContext, Error, ErrorKind, Value, packed_row, server_wait};
 
@@ -42,7 +41,15 @@ impl<T: SequenceTransport> Shared<T> {
                 false => self.send_safely(&request).await,
             };
             self.lock().resting += 1;
-            self.with(|machine, now| machine.outcome(now, &request.key, request.number, outcome));
+            self.with(|machine, now| {
+                if let (Outcome::Failed(failed), Some(several)) = (&outcome, &self.settings.several)
+                    && failed.effect == FailureEffect::Away
+                {
+                    // What is known of its server by now is to be known when it is recovered.
+                    machine.offered(now, &several.offers(&self.open.replicas));
+                }
+                machine.outcome(now, &request.key, request.number, outcome);
+            });
         }
     }
 
@@ -95,9 +102,7 @@ impl<T: SequenceTransport> Shared<T> {
             Ok(values) => self.answered(request, &row, values),
             Err(error) => Outcome::Failed(Failed {
                 effect: match effect(&error) {
-                    FailureEffect::None if self.is_away(request.server, &error) => {
-                        FailureEffect::Away
-                    }
+                    FailureEffect::None if self.is_away(request, &error) => FailureEffect::Away,
                     effect => effect,
                 },
                 server: self.server_facts(&error),
@@ -146,8 +151,8 @@ impl<T: SequenceTransport> Shared<T> {
     }
 
     /// Whether a request was not executed because its server is away, while others are there.
-    fn is_away(&self, server: ReplicaId, error: &Error) -> bool {
-        self.settings.several.is_some() && self.open.is_away(server, error)
+    fn is_away(&self, request: &Request, error: &Error) -> bool {
+        self.settings.several.is_some() && self.open.is_away(request.server, error, request.start)
     }
 
     fn server_facts(&self, error: &Error) -> Option<ServerFacts> {

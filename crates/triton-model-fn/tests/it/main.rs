@@ -31,6 +31,7 @@ mod record_batches;
 mod regressions;
 mod rejected_rows;
 mod replicas;
+mod replicas_attacked;
 mod replicas_live;
 mod request_limit;
 mod requests;

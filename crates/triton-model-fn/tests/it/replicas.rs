@@ -21,40 +21,40 @@ use crate::keyed::{Place, Stateful, keyed_options};
 use crate::monitoring::counted;
 use crate::{AUTO_INCREMENT, echo_schema, open, options};
 
-fn servers(count: usize) -> Vec<EmbeddedTriton> {
+pub(crate) fn servers(count: usize) -> Vec<EmbeddedTriton> {
     let server = || EmbeddedTriton::builder().built_in_models().start().unwrap();
     (0..count).map(|_| server()).collect()
 }
 
-fn endpoint(servers: &[EmbeddedTriton]) -> String {
+pub(crate) fn endpoint(servers: &[EmbeddedTriton]) -> String {
     let endpoints: Vec<String> = servers.iter().map(EmbeddedTriton::endpoint).collect();
     endpoints.join(",")
 }
 
-fn address(server: &EmbeddedTriton) -> SocketAddr {
+pub(crate) fn address(server: &EmbeddedTriton) -> SocketAddr {
     let endpoint = server.endpoint();
     endpoint.trim_start_matches("http://").parse().unwrap()
 }
 
 /// How many rows arrived at each server.
-fn rows(servers: &[EmbeddedTriton]) -> Vec<usize> {
+pub(crate) fn rows(servers: &[EmbeddedTriton]) -> Vec<usize> {
     servers
         .iter()
         .map(|server| server.requests().len())
         .collect()
 }
 
-async fn predict(function: &InferenceFunction, number: f32) {
+pub(crate) async fn predict(function: &InferenceFunction, number: f32) {
     let prediction = function.predict(&[Value::Float(number)]).await.unwrap();
     assert_eq!(prediction.row, [Value::Float(number)]);
 }
 
 /// The addresses that a name stands for, as the test says.
 #[derive(Debug, Default)]
-struct Addresses(Mutex<Vec<SocketAddr>>);
+pub(crate) struct Addresses(Mutex<Vec<SocketAddr>>);
 
 impl Addresses {
-    fn set(&self, servers: &[&EmbeddedTriton]) {
+    pub(crate) fn set(&self, servers: &[&EmbeddedTriton]) {
         *self.0.lock().unwrap() = servers.iter().map(|server| address(server)).collect();
     }
 }
@@ -386,7 +386,7 @@ pub(crate) struct Keys {
 impl Keys {
     const MODEL: Stateful = Stateful::Accumulate;
 
-    async fn open(endpoint: &str, keys: u32, extra: &[(&str, &str)]) -> Self {
+    pub(crate) async fn open(endpoint: &str, keys: u32, extra: &[(&str, &str)]) -> Self {
         Self::open_in(endpoint, keys, extra, 0, 1).await
     }
 
@@ -406,12 +406,43 @@ impl Keys {
         }
     }
 
+    /// How many sequences may be open at once.
+    pub(crate) fn limit(&self) -> usize {
+        self.function.sequence_places().unwrap().limit.unwrap()
+    }
+
+    /// How many places are held for sequences that are over here.
+    pub(crate) fn held(&self) -> usize {
+        self.function.sequence_places().unwrap().held
+    }
+
+    /// With servers that a name stands for.
+    pub(crate) async fn open_named(
+        addresses: &Arc<Addresses>,
+        keys: u32,
+        extra: &[(&str, &str)],
+    ) -> Self {
+        let named = [("endpoint-discovery", "dns")];
+        let extra: Vec<_> = named.iter().chain(extra).copied().collect();
+        let options = keyed_options("http://triton.invalid:8000", Self::MODEL, &extra);
+        let resolver: Arc<dyn Resolver> = Arc::<Addresses>::clone(addresses);
+        let function = InferenceFunction::new(options, Self::MODEL.schema())
+            .unwrap()
+            .resolving_by(resolver);
+        function.open(Subtask::new(0, 1, 0).unwrap()).await.unwrap();
+        Self {
+            function,
+            keys,
+            rows: 0,
+        }
+    }
+
     pub(crate) async fn close(&self) {
         self.function.close().await.unwrap();
     }
 
     /// The next row of each key, all at once, as the last one where `last` says so.
-    async fn next(&mut self, last: bool) -> Vec<Result<Prediction, Error>> {
+    pub(crate) async fn next(&mut self, last: bool) -> Vec<Result<Prediction, Error>> {
         let row = self.rows;
         self.rows += 1;
         let rows = (0..self.keys).map(|key| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Change, EJECTION, ReplicaId, ReplicaState};
+use super::{Change, EJECTION, FAILURES, ReplicaId, ReplicaState};
 
 /// The time in which what was measured loses about two thirds of its weight.
 const MEMORY: Duration = Duration::from_secs(10);
@@ -103,6 +103,7 @@ impl<N> Member<N> {
         let last = pause(self.ejections.saturating_sub(1));
         let was_of_use = self
             .returned
+            .take()
             .is_some_and(|returned| now.saturating_duration_since(returned) > last * 2);
         if was_of_use {
             self.ejections = 0;
@@ -115,6 +116,11 @@ impl<N> Member<N> {
     }
 
     pub(super) fn is_less_loaded_than(&self, other: &Self, now: Instant) -> bool {
+        // To fail takes less time than to answer.
+        let fails = |member: &Self| member.failures >= FAILURES;
+        if fails(self) != fails(other) {
+            return fails(other);
+        }
         let waiting = |member: &Self| f64::from(member.in_flight) + 1.0;
         match (self.latency.now(now), other.latency.now(now)) {
             (Some(own), Some(others)) if own > others * ALIKE || others > own * ALIKE => {

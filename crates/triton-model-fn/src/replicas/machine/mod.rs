@@ -23,6 +23,7 @@ mod simulation_tests;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
@@ -98,6 +99,8 @@ pub(crate) enum Ended {
     Failed,
     /// There was no connection: nobody is there.
     NotReached,
+    /// The server is there, and does not have the model, or is about to go.
+    NotServed,
     /// Nothing is known, or the call was given up.
     Unknown,
 }
@@ -115,6 +118,9 @@ pub(super) const FAILURES: u32 = 5;
 /// How long a replica is left alone at first; twice as long each further time, up to the second one.
 pub(super) const EJECTION: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// Of so many replicas that are gone the number is known.
+const MOST_FORGOTTEN: usize = 1024;
+
 /// The replicas of one endpoint; `N` is what tells their addresses apart.
 #[derive(Debug)]
 pub(super) struct Machine<N> {
@@ -127,6 +133,9 @@ pub(super) struct Machine<N> {
     /// How many of them are ejected.
     ejected: usize,
     next_id: u32,
+    /// Those that were let go of last: one that comes back has the number that it had, so that nobody
+    /// takes what may be alive there for that of another server.
+    forgotten: VecDeque<(ReplicaId, N)>,
     changes: Vec<Change>,
 }
 
@@ -138,6 +147,7 @@ impl<N: PartialEq + Clone> Machine<N> {
             ready: Vec::new(),
             ejected: 0,
             next_id: 0,
+            forgotten: VecDeque::new(),
             changes: Vec::new(),
         }
     }
@@ -163,15 +173,35 @@ impl<N: PartialEq + Clone> Machine<N> {
             if self.members.iter().any(|member| member.name == *name) {
                 continue;
             }
-            let id = ReplicaId(self.next_id);
-            self.next_id += 1;
+            let id = self.id_of(name);
             let member = Member::new(id, name.clone());
             self.changes.push(member.change(now, self.drain));
-            self.members.push(member);
+            let place = self.members.partition_point(|member| member.id < id);
+            self.members.insert(place, member);
             joined.push((id, name.clone()));
         }
         self.sort_out();
         joined
+    }
+
+    /// Those of these addresses that are new.
+    pub(super) fn unknown(&self, names: &[N]) -> Vec<N> {
+        let is_known = |name: &&N| self.members.iter().any(|member| member.name == **name);
+        names
+            .iter()
+            .filter(|name| !is_known(name))
+            .cloned()
+            .collect()
+    }
+
+    fn id_of(&mut self, name: &N) -> ReplicaId {
+        let place = self.forgotten.iter().position(|(_, other)| other == name);
+        if let Some((id, _)) = place.and_then(|place| self.forgotten.remove(place)) {
+            return id;
+        }
+        let id = ReplicaId(self.next_id);
+        self.next_id += 1;
+        id
     }
 
     /// What a probe found; whether it said something else than the last one.
@@ -184,9 +214,8 @@ impl<N: PartialEq + Clone> Machine<N> {
         let health = match (probed, member.health) {
             (Probed::NotReady, Health::NotReady { since }) => Health::NotReady { since },
             (Probed::NotReady, _) => Health::NotReady { since: now },
-            // A server that does not take the question may well take calls.
-            (Probed::Unknown, Health::Joining) | (Probed::Ready, _) => Health::Ready,
-            (Probed::Unknown, health) => health,
+            // A server that does not take the question may well take calls, after an outage, too.
+            (Probed::Unknown | Probed::Ready, _) => Health::Ready,
         };
         member.health = health;
         let change = member.change(now, drain);
@@ -277,8 +306,16 @@ impl<N: PartialEq + Clone> Machine<N> {
             return;
         };
         member.in_flight = member.in_flight.saturating_sub(1);
-        let was_trial = std::mem::take(&mut member.is_on_trial);
         let is_ejected = member.ejected_until.is_some();
+        // What was sent before it was left alone says nothing new.
+        let since = now.checked_sub(time);
+        let was_trial = member.is_on_trial
+            && member
+                .ejected_until
+                .is_some_and(|until| since.is_none_or(|since| since >= until));
+        if was_trial || member.in_flight == 0 {
+            member.is_on_trial = false;
+        }
         match ended {
             Ended::Answered | Ended::Refused => {
                 if ended == Ended::Answered {
@@ -293,9 +330,9 @@ impl<N: PartialEq + Clone> Machine<N> {
                     self.sort_out();
                 }
             }
-            Ended::Failed | Ended::NotReached => {
+            Ended::Failed | Ended::NotReached | Ended::NotServed => {
                 member.failures = match ended {
-                    Ended::NotReached => member.failures.max(FAILURES - 1) + 1,
+                    Ended::NotReached | Ended::NotServed => member.failures.max(FAILURES - 1) + 1,
                     _ => member.failures.saturating_add(1),
                 };
                 let is_out = member.failures >= FAILURES && !is_ejected && member.is_ready();
@@ -331,26 +368,22 @@ impl<N: PartialEq + Clone> Machine<N> {
         self.sort_out();
     }
 
-    /// Forgets replicas that are gone: not found any more, and done with what they had. `is_used` says
-    /// which ones somebody still has something on.
-    pub(super) fn forget(
-        &mut self,
-        now: Instant,
-        is_used: impl Fn(ReplicaId) -> bool,
-    ) -> Vec<ReplicaId> {
+    /// Forgets replicas that are gone: not found for as long as they may drain, and without a call.
+    pub(super) fn forget(&mut self, now: Instant) -> Vec<ReplicaId> {
         let drain = self.drain;
         let is_gone = |member: &Member<N>| {
-            let state = member.state(now, drain);
-            let is_left = matches!(state, ReplicaState::Draining { .. } | ReplicaState::Gone);
-            let is_over = state == ReplicaState::Gone || !is_used(member.id);
-            is_left && is_over && member.in_flight == 0
+            member.state(now, drain) == ReplicaState::Gone && member.in_flight == 0
         };
-        let gone: Vec<ReplicaId> = self
-            .members
-            .iter()
-            .filter(|member| is_gone(member))
-            .map(|member| member.id)
-            .collect();
+        let mut gone = Vec::new();
+        for member in &self.members {
+            if is_gone(member) {
+                gone.push(member.id);
+                self.forgotten.push_back((member.id, member.name.clone()));
+            }
+        }
+        while self.forgotten.len() > MOST_FORGOTTEN {
+            self.forgotten.pop_front();
+        }
         self.members.retain(|member| !gone.contains(&member.id));
         self.changes.extend(gone.iter().map(|id| Change {
             id: *id,

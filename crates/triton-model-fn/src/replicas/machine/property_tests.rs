@@ -25,6 +25,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Ended::Refused),
         3 => Just(Ended::Failed),
         1 => Just(Ended::NotReached),
+        1 => Just(Ended::NotServed),
         1 => Just(Ended::Unknown)
     ];
     prop_oneof![
@@ -49,7 +50,7 @@ proptest! {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut now = Instant::now();
         let mut machine = Machine::new(Duration::from_secs(30));
-        let mut calls: Vec<ReplicaId> = Vec::new();
+        let mut calls: Vec<(ReplicaId, Instant)> = Vec::new();
         for step in steps {
             let states: Vec<_> = machine.states(now).collect();
             let at = |place: usize| states.get(place % states.len().max(1)).map(|(id, _)| *id);
@@ -70,7 +71,7 @@ proptest! {
                     let picked = machine.pick(now, avoid, || random.f64(), |_| true);
                     prop_assert_eq!(picked.is_some(), !states.is_empty());
                     let Some(picked) = picked else { continue };
-                    calls.push(picked);
+                    calls.push((picked, now));
                     let is_free = |(id, state): &(ReplicaId, ReplicaState)| {
                         *state == ReplicaState::Ready && Some(*id) != avoid
                     };
@@ -85,10 +86,10 @@ proptest! {
                     if calls.is_empty() {
                         continue;
                     }
-                    let id = calls.swap_remove(place % calls.len());
+                    let (id, since) = calls.swap_remove(place % calls.len());
                     let ready = count(&machine, "ready");
                     let ejected = count(&machine, "ejected");
-                    machine.ended(now, id, ended, Duration::from_millis(3), random.f64());
+                    machine.ended(now, id, ended, now - since, random.f64());
                     if count(&machine, "ejected") > ejected {
                         prop_assert!(ready >= 2, "the last one");
                         let listed = machine.states(now).filter(|(_, state)| {
@@ -98,15 +99,15 @@ proptest! {
                     }
                 }
                 Step::Forget => {
-                    for id in machine.forget(now, |_| true) {
-                        prop_assert!(!calls.contains(&id));
+                    for id in machine.forget(now) {
+                        prop_assert!(calls.iter().all(|(call, _)| *call != id));
                     }
                 }
                 Step::Wait(milliseconds) => now += Duration::from_millis(milliseconds),
             }
             machine.check(now);
             for (id, _) in machine.states(now).collect::<Vec<_>>() {
-                let own = calls.iter().filter(|call| **call == id).count();
+                let own = calls.iter().filter(|(call, _)| *call == id).count();
                 prop_assert_eq!(machine.in_flight(id) as usize, own);
             }
         }

@@ -102,12 +102,12 @@ fn one_that_was_ejected_is_tried_with_one_call_and_waits_twice_as_long() {
         now += Duration::from_millis(1);
         assert_eq!(pick(&mut machine, now, Some(1)), 0, "on trial");
         assert_eq!(pick(&mut machine, now, Some(1)), 1, "one at a time");
-        machine.ended(now, ReplicaId(0), Ended::Failed, CALL, 0.0);
+        machine.ended(now, ReplicaId(0), Ended::Failed, Duration::ZERO, 0.0);
         machine.check(now);
     }
     now += EJECTION.1;
     assert_eq!(pick(&mut machine, now, Some(1)), 0);
-    machine.ended(now, ReplicaId(0), Ended::Answered, CALL, 0.0);
+    machine.ended(now, ReplicaId(0), Ended::Answered, Duration::ZERO, 0.0);
     assert_eq!(state(&machine, now, 0), "ready");
 }
 
@@ -139,19 +139,89 @@ fn one_whose_address_is_gone_drains_and_is_forgotten() {
     let others: Vec<u32> = (0..3).filter(|id| *id != busy).collect();
     assert!(machine.found(now, &others).is_empty());
     assert_eq!(state(&machine, now, busy), "draining");
-    assert!(machine.forget(now, |_| false).is_empty(), "it has a call");
+    assert!(machine.forget(now + DRAIN).is_empty(), "it has a call");
     machine.ended(now, ReplicaId(busy), Ended::Answered, CALL, 0.0);
-    assert!(machine.forget(now, |_| true).is_empty(), "it is used");
+    assert!(machine.forget(now).is_empty(), "it may come back");
     // It comes back, as what it was.
     machine.found(now, &[0, 1, 2]);
     assert_eq!(state(&machine, now, busy), "ready");
     machine.found(now, &others);
     assert_eq!(state(&machine, now + DRAIN, busy), "gone");
-    assert_eq!(machine.forget(now + DRAIN, |_| true), [ReplicaId(busy)]);
-    // What comes later is another one.
-    let joined = machine.found(now, &[0, 1, 2]);
-    assert_eq!(joined, [(ReplicaId(3), busy)]);
+    assert_eq!(machine.forget(now + DRAIN), [ReplicaId(busy)]);
+    assert_eq!(machine.unknown(&[0, 1, 2]), [busy]);
+    // What comes later at its address has its number, and another one has not.
+    let joined = machine.found(now, &[0, 1, 2, 9]);
+    assert_eq!(joined, [(ReplicaId(busy), busy), (ReplicaId(3), 9)]);
+    machine.check(now);
     // No address at all says nothing.
     assert!(machine.found(now, &[]).is_empty());
-    assert_eq!(machine.states(now).count(), 3);
+    assert_eq!(machine.states(now).count(), 4);
+}
+
+// Holds F83.
+#[test]
+fn one_that_came_back_and_fails_again_is_left_alone_for_longer_each_time() {
+    let mut now = Instant::now();
+    let mut machine = ready(2, now);
+    fail(&mut machine, now, 0, Ended::NotReached);
+    now += EJECTION.0;
+    assert_eq!(pick(&mut machine, now, Some(1)), 0);
+    machine.ended(now, ReplicaId(0), Ended::Answered, Duration::ZERO, 0.0);
+    // It is of use for a good while, and begins anew.
+    now += EJECTION.1;
+    fail(&mut machine, now, 0, Ended::NotReached);
+    for times in 0..4 {
+        now += EJECTION.0 * (1 << times) - Duration::from_millis(1);
+        assert_eq!(pick(&mut machine, now, Some(1)), 1, "left alone, {times}");
+        now += Duration::from_millis(1);
+        assert_eq!(pick(&mut machine, now, Some(1)), 0, "on trial, {times}");
+        machine.ended(now, ReplicaId(0), Ended::Failed, Duration::ZERO, 0.0);
+    }
+}
+
+// Holds F84.
+#[test]
+fn one_that_does_not_say_whether_it_is_ready_is_back_after_an_outage() {
+    let now = Instant::now();
+    let mut machine = ready(2, now);
+    machine.probed(now, ReplicaId(0), Probed::NotReady);
+    machine.probed(now, ReplicaId(0), Probed::Unknown);
+    assert_eq!(state(&machine, now, 0), "ready");
+}
+
+// Holds F83.
+#[test]
+fn a_call_from_before_ends_no_trial() {
+    let mut now = Instant::now();
+    let mut machine = ready(2, now);
+    assert!(machine.begin(now, ReplicaId(0)));
+    fail(&mut machine, now, 0, Ended::NotReached);
+    now += EJECTION.0;
+    assert_eq!(pick(&mut machine, now, Some(1)), 0, "on trial");
+    let since_before = EJECTION.0 + CALL;
+    machine.ended(now, ReplicaId(0), Ended::Unknown, since_before, 0.0);
+    assert_eq!(pick(&mut machine, now, Some(1)), 1, "one at a time");
+}
+
+// Holds F81.
+#[test]
+fn one_that_fails_fast_does_not_get_more_for_it() {
+    let now = Instant::now();
+    let mut machine = ready(3, now);
+    for id in [0, 1] {
+        for _ in 0..FAILURES {
+            fail(&mut machine, now, id, Ended::Failed);
+        }
+    }
+    let states: Vec<_> = (0..3).map(|id| state(&machine, now, id)).collect();
+    assert_eq!(states, ["ejected", "ready", "ready"]);
+    assert!(machine.begin(now, ReplicaId(2)));
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut counts = [0; 3];
+    for _ in 0..300 {
+        let picked = machine.pick(now, None, || random.f64(), |_| true).unwrap();
+        counts[picked.0 as usize] += 1;
+        machine.ended(now, picked, Ended::Unknown, CALL, 0.0);
+    }
+    assert!(counts[1] < 150, "{counts:?}");
 }

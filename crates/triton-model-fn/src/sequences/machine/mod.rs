@@ -69,6 +69,7 @@ pub(crate) use self::servers::{quota, stable_hash};
 use super::idle_clock::IdleClock;
 use super::row_position::EarlierRows;
 use super::{Answered, Row, SequenceKey, SequenceSettings};
+use crate::replicas::ReplicaId;
 use crate::sequence_id_generator::SequenceIdGenerator;
 use crate::tensor_plan::EncodedRow;
 use crate::{Error, ErrorKind};
@@ -170,6 +171,8 @@ struct Work<A> {
     phase: Phase,
     /// A place that it was given and that its sequence has not taken yet.
     granted: Option<Place>,
+    /// The server at which it failed last: another one is tried first.
+    avoid: Option<ReplicaId>,
     recoveries: Recoveries,
 }
 

@@ -220,6 +220,9 @@ impl<A: Asker> Machine<A> {
         failed: Failed,
     ) {
         let recovery = self.recovery(&turn);
+        let server = place_of(&mut turn).map(|place| place.server);
+        // One that has forgotten it is well.
+        turn.work.avoid = server.filter(|_| cause != LossCause::Forgotten);
         let Some(sequence) = &mut turn.sequence else {
             return;
         };
@@ -254,6 +257,7 @@ impl<A: Asker> Machine<A> {
         let failure = Failure {
             error: &failed.error,
             replayed: sent.is_replay.then_some(sent.row),
+            found_away: failed.effect == FailureEffect::Away,
             server: failed.server,
         };
         let random = self.random.f64();

@@ -48,6 +48,10 @@ pub(super) struct Places {
     most: usize,
     taken: usize,
     lingering_count: usize,
+    /// How many IDs that are over here may be alive until when, on whichever server; counted only where
+    /// there may be no more than `most`.
+    alive: BTreeMap<Instant, usize>,
+    alive_count: usize,
     /// How many sequences are being recovered, and how many may be at once.
     recovering: usize,
     most_recovering: usize,
@@ -84,12 +88,17 @@ impl ServerPlaces {
         most.saturating_sub(self.taken + self.lingering_count)
     }
 
+    /// Holds so many places, and no more than there are.
     fn hold(&mut self, until: Instant, count: usize) -> usize {
         let left = self
             .offer
             .limit
             .saturating_sub(self.taken + self.lingering_count);
-        let count = count.min(left);
+        self.linger(until, count.min(left))
+    }
+
+    /// So many IDs may be alive until then, however many places there are by now.
+    fn linger(&mut self, until: Instant, count: usize) -> usize {
         if count > 0 {
             *self.lingering.entry(until).or_default() += count;
             self.lingering_count += count;
@@ -109,6 +118,11 @@ impl ServerPlaces {
         self.lingering_count -= released;
         released
     }
+
+    /// Whether nothing of it has to be known any more.
+    fn is_over(&self) -> bool {
+        self.offer.standing == Standing::Gone && self.taken + self.lingering_count == 0
+    }
 }
 
 impl Places {
@@ -125,6 +139,8 @@ impl Places {
             most,
             taken: 0,
             lingering_count: 0,
+            alive: BTreeMap::new(),
+            alive_count: 0,
             recovering: 0,
             most_recovering,
             // Not every subtask begins at the same server.
@@ -134,8 +150,8 @@ impl Places {
         places
     }
 
-    /// What the servers offer now. One that is not among them is gone, and is forgotten once nothing is
-    /// held on it.
+    /// What the servers offer now. One that is not among them is gone, and is forgotten once nothing can
+    /// be alive on it: it may come back.
     pub(super) fn offered(&mut self, offers: &[Offer]) {
         for server in &mut self.servers {
             server.offer.standing = Standing::Gone;
@@ -146,11 +162,7 @@ impl Places {
                 Err(place) => self.servers.insert(place, ServerPlaces::new(*offer)),
             }
         }
-        let is_over =
-            |server: &ServerPlaces| server.offer.standing == Standing::Gone && server.taken == 0;
-        let over = self.servers.iter().filter(|server| is_over(server));
-        self.lingering_count -= over.map(|server| server.lingering_count).sum::<usize>();
-        self.servers.retain(|server| !is_over(server));
+        self.servers.retain(|server| !server.is_over());
     }
 
     /// What the servers are that take sequences: where none of them is ready, the others are called, so
@@ -182,7 +194,17 @@ impl Places {
         let is_free = |server: &ServerPlaces| {
             server.offer.standing == Standing::Takes && server.free(Purpose::Recover) > 0
         };
-        self.taken < self.most && !self.is_recovery_full() && self.servers.iter().any(is_free)
+        !self.is_most() && !self.is_recovery_full() && self.servers.iter().any(is_free)
+    }
+
+    /// Whether no further ID may be alive on all servers together.
+    fn is_most(&self) -> bool {
+        self.taken + self.alive_count >= self.most
+    }
+
+    /// How many sequences are being recovered.
+    pub(super) fn recovering(&self) -> usize {
+        self.recovering
     }
 
     /// How many IDs have a place that are neither over nor lost.
@@ -209,9 +231,15 @@ impl Places {
     }
 
     /// A place on the server with the most free ones, or on the one that `hash` names where one is given.
-    pub(super) fn take(&mut self, purpose: Purpose, hash: Option<u64>) -> Option<Place> {
+    /// On the one that is to be avoided only where no other one has any.
+    pub(super) fn take(
+        &mut self,
+        purpose: Purpose,
+        hash: Option<u64>,
+        avoid: Option<ReplicaId>,
+    ) -> Option<Place> {
         let recovers = purpose == Purpose::Recover;
-        if self.taken >= self.most || recovers && self.recovering >= self.most_recovering {
+        if self.is_most() || recovers && self.recovering >= self.most_recovering {
             return None;
         }
         let standing = self.best_standing()?;
@@ -223,11 +251,15 @@ impl Places {
                 let count = several.len();
                 let places = (0..count).map(|place| (place + self.turn) % count.max(1));
                 let free = places.filter(|place| has_free(&several[*place]));
-                match hash {
-                    Some(hash) => free.max_by_key(|place| several[*place].offer.weight(hash)),
-                    // The last of equals is taken.
-                    None => free.max_by_key(|place| several[*place].free(purpose)),
-                }
+                // The last of equals is taken.
+                free.max_by_key(|place| {
+                    let server = &several[*place];
+                    let fits = match hash {
+                        Some(hash) => server.offer.weight(hash),
+                        None => u64::try_from(server.free(purpose)).unwrap_or(u64::MAX),
+                    };
+                    (Some(server.offer.id) != avoid, fits)
+                })
             }
         }?;
         let server = &mut self.servers[found];
@@ -269,8 +301,9 @@ impl Places {
             }
             self.free(place);
             if let Ok(found) = self.position(server) {
-                self.lingering_count += self.servers[found].hold(at, 1);
+                self.lingering_count += self.servers[found].linger(at, 1);
             }
+            self.may_be_alive(at, 1);
             return;
         }
         self.free(place);
@@ -294,6 +327,14 @@ impl Places {
         for server in &mut self.servers {
             self.lingering_count += server.hold(until, count);
         }
+        self.may_be_alive(until, count);
+    }
+
+    fn may_be_alive(&mut self, until: Instant, count: usize) {
+        if self.most < usize::MAX {
+            *self.alive.entry(until).or_default() += count;
+            self.alive_count += count;
+        }
     }
 
     /// When the server will have dropped an ID of which a request last reached it then.
@@ -306,6 +347,10 @@ impl Places {
         if self.lingering_count > 0 {
             let released = self.servers.iter_mut().map(|server| server.release(now));
             self.lingering_count -= released.sum::<usize>();
+            self.servers.retain(|server| !server.is_over());
+        }
+        while let Some(entry) = self.alive.first_entry().filter(|it| *it.key() <= now) {
+            self.alive_count -= entry.remove();
         }
     }
 
@@ -315,7 +360,7 @@ impl Places {
             .servers
             .iter()
             .filter_map(|it| it.lingering.keys().next());
-        firsts.min().copied()
+        firsts.chain(self.alive.keys().next()).min().copied()
     }
 
     fn position(&self, id: ReplicaId) -> Result<usize, usize> {
@@ -377,11 +422,14 @@ mod tests {
         let now = Instant::now();
         let offers = [Offer::only(3, 1)];
         let mut places = Places::new(&offers, usize::MAX, usize::MAX, Some(IDLE));
-        let first = places.take(Purpose::Begin, None).unwrap();
-        let mut second = places.take(Purpose::Begin, None).unwrap();
-        assert!(places.take(Purpose::Begin, None).is_none(), "room is left");
-        let third = places.take(Purpose::Recover, None).unwrap();
-        assert!(places.take(Purpose::Recover, None).is_none());
+        let first = places.take(Purpose::Begin, None, None).unwrap();
+        let mut second = places.take(Purpose::Begin, None, None).unwrap();
+        assert!(
+            places.take(Purpose::Begin, None, None).is_none(),
+            "room is left"
+        );
+        let third = places.take(Purpose::Recover, None, None).unwrap();
+        assert!(places.take(Purpose::Recover, None, None).is_none());
         // Nothing was sent.
         places.linger(first, now);
         assert_eq!((places.taken(), places.lingering()), (2, 0));
@@ -405,7 +453,7 @@ mod tests {
         let mut counts = [0; 3];
         let mut held = Vec::new();
         for _ in 0..4 {
-            let place = places.take(Purpose::Begin, None).unwrap();
+            let place = places.take(Purpose::Begin, None, None).unwrap();
             counts[place.server.0 as usize] += 1;
             held.push(place);
         }
@@ -415,7 +463,8 @@ mod tests {
         }
         // The sum counts, and the most that may be open at all.
         assert_eq!(places.limit(), 9);
-        let taken: Vec<Place> = std::iter::from_fn(|| places.take(Purpose::Begin, None)).collect();
+        let taken: Vec<Place> =
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
         assert_eq!(taken.len(), 9);
         for place in taken {
             places.free(place);
@@ -428,14 +477,14 @@ mod tests {
         let now = Instant::now();
         let mut offers = vec![offer(0, 2), offer(1, 2)];
         let mut places = Places::new(&offers, usize::MAX, usize::MAX, Some(IDLE));
-        let mut place = places.take(Purpose::Begin, None).unwrap();
+        let mut place = places.take(Purpose::Begin, None, None).unwrap();
         place.reached = Some(now);
         let first = place.server;
         offers[first.0 as usize].standing = Standing::Keeps;
         places.offered(&offers);
         assert_eq!(places.standing(&place), Standing::Keeps);
         for _ in 0..2 {
-            let other = places.take(Purpose::Begin, None).unwrap();
+            let other = places.take(Purpose::Begin, None, None).unwrap();
             assert_ne!(other.server, first);
             places.free(other);
         }
@@ -445,7 +494,83 @@ mod tests {
         places.linger(place, now);
         assert_eq!((places.taken(), places.lingering()), (0, 1));
         places.offered(&offers);
+        assert_eq!(
+            (places.taken(), places.lingering()),
+            (0, 1),
+            "it may come back"
+        );
+        places.release(now + IDLE);
         assert_eq!((places.taken(), places.lingering()), (0, 0));
+        assert_eq!(places.servers.len(), 1);
+    }
+
+    // Holds S10, S69.
+    #[test]
+    fn what_lingers_on_a_server_that_comes_back_still_holds_its_places() {
+        let now = Instant::now();
+        let offers = [offer(0, 2), offer(1, 2)];
+        let mut places = Places::new(&offers, usize::MAX, usize::MAX, Some(IDLE));
+        let taken: Vec<Place> =
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
+        assert_eq!(taken.len(), 4);
+        for mut place in taken {
+            place.reached = Some(now);
+            places.linger(place, now);
+        }
+        places.offered(&offers[1..]);
+        places.offered(&offers);
+        assert!(
+            places.take(Purpose::Begin, None, None).is_none(),
+            "all are alive"
+        );
+        places.release(now + IDLE);
+        let taken: Vec<Place> =
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
+        assert_eq!(taken.len(), 4);
+        taken.into_iter().for_each(|place| places.free(place));
+        // Nothing of one that stays away is kept.
+        places.offered(&offers[1..]);
+        assert_eq!(places.servers.len(), 1);
+    }
+
+    // Holds S10, S11.
+    #[test]
+    fn what_may_be_alive_counts_for_the_most_that_may_be_open() {
+        let now = Instant::now();
+        let offers = [offer(0, 4), offer(1, 4)];
+        let mut places = Places::new(&offers, 3, usize::MAX, Some(IDLE));
+        let taken: Vec<Place> =
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
+        assert_eq!(taken.len(), 3);
+        for mut place in taken {
+            place.reached = Some(now);
+            places.linger(place, now);
+        }
+        assert!(
+            places.take(Purpose::Begin, None, None).is_none(),
+            "all are alive"
+        );
+        places.release(now + IDLE);
+        let place = places.take(Purpose::Begin, None, None).unwrap();
+        places.free(place);
+    }
+
+    // Holds S10.
+    #[test]
+    fn what_lingers_is_counted_although_the_server_keeps_fewer_now() {
+        let now = Instant::now();
+        let mut places = Places::new(&[offer(0, 8)], usize::MAX, usize::MAX, Some(IDLE));
+        let taken: Vec<Place> =
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
+        places.offered(&[offer(0, 4)]);
+        for mut place in taken {
+            place.reached = Some(now);
+            places.linger(place, now);
+            assert!(
+                places.take(Purpose::Begin, None, None).is_none(),
+                "8 are alive"
+            );
+        }
     }
 
     // Holds S67.
@@ -453,7 +578,7 @@ mod tests {
     fn the_same_key_finds_the_same_server_whatever_order_they_have() {
         let take = |offers: &[Offer], hash| {
             let mut places = Places::new(offers, usize::MAX, usize::MAX, None);
-            let place = places.take(Purpose::Begin, Some(hash)).unwrap();
+            let place = places.take(Purpose::Begin, Some(hash), None).unwrap();
             let found = places.position(place.server).unwrap();
             let name = places.servers[found].offer.name_hash;
             places.free(place);

@@ -63,6 +63,8 @@ enum Event {
         which: prop::sample::Index,
         standing: Standing,
     },
+    /// One of them is not found for a moment, and is what it was.
+    Hide { which: prop::sample::Index },
     /// One of them is gone, with all that it knew, and a new one comes.
     Replace { which: prop::sample::Index },
 }
@@ -113,6 +115,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (any::<prop::sample::Index>(), standing)
             .prop_map(|(which, standing)| Event::Standing { which, standing }),
         1 => any::<prop::sample::Index>().prop_map(|which| Event::Replace { which }),
+        1 => any::<prop::sample::Index>().prop_map(|which| Event::Hide { which }),
     ]
 }
 
@@ -282,6 +285,8 @@ struct Run {
     keys: BTreeMap<u8, Expected>,
     number: i64,
     answered: usize,
+    /// Why rows failed.
+    errors: Vec<String>,
 }
 
 fn settings(setting: Setting, has_run_before: bool) -> SequenceSettings {
@@ -399,6 +404,7 @@ impl Run {
             keys: BTreeMap::new(),
             number: 0,
             answered: 0,
+            errors: Vec::new(),
         }
     }
 
@@ -504,6 +510,7 @@ impl Run {
                 }
             }
             Err(error) => {
+                self.errors.push(error.to_string());
                 let is_used_up = self.setting.share.is_some()
                     && error.message().contains("may be alive on the server");
                 assert!(
@@ -714,6 +721,17 @@ impl Run {
                 if self.setting.servers > 1 {
                     let which = which.index(self.offers.len());
                     self.offers[which].standing = standing;
+                    self.machine.offered(self.now, &self.offers);
+                    self.settle();
+                }
+            }
+            Event::Hide { which } => {
+                if self.setting.servers > 1 {
+                    let mut others = self.offers.clone();
+                    others.remove(which.index(others.len()));
+                    self.disturb();
+                    self.machine.offered(self.now, &others);
+                    self.settle();
                     self.machine.offered(self.now, &self.offers);
                     self.settle();
                 }

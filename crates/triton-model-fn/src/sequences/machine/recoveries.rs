@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use triton_client::ErrorKind as ClientErrorKind;
 
+use crate::replicas::MOST_MOVES;
 use crate::retry::RetryPolicy;
 use crate::server_wait::LONGEST_DOUBTFUL_PAUSE;
 use crate::{Error, ErrorKind};
@@ -39,6 +40,8 @@ pub(super) struct Failure<'a> {
     /// How many rows of the sequence the server had taken in when it came; `None` where it met the
     /// row itself.
     pub(super) replayed: Option<u64>,
+    /// Whether it was not sent, because its server is away while others are there.
+    pub(super) found_away: bool,
     pub(super) server: Option<ServerFacts>,
 }
 
@@ -53,6 +56,8 @@ pub(super) struct Recoveries {
     /// Those of replays that got no further than the one before.
     in_place: u32,
     reached: u64,
+    /// How often it was moved to another server, which is no recovery that is counted.
+    moves: u32,
     /// How many rows were sent again.
     pub(super) replayed_rows: u64,
     first: Option<Instant>,
@@ -103,6 +108,10 @@ impl Recoveries {
                 replayed_rows,
                 ..Self::default()
             };
+        }
+        if failure.found_away && self.moves < MOST_MOVES {
+            self.moves += 1;
+            return Some(Duration::ZERO);
         }
         self.last = Some(now);
         let first = *self.first.get_or_insert(now);
@@ -172,6 +181,7 @@ mod tests {
         let failure = Failure {
             error,
             replayed,
+            found_away: false,
             server: None,
         };
         recoveries
@@ -237,6 +247,7 @@ mod tests {
             let failure = Failure {
                 error: &passing(),
                 replayed: None,
+                found_away: false,
                 server: None,
             };
             let now = begun + Duration::from_secs(seconds);

@@ -443,3 +443,55 @@ fn a_storm_of_recoveries_stays_below_what_the_servers_are_used_to() {
         }
     }
 }
+
+/// Two servers, of which both fail two keys' rows after the first ones were answered.
+fn two_recoveries(most_recovering: usize) -> Run {
+    let mut run = Run::new(Setting {
+        recovery: SequenceRecovery::Replay,
+        compares: false,
+        places: 9,
+        room: 0,
+        bounded: true,
+        numbered: false,
+        deadline: Some(1000),
+        most_lost: 100,
+        history_rows: 1000,
+        max_length: None,
+        ends_abandoned: false,
+        share: None,
+        servers: 2,
+        most_recovering,
+        by_hash: true,
+    });
+    for _ in 0..2 {
+        (0..2).for_each(|key| run.hand_over(key, false, false, true));
+        if run.answered == 0 {
+            (0..2).for_each(|_| run.outcome(0, Fault::None));
+        }
+    }
+    run
+}
+
+// Holds S15, S72.
+#[test]
+fn a_row_that_waits_for_other_recoveries_says_so_at_its_deadline() {
+    let mut run = two_recoveries(1);
+    run.outcome(0, Fault::Away);
+    run.outcome(0, Fault::Away);
+    assert_eq!(run.out.len(), 1, "one at a time");
+    run.pass(Duration::from_secs(1));
+    insta::assert_snapshot!(run.errors.join("\n"), @"the row was not sent within 'row-deadline', 1.0s after it was handed over: it waited for 1.0s until its sequence could be recovered, because no more than 1 are at once (a quarter of 'max-in-flight')");
+}
+
+// Holds S69.
+#[test]
+fn a_sequence_is_rebuilt_at_another_server_than_the_one_that_was_away() {
+    let mut run = two_recoveries(9);
+    for _ in 0..2 {
+        let before = run.out[0].server;
+        run.outcome(0, Fault::Away);
+        let last = run.out.last().unwrap();
+        assert_ne!(last.server, before);
+        assert!(!matches!(last.content, Content::Encoded(_)));
+    }
+}

@@ -66,6 +66,7 @@ impl<A: Asker> Machine<A> {
                 deadline: deadline.and_then(|time| waiting.submitted.checked_add(time)),
                 phase: Phase::Turn,
                 granted: None,
+                avoid: None,
                 recoveries: super::Recoveries::default(),
             }),
             sequence,

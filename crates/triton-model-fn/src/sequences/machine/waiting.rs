@@ -6,6 +6,7 @@ use super::places::{Place, Purpose};
 use super::report::Event;
 use super::turn::Turn;
 use super::{Asker, Effect, LONG_WAIT, Machine, Phase, Want, stable_hash};
+use crate::replicas::ReplicaId;
 use crate::sequences::SequenceKey;
 use crate::{Error, ErrorKind};
 
@@ -24,7 +25,8 @@ impl<A: Asker> Machine<A> {
             Purpose::Recover => !self.wants_recovery.is_empty(),
             Purpose::Begin => self.first_waiting().is_some(),
         };
-        if !others_wait && let Some(place) = self.take_place(purpose, &turn.key) {
+        let avoid = turn.work.avoid;
+        if !others_wait && let Some(place) = self.take_place(purpose, &turn.key, avoid) {
             return Some(place);
         }
         let number = turn.work.number;
@@ -61,14 +63,11 @@ impl<A: Asker> Machine<A> {
     /// Gives a place to the row that has waited for one for longest; false where there is none.
     pub(super) fn grant_place(&mut self, now: Instant) -> bool {
         while let Some((purpose, Want { key, number, .. })) = self.first_waiting() {
-            let is_waiting = self
-                .keys
-                .get(&key)
-                .and_then(|entry| entry.work.as_ref())
-                .is_some_and(|work| {
-                    work.number == number && matches!(work.phase, Phase::Place { .. })
-                });
-            let place = is_waiting.then(|| self.take_place(purpose, &key));
+            let work = self.keys.get(&key).and_then(|entry| entry.work.as_ref());
+            let waiting = work
+                .filter(|work| work.number == number && matches!(work.phase, Phase::Place { .. }));
+            let avoid = waiting.map(|work| work.avoid);
+            let place = avoid.map(|avoid| self.take_place(purpose, &key, avoid));
             if let Some(None) = place {
                 return false;
             }
@@ -100,9 +99,14 @@ impl<A: Asker> Machine<A> {
     }
 
     /// A place on the server that fits the key.
-    fn take_place(&mut self, purpose: Purpose, key: &SequenceKey) -> Option<Place> {
+    fn take_place(
+        &mut self,
+        purpose: Purpose,
+        key: &SequenceKey,
+        avoid: Option<ReplicaId>,
+    ) -> Option<Place> {
         let hash = self.settings.by_hash.then(|| stable_hash(key.as_str()));
-        self.places.take(purpose, hash)
+        self.places.take(purpose, hash, avoid)
     }
 
     /// Says of the row that has waited for a place for longest that it does.
@@ -163,6 +167,13 @@ impl<A: Asker> Machine<A> {
         let time = now.saturating_duration_since(turn.work.submitted);
         let reason = match waited {
             None => "it stood behind others of its key".to_owned(),
+            Some((Purpose::Recover, since)) if self.places.is_recovery_full() => format!(
+                "it waited for {:.1?} until its sequence could be recovered, because no more than {} \
+                 are at once (a quarter of '{}')",
+                now.saturating_duration_since(since),
+                self.places.recovering(),
+                triton_options::MAX_IN_FLIGHT.key(),
+            ),
             Some((_, since)) => {
                 let room = match self.places.room() {
                     0 => String::new(),
