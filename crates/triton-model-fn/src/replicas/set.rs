@@ -590,9 +590,9 @@ impl ReplicaSet {
     }
 
     /// What a replica tells of its model.
-    pub(super) fn hears_from(&self, member: &Member, told: Told) {
+    pub(super) fn hears_from(&self, member: &Member, told: &Told) {
         let before = member.told().replace(told.clone());
-        if before.is_none_or(|before| before != told) {
+        if before.as_ref() != Some(told) {
             self.tell_of_misfit(member);
             self.changed.send_modify(|count| *count += 1);
         }

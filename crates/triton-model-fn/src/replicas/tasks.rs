@@ -142,7 +142,7 @@ async fn keep_asking(weak: Weak<ReplicaSet>, member: Arc<Member>) {
         };
         if let Some(told) = told {
             is_heard = true;
-            set.hears_from(&member, told);
+            set.hears_from(&member, &told);
         }
         if probed == Probed::NotReady {
             is_heard = false;
