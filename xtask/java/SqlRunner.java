@@ -105,7 +105,7 @@ public class SqlRunner {
         } else if (job != null) {
             System.out.println(
                     "submitted, not waited for; SET 'table.dml-sync' = 'true' waits, and"
-                            + " `cargo xtask flink jobs` tells what became of it");
+                            + " `cargo xtask flink jobs` tells what happened to it");
         }
     }
 

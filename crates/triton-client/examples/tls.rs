@@ -1,4 +1,4 @@
-//! A server behind TLS, with an authority of one's own and a token:
+//! A server behind TLS, with an authority of your own and a token:
 //! `cargo run --example tls -p triton-client -- https://10.0.0.7:8443 ca.pem triton.example`.
 //!
 //! The token is read from the environment variable `TRITON_TOKEN`.

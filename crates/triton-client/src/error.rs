@@ -48,7 +48,7 @@ pub enum ErrorKind {
     Protocol,
     /// The answer is larger than the client's limit.
     ResponseTooLarge,
-    /// The server found fault with the request (status 4xx but for those below).
+    /// The server refused the request (status 4xx but for those below).
     Rejected,
     /// The request is larger than the server, or a gateway before it, takes (413, or a server's own
     /// words with 400); see [`Client::known_request_limit`](crate::Client::known_request_limit).

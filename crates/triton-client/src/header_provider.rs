@@ -1,4 +1,4 @@
-//! Headers that are made anew for each request, such as a token that expires.
+//! Headers that are made for each request, such as a token that expires.
 
 use std::fmt;
 use std::sync::Arc;

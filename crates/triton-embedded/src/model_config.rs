@@ -125,11 +125,11 @@ pub struct QueuePolicy {
     pub default_timeout: Duration,
     /// Whether a request may shorten that time, with its parameter `timeout`.
     pub allow_timeout_override: bool,
-    /// What becomes of a request whose time is over.
+    /// What happens to a request whose time is over.
     pub timeout_action: TimeoutAction,
 }
 
-/// What becomes of a request that has waited for too long.
+/// What happens to a request that has waited for too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimeoutAction {
     /// It is answered with status 503.

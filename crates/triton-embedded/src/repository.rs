@@ -205,7 +205,7 @@ impl Repository {
     }
 
     /// Loses everything that waits or is remembered, and loads every model, as a server that has
-    /// crashed and starts anew.
+    /// crashed and starts over.
     pub(crate) fn restart(&self) -> std::io::Result<()> {
         for entry in self.lock().values_mut() {
             if let Some(instance) = &entry.loaded {

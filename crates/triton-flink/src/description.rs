@@ -45,7 +45,7 @@ impl Description {
             let (key, value) = (reader.text()?, reader.text()?);
             if key == "error-handling-strategy" {
                 problems.push(format!(
-                    "option '{key}' is that of another provider: '{}' says what becomes of a row \
+                    "option '{key}' is that of another provider: '{}' says what happens to a row \
                      that fails",
                     ON_ERROR.key()
                 ));
@@ -131,7 +131,7 @@ impl Description {
     /// The rows of a key may be there and wait for long behind those of others in Flink's buffers; a
     /// sequence that was over because of that would give wrong answers, and nobody would know. Where
     /// rows say when a sequence ends, nothing else has to. Where lost sequences are rebuilt, or begun
-    /// anew and marked, one that the server has dropped meanwhile is a loss like any other. Where a
+    /// again and marked, one that the server has dropped meanwhile is a loss like any other. Where a
     /// loss fails the job it is none, so time ends it, and the next row is marked.
     fn time_ends_nothing(&self) -> bool {
         let options = &self.options;

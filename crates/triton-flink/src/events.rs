@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::failure::Failure;
 use crate::wire::put_bytes;
 
-/// What became of a call.
+/// What happened to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Outcome {
@@ -34,12 +34,12 @@ struct State {
 }
 
 impl Events {
-    /// Adds what became of a call; what is in the result appends the answer.
+    /// Adds what happened to a call; what is in the result appends the answer.
     pub(crate) fn push(&self, call: u64, answer: Result<impl Write, Failure>) {
         self.push_all([(call, answer)]);
     }
 
-    /// Adds what became of several calls at once.
+    /// Adds what happened to several calls at once.
     pub(crate) fn push_all<W: Write>(
         &self,
         calls: impl IntoIterator<Item = (u64, Result<W, Failure>)>,

@@ -19,7 +19,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Subtask, Failure> {
 /// The execution that an attempt belongs to.
 ///
 /// The ID of an attempt begins with that of the job's execution graph, before vertex, subtask and
-/// attempt. A new JobManager makes the graph anew when it takes a job over, and so does a
+/// attempt. A new JobManager makes the graph again when it takes a job over, and so does a
 /// rescaling; job and operator stay the same then, and attempts are counted from 0 again.
 fn execution_of(attempt: &str) -> &str {
     attempt.split('_').next().unwrap_or(attempt)

@@ -23,7 +23,7 @@ const ROWS: i32 = 50;
 
 type Failure = Box<dyn std::error::Error>;
 
-/// What became of all rows.
+/// What happened to all rows.
 #[derive(Debug, Default)]
 struct Count {
     right: usize,

@@ -1,4 +1,4 @@
-//! A model function of one's own: it asks the server for the best classes of an output, and gives them as
+//! A model function of your own: it asks the server for the best classes of an output, and gives them as
 //! columns, the best one first.
 
 use std::num::NonZeroU32;

@@ -44,7 +44,7 @@ async fn answer(
     index: u32,
     options: TritonOptions,
     rows: u32,
-    under_way: usize,
+    in_flight: usize,
 ) -> Result<u32, Failure> {
     let schema = Schema {
         inputs: vec![Column::new("value", DataType::Float)],
@@ -54,15 +54,15 @@ async fn answer(
     function.open(Subtask::new(index, SUBTASKS, 0)?).await?;
     let (sink, mut answers) = mpsc::unbounded_channel();
     let sink: Arc<dyn AnswerSink> = Arc::new(sink);
-    // The values of the rows under way, each at its number.
-    let mut values = vec![0.0; under_way];
-    let place = |number: u64| number as usize % under_way;
+    // The values of the rows in flight, each at its number.
+    let mut values = vec![0.0; in_flight];
+    let place = |number: u64| number as usize % in_flight;
     let (mut random, mut sent, mut answered, mut right) = (u64::from(index), 0, 0, 0);
     // The oldest row that is not answered: its place is not given to another one before.
     let mut oldest = 0;
-    let mut is_answered = vec![true; under_way];
+    let mut is_answered = vec![true; in_flight];
     while answered < rows {
-        while sent < rows && sent - oldest < under_way as u32 {
+        while sent < rows && sent - oldest < in_flight as u32 {
             // Numbers as good as any, at no cost worth measuring.
             random = random
                 .wrapping_mul(6_364_136_223_846_793_005)
@@ -89,7 +89,7 @@ async fn answer(
 async fn measure(
     endpoint: &str,
     rows: u32,
-    under_way: usize,
+    in_flight: usize,
     options: &[String],
 ) -> Result<(), Failure> {
     let pairs = options.iter().map(|option| {
@@ -103,7 +103,7 @@ async fn measure(
     let subtasks: Vec<_> = (0..SUBTASKS)
         .map(|index| {
             let share = rows / SUBTASKS + u32::from(index < rows % SUBTASKS);
-            tokio::spawn(answer(index, options.clone(), share, under_way))
+            tokio::spawn(answer(index, options.clone(), share, in_flight))
         })
         .collect();
     let mut right = 0;
@@ -122,8 +122,8 @@ async fn main() -> Result<(), Failure> {
             let port = port.parse()?;
             tokio::task::spawn_blocking(move || serve(port)).await?
         }
-        [endpoint, rows, under_way, options @ ..] => {
-            measure(endpoint, rows.parse()?, under_way.parse()?, options).await
+        [endpoint, rows, in_flight, options @ ..] => {
+            measure(endpoint, rows.parse()?, in_flight.parse()?, options).await
         }
         _ => Err("expected `serve PORT` or `ENDPOINT ROWS IN_FLIGHT [KEY=VALUE]…`".into()),
     }

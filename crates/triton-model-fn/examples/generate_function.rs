@@ -1,4 +1,4 @@
-//! A model function of one's own: it calls `generate` for each number, and takes everything else
+//! A model function of your own: it calls `generate` for each number, and takes everything else
 //! (retries, circuit breaker, health checks, limits, metrics) from the base.
 
 use triton_embedded::EmbeddedTriton;

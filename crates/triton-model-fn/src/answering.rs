@@ -1,4 +1,4 @@
-//! What makes the answer to a row of what the model said, or of what became of the call.
+//! What makes the answer to a row of what the model said, or of what happened to the call.
 
 use std::sync::Arc;
 

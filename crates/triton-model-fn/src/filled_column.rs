@@ -1,4 +1,4 @@
-//! The output columns that the function fills in by itself: what became of a row, and in which
+//! The output columns that the function fills in by itself: what happened to a row, and in which
 //! sequence.
 
 use triton_options::{ON_ERROR, OnError, TritonOptions};
@@ -13,7 +13,7 @@ pub enum FilledColumn {
     /// `sequence_restarted`: whether the key's earlier rows are missing in what the model knows. It is
     /// for models with sequences of several rows alone.
     SequenceRestarted,
-    /// `prediction_status`: the [name](crate::PredictionStatus::name) of what became of the row.
+    /// `prediction_status`: the [name](crate::PredictionStatus::name) of what happened to the row.
     PredictionStatus,
     /// `prediction_error`: the text of the error with its causes; NULL where the model answered.
     PredictionError,
@@ -189,7 +189,7 @@ impl FilledColumns {
                 taken.push(format!("'{name}'"));
                 continue;
             }
-            // Without such a state nothing can begin anew, and asking for it is a mistake.
+            // Without such a state nothing can start over, and asking for it is a mistake.
             if column == FilledColumn::SequenceRestarted && !has_state {
                 continue;
             }

@@ -15,10 +15,10 @@ pub struct Prediction {
     pub row: Vec<Value>,
     /// The sequence ID that the request took, if it took one: a number as its digits.
     pub sequence_id: Option<String>,
-    /// Whether the row began its sequence anew although its key had one: the model answered
+    /// Whether the row began its sequence again although its key had one: the model answered
     /// without the key's earlier rows.
     pub sequence_restarted: bool,
-    /// What became of the row.
+    /// What happened to the row.
     pub status: PredictionStatus,
     /// The number of this answer among those of its input row, from 0 on; above 0 only where the
     /// option `decoupled` is `stream`.
@@ -27,7 +27,7 @@ pub struct Prediction {
     pub is_last: bool,
 }
 
-/// What became of a row that is no error: the option `on-error` decides on it.
+/// What happened to a row that is no error: the option `on-error` decides on it.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum PredictionStatus {
@@ -109,7 +109,7 @@ pub type PredictionFuture =
 /// A function that a pipeline opens in each subtask, calls for its rows, and closes.
 ///
 /// Whoever runs functions can write against this trait, or against `dyn ModelFunction`. Whoever writes
-/// one says how it opens, what becomes of a row, and how it ends; the rest is made of that, as it is
+/// one says how it opens, what happens to a row, and how it ends; the rest is made of that, as it is
 /// right for a function that keeps nothing between rows. [`FunctionBase`](crate::FunctionBase) shows
 /// one, and [`PredictStream`](crate::PredictStream) adds streams to each.
 ///

@@ -89,5 +89,5 @@ pub use taken_sequence::TakenSequence;
 pub use tensor_codec::TensorCodec;
 pub use triton_options::{OptionErrors, OptionMap, OptionValues, SequenceMode, TritonOptions};
 pub use value::Value;
-// What a function of one's own calls the server with, and reads its options by.
+// What a function of your own calls the server with, and reads its options by.
 pub use {triton_client, triton_options};

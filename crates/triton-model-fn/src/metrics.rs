@@ -25,7 +25,7 @@
 //! | `triton_function_lost_sequences` | gauge | lost sequences that are remembered until their key has a row |
 //! | `triton_function_queued_rows` | gauge | rows of keys that were not answered yet |
 //! | `triton_function_oldest_row_seconds` | gauge | the age of the oldest of them |
-//! | `triton_function_sequence_events_total` | counter | what became of sequences of keys, by `event`: see below |
+//! | `triton_function_sequence_events_total` | counter | what happened to sequences of keys, by `event`: see below |
 //! | `triton_function_replayed_rows_total` | counter | rows sent again to rebuild a sequence |
 //! | `triton_function_breaker_state` | gauge | 0 closed, 1 half-open, 2 open |
 //! | `triton_replica_attempts_total` | counter | attempts of calls at one of several servers, by `result`: `answered`, `refused` by the server, `failed` by its fault, `not_reached`, `unknown` |
@@ -41,7 +41,7 @@
 //! | `kind` | What was wrong |
 //! | --- | --- |
 //! | `input` | the row does not fit the schema or the model; nothing was sent |
-//! | `refused` | the server found fault with the request (4xx) |
+//! | `refused` | the server refused the request (4xx) |
 //! | `server` | the server or the model failed (5xx), or a stream broke off with an error of the model |
 //! | `unavailable` | the server was not able to answer (429, 502, 503, 504), was not reached or was away, or its circuit was open |
 //! | `timeout` | no answer came in time, or the row's deadline was over |
@@ -79,7 +79,7 @@ use crate::permits::PermitKind;
 use crate::sequences::Counts;
 use crate::{Error, ErrorKind, Subtask};
 
-/// What became of the sequence of a key.
+/// What happened to the sequence of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SequenceEvent {
     Started,

@@ -1,4 +1,4 @@
-//! Rows of one request, and what becomes of them when the server refuses it.
+//! Rows of one request, and what happens to them when the server refuses it.
 
 use std::ops::Range;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! A function of one's own that is no more than what it prepares and what it does for a row.
+//! A function of your own that is no more than what it prepares and what it does for a row.
 
 use std::fmt;
 use std::sync::Arc;

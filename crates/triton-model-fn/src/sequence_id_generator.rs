@@ -180,7 +180,7 @@ impl SequenceIdGenerator {
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
                 .map_err(|counter| {
                     let message = format!(
-                        "nothing was sent: {}; open the function anew, with another base or \
+                        "nothing was sent: {}; open the function again, with another base or \
                          without a counter that begins at a time",
                         too_large(counter, most)
                     );

@@ -1,5 +1,5 @@
 //! Which of a pipeline's parallel subtasks a function runs in, of which job and execution, and for
-//! the how-manieth time.
+//! which attempt.
 
 use std::fmt;
 

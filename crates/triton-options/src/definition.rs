@@ -174,7 +174,7 @@ pub struct ConfigOption<T> {
 }
 
 impl<T: OptionValue> ConfigOption<T> {
-    /// An option of one's own, to be read beside those of a model: see
+    /// An option of your own, to be read beside those of a model: see
     /// [`OptionMap::parse_known`](crate::OptionMap::parse_known).
     ///
     /// `text` says what it does: whole sentences, in which `` `code` `` and `[links](https://…)` are

@@ -167,13 +167,13 @@ define_options! {
 
     /// Gives every request a sequence ID of its own, `{sequence-id}-{subtask-index}-{counter}`,
     /// so that parallel subtasks never share the state of a model; with `sequence-key`, every
-    /// sequence of a key. The counter begins anew whenever a subtask is opened, where
+    /// sequence of a key. The counter starts over whenever a subtask is opened, where
     /// `sequence-id-counter-init-strategy` says. Needs `sequence-id`.
     Advanced SEQUENCE_ID_AUTO_INCREMENT = "sequence-id-auto-increment" as sequence_id_auto_increment: bool, default "false";
 
     /// Where the counter of generated sequence IDs begins when a subtask is opened. `ZERO` makes
     /// a restarted subtask repeat the IDs of its predecessor, which is safe where each request
-    /// starts its sequence anew. `EPOCH_MILLIS` and `NANO_TIME` begin at the wall-clock time
+    /// starts its sequence again. `EPOCH_MILLIS` and `NANO_TIME` begin at the wall-clock time
     /// since 1970, in milliseconds or nanoseconds, so that a restart goes on above the IDs used
     /// before, on another machine too, as long as clocks are not set back; with `EPOCH_MILLIS`
     /// also only as long as a subtask sends fewer than 1000 requests a second.
@@ -183,7 +183,7 @@ define_options! {
     /// job repeats the IDs of the run before. With `run` they are
     /// `{sequence-id}-{run}-{subtask-index}-{counter}`, where the run is told apart from every
     /// other by a digest of the engine's job, operator, execution and attempt, or, where the engine
-    /// does not tell all of them, by a UUID of version 7 taken anew whenever a subtask is opened: no
+    /// does not tell all of them, by a UUID of version 7 taken whenever a subtask is opened: no
     /// restart, rescaling, takeover, second job or clock that is set back repeats them.
     /// Sequences of a `sequence-key` are open for long, and one whose ID comes again would lose
     /// its state or mix with another: without a value it is `run` there, and `subtask` elsewhere.
@@ -283,8 +283,8 @@ define_options! {
     /// to set where jobs are restored from savepoints. `new` takes every such key for a new one.
     Advanced SEQUENCE_UNKNOWN_KEY = "sequence-unknown-key" as sequence_unknown_key: UnknownKey, default "auto";
 
-    /// What becomes of a sequence that is left before its end, because it was lost, fell idle or
-    /// began anew. With `wait` it keeps its place on the server until the server's idle limit
+    /// What happens to a sequence that is left before its end, because it was lost, fell idle or
+    /// started over. With `wait` it keeps its place on the server until the server's idle limit
     /// frees it. `end` sends at most one END for it, so that the place is free as soon as that is
     /// answered; the request has the tensors of the last row, and the model executes it.
     Advanced SEQUENCE_ABANDON = "sequence-abandon" as sequence_abandon: AbandonedSequence, default "wait";
@@ -385,7 +385,7 @@ define_options! {
     /// each answer and not the stream, which `row-deadline` can bound.
     Advanced DECOUPLED = "decoupled" as decoupled: Decoupled, default "refuse";
 
-    /// The most rows that travel in one request to a stateless model, within the model's own
+    /// The most rows in one request to a stateless model, within the model's own
     /// `max_batch_size`. Larger batches raise the throughput of small models many times over and
     /// cost latency. Stateful models always get one row per request.
     Advanced BATCH_SIZE = "batch-size" as batch_size: NonZeroU32, default "1";
@@ -464,7 +464,7 @@ define_options! {
     /// The longest wait between two retries.
     Advanced RETRY_MAX_BACKOFF = "retry-max-backoff" as retry_max_backoff: PositiveDuration, default "30 s";
 
-    /// What becomes of a row that cannot be answered, because it is bad or its last attempt failed.
+    /// What happens to a row that cannot be answered, because it is bad or its last attempt failed.
     /// `fail` makes it an error. `default` answers it with `default-value`, and is meant wherever
     /// that is set. `column` answers it with NULL in the columns of the model, while an output
     /// column `prediction_status` or `prediction_error`, of which there must be one, says why.

@@ -131,7 +131,7 @@ impl OptionMap {
     }
 }
 
-/// What is wrong with definitions of one's own, for a test that holds them to what holds for those
+/// What is wrong with definitions of your own, for a test that holds them to what holds for those
 /// of a model: keys in kebab case that nobody else has, defaults in the form in which documentation
 /// writes them, and texts of whole sentences whose marks are closed.
 ///

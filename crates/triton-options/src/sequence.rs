@@ -46,7 +46,7 @@ pub enum StaticFlags {
     FirstRow,
     /// Every request carries these flags.
     Given {
-        /// Whether every request starts the sequence anew.
+        /// Whether every request starts the sequence again.
         start: bool,
         /// Whether every request ends the sequence.
         end: bool,

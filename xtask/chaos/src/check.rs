@@ -257,7 +257,7 @@ fn check_static_id(run: &Run, seen: &[&Seen]) -> Result<(), (usize, String)> {
         let Some(forwarded) = before.forwarded.filter(|_| !is_settled) else {
             continue;
         };
-        // A function that is opened again may begin anew over an answered sequence.
+        // A function that is opened again may start again over an answered sequence.
         if before.returned == Returned::Answer && opened(before.received, next.received) {
             continue;
         }

@@ -13,7 +13,7 @@ use crate::script::{IDLE, Script};
 pub(crate) enum At {
     /// The one of this number, from 1 on, of all that arrive.
     Request(u32),
-    /// The row with this value, when it is sent for this how-manieth time.
+    /// The row with this value, when it is sent for the `sending`-th time.
     Row { value: i32, sending: u32 },
 }
 
@@ -126,7 +126,7 @@ pub(crate) enum Event {
     Kill(Duration),
     /// SIGSTOP, and SIGCONT after so long.
     Stop(Duration),
-    /// The model is loaded anew.
+    /// The model is loaded again.
     Reload,
     /// The model is unloaded, and loaded again after so long.
     Unload(Duration),

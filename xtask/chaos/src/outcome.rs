@@ -1,4 +1,4 @@
-//! What became of a row.
+//! What happened to a row.
 
 use std::time::Instant;
 
@@ -35,7 +35,7 @@ pub(crate) struct Settled {
 pub(crate) struct Run {
     /// By the row's number.
     pub(crate) rows: Vec<Option<Settled>>,
-    /// The rows before which a static sequence began anew.
+    /// The rows before which a static sequence started over.
     pub(crate) begins: Vec<usize>,
     /// When the server forgot its sequences.
     pub(crate) wiped: Vec<Instant>,

@@ -92,7 +92,7 @@ impl Script {
                 .any(|(_, event)| matches!(event, Event::Stop(_)))
     }
 
-    /// Whether functions begin anew without what they knew.
+    /// Whether functions start over without what they knew.
     pub(crate) fn forgets(&self) -> bool {
         let begins_anew =
             |event: &Event| matches!(event, Event::CloseAndOpen { .. } | Event::Crash);

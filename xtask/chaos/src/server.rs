@@ -1,4 +1,4 @@
-//! The server of a run: a real Triton, which is killed, stopped, and told to load its models anew.
+//! The server of a run: a real Triton, which is killed, stopped, and told to load its models again.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! NVIDIA's `perf_analyzer`, which begins anew for each measurement and counts in its own way.
+//! NVIDIA's `perf_analyzer`, which starts over for each measurement and counts in its own way.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

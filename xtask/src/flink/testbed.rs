@@ -29,7 +29,7 @@ pub(super) struct Testbed<'a> {
     _turn: Lock,
 }
 
-/// What became of a job.
+/// What happened to a job.
 pub(super) struct Job {
     /// From the first of its tasks that was deployed to the end of the last.
     pub(super) seconds: f64,

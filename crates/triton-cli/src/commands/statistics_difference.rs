@@ -16,7 +16,7 @@ pub(crate) struct Difference {
 
 impl Difference {
     /// What happened at each server from the first to the second of its looks, all together. A version
-    /// that was loaded anew in between counts from its load.
+    /// that was loaded again in between counts from its load.
     pub(crate) fn of_several<'a>(
         servers: impl Iterator<Item = (&'a [ModelStatistics], &'a [ModelStatistics])>,
         time: Duration,

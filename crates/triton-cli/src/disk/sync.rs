@@ -7,7 +7,7 @@ use fs_err::File;
 
 use super::place::folder_of;
 
-/// What folders answer that cannot be brought to the disk by themselves.
+/// What folders answer that cannot be synced to the disk by themselves.
 const CANNOT_SYNC: [io::ErrorKind; 3] = [
     io::ErrorKind::InvalidInput,
     io::ErrorKind::Unsupported,
@@ -77,7 +77,7 @@ fn record(what: &str, paths: &[&Path]) {
     CALLS.with_borrow_mut(|calls| calls.push(format!("{what} {names}")));
 }
 
-/// What `work` brought to the disk on this thread, call by call, with names without folders.
+/// What `work` synced to the disk on this thread, call by call, with names without folders.
 #[cfg(test)]
 pub(crate) fn recorded(work: impl FnOnce()) -> Vec<String> {
     CALLS.take();

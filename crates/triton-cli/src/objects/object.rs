@@ -147,7 +147,7 @@ impl Object {
         Ok(Box::new(ObjectReader::open(self)?))
     }
 
-    /// Begins to write it anew.
+    /// Begins to write it again.
     pub(crate) fn upload(&self) -> io::Result<Upload> {
         Upload::begin(self)
     }
@@ -163,7 +163,7 @@ impl Object {
         let now = Seen::of(&got.meta);
         if *self.0.seen.get_or_init(|| now.clone()) != now {
             return Err(io::Error::other(
-                "it is not what it was when the run began to read it: something wrote it anew",
+                "it is not what it was when the run began to read it: something wrote it again",
             ));
         }
         Ok(got)
@@ -224,6 +224,6 @@ mod tests {
         let mut text = String::new();
         object.open().unwrap().read_to_string(&mut text).unwrap();
         write("two");
-        insta::assert_snapshot!(object.open().map(|_| ()).unwrap_err(), @"it is not what it was when the run began to read it: something wrote it anew");
+        insta::assert_snapshot!(object.open().map(|_| ()).unwrap_err(), @"it is not what it was when the run began to read it: something wrote it again");
     }
 }

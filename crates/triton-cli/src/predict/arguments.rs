@@ -175,7 +175,7 @@ pub(crate) struct RunArguments {
     pub(crate) rate: Option<f64>,
 }
 
-/// What becomes of rows that cannot be answered.
+/// What happens to rows that cannot be answered.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Rows that fail")]
 pub(crate) struct FailureArguments {

@@ -103,7 +103,7 @@ impl Checkpoints {
         Ok((checkpoints, state))
     }
 
-    /// Where outputs that cannot be gone on with keep their parts.
+    /// Where outputs that cannot be continued keep their parts.
     pub(super) fn parts(&self) -> &Parts {
         &self.parts
     }
@@ -270,7 +270,7 @@ fn check_same(folder: &Path, before: &RunIdentity, now: &RunIdentity) -> anyhow:
     }
     bail!(
         "{}: the checkpoint is of another run, which differs in:{}\nRun the same command as \
-         before to go on, or take another folder to begin anew",
+         before to go on, or take another folder to start over",
         folder.display(),
         differences.concat()
     )

@@ -121,7 +121,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     if let Some(state) = resumed.state.as_ref().filter(|state| state.finished) {
         say(&format!(
             "nothing is left to do: the run was completed before, with {} rows; remove the folder \
-             of checkpoints to begin anew",
+             of checkpoints to start over",
             state.counts.read
         ));
         return Ok(code_of(&state.counts));
@@ -134,7 +134,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
         let mut subtasks = subtasks.await?;
         if let Some(state) = &resumed.state {
             let restored = subtasks.restore(&state.sequences, state.first_free_counter);
-            restored.context("the sequences of the checkpoint cannot be gone on with")?;
+            restored.context("the sequences of the checkpoint cannot be continued")?;
         }
         let last_rows = job.last_rows(&options, &schema, &subtasks)?;
         let ran = job.run(

@@ -248,7 +248,7 @@ pub(super) struct Outputs {
     with_sequence_id: bool,
     /// Where parts of outputs are kept, if the run has checkpoints.
     parts: Option<Parts>,
-    /// Where the first output is gone on with.
+    /// Where the first output is continued.
     from: Option<Cut>,
     current: Option<Output>,
     /// Rows that were written.
@@ -330,7 +330,7 @@ impl Outputs {
     pub(super) fn cut(&mut self) -> io::Result<Cut> {
         match &mut self.current {
             Some(writer) => writer.cut(),
-            // Nothing was begun, so nothing was gone on with either.
+            // Nothing was begun, so nothing was continued either.
             None => Ok(self.from.clone().unwrap_or_default()),
         }
     }

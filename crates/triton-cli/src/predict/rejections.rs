@@ -144,7 +144,7 @@ pub(super) struct Rejections {
 }
 
 impl Rejections {
-    /// Opens the file, to be begun or gone on with after its first `bytes`.
+    /// Opens the file, to be begun or continued after its first `bytes`.
     pub(super) fn open(path: Option<&Path>, bytes: Option<u64>) -> anyhow::Result<Self> {
         let file = path.map(|path| RejectionsFile::open(path, bytes.unwrap_or_default()));
         Ok(Self {

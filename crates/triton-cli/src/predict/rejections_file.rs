@@ -42,7 +42,7 @@ impl RejectionsFile {
             file.read_exact(&mut last)?;
             if last != *b"\n" {
                 return Err(io::Error::other(format!(
-                    "{} is not the file that the checkpoint speaks of: no line ends at byte \
+                    "{} is not the file that the checkpoint recorded: no line ends at byte \
                      {bytes}; {LEFT_ADVICE}",
                     path.display()
                 )));

@@ -52,7 +52,7 @@ pub(super) enum Work {
     Chunk(ChunkWork),
 }
 
-/// A row that was handed over by itself, and what became of it so far.
+/// A row that was handed over by itself, and what happened to it so far.
 pub(super) struct RowWork {
     pub(super) row: Row,
     /// The rows that it becomes: one, unless the answers to a row are a stream. One that breaks is an
@@ -61,14 +61,14 @@ pub(super) struct RowWork {
     begun: Instant,
 }
 
-/// Rows that were handed over together, and what became of them so far.
+/// Rows that were handed over together, and what happened to them so far.
 pub(super) struct ChunkWork {
     pub(super) chunk: Chunk,
     /// The bytes of the inputs up to the end of the last row.
     pub(super) bytes: u64,
     /// The rows that cannot be used, in order.
     pub(super) unusable: Vec<(usize, Result<Prediction, Reason>)>,
-    /// What became of the others, or why nothing could.
+    /// What happened to the others, or why nothing could.
     pub(super) outcome: Result<Outcome, Error>,
 }
 
@@ -367,7 +367,7 @@ impl<'a> Scheduler<'a> {
         } = read;
         let size = Size { rows: 1, bytes };
         if self.in_flight.undone_rows() == 0 {
-            // Whatever was waited for before was for want of rows.
+            // Whatever was waited for before was for lack of rows.
             self.last_done = Instant::now();
         }
         let number = self.in_flight.next_number();
@@ -465,7 +465,7 @@ impl<'a> Scheduler<'a> {
         self.in_flight.begin(Work::Chunk(work), size);
     }
 
-    /// What becomes of a row that cannot be used: it is rejected, unless rows that fail are to be in the
+    /// What happens to a row that cannot be used: it is rejected, unless rows that fail are to be in the
     /// output and its columns are known.
     fn unusable(&self, unusable: &Unusable) -> Result<Prediction, Reason> {
         match (self.on_error, unusable.writable()) {

@@ -1,4 +1,4 @@
-//! What becomes of rows that are done: they are written or rejected in their turn, and counted in
+//! What happens to rows that are done: they are written or rejected in their turn, and counted in
 //! checkpoints once nothing is in flight.
 
 use std::collections::BTreeMap;
@@ -182,13 +182,13 @@ impl Scheduler<'_> {
         Ok(())
     }
 
-    /// Writes what a row has become, and counts it; what comes back is what became of it.
+    /// Writes what a row has become, and counts it; what comes back is what happened to it.
     fn write(
         &mut self,
         row: &Row,
         predictions: Vec<Prediction>,
     ) -> Result<PredictionStatus, WriteError> {
-        // What became of a row is what its last answer says; one without answers has them all.
+        // What happened to a row is what its last answer says; one without answers has them all.
         let status = predictions.last().map(|last| last.status.clone());
         for prediction in predictions {
             self.outputs.write(row, prediction)?;

@@ -42,7 +42,7 @@ impl AnswerSink for Inbox {
     }
 }
 
-/// What became of rows that were handed over together.
+/// What happened to rows that were handed over together.
 pub(super) struct Outcome {
     pub(super) answers: Answers,
     /// The rows of which something else became than the model's answer, in order.

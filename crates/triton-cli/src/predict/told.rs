@@ -18,7 +18,7 @@ const MOST_REASONS: usize = 5;
 /// Decides on what is said of rejected rows.
 #[derive(Debug)]
 pub(super) struct Told {
-    /// What became of the rows.
+    /// What happened to the rows.
     became: &'static str,
     in_full: u64,
     /// Rows since the last count, by their reasons.

@@ -47,7 +47,7 @@ pub(super) fn parse_json(data_type: &DataType, text: &str) -> Result<Value, Stri
     from_json(data_type, text, Keep::Nearest).ok_or_else(|| unfit(data_type, text))
 }
 
-/// What becomes of a number that the type has not.
+/// What happens to a number that the type has not.
 #[derive(Clone, Copy, PartialEq)]
 enum Keep {
     /// The nearest one is taken, as decimal fractions are always read.

@@ -323,7 +323,7 @@ fn what_cannot_go_on_is_refused() {
     error: checkpoint: the checkpoint is of another run, which differs in:
       - --unordered: was 'false', is 'true'
       - output 1: was 'output.csv', is 'other.csv'
-    Run the same command as before to go on, or take another folder to begin anew
+    Run the same command as before to go on, or take another folder to start over
     ");
     let other = run(&[
         &input,
@@ -339,7 +339,7 @@ fn what_cannot_go_on_is_refused() {
     error: checkpoint: the checkpoint is of another run, which differs in:
       - --limit: was 'not given', is '1'
       - --on-error: was 'not given', is 'fail'
-    Run the same command as before to go on, or take another folder to begin anew
+    Run the same command as before to go on, or take another folder to start over
     ");
     files.write("input.csv", "user,value\na,1\na,2\n");
     let changed = run(&[&input, "--output", &output]);

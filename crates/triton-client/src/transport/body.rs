@@ -111,7 +111,7 @@ impl Progress {
         self.reach(self.attempt(), SENT);
     }
 
-    /// Begins anew with a request that the server has refused.
+    /// Begins again with a request that the server has refused.
     pub(super) fn begin_again(&self) {
         self.0.store(self.attempt() + ATTEMPT, Ordering::Release);
     }

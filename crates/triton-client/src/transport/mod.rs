@@ -99,7 +99,7 @@ pub(crate) struct CallSettings {
     pub(crate) timeout: Duration,
     /// Sent with every request; all values are marked as sensitive.
     pub(crate) headers: HeaderMap,
-    /// Make headers anew for each request.
+    /// Make headers for each request.
     pub(crate) providers: HeaderProviders,
 }
 

@@ -1,4 +1,4 @@
-//! Requests with headers that are made anew for each: sent once more where credentials expired.
+//! Requests with headers that are made for each: sent once more where credentials expired.
 
 use http::{HeaderMap, StatusCode};
 

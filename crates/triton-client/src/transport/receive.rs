@@ -303,7 +303,7 @@ impl AlignedBuffer {
         &self.bytes[self.padding..]
     }
 
-    /// Appends a piece; a buffer that must grow moves, and so is placed anew.
+    /// Appends a piece; a buffer that must grow moves, and so is placed again.
     fn extend(&mut self, piece: &[u8], promised: usize) {
         let needed = self.len() + piece.len();
         if self.bytes.capacity() - self.bytes.len() < piece.len() {

@@ -1,4 +1,4 @@
-//! Headers that are made anew for each request: what is sent, and when a request is sent again.
+//! Headers that are made for each request: what is sent, and when a request is sent again.
 
 use std::io::Write as _;
 use std::path::PathBuf;

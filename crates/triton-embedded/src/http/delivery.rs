@@ -11,7 +11,7 @@ use crate::faults::Fault;
 
 use super::Reply;
 
-/// What becomes of an answer.
+/// What happens to an answer.
 #[derive(Debug)]
 pub(crate) enum Delivery {
     /// It is sent, corrupted by the fault if there is one.

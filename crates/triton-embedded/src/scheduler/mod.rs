@@ -22,7 +22,7 @@ use stateless_queue::StatelessQueue;
 /// Created by the model's first request of a sequence, on the model's thread, where it may panic.
 pub(crate) type AnyState = Option<Box<dyn Any + Send>>;
 
-/// What becomes of a request in the end.
+/// What happens to a request in the end.
 pub(crate) type Outcome = Result<Vec<Tensor>, ApiError>;
 
 /// A request that has passed validation.

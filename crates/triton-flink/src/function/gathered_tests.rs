@@ -18,7 +18,7 @@ fn predict(function: &Function, number: u64, value: Value) {
     function.predict(number, &row).unwrap();
 }
 
-/// What became of so many rows, by their numbers.
+/// What happened to so many rows, by their numbers.
 fn answers(function: &Function, count: usize) -> BTreeMap<u64, String> {
     let column = [Column::new("echo", DataType::Float)];
     let mut answers = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! A model function in one subtask of Flink: calls that Java begins, and what becomes of them.
+//! A model function in one subtask of Flink: calls that Java begins, and what happens to them.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -259,7 +259,7 @@ impl Shared {
         self.told(row_number, row, answered)
     }
 
-    /// What became of a row, as Java is told of it.
+    /// What happened to a row, as Java is told of it.
     fn told(
         &self,
         row_number: u64,

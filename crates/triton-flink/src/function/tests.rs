@@ -240,15 +240,15 @@ fn a_column_that_cannot_be_null_is_refused_where_rows_that_fail_are_rows() {
 }
 
 #[test]
-fn cancelling_and_closing_give_up_what_is_under_way() {
+fn cancelling_and_closing_give_up_what_is_in_flight() {
     let fixture = Fixture::open(Some(DELAY), Duration::ZERO);
     for number in 0..3 {
         fixture.predict(number, 1).unwrap();
     }
-    let under_way = || fixture.function.lock().by_number.len();
+    let in_flight = || fixture.function.lock().by_number.len();
     fixture.function.cancel(0);
     fixture.function.cancel(0);
-    assert_eq!(under_way(), 3); // the function was opened by a call, too
+    assert_eq!(in_flight(), 3); // the function was opened by a call, too
 
     let begun = Instant::now();
     fixture.function.close().unwrap();
@@ -257,7 +257,7 @@ fn cancelling_and_closing_give_up_what_is_under_way() {
         "the rows were waited for"
     );
     fixture.function.close().unwrap();
-    assert_eq!(under_way(), 0);
+    assert_eq!(in_flight(), 0);
     assert!(fixture.function.events().next(|_| ()).is_none());
     let refused = fixture.predict(3, 1).unwrap_err();
     insta::assert_snapshot!(refused, @"the function is closed");

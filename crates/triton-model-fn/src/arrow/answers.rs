@@ -223,7 +223,7 @@ impl Collect for Answers<'_> {
         }
     }
 
-    /// What became of a row by itself, which is counted already.
+    /// What happened to a row by itself, which is counted already.
     fn push_row(&mut self, row: usize, result: Result<Prediction, Error>) {
         match result {
             Ok(prediction) => {

@@ -51,7 +51,7 @@ impl LookedUp {
         }
     }
 
-    /// Tells what became of rows of one request.
+    /// Tells what happened to rows of one request.
     pub(super) fn ends(
         &self,
         answering: &Answering,

@@ -1,4 +1,4 @@
-//! What a function of one's own hands the methods of its trait to.
+//! What a function of your own hands the methods of its trait to.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ impl<P> FunctionBase<P> {
         let prepared = opening.unless_closed(preparation).await?;
         opening.finish(prepared)?;
         info!(
-            // Every function is opened here, and not only those of one's own.
+            // Every function is opened here, and not only those of your own.
             target: "triton_model_fn::base",
             model = %open.model,
             endpoint = %open.options().endpoint,

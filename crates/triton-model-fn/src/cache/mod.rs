@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind, Prediction, Value};
 /// the room that these keep free, and the headers of what it points to.
 const ENTRY: usize = 256;
 
-/// What became of a row that was sent, for those that are equal to it: the columns of the model alone,
+/// What happened to a row that was sent, for those that are equal to it: the columns of the model alone,
 /// not concluded yet.
 type Outcome = Result<Prediction, Error>;
 
@@ -160,7 +160,7 @@ impl InFlight {
 }
 
 impl Sending {
-    /// Tells what became of the row, and keeps it where it is an answer.
+    /// Tells what happened to the row, and keeps it where it is an answer.
     pub(crate) fn ends(self, outcome: &Outcome) {
         if let Ok(prediction) = outcome {
             self.keep(&prediction.row);
@@ -208,7 +208,7 @@ impl Drop for Sending {
     }
 }
 
-/// Whether what became of a row would have become of those that are equal to it: an answer, or what
+/// Whether what happened to a row would have happened to those that are equal to it: an answer, or what
 /// the server says. That a row has waited too long or was given up is its own affair.
 fn is_of_all(outcome: &Outcome) -> bool {
     let Err(error) = outcome else { return true };

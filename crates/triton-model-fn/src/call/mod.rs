@@ -272,7 +272,7 @@ impl CallContext {
         may
     }
 
-    /// A row that can wait is not lost for want of a retry: it is sent again after the longest
+    /// A row that can wait is not lost for lack of a retry: it is sent again after the longest
     /// pause, where that ends before its deadline.
     fn longest_pause_before(&self, deadline: Option<Instant>, pause: Duration) -> Duration {
         let longest = self.retry.max_backoff.max(pause);

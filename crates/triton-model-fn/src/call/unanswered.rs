@@ -159,7 +159,7 @@ pub(super) fn failure(
             ErrorKind::Call,
             format!(
                 "the row was not answered{attempts}, and not sent again: the retry budget of this \
-                 function ('{}', {} retries) is used up, because most calls fail: see to the server \
+                 function ('{}', {} retries) is used up, because most calls fail: look at the server \
                  first; a larger number allows more retries, and 0 sets no limit",
                 RETRY_BUDGET.key(),
                 budget.unwrap_or_default()

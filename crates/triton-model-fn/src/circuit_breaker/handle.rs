@@ -185,7 +185,7 @@ impl CircuitBreaker {
             state: guarded.machine.state(),
             recent_calls: counts.recent_calls,
             recent_failures: counts.recent_failures,
-            trials_under_way: counts.trials_under_way,
+            trials_in_flight: counts.trials_in_flight,
             rejected: guarded.rejected,
             opened: guarded.opened,
         }

@@ -60,22 +60,22 @@ fn loom_trials_never_exceed_their_number_and_cancelled_ones_never_wedge() {
     check("cancelled trials", || {
         let (breaker, seconds) = open_breaker(1);
         seconds.store(1, Ordering::Relaxed);
-        let under_way = Arc::new(AtomicUsize::new(0));
-        let call = |breaker: CircuitBreaker, under_way: Arc<AtomicUsize>| {
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let call = |breaker: CircuitBreaker, in_flight: Arc<AtomicUsize>| {
             if let Ok(permit) = breaker.admit() {
-                assert_eq!(under_way.fetch_add(1, Ordering::Relaxed), 0);
+                assert_eq!(in_flight.fetch_add(1, Ordering::Relaxed), 0);
                 thread::yield_now();
-                under_way.fetch_sub(1, Ordering::Relaxed);
+                in_flight.fetch_sub(1, Ordering::Relaxed);
                 drop(permit);
             }
         };
         let threads: Vec<_> = (0..2)
             .map(|_| {
-                let (breaker, under_way) = (breaker.clone(), Arc::clone(&under_way));
-                thread::spawn(move || call(breaker, under_way))
+                let (breaker, in_flight) = (breaker.clone(), Arc::clone(&in_flight));
+                thread::spawn(move || call(breaker, in_flight))
             })
             .collect();
-        call(breaker.clone(), under_way);
+        call(breaker.clone(), in_flight);
         for thread in threads {
             thread.join().unwrap();
         }

@@ -28,7 +28,7 @@ enum Phase {
         found_unhealthy: bool,
     },
     HalfOpen {
-        under_way: u32,
+        in_flight: u32,
         succeeded: u32,
     },
 }
@@ -56,7 +56,7 @@ pub(super) enum ProbeResult {
 pub(super) struct Counts {
     pub(super) recent_calls: u32,
     pub(super) recent_failures: u32,
-    pub(super) trials_under_way: u32,
+    pub(super) trials_in_flight: u32,
 }
 
 impl Machine {
@@ -75,8 +75,8 @@ impl Machine {
         }
         let is_open = matches!(self.phase, Phase::Open { .. });
         let transition = is_open.then(|| self.half_open(TransitionCause::TimeoutElapsed));
-        if let Phase::HalfOpen { under_way, .. } = &mut self.phase {
-            *under_way += 1;
+        if let Phase::HalfOpen { in_flight, .. } = &mut self.phase {
+            *in_flight += 1;
         }
         (Ok(self.era), transition)
     }
@@ -87,8 +87,8 @@ impl Machine {
             Phase::Open { since, .. } if !self.open_for(since, now).is_zero() => {
                 (CircuitState::Open, self.open_for(since, now))
             }
-            Phase::HalfOpen { under_way, .. }
-                if under_way >= self.settings.half_open_requests.get() =>
+            Phase::HalfOpen { in_flight, .. }
+                if in_flight >= self.settings.half_open_requests.get() =>
             {
                 (CircuitState::HalfOpen, Duration::ZERO)
             }
@@ -121,10 +121,10 @@ impl Machine {
                     .then(|| self.open(TransitionCause::FailureRate, now))
             }
             Phase::HalfOpen {
-                under_way,
+                in_flight,
                 succeeded,
             } => {
-                *under_way -= 1;
+                *in_flight -= 1;
                 match outcome {
                     Outcome::Neutral => None,
                     Outcome::Failure => Some(self.open(TransitionCause::TrialFailed, now)),
@@ -179,10 +179,10 @@ impl Machine {
             Phase::Closed(window) => Counts {
                 recent_calls: window.calls(),
                 recent_failures: window.failures(),
-                trials_under_way: 0,
+                trials_in_flight: 0,
             },
-            Phase::HalfOpen { under_way, .. } => Counts {
-                trials_under_way: *under_way,
+            Phase::HalfOpen { in_flight, .. } => Counts {
+                trials_in_flight: *in_flight,
                 ..Counts::default()
             },
             Phase::Open { .. } => Counts::default(),
@@ -208,7 +208,7 @@ impl Machine {
     fn half_open(&mut self, cause: TransitionCause) -> Transition {
         self.enter(
             Phase::HalfOpen {
-                under_way: 0,
+                in_flight: 0,
                 succeeded: 0,
             },
             cause,

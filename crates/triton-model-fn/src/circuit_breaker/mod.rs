@@ -134,7 +134,7 @@ pub struct CircuitSnapshot {
     /// How many of these are failures.
     pub recent_failures: u32,
     /// How many trials are in flight; 0 unless the circuit is half-open.
-    pub trials_under_way: u32,
+    pub trials_in_flight: u32,
     /// How many calls were rejected so far.
     pub rejected: u64,
     /// How often the circuit opened so far.

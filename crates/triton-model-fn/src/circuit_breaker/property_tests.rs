@@ -75,7 +75,7 @@ impl Model {
         self.calls.iter().filter(move |call| call.epoch == epoch)
     }
 
-    fn under_way(&self) -> usize {
+    fn in_flight(&self) -> usize {
         self.of_this_epoch()
             .filter(|call| call.outcome.is_none())
             .count()
@@ -89,7 +89,7 @@ impl Model {
             }
             self.enter(CircuitState::HalfOpen);
         }
-        if self.state() == CircuitState::HalfOpen && self.under_way() >= self.trials {
+        if self.state() == CircuitState::HalfOpen && self.in_flight() >= self.trials {
             return Err(0);
         }
         self.calls.push(Call {
@@ -190,9 +190,9 @@ impl Pair {
     fn admit(&mut self) -> Result<bool, TestCaseError> {
         let before = self.breaker.snapshot();
         let checked = self.breaker.check();
-        let (state, trials) = (before.state, before.trials_under_way);
+        let (state, trials) = (before.state, before.trials_in_flight);
         let after = self.breaker.snapshot();
-        prop_assert_eq!((after.state, after.trials_under_way), (state, trials));
+        prop_assert_eq!((after.state, after.trials_in_flight), (state, trials));
         let expected = self.model.admit();
         prop_assert_eq!(checked.is_ok(), expected.is_ok());
         let admitted = match self.breaker.admit() {
@@ -255,9 +255,9 @@ impl Pair {
         let snapshot = self.breaker.snapshot();
         prop_assert_eq!(snapshot.state, self.model.state());
         if snapshot.state == CircuitState::HalfOpen {
-            let under_way = snapshot.trials_under_way as usize;
-            prop_assert_eq!(under_way, self.model.under_way());
-            prop_assert!(under_way <= self.model.trials);
+            let in_flight = snapshot.trials_in_flight as usize;
+            prop_assert_eq!(in_flight, self.model.in_flight());
+            prop_assert!(in_flight <= self.model.trials);
         }
         Ok(())
     }

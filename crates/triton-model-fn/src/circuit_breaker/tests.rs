@@ -83,9 +83,9 @@ async fn a_trial_that_fails_opens_it_for_another_timeout() {
     let trials: Vec<Permit> = (0..3).map(|_| breaker.admit().unwrap()).collect();
     other.failure();
     assert_eq!(breaker.state(), CircuitState::HalfOpen);
-    assert_eq!(breaker.snapshot().trials_under_way, 3);
+    assert_eq!(breaker.snapshot().trials_in_flight, 3);
     drop(trials);
-    assert_eq!(breaker.snapshot().trials_under_way, 0);
+    assert_eq!(breaker.snapshot().trials_in_flight, 0);
     succeed(&breaker, 3);
     assert_eq!(breaker.state(), CircuitState::Closed);
 }

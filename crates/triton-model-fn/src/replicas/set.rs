@@ -35,7 +35,7 @@ pub(crate) struct ReplicaSet {
     pub(super) model: ModelId,
     pub(super) resolver: Arc<dyn Resolver>,
     state: Mutex<State>,
-    /// The client that looks the name up by itself, for want of a replica.
+    /// The client that looks the name up by itself, for lack of a replica.
     named: Arc<SharedClient>,
     /// What sequence IDs are, as it was agreed with the first replica that was asked.
     ids: OnceLock<SequenceIdForm>,

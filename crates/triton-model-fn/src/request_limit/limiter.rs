@@ -36,7 +36,7 @@ const LEAST_ANSWERS: u32 = 16;
 /// How many answers there must be before a refused number is tried again; doubled each time in vain.
 const PROBE_AFTER: (u32, u32) = (400, 6400);
 
-/// What became of a request.
+/// What happened to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// It was answered, in its own time.

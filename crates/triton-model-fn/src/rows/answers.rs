@@ -5,7 +5,7 @@ use triton_client::InferResponse;
 use crate::answering::Answering;
 use crate::{Error, Prediction, PredictionStatus, Value, row_codec};
 
-/// What became of rows that were handed over together.
+/// What happened to rows that were handed over together.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct RowsPrediction {
@@ -19,12 +19,12 @@ pub struct RowsPrediction {
     pub given_up: Vec<usize>,
 }
 
-/// Takes what became of rows, in any order.
+/// Takes what happened to rows, in any order.
 pub(crate) trait Collect {
     /// What the model answered to rows of a stateless model in one request.
     fn push_part(&mut self, rows: &[usize], result: Result<InferResponse, Error>);
 
-    /// What became of a row by itself, which is counted already.
+    /// What happened to a row by itself, which is counted already.
     fn push_row(&mut self, row: usize, result: Result<Prediction, Error>);
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct MostOfRequest {
     pub(crate) bytes: Option<usize>,
 }
 
-/// Sends all groups, and hands over what became of the rows of each request.
+/// Sends all groups, and hands over what happened to the rows of each request.
 pub(crate) async fn answer_groups(
     answering: &Answering,
     groups: &[ShapeGroup],

@@ -79,7 +79,7 @@ fn what_has_no_number_is_refused_before_it_is_sent() {
     source.check_counter((1 << 48) - 1).unwrap();
     insta::assert_snapshot!(source.check_counter(1_700_000_000_123_456_789).unwrap_err(), @"the counter of sequence IDs is at 1700000000123456789, and numbers have 48 bits for it, up to 281474976710655, as IDs that are text may have had it: set 'sequence-id-type' to 'text' where the model takes text, or start without what was stored");
     source.advance(1 << 48);
-    insta::assert_snapshot!(source.take(None, now).unwrap_err(), @"nothing was sent: the counter of sequence IDs is at 281474976710656, and numbers have 48 bits for it, up to 281474976710655; open the function anew, with another base or without a counter that begins at a time");
+    insta::assert_snapshot!(source.take(None, now).unwrap_err(), @"nothing was sent: the counter of sequence IDs is at 281474976710656, and numbers have 48 bits for it, up to 281474976710655; open the function again, with another base or without a counter that begins at a time");
     assert_eq!(source.peek(), 1 << 48);
 
     let source = numbered(subtask, 2);

@@ -1,4 +1,4 @@
-//! Sequence IDs as text, through everything after which subtasks are opened anew.
+//! Sequence IDs as text, through everything after which subtasks are opened again.
 
 use std::collections::BTreeSet;
 
@@ -129,7 +129,7 @@ fn concurrent_requests_never_share_an_id() {
     assert_eq!(taken, expected);
 }
 
-/// Something after which subtasks are opened anew.
+/// Something after which subtasks are opened again.
 #[derive(Debug, Clone, Copy)]
 enum Event {
     /// One subtask fails and comes back.

@@ -100,7 +100,7 @@ async fn a_gap_is_marked_or_refused_where_no_rows_are_carried() {
         (sum_of([1, 2]), false),
         (sum_of([5]), true),
         (sum_of([5, 6]), false),
-        // The source began anew, and so does the sequence.
+        // The source started over, and so does the sequence.
         (sum_of([1]), false),
         (sum_of([1, 2]), false),
     ];
@@ -157,7 +157,7 @@ enum Step {
     },
     Fault(Option<Fault>),
     Silence,
-    /// A function is opened anew and knows nothing.
+    /// A function is opened again and knows nothing.
     Reopen {
         function: usize,
     },

@@ -61,7 +61,7 @@ pub(crate) struct StoredEnd {
 pub(crate) struct StoredSequence {
     pub(crate) key: String,
     pub(crate) sequence_id: String,
-    /// How many of its rows were answered; 0 where its next row begins anew.
+    /// How many of its rows were answered; 0 where its next row starts over.
     pub(crate) rows: u64,
     /// The number that the last row of its key had; 0 where rows have none.
     pub(crate) position: u64,

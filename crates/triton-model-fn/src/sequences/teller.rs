@@ -1,4 +1,4 @@
-//! Tells logs and metrics what becomes of sequences.
+//! Tells logs and metrics what happens to sequences.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -153,7 +153,7 @@ impl Teller {
             Event::Abandoned { id, reason } => {
                 metrics.event(SequenceEvent::Abandoned);
                 let (reason, position) = match reason {
-                    Abandoned::BegunAnew { position } => ("a row begins anew", Some(position)),
+                    Abandoned::BegunAnew { position } => ("a row starts over", Some(position)),
                     Abandoned::LastRowFailed => ("its last row failed", None),
                 };
                 debug!(
@@ -295,7 +295,7 @@ impl Teller {
                 ?server_idle,
                 subtask,
                 "rows wait until the server has certainly dropped the sequence that was lost, before \
-                 they start it anew under the same ID: shorten the model's \
+                 they start it again under the same ID: shorten the model's \
                  max_sequence_idle_microseconds, or let the option 'row-deadline' end the wait"
             );
             return;

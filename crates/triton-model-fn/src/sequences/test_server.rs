@@ -75,7 +75,7 @@ struct State {
     started: BTreeSet<String>,
     seen: Vec<Seen>,
     faults: VecDeque<Option<Fault>>,
-    under_way: BTreeMap<i64, usize>,
+    in_flight: BTreeMap<i64, usize>,
     most_open: usize,
     added_to_answers: i64,
 }
@@ -155,9 +155,9 @@ impl SequenceTransport for TestServer {
         let value = i64::from_le_bytes(data);
         let fault = {
             let mut state = self.0.lock().unwrap();
-            let under_way = state.under_way.entry(key_of(value)).or_default();
-            *under_way += 1;
-            assert_eq!(*under_way, 1, "key {} has two requests", key_of(value));
+            let in_flight = state.in_flight.entry(key_of(value)).or_default();
+            *in_flight += 1;
+            assert_eq!(*in_flight, 1, "key {} has two requests", key_of(value));
             state.faults.pop_front().flatten()
         };
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -184,7 +184,7 @@ impl SequenceTransport for TestServer {
             }
         };
         let mut state = self.0.lock().unwrap();
-        *state.under_way.entry(key_of(value)).or_default() -= 1;
+        *state.in_flight.entry(key_of(value)).or_default() -= 1;
         answer
     }
 }

@@ -330,7 +330,7 @@ async fn a_snapshot_goes_on_in_another_run_under_new_ids() {
 
 // Holds S44, S47.
 #[tokio::test(start_paused = true)]
-async fn a_snapshot_waits_for_the_rows_under_way_and_fits_its_schema() {
+async fn a_snapshot_waits_for_the_rows_in_flight_and_fits_its_schema() {
     let running = start(&[]);
     let answer = running.submit(1, 1, false);
     insta::assert_snapshot!(running.sequences.snapshot().unwrap_err(), @"1 keys have rows that were not answered yet: wait for their answers before taking a snapshot");
@@ -350,11 +350,11 @@ async fn rows_are_answered_although_nobody_waits_for_the_first_of_them() {
     assert_eq!(sum(&second), 2 * value(1, 0) + 3);
     drop(first);
     // A row that is given up before it is sent is left out.
-    let under_way = running.submit(1, 3, false);
+    let in_flight = running.submit(1, 3, false);
     drop(running.submit(1, 100, false));
     let after = running.submit(1, 4, false);
     assert_eq!(sum(&after.await.unwrap().unwrap()), 4 * value(1, 0) + 10);
-    under_way.await.unwrap().unwrap();
+    in_flight.await.unwrap().unwrap();
 }
 
 // Holds F28.

@@ -14,7 +14,7 @@ use crate::{CallContext, Error, ErrorKind, Value};
 pub(crate) trait SequenceTransport: Send + Sync + 'static {
     /// Sends one row to a server and returns the model's answer to it; gives it up at `deadline`.
     ///
-    /// An error says by its kind what became of the sequence: after
+    /// An error says by its kind what happened to the sequence: after
     /// [`ErrorKind::SequenceUncertain`] and [`ErrorKind::Output`] the model may have taken the row
     /// in, after [`ErrorKind::SequenceLost`] it does not know the sequence, and after any other it
     /// is as it was before.

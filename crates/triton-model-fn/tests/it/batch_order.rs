@@ -1,4 +1,4 @@
-//! In which order rows that travel together go out, and by when they are answered.
+//! In which order rows that share a request go out, and by when they are answered.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The examples run; what they show is in them. Those of functions of one's own are tested with these.
+//! The examples run; what they show is in them. Those of functions of your own are tested with these.
 
 #[path = "../../examples/keyed_subtasks.rs"]
 #[expect(dead_code, reason = "its main is for those who try it")]

@@ -1,4 +1,4 @@
-//! What becomes of rows when the server fails, and of a function when it is closed.
+//! What happens to rows when the server fails, and of a function when it is closed.
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -340,7 +340,7 @@ async fn a_crash_of_a_real_triton_costs_no_row() {
 
 // Holds F28, F33.
 #[tokio::test]
-async fn closing_waits_for_the_rows_under_way() {
+async fn closing_waits_for_the_rows_in_flight() {
     let delay = Fault::Delay {
         time: Duration::from_millis(100),
     };

@@ -1,4 +1,4 @@
-//! Rows that say what became of them: the columns that the function fills in, and `on-error`.
+//! Rows that say what happened to them: the columns that the function fills in, and `on-error`.
 
 use std::error::Error as _;
 use std::slice;
@@ -122,7 +122,7 @@ async fn bad_rows_say_why_in_every_way_on_both_servers() {
         for ways in [
             &[COLUMN][..],
             &[COLUMN, batch],
-            // An answer that is known has its columns filled in anew.
+            // An answer that is known has its columns filled in again.
             &[COLUMN, cache],
             &[COLUMN, batch, cache],
         ] {

@@ -1,4 +1,4 @@
-//! Functions of one's own, as the examples show them: what the base does for them.
+//! Functions of your own, as the examples show them: what the base does for them.
 
 use std::error::Error as _;
 use std::num::NonZeroU32;

@@ -1,4 +1,4 @@
-//! What a wait for a permit of one's own costs, and what it never does.
+//! What a wait for a permit of your own costs, and what it never does.
 
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -184,7 +184,7 @@ async fn what_waits_takes_no_trial_and_what_is_rejected_does_not_wait() {
             .await
             .is_err()
     );
-    assert_eq!(breaker.snapshot().trials_under_way, 0);
+    assert_eq!(breaker.snapshot().trials_in_flight, 0);
     assert_eq!(waiting.await.unwrap_err().kind(), ErrorKind::Call);
     assert_eq!(breaker.state(), CircuitState::HalfOpen);
 }

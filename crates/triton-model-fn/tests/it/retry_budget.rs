@@ -51,7 +51,7 @@ async fn a_server_that_fails_everything_gets_the_rows_and_the_budget() {
     assert_eq!(answered, 0);
     // Without a budget there were 4 for each row.
     assert_eq!(server.requests().len(), 400 + 100);
-    insta::assert_snapshot!(last.unwrap(), @"subtask 0 of 1, attempt 0: the row was not answered, and not sent again: the retry budget of this function ('retry-budget', 100 retries) is used up, because most calls fail: see to the server first; a larger number allows more retries, and 0 sets no limit");
+    insta::assert_snapshot!(last.unwrap(), @"subtask 0 of 1, attempt 0: the row was not answered, and not sent again: the retry budget of this function ('retry-budget', 100 retries) is used up, because most calls fail: look at the server first; a larger number allows more retries, and 0 sets no limit");
 }
 
 // Holds F60.

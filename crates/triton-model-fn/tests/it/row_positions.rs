@@ -216,7 +216,7 @@ async fn a_row_that_cannot_be_sent_is_no_part_of_a_history() {
     // None of it was sent twice: rows without a value disturb nothing.
     let sent = server.requests().len();
     assert_eq!(sent, 2, "{:?}", server.requests());
-    // Each row anew, as after a failover: what comes before it is replayed.
+    // Each row again, as after a failover: what comes before it is replayed.
     for count in 1..=values.len() {
         let function = open_with_default(&server).await;
         assert_eq!(sum(&function, &values[..count]).await, expected[count - 1]);

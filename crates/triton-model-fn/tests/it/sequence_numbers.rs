@@ -39,7 +39,7 @@ async fn has_requests(server: &EmbeddedTriton, count: usize) {
 }
 
 /// The number of a row that is in flight while its function is aborted, and that of the first row of
-/// the next opening, which counts anew.
+/// the next opening, which counts again.
 async fn number_after_abort(is_last: bool) -> (String, String) {
     let server = embedded_corrid_models().start().unwrap();
     let keyed = [
@@ -131,7 +131,7 @@ async fn rows_that_wait_in_vain_use_up_no_numbers() {
     let rows: Vec<_> = (0..SHARE)
         .map(|_| function.submit(&[Value::Integer(1)]))
         .collect();
-    // Tokio would poll all of them anew for each hundred that make progress.
+    // Tokio would poll all of them again for each hundred that make progress.
     let answers = tokio::task::unconstrained(futures_util::future::join_all(rows)).await;
     let sent = server.requests().len();
     assert!(answers.iter().all(Result::is_err));

@@ -28,11 +28,11 @@ const RETRIES: [(&str, &str); 3] = [
 enum Trouble {
     /// SIGKILL, and a start on the same port.
     Crash,
-    /// The model is loaded anew with another configuration; the server goes on.
+    /// The model is loaded again with another configuration; the server goes on.
     Reload,
 }
 
-/// What became of the rows of a model.
+/// What happened to the rows of a model.
 struct Outcome {
     model: Stateful,
     places: Vec<Place>,

@@ -58,7 +58,10 @@ async fn a_takeover_and_a_rescaling_at_attempt_zero_are_noticed() {
         // Another coordinator goes on with the job, and counts attempts from 0.
         (subtask(0, 0, ["takeover", "score", "graph-2"]), true),
         (subtask(1, 0, ["takeover", "score", "graph-2"]), true),
-        (subtask(0, 0, ["submitted-anew", "score", "graph-3"]), false),
+        (
+            subtask(0, 0, ["submitted-again", "score", "graph-3"]),
+            false,
+        ),
     ] {
         let function = function(&server, false, None);
         let (id, marked) = first_row(&function, subtask).await;

@@ -268,7 +268,7 @@ fn pool(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
     })
 }
 
-/// What becomes of a row that cannot be answered is said once.
+/// What happens to a row that cannot be answered is said once.
 fn on_error(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
     let (action, default) = (read.on_error?, read.default_value.as_ref()?);
     // A default alone says what it is for.

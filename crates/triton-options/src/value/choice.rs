@@ -92,7 +92,7 @@ choices! {
     }
     type "Enum: auto, text, number", expected "'auto', 'text' or 'number'";
 
-    /// What becomes of a sequence whose state the server has lost or may have corrupted.
+    /// What happens to a sequence whose state the server has lost or may have corrupted.
     SequenceRecovery {
         /// The row that met it fails, and the sequence is over.
         Fail = "fail",
@@ -103,7 +103,7 @@ choices! {
     }
     type "Enum: fail, restart, replay", expected "'fail', 'restart' or 'replay'";
 
-    /// What becomes of a sequence that must be replayed and has outgrown what is kept for that.
+    /// What happens to a sequence that must be replayed and has outgrown what is kept for that.
     ReplayOverflow {
         /// As with the recovery `fail`.
         Fail = "fail",
@@ -123,7 +123,7 @@ choices! {
     }
     type "Enum: auto, mark, new", expected "'auto', 'mark' or 'new'";
 
-    /// What becomes of a sequence that is left before its end.
+    /// What happens to a sequence that is left before its end.
     AbandonedSequence {
         /// It keeps its place until the server's idle limit.
         Wait = "wait",
@@ -132,7 +132,7 @@ choices! {
     }
     type "Enum: wait, end", expected "'wait' or 'end'";
 
-    /// What becomes of a row that cannot be answered.
+    /// What happens to a row that cannot be answered.
     OnError {
         /// It is an error.
         Fail = "fail",

@@ -10,7 +10,7 @@ use crate::{TensorElement, TensorError};
 impl Tensor {
     /// A tensor of the elements of an array, or of a view of one.
     ///
-    /// An array of one's own that lies row-major in memory is sent from where it is. Another, for
+    /// An array of your own that lies row-major in memory is sent from where it is. Another, for
     /// example a transposed one, and a view are copied.
     ///
     /// ```

@@ -287,7 +287,7 @@ impl Tensor {
             .map_err(|_| self.malformed())
     }
 
-    /// The elements, row-major, as a vector of one's own.
+    /// The elements, row-major, as a vector of your own.
     ///
     /// It is the vector that [`from_vec`](Self::from_vec) took, or that the elements were read
     /// into from JSON, where nobody shares it: neither a clone of the tensor nor a request that

@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_large_event_in_small_pieces_is_looked_at_once() {
-        // Looked at anew for each piece, this would take many minutes.
+        // Looked at again for each piece, this would take many minutes.
         let mut reader = EventReader::default();
         reader.push(b"data: ");
         for _ in 0..1_000_000 {

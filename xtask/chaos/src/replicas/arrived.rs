@@ -26,7 +26,7 @@ fn log(models: &Path, server: usize, model: &str) -> PathBuf {
         .join("arrived.log")
 }
 
-/// Begins anew; the models append to what is there.
+/// Begins again; the models append to what is there.
 pub(super) fn clear(models: &Path, model: &str) -> Result<()> {
     for server in 0..SERVERS {
         fs_err::write(log(models, server, model), "")?;

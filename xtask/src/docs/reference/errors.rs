@@ -18,7 +18,7 @@ const KINDS: [(&str, &str, &str); 2] = [
         "crates/triton-model-fn/src/error.rs",
         "Kinds of the model function's errors",
         "`triton_model_fn::ErrorKind`. What of them becomes a row where `on-error` says so, is in [the \
-         guide](../../guide/model-function.md#rows-that-say-what-became-of-them).",
+         guide](../../guide/model-function.md#rows-that-say-what-happened-to-them).",
     ),
 ];
 

@@ -33,7 +33,7 @@ const SUBJECTS: [(&str, &str, &[&str]); 10] = [
     ),
     (
         "Rows that fail",
-        "What becomes of a row that cannot be answered.",
+        "What happens to a row that cannot be answered.",
         &["on-error", "default-value"],
     ),
     (

@@ -75,7 +75,7 @@ const LEAST_BYTES: u64 = 9;
 
 impl Outlet {
     /// Opens what a destination leads to. With `in_place` a file has its name from the start, and is
-    /// gone on with from where it was cut.
+    /// continued from where it was cut.
     pub(super) fn open(
         destination: &Destination,
         in_place: bool,
@@ -189,7 +189,7 @@ pub(crate) fn check_left(
     parts.check_left(&cut.parts)
 }
 
-/// Opens a file that has its name from the start, and cuts it off where it is gone on with.
+/// Opens a file that has its name from the start, and cuts it off where it is continued.
 fn go_on(path: &Path, from: Option<&Cut>) -> io::Result<TailedFile> {
     let cut = from.cloned().unwrap_or_default();
     let is_new = cut.bytes == 0;

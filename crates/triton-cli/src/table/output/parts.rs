@@ -57,7 +57,7 @@ impl Parts {
         self.folder.join(name)
     }
 
-    /// Creates a part anew.
+    /// Creates a part again.
     #[cfg(feature = "arrow")]
     pub(super) fn create(&self, name: &Path) -> io::Result<File> {
         disk::create_anew(&self.path(name))

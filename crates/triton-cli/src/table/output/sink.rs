@@ -71,7 +71,7 @@ impl TailedFile {
         Self { file, last }
     }
 
-    /// A file that is gone on with where it was cut; it must be the one that was cut.
+    /// A file that is continued where it was cut; it must be the one that was cut.
     ///
     /// Nothing is cut off yet.
     pub(super) fn at_cut(mut file: File, cut: &Cut) -> io::Result<Self> {
@@ -82,9 +82,9 @@ impl TailedFile {
         let tailed = Self { file, last };
         if cut.tail.is_some_and(|tail| tail != tailed.tail()) {
             return Err(io::Error::other(format!(
-                "{} is not the file that the checkpoint speaks of: it holds something else \
+                "{} is not the file that the checkpoint recorded: it holds something else \
                  before byte {}; put that file back, or take another folder for --checkpoint to \
-                 begin anew",
+                 start over",
                 tailed.file.path().display(),
                 cut.bytes
             )));
@@ -92,7 +92,7 @@ impl TailedFile {
         Ok(tailed)
     }
 
-    /// Cuts off what is behind the place where the file is gone on with.
+    /// Cuts off what is behind the place where the file is continued.
     pub(super) fn cut_off(&mut self, cut: &Cut) -> io::Result<()> {
         self.file.set_len(cut.bytes)
     }

@@ -191,38 +191,38 @@ fn refusal(output: &str, changed: &str, text: Option<&str>) -> String {
 fn an_output_that_is_not_what_it_was_is_not_written_on() {
     insta::assert_snapshot!(refusal("out.csv", "out.csv", None), @"
     exit code 2
-    error: out.csv is gone, which the checkpoint goes on with: put it back, or take another folder for --checkpoint to begin anew
+    error: out.csv is gone, which the checkpoint continues: put it back, or take another folder for --checkpoint to start over
     ");
     insta::assert_snapshot!(refusal("out.csv", "out.csv", Some("value,sum\n1,1\n")), @"
     exit code 2
-    error: out.csv has 14 bytes, fewer than the 38 that the checkpoint speaks of: put it back, or take another folder for --checkpoint to begin anew
+    error: out.csv has 14 bytes, fewer than the 38 that the checkpoint recorded: put it back, or take another folder for --checkpoint to start over
     ");
     insta::assert_snapshot!(refusal("out.csv", "out.csv", Some(&"another,file\n".repeat(10))), @"
     exit code 2
-    error: out.csv is not the file that the checkpoint speaks of: it holds something else before byte 38; put that file back, or take another folder for --checkpoint to begin anew
+    error: out.csv is not the file that the checkpoint recorded: it holds something else before byte 38; put that file back, or take another folder for --checkpoint to start over
     ");
     insta::assert_snapshot!(refusal("out.ndjson.gz", "out.ndjson.gz", None), @"
     exit code 2
-    error: out.ndjson.gz is gone, which the checkpoint goes on with: put it back, or take another folder for --checkpoint to begin anew
+    error: out.ndjson.gz is gone, which the checkpoint continues: put it back, or take another folder for --checkpoint to start over
     ");
     insta::assert_snapshot!(refusal("out.parquet", "*.part", None), @"
     exit code 2
-    error: state/PART is gone, in which the checkpoint keeps rows of an output: put it back, or take another folder for --checkpoint to begin anew
+    error: state/PART is gone, in which the checkpoint keeps rows of an output: put it back, or take another folder for --checkpoint to start over
     ");
     insta::assert_snapshot!(refusal("out.csv", "errors.ndjson", None), @"
     exit code 2
     error: the file of --errors cannot be written
-      caused by: errors.ndjson is gone, which the checkpoint goes on with: put it back, or take another folder for --checkpoint to begin anew
+      caused by: errors.ndjson is gone, which the checkpoint continues: put it back, or take another folder for --checkpoint to start over
     ");
     insta::assert_snapshot!(refusal("out.csv", "errors.ndjson", Some("")), @"
     exit code 2
     error: the file of --errors cannot be written
-      caused by: errors.ndjson has 0 bytes, fewer than the 129 that the checkpoint speaks of: put it back, or take another folder for --checkpoint to begin anew
+      caused by: errors.ndjson has 0 bytes, fewer than the 129 that the checkpoint recorded: put it back, or take another folder for --checkpoint to start over
     ");
     insta::assert_snapshot!(refusal("out.csv", "errors.ndjson", Some(&"x".repeat(999))), @"
     exit code 2
     error: the file of --errors cannot be written
-      caused by: errors.ndjson is not the file that the checkpoint speaks of: no line ends at byte 129; put it back, or take another folder for --checkpoint to begin anew
+      caused by: errors.ndjson is not the file that the checkpoint recorded: no line ends at byte 129; put it back, or take another folder for --checkpoint to start over
     ");
 }
 
@@ -233,7 +233,7 @@ fn a_completed_output_that_is_gone_is_missed() {
     std::fs::remove_file(files.path("out.csv")).unwrap();
     insta::assert_snapshot!(said(&files, &run(&files, "out.csv", &[])), @"
     exit code 2
-    error: out.csv is gone, which was completed before: put it back, or take another folder for --checkpoint to begin anew
+    error: out.csv is gone, which was completed before: put it back, or take another folder for --checkpoint to start over
     ");
     // One of several, while a later one is being written.
     let files = ended_early("out/", &[]);
@@ -259,7 +259,7 @@ fn a_completed_output_that_is_gone_is_missed() {
     std::fs::remove_file(files.path("out/a.csv")).unwrap();
     insta::assert_snapshot!(said(&files, &triton(&arguments)), @"
     exit code 2
-    error: out/a.csv is gone, which was completed before: put it back, or take another folder for --checkpoint to begin anew
+    error: out/a.csv is gone, which was completed before: put it back, or take another folder for --checkpoint to start over
     ");
 }
 

@@ -109,7 +109,7 @@ fn files_for_roles(files: &Files) {
     files.write("retry.ndjson", "");
 }
 
-/// What becomes of a pair; everything in the folder must be as it was before.
+/// What happens to a pair; everything in the folder must be as it was before.
 fn refused(first: usize, second: usize, by: By, is_there: bool) -> String {
     let files = Files::new();
     files_for_roles(&files);

@@ -117,7 +117,7 @@ fn a_run_that_is_killed_leaves_what_was_there_before() {
     assert_eq!(store.get("out.csv").as_deref(), Some(BEFORE));
 }
 
-/// An input whose connection breaks is gone on with from where it broke, as often as it takes.
+/// An input whose connection breaks is continued from where it broke, as often as it takes.
 // Holds C45.
 #[test]
 fn an_input_that_breaks_off_is_read_on() {

@@ -176,7 +176,7 @@ fn is_log(line: &str) -> bool {
     time.ends_with('Z') && ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"].contains(&level)
 }
 
-/// What becomes of a request on its way.
+/// What happens to a request on its way.
 pub(super) enum Way {
     /// It goes through.
     On,

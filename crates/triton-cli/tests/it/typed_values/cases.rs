@@ -1,4 +1,4 @@
-//! One entry for each Arrow type: values at its edges, and what becomes of them in every format.
+//! One entry for each Arrow type: values at its edges, and what happens to them in every format.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use arrow_buffer::{
 use arrow_schema::{DataType, Field, FieldRef, Fields, UnionFields};
 use half::f16;
 
-/// What becomes of a column of one type. It has three rows, the last of which is NULL unless the
+/// What happens to a column of one type. It has three rows, the last of which is NULL unless the
 /// texts say something else.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
@@ -24,7 +24,7 @@ pub(crate) struct Case {
     pub(crate) parquet: Typed,
 }
 
-/// What becomes of a column in an output of typed columns.
+/// What happens to a column in an output of typed columns.
 pub(crate) enum Typed {
     Kept,
     /// The same values in another type, and how the page calls it.

@@ -1,4 +1,4 @@
-//! What becomes of columns that only pass through, type by type.
+//! What happens to columns that only pass through, type by type.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -56,7 +56,7 @@ fn server() -> EmbeddedTriton {
     server.start().unwrap()
 }
 
-/// A column for a model, and what becomes of each row: the answer, or what is found in place of
+/// A column for a model, and what happens to each row: the answer, or what is found in place of
 /// what is expected.
 struct Case {
     model: &'static str,

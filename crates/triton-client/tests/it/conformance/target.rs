@@ -44,7 +44,7 @@ const TEST_MODELS: [(&str, &str, &[u8]); 3] = [
     test_model!("countdown"),
 ];
 
-/// A model that the cases may load, unload and spoil; it behaves like `probe`.
+/// A model that the cases may load, unload and break; it behaves like `probe`.
 pub(crate) const SPARE: &str = "conformance_spare";
 
 /// The configuration of a test model.

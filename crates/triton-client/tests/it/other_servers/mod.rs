@@ -7,7 +7,7 @@ mod scripted;
 
 use triton_client::{Client, InferRequest, ModelId, Tensor};
 
-/// A client of the server of this kind, made anew: nothing is known of the server yet.
+/// A client of the server of this kind, made again: nothing is known of the server yet.
 fn client(kind: &str) -> Client {
     let endpoint = triton_test_support::other_endpoint(kind);
     Client::new(endpoint).unwrap()

@@ -121,7 +121,7 @@ impl Comparison<'_> {
         let key = (model.to_owned(), id.to_owned());
         let now = Instant::now();
         let elapsed = self.last_sent.get(&key).map(|last| now - *last);
-        // Near the idle time the two servers may rightly disagree, so the sequence starts anew.
+        // Near the idle time the two servers may rightly disagree, so the sequence starts over.
         let near = |elapsed: Duration| elapsed > IDLE / 2 && elapsed < LONG_PAUSE;
         let start = self.random.below(4) == 0 || elapsed.is_some_and(near);
         let end = self.random.below(6) == 0;

@@ -76,17 +76,17 @@ final class TritonModelOptions {
                 option(
                         "sequence-id-auto-increment",
                         "false",
-                        "Gives every request a sequence ID of its own, {sequence-id}-{subtask-index}-{counter}, so that parallel subtasks never share the state of a model; with sequence-key, every sequence of a key. The counter begins anew whenever a subtask is opened, where sequence-id-counter-init-strategy says. Needs sequence-id."));
+                        "Gives every request a sequence ID of its own, {sequence-id}-{subtask-index}-{counter}, so that parallel subtasks never share the state of a model; with sequence-key, every sequence of a key. The counter starts over whenever a subtask is opened, where sequence-id-counter-init-strategy says. Needs sequence-id."));
         OPTIONAL.add(
                 option(
                         "sequence-id-counter-init-strategy",
                         "ZERO",
-                        "Where the counter of generated sequence IDs begins when a subtask is opened. ZERO makes a restarted subtask repeat the IDs of its predecessor, which is safe where each request starts its sequence anew. EPOCH_MILLIS and NANO_TIME begin at the wall-clock time since 1970, in milliseconds or nanoseconds, so that a restart goes on above the IDs used before, on another machine too, as long as clocks are not set back; with EPOCH_MILLIS also only as long as a subtask sends fewer than 1000 requests a second."));
+                        "Where the counter of generated sequence IDs begins when a subtask is opened. ZERO makes a restarted subtask repeat the IDs of its predecessor, which is safe where each request starts its sequence again. EPOCH_MILLIS and NANO_TIME begin at the wall-clock time since 1970, in milliseconds or nanoseconds, so that a restart goes on above the IDs used before, on another machine too, as long as clocks are not set back; with EPOCH_MILLIS also only as long as a subtask sends fewer than 1000 requests a second."));
         OPTIONAL.add(
                 option(
                         "sequence-id-scope",
                         null,
-                        "What generated sequence IDs are unique within. With subtask a restarted or resubmitted job repeats the IDs of the run before. With run they are {sequence-id}-{run}-{subtask-index}-{counter}, where the run is told apart from every other by a digest of the engine's job, operator, execution and attempt, or, where the engine does not tell all of them, by a UUID of version 7 taken anew whenever a subtask is opened: no restart, rescaling, takeover, second job or clock that is set back repeats them. Sequences of a sequence-key are open for long, and one whose ID comes again would lose its state or mix with another: without a value it is run there, and subtask elsewhere."));
+                        "What generated sequence IDs are unique within. With subtask a restarted or resubmitted job repeats the IDs of the run before. With run they are {sequence-id}-{run}-{subtask-index}-{counter}, where the run is told apart from every other by a digest of the engine's job, operator, execution and attempt, or, where the engine does not tell all of them, by a UUID of version 7 taken whenever a subtask is opened: no restart, rescaling, takeover, second job or clock that is set back repeats them. Sequences of a sequence-key are open for long, and one whose ID comes again would lose its state or mix with another: without a value it is run there, and subtask elsewhere."));
         OPTIONAL.add(
                 option(
                         "sequence-id-type",
@@ -171,7 +171,7 @@ final class TritonModelOptions {
                 option(
                         "sequence-abandon",
                         "wait",
-                        "What becomes of a sequence that is left before its end, because it was lost, fell idle or began anew. With wait it keeps its place on the server until the server's idle limit frees it. end sends at most one END for it, so that the place is free as soon as that is answered; the request has the tensors of the last row, and the model executes it."));
+                        "What happens to a sequence that is left before its end, because it was lost, fell idle or started over. With wait it keeps its place on the server until the server's idle limit frees it. end sends at most one END for it, so that the place is free as soon as that is answered; the request has the tensors of the last row, and the model executes it."));
         OPTIONAL.add(
                 option(
                         "sequence-max-lost",
@@ -266,7 +266,7 @@ final class TritonModelOptions {
                 option(
                         "batch-size",
                         "1",
-                        "The most rows that travel in one request to a stateless model, within the model's own max_batch_size. Larger batches raise the throughput of small models many times over and cost latency. Stateful models always get one row per request."));
+                        "The most rows in one request to a stateless model, within the model's own max_batch_size. Larger batches raise the throughput of small models many times over and cost latency. Stateful models always get one row per request."));
         OPTIONAL.add(
                 option(
                         "model-max-batch-size",
@@ -346,7 +346,7 @@ final class TritonModelOptions {
                 option(
                         "on-error",
                         "fail",
-                        "What becomes of a row that cannot be answered, because it is bad or its last attempt failed. fail makes it an error. default answers it with default-value, and is meant wherever that is set. column answers it with NULL in the columns of the model, while an output column prediction_status or prediction_error, of which there must be one, says why."));
+                        "What happens to a row that cannot be answered, because it is bad or its last attempt failed. fail makes it an error. default answers it with default-value, and is meant wherever that is set. column answers it with NULL in the columns of the model, while an output column prediction_status or prediction_error, of which there must be one, says why."));
         OPTIONAL.add(
                 option(
                         "default-value",

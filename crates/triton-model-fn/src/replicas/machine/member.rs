@@ -99,7 +99,7 @@ impl<N> Member<N> {
     pub(super) fn eject(&mut self, now: Instant, random: f64) {
         let (shortest, longest) = EJECTION;
         let pause = |times: u32| shortest.saturating_mul(1 << times.min(16)).min(longest);
-        // One that was of use for a good while begins anew.
+        // One that was of use for a good while starts over.
         let last = pause(self.ejections.saturating_sub(1));
         let was_of_use = self
             .returned

@@ -167,7 +167,7 @@ fn one_that_came_back_and_fails_again_is_left_alone_for_longer_each_time() {
     now += EJECTION.0;
     assert_eq!(pick(&mut machine, now, Some(1)), 0);
     machine.ended(now, ReplicaId(0), Ended::Answered, Duration::ZERO, 0.0);
-    // It is of use for a good while, and begins anew.
+    // It is of use for a good while, and starts over.
     now += EJECTION.1;
     fail(&mut machine, now, 0, Ended::NotReached);
     for times in 0..4 {

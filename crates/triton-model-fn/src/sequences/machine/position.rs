@@ -61,7 +61,7 @@ impl<A: Asker> Machine<A> {
             turn.sequence = Some(Box::new(sequence));
             return;
         };
-        // After a failure that was reported the next row begins anew, whatever its position is.
+        // After a failure that was reported the next row starts over, whatever its position is.
         if carries || !matches!(sequence.life, Life::Reported(_) | Life::Unborn) {
             self.lose(now, &turn.key, sequence, cause);
             if let Life::Lost(loss) = &sequence.life {

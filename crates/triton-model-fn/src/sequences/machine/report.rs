@@ -66,7 +66,7 @@ pub(in crate::sequences) enum Event {
 /// Why a sequence has no end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sequences) enum Abandoned {
-    /// A row begins anew by its position.
+    /// A row starts over by its position.
     BegunAnew { position: u64 },
     /// Its last row failed.
     LastRowFailed,

@@ -1,4 +1,4 @@
-//! What becomes of a row that is done with, of its key, and of the sequence that is left.
+//! What happens to a row that is done with, of its key, and of the sequence that is left.
 
 use tokio::time::Instant;
 

@@ -41,7 +41,7 @@ pub(super) enum Life {
     Rebuilding(Rebuilding),
     /// Nothing any more, or nothing certain: the next row is answered as `sequence-recovery` says.
     Lost(Loss),
-    /// The same, and a row has failed because of it: the next one begins anew, and is marked.
+    /// The same, and a row has failed because of it: the next one starts over, and is marked.
     Reported(Loss),
 }
 

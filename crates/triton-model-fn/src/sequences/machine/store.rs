@@ -161,7 +161,7 @@ impl<A: Asker> Machine<A> {
     }
 
     fn store(&self, key: &SequenceKey, sequence: &Sequence) -> StoredSequence {
-        // A row has failed because of the loss, or nothing was sent: what comes next begins anew.
+        // A row has failed because of the loss, or nothing was sent: what comes next starts over.
         let begins_anew = matches!(sequence.life, Life::Reported(_) | Life::Unborn);
         let name = self.name(&sequence.id());
         StoredSequence {

@@ -241,7 +241,7 @@ impl<A: Asker> Machine<A> {
         }
     }
 
-    /// A row fails because the sequence is lost: the next one begins it anew, and says so.
+    /// A row fails because the sequence is lost: the next one begins it again, and says so.
     pub(super) fn fail(&mut self, turn: &mut Turn<A>) {
         let Some(sequence) = &mut turn.sequence else {
             return;
@@ -334,12 +334,12 @@ impl<A: Asker> Machine<A> {
     }
 }
 
-/// The failure of a row after one that the model may have taken in, where no row starts anew.
+/// The failure of a row after one that the model may have taken in, where no row starts over.
 fn corrupted(sequence: &Sequence, settings: &crate::sequences::SequenceSettings) -> Error {
     let message = format!(
         "an earlier row of the sequence was not answered, and the model may have taken it in, so \
          what it would answer to this one is uncertain; '{}' is false, so nothing here may start \
-         the sequence anew: start it, and open the function again",
+         the sequence again: start it, and open the function again",
         triton_options::SEQUENCE_START.key()
     );
     let id = settings.name(None, &sequence.id());
@@ -355,7 +355,7 @@ fn lost(sequence: &Sequence, loss: &Loss, has_keys: bool) -> Error {
              instead",
             SEQUENCE_RECOVERY.key()
         ),
-        false => "the next row starts it anew".to_owned(),
+        false => "the next row starts it again".to_owned(),
     };
     let message = format!(
         "the sequence was lost after {rows} rows: {}; {next}",

@@ -1,5 +1,5 @@
 //! Errors as the client really makes them, from exchanges that fail without any socket: what
-//! becomes of a row depends on what an error says of itself.
+//! happens to a row depends on what an error says of itself.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

@@ -59,7 +59,7 @@ impl Chain {
         self.lacks_rows = false;
     }
 
-    /// A row of the key is given up: nobody learns what becomes of it.
+    /// A row of the key is given up: nobody learns what happens to it.
     pub(super) fn give_up(&mut self, history: &History, row: SourceRow, handed_over: Instant) {
         self.silent_until(history, handed_over);
         self.given_up.push(row.value);

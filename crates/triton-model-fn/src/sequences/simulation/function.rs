@@ -30,7 +30,7 @@ pub(super) struct Opening<'a> {
     pub(super) attempt: u32,
     /// Whether the input has an end.
     pub(super) bounded: bool,
-    /// Whether the engine begins an attempt anew without anything of the one before.
+    /// Whether the engine begins an attempt again without anything of the one before.
     pub(super) without_state: bool,
     /// What earlier openings of the function have left.
     pub(super) left: Option<&'a Arc<LeftBehind>>,

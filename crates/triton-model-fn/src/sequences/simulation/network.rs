@@ -80,7 +80,7 @@ pub(super) struct Chance {
 #[derive(Debug)]
 struct Awaited {
     gives_up: Instant,
-    /// What the function learns in place of a reply that says what became of the request.
+    /// What the function learns in place of a reply that says what happened to the request.
     instead: Option<Outcome>,
     answer_takes: Duration,
 }
@@ -176,7 +176,7 @@ impl World {
     }
 
     /// The function sends a request, for whose answer it waits until it `gives_up`; the number by
-    /// which it asks what became of it.
+    /// which it asks what happened to it.
     pub(super) fn hand_over(
         &mut self,
         now: Instant,

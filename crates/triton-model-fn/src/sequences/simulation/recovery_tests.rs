@@ -1,4 +1,4 @@
-//! What becomes of the rows of a key after a failure: none is dropped, and `fail` recovers.
+//! What happens to the rows of a key after a failure: none is dropped, and `fail` recovers.
 
 use std::time::Duration;
 

@@ -87,7 +87,7 @@ pub(super) struct SimulatedServer {
     added_to_answers: i64,
     /// How many requests have arrived.
     pub(super) requests: usize,
-    /// How many STARTs were held back for want of a place.
+    /// How many STARTs were held back for lack of a place.
     pub(super) held_back: usize,
     /// The most places that were taken at once.
     pub(super) most_places: usize,
