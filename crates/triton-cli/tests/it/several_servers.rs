@@ -107,7 +107,7 @@ fn rows_and_requests_go_to_all_and_their_statistics_are_side_by_side() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("several-servers");
     std::fs::create_dir_all(&folder).unwrap();
     let input = folder.join("input.csv");
-    let rows: String = (0..200).map(|row| format!("{row}\n")).collect();
+    let rows: String = (0..200).map(|row| format!("[{row}]\n")).collect();
     std::fs::write(&input, format!("value\n{rows}")).unwrap();
     let output = folder.join("output.csv");
     let (input, output) = (input.to_str().unwrap(), output.to_str().unwrap());

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tracing::{info, warn};
 use triton_client::{ModelConfig, SequenceId};
 use triton_options::{
-    AbandonedSequence, ENDPOINT, OptionValue as _, PositiveDuration, ReplayOverflow,
-    SEQUENCE_IDLE_TIMEOUT, SEQUENCE_MAX_OPEN, SEQUENCE_START, SEQUENCE_UNKNOWN_KEY,
+    AbandonedSequence, ENDPOINT, EndpointDiscovery, OptionValue as _, PositiveDuration,
+    ReplayOverflow, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_MAX_OPEN, SEQUENCE_START, SEQUENCE_UNKNOWN_KEY,
     SequenceAffinity, SequenceMode, SequenceRecovery, StaticFlags, TritonOptions, UnknownKey,
 };
 
@@ -166,7 +166,7 @@ impl SequenceSettings {
         if !positions && (source.without_state || marks_unknown) {
             tell_of_unknown_keys(options, open, marks_unknown);
         }
-        let servers = servers(options, config, open);
+        let servers = servers(options, config, open)?;
         let is_key = |column: &&Column| key.iter().any(|name| name == column.name);
         let keys: Vec<Column> = schema.inputs.iter().filter(is_key).cloned().collect();
         Ok(Some(Self {
@@ -426,18 +426,22 @@ struct Servers {
     several: Option<SeveralServers>,
 }
 
-fn servers(options: &TritonOptions, config: &ModelConfig, open: &CallContext) -> Servers {
+fn servers(
+    options: &TritonOptions,
+    config: &ModelConfig,
+    open: &CallContext,
+) -> Result<Servers, Error> {
     // So that a server that is lost does not keep the others from their work.
     const RECOVERING_SHARE: usize = 4;
     let most_in_flight = options.max_in_flight.most().get() as usize;
     if !open.replicas.are_several() {
         let (places, room) = places(options, config, open.subtask);
-        return Servers {
+        return Ok(Servers {
             offers: vec![Offer::only(places, room)],
             most_open: usize::MAX,
             most_recovering: usize::MAX,
             several: None,
-        };
+        });
     }
     let several = SeveralServers {
         quota: Quota::Share {
@@ -451,23 +455,29 @@ fn servers(options: &TritonOptions, config: &ModelConfig, open: &CallContext) ->
     };
     let offers = several.offers(&open.replicas);
     if !offers.is_empty() && offers.iter().all(|offer| offer.limit == 0) {
-        warn!(
-            model = %options.model_name,
-            subtask = open.subtask.index(),
-            subtasks = open.subtask.parallelism(),
-            "the places for sequences on all servers do not suffice for so many subtasks: there is none \
-             for this one, and its rows wait until a server comes that has one; use fewer subtasks, or \
-             raise the model's max_candidate_sequences"
+        let message = format!(
+            "the {} servers of '{}' have no place for a sequence of subtask {} of {}, because model '{}' \
+             keeps too few of them at once: use fewer subtasks, or raise its max_candidate_sequences",
+            offers.len(),
+            ENDPOINT.key(),
+            open.subtask.index(),
+            open.subtask.parallelism(),
+            options.model_name,
         );
+        // Where a name says which servers there are, further ones may come.
+        if options.endpoint_discovery == EndpointDiscovery::Static {
+            return Err(Error::new(ErrorKind::Mismatch, message));
+        }
+        warn!("{message}; until a further server comes, its rows wait");
     }
-    Servers {
+    Ok(Servers {
         offers,
         most_open: options
             .sequence_max_open
             .map_or(usize::MAX, |most| most.get() as usize),
         most_recovering: (most_in_flight / RECOVERING_SHARE).max(1),
         several: Some(several),
-    }
+    })
 }
 
 /// The part of the places that is left for recoveries.

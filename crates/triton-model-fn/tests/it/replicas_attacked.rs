@@ -19,6 +19,7 @@ use triton_model_fn::{
     Value,
 };
 
+use crate::keyed::{Stateful, keyed_options};
 use crate::replicas::{Addresses, Keys, address, endpoint, predict, rows, servers};
 use crate::{echo_schema, open, options};
 
@@ -449,4 +450,29 @@ async fn a_server_that_was_started_again_is_asked_again_how_many_sequences_it_ke
     let of_16 = 16 - 2;
     eventually(|| keys.limit() == of_256 + of_16, "it is not asked").await;
     keys.next_whole(true).await;
+}
+
+// Holds S65.
+#[tokio::test]
+async fn a_subtask_for_which_no_server_has_a_place_does_not_open() {
+    let few = || EmbeddedTriton::builder().model(Few).start().unwrap();
+    let servers = [few(), few()];
+    let mut refused = Vec::new();
+    for subtask in 0..40 {
+        let options = keyed_options(&endpoint(&servers), Stateful::Accumulate, &[]);
+        let function = InferenceFunction::new(options, Stateful::Accumulate.schema()).unwrap();
+        let subtask = Subtask::new(subtask, 40, 0).unwrap();
+        match function.open(subtask).await {
+            Ok(()) => function.close().await.unwrap(),
+            Err(error) => refused.push((subtask.index(), error)),
+        }
+    }
+    // Where both have one for the same subtask, another one goes empty.
+    assert!((8..=24).contains(&refused.len()), "{refused:?}");
+    let (index, error) = &refused[0];
+    assert_eq!(error.kind(), ErrorKind::Mismatch);
+    let message = error
+        .to_string()
+        .replace(&format!("subtask {index} "), "subtask N ");
+    insta::assert_snapshot!(message, @"the 2 servers of 'endpoint' have no place for a sequence of subtask N of 40, because model 'accumulate' keeps too few of them at once: use fewer subtasks, or raise its max_candidate_sequences");
 }
