@@ -40,6 +40,10 @@ final class Calls {
     void open() throws InterruptedException, ExecutionException {
         Call opening = begin(OPENING);
         NativeLibrary.open(function);
+        Throwable error = broken;
+        if (error != null) {
+            opening.completeExceptionally(error);
+        }
         opening.get();
     }
 
@@ -49,13 +53,15 @@ final class Calls {
         rows++;
         try {
             NativeLibrary.predict(function, call.number, row.buffer(), row.length());
-        } catch (RuntimeException error) {
+        } catch (Throwable error) {
             pending.remove(call.number);
             call.completeExceptionally(error);
         }
-        if (broken != null) {
-            // Asked after the call was noted: either this sees it, or the thread does.
-            failPending(broken);
+        // Asked after the call was noted: either this sees it, or the thread does.
+        Throwable error = broken;
+        if (error != null) {
+            pending.remove(call.number);
+            call.completeExceptionally(error);
         }
         return call;
     }
@@ -64,13 +70,19 @@ final class Calls {
     void close() {
         try {
             NativeLibrary.close(function);
-            // So that no thread of this class loader outlives the task.
+        } finally {
+            join();
+            failPending(new TritonException("the function was closed before the row was answered"));
+            NativeLog.write();
+        }
+    }
+
+    /** Waits for the thread, so that none of this class loader outlives the task. */
+    private void join() {
+        try {
             thread.join();
         } catch (InterruptedException error) {
             Thread.currentThread().interrupt();
-        } finally {
-            failPending(new TritonException("the function was closed before the row was answered"));
-            NativeLog.write();
         }
     }
 
@@ -131,10 +143,12 @@ final class Calls {
     }
 
     private void failPending(Throwable error) {
+        // One by one: a call that is noted meanwhile must not be forgotten.
         for (Call call : pending.values()) {
-            call.completeExceptionally(error);
+            if (pending.remove(call.number, call)) {
+                call.completeExceptionally(error);
+            }
         }
-        pending.clear();
     }
 
     /** An answer to come; cancelling it cancels the request. */

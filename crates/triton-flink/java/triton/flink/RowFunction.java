@@ -61,16 +61,28 @@ final class RowFunction implements Serializable {
         TaskInfo task = context.getTaskInfo();
         try {
             long function = NativeLibrary.create(description, describe(task, context));
-            calls = new Calls(function, outputs, task.getTaskNameWithSubtasks());
+            try {
+                calls = new Calls(function, outputs, task.getTaskNameWithSubtasks());
+            } finally {
+                if (calls == null) {
+                    NativeLibrary.close(function);
+                }
+            }
             ids = SharedIds.note(function, operator(context));
             calls.open();
             metrics = new NativeMetrics(context.getMetricGroup(), function);
-        } catch (ExecutionException error) {
-            close();
-            throw (Exception) error.getCause();
-        } catch (Exception error) {
-            close();
-            throw error;
+        } catch (Throwable error) {
+            Throwable cause = error instanceof ExecutionException ? error.getCause() : error;
+            try {
+                close();
+            } catch (Throwable second) {
+                // What went wrong first is what counts.
+                cause.addSuppressed(second);
+            }
+            if (cause instanceof Error) {
+                throw (Error) cause;
+            }
+            throw (Exception) cause;
         } finally {
             NativeLog.write();
         }
@@ -83,17 +95,21 @@ final class RowFunction implements Serializable {
     }
 
     void close() {
-        if (metrics != null) {
-            metrics.keep();
-            metrics = null;
-        }
-        if (ids != null) {
-            ids.close();
-            ids = null;
-        }
-        if (calls != null) {
-            calls.close();
-            calls = null;
+        try {
+            if (metrics != null) {
+                metrics.keep();
+                metrics = null;
+            }
+            if (ids != null) {
+                ids.close();
+                ids = null;
+            }
+        } finally {
+            if (calls != null) {
+                Calls closing = calls;
+                calls = null;
+                closing.close();
+            }
         }
     }
 
