@@ -132,6 +132,7 @@ pub(crate) static SHOWN: &[Shown] = &[
     sequences("sequencesForgotten", "forgotten"),
     sequences("sequencesUncertain", "uncertain"),
     sequences("sequencesAbandoned", "abandoned"),
+    sequences("sequencesMoved", "moved"),
     sequences("sequencesReplayed", "replayed"),
     shown(
         "replayedRows",

@@ -21,16 +21,42 @@ impl fmt::Display for RowName<'_> {
         let Some((columns, values)) = self.values else {
             return Ok(());
         };
+        if columns.is_empty() {
+            return Ok(());
+        }
         for (index, (column, value)) in columns.iter().zip(values).enumerate() {
             if index == MOST_COLUMNS {
                 formatter.write_str(", …")?;
                 break;
             }
             let begin = if index == 0 { " (" } else { ", " };
-            write!(formatter, "{begin}{} = {}", column.name, shown(value))?;
+            let name = escaped(&column.name);
+            write!(formatter, "{begin}{name} = {}", shown(value))?;
         }
         formatter.write_str(")")
     }
+}
+
+/// The beginning of a text in one line, whose characters all can be seen: a row must not be able to
+/// write lines of its own into a log.
+fn escaped(text: &str) -> String {
+    let short: String = text.chars().take(MOST_CHARACTERS).collect();
+    let escaped = short.escape_debug().to_string();
+    // SQL needs no backslash before these.
+    let mut escaped = escaped.replace("\\\"", "\"").replace("\\'", "'");
+    if text.chars().nth(MOST_CHARACTERS).is_some() {
+        escaped.push('…');
+    }
+    escaped
+}
+
+/// A number with all its digits, unless there are too many.
+fn number(value: impl fmt::Display + fmt::LowerExp) -> String {
+    let digits = value.to_string();
+    if digits.len() > MOST_CHARACTERS {
+        return format!("{value:e}");
+    }
+    digits
 }
 
 /// A value as SQL would write it, cut off where it is long.
@@ -42,18 +68,9 @@ fn shown(value: &Value) -> String {
         Value::SmallInt(value) => value.to_string(),
         Value::Integer(value) => value.to_string(),
         Value::BigInt(value) => value.to_string(),
-        Value::Float(value) => value.to_string(),
-        Value::Double(value) => value.to_string(),
-        Value::String(text) => {
-            let mut short: String = text.chars().take(MOST_CHARACTERS).collect();
-            short = short.replace('\'', "''");
-            let more = if text.chars().nth(MOST_CHARACTERS).is_some() {
-                "…"
-            } else {
-                ""
-            };
-            format!("'{short}{more}'")
-        }
+        Value::Float(value) => number(value),
+        Value::Double(value) => number(value),
+        Value::String(text) => format!("'{}'", escaped(text).replace('\'', "''")),
         Value::Bytes(bytes) => {
             let mut text = "x'".to_owned();
             for byte in bytes.iter().take(MOST_CHARACTERS / 2) {
@@ -79,7 +96,7 @@ fn shown(value: &Value) -> String {
             }
             text + "]"
         }
-        other => format!("{other:?}"),
+        other => escaped(&format!("{other:?}")),
     }
 }
 
@@ -115,5 +132,22 @@ mod tests {
             values: None,
         };
         insta::assert_snapshot!(hidden, @"row 6");
+    }
+
+    #[test]
+    fn a_row_writes_no_lines_of_its_own_and_is_never_long() {
+        let values = [
+            Value::String("a\nERROR it's \"me\" \u{202e}\u{1b}[31m".to_owned()),
+            Value::Double(1e300),
+        ];
+        let columns = [
+            Column::new("a\rb", DataType::String),
+            Column::new("n".repeat(200), DataType::Double),
+        ];
+        let name = RowName {
+            number: 6,
+            values: Some((&columns, &values)),
+        };
+        insta::assert_snapshot!(name, @r#"row 6 (a\rb = 'a\nERROR it''s "me" \u{202e}\u{1b}[31m', nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn… = 1e300)"#);
     }
 }
