@@ -1,16 +1,18 @@
 //! What a model is, as the planner of Flink hands it over: options and columns, all as text.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use triton_model_fn::{Column, FilledColumn, InferenceFunction, Schema};
 use triton_options::{
-    ConfigOption, CounterInitStrategy, ON_ERROR, OnError, OptionDefinition, OptionMap, Presence,
-    SequenceIdScope, SequenceMode, SequenceRecovery, TIMEOUT, TritonOptions,
+    AUTH_TOKEN, AUTH_TOKEN_FILE, ConfigOption, CounterInitStrategy, ENDPOINT, ON_ERROR, OnError,
+    OptionDefinition, OptionError, OptionErrors, OptionMap, OwnOptions, PositiveDuration, Presence,
+    ROW_DEADLINE, SequenceIdScope, SequenceMode, SequenceRecovery, TIMEOUT, TritonOptions,
 };
 
 use crate::column_type;
 use crate::failure::Failure;
-use crate::pointers::{self, Place};
+use crate::pointers::{self, Followed, Place};
 use crate::wire::Reader;
 
 /// Whether errors keep the values of their row to themselves.
@@ -38,8 +40,23 @@ pub(crate) struct Description {
 impl Description {
     /// Reads and checks it; everything that is wrong is in the error at once.
     pub(crate) fn read(bytes: &[u8], place: Place<'_>) -> Result<Self, Failure> {
+        let read = Self::read_known(bytes, place)?;
+        read.ok_or_else(|| Failure::new("what options point to is not known while planning"))
+    }
+
+    /// Checks what can be checked while a query is planned.
+    pub(crate) fn check(bytes: &[u8]) -> Result<(), Failure> {
+        match Self::read_known(bytes, Place::Planning)? {
+            Some(description) => description.function().map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing where nothing is wrong but what depends on values that are not known yet.
+    fn read_known(bytes: &[u8], place: Place<'_>) -> Result<Option<Self>, Failure> {
         let mut reader = Reader::new(bytes);
         let mut options = OptionMap::new();
+        let mut pointed = Pointed::new();
         let mut problems = Vec::new();
         for _ in 0..reader.count()? {
             let (key, value) = (reader.text()?, reader.text()?);
@@ -51,12 +68,23 @@ impl Description {
                 ));
                 continue;
             }
-            match pointers::follow(key.clone(), value, place) {
-                Ok((taken, value)) => {
-                    if options.set(taken.clone(), value).is_some() {
+            match pointers::follow(key, value, place) {
+                Ok(followed) => {
+                    let Followed {
+                        key,
+                        value,
+                        written,
+                    } = followed;
+                    if let Some(written) = written {
+                        pointed.insert(key.clone(), (written, value.clone()));
+                    }
+                    // Java has each key once, so one of the two is written otherwise.
+                    if options.set(key, value).is_some() {
                         problems.push(format!(
-                            "option '{key}' names a file, and option '{taken}' is given as well: \
-                             leave one of them out"
+                            "option '{}' names a file, and option '{}' is given as well: leave one \
+                             of them out",
+                            AUTH_TOKEN.key(),
+                            AUTH_TOKEN_FILE.key()
                         ));
                     }
                 }
@@ -76,27 +104,33 @@ impl Description {
             // The rest was checked while the query was planned.
             return Err(Failure::new(problems.join("\n")));
         }
+        let row_timeout = (milliseconds > 0).then(|| Duration::from_millis(milliseconds));
         let map = options.with_flink_units();
         let mut options = map.parse_known(OWN);
-        if let Ok((parsed, _)) = &options
-            && gathers(parsed)
-            && milliseconds > 0
-            && parsed.timeout.get() > Duration::from_millis(milliseconds)
+        if let (Ok((parsed, _)), Some(time)) = (&options, row_timeout)
+            && let Some(earlier) = before_flink(&map, parsed, time)
         {
-            // Rows of a request are given up one by one, and the request goes on: it must not keep
-            // others from being sent for longer than Flink waits for any of them.
-            let longest = format!("{milliseconds} ms");
-            options = map.with(TIMEOUT.key(), longest).parse_known(OWN);
+            options = Ok(earlier);
         }
-        if let Ok((options, _)) = &options
-            && options.on_error == OnError::Column
+        if let (Err(errors), Place::Planning) = (&options, place)
+            && errors.iter().all(|error| is_about(error, &pointed))
         {
-            problems.extend(outputs.iter().filter_map(never_null));
+            // Nobody knows yet what they point to.
+            let tried = addresses(&map, &pointed).find_map(|map| map.parse_known(OWN).ok());
+            match tried {
+                Some(parsed) => options = Ok(parsed),
+                None if problems.is_empty() => return Ok(None),
+                None => return Err(Failure::new(problems.join("\n"))),
+            }
+        }
+        if let Ok((options, _)) = &options {
+            let outputs = outputs.iter();
+            problems.extend(outputs.filter_map(|output| never_null(output, options)));
         }
         let only_columns =
             |columns: Vec<Declared>| columns.into_iter().map(|it| it.column).collect();
         match options {
-            Ok((options, own)) if problems.is_empty() => Ok(Self {
+            Ok((options, own)) if problems.is_empty() => Ok(Some(Self {
                 shows_values: own.get(&ROW_VALUES_REDACTED) != Some(true)
                     && !options.sequence_key_redacted,
                 options,
@@ -104,11 +138,11 @@ impl Description {
                     inputs: only_columns(inputs),
                     outputs: only_columns(outputs),
                 },
-                row_timeout: (milliseconds > 0).then(|| Duration::from_millis(milliseconds)),
-            }),
+                row_timeout,
+            })),
             Ok(_) => Err(Failure::new(problems.join("\n"))),
             Err(errors) => {
-                problems.insert(0, errors.to_string());
+                problems.insert(0, as_written(&errors, &pointed, place));
                 Err(Failure::new(problems.join("\n")))
             }
         }
@@ -163,6 +197,112 @@ impl Description {
     }
 }
 
+/// When a row is given up that Flink gives up after `limit`: so that the error of this library comes
+/// first, which names the row.
+pub(crate) fn shortly_before(limit: Duration) -> Duration {
+    let millisecond = Duration::from_millis(1);
+    let margin = (limit / 10).clamp(millisecond, 500 * millisecond);
+    // Options have whole milliseconds.
+    let left = limit.saturating_sub(margin).as_millis();
+    u64::try_from(left)
+        .map_or(limit, Duration::from_millis)
+        .max(millisecond)
+}
+
+/// The options that point to their values: what was written, and the value.
+type Pointed = BTreeMap<String, (String, String)>;
+
+fn is_about(error: &OptionError, pointed: &Pointed) -> bool {
+    error.keys().iter().any(|key| pointed.contains_key(*key))
+}
+
+/// The options with addresses of several kinds in place of one that is not known yet, as rules between
+/// options ask for a scheme, for a name, or for one address or several.
+fn addresses(map: &OptionMap, pointed: &Pointed) -> impl Iterator<Item = OptionMap> {
+    let tried = [
+        "http://localhost:1",
+        "https://localhost:1",
+        "http://name.example:1",
+        "https://name.example:1",
+        "http://localhost:1,http://localhost:2",
+        "https://localhost:1,https://localhost:2",
+    ];
+    let is_pointed = |key: &str| pointed.contains_key(key);
+    let others = map.iter().filter(|(key, _)| !is_pointed(key));
+    let others = others.fold(OptionMap::new(), |map, (key, value)| map.with(key, value));
+    let has_endpoint = !is_pointed(ENDPOINT.key());
+    tried.into_iter().map(move |address| match has_endpoint {
+        true => others.clone(),
+        false => others.clone().with(ENDPOINT.key(), address),
+    })
+}
+
+/// The errors with what was written in place of values that were only pointed to. While a query is
+/// planned these are not known, and no error is about them.
+fn as_written(errors: &OptionErrors, pointed: &Pointed, place: Place<'_>) -> String {
+    if !errors.iter().any(|error| is_about(error, pointed)) {
+        return errors.to_string();
+    }
+    let is_planned = matches!(place, Place::Planning);
+    let told = errors
+        .iter()
+        .filter(|error| !(is_planned && is_about(error, pointed)));
+    let told = told.map(|error| {
+        let of = |key: &str| pointed.get(key);
+        let hide = |text: &str| {
+            let keys = error.keys();
+            let concerned = keys.iter().filter_map(|key| of(key));
+            concerned.fold(text.to_owned(), |text, (written, value)| {
+                text.replace(value, written)
+            })
+        };
+        match error {
+            OptionError::Invalid { key, expected, .. } if of(key).is_some() => {
+                let written = of(key).map_or("", |(written, _)| written);
+                let expected = hide(expected);
+                format!("option '{key}': expected {expected}, found what '{written}' stands for")
+            }
+            other => hide(&other.to_string()),
+        }
+    });
+    let told: Vec<_> = told.collect();
+    match told.as_slice() {
+        [only] => only.clone(),
+        several => {
+            let lines = several.iter().map(|line| format!("\n  - {line}"));
+            format!(
+                "{} problems in the options:{}",
+                several.len(),
+                lines.collect::<String>()
+            )
+        }
+    }
+}
+
+/// The options where rows of a request are given up one by one, and Flink gives each up after `time`:
+/// the model function gives them up shortly before, so that they are neither sent nor counted once
+/// they are, and a request keeps others from being sent no longer than that.
+fn before_flink(
+    map: &OptionMap,
+    parsed: &TritonOptions,
+    time: Duration,
+) -> Option<(TritonOptions, OwnOptions)> {
+    if !gathers(parsed) {
+        return None;
+    }
+    let most = shortly_before(time);
+    let most_text = format!("{} ms", most.as_millis());
+    let is_later = |it: PositiveDuration| it.get() > most;
+    let changed = [
+        (TIMEOUT.key(), is_later(parsed.timeout)),
+        (ROW_DEADLINE.key(), parsed.row_deadline.is_none_or(is_later)),
+    ];
+    let changed = changed.into_iter().filter(|(_, is_changed)| *is_changed);
+    let map = changed.fold(map.clone(), |map, (key, _)| map.with(key, &most_text));
+    // A rule between these options and those that were given is no mistake of the user.
+    map.parse_known(OWN).ok()
+}
+
 fn gathers(options: &TritonOptions) -> bool {
     options.batch_size.get() > 1 && *options.sequence_mode() == SequenceMode::None
 }
@@ -173,23 +313,30 @@ struct Declared {
     is_nullable: bool,
 }
 
-/// Why an output column has to be nullable, if it is not, where rows that fail are to be rows: Flink
-/// would take what it reads there for a value.
-fn never_null(
-    Declared {
-        column,
-        is_nullable,
-    }: &Declared,
-) -> Option<String> {
-    let name = &column.name;
-    let is_always_there = FilledColumn::named(name).is_some_and(|it| !it.is_nullable());
-    (!is_nullable && !is_always_there).then(|| {
-        format!(
+/// Why an output column has to be nullable, if it is not: Flink would take what it reads where it is
+/// NULL for a value. Those of the model are NULL where rows that fail are to be rows; those that the
+/// function fills may be at any time.
+fn never_null(declared: &Declared, options: &TritonOptions) -> Option<String> {
+    if declared.is_nullable {
+        return None;
+    }
+    let on_error = options.on_error;
+    let has_id = *options.sequence_mode() != SequenceMode::None && options.default_value.is_none();
+    let name = &declared.column.name;
+    match FilledColumn::named(name) {
+        Some(filled) if !filled.is_nullable() => None,
+        Some(FilledColumn::SequenceId) if on_error != OnError::Column && has_id => None,
+        Some(_) if on_error != OnError::Column => Some(format!(
+            "OUTPUT column '{name}' is NOT NULL, but the function leaves it NULL where it has \
+             nothing to say: leave NOT NULL out"
+        )),
+        None if on_error != OnError::Column => None,
+        _ => Some(format!(
             "OUTPUT column '{name}' is NOT NULL, but it is NULL in a row that cannot be answered \
              (option '{}'): leave NOT NULL out",
             ON_ERROR.key()
-        )
-    })
+        )),
+    }
 }
 
 fn columns(

@@ -1,5 +1,6 @@
 //! What a thread of Java takes from an open function: answers and failures, many at a time.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::failure::Failure;
@@ -36,20 +37,28 @@ struct State {
 impl Events {
     /// Adds what happened to a call; what is in the result appends the answer.
     pub(crate) fn push(&self, call: u64, answer: Result<impl Write, Failure>) {
-        self.push_all([(call, answer)]);
+        self.push_all([(call, |buffer: &mut Vec<u8>| answer?(buffer))]);
     }
 
     /// Adds what happened to several calls at once.
-    pub(crate) fn push_all<W: Write>(
-        &self,
-        calls: impl IntoIterator<Item = (u64, Result<W, Failure>)>,
-    ) {
-        let mut state = self.lock();
-        let was_empty = state.waiting.is_empty();
-        for (call, answer) in calls {
-            add(&mut state.waiting, call, answer);
+    ///
+    /// What writes the answers runs before anything is locked: it may log, and a line for the log
+    /// calls the very thread that waits here. A panic in it is the failure of its call alone.
+    pub(crate) fn push_all<W: Write>(&self, calls: impl IntoIterator<Item = (u64, W)>) {
+        let mut events = Vec::new();
+        for (call, write) in calls {
+            add(&mut events, call, write);
         }
-        let is_first = was_empty && !state.waiting.is_empty();
+        if events.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        let is_first = state.waiting.is_empty();
+        if is_first && state.waiting.capacity() < events.len() {
+            state.waiting = events;
+        } else {
+            state.waiting.extend_from_slice(&events);
+        }
         drop(state);
         // Otherwise it has been woken for those before, and has not come yet.
         if is_first {
@@ -98,13 +107,11 @@ pub(crate) trait Write: FnOnce(&mut Vec<u8>) -> Result<(), Failure> {}
 
 impl<F: FnOnce(&mut Vec<u8>) -> Result<(), Failure>> Write for F {}
 
-fn add(buffer: &mut Vec<u8>, call: u64, answer: Result<impl Write, Failure>) {
+fn add(buffer: &mut Vec<u8>, call: u64, write: impl Write) {
     let begin = buffer.len();
-    let written = answer.and_then(|write| {
-        head(buffer, call, Outcome::Answered);
-        write(buffer)
-    });
-    if let Err(failure) = written {
+    head(buffer, call, Outcome::Answered);
+    let written = catch_unwind(AssertUnwindSafe(|| write(buffer)));
+    if let Err(failure) = written.unwrap_or_else(|panic| Err(Failure::of_panic(&*panic))) {
         buffer.truncate(begin);
         head(buffer, call, Outcome::Failed);
         let text = failure.to_string();
@@ -116,4 +123,52 @@ fn add(buffer: &mut Vec<u8>, call: u64, answer: Result<impl Write, Failure>) {
 fn head(buffer: &mut Vec<u8>, call: u64, outcome: Outcome) {
     buffer.extend_from_slice(&call.to_le_bytes());
     buffer.push(outcome as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Reader;
+
+    #[test]
+    fn a_panic_while_an_answer_is_written_is_the_failure_of_its_call_alone() {
+        let events = Events::default();
+        let written = (0..3).map(|call: u64| {
+            let write = move |buffer: &mut Vec<u8>| {
+                assert!(call != 1, "call {call} cannot be written");
+                // What is logged meanwhile calls the thread that takes the events.
+                buffer.push(7);
+                Ok(())
+            };
+            (call, write)
+        });
+        events.push_all(written);
+        let bytes = events.next(<[u8]>::to_vec).unwrap();
+        let mut reader = Reader::new(&bytes);
+        let mut head = || {
+            let call = u64::from_le_bytes(reader.array().unwrap());
+            let [outcome] = reader.array().unwrap();
+            let text = if outcome == Outcome::Failed as u8 {
+                reader.text().unwrap()
+            } else {
+                format!("{:?}", reader.array::<1>().unwrap())
+            };
+            (call, text)
+        };
+        assert_eq!(head(), (0, "[7]".to_owned()));
+        insta::assert_snapshot!(head().1, @"the native library panicked, which is a mistake in it: call 1 cannot be written");
+        assert_eq!(head(), (2, "[7]".to_owned()));
+        assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn what_writes_an_answer_may_call_the_thread_that_takes_it() {
+        let events = Events::default();
+        let write = |_: &mut Vec<u8>| {
+            events.call();
+            Ok(())
+        };
+        events.push_all([(0, write)]);
+        assert_eq!(events.next(<[u8]>::len), Some(9));
+    }
 }

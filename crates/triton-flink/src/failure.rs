@@ -28,6 +28,11 @@ impl Failure {
         ))
     }
 
+    /// Says what to do as well.
+    pub(crate) fn with(self, advice: &str) -> Self {
+        Self(format!("{self}; {advice}"))
+    }
+
     /// Says which row it was.
     pub(crate) fn of_row(error: &triton_model_fn::Error, row: &RowName<'_>) -> Self {
         Self(format!("{row}, {}", chain(error)))

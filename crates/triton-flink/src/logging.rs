@@ -43,17 +43,21 @@ struct Line {
 pub(crate) fn start() {
     static START: Once = Once::new();
     START.call_once(|| {
-        let lines = tracing_subscriber::fmt::layer()
-            .without_time()
-            .with_level(false)
-            .with_target(false)
-            .with_ansi(false)
-            .with_writer(Lines);
-        let collector = tracing_subscriber::registry().with(lines).with(Levels);
         // This library is the only one in its copy of `tracing`, so nobody was there before.
-        let _ = tracing::subscriber::set_global_default(collector);
+        let _ = tracing::subscriber::set_global_default(collector());
         std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     });
+}
+
+/// Collects lines for Flink's log.
+pub(crate) fn collector() -> impl Subscriber + Send + Sync {
+    let lines = tracing_subscriber::fmt::layer()
+        .without_time()
+        .with_level(false)
+        .with_target(false)
+        .with_ansi(false)
+        .with_writer(Lines);
+    tracing_subscriber::registry().with(lines).with(Levels)
 }
 
 /// Flink's log takes lines up to this level: 1 for errors to 5 for traces, and 0 for none.

@@ -97,9 +97,7 @@ fn take_log<'local>(env: &mut Env<'local>, _: JClass<'local>) -> Result<JByteArr
 
 /// Checks options and columns while a query is planned; throws everything that is wrong.
 fn check(env: &mut Env<'_>, _: JClass<'_>, description: JByteArray<'_>) -> Result<()> {
-    let description = env.convert_byte_array(description)?;
-    Description::read(&description, Place::Planning)?.function()?;
-    Ok(())
+    Description::check(&env.convert_byte_array(description)?)
 }
 
 /// Makes a function, which is not open, and gives it a number.

@@ -4,33 +4,64 @@
 //! bytes after their length, an array as the number of its elements, whether any of them is NULL,
 //! and the elements, which carry the byte for NULL only if one is.
 
+use std::str::Utf8Error;
+
 use triton_model_fn::{Array, Column, DataType, Value};
 
 use crate::failure::Failure;
 use crate::wire::{Reader, put_bytes, put_count};
 
-/// Reads the row that `bytes` hold, with a value for each column.
-pub(crate) fn read_row(bytes: &[u8], columns: &[Column]) -> Result<Vec<Value>, Failure> {
+/// A row with a value for each column.
+#[derive(Debug, PartialEq)]
+pub(crate) struct ReadRow {
+    /// What cannot be read is NULL.
+    pub(crate) values: Vec<Value>,
+    /// Why the row cannot be used, if it cannot.
+    pub(crate) unusable: Option<String>,
+}
+
+/// Reads the row that `bytes` hold. A text that is none makes the row unusable, and is no failure:
+/// it comes from the data, and says nothing of the next row.
+pub(crate) fn read_row(bytes: &[u8], columns: &[Column]) -> Result<ReadRow, Failure> {
     let mut reader = Reader::new(bytes);
-    let values = columns
-        .iter()
-        .map(|column| read_nullable(&mut reader, &column.data_type));
-    let row = values.collect::<Result<_, _>>()?;
+    let mut unusable = None;
+    let mut values = Vec::with_capacity(columns.len());
+    for column in columns {
+        let mut no_text = None;
+        let value = read_nullable(&mut reader, &column.data_type, &mut no_text)?;
+        values.push(match no_text {
+            None => value,
+            Some(error) => {
+                unusable.get_or_insert_with(|| {
+                    format!("column '{}': the text is not UTF-8: {error}", column.name)
+                });
+                Value::Null
+            }
+        });
+    }
     if reader.is_empty() {
-        return Ok(row);
+        return Ok(ReadRow { values, unusable });
     }
     Err(Failure::new("the row from Java is longer than its columns"))
 }
 
-fn read_nullable(reader: &mut Reader<'_>, data_type: &DataType) -> Result<Value, Failure> {
+fn read_nullable(
+    reader: &mut Reader<'_>,
+    data_type: &DataType,
+    no_text: &mut Option<Utf8Error>,
+) -> Result<Value, Failure> {
     if reader.flag()? {
-        read(reader, data_type)
+        read(reader, data_type, no_text)
     } else {
         Ok(Value::Null)
     }
 }
 
-fn read(reader: &mut Reader<'_>, data_type: &DataType) -> Result<Value, Failure> {
+fn read(
+    reader: &mut Reader<'_>,
+    data_type: &DataType,
+    no_text: &mut Option<Utf8Error>,
+) -> Result<Value, Failure> {
     Ok(match data_type {
         DataType::Boolean => Value::Boolean(reader.flag()?),
         DataType::TinyInt => Value::TinyInt(i8::from_le_bytes(reader.array()?)),
@@ -39,7 +70,13 @@ fn read(reader: &mut Reader<'_>, data_type: &DataType) -> Result<Value, Failure>
         DataType::BigInt => Value::BigInt(i64::from_le_bytes(reader.array()?)),
         DataType::Float => Value::Float(f32::from_le_bytes(reader.array()?)),
         DataType::Double => Value::Double(f64::from_le_bytes(reader.array()?)),
-        DataType::String => Value::String(reader.text()?),
+        DataType::String => match str::from_utf8(reader.bytes()?) {
+            Ok(text) => Value::String(text.to_owned()),
+            Err(error) => {
+                *no_text = Some(error);
+                Value::Null
+            }
+        },
         DataType::Bytes => Value::Bytes(reader.bytes()?.to_vec()),
         DataType::Array(element) => {
             let count = reader.count()?;
@@ -55,7 +92,7 @@ fn read(reader: &mut Reader<'_>, data_type: &DataType) -> Result<Value, Failure>
                 ));
             }
             let read = if holds_null { read_nullable } else { read };
-            let values = (0..count).map(|_| read(reader, element));
+            let values = (0..count).map(|_| read(reader, element, no_text));
             Value::Array(values.collect::<Result<_, _>>()?)
         }
         other => return Err(Failure::new(format!("Flink has no {other}"))),
@@ -151,7 +188,7 @@ mod tests {
         let row: Vec<_> = cells.into_iter().map(|(_, value)| value).collect();
         let mut buffer = Vec::new();
         write_row(&mut buffer, &row).unwrap();
-        assert_eq!(read_row(&buffer, &columns).unwrap(), row);
+        assert_eq!(read_row(&buffer, &columns).unwrap().values, row);
 
         // Whatever is cut off is noticed, and so is what is too much.
         for length in 0..buffer.len() {

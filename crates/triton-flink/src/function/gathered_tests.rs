@@ -34,7 +34,7 @@ fn answers(function: &Function, count: usize) -> BTreeMap<u64, String> {
                 continue;
             } else {
                 assert_eq!(reader.count().unwrap(), 1);
-                let row = read_row(reader.take(5).unwrap(), &column).unwrap();
+                let row = read_row(reader.take(5).unwrap(), &column).unwrap().values;
                 format!("{:?}", row[0])
             };
             assert!(answers.insert(number, text).is_none(), "{number} twice");
@@ -87,6 +87,73 @@ fn rows_of_a_server_that_hangs_are_given_up_before_flink_would_do_it() {
         predict(&function, number, Value::Float(number as f32));
     }
     let answers = answers(&function, 40);
-    insta::assert_snapshot!(answers[&39], @"row 39 (value = 39), subtask 0 of 1, attempt 0: it was not answered before Flink would have given it up; raise 'table.exec.async-ml-predict.timeout', or lower the options 'timeout' and 'max-retries' of the model");
+    let why = "attempt 0: the row was not answered by its deadline (option 'row-deadline')";
+    assert!(answers[&0].contains(why), "{}", answers[&0]);
+    // The others have waited for it, for a time that is never the same.
+    for (number, answer) in &answers {
+        assert!(
+            answer.starts_with(&format!("row {number} (value = {number}), ")),
+            "{answer}"
+        );
+        assert!(answer.ends_with(ADVICE), "{answer}");
+    }
+    // The model function gave them up by itself: each is counted once, and nothing is left of them.
+    assert!(!function.shared.has_given_up.load(Ordering::Relaxed));
+    let failures = |name: &str| {
+        let index = crate::flink_metrics::SHOWN
+            .iter()
+            .position(|it| it.name == name);
+        function.recorder().value(index.unwrap())
+    };
+    assert_eq!(
+        (failures("failures"), failures("failedTimeout")),
+        (Some(40.0), Some(40.0))
+    );
     function.close().unwrap();
+}
+
+#[test]
+fn a_row_that_the_model_function_forgets_is_given_up_and_keeps_nothing_from_closing() {
+    let server = server(FaultScript::new(0));
+    let limit = Duration::from_millis(200);
+    let function = timed(&server.endpoint(), "echo", ECHO, &BATCHES, limit);
+    function.open().unwrap();
+    function.events().next(<[u8]>::to_vec).unwrap();
+    let row = Arc::from([Value::Float(0.5)]);
+    function
+        .shared
+        .held()
+        .add(7, row, Some(Duration::from_millis(1)));
+    insta::assert_snapshot!(answers(&function, 1)[&7], @"row 7 (value = 0.5), subtask 0 of 1, attempt 0: it was not answered before Flink would have given it up; raise 'table.exec.async-ml-predict.timeout', or lower the options 'timeout' and 'max-retries' of the model");
+    assert!(function.shared.has_given_up.load(Ordering::Relaxed));
+    function.close().unwrap();
+}
+
+#[test]
+fn answers_are_logged_while_they_are_handed_over() {
+    let (done, is_done) = std::sync::mpsc::channel();
+    // In a thread of its own: a lock that is taken twice would hang here for ever.
+    std::thread::spawn(move || {
+        let server = server(FaultScript::new(0));
+        let options = [&BATCHES[..], &["default-value", "0.5"]].concat();
+        let limit = Duration::from_secs(60);
+        let function = timed(&server.endpoint(), "echo", ECHO, &options, limit);
+        let number = crate::registry::add(function);
+        let function = crate::registry::get(number).unwrap();
+        function.open().unwrap();
+        function.events().next(<[u8]>::to_vec).unwrap();
+        crate::logging::set_level(4);
+        // It is answered on this thread, because it cannot even be sent.
+        with_default(crate::logging::collector(), || {
+            predict(&function, 0, Value::Null);
+        });
+        let lines = crate::logging::take().unwrap();
+        let answers = answers(&function, 1);
+        crate::registry::remove(number);
+        function.close().unwrap();
+        done.send((answers, String::from_utf8_lossy(&lines).into_owned()))
+    });
+    let (answers, lines) = is_done.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert_eq!(answers[&0], format!("{:?}", Value::Float(0.5)));
+    assert!(lines.contains("answered row=0"), "{lines}");
 }

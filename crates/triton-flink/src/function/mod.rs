@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,12 +16,12 @@ use triton_model_fn::{
     Subtask, Value,
 };
 
-use crate::description::Description;
+use crate::description::{Description, shortly_before};
 use crate::events::Events;
 use crate::failure::Failure;
 use crate::flink_metrics::{FunctionRecorder, Recorded};
 use crate::row_name::RowName;
-use crate::row_wire::{read_row, write_row};
+use crate::row_wire::{ReadRow, read_row, write_row};
 use crate::runtime::{self, Lease};
 use crate::wire::put_count;
 
@@ -55,9 +56,13 @@ struct Shared {
     shows_values: bool,
     shared_ids: String,
     row_timeout: Option<Duration>,
+    /// How much later Flink gives a row up.
+    margin: Duration,
     events: Events,
     recorder: FunctionRecorder,
     held: Mutex<HeldRows>,
+    /// Whether the model function may still work for rows that nobody waits for.
+    has_given_up: AtomicBool,
 }
 
 /// The calls in flight.
@@ -80,16 +85,20 @@ impl Function {
         }?;
         let gathers = description.gathers();
         let (runtime, lease) = runtime::lease()?;
+        let row_timeout = description.row_timeout.map(shortly_before);
+        let margin = description.row_timeout.zip(row_timeout);
         let shared = Shared {
             function,
             shows_values: description.shows_values,
             shared_ids: description.shared_ids(subtask.index()).unwrap_or_default(),
             subtask,
             inputs: description.schema.inputs,
-            row_timeout: description.row_timeout.map(shortly_before),
+            row_timeout,
+            margin: margin.map_or(Duration::ZERO, |(flinks, ours)| flinks - ours),
             events: Events::default(),
             recorder: FunctionRecorder::new(),
             held: Mutex::default(),
+            has_given_up: AtomicBool::new(false),
         };
         let calls = Calls {
             tasks: JoinSet::new(),
@@ -137,7 +146,9 @@ impl Function {
             Recorded::new(self.shared.recorder.clone(), opening),
         )?;
         if let (Some(_), Some(time)) = (&self.sink, self.shared.row_timeout) {
-            let watch = gathered::give_up_overdue(Arc::downgrade(&self.shared), time);
+            let grace = self.shared.margin / 2;
+            let watch = gathered::give_up_overdue(Arc::downgrade(&self.shared), time, grace);
+            let watch = Recorded::new(self.shared.recorder.clone(), watch);
             self.lock().watch = Some(self.runtime.spawn(watch).abort_handle());
         }
         Ok(())
@@ -148,9 +159,15 @@ impl Function {
     /// Rows keep the order in which this is called, whatever the threads of the runtime do: the
     /// function learns of the row here and now.
     pub(crate) fn predict(&self, row_number: u64, row: &[u8]) -> Result<(), Failure> {
-        let row = read_row(row, &self.shared.inputs)?;
+        let ReadRow {
+            values: row,
+            unusable,
+        } = read_row(row, &self.shared.inputs)?;
         let _within = self.runtime.enter();
         let recorder = self.shared.recorder.clone();
+        if let Some(problem) = unusable {
+            return self.refuse(row_number, row, problem);
+        }
         if let Some(sink) = &self.sink {
             let row: Arc<[Value]> = row.into();
             let time = self.shared.row_timeout;
@@ -167,12 +184,31 @@ impl Function {
         self.spawn(row_number, Recorded::new(recorder, answering))
     }
 
+    /// Answers a row that cannot be used, which takes its place among those of its key.
+    fn refuse(&self, row_number: u64, row: Vec<Value>, problem: String) -> Result<(), Failure> {
+        let shared = Arc::clone(&self.shared);
+        let recorder = shared.recorder.clone();
+        let told = recorder.during(|| shared.function.submit_unusable(&row));
+        let refusing = async move {
+            let answers = async {
+                told.await;
+                let error = Error::new(ErrorKind::Input, problem);
+                Ok(vec![shared.function.conclude_unusable(error)?])
+            };
+            let answers = caught(shared.in_time(row_number, &row, answers)).await;
+            shared.events.push(row_number, answers.map(written));
+        };
+        self.spawn(row_number, Recorded::new(recorder, refusing))
+    }
+
     /// Gives a call up; no event will tell of it.
     pub(crate) fn cancel(&self, call: u64) {
         if let Some(task) = self.lock().by_number.remove(&call) {
             task.abort();
         }
-        self.shared.held().take(call);
+        if self.shared.held().take(call).is_some() {
+            self.shared.has_given_up.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Gives up all calls and ends the function; doing it twice does nothing.
@@ -191,8 +227,13 @@ impl Function {
         let Some(lease) = lease else {
             return Ok(());
         };
+        // Whatever happens here, the thread that waits for events is to end.
+        let closing = ClosesEvents(&self.shared.events);
         while tasks.try_join_next().is_some() {}
-        let is_cancelled = !tasks.is_empty() || !self.shared.held().is_empty();
+        // Nor is anybody to wait for rows that were given up: the server may never answer them.
+        let is_cancelled = !tasks.is_empty()
+            || !self.shared.held().is_empty()
+            || self.shared.has_given_up.load(Ordering::Relaxed);
         // No event tells of what is given up.
         self.shared.held().clear();
         let closed = self.runtime.block_on(async {
@@ -203,7 +244,7 @@ impl Function {
             }
             self.shared.function.close().await
         });
-        self.shared.events.close();
+        drop(closing);
         drop(lease);
         closed.map_err(Failure::from)
     }
@@ -228,6 +269,15 @@ impl Function {
 
     fn lock(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes the events when it is dropped.
+struct ClosesEvents<'a>(&'a Events);
+
+impl Drop for ClosesEvents<'_> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -290,17 +340,14 @@ impl Shared {
     }
 }
 
+/// What to do about a row that Flink would give up next.
+const ADVICE: &str = "raise 'table.exec.async-ml-predict.timeout', or lower the options 'timeout' \
+                      and 'max-retries' of the model";
+
 /// The error of a row that Flink would give up next.
 fn gave_up() -> Error {
-    let message = "it was not answered before Flink would have given it up; raise \
-                   'table.exec.async-ml-predict.timeout', or lower the options 'timeout' and \
-                   'max-retries' of the model";
+    let message = format!("it was not answered before Flink would have given it up; {ADVICE}");
     Error::new(ErrorKind::Call, message)
-}
-
-/// So that the error of this library comes first, which names the row.
-fn shortly_before(limit: Duration) -> Duration {
-    limit - (limit / 10).min(Duration::from_millis(500))
 }
 
 /// A panic becomes a failure: a task that ends by one would leave its call without an event.

@@ -183,7 +183,7 @@ fn a_row_that_fails_is_a_row_of_nulls_that_says_why() {
         assert_eq!(event[8], Outcome::Answered as u8);
         if event.len() > 9 {
             // After the number of rows, which is one.
-            rows.push(read_row(&event[13..], &outputs).unwrap());
+            rows.push(read_row(&event[13..], &outputs).unwrap().values);
         }
     };
     take(None);
@@ -225,6 +225,101 @@ fn a_row_that_fails_is_a_row_of_nulls_that_says_why() {
     function.close().unwrap();
 }
 
+#[test]
+fn a_text_that_is_none_makes_its_row_one_that_failed() {
+    let server = EmbeddedTriton::builder().built_in_models().start().unwrap();
+    let key = ["sequence-key", "sensor"];
+    let description = description(&server.endpoint(), Duration::ZERO, &["sum", "INT"], &key);
+    let mut description = description.unwrap();
+    let sensor = Column::new("sensor", triton_model_fn::DataType::String);
+    description.schema.inputs.push(sensor);
+    let function = Function::new(description, Subtask::new(1, 2, 3).unwrap()).unwrap();
+    function.open().unwrap();
+    function.events().next(<[u8]>::to_vec).unwrap();
+    function
+        .predict(4, &[1, 5, 0, 0, 0, 1, 2, 0, 0, 0, 0xff, b'a'])
+        .unwrap();
+    let event = function.events().next(<[u8]>::to_vec).unwrap();
+    let (row, message) = self::event(&mut Reader::new(&event));
+    assert_eq!(row, 4);
+    insta::assert_snapshot!(message, @"row 4 (value = 5, sensor = NULL), subtask 1 of 2, attempt 3: column 'sensor': the text is not UTF-8: invalid utf-8 sequence of 1 bytes from index 0");
+    function.close().unwrap();
+}
+
+/// What Java hands over for a stateless model, with options.
+fn described(options: &[&str], place: Place<'_>) -> Result<Description, Failure> {
+    let mut bytes = Vec::new();
+    let options = [&["model-name", "echo"], options].concat();
+    for texts in [&options[..], &["value", "FLOAT"], &["echo", "FLOAT"]] {
+        put_count(&mut bytes, texts.len() / 2).unwrap();
+        for text in texts {
+            put_bytes(&mut bytes, text.as_bytes()).unwrap();
+        }
+    }
+    bytes.extend_from_slice(&60_000_u64.to_le_bytes());
+    match place {
+        Place::Planning => Description::check(&bytes)?,
+        Place::Subtask(_) => {}
+    }
+    Description::read(&bytes, place)
+}
+
+#[test]
+fn rows_of_a_batch_are_given_up_shortly_before_flink_would_do_it() {
+    let times = |options: &[&str]| {
+        let options = [&["endpoint", "http://localhost:9"], options].concat();
+        let options = described(&options, Place::Planning).unwrap().options;
+        let deadline = options.row_deadline.map(|it| it.get().as_millis());
+        (options.timeout.get().as_millis(), deadline)
+    };
+    let batches = ["batch-size", "8", "timeout", "3 min"];
+    assert_eq!(times(&batches), (59_500, Some(59_500)));
+    assert_eq!(times(&batches[2..]), (180_000, None));
+    let shorter = ["batch-size", "8", "timeout", "1 s", "row-deadline", "2 s"];
+    assert_eq!(times(&shorter), (1000, Some(2000)));
+}
+
+#[test]
+fn what_is_not_known_yet_breaks_no_rule_while_a_query_is_planned() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem").display().to_string();
+    for options in [
+        &["endpoint", "${TRITON}", "tls-ca-file", &ca][..],
+        &["endpoint", "http://${A}:8000,http://${B}:8000"],
+        &["endpoint", "${TRITON}", "endpoint-discovery", "dns"],
+        &["endpoint", "${SCHEME}://${HOST}:8000"],
+        &["endpoint", "http://h:1", "proxy", "${A}:${B}"],
+    ] {
+        let planned = described(options, Place::Planning);
+        assert!(planned.is_ok(), "{options:?}: {}", planned.unwrap_err());
+    }
+    // What is wrong without it is told.
+    let options = ["endpoint", "${SCHEME}://h", "timeout", "soon"];
+    insta::assert_snapshot!(described(&options, Place::Planning).unwrap_err(), @"option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min', found 'soon'");
+}
+
+#[test]
+fn an_error_about_a_value_shows_where_it_came_from_and_not_the_value() {
+    let environment = |name: &str| Some(format!("canary {name}"));
+    let place = Place::Subtask(&environment);
+    let failure = described(&["endpoint", "${TRITON}", "timeout", "soon"], place).unwrap_err();
+    assert!(!failure.to_string().contains("canary"), "{failure}");
+    insta::assert_snapshot!(failure, @"
+    2 problems in the options:
+      - option 'endpoint': expected the http or https address of a Triton server, such as 'http://localhost:8000', found what '${TRITON}' stands for
+      - option 'timeout': expected a duration longer than zero such as '30 s', '100 ms' or '1 min', found 'soon'
+    ");
+    let twice = [
+        "endpoint",
+        "h:1",
+        "auth-token",
+        "@/a",
+        "auth-token-file",
+        "/b",
+    ];
+    insta::assert_snapshot!(described(&twice, place).unwrap_err(), @"option 'auth-token' names a file, and option 'auth-token-file' is given as well: leave one of them out");
+}
+
 // Holds F57.
 #[test]
 fn a_column_that_cannot_be_null_is_refused_where_rows_that_fail_are_rows() {
@@ -235,6 +330,8 @@ fn a_column_that_cannot_be_null_is_refused_where_rows_that_fail_are_rows() {
     };
     insta::assert_snapshot!(read(&never_null, &column).unwrap_err(), @"OUTPUT column 'sum' is NOT NULL, but it is NULL in a row that cannot be answered (option 'on-error'): leave NOT NULL out");
     read(&never_null, &[]).unwrap();
+    insta::assert_snapshot!(read(&["sum", "INT", "prediction_error", "STRING NOT NULL"], &[]).unwrap_err(), @"OUTPUT column 'prediction_error' is NOT NULL, but the function leaves it NULL where it has nothing to say: leave NOT NULL out");
+    read(&["sum", "INT", "sequence_id", "STRING NOT NULL"], &[]).unwrap();
     let silent = read(&TOLD[..2], &column).unwrap().function().unwrap_err();
     insta::assert_snapshot!(silent, @"option 'on-error' is 'column', but no output column says which rows failed: add 'prediction_status STRING' or 'prediction_error STRING'");
 }
