@@ -40,12 +40,7 @@ impl Server {
 
     /// Whether there are several servers, or may be.
     pub(crate) fn are_several(&self) -> bool {
-        let Self {
-            options, replica, ..
-        } = self;
-        let is_one = options.endpoint.only().is_some()
-            && options.endpoint_discovery == EndpointDiscovery::Static;
-        replica.is_none() && !is_one
+        self.replica.is_none() && are_several(&self.options)
     }
 
     /// Each of the servers by itself.
@@ -69,17 +64,6 @@ impl Server {
             one(client, Some(shown))
         });
         Ok(each.collect())
-    }
-
-    /// The first of several servers that is ready, for a question that any of them can answer.
-    async fn one_of_several(&self) -> Option<Client> {
-        let mut each = self.each().await.ok()?;
-        let asked = each.iter().map(|server| async {
-            let ready = timeout(TIME_TO_ANSWER, server.client.ready()).await;
-            matches!(ready, Ok(Ok(Readiness::Ready)))
-        });
-        let ready = join_all(asked).await.into_iter().position(|ready| ready)?;
-        Some(each.swap_remove(ready).client)
     }
 
     /// The failure of a question or a wish that is about the model: `lacks` where the server, one
@@ -182,27 +166,62 @@ pub(crate) fn with_prepared_server(
     };
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
     runtime.block_on(async {
-        let client = triton_model_fn::client_from_options(&options).map_err(Failure::usage)?;
-        let mut server = Server {
+        let client = one_client(&options).await?;
+        let server = Server {
             client,
             options,
             endpoint,
             replica: None,
         };
-        if server.are_several()
-            && let Some(client) = server.one_of_several().await
-        {
-            server.client = client;
-        }
         command(server).await
     })
+}
+
+fn are_several(options: &TritonOptions) -> bool {
+    options.endpoint.only().is_none() || options.endpoint_discovery != EndpointDiscovery::Static
+}
+
+/// A client for questions that any of several servers can answer: of the first one that has the model
+/// ready, else of the first that is ready.
+pub(crate) async fn one_client(options: &TritonOptions) -> Result<Client, Failure> {
+    let only = || triton_model_fn::client_from_options(options).map_err(Failure::usage);
+    if !are_several(options) {
+        return only();
+    }
+    let Ok(mut each) = triton_model_fn::clients_from_options(options).await else {
+        return only();
+    };
+    let model = ModelId::new(options.model_name.clone(), options.model_version.clone());
+    let asked = each.iter().map(|client| async {
+        let server = timeout(TIME_TO_ANSWER, client.ready());
+        let model = timeout(TIME_TO_ANSWER, client.model_ready(&model));
+        let (server, model) = tokio::join!(server, model);
+        [server, model].map(|answer| matches!(answer, Ok(Ok(Readiness::Ready))))
+    });
+    let ready = join_all(asked).await;
+    let has_model = ready.iter().position(|[server, model]| *server && *model);
+    match has_model.or_else(|| ready.iter().position(|[server, _]| *server)) {
+        Some(chosen) => Ok(each.swap_remove(chosen)),
+        None => only(),
+    }
 }
 
 /// Starts the embedded server where the endpoint asks for it, and puts its address there.
 pub(crate) fn start_embedded(
     options: &mut LayeredOptions,
 ) -> Result<Option<EmbeddedTriton>, Failure> {
-    if options.get(&ENDPOINT) != Some(EMBEDDED_ENDPOINT) {
+    let given = options.get(&ENDPOINT).unwrap_or_default();
+    if given != EMBEDDED_ENDPOINT {
+        if given
+            .split(',')
+            .any(|part| part.trim() == EMBEDDED_ENDPOINT)
+        {
+            return Err(Failure::usage(anyhow!(
+                "option '{}': '{EMBEDDED_ENDPOINT}' stands alone: a server within this process is none \
+                 of several; start it with `triton serve`, and give its address",
+                ENDPOINT.key()
+            )));
+        }
         return Ok(None);
     }
     // What it would record grows with the work, and nobody asks for it.

@@ -48,7 +48,7 @@ impl Endpoints {
     /// use triton_protocol::Endpoints;
     ///
     /// let shown = Endpoints::loggable("http://user:word@a:8000,b:8000");
-    /// assert_eq!(shown, "'http://(hidden)@a:8000/,b:8000/'");
+    /// assert_eq!(shown, "'http://(hidden)@a:8000/,b:8000'");
     /// ```
     #[must_use]
     pub fn loggable(text: &str) -> String {

@@ -61,6 +61,7 @@ pub(crate) fn run(arguments: &DescribeArguments) -> Result<ExitCode, Failure> {
         let ids = is_stateful.then(|| SequenceIdForm::agree(asked, config, facts.server.as_ref()));
         let statement = Statement {
             endpoint: &server.endpoint,
+            discovery: options.endpoint_discovery,
             version: options.model_version.clone(),
             facts: &facts,
             max_batch_size: options.model_max_batch_size,

@@ -17,6 +17,7 @@ use super::arguments::{OnError, PredictArguments};
 use crate::config::{LayeredOptions, Origin};
 use crate::failure::Failure;
 use crate::progress::say;
+use crate::server::one_client;
 use crate::statement::{self, ModelDefinition, Statement, base_of};
 use crate::text_encoding;
 
@@ -58,10 +59,11 @@ impl Taken {
 /// a key for is said, unless `quiet`.
 pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result<Taken, Failure> {
     let parsed = options.parse_without_sequences()?;
-    let client = triton_model_fn::client_from_options(&parsed).map_err(Failure::usage)?;
+    let client = one_client(&parsed).await?;
     let facts = ModelFacts::look_up(&client, &parsed).await?;
     let statement = Statement {
         endpoint: &parsed.endpoint.canonical(),
+        discovery: parsed.endpoint_discovery,
         version: parsed.model_version.clone(),
         facts: &facts,
         max_batch_size: parsed.model_max_batch_size,

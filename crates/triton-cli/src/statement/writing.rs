@@ -6,10 +6,10 @@ use anyhow::{anyhow, bail};
 use triton_client::{ModelMetadata, TensorMetadata};
 use triton_model_fn::{Column, FilledColumn, ModelFacts};
 use triton_options::{
-    DECOUPLED, Decoupled, ENDPOINT, MODEL_MAX_BATCH_SIZE, MODEL_NAME, MODEL_VERSION, ModelVersion,
-    ON_ERROR, OUTPUT_NAMES, OnError, OptionValue as _, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
-    SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE, SEQUENCE_KEY, SequenceBase, SequenceIdScope,
-    SequenceIdType,
+    DECOUPLED, Decoupled, ENDPOINT, ENDPOINT_DISCOVERY, EndpointDiscovery, MODEL_MAX_BATCH_SIZE,
+    MODEL_NAME, MODEL_VERSION, ModelVersion, ON_ERROR, OUTPUT_NAMES, OnError, OptionValue as _,
+    SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE, SEQUENCE_KEY,
+    SequenceBase, SequenceIdScope, SequenceIdType,
 };
 
 /// The most bytes of a model's name that a sequence ID begins with.
@@ -18,6 +18,8 @@ const LONGEST_BASE: usize = SequenceBase::MAX_BYTES_IN_RUN;
 /// What a statement says of a model.
 pub(crate) struct Statement<'a> {
     pub(crate) endpoint: &'a str,
+    /// How the servers of the endpoint are found.
+    pub(crate) discovery: EndpointDiscovery,
     pub(crate) version: ModelVersion,
     pub(crate) facts: &'a ModelFacts,
     /// What the option `model-max-batch-size` says, if it is set.
@@ -179,6 +181,10 @@ impl Statement<'_> {
             (ENDPOINT.key(), self.endpoint.to_owned()),
             (MODEL_NAME.key(), name.clone()),
         ];
+        // Without it the address is one server.
+        if self.discovery == EndpointDiscovery::Dns {
+            options.push((ENDPOINT_DISCOVERY.key(), self.discovery.canonical()));
+        }
         if self.version != ModelVersion::Latest {
             options.push((MODEL_VERSION.key(), self.version.canonical()));
         }
@@ -281,6 +287,7 @@ mod tests {
         );
         let statement = Statement {
             endpoint: "localhost:8000",
+            discovery: EndpointDiscovery::Static,
             version: "3".parse().unwrap(),
             facts: &facts,
             max_batch_size: None,

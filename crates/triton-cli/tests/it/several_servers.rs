@@ -185,3 +185,37 @@ fn one_of_them_answers_a_question_and_a_part_of_a_sequence_needs_its_own() {
       try: -e URL names that one
     ");
 }
+
+// Holds R3, R4.
+#[test]
+fn a_server_that_is_gone_is_not_asked_which_columns_there_are() {
+    let servers = Servers::start(1);
+    let both = format!("http://127.0.0.1:9,{}", servers.endpoint());
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("several-servers-gone");
+    std::fs::create_dir_all(&folder).unwrap();
+    let input = folder.join("input.csv");
+    std::fs::write(&input, "value\n[1]\n").unwrap();
+    let input = input.to_str().unwrap();
+    let run = triton(&["predict", "--model", "echo", input, "-e", &both, "-q"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(run.stdout, "value,echo\n[1],[1]\n");
+
+    let run = triton(&["models", "-e", "http://127.0.0.1:9,embedded"]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains("stands alone"), "{}", run.stderr);
+}
+
+// Holds R4.
+#[test]
+fn a_statement_says_that_a_name_is_looked_up() {
+    let servers = Servers::start(1);
+    let named = servers.endpoint().replace("127.0.0.1", "localhost");
+    let dns = ["-O", "endpoint-discovery=dns", "-e", &named];
+    let run = triton(&[&["describe", "echo", "--sql"][..], &dns].concat());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(
+        run.stdout.contains("'endpoint-discovery' = 'dns'"),
+        "{}",
+        run.stdout
+    );
+}

@@ -71,9 +71,7 @@ async fn a_job_ends_within_seconds_although_its_server_hangs() {
     .await;
     for job in jobs {
         let begun = Instant::now();
-        let url = format!("{}/jobs/{job}?mode=cancel", cluster.address);
-        let cancelled = reqwest::Client::new().patch(url).send().await.unwrap();
-        assert!(cancelled.status().is_success());
+        cluster.cancel(job).await;
         wait_until(LIMIT, "the job is cancelled", async || {
             cluster.get(&format!("/jobs/{job}")).await["state"] == "CANCELED"
         })

@@ -83,9 +83,16 @@ impl Cluster {
     /// What the REST API answers.
     pub(crate) async fn get(&self, path: &str) -> serde_json::Value {
         let url = format!("{}{path}", self.address);
-        let response = reqwest::get(&url).await.unwrap();
+        let response = http().get(&url).send().await.unwrap();
         let text = response.text().await.unwrap();
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{url}: {error}: {text}"))
+    }
+
+    /// Asks for a job to be cancelled.
+    pub(crate) async fn cancel(&self, job: &str) {
+        let url = format!("{}/jobs/{job}?mode=cancel", self.address);
+        let cancelled = http().patch(url).send().await.unwrap();
+        assert!(cancelled.status().is_success());
     }
 
     /// What is in the logs of all TaskManagers, those included that were killed.
@@ -176,4 +183,12 @@ async fn xtask(instance: &str, arguments: &[&str]) -> (bool, String) {
         text.push_str(&String::from_utf8(output.stderr).unwrap());
     }
     (output.status.success(), text)
+}
+
+/// A client for what is not TLS. Built together with a crate that has `reqwest` leave the choice of
+/// cryptography to the program, it asks for that choice all the same.
+fn http() -> reqwest::Client {
+    // Another test may have made it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
 }

@@ -42,9 +42,7 @@ async fn flink_shows_metrics_and_logs_and_cancelling_ends_everything() {
     assert!(value("latencyMs_p99").await.unwrap() > 0.0);
     assert_eq!(value("failures").await, Some(0.0));
 
-    let url = format!("{}/jobs/{job}?mode=cancel", cluster.address);
-    let cancelled = reqwest::Client::new().patch(url).send().await.unwrap();
-    assert!(cancelled.status().is_success());
+    cluster.cancel(job).await;
     wait_until(LIMIT, "the job is cancelled", async || {
         cluster.get(&format!("/jobs/{job}")).await["state"] == "CANCELED"
     })

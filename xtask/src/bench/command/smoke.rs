@@ -90,14 +90,14 @@ const BOUNDS: &[Bound] = &[
     },
     Bound {
         name: "ndjson",
-        because: "JSON is little more to read and to write than CSV",
+        because: "JSON is not much more to read and to write than CSV, names and all",
         work: Work {
             name: "smoke-ndjson",
             form: Form::Ndjson,
             ..CSV
         },
         beside: CSV,
-        most: 1.6,
+        most: 2.2,
     },
     Bound {
         name: "quotes",
