@@ -12,7 +12,7 @@
 //! | Java | here |
 //! | --- | --- |
 //! | `NativeLibrary`, the native methods | `native` |
-//! | `ModelDescription`, options and columns | `description`, `pointers` |
+//! | `ModelDescription`, options and columns | `description`, `pointers`, `pointed` |
 //! | `RowWriter` and `RowReader` | `row_wire` |
 //! | `TritonPredictFunction` | `function` |
 //! | `Calls`, the thread that takes answers | `events` |
@@ -27,6 +27,7 @@ mod flink_metrics;
 mod function;
 mod logging;
 mod native;
+mod pointed;
 mod pointers;
 mod registry;
 mod row_name;
