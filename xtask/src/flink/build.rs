@@ -7,14 +7,18 @@ use anyhow::{Context, Result};
 
 use super::install::Installation;
 use crate::command;
-use crate::files::write_whole;
+use crate::files::{remove_file_if_present, write_whole};
 use crate::workspace::Workspace;
 
 /// The oldest Java that Flink 2 runs on.
 const JAVA_RELEASE: &str = "11";
 
-/// Where a JVM looks for the native library of this machine within the jar.
-const LIBRARY: &str = "triton/flink/native/linux-x86_64/libtriton_flink.so";
+/// Where a JVM on this machine looks for the native library within the jar: Java names platforms
+/// as Rust does once `NativeLibrary.platform()` has turned `amd64` into `x86_64`.
+fn library_in_jar() -> String {
+    let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
+    format!("triton/flink/native/{system}-{machine}/libtriton_flink.so")
+}
 
 /// The extension of the file that says how the jar was built.
 const PROFILE: &str = "profile";
@@ -41,10 +45,16 @@ impl Jars {
         let jar = self.provider.display();
         match recorded.unwrap_or_default().trim() {
             "release" => format!("the provider is {jar}, built with optimizations"),
-            _ => format!(
-                "the provider is {jar}, built without optimizations, as tests do: for use run \
-                 `cargo xtask flink build --release` and start again"
-            ),
+            kind => {
+                let built = match kind {
+                    "debug" => "built without optimizations, as tests do",
+                    _ => "and its last build did not end",
+                };
+                format!(
+                    "the provider is {jar}, {built}: for use run `cargo xtask flink build \
+                     --release`, then `cargo xtask flink stop`, and start again"
+                )
+            }
         }
     }
 }
@@ -66,7 +76,7 @@ pub(super) fn build(
     let stage = folder.join("provider");
     let java = workspace.root.join("crates/triton-flink/java");
     compile(flink, &[&java.join("triton/flink")], &stage)?;
-    let library = stage.join(LIBRARY);
+    let library = stage.join(library_in_jar());
     fs_err::create_dir_all(library.parent().context("the library has a folder")?)?;
     let profile = if release { "release" } else { "debug" };
     let built = workspace
@@ -75,8 +85,11 @@ pub(super) fn build(
         .join("libtriton_flink.so");
     fs_err::copy(built, &library)?;
     add_services(&java, &stage)?;
+    // A build that ends in between leaves no record, rather than that of another jar.
+    let record = jars.provider.with_extension(PROFILE);
+    remove_file_if_present(&record)?;
     pack(&stage, &jars.provider)?;
-    write_whole(&jars.provider.with_extension(PROFILE), profile.as_bytes())?;
+    write_whole(&record, profile.as_bytes())?;
 
     let stage = folder.join("runner");
     let java = workspace.root.join("xtask/java");
@@ -139,4 +152,97 @@ fn pack(stage: &Path, jar: &Path) -> Result<()> {
     command::run_successfully(&mut command)?;
     fs_err::rename(&draft, jar)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_a_jar_is_told_and_what_to_do_about_it() {
+        let folder = std::env::temp_dir().join(format!("xtask-jars-{}", std::process::id()));
+        fs_err::create_dir_all(&folder).unwrap();
+        let jars = Jars::in_folder(&folder);
+        let advice = ": for use run `cargo xtask flink build --release`, then `cargo xtask flink \
+                      stop`, and start again";
+        let record = jars.provider.with_extension(PROFILE);
+        let jar = jars.provider.display();
+        assert_eq!(
+            jars.kind(),
+            format!("the provider is {jar}, and its last build did not end{advice}")
+        );
+        fs_err::write(&record, "debug").unwrap();
+        assert_eq!(
+            jars.kind(),
+            format!("the provider is {jar}, built without optimizations, as tests do{advice}")
+        );
+        fs_err::write(&record, "release").unwrap();
+        assert_eq!(
+            jars.kind(),
+            format!("the provider is {jar}, built with optimizations")
+        );
+        fs_err::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn statements_are_cut_where_they_end_and_sets_stay_whole() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("java/SqlStatements.java");
+        let file = std::env::temp_dir().join(format!("xtask-sets-{}.sql", std::process::id()));
+        fs_err::write(
+            &file,
+            "SET 'a' = 'b;c'; -- not; this
+             /* nor; this */ EXPLAIN SELECT 1;
+             begin statement set; INSERT INTO a SELECT 1; END;
+             EXECUTE STATEMENT SET BEGIN INSERT INTO b SELECT 1; INSERT INTO c SELECT 1; END;
+             EXPLAIN ESTIMATED_COST, JSON_EXECUTION_PLAN STATEMENT SET BEGIN INSERT INTO d SELECT 1;
+             END;
+             EXPLAIN PLAN FOR STATEMENT SET BEGIN INSERT INTO e SELECT 1; END;
+             COMPILE PLAN 'p;q' IF NOT EXISTS FOR STATEMENT SET BEGIN INSERT INTO f SELECT 1; END;
+             COMPILE AND EXECUTE PLAN 'p' FOR STATEMENT SET BEGIN INSERT INTO g SELECT 1; END;
+             COMPILE PLAN 'p' FOR INSERT INTO h SELECT 1; SELECT 2",
+        )
+        .unwrap();
+        let output = Command::new("java").arg(source).arg(&file).output();
+        fs_err::remove_file(file).unwrap();
+        let output = output.unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "SET 'a' = 'b;c'
+----
+EXPLAIN SELECT 1
+----
+EXECUTE STATEMENT SET BEGIN
+INSERT INTO a SELECT 1;
+END
+----
+EXECUTE STATEMENT SET BEGIN
+INSERT INTO b SELECT 1;
+INSERT INTO c SELECT 1;
+END
+----
+EXPLAIN ESTIMATED_COST, JSON_EXECUTION_PLAN STATEMENT SET BEGIN
+INSERT INTO d SELECT 1;
+END
+----
+EXPLAIN PLAN FOR STATEMENT SET BEGIN
+INSERT INTO e SELECT 1;
+END
+----
+COMPILE PLAN 'p;q' IF NOT EXISTS FOR STATEMENT SET BEGIN
+INSERT INTO f SELECT 1;
+END
+----
+COMPILE AND EXECUTE PLAN 'p' FOR STATEMENT SET BEGIN
+INSERT INTO g SELECT 1;
+END
+----
+COMPILE PLAN 'p' FOR INSERT INTO h SELECT 1
+----
+SELECT 2
+----
+",
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
 }

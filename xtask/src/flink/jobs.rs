@@ -1,21 +1,16 @@
-//! The jobs of a cluster: which there are, how one is cancelled, and what they print.
+//! The jobs of a cluster: which there are, and how one is cancelled.
 
-use std::collections::HashMap;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
+use std::io::Write as _;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde::Deserialize;
 
-use super::cluster::{Cluster, Instance};
+use super::cluster::Cluster;
 use crate::{http, interrupt, poll};
 
 /// A job gives its rows up at once; a busy machine takes longer to hear of it.
 const TIME_TO_CANCEL: Duration = Duration::from_secs(60);
-
-/// What the connector `print` writes goes to the logs with this in its line.
-const PRINTED: &str = "SystemOutRedirection";
 
 /// A job as the JobManager tells of it.
 #[derive(Debug, Deserialize)]
@@ -65,88 +60,121 @@ pub(super) fn show(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Cancels the jobs whose IDs begin with `id`, or all that run, and waits until they have ended.
+/// Cancels the job whose ID begins with `id`, or all that run, and waits until they have ended.
 pub(super) fn cancel(cluster: &Cluster, id: Option<&str>) -> Result<()> {
     let jobs = list(cluster)?;
-    let meant = jobs
+    let meant = meant(&jobs, id)?;
+    // All of them first, because each takes a while to end.
+    let asked: Vec<Result<()>> = meant
         .iter()
-        .filter(|job| id.is_none_or(|id| job.id.starts_with(id)));
-    let meant: Vec<&Job> = meant.filter(|job| !job.has_ended()).collect();
-    if let (Some(id), true) = (id, meant.is_empty()) {
-        bail!("no job runs whose ID begins with '{id}'; see `cargo xtask flink jobs`");
+        .map(|job| {
+            let path = format!("/jobs/{}?mode=cancel", job.id);
+            http::patch(cluster.rest_port, &path)?.accepted()
+        })
+        .collect();
+    let mut failures = Vec::new();
+    for (job, asked) in meant.into_iter().zip(asked) {
+        match (state_once_ended(cluster, job, asked.is_ok())?, asked) {
+            (Some(state), _) => println!("job {} is {state}", job.id),
+            (None, Ok(())) => failures.push(format!("job {} does not end", job.id)),
+            (None, Err(error)) => {
+                failures.push(format!("job {} is not cancelled: {error:#}", job.id));
+            }
+        }
     }
-    for job in meant {
-        let path = format!("/jobs/{}?mode=cancel", job.id);
-        http::patch(cluster.rest_port, &path)?.accepted()?;
-        let ended = poll::until(TIME_TO_CANCEL, || {
-            interrupt::check()?;
-            let jobs = list(cluster)?;
-            let now = jobs.into_iter().find(|now| now.id == job.id);
-            Ok(now.filter(Job::has_ended))
-        })?;
-        let ended = ended.with_context(|| format!("job {} does not end", job.id))?;
-        println!("job {} is {}", job.id, ended.state);
+    if !failures.is_empty() {
+        bail!("{}", failures.join("\n"));
     }
     Ok(())
 }
 
-/// What tasks print from now on.
-pub(super) struct Printed {
-    folder: PathBuf,
-    /// How far each log was read.
-    read: HashMap<PathBuf, u64>,
+/// The jobs to cancel, none of which has ended.
+fn meant<'a>(jobs: &'a [Job], id: Option<&str>) -> Result<Vec<&'a Job>> {
+    let running = jobs.iter().filter(|job| !job.has_ended());
+    let Some(id) = id else {
+        return Ok(running.collect());
+    };
+    if id.trim().is_empty() {
+        bail!(
+            "the ID is empty: expected the beginning of the ID of a job, which `cargo xtask flink \
+             jobs` lists, or --all"
+        );
+    }
+    let meant: Vec<&Job> = running.filter(|job| job.id.starts_with(id)).collect();
+    match *meant {
+        [] => bail!("no job runs whose ID begins with '{id}'; see `cargo xtask flink jobs`"),
+        [_] => Ok(meant),
+        _ => {
+            let ids: Vec<_> = meant.iter().map(|job| job.id.as_str()).collect();
+            bail!(
+                "more than one job runs whose ID begins with '{id}': {}; give more of one ID, or \
+                 --all",
+                ids.join(", ")
+            )
+        }
+    }
 }
 
-impl Printed {
-    pub(super) fn from_now_on(instance: &Instance) -> Result<Self> {
-        let mut printed = Self {
-            folder: instance.part("log"),
-            read: HashMap::new(),
+/// The state of a job that has ended, maybe by itself; without `waiting` it has to have ended now.
+fn state_once_ended(cluster: &Cluster, job: &Job, waiting: bool) -> Result<Option<String>> {
+    let limit = if waiting {
+        TIME_TO_CANCEL
+    } else {
+        Duration::ZERO
+    };
+    poll::until(limit, || {
+        interrupt::check()?;
+        let jobs = list(cluster)?;
+        match jobs.into_iter().find(|now| now.id == job.id) {
+            Some(now) => Ok(now.has_ended().then_some(now.state)),
+            // The cluster remembers only so many that have ended.
+            None => Ok(Some("no longer remembered".to_owned())),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(id: &str, state: &str) -> Job {
+        Job {
+            id: id.to_owned(),
+            name: String::new(),
+            state: state.to_owned(),
+            duration: 0,
+        }
+    }
+
+    #[test]
+    fn one_job_is_cancelled_unless_all_are_meant() {
+        let jobs = [
+            job("a1", "RUNNING"),
+            job("a2", "RESTARTING"),
+            job("ab", "FINISHED"),
+            job("b1", "RUNNING"),
+        ];
+        let ids = |id| {
+            let meant = meant(&jobs, id).map_err(|error| error.to_string())?;
+            Ok::<_, String>(meant.iter().map(|job| job.id.clone()).collect::<Vec<_>>())
         };
-        for path in printed.logs()? {
-            let length = fs_err::metadata(&path)?.len();
-            printed.read.insert(path, length);
+        assert_eq!(ids(Some("a1")).unwrap(), ["a1"]);
+        assert_eq!(ids(Some("b")).unwrap(), ["b1"]);
+        assert_eq!(ids(None).unwrap(), ["a1", "a2", "b1"]);
+        for empty in ["", " "] {
+            assert_eq!(
+                ids(Some(empty)).unwrap_err(),
+                "the ID is empty: expected the beginning of the ID of a job, which `cargo xtask \
+                 flink jobs` lists, or --all"
+            );
         }
-        Ok(printed)
+        assert_eq!(
+            ids(Some("a")).unwrap_err(),
+            "more than one job runs whose ID begins with 'a': a1, a2; give more of one ID, or --all"
+        );
+        assert_eq!(
+            ids(Some("ab")).unwrap_err(),
+            "no job runs whose ID begins with 'ab'; see `cargo xtask flink jobs`"
+        );
     }
-
-    /// Shows what came since the last time.
-    pub(super) fn show(&mut self) -> Result<()> {
-        for path in self.logs()? {
-            let from = self.read.get(&path).copied().unwrap_or_default();
-            let mut log = fs_err::File::open(&path)?;
-            let mut text = Vec::new();
-            log.seek(SeekFrom::Start(from))?;
-            log.read_to_end(&mut text)?;
-            // The last line may not be whole yet.
-            let whole = text.iter().rposition(|byte| *byte == b'\n');
-            let text = &text[..whole.map_or(0, |end| end + 1)];
-            self.read.insert(path, from + text.len() as u64);
-            let mut out = std::io::stdout().lock();
-            for line in String::from_utf8_lossy(text).lines() {
-                if let Some(row) = row(line) {
-                    writeln!(out, "{row}")?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn logs(&self) -> Result<Vec<PathBuf>> {
-        let mut logs = Vec::new();
-        for entry in fs_err::read_dir(&self.folder)? {
-            let path = entry?.path();
-            let name = path.file_name().map(|name| name.to_string_lossy());
-            if name.is_some_and(|name| name.contains("taskexecutor") && name.ends_with(".log")) {
-                logs.push(path);
-            }
-        }
-        Ok(logs)
-    }
-}
-
-/// The row in a line of the log.
-fn row(line: &str) -> Option<&str> {
-    let (head, row) = line.split_once(" - ")?;
-    head.contains(PRINTED).then_some(row)
 }

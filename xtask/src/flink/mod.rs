@@ -7,6 +7,7 @@ mod install;
 mod jobs;
 mod jvm;
 mod model_server;
+mod printed;
 mod resources;
 mod soak;
 mod start;
@@ -30,7 +31,8 @@ use crate::workspace::Workspace;
 use build::Jars;
 use cluster::{Cluster, Instance};
 use install::Installation;
-use start::Wanted;
+use printed::Printed;
+use start::{Started, Wanted};
 use version::Version;
 
 #[derive(Args)]
@@ -144,11 +146,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
             configuration,
         } => {
             let jars = Jars::in_folder(&flink.folder);
-            if !jars.provider.exists() {
+            if !jars.provider.exists() && running(&instance)?.is_none() {
                 println!("building the provider with optimizations, which takes a few minutes");
                 flink.build(true)?;
             }
-            let cluster = flink.start(
+            let Started { cluster, is_new } = flink.start(
                 &instance,
                 &Wanted {
                     version,
@@ -159,8 +161,14 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
                     variables: &[],
                 },
             )?;
+            if !is_new {
+                println!(
+                    "Flink is running already, with the options and the jar of the provider that \
+                     it was started with; for others run `cargo xtask flink stop` first"
+                );
+            }
             println!("Flink is ready at {}", cluster.address());
-            if !without_provider {
+            if is_new && !without_provider {
                 println!("{}", Jars::in_folder(&flink.folder).kind());
             }
         }
@@ -226,7 +234,7 @@ impl Flink {
         build::build(&self.workspace, &self.folder, &flink, release)
     }
 
-    fn start(&self, instance: &Instance, wanted: &Wanted) -> Result<Cluster> {
+    fn start(&self, instance: &Instance, wanted: &Wanted) -> Result<Started> {
         let flink = self.install(wanted.version)?;
         let _lock = instance.lock()?;
         start::start(&flink, instance, wanted)
@@ -328,9 +336,12 @@ impl Flink {
         if keep_going {
             command.arg("--continue");
         }
-        let mut printed = jobs::Printed::from_now_on(instance)?;
-        let status = command::run_watching(&mut command, || printed.show())?;
-        printed.show()?;
+        let mut printed = Printed::from_now_on(instance)?;
+        let status = command::run_watching(&mut command, || {
+            printed.show();
+            Ok(())
+        })?;
+        printed.show();
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
     }

@@ -37,12 +37,21 @@ pub(super) struct Wanted {
     pub(super) variables: &'static [(&'static str, &'static str)],
 }
 
+/// A cluster that runs.
+pub(super) struct Started {
+    pub(super) cluster: Cluster,
+    /// False if it ran before: then it is as it was wanted at that time.
+    pub(super) is_new: bool,
+}
+
 /// Starts the instance unless it runs already; the caller holds its lock.
-pub(super) fn start(flink: &Installation, instance: &Instance, wanted: &Wanted) -> Result<Cluster> {
+pub(super) fn start(flink: &Installation, instance: &Instance, wanted: &Wanted) -> Result<Started> {
     if let Some(cluster) = instance.read()? {
         if cluster.is_alive()? {
-            println!("Flink is running already");
-            return Ok(cluster);
+            return Ok(Started {
+                cluster,
+                is_new: false,
+            });
         }
         stop::stop(instance, &cluster)?;
     }
@@ -80,7 +89,10 @@ pub(super) fn start(flink: &Installation, instance: &Instance, wanted: &Wanted) 
             ends_of_logs(instance)?
         );
     }
-    Ok(cluster)
+    Ok(Started {
+        cluster,
+        is_new: true,
+    })
 }
 
 /// Makes the folders and the configuration of a new cluster.

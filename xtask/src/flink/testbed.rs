@@ -60,7 +60,7 @@ impl<'a> Testbed<'a> {
             variables,
         };
         let server = ModelServer::start(&program)?;
-        let cluster = flink.start(&instance, &wanted)?;
+        let cluster = flink.start(&instance, &wanted)?.cluster;
         Ok(Self {
             flink,
             instance,
