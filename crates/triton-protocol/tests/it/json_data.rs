@@ -207,7 +207,10 @@ proptest! {
         order in Just(["name", "datatype", "shape", "data", "other"]).prop_shuffle(),
     ) {
         let data = nested(&elements, &choices);
-        let expected = reference(datatype, &data);
+        // The general reader is handed these numbers as text, which they are not.
+        let is_bare = |element: &String| ["NaN", "Infinity", "-Infinity"].contains(&element.as_str());
+        let is_no_text = datatype == Datatype::Bytes && elements.iter().any(is_bare);
+        let expected = reference(datatype, &data).filter(|_| !is_no_text);
         let shape = expected.as_ref().map_or(1, |bytes| count(datatype, bytes));
         let members = order.map(|member| match member {
             "name" => r#""name": "x""#.to_owned(),
