@@ -456,19 +456,21 @@ fn servers(
     let offers = several.offers(&open.replicas);
     if !offers.is_empty() && offers.iter().all(|offer| offer.limit == 0) {
         let message = format!(
-            "the {} servers of '{}' have no place for a sequence of subtask {} of {}, because model '{}' \
+            "the {} servers of '{}' have no place for a sequence of this subtask, because model '{}' \
              keeps too few of them at once: use fewer subtasks, or raise its max_candidate_sequences",
             offers.len(),
             ENDPOINT.key(),
-            open.subtask.index(),
-            open.subtask.parallelism(),
             options.model_name,
         );
         // Where a name says which servers there are, further ones may come.
         if options.endpoint_discovery == EndpointDiscovery::Static {
             return Err(Error::new(ErrorKind::Mismatch, message));
         }
-        warn!("{message}; until a further server comes, its rows wait");
+        let (subtask, subtasks) = (open.subtask.index(), open.subtask.parallelism());
+        warn!(
+            subtask,
+            subtasks, "{message}; until a further server comes, its rows wait"
+        );
     }
     Ok(Servers {
         offers,

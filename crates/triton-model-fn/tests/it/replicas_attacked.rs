@@ -474,5 +474,5 @@ async fn a_subtask_for_which_no_server_has_a_place_does_not_open() {
     let message = error
         .to_string()
         .replace(&format!("subtask {index} "), "subtask N ");
-    insta::assert_snapshot!(message, @"the 2 servers of 'endpoint' have no place for a sequence of subtask N of 40, because model 'accumulate' keeps too few of them at once: use fewer subtasks, or raise its max_candidate_sequences");
+    insta::assert_snapshot!(message, @"subtask N of 40, attempt 0: the 2 servers of 'endpoint' have no place for a sequence of this subtask, because model 'accumulate' keeps too few of them at once: use fewer subtasks, or raise its max_candidate_sequences");
 }
