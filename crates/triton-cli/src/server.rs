@@ -9,12 +9,11 @@ use tokio::time::timeout;
 use tracing::warn;
 use triton_client::{Client, ErrorKind, ModelId, Readiness};
 use triton_embedded::EmbeddedTriton;
-use triton_options::{
-    EMBEDDED_ENDPOINT, ENDPOINT, EndpointDiscovery, MODEL_NAME, OptionValue as _, TritonOptions,
-};
+use triton_options::{EMBEDDED_ENDPOINT, ENDPOINT, MODEL_NAME, OptionValue as _, TritonOptions};
 
 use crate::config::{ConfigArguments, LayeredOptions, Origin};
 use crate::failure::Failure;
+use crate::progress::say;
 use crate::unshown;
 
 /// A server, and the options that apply to it.
@@ -26,6 +25,20 @@ pub(crate) struct Server {
     pub(crate) endpoint: String,
     /// Which of several servers it is, where it is meant alone.
     pub(crate) replica: Option<String>,
+}
+
+/// What is known of a server, behind its name.
+pub(crate) type Named<T> = (String, T);
+
+/// Says which servers could not be asked, and ends a command that shows what the others said.
+pub(crate) fn tell_unasked(failed: &[Named<Failure>]) -> ExitCode {
+    for (replica, failure) in failed {
+        say(&format!(
+            "{replica} could not be asked: {}",
+            failure.message()
+        ));
+    }
+    ExitCode::from(u8::from(!failed.is_empty()))
 }
 
 /// How long a server of several has to say that it is ready, when one is chosen.
@@ -40,7 +53,13 @@ impl Server {
 
     /// Whether there are several servers, or may be.
     pub(crate) fn are_several(&self) -> bool {
-        self.replica.is_none() && are_several(&self.options)
+        self.replica.is_none() && self.options.name_several_servers()
+    }
+
+    /// With the client of one that is ready, for questions that any of several can answer.
+    pub(crate) async fn of_one(self) -> Result<Self, Failure> {
+        let client = one_client(&self.options).await?;
+        Ok(Self { client, ..self })
     }
 
     /// Each of the servers by itself.
@@ -64,6 +83,31 @@ impl Server {
             one(client, Some(shown))
         });
         Ok(each.collect())
+    }
+
+    /// Asks each of the servers: what those say that answer, one at least, and why others do not. Both
+    /// with the server's name, which is empty where it is the only one.
+    pub(crate) async fn ask_each<T>(
+        &self,
+        ask: impl AsyncFn(&Self) -> Result<T, Failure>,
+    ) -> Result<(Vec<Named<T>>, Vec<Named<Failure>>), Failure> {
+        let each = self.each().await?;
+        let answers = join_all(each.iter().map(async |server| ask(server).await)).await;
+        let (mut found, mut failed) = (Vec::new(), Vec::new());
+        for (server, answer) in each.iter().zip(answers) {
+            let replica = server.replica.clone().unwrap_or_default();
+            match answer {
+                Ok(answer) => found.push((replica, answer)),
+                Err(failure) => failed.push((replica, failure)),
+            }
+        }
+        match failed.pop() {
+            Some((_, failure)) if found.is_empty() => Err(failure),
+            last => {
+                failed.extend(last);
+                Ok((found, failed))
+            }
+        }
     }
 
     /// The failure of a question or a wish that is about the model: `lacks` where the server, one
@@ -166,7 +210,7 @@ pub(crate) fn with_prepared_server(
     };
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::usage)?;
     runtime.block_on(async {
-        let client = one_client(&options).await?;
+        let client = triton_model_fn::client_from_options(&options).map_err(Failure::usage)?;
         let server = Server {
             client,
             options,
@@ -177,15 +221,11 @@ pub(crate) fn with_prepared_server(
     })
 }
 
-fn are_several(options: &TritonOptions) -> bool {
-    options.endpoint.only().is_none() || options.endpoint_discovery != EndpointDiscovery::Static
-}
-
 /// A client for questions that any of several servers can answer: of the first one that has the model
 /// ready, else of the first that is ready.
 pub(crate) async fn one_client(options: &TritonOptions) -> Result<Client, Failure> {
     let only = || triton_model_fn::client_from_options(options).map_err(Failure::usage);
-    if !are_several(options) {
+    if !options.name_several_servers() {
         return only();
     }
     let Ok(mut each) = triton_model_fn::clients_from_options(options).await else {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::definitions::ReadValues;
 use crate::{
-    CATALOG, ConfigOption, HIDDEN, OnError, OptionDefinition, OptionError, OptionErrors,
-    OptionValue, OptionValues, OptionWarning, SEQUENCE_KEY, SequenceMode, rules,
+    CATALOG, ConfigOption, EndpointDiscovery, HIDDEN, OnError, OptionDefinition, OptionError,
+    OptionErrors, OptionValue, OptionValues, OptionWarning, SEQUENCE_KEY, SequenceMode, rules,
 };
 
 /// Options as text, before anything is checked: setting one never fails.
@@ -214,6 +214,12 @@ impl TritonOptions {
     #[must_use]
     pub fn sequence_mode(&self) -> &SequenceMode {
         &self.0.sequence_mode
+    }
+
+    /// Whether they name more than one server, or a name that may stand for several.
+    #[must_use]
+    pub fn name_several_servers(&self) -> bool {
+        self.endpoint.only().is_none() || self.endpoint_discovery != EndpointDiscovery::Static
     }
 
     /// What is allowed but hardly meant; whoever uses the options should log it.

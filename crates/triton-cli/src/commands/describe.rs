@@ -54,6 +54,7 @@ Examples:
 pub(crate) fn run(arguments: &DescribeArguments) -> Result<ExitCode, Failure> {
     let (model, heeded) = (Some(arguments.model.as_str()), [SEQUENCE_ID_TYPE.key()]);
     with_server_heeding(&arguments.config, model, &heeded, async |server| {
+        let server = server.of_one().await?;
         let options = &server.options;
         let facts = ModelFacts::look_up(&server.client, options).await?;
         let (asked, config) = (options.sequence_id_type, &facts.config);

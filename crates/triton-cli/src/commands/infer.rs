@@ -111,6 +111,7 @@ pub(crate) fn run(arguments: &InferArguments) -> Result<ExitCode, Failure> {
             );
             return Err(Failure::usage(error).with_hint("-e URL names that one"));
         }
+        let server = server.of_one().await?;
         let facts = ModelFacts::look_up(&server.client, &server.options).await?;
         if let Some(mismatch) = facts.batch_size_mismatch(&server.options) {
             return Err(Failure::usage(anyhow!(mismatch)));

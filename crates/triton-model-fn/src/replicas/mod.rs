@@ -18,7 +18,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use triton_client::{Client, ErrorKind, ModelId};
-use triton_options::{EndpointDiscovery, TritonOptions};
+use triton_options::TritonOptions;
 
 pub(crate) use self::machine::{Ended, ReplicaId};
 pub use self::resolver::Resolver;
@@ -170,11 +170,6 @@ impl At {
     }
 }
 
-/// Whether options name more than one server, or a name that may stand for several.
-pub(crate) fn are_several(options: &TritonOptions) -> bool {
-    options.endpoint.only().is_none() || options.endpoint_discovery != EndpointDiscovery::Static
-}
-
 /// Why nothing was learnt of the model.
 #[derive(Debug)]
 pub(crate) enum NotLookedUp {
@@ -189,7 +184,7 @@ impl Replicas {
         model: &ModelId,
         resolver: Option<&Arc<dyn Resolver>>,
     ) -> Result<Self, Error> {
-        if are_several(options) {
+        if options.name_several_servers() {
             return Ok(Replicas::Several(ReplicaSet::get(
                 options, model, resolver,
             )?));

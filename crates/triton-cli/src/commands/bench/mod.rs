@@ -101,6 +101,7 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<ExitCode, Failure> {
         heeded: &[SEQUENCE_ID_TYPE.key()],
     };
     with_prepared_server(&arguments.config, prepare, &effects, async |server| {
+        let server = server.of_one().await?;
         let bench = Bench::prepare(&server, arguments).await?;
         let mut series = bench.measure().await?;
         series.compared = earlier.map(|earlier| earlier.compare(&series.loads));

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use futures_util::future::join_all;
 use serde_json::Value;
 use triton_client::{IndexFilter, RepositoryEntry};
 
@@ -10,8 +9,7 @@ use super::{list, one_line, order, state_name, to_object};
 use crate::commands::text_table::TextTable;
 use crate::failure::Failure;
 use crate::output::{print, width};
-use crate::progress::say;
-use crate::server::Server;
+use crate::server::{Server, tell_unasked};
 
 /// What several servers have alike.
 struct Alike {
@@ -25,20 +23,12 @@ pub(super) async fn run(
     filter: IndexFilter,
     json: bool,
 ) -> Result<ExitCode, Failure> {
-    let each = server.each().await?;
-    let asked = join_all(each.iter().map(|server| list(server, filter))).await;
+    let (found, failed) = server
+        .ask_each(async |server| list(server, filter).await)
+        .await?;
+    let reached = found.len();
     let (mut alike, mut objects) = (Vec::<Alike>::new(), Vec::new());
-    let (mut reached, mut failed) = (0, Vec::new());
-    for (server, entries) in each.iter().zip(asked) {
-        let replica = server.replica.clone().unwrap_or_default();
-        let entries = match entries {
-            Ok(entries) => entries,
-            Err(failure) => {
-                failed.push((replica, failure));
-                continue;
-            }
-        };
-        reached += 1;
+    for (replica, entries) in found {
         for entry in entries {
             let mut object = to_object(&entry);
             object["replica"] = replica.clone().into();
@@ -52,23 +42,12 @@ pub(super) async fn run(
             }
         }
     }
-    if reached == 0
-        && let Some((_, failure)) = failed.pop()
-    {
-        return Err(failure);
-    }
     alike.sort_by(|left, right| order(&left.entry).cmp(&order(&right.entry)));
     print(&match json {
         true => format!("{:#}\n", Value::Array(objects)),
         false => to_text(&alike, reached),
     })?;
-    for (replica, failure) in &failed {
-        say(&format!(
-            "{replica} could not be asked: {}",
-            failure.message()
-        ));
-    }
-    Ok(ExitCode::from(u8::from(!failed.is_empty())))
+    Ok(tell_unasked(&failed))
 }
 
 fn to_text(alike: &[Alike], reached: usize) -> String {

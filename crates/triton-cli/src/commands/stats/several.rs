@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use serde_json::Value;
 use triton_client::{ModelStatistics, Tally};
 
@@ -13,15 +12,14 @@ use crate::commands::statistics_difference::Difference;
 use crate::commands::text_table::TextTable;
 use crate::failure::Failure;
 use crate::output::{print, width};
-use crate::progress::say;
-use crate::server::Server;
+use crate::server::{Named, Server, tell_unasked};
 
-/// The statistics of one of the servers, whose name is empty where it is the only one.
-pub(crate) type OfReplica = (String, Vec<ModelStatistics>);
+/// The statistics of one of the servers.
+pub(crate) type OfReplica = Named<Vec<ModelStatistics>>;
 
 /// Those of every server that answers: one at least.
 pub(crate) async fn statistics(server: &Server) -> Result<Vec<OfReplica>, Failure> {
-    let (found, failed) = ask(server).await?;
+    let (found, failed) = server.ask_each(super::statistics).await?;
     for (replica, failure) in &failed {
         tracing::debug!(replica, "no statistics: {}", failure.message());
     }
@@ -38,40 +36,14 @@ pub(crate) fn difference(before: &[OfReplica], after: &[OfReplica], time: Durati
     Difference::of_several(each.filter(|(before, _)| !before.is_empty()), time)
 }
 
-async fn ask(server: &Server) -> Result<(Vec<OfReplica>, Vec<(String, Failure)>), Failure> {
-    let each = server.each().await?;
-    let asked = join_all(each.iter().map(super::statistics)).await;
-    let (mut found, mut failed) = (Vec::new(), Vec::new());
-    for (server, statistics) in each.iter().zip(asked) {
-        let replica = server.replica.clone().unwrap_or_default();
-        match statistics {
-            Ok(statistics) => found.push((replica, statistics)),
-            Err(failure) => failed.push((replica, failure)),
-        }
-    }
-    match failed.pop() {
-        Some((_, failure)) if found.is_empty() => Err(failure),
-        failure => {
-            failed.extend(failure);
-            Ok((found, failed))
-        }
-    }
-}
-
 /// Shows what each has done since its model was loaded.
 pub(super) async fn run(server: &Server, json: bool) -> Result<ExitCode, Failure> {
-    let (found, failed) = ask(server).await?;
+    let (found, failed) = server.ask_each(super::statistics).await?;
     print(&match json {
         true => to_objects(&found),
         false => to_text(server, &found),
     })?;
-    for (replica, failure) in &failed {
-        say(&format!(
-            "{replica} could not be asked: {}",
-            failure.message()
-        ));
-    }
-    Ok(ExitCode::from(u8::from(!failed.is_empty())))
+    Ok(tell_unasked(&failed))
 }
 
 fn to_objects(found: &[OfReplica]) -> String {
