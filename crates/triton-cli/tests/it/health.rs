@@ -39,7 +39,10 @@ fn of_the_embedded_server() {
 #[tokio::test]
 async fn of_a_real_server() {
     let _turn = READINESS.lock().await;
-    check(&live_endpoint());
+    let endpoint = live_endpoint();
+    // A server is not ready for a moment after another test has unloaded a model.
+    health(&endpoint, &["echo", "--wait", "30s"]);
+    check(&endpoint);
 }
 
 #[test]
