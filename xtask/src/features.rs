@@ -67,19 +67,19 @@ const CHOICES: &[Choice] = &[
     choice("triton-model-fn", "native-tls"),
     // The tests of the command read and write Parquet.
     Choice {
-        linted: "--bins",
+        linted: "--lib",
         ..choice("triton-cli", "")
     },
     Choice {
-        linted: "--bins",
+        linted: "--lib",
         ..choice("triton-cli", "arrow")
     },
     Choice {
-        linted: "--bins",
+        linted: "--lib",
         ..choice("triton-cli", "parquet")
     },
     Choice {
-        linted: "--bins",
+        linted: "--lib",
         ..choice("triton-cli", "object-store")
     },
 ];

@@ -8,9 +8,11 @@ mod docs;
 mod features;
 mod files;
 mod flink;
+mod fuzz;
 mod http;
 mod interrupt;
 mod lock;
+mod models;
 mod moto;
 mod other_servers;
 mod package;
@@ -63,8 +65,12 @@ enum Task {
     Bench(bench::Arguments),
     /// Soak the model function in random faults on a real Triton, beside a usual retry loop
     Chaos(chaos::Arguments),
+    /// Fuzz what reads bytes from elsewhere
+    Fuzz(fuzz::Arguments),
     /// Put three real Tritons behind one endpoint, and let one after the other go
     Replicas(replicas::Arguments),
+    /// Run the models of concurrency: every interleaving of the threads of a test
+    Models,
     /// Check that every feature of the libraries compiles without the others
     Features,
     /// Package the libraries, and use each package by itself as its README says
@@ -93,7 +99,9 @@ fn run() -> Result<ExitCode> {
         Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Chaos(arguments) => chaos::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Replicas(arguments) => replicas::run(&arguments),
+        Task::Models => models::run().map(|()| ExitCode::SUCCESS),
         Task::Features => features::run().map(|()| ExitCode::SUCCESS),
         Task::Package => package::run().map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run().map(|()| ExitCode::SUCCESS),

@@ -9,3 +9,5 @@ mod reader;
 pub(crate) use delivery::Delivery;
 pub(crate) use listener::{Control, Listener};
 pub(crate) use message::{Reply, Request};
+#[cfg(feature = "fuzzing")]
+pub(crate) use reader::Reader;
