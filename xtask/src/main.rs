@@ -1,5 +1,6 @@
 //! The project's own commands, so that a person and the CI run the same things.
 
+mod all;
 mod bench;
 mod chaos;
 mod ci;
@@ -20,7 +21,9 @@ mod poll;
 mod ports;
 mod process;
 mod processor_time;
+mod public_api;
 mod python;
+mod python_hashes;
 mod replicas;
 mod test;
 mod triton;
@@ -51,6 +54,9 @@ enum Task {
         /// A release of Triton; an older one is met by a selection of the tests, unless arguments choose others
         #[arg(long, value_name = "VERSION", default_value_t = triton::ServerVersion::DEFAULT)]
         triton: triton::ServerVersion,
+        /// Everything, one after the other: all tests, each older Triton, the models, and the soaks
+        #[arg(long, conflicts_with_all = ["triton", "arguments"])]
+        all: bool,
         /// Arguments for `cargo test`
         #[arg(last = true)]
         arguments: Vec<String>,
@@ -73,6 +79,14 @@ enum Task {
     Models,
     /// Check that every feature of the libraries compiles without the others
     Features,
+    /// Write what the libraries offer into a listing of each
+    PublicApi {
+        /// Write nothing; fail if a library offers something else
+        #[arg(long)]
+        check: bool,
+    },
+    /// Ask PyPI for the hashes of all that is installed from it, and write them down
+    PythonHashes,
     /// Package the libraries, and use each package by itself as its README says
     Package,
     /// Run everything that a change must pass
@@ -95,7 +109,10 @@ fn run() -> Result<ExitCode> {
         Task::Triton(arguments) => triton::run(arguments),
         Task::OtherServers(arguments) => other_servers::run(&arguments),
         Task::Flink(arguments) => flink::run(arguments),
-        Task::Test { triton, arguments } => test::run(triton, &arguments),
+        Task::Test { all: true, .. } => all::run(),
+        Task::Test {
+            triton, arguments, ..
+        } => test::run(triton, &arguments),
         Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Chaos(arguments) => chaos::run(&arguments),
@@ -103,6 +120,8 @@ fn run() -> Result<ExitCode> {
         Task::Replicas(arguments) => replicas::run(&arguments),
         Task::Models => models::run().map(|()| ExitCode::SUCCESS),
         Task::Features => features::run().map(|()| ExitCode::SUCCESS),
+        Task::PublicApi { check } => public_api::run(check).map(|()| ExitCode::SUCCESS),
+        Task::PythonHashes => python_hashes::write().map(|()| ExitCode::SUCCESS),
         Task::Package => package::run().map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run().map(|()| ExitCode::SUCCESS),
     }
