@@ -25,6 +25,7 @@ mod public_api;
 mod python;
 mod python_hashes;
 mod replicas;
+mod supply;
 mod test;
 mod triton;
 mod workspace;
@@ -89,6 +90,8 @@ enum Task {
     PythonHashes,
     /// Package the libraries, and use each package by itself as its README says
     Package,
+    /// Check licences and sources of crates, lock files and the compiler
+    Supply,
     /// Run everything that a change must pass
     Ci,
 }
@@ -123,6 +126,7 @@ fn run() -> Result<ExitCode> {
         Task::PublicApi { check } => public_api::run(check).map(|()| ExitCode::SUCCESS),
         Task::PythonHashes => python_hashes::write().map(|()| ExitCode::SUCCESS),
         Task::Package => package::run().map(|()| ExitCode::SUCCESS),
+        Task::Supply => supply::run().map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run().map(|()| ExitCode::SUCCESS),
     }
 }
