@@ -226,7 +226,7 @@ impl CallContext {
             let answer = infer(client, &request);
             async move {
                 let answer = answer.await;
-                drop::<tokio::sync::OwnedSemaphorePermit>(connection);
+                drop::<crate::call::Connection>(connection);
                 answer
             }
         };

@@ -13,7 +13,8 @@ use triton_options::{EndpointDiscovery, TritonOptions};
 
 use super::machine::Probed;
 use super::resolver;
-use super::set::{Member, Name, ReplicaSet, Told};
+use super::member::{Member, Name, Told};
+use super::set::ReplicaSet;
 use crate::health_monitor::{Health, HealthProbe as _, PROBE_TIMEOUT, TritonProbe};
 use crate::retry::thread_random;
 use crate::{Error, ModelFacts, SequenceIdForm};

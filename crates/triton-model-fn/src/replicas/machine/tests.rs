@@ -19,7 +19,7 @@ fn ready(count: u32, now: Instant) -> Machine<u32> {
 fn pick(machine: &mut Machine<u32>, now: Instant, avoid: Option<u32>) -> u32 {
     let mut random = fastrand::Rng::with_seed(7);
     let avoid = avoid.map(ReplicaId);
-    let picked = machine.pick(now, avoid, || random.f64(), |_| true);
+    let picked = machine.pick(now, avoid.as_slice(), || random.f64(), |_| true);
     machine.check(now);
     picked.unwrap().0
 }
@@ -219,7 +219,7 @@ fn one_that_fails_fast_does_not_get_more_for_it() {
     let mut random = fastrand::Rng::with_seed(7);
     let mut counts = [0; 3];
     for _ in 0..300 {
-        let picked = machine.pick(now, None, || random.f64(), |_| true).unwrap();
+        let picked = machine.pick(now, &[], || random.f64(), |_| true).unwrap();
         counts[picked.0 as usize] += 1;
         machine.ended(now, picked, Ended::Unknown, CALL, 0.0);
     }

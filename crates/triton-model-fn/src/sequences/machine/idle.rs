@@ -50,6 +50,9 @@ impl<A: Asker> Machine<A> {
     /// Ends what has been idle for too long.
     pub(super) fn tick(&mut self, now: Instant) {
         self.find_oldest();
+        if self.wants_recovery.is_empty() {
+            self.places.recovery_limit().is_calm(now);
+        }
         self.sweep(now);
         let reading = self.clock.read(now);
         let boundary = self.settings.boundary;
@@ -85,6 +88,7 @@ impl<A: Asker> Machine<A> {
             // Its rows may well go on: what they go on with is a question of recovery.
             let (id, rows) = (sequence.id(), sequence.rows);
             self.lose(now, &key, &mut sequence, LossCause::Idle);
+            sequence.idled_out = true;
             self.report(&key, Event::Idle { id, rows });
             self.remember(key, sequence);
         }
