@@ -69,7 +69,10 @@ async fn patient_facts(options: &TritonOptions, quiet: bool) -> Result<ModelFact
             return Err(error.into());
         }
         if !std::mem::replace(&mut is_said, true) {
-            say(&format!("waiting for the server ('{}'): {error}", OPEN_WAIT.key()));
+            say(&format!(
+                "waiting for the server ('{}'): {error}",
+                OPEN_WAIT.key()
+            ));
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -464,5 +464,9 @@ async fn a_model_without_a_statement_is_waited_for_as_its_function_is() {
     let _server = builder.start().unwrap();
     let run = ended(waiting).await;
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert!(run.stderr.contains("waiting for the server"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("waiting for the server"),
+        "{}",
+        run.stderr
+    );
 }

@@ -19,7 +19,11 @@ use crate::{CallContext, Error, ErrorKind, ModelFacts};
 
 impl InferenceFunction {
     /// What rows go through, agreed with what the server tells of the model.
-    pub(super) fn prepare(&self, open: &Arc<CallContext>, facts: &ModelFacts) -> Result<Arc<Prepared>, Error> {
+    pub(super) fn prepare(
+        &self,
+        open: &Arc<CallContext>,
+        facts: &ModelFacts,
+    ) -> Result<Arc<Prepared>, Error> {
         let options = self.base.options();
         let ModelFacts {
             metadata, config, ..

@@ -142,7 +142,10 @@ mod tests {
         assert_eq!(family(&[one, other]), [one]);
         assert_eq!(family(&[other, one]), [other]);
         // Where some servers have one address only, as many as there are of one kind.
-        assert_eq!(family(&[one, other, "127.0.0.2:80"]), [other, "127.0.0.2:80"]);
+        assert_eq!(
+            family(&[one, other, "127.0.0.2:80"]),
+            [other, "127.0.0.2:80"]
+        );
         assert_eq!(family(&["[::2]:80", other, one]), ["[::2]:80", one]);
         assert!(family(&[]).is_empty());
     }

@@ -382,4 +382,3 @@ impl ReplicaSet {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use triton_options::{
-    MAX_IN_FLIGHT, OptionValue as _, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_MAX_OPEN, SEQUENCE_RECOVERY,
+    MAX_IN_FLIGHT, OptionValue as _, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_MAX_OPEN,
+    SEQUENCE_RECOVERY,
 };
 
 use super::machine::{Abandoned, Counts, Event, LossCause, LostId, Purpose, Report};

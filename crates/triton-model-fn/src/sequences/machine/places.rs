@@ -581,7 +581,10 @@ mod tests {
         }
         let next = places.take(Purpose::Begin, None, &[ReplicaId(0)]).unwrap();
         assert_eq!(next.server, ReplicaId(1));
-        taken.into_iter().chain([next]).for_each(|it| places.free(it));
+        taken
+            .into_iter()
+            .chain([next])
+            .for_each(|it| places.free(it));
     }
 
     // Holds S14.
@@ -626,7 +629,12 @@ mod tests {
     #[test]
     fn what_lingers_is_counted_although_the_server_keeps_fewer_now() {
         let now = Instant::now();
-        let mut places = Places::new(&[offer(0, 8)], usize::MAX, MostRecovering::any(), Some(IDLE));
+        let mut places = Places::new(
+            &[offer(0, 8)],
+            usize::MAX,
+            MostRecovering::any(),
+            Some(IDLE),
+        );
         let taken: Vec<Place> =
             std::iter::from_fn(|| places.take(Purpose::Begin, None, &[])).collect();
         places.offered(&[offer(0, 4)]);

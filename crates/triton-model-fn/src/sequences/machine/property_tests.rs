@@ -98,6 +98,7 @@ fn event() -> impl Strategy<Value = Event> {
     ];
     let standing = prop_oneof![
         2 => Just(Standing::Takes),
+        1 => Just(Standing::Tries),
         1 => Just(Standing::Keeps),
         1 => Just(Standing::Leaves),
     ];

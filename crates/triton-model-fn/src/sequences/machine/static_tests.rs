@@ -10,8 +10,8 @@ use triton_client::SequenceId;
 use triton_options::{ReplayOverflow, SequenceRecovery, StaticFlags};
 
 use super::{
-    MostRecovering,
-    Asker, Effect, Failed, FailureEffect, Machine, Offer, Outcome, RecoveryLimits, Request,
+    Asker, Effect, Failed, FailureEffect, Machine, MostRecovering, Offer, Outcome, RecoveryLimits,
+    Request,
 };
 use crate::retry::RetryPolicy;
 use crate::row_codec::EncodedCell;

@@ -217,7 +217,11 @@ impl<A: Asker> Machine<A> {
         if let Some(rebuilt) = sequence.rebuilt {
             let (id, rows) = (sequence.id(), sequence.rows);
             let waits_less = self.places.recovery_limit().idled_out(rebuilt);
-            let event = Event::RebuiltAgain { id, rows, waits_less };
+            let event = Event::RebuiltAgain {
+                id,
+                rows,
+                waits_less,
+            };
             self.report(&turn.key, event);
         }
     }

@@ -25,9 +25,7 @@ impl<A: Asker> Machine<A> {
             Purpose::Recover => !self.wants_recovery.is_empty(),
             Purpose::Begin => self.first_waiting().is_some(),
         };
-        if !others_wait
-            && let Some(place) = self.take_place(purpose, &turn.key, &turn.work.avoid)
-        {
+        if !others_wait && let Some(place) = self.take_place(purpose, &turn.key, &turn.work.avoid) {
             return Some(place);
         }
         let number = turn.work.number;
