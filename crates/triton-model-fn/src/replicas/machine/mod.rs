@@ -306,8 +306,9 @@ impl<N: PartialEq + Clone> Machine<N> {
             .is_some_and(|found| self.members[found].is_on_trial)
     }
 
-    /// A call has ended, after so much time. `random` is one number in `0.0..1.0`.
-    pub(super) fn ended(
+    /// A call has ended, and is over.
+    #[cfg(test)]
+    fn ended(
         &mut self,
         now: Instant,
         id: ReplicaId,
@@ -319,7 +320,8 @@ impl<N: PartialEq + Clone> Machine<N> {
         self.released(id);
     }
 
-    /// What a call that is not over yet tells of a replica, as [`ended`](Self::ended) otherwise.
+    /// A call has ended, or its answer has begun, after so much time; it is in flight until it is
+    /// [`released`](Self::released). `random` is one number in `0.0..1.0`.
     pub(super) fn tells(
         &mut self,
         now: Instant,
@@ -369,7 +371,7 @@ impl<N: PartialEq + Clone> Machine<N> {
         }
     }
 
-    /// A call that has told already what it tells is over.
+    /// A call is over.
     pub(super) fn released(&mut self, id: ReplicaId) {
         if let Some(member) = self.member_mut(id) {
             member.in_flight = member.in_flight.saturating_sub(1);
