@@ -308,14 +308,7 @@ impl<N: PartialEq + Clone> Machine<N> {
 
     /// A call has ended, and is over.
     #[cfg(test)]
-    fn ended(
-        &mut self,
-        now: Instant,
-        id: ReplicaId,
-        ended: Ended,
-        time: Duration,
-        random: f64,
-    ) {
+    fn ended(&mut self, now: Instant, id: ReplicaId, ended: Ended, time: Duration, random: f64) {
         self.tells(now, id, ended, time, random);
         self.released(id);
     }

@@ -50,9 +50,8 @@ impl<A: Asker> Machine<A> {
     /// Ends what has been idle for too long.
     pub(super) fn tick(&mut self, now: Instant) {
         self.find_oldest();
-        if self.wants_recovery.is_empty() {
-            self.places.recovery_limit().is_calm(now);
-        }
+        let is_at_it = self.places.recovering() > 0 || !self.wants_recovery.is_empty();
+        self.places.recovery_limit().tick(now, is_at_it);
         self.sweep(now);
         let reading = self.clock.read(now);
         let boundary = self.settings.boundary;

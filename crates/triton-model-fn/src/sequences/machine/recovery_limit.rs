@@ -39,7 +39,7 @@ impl MostRecovering {
 /// too many.
 const TURN_SHARE: u32 = 4;
 
-/// For how many idle limits sequences go on to be recovered side by side, once none is held back any more.
+/// For how many idle limits it stays with side by side, once no sequence is recovered any more.
 const CALM: u32 = 4;
 
 #[derive(Debug)]
@@ -48,8 +48,9 @@ pub(super) struct RecoveryLimit {
     is_side_by_side: bool,
     /// How many may be recovered side by side, which follows from how long a turn takes.
     side_by_side: usize,
-    /// When a recovery last waited for others.
+    /// When a recovery last waited for others, and when there last was one.
     held_back: Option<Instant>,
+    last: Option<Instant>,
 }
 
 impl RecoveryLimit {
@@ -59,6 +60,7 @@ impl RecoveryLimit {
             is_side_by_side: settings.is_side_by_side,
             side_by_side: settings.side_by_side,
             held_back: None,
+            last: None,
         }
     }
 
@@ -94,13 +96,16 @@ impl RecoveryLimit {
         for_others && !std::mem::replace(&mut self.is_side_by_side, true)
     }
 
-    /// Nothing waits for a recovery.
-    pub(super) fn is_calm(&mut self, now: Instant) {
-        let (Some(held_back), Some(idle)) = (self.held_back, self.settings.idle) else {
+    /// Time goes by, in which sequences are recovered or wait for that, or none.
+    pub(super) fn tick(&mut self, now: Instant, is_at_it: bool) {
+        if is_at_it {
+            self.last = Some(now);
+        }
+        let (Some(last), Some(idle)) = (self.last, self.settings.idle) else {
             return;
         };
-        if now.saturating_duration_since(held_back) > idle.saturating_mul(CALM) {
-            self.held_back = None;
+        if now.saturating_duration_since(last) > idle.saturating_mul(CALM) {
+            (self.held_back, self.last) = (None, None);
             self.is_side_by_side = self.settings.is_side_by_side;
             self.side_by_side = self.settings.side_by_side;
         }
@@ -148,9 +153,10 @@ mod tests {
         assert!(!limit.idled_out(now + IDLE * 2), "it was rebuilt later");
         assert!(limit.idled_out(now) && !limit.idled_out(now), "told once");
         assert_eq!(limit.most(), 8);
-        limit.is_calm(now + IDLE * 5);
+        limit.tick(now + IDLE * 9, true);
+        limit.tick(now + IDLE * 13, false);
         assert_eq!(limit.most(), 8);
-        limit.is_calm(now + IDLE * 6);
+        limit.tick(now + IDLE * 14, false);
         assert_eq!(limit.most(), 2);
     }
 }
