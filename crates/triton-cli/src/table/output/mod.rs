@@ -12,6 +12,8 @@ mod opened;
 mod outlet;
 #[cfg(feature = "parquet")]
 mod parquet_types;
+#[cfg(feature = "parquet")]
+mod parquet_units;
 mod parts;
 mod sink;
 

@@ -119,10 +119,9 @@ fn compare_arrays(
 ) {
     let batch = files::read(output);
     for case in cases {
-        // What was Parquet once has the types of Parquet.
-        let typed = match [from, to].contains(&"parquet") {
-            true => &case.parquet,
-            false => &case.arrow,
+        let typed = match to {
+            "parquet" => &case.parquet,
+            _ => &case.arrow,
         };
         let found = batch.column_by_name(case.name).unwrap();
         let Some(expected) = kept(typed, case) else {
