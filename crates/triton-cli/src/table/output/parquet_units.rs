@@ -130,8 +130,8 @@ mod tests {
         let expected =
             TimestampMillisecondArray::from(vec![Some(-1000), None, Some(5000)]).with_timezone("Z");
         assert_eq!(
-            *converted(Arc::new(seconds.clone())).unwrap(),
-            expected as _
+            converted(Arc::new(seconds.clone())).unwrap().as_ref(),
+            &expected as &dyn Array
         );
         // A slice keeps to its own rows.
         let sliced = converted(Arc::new(seconds.slice(1, 2))).unwrap();
@@ -139,10 +139,16 @@ mod tests {
         assert_eq!(sliced.iter().collect::<Vec<_>>(), [None, Some(5000)]);
         let times = Time32SecondArray::from(vec![Some(86_399), None]);
         let expected = Time32MillisecondArray::from(vec![Some(86_399_000), None]);
-        assert_eq!(*converted(Arc::new(times)).unwrap(), expected as _);
+        assert_eq!(
+            converted(Arc::new(times)).unwrap().as_ref(),
+            &expected as &dyn Array
+        );
         let days = Date64Array::from(vec![Some(86_400_000), None]);
         let expected = TimestampMillisecondArray::from(vec![Some(86_400_000), None]);
-        assert_eq!(*converted(Arc::new(days)).unwrap(), expected as _);
+        assert_eq!(
+            converted(Arc::new(days)).unwrap().as_ref(),
+            &expected as &dyn Array
+        );
     }
 
     #[test]
