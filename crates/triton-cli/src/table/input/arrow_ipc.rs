@@ -296,7 +296,10 @@ fn exactly<const N: usize>(bytes: &mut impl Read) -> anyhow::Result<[u8; N]> {
 
 fn message_of(metadata: &[u8]) -> anyhow::Result<arrow_ipc::Message<'_>> {
     // The error goes over several lines, with the path to what is wrong within the message.
-    root_as_message(metadata).map_err(|_| anyhow!("a message of it cannot be understood"))
+    root_as_message(metadata).map_err(|_| anyhow!(
+            "a message of it cannot be understood; if an old version of Polars wrote it, which misplaces \
+             text in it, let it write with compat_level=pl.CompatLevel.oldest(), or Parquet"
+        ))
 }
 
 /// Refuses compressed buffers that promise more bytes than there can be in them: the library
