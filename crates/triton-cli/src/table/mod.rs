@@ -20,7 +20,7 @@ mod foreign;
 mod format;
 mod input;
 mod json_object;
-mod json_text;
+pub(crate) mod json_text;
 mod output;
 mod row;
 mod sorting;
