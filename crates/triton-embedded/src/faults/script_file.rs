@@ -197,8 +197,8 @@ mod tests {
         ]}"#;
         let script = read(text).expect("a script");
         assert_eq!(script.rules.len(), 11);
-        let marked = format!("\u{feff}{text}");
-        assert_eq!(read(marked.as_bytes()).expect("a script").rules.len(), 11);
+        let marked = [BYTE_ORDER_MARK, text].concat();
+        assert_eq!(read(&marked).expect("a script").rules.len(), 11);
         assert_eq!(script.rules[1].model.as_deref(), Some("echo"));
         assert_eq!(script.rules[6].fault, Fault::WrongLength { off_by: -2 });
     }
