@@ -21,7 +21,7 @@ mod foreign;
 mod format;
 mod input;
 mod json_object;
-mod json_text;
+pub(crate) mod json_text;
 mod layout;
 mod original;
 mod output;

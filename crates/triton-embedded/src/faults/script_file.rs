@@ -24,6 +24,9 @@ pub enum FaultScriptError {
     },
 }
 
+/// Editors write it in front of UTF-8, where it is no part of the text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 const NAMES: &str = "delay, status, status-after, reset-before, reset-after, truncate, garbage, wrong-length, \
                      slow-bytes, duplicate-headers, refuse or crash";
 
@@ -54,6 +57,7 @@ impl FaultScript {
 }
 
 fn read(document: &[u8]) -> Result<FaultScript, FaultScriptError> {
+    let document = document.strip_prefix(BYTE_ORDER_MARK).unwrap_or(document);
     let document: Value = serde_json::from_slice(document)?;
     let mut fields = Fields::of(document, "the fault script")?;
     let seed = fields.take("seed", "a number", Value::as_u64)?;
@@ -219,6 +223,8 @@ mod tests {
         ]}"#;
         let script = read(text).expect("a script");
         assert_eq!(script.rules.len(), 11);
+        let marked = format!("\u{feff}{text}");
+        assert_eq!(read(marked.as_bytes()).expect("a script").rules.len(), 11);
         assert_eq!(script.rules[1].model.as_deref(), Some("echo"));
         assert_eq!(script.rules[6].fault, Fault::WrongLength { off_by: -2 });
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context as _, bail};
+use arrow_schema::{DataType as ArrowType, Field, FieldRef, Schema};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
@@ -49,6 +50,7 @@ fn open(file: ParquetFile, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Res
     file.divide(metadata.metadata());
     check_codecs(&metadata)?;
     check_intervals(&metadata)?;
+    let metadata = with_dates_as_they_are(metadata);
     let times = Int96Columns::find(&metadata);
     let (metadata, companions) = match &times {
         Some(times) => times.open(&file, &metadata, form)?,
@@ -80,6 +82,34 @@ fn open(file: ParquetFile, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Res
             times,
         },
     })
+}
+
+/// Reads a DATE as the days that it has, whatever finer unit its column had before it became
+/// Parquet: written again it is a DATE.
+fn with_dates_as_they_are(metadata: ArrowReaderMetadata) -> ArrowReaderMetadata {
+    let schema = metadata.schema();
+    let fields = schema.fields().iter().map(in_days);
+    let fields: Vec<FieldRef> = fields.collect();
+    let in_days = Schema::new_with_metadata(fields, schema.metadata().clone());
+    if in_days == **schema {
+        return metadata;
+    }
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(in_days));
+    // Where such a column is no DATE in the file, it stays what it was.
+    ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).unwrap_or(metadata)
+}
+
+fn in_days(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        ArrowType::Date64 => ArrowType::Date32,
+        ArrowType::List(field) => ArrowType::List(in_days(field)),
+        ArrowType::LargeList(field) => ArrowType::LargeList(in_days(field)),
+        ArrowType::FixedSizeList(field, size) => ArrowType::FixedSizeList(in_days(field), *size),
+        ArrowType::Map(field, is_sorted) => ArrowType::Map(in_days(field), *is_sorted),
+        ArrowType::Struct(fields) => ArrowType::Struct(fields.iter().map(in_days).collect()),
+        _ => return Arc::clone(field),
+    };
+    Arc::new(Field::clone(field).with_data_type(data_type))
 }
 
 /// Looks at both ends of the file, which say better than the library what is wrong with it.

@@ -15,6 +15,8 @@ mod opened;
 mod outlet;
 #[cfg(feature = "parquet")]
 mod parquet_types;
+#[cfg(feature = "parquet")]
+mod parquet_units;
 mod parts;
 #[cfg(feature = "arrow")]
 mod row_buffer;
@@ -30,6 +32,8 @@ pub(crate) use self::opened::Output;
 pub(crate) use self::outlet::{Kept, check_left};
 pub(crate) use self::parts::Parts;
 pub(crate) use self::table_writer::{TableWriter, Unwritten, WriteError};
+#[cfg(feature = "arrow")]
+use super::arrow_text;
 use super::format::Format;
 use super::layout::Layout;
 
@@ -44,7 +48,19 @@ pub(crate) fn check_types(format: Format, layout: &Layout) -> anyhow::Result<()>
             bail!("{reason}: write Arrow, as --output-format arrow does, or leave the column out");
         }
     }
-    #[cfg(not(feature = "parquet"))]
+    #[cfg(feature = "arrow")]
+    if let Format::Csv | Format::Tsv | Format::Ndjson = format {
+        for column in &layout.columns {
+            if let Some(member) = arrow_text::doubled_member(&column.arrow_type()) {
+                bail!(
+                    "column '{}' has two members named '{member}', and a JSON object holds only one of them: \
+                     rename one, leave the column out, or write Parquet or Arrow",
+                    column.name
+                );
+            }
+        }
+    }
+    #[cfg(not(feature = "arrow"))]
     let _ = (format, layout);
     Ok(())
 }
