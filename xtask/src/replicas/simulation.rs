@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::plot::{Curve, Plot};
+use crate::plot::{Curve, Plot};
 use crate::command;
 use crate::triton::Triton;
 

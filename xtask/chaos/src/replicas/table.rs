@@ -1,6 +1,7 @@
 //! What a run comes to, as lines of a table.
 
-use super::arrived::{self, Arrived};
+use super::arrived;
+use crate::journal::Arrived;
 use super::disturbance::Disturbance;
 use super::{Answers, Plan};
 use crate::options::Lane;
