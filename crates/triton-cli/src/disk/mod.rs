@@ -18,4 +18,4 @@ pub(crate) use self::staged::create_anew;
 pub(crate) use self::staged::{StagedFile, hold, lock, replace, unfinished_name, write_whole};
 #[cfg(test)]
 pub(crate) use self::sync::recorded;
-pub(crate) use self::sync::{create_folder, sync_file, sync_folder_of};
+pub(crate) use self::sync::{create_folder, create_private_folder, sync_file, sync_folder_of};
