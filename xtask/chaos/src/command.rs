@@ -25,6 +25,12 @@ const REJECTED: i32 = 1;
 /// SIGTERM ended it, and what was in flight is finished.
 const TERMINATED: i32 = 143;
 
+/// Debian's, from the package `faketime`.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+/// The file that says what time it is.
+const CLOCK: &str = "clock";
+
 /// How often the run and what it has to meet are looked at.
 const INTERVAL: Duration = Duration::from_millis(2);
 
@@ -147,6 +153,9 @@ impl Running<'_> {
                 let meet = move || server.meet(event, model);
                 self.disturbing = Some(tokio::task::spawn_blocking(meet));
             }
+            Event::SetClock(seconds) => {
+                fs_err::write(self.predict.path(CLOCK), format!("{seconds:+}\n"))?;
+            }
             // It keeps its own checkpoints.
             Event::Checkpoint => {}
             Event::Crash => {
@@ -196,6 +205,9 @@ impl Predict {
             fs_err::remove_dir_all(&self.folder)?;
         }
         fs_err::create_dir_all(&self.folder)?;
+        if let Some(clock) = &script.clock {
+            fs_err::write(self.path(CLOCK), format!("{clock}\n"))?;
+        }
         let positions = script.has_positions();
         let mut input = String::from("key,value,last,n\n");
         for row in &script.rows {
@@ -244,6 +256,20 @@ impl Predict {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
+        if script.clock.is_some() {
+            if !Path::new(FAKETIME).exists() {
+                bail!(
+                    "a clock of its own needs libfaketime, which is not at {FAKETIME}: install it, as by \
+                     `apt-get install faketime`"
+                );
+            }
+            command
+                .env("LD_PRELOAD", FAKETIME)
+                .env("FAKETIME_TIMESTAMP_FILE", self.path(CLOCK))
+                .env("FAKETIME_NO_CACHE", "1")
+                // Time goes on, only its name changes.
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
         command.spawn().context("the command cannot be started")
     }
 

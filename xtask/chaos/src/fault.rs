@@ -132,6 +132,8 @@ pub(crate) enum Event {
     Checkpoint,
     /// Everything is given up; new functions go on from what was stored.
     Crash,
+    /// The client's clock is set by so many seconds; it has to run [by a clock of its own](Script::clock).
+    SetClock(i32),
     /// The functions are closed, and opened again: with what they knew where rows were waited for.
     CloseAndOpen { waits: bool },
 }

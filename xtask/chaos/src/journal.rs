@@ -18,6 +18,12 @@ pub(crate) struct Arrived {
 }
 
 impl Arrived {
+    #[cfg(test)]
+    pub(crate) fn new(id: &str, flags: u32, value: i64) -> Self {
+        let id = id.to_owned();
+        Self { id, flags, value }
+    }
+
     pub(crate) fn starts(&self) -> bool {
         self.flags & START != 0
     }

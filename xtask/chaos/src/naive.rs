@@ -69,6 +69,7 @@ pub(crate) async fn run(
                     change(&progress, |rows| rows[checkpoint..].fill(None));
                     next = checkpoint;
                 }
+                Event::SetClock(_) => {}
                 Event::CloseAndOpen { .. } => workers.settle(&progress, 0).await,
             }
             continue;

@@ -189,6 +189,7 @@ impl Engine<'_> {
                 self.settle_all().await;
                 self.checkpoint = Some(self.store()?);
             }
+            Event::SetClock(_) => bail!("the function runs in a process that keeps its clock"),
             Event::Crash => self.crash().await?,
             Event::CloseAndOpen { waits } => self.close_and_open(waits).await?,
         }

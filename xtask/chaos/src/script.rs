@@ -62,6 +62,8 @@ pub(crate) struct Script {
     pub(crate) without_state: bool,
     pub(crate) rows: Vec<Row>,
     pub(crate) faults: Vec<(At, Fault)>,
+    /// What the command's clock shows when it starts, as libfaketime takes it.
+    pub(crate) clock: Option<String>,
     /// What happens before a row is handed over, or, to the command, once a row has arrived.
     pub(crate) events: Vec<Happening>,
 }
@@ -112,6 +114,7 @@ impl Script {
             bounded: random.u32(0..4) > 0 || !is_function,
             without_state: lane.is_keyed() && random.u32(0..4) == 0 && is_function,
             faults: faults(random, lane, &rows),
+            clock: None,
             events: Vec::new(),
             rows,
         };

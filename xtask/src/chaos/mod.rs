@@ -22,14 +22,14 @@ use crate::{command, lock};
 const SERVERS: usize = 3;
 
 /// Where the guide takes the plots from.
-const PLOTS: &str = "docs/contribute/plots";
+const PLOTS: &str = "docs/contribute";
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The seeds to run, such as 1-200; 17-17 is one alone [default: 1-10, without --scenario]
     #[arg(long, value_name = "A-B")]
     seeds: Option<String>,
-    /// A script that has a name, `all` of them, or the file that a seed was shrunk to
+    /// A script that has a name; `all` of them but those about `clocks`; or the file that a seed was shrunk to
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
     /// How many runs go on at once, each with servers of its own

@@ -102,3 +102,40 @@ fn unexecuted(
     }
     missing
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Lane;
+
+    /// What is wrong with an ID's rows, each with its flags, in a script whose rows have keys in turn.
+    fn check(rows: &[(usize, u32)]) -> Result<(), String> {
+        let is_keyed = |seed: &u64| {
+            let script = Script::draw(*seed);
+            script.lane == Lane::Replay && script.keys > 1 && script.option("sequence-abandon").is_none()
+        };
+        let mut script = Script::draw((0..).find(is_keyed).unwrap_or_default());
+        for (number, row) in script.rows.iter_mut().enumerate() {
+            row.key = number % 2;
+        }
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|(row, flags)| Arrived::new("a", *flags, script.rows[*row].value.into()))
+            .collect();
+        check_life(&script, &rows.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_row_that_comes_twice_or_to_another_key_is_found() {
+        assert_eq!(check(&[(0, 1), (2, 0), (4, 2)]), Ok(()));
+        for wrong in [
+            &[(0, 1), (2, 0), (2, 0)][..],
+            &[(0, 1), (4, 0), (2, 0)],
+            &[(0, 1), (1, 0)],
+            &[(0, 0)],
+            &[(0, 1), (2, 1)],
+        ] {
+            assert!(check(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

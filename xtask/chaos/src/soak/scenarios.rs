@@ -24,22 +24,35 @@ const SCENARIOS: &[Scenario] = &[
     ("suspended-command", suspended_command),
 ];
 
+/// Those that need libfaketime.
+const CLOCKS: &[Scenario] = &[
+    ("new-year", new_year),
+    ("clock-set-back", clock_set_back),
+    ("clock-set-forward", clock_set_forward),
+];
+
 /// The scripts that a name stands for: one, all, or that of a file.
 pub(super) fn named(name: &str) -> Result<Vec<Script>> {
     if name == "all" {
         return Ok(SCENARIOS.iter().map(make).collect());
+    }
+    if name == "clocks" {
+        return Ok(CLOCKS.iter().map(make).collect());
     }
     if name.ends_with(".json") {
         let text = fs_err::read(name)?;
         let script = serde_json::from_slice(&text);
         return Ok(vec![script.with_context(|| format!("{name} is no script"))?]);
     }
-    match SCENARIOS.iter().find(|(known, _)| *known == name) {
+    let mut known = SCENARIOS.iter().chain(CLOCKS);
+    match known.find(|(known, _)| *known == name) {
         Some(scenario) => Ok(vec![make(scenario)]),
         None => {
-            let known: Vec<_> = SCENARIOS.iter().map(|(name, _)| *name).collect();
+            let known = SCENARIOS.iter().chain(CLOCKS);
+            let known: Vec<_> = known.map(|(name, _)| *name).collect();
             bail!(
-                "there is no scenario '{name}'; expected all, a file.json that a seed was shrunk to, or one of: {}",
+                "there is no scenario '{name}'; expected all, clocks, a file.json that a seed was shrunk to, or \
+                 one of: {}",
                 known.join(", ")
             )
         }
@@ -75,6 +88,7 @@ fn script(front: Front, lane: Lane, keys: usize, rows_of_a_key: usize) -> Script
         without_state: false,
         rows: (0..keys * rows_of_a_key).map(row).collect(),
         faults: Vec::new(),
+        clock: None,
         events: Vec::new(),
     }
     .with(&[("max-retries", "60")])
@@ -94,6 +108,7 @@ impl Script {
     fn then(mut self, row: usize, event: Event) -> Self {
         let server = 0;
         self.events.push(Happening { row, server, event });
+        self.events.sort_by_key(|it| it.row);
         self
     }
 }
@@ -193,13 +208,37 @@ fn suspended_command() -> Script {
         .then(40, Event::Pause(Duration::from_secs(5)))
 }
 
+fn by_a_clock(clock: &str) -> Script {
+    let mut script = script(Front::Command, Lane::Replay, 6, 12);
+    script.clock = Some(clock.to_owned());
+    script
+        .meets(20, 1, Fault::CutAnswer)
+        .meets(30, 1, Fault::Late(Duration::from_millis(900)))
+        .then(30, Event::Crash)
+}
+
+/// The day, the month and the year change during the run.
+fn new_year() -> Script {
+    by_a_clock("@2026-12-31 23:59:59")
+}
+
+/// An hour comes twice, with an end and a beginning of the process in it.
+fn clock_set_back() -> Script {
+    by_a_clock("+0").then(20, Event::SetClock(-3600))
+}
+
+/// An hour and a day are left out.
+fn clock_set_forward() -> Script {
+    by_a_clock("+0").then(20, Event::SetClock(90_000))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_script_survives_being_written_down() -> Result<()> {
-        for script in named("all")? {
+        for script in named("all")?.into_iter().chain(named("clocks")?) {
             let text = serde_json::to_string(&script)?;
             let read: Script = serde_json::from_str(&text)?;
             assert_eq!(read.to_string(), script.to_string());
