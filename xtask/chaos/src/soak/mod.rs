@@ -101,6 +101,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let scripts = Mutex::new(scripts);
     let table = Mutex::new(Table::default());
     let begun = Instant::now();
+    // What the first runtime opens for the process stays.
+    drop(Runtime::new()?);
     let files = open_files()?;
     let worked = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..arguments.jobs)
