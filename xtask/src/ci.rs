@@ -79,7 +79,13 @@ const STEPS: &[Step] = &[
     Step {
         name: "faults on a real Triton",
         arguments: &[
-            "xtask", "chaos", "--seeds", "1-10", "--jobs", "3", "--ours-only",
+            "xtask",
+            "chaos",
+            "--seeds",
+            "1-10",
+            "--jobs",
+            "3",
+            "--ours-only",
         ],
         variable: None,
     },

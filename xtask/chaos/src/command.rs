@@ -185,7 +185,10 @@ impl Running<'_> {
         match code {
             Some(code @ (0 | REJECTED)) => return Ok(Some(code)),
             _ if code == expected => {}
-            _ => bail!("the command ended with {code:?}: {}", self.predict.last_words()),
+            _ => bail!(
+                "the command ended with {code:?}: {}",
+                self.predict.last_words()
+            ),
         }
         // What the server refuses to say of a model is never waited for.
         self.server_is_back().await?;
@@ -291,7 +294,11 @@ impl Predict {
                 settled: now,
             };
             let slot = run.rows.get_mut(number);
-            if slot.context("a row of the input")?.replace(settled).is_some() {
+            if slot
+                .context("a row of the input")?
+                .replace(settled)
+                .is_some()
+            {
                 let violation = format!("row {number} was answered or rejected twice");
                 run.violations.push(violation);
             }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
-use triton_client::{Client, ErrorKind, InferRequest, InferResponse, ModelId, Sequence, SequenceId, Tensor};
+use triton_client::{
+    Client, ErrorKind, InferRequest, InferResponse, ModelId, Sequence, SequenceId, Tensor,
+};
 
 use crate::fault::Event;
 use crate::options::Lane;

@@ -73,7 +73,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let _lock = lock::wait(&folder.join("lock"), "soaks")?;
     let mut cargo = command::cargo();
     cargo.args(["build", "--locked", "--package", "chaos"]);
-    cargo.args(["--package", "triton-cli", "--bin", "triton", "--bin", "chaos"]);
+    cargo.args([
+        "--package",
+        "triton-cli",
+        "--bin",
+        "triton",
+        "--bin",
+        "chaos",
+    ]);
     command::run_successfully(cargo.current_dir(&triton.workspace.root))?;
     match arguments.load {
         Some(time) => load(&triton, &folder, time, arguments.plots),
@@ -98,7 +105,10 @@ fn soak(triton: &Triton, folder: &Path, arguments: &Arguments) -> Result<ExitCod
     for instance in &stopping.instances {
         let of_server = folder.join("models").join(instance);
         models::write_for_soak(&triton.example_models(), &of_server)?;
-        let tests = triton.workspace.root.join("crates/triton-client/tests/ensemble");
+        let tests = triton
+            .workspace
+            .root
+            .join("crates/triton-client/tests/ensemble");
         models::write_ensemble(&tests, &of_server)?;
     }
     let mut chaos = Command::new(program(triton, "chaos"));

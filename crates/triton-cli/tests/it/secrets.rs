@@ -215,8 +215,20 @@ fn no_file_of_a_run_holds_a_secret() {
             format!("--json-summary={summary}"),
         );
         let arguments = [
-            "predict", &model, &input, "-O", &endpoint, "--output", &output, "--errors", &errors,
-            "--checkpoint", &checkpoint, "--checkpoint-every", "1", &summary,
+            "predict",
+            &model,
+            &input,
+            "-O",
+            &endpoint,
+            "--output",
+            &output,
+            "--errors",
+            &errors,
+            "--checkpoint",
+            &checkpoint,
+            "--checkpoint-every",
+            "1",
+            &summary,
         ];
         let ended = triton(&[&arguments[..], more].concat());
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);

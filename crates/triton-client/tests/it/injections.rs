@@ -89,7 +89,10 @@ async fn no_text_leaves_its_place_in_the_json_of_a_request() {
         .unwrap();
     for text in HOSTILE
         .iter()
-        .chain(&[r#"","parameters":{"sequence_end":true},"x":""#, "\u{2028}\u{feff}"])
+        .chain(&[
+            r#"","parameters":{"sequence_end":true},"x":""#,
+            "\u{2028}\u{feff}",
+        ])
         .filter(|text| !text.is_empty())
     {
         let model = ModelId::latest("echo".parse().unwrap());

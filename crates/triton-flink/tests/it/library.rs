@@ -38,7 +38,10 @@ fn the_unpacked_library_is_its_users_alone() {
     assert!(compiled.status.success(), "{compiled:?}");
     // With a umask that keeps nothing from anybody.
     let run = Command::new("sh")
-        .args(["-c", "umask 0; exec java -cp \"$0\" -Djava.io.tmpdir=\"$0\" Unpacks"])
+        .args([
+            "-c",
+            "umask 0; exec java -cp \"$0\" -Djava.io.tmpdir=\"$0\" Unpacks",
+        ])
         .arg(folder.path())
         .output()
         .unwrap();

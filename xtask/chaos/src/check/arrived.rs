@@ -112,7 +112,9 @@ mod tests {
     fn check(rows: &[(usize, u32)]) -> Result<(), String> {
         let is_keyed = |seed: &u64| {
             let script = Script::draw(*seed);
-            script.lane == Lane::Replay && script.keys > 1 && script.option("sequence-abandon").is_none()
+            script.lane == Lane::Replay
+                && script.keys > 1
+                && script.option("sequence-abandon").is_none()
         };
         let mut script = Script::draw((0..).find(is_keyed).unwrap_or_default());
         for (number, row) in script.rows.iter_mut().enumerate() {

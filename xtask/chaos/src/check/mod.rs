@@ -6,12 +6,11 @@ mod requests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::journal::Arrived;
 use crate::options::Lane;
 use crate::outcome::{Outcome, Run, Settled};
-use crate::journal::Arrived;
 use crate::proxy::Seen;
 use crate::script::{IDLE, Row, Script};
-
 
 /// What the answers of a run were.
 #[derive(Debug, Default, Clone, Copy)]

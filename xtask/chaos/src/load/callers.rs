@@ -12,7 +12,8 @@ use triton_model_fn::{Column, DataType, InferenceFunction, Schema, TritonOptions
 const ROWS_OF_A_SEQUENCE: usize = 20;
 
 const USUAL: [(&str, &str); 5] = [
-    ("timeout", "700 ms"),
+    // A machine that is busy is slow without anything being wrong.
+    ("timeout", "5 s"),
     ("open-wait", "1 min"),
     ("max-retries", "200"),
     ("retry-initial-backoff", "10 ms"),
@@ -41,7 +42,11 @@ impl Part {
     pub(super) const ALL: [Self; super::PARTS] = [Self::Healthy, Self::Stateless, Self::Keyed];
 
     pub(super) fn function(self, endpoint: &str) -> Result<InferenceFunction> {
-        let model = if self == Self::Keyed { "accumulate" } else { "echo" };
+        let model = if self == Self::Keyed {
+            "accumulate"
+        } else {
+            "echo"
+        };
         let mut options = vec![("endpoint", endpoint), ("model-name", model)];
         options.extend(USUAL);
         let schema = match self {
@@ -147,7 +152,10 @@ impl Caller {
     pub(super) fn waits(&self) -> Duration {
         match self.waits_since.load(Ordering::Relaxed) {
             0 => Duration::ZERO,
-            since => self.begun.elapsed().saturating_sub(Duration::from_micros(since)),
+            since => self
+                .begun
+                .elapsed()
+                .saturating_sub(Duration::from_micros(since)),
         }
     }
 

@@ -136,7 +136,9 @@ async fn loads(
     }
     for (part, function) in &functions {
         if timeout(BURST, burst(*part, function)).await.is_err() {
-            broken.push(format!("{part:?}: a burst after the end takes over {BURST:?}"));
+            broken.push(format!(
+                "{part:?}: a burst after the end takes over {BURST:?}"
+            ));
         }
         function.close().await.context("closing")?;
     }

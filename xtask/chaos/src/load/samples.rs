@@ -58,7 +58,8 @@ impl Sample {
             parts[part].failed += caller.take_failed();
             if let Ok(histogram) = &mut histograms[part] {
                 for latency in caller.take_latencies() {
-                    histogram.saturating_record(latency.as_micros() as u64);
+                    // It grows, so it takes every value.
+                    histogram.record(latency.as_micros() as u64)?;
                 }
             }
         }
@@ -127,7 +128,10 @@ impl Samples {
         let count = points.len().max(1) as f64;
         let mean = |value: fn(&(f64, f64)) -> f64| points.iter().map(value).sum::<f64>() / count;
         let (x, y) = (mean(|point| point.0), mean(|point| point.1));
-        let covariance: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+        let covariance: f64 = points
+            .iter()
+            .map(|point| (point.0 - x) * (point.1 - y))
+            .sum();
         let variance: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
         let span = last * (1.0 - WARM);
         (y, covariance / variance.max(f64::MIN_POSITIVE) * span)

@@ -8,9 +8,9 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::http::{Incoming, Message, gateway_answer, in_chunks};
 use super::{Returned, Seen, Shared};
 use crate::fault::Fault;
+use crate::http::{Incoming, Message, gateway_answer, in_chunks};
 
 /// A server that was stopped answers later than any client waits.
 const SERVER_PATIENCE: Duration = Duration::from_secs(20);

@@ -22,9 +22,7 @@ pub(super) fn misplaced(plan: &Plan, arrived: &[Vec<Arrived>]) -> usize {
             let (key, number) = (place / plan.rows as i64, place % plan.rows as i64);
             let is_right = match sequences.get(&*row.id) {
                 None => row.starts() && number == 0,
-                Some((known, last)) => {
-                    !row.starts() && *known == key && number == last + 1
-                }
+                Some((known, last)) => !row.starts() && *known == key && number == last + 1,
             };
             misplaced += usize::from(!is_right);
             sequences.insert(&row.id, (key, number));

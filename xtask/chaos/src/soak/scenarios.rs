@@ -42,7 +42,9 @@ pub(super) fn named(name: &str) -> Result<Vec<Script>> {
     if name.ends_with(".json") {
         let text = fs_err::read(name)?;
         let script = serde_json::from_slice(&text);
-        return Ok(vec![script.with_context(|| format!("{name} is no script"))?]);
+        return Ok(vec![
+            script.with_context(|| format!("{name} is no script"))?,
+        ]);
     }
     let mut known = SCENARIOS.iter().chain(CLOCKS);
     match known.find(|(known, _)| *known == name) {
@@ -197,8 +199,7 @@ fn late_after_a_kill() -> Script {
 
 /// The server stands still beyond every timeout.
 fn suspended() -> Script {
-    script(Front::Function, Lane::Replay, 6, 10)
-        .then(20, Event::Stop(Duration::from_millis(3000)))
+    script(Front::Function, Lane::Replay, 6, 10).then(20, Event::Stop(Duration::from_millis(3000)))
 }
 
 /// The client's machine is suspended for longer than every timeout, and than the server keeps a sequence.

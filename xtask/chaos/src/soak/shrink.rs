@@ -99,9 +99,12 @@ impl Shrinking<'_, '_> {
     }
 
     fn simplify(&mut self) -> Result<()> {
-        let simpler: [fn(&mut Script); 2] = [|script| script.subtasks = 1, |script| {
-            script.in_flight = 1;
-        }];
+        let simpler: [fn(&mut Script); 2] = [
+            |script| script.subtasks = 1,
+            |script| {
+                script.in_flight = 1;
+            },
+        ];
         for change in simpler {
             let mut smaller = self.least.clone();
             change(&mut smaller);

@@ -13,7 +13,9 @@ fn output(fields: &str) -> Answer {
 
 /// An output in JSON, with this shape and these elements.
 fn fp32(shape: &str, data: &str) -> Answer {
-    output(&format!(r#""datatype":"FP32","shape":{shape},"data":{data}"#))
+    output(&format!(
+        r#""datatype":"FP32","shape":{shape},"data":{data}"#
+    ))
 }
 
 /// Bytes behind the JSON, of which the JSON says this.
@@ -42,9 +44,8 @@ fn with_a_wrong_checksum() -> Vec<u8> {
 pub(super) fn cases() -> Vec<Case> {
     use ErrorKind::{Protocol, ResponseTooLarge};
     let valid = r#"{"outputs":[{"name":"x","datatype":"INT8","shape":[1],"data":[3]}]}"#;
-    let compressed = |encoding: &str, bytes: &[u8]| {
-        answer(&format!("Content-Encoding: {encoding}\r\n"), bytes)
-    };
+    let compressed =
+        |encoding: &str, bytes: &[u8]| answer(&format!("Content-Encoding: {encoding}\r\n"), bytes);
     vec![
         ("nothing, said in JSON", Protocol, json("null")),
         ("a number", Protocol, json("7")),

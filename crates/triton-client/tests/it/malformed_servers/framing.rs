@@ -19,12 +19,28 @@ pub(super) fn cases() -> Vec<Case> {
         ))
     };
     vec![
-        ("a header's name with a space", Protocol, with_header(b"a b: c")),
+        (
+            "a header's name with a space",
+            Protocol,
+            with_header(b"a b: c"),
+        ),
         ("a header without a name", Protocol, with_header(b": c")),
-        ("a header's name with a NUL", Protocol, with_header(b"a\0: c")),
+        (
+            "a header's name with a NUL",
+            Protocol,
+            with_header(b"a\0: c"),
+        ),
         ("a NUL in a header", Protocol, with_header(b"a: b\0c")),
-        ("a header over two lines", Protocol, with_header(b"a: b\r\n c")),
-        ("a lone CR in a header", Protocol, with_header(b"a: b\rc: d")),
+        (
+            "a header over two lines",
+            Protocol,
+            with_header(b"a: b\r\n c"),
+        ),
+        (
+            "a lone CR in a header",
+            Protocol,
+            with_header(b"a: b\rc: d"),
+        ),
         (
             "a length below nothing",
             Protocol,
@@ -55,15 +71,35 @@ pub(super) fn cases() -> Vec<Case> {
             Protocol,
             bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
         ),
-        ("a chunk beyond 64 bits", Protocol, in_chunks("fffffffffffffffff\r\n{}")),
-        ("a chunk below nothing", Protocol, in_chunks("-2\r\n{}\r\n0\r\n\r\n")),
-        ("a chunk that is longer than it says", Protocol, in_chunks("1\r\n{}\r\n0\r\n\r\n")),
-        ("a chunk above the limit", ResponseTooLarge, in_chunks(&format!(
-            "{:x}\r\n{}",
-            super::LIMIT * 2,
-            " ".repeat(super::LIMIT * 2)
-        ))),
-        ("chunks that never end", Interrupted, in_chunks("2\r\n{}\r\n")),
+        (
+            "a chunk beyond 64 bits",
+            Protocol,
+            in_chunks("fffffffffffffffff\r\n{}"),
+        ),
+        (
+            "a chunk below nothing",
+            Protocol,
+            in_chunks("-2\r\n{}\r\n0\r\n\r\n"),
+        ),
+        (
+            "a chunk that is longer than it says",
+            Protocol,
+            in_chunks("1\r\n{}\r\n0\r\n\r\n"),
+        ),
+        (
+            "a chunk above the limit",
+            ResponseTooLarge,
+            in_chunks(&format!(
+                "{:x}\r\n{}",
+                super::LIMIT * 2,
+                " ".repeat(super::LIMIT * 2)
+            )),
+        ),
+        (
+            "chunks that never end",
+            Interrupted,
+            in_chunks("2\r\n{}\r\n"),
+        ),
         (
             "trailers without end",
             Protocol,
@@ -73,14 +109,42 @@ pub(super) fn cases() -> Vec<Case> {
                 None,
             ),
         ),
-        ("a status of two digits", Protocol, with_status("HTTP/1.1 99 OK")),
-        ("a status of four digits", Protocol, with_status("HTTP/1.1 2000 OK")),
+        (
+            "a status of two digits",
+            Protocol,
+            with_status("HTTP/1.1 99 OK"),
+        ),
+        (
+            "a status of four digits",
+            Protocol,
+            with_status("HTTP/1.1 2000 OK"),
+        ),
         ("a status of zero", Protocol, with_status("HTTP/1.1 000 OK")),
-        ("another version of HTTP", Protocol, with_status("HTTP/3.0 200 OK")),
-        ("HTTP in small letters", Protocol, with_status("http/1.1 200 OK")),
-        ("HTTP before there were heads", Protocol, bytes("<html>hello</html>")),
-        ("no content", Protocol, bytes("HTTP/1.1 204 No Content\r\n\r\n")),
-        ("a part of the content", Protocol, with_status("HTTP/1.1 206 Partial Content")),
+        (
+            "another version of HTTP",
+            Protocol,
+            with_status("HTTP/3.0 200 OK"),
+        ),
+        (
+            "HTTP in small letters",
+            Protocol,
+            with_status("http/1.1 200 OK"),
+        ),
+        (
+            "HTTP before there were heads",
+            Protocol,
+            bytes("<html>hello</html>"),
+        ),
+        (
+            "no content",
+            Protocol,
+            bytes("HTTP/1.1 204 No Content\r\n\r\n"),
+        ),
+        (
+            "a part of the content",
+            Protocol,
+            with_status("HTTP/1.1 206 Partial Content"),
+        ),
         (
             "nothing that is newer",
             Protocol,
@@ -97,7 +161,11 @@ pub(super) fn cases() -> Vec<Case> {
             bytes("HTTP/1.1 100 Continue\r\n\r\n"),
         ),
         ("an alert of TLS", Protocol, bytes([21, 3, 1, 0, 2, 2, 40])),
-        ("zeros without end", Protocol, without_end(b"", &[0; 4096], None)),
+        (
+            "zeros without end",
+            Protocol,
+            without_end(b"", &[0; 4096], None),
+        ),
         (
             "empty lines without end",
             Timeout,
