@@ -14,6 +14,7 @@ mod lock;
 mod moto;
 mod other_servers;
 mod package;
+mod plot;
 mod poll;
 mod ports;
 mod process;
@@ -61,7 +62,7 @@ enum Task {
     },
     /// Measure the client beside other clients, and a bare POST
     Bench(bench::Arguments),
-    /// Soak the model function in random faults on a real Triton, beside a usual retry loop
+    /// Have things go wrong on real Tritons for the model function and the command, beside a usual retry loop
     Chaos(chaos::Arguments),
     /// Put three real Tritons behind one endpoint, and let one after the other go
     Replicas(replicas::Arguments),

@@ -20,4 +20,4 @@ pub(crate) use self::staged::{
 };
 #[cfg(test)]
 pub(crate) use self::sync::recorded;
-pub(crate) use self::sync::{create_folder, sync_file, sync_folder_of};
+pub(crate) use self::sync::{create_folder, create_private_folder, sync_file, sync_folder_of};

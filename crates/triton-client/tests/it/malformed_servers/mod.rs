@@ -1,5 +1,8 @@
 //! Servers that break the rules: each ends in a typed error, in time and in bounded memory.
 
+mod bodies;
+mod framing;
+
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
@@ -112,7 +115,10 @@ fn json(body: &str) -> Answer {
     answer("", body)
 }
 
-fn cases() -> Vec<(&'static str, ErrorKind, Answer)> {
+/// What is wrong, the kind of error that it is, and the answer.
+type Case = (&'static str, ErrorKind, Answer);
+
+fn cases() -> Vec<Case> {
     use ErrorKind::{Interrupted, Protocol, ResponseTooLarge, Server, Timeout};
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n".as_slice();
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".as_slice();
@@ -367,8 +373,12 @@ fn peak_memory() -> usize {
 
 #[tokio::test]
 async fn every_malformed_answer_is_a_typed_error() {
-    let cases = cases();
-    assert!(cases.len() >= 25);
+    let cases: Vec<_> = cases()
+        .into_iter()
+        .chain(framing::cases())
+        .chain(bodies::cases())
+        .collect();
+    assert!(cases.len() >= 100, "{}", cases.len());
     let before = peak_memory();
     let mut problems = Vec::new();
     for (name, expected, answer) in cases {

@@ -1,132 +1,25 @@
-//! A proxy in front of the server that carries out the faults of a script, and writes down what it
-//! saw of each inference request.
+//! One connection of a client, and what its requests go through.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::fault::{At, Fault};
+use super::{Returned, Seen, Shared};
+use crate::fault::Fault;
 use crate::http::{Incoming, Message, gateway_answer, in_chunks};
-use crate::script::Script;
-use crate::seen::{Returned, Seen};
 
 /// A server that was stopped answers later than any client waits.
 const SERVER_PATIENCE: Duration = Duration::from_secs(20);
 
-/// A proxy on threads of its own, so that nothing of it counts among the client's tasks.
-pub(crate) struct Proxy {
-    address: SocketAddr,
-    shared: Arc<Shared>,
-    runtime: Option<Runtime>,
-}
-
-struct Shared {
-    server: SocketAddr,
-    state: Mutex<State>,
-    connections: AtomicUsize,
-}
-
-#[derive(Default)]
-struct State {
-    by_number: BTreeMap<u32, Fault>,
-    by_row: BTreeMap<(i32, u32), Fault>,
-    requests: u32,
-    sendings: BTreeMap<i32, u32>,
-    faults: usize,
-    log: Vec<Seen>,
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, seen: usize, change: impl FnOnce(&mut Seen)) {
-        change(&mut self.state().log[seen]);
-    }
-}
-
-impl Proxy {
-    pub(crate) fn start(server: SocketAddr, script: &Script) -> Result<Self> {
-        let mut state = State::default();
-        for (at, fault) in &script.faults {
-            match at {
-                At::Request(number) => drop(state.by_number.insert(*number, *fault)),
-                At::Row { value, sending } => {
-                    state.by_row.insert((*value, *sending), *fault);
-                }
-            }
-        }
-        let shared = Arc::new(Shared {
-            server,
-            state: Mutex::new(state),
-            connections: AtomicUsize::new(0),
-        });
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?;
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
-        let listener = listener.context("the proxy cannot listen")?;
-        let address = listener.local_addr()?;
-        let accepting = Arc::clone(&shared);
-        runtime.spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let shared = Arc::clone(&accepting);
-                shared.connections.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(async move {
-                    // Whoever breaks connections meets broken ones.
-                    let _ = Connection::new(client, Arc::clone(&shared)).serve().await;
-                    shared.connections.fetch_sub(1, Ordering::Relaxed);
-                });
-            }
-        });
-        Ok(Self {
-            address,
-            shared,
-            runtime: Some(runtime),
-        })
-    }
-
-    pub(crate) fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// How many connections clients have open.
-    pub(crate) fn connections(&self) -> usize {
-        self.shared.connections.load(Ordering::Relaxed)
-    }
-
-    /// How many faults were met.
-    pub(crate) fn faults(&self) -> usize {
-        self.shared.state().faults
-    }
-
-    pub(crate) fn log(&self) -> Vec<Seen> {
-        self.shared.state().log.clone()
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-struct Connection {
+pub(super) struct Connection {
     client: TcpStream,
     incoming: Incoming,
+    /// The number of the server behind the proxy.
+    at: usize,
     server: Option<(TcpStream, Incoming)>,
     shared: Arc<Shared>,
 }
@@ -135,16 +28,17 @@ struct Connection {
 type GoesOn = bool;
 
 impl Connection {
-    fn new(client: TcpStream, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(client: TcpStream, at: usize, shared: Arc<Shared>) -> Self {
         Self {
             client,
             incoming: Incoming::default(),
+            at,
             server: None,
             shared,
         }
     }
 
-    async fn serve(mut self) -> io::Result<()> {
+    pub(super) async fn serve(mut self) -> io::Result<()> {
         self.client.set_nodelay(true)?;
         while let Some(head) = self.incoming.head(&mut self.client).await? {
             let path = head.split(' ').nth(1).unwrap_or_default();
@@ -163,34 +57,14 @@ impl Connection {
 
     /// Takes an inference request through whatever it meets.
     async fn infer(&mut self, head: String) -> io::Result<GoesOn> {
-        let by_number = {
-            let mut state = self.shared.state();
-            state.requests += 1;
-            let number = state.requests;
-            let fault = state.by_number.remove(&number);
-            state.faults += usize::from(fault.is_some());
-            fault
-        };
+        let (position, by_number) = self.shared.state().arrives();
         if by_number == Some(Fault::CutBefore) {
             return Ok(false);
         }
         let body = self.incoming.body(&head, &mut self.client).await?;
         let request = Message { head, body };
-        let seen = Seen::read(&request);
-        let (number, fault) = {
-            let mut state = self.shared.state();
-            let by_row = seen.value.and_then(|value| {
-                let sending = state.sendings.entry(value).or_default();
-                *sending += 1;
-                let sending = *sending;
-                state.by_row.remove(&(value, sending))
-            });
-            // One fault is enough for a request.
-            let by_row = by_row.filter(|_| by_number.is_none());
-            state.faults += usize::from(by_row.is_some());
-            state.log.push(seen);
-            (state.log.len() - 1, by_number.or(by_row))
-        };
+        let seen = Seen::read(&request, self.at);
+        let (number, fault) = self.shared.state().is_read(seen, position, by_number);
         self.carry_out(number, &request, fault).await
     }
 
@@ -286,7 +160,7 @@ impl Connection {
         let server = match self.server.take() {
             Some(server) => server,
             None => (
-                TcpStream::connect(self.shared.server).await?,
+                TcpStream::connect(self.shared.servers[self.at]).await?,
                 Incoming::default(),
             ),
         };
@@ -331,13 +205,6 @@ impl Connection {
         server.write_all(&request.bytes()).await?;
         shared.note(number, |seen| seen.forwarded = Some(Instant::now()));
         Ok(())
-    }
-}
-
-impl Seen {
-    fn is_answered(&mut self, answer: &Message) {
-        self.server = Some(Returned::of(answer));
-        self.answered = Some(Instant::now());
     }
 }
 

@@ -16,21 +16,21 @@ const STYLE: &str = "text{font:12px sans-serif;fill:#777}.grid{stroke:#7774}\
 polyline{fill:none;stroke-width:2}.main{stroke:#3a7}.other{stroke:#d73}\
 text.main{fill:#3a7;stroke:none}text.other{fill:#d73;stroke:none}";
 
-pub(super) struct Plot {
-    pub(super) title: &'static str,
-    pub(super) curves: Vec<Curve>,
+pub(crate) struct Plot {
+    pub(crate) title: &'static str,
+    pub(crate) curves: Vec<Curve>,
 }
 
-pub(super) struct Curve {
-    pub(super) name: &'static str,
+pub(crate) struct Curve {
+    pub(crate) name: &'static str,
     /// Its colour, by what it is.
-    pub(super) class: &'static str,
+    pub(crate) class: &'static str,
     /// Seconds, and what was there.
-    pub(super) points: Vec<(f64, f64)>,
+    pub(crate) points: Vec<(f64, f64)>,
 }
 
 impl Plot {
-    pub(super) fn svg(&self) -> String {
+    pub(crate) fn svg(&self) -> String {
         let points = || self.curves.iter().flat_map(|curve| &curve.points);
         let last = round_up(points().map(|point| point.0).fold(0.0, f64::max));
         let most = round_up(points().map(|point| point.1).fold(0.0, f64::max));

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Instant;
 
+use serde_json::Value;
+
 use crate::http::Message;
 
 /// How much of an answer went back to the client.
@@ -29,7 +31,9 @@ pub(crate) struct Seen {
     pub(crate) id: Option<String>,
     pub(crate) start: bool,
     pub(crate) end: bool,
-    /// Its value, where it has one row.
+    /// The server it was for.
+    pub(crate) at: usize,
+    /// The value of its row, or of the first one.
     pub(crate) value: Option<i32>,
     /// When all of it had been handed on.
     pub(crate) forwarded: Option<Instant>,
@@ -43,24 +47,14 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn read(request: &Message) -> Self {
+    pub(super) fn read(request: &Message, at: usize) -> Self {
         let parsed = request.json();
         let json = parsed.as_ref().map(|(json, _)| json);
         let parameter = |name: &str| json.and_then(|json| json["parameters"].get(name));
         let flag = |name: &str| parameter(name).and_then(|value| value.as_bool()) == Some(true);
-        let input = json.map(|json| &json["inputs"][0]);
-        let is_one_integer = input.is_some_and(|input| {
-            input["datatype"] == "INT32" && input["shape"] == serde_json::json!([1, 1])
-        });
-        let value = parsed.as_ref().filter(|_| is_one_integer);
-        let value = value.and_then(|(json, tensors)| match tensors.first_chunk() {
-            Some(bytes) => Some(i32::from_le_bytes(*bytes)),
-            None => {
-                let data = &json["inputs"][0]["data"];
-                let number = data[0].as_i64().or_else(|| data[0][0].as_i64());
-                number.and_then(|number| number.try_into().ok())
-            }
-        });
+        let value = parsed
+            .as_ref()
+            .and_then(|(json, tensors)| first_value(&json["inputs"][0], tensors));
         Self {
             received: Instant::now(),
             id: parameter("sequence_id").map(|id| match id.as_str() {
@@ -69,6 +63,7 @@ impl Seen {
             }),
             start: flag("sequence_start"),
             end: flag("sequence_end"),
+            at,
             value,
             forwarded: None,
             server: None,
@@ -76,6 +71,23 @@ impl Seen {
             returned: Returned::NotWhole,
             concluded: None,
         }
+    }
+}
+
+/// The first element of an input, in JSON or behind it.
+fn first_value(input: &Value, tensors: &[u8]) -> Option<i32> {
+    let mut data = &input["data"];
+    while let Some(first) = data.get(0) {
+        data = first;
+    }
+    if let Some(number) = data.as_f64() {
+        return Some(number as i32);
+    }
+    let bytes = *tensors.first_chunk()?;
+    match input["datatype"].as_str()? {
+        "INT32" => Some(i32::from_le_bytes(bytes)),
+        "FP32" => Some(f32::from_le_bytes(bytes) as i32),
+        _ => None,
     }
 }
 
@@ -89,7 +101,8 @@ impl fmt::Display for Seen {
         };
         write!(
             formatter,
-            "value {:?}{}{}: forwarded {}, {:?} from the server {}, {:?} to the client {}",
+            "server {}, value {:?}{}{}: forwarded {}, {:?} from the server {}, {:?} to the client {}",
+            self.at,
             self.value,
             flag(self.start, " START"),
             flag(self.end, " END"),
@@ -102,9 +115,16 @@ impl fmt::Display for Seen {
     }
 }
 
+impl Seen {
+    pub(super) fn is_answered(&mut self, answer: &Message) {
+        self.server = Some(Returned::of(answer));
+        self.answered = Some(Instant::now());
+    }
+}
+
 impl Returned {
     /// What a whole answer of the server says.
-    pub(crate) fn of(answer: &Message) -> Self {
+    pub(super) fn of(answer: &Message) -> Self {
         let status = answer.status().unwrap_or_default();
         let body = String::from_utf8_lossy(&answer.body);
         match status {
