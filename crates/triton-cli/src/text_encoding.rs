@@ -108,7 +108,10 @@ pub(crate) fn decode(bytes: &[u8]) -> anyhow::Result<String> {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
         let bytes = error.as_bytes();
-        if let Some((name, _)) = COMPRESSED.iter().find(|(_, magic)| bytes.starts_with(magic)) {
+        if let Some((name, _)) = COMPRESSED
+            .iter()
+            .find(|(_, magic)| bytes.starts_with(magic))
+        {
             return anyhow!("expected UTF-8 text, found {name} data: unpack it first");
         }
         anyhow!("line {line}: expected UTF-8 text, found other bytes: save it as UTF-8")

@@ -55,7 +55,10 @@ mod tests {
         let text = "# a\n```toml\n[dependencies]\na = { git = \"REPOSITORY\" }\n```\n\n```rust,no_run\nfn main() {\n    \
                     ask(\"http://localhost:8000\");\n}\n```\n```rust\nother\n```\n";
         let readme = Readme::parse(text).unwrap();
-        assert_eq!(readme.dependencies, "[dependencies]\na = { version = \"*\" }\n");
+        assert_eq!(
+            readme.dependencies,
+            "[dependencies]\na = { version = \"*\" }\n"
+        );
         assert!(readme.wants_server);
         assert_eq!(
             readme.program_for("http://127.0.0.1:1"),

@@ -32,7 +32,10 @@ fn behind_gateway_that_wakes(passed: usize, then: Vec<Answer>) -> SmallServer {
             return Answer::new(200, "");
         }
         let number = asked.fetch_add(1, Ordering::Relaxed);
-        match number.checked_sub(passed).and_then(|number| then.get(number)) {
+        match number
+            .checked_sub(passed)
+            .and_then(|number| then.get(number))
+        {
             Some(answer) => Answer {
                 headers: answer.headers.clone(),
                 body: answer.body.clone(),

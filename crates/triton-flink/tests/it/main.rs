@@ -14,6 +14,7 @@ mod failover;
 mod failures;
 mod job;
 mod keyed;
+mod library;
 mod older_flink;
 mod operators;
 mod pointers;

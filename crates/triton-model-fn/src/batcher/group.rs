@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::Poll;
 
 use tokio::time::{Instant, sleep_until};
@@ -12,6 +12,7 @@ use triton_options::ROW_DEADLINE;
 use crate::answering::Answering;
 use crate::answers::{self, Recipient};
 use crate::row_block::BlockBuilder;
+use crate::sync::{Mutex, MutexGuard};
 use crate::{Error, ErrorKind, RequestPermit, row_batch};
 
 /// A row that waits for its answer.
@@ -103,6 +104,14 @@ impl Rows {
         taken.collect()
     }
 
+    /// Takes the rows whose deadline has come by then.
+    fn take_late(&self, now: Instant) -> Vec<Waiting> {
+        let is_late = |row: &mut Waiting| row.deadline.is_some_and(|at| at <= now);
+        let mut rows = self.lock();
+        let late = rows.iter_mut().filter_map(|row| row.take_if(is_late));
+        late.collect()
+    }
+
     fn next_deadline(&self) -> Option<Instant> {
         let rows = self.lock();
         rows.iter().flatten().filter_map(|row| row.deadline).min()
@@ -133,12 +142,7 @@ impl Rows {
                 return std::future::pending().await;
             };
             sleep_until(next).await;
-            let late: Vec<Waiting> = {
-                let is_late = |row: &mut Waiting| row.deadline.is_some_and(|at| at <= next);
-                let mut rows = self.lock();
-                let late = rows.iter_mut().filter_map(|row| row.take_if(is_late));
-                late.collect()
-            };
+            let late = self.take_late(next);
             let message = format!(
                 "the row was not answered by its deadline (option '{}')",
                 ROW_DEADLINE.key()
@@ -152,5 +156,54 @@ impl Rows {
                 recipient.answer(result);
             }
         }
+    }
+}
+
+#[cfg(all(test, triton_loom))]
+mod loom_tests {
+    use std::sync::Arc;
+
+    use loom::thread;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::sync::check_interleavings;
+
+    #[test]
+    fn loom_each_row_is_answered_once_by_its_answer_or_by_its_deadline() {
+        check_interleavings("answers against deadlines", || {
+            let at = Instant::now();
+            let (rows, answers): (Vec<_>, Vec<_>) = (0..3)
+                .map(|row| {
+                    let (sender, answer) = oneshot::channel();
+                    let waiting = Waiting {
+                        recipient: Recipient::One(sender),
+                        deadline: (row != 1).then_some(at),
+                    };
+                    (Some(waiting), answer)
+                })
+                .unzip();
+            let rows = Arc::new(Rows(Mutex::new(rows)));
+            let answered = |message: &str| Err(Error::new(ErrorKind::Call, message));
+            let parts = [0..1, 1..3].map(|part| {
+                let rows = Arc::clone(&rows);
+                thread::spawn(move || {
+                    let taken = rows.take(part).into_iter().flatten();
+                    answers::answer_all(taken.map(|recipient| (recipient, answered("answered"))));
+                })
+            });
+            for late in rows.take_late(at) {
+                late.recipient.answer(answered("late"));
+            }
+            for part in parts {
+                part.join().unwrap();
+            }
+            for (row, mut answer) in answers.into_iter().enumerate() {
+                let answer = answer.try_recv().expect("every row is answered");
+                let said = answer.unwrap_err().to_string();
+                assert!(row != 1 || said.contains("answered"), "row {row}: {said}");
+            }
+            assert!(rows.lock().iter().all(Option::is_none));
+        });
     }
 }

@@ -1,6 +1,5 @@
 //! Parquet files as record batches, and what of them cannot be read, said before any row is.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -11,13 +10,14 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::basic::{Compression, ConvertedType};
 use parquet::file::reader::Length as _;
-use parquet::schema::types::SchemaDescriptor;
 
-use super::arrow::{ArrowReader, BATCH_ROWS, Opened};
+use super::arrow::{ArrowReader, Opened};
+use super::bytes::count;
 use super::damaged::caught;
 use super::extent::BatchExtent;
 use super::int96::Int96Columns;
 use super::parquet_file::ParquetFile;
+use super::parquet_metadata::{batch_rows, leaves_where};
 use super::{Input, Wanted};
 use crate::table::format::Form;
 
@@ -26,9 +26,6 @@ const MAGIC: &[u8] = b"PAR1";
 
 /// The same where the end is encrypted.
 const ENCRYPTED_MAGIC: &[u8] = b"PARE";
-
-/// About how many bytes are read at once.
-const BATCH_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Where the schema is kept that the columns had before they became Parquet.
 const ARROW_SCHEMA: &str = "ARROW:schema";
@@ -70,7 +67,7 @@ fn open(file: ParquetFile, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Res
         let batch = batch?;
         // Pages are read as they lie, so the rows tell better how far it is.
         let done = bytes as f64 * batch.num_rows() as f64 / rows.max(1) as f64;
-        super::count(&progress, done as usize);
+        count(&progress, done as usize);
         Ok(batch)
     });
     Ok(match companions {
@@ -113,22 +110,6 @@ fn in_days(field: &FieldRef) -> FieldRef {
         _ => return Arc::clone(field),
     };
     Arc::new(Field::clone(field).with_data_type(data_type))
-}
-
-/// How many rows are read at once: fewer than usual where each is large, as images are.
-pub(super) fn batch_rows(metadata: &ArrowReaderMetadata) -> usize {
-    let groups = metadata.metadata().row_groups().iter();
-    let (rows, bytes) = groups.fold((0_u64, 0_u64), |(rows, bytes), group| {
-        let of_group = |count: i64| u64::try_from(count).unwrap_or_default();
-        let rows = rows.saturating_add(of_group(group.num_rows()));
-        (
-            rows,
-            bytes.saturating_add(of_group(group.total_byte_size())),
-        )
-    });
-    let bytes = (bytes / rows.max(1)).max(1);
-    let rows = usize::try_from(BATCH_BYTES / bytes).unwrap_or(BATCH_ROWS);
-    rows.clamp(1, BATCH_ROWS)
 }
 
 /// Looks at both ends of the file, which say better than the library what is wrong with it.
@@ -203,15 +184,6 @@ fn check_intervals(metadata: &ArrowReaderMetadata) -> anyhow::Result<()> {
          and milliseconds, so that one of the two would be lost: leave it out, or write numbers",
         file.schema_descr().column(*leaf).path().string()
     );
-}
-
-/// The leaves of a schema that a column's description tells.
-pub(super) fn leaves_where(
-    schema: &SchemaDescriptor,
-    is_wanted: impl Fn(&parquet::schema::types::ColumnDescriptor) -> bool,
-) -> BTreeSet<usize> {
-    let leaves = (0..schema.num_columns()).filter(|leaf| is_wanted(&schema.column(*leaf)));
-    leaves.collect()
 }
 
 #[cfg(test)]

@@ -5,14 +5,13 @@ use std::io::{self, BufWriter, Write};
 use arrow_array::RecordBatch;
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
-use arrow_schema::SchemaRef;
+use arrow_schema::{ArrowError, SchemaRef};
 #[cfg(feature = "parquet")]
 use parquet::{
     arrow::ArrowWriter, basic::Compression as ParquetCompression,
     file::properties::WriterProperties,
 };
 
-use super::columns::io_error;
 #[cfg(feature = "parquet")]
 use super::parquet_units;
 use super::sink::Target;
@@ -121,4 +120,12 @@ impl BatchFile {
 fn parquet_error(error: parquet::errors::ParquetError) -> io::Error {
     // As an error of Arrow it would keep no more than its text.
     io::Error::other(error)
+}
+
+/// What Arrow says is wrong with an output.
+pub(super) fn io_error(error: ArrowError) -> io::Error {
+    match error {
+        ArrowError::IoError(_, error) => error,
+        error => io::Error::other(error),
+    }
 }

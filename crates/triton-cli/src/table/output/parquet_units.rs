@@ -22,9 +22,9 @@ pub(super) fn batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBat
     let columns = batch.columns().iter().zip(batch.schema_ref().fields());
     let columns = columns.map(|(array, field)| match data_type(field.data_type()) {
         None => Ok(Arc::clone(array)),
-        Some(_) => Ok(make_array(array_data(&array.to_data()).map_err(|error| {
-            ArrowError::ParquetError(format!("column '{}': {error}", field.name()))
-        })?)),
+        Some(_) => Ok(make_array(array_data(&array.to_data()).map_err(
+            |error| ArrowError::ParquetError(format!("column '{}': {error}", field.name())),
+        )?)),
     });
     let columns: Vec<ArrayRef> = columns.collect::<Result<_, ArrowError>>()?;
     RecordBatch::try_new(Arc::clone(schema), columns)
@@ -161,17 +161,14 @@ mod tests {
         let lists: ArrayRef = Arc::new(ListArray::new(item, offsets, rows, None));
         let last = converted(lists).unwrap().as_list::<i32>().value(1);
         let times = last.as_struct().column(0);
-        assert_eq!(
-            times.data_type(),
-            &ArrowType::Time32(TimeUnit::Millisecond)
-        );
+        assert_eq!(times.data_type(), &ArrowType::Time32(TimeUnit::Millisecond));
         assert_eq!(times.to_data().buffer::<i32>(0)[..2], [2000, 3000]);
     }
 
     #[test]
     fn what_milliseconds_do_not_hold_is_named() {
         let far = TimestampSecondArray::from(vec![Some(i64::MAX / 10)]);
-        insta::assert_snapshot!(converted(Arc::new(far)).unwrap_err(), @"Compute error: column 'a': Compute error: 922337203685477580 seconds after 1970 are more than milliseconds in 64 bits hold");
+        insta::assert_snapshot!(converted(Arc::new(far)).unwrap_err(), @"Parquet argument error: column 'a': Compute error: 922337203685477580 seconds after 1970 are more than milliseconds in 64 bits hold");
     }
 
     #[test]

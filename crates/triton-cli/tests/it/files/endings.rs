@@ -241,8 +241,15 @@ fn what_is_no_regular_file_is_written_directly() {
 #[cfg(unix)]
 #[test]
 fn a_disk_that_is_full_leaves_whole_rows() {
-    let rows: String = (0..6000).map(|row| format!("{}\n", 1_000_000 + row)).collect();
-    for (name, blocks) in [("out.csv", 40), ("out.csv", 41), ("out.tsv", 43), ("out.ndjson", 77)] {
+    let rows: String = (0..6000)
+        .map(|row| format!("{}\n", 1_000_000 + row))
+        .collect();
+    for (name, blocks) in [
+        ("out.csv", 40),
+        ("out.csv", 41),
+        ("out.tsv", 43),
+        ("out.ndjson", 77),
+    ] {
         let files = Files::new();
         let model = files.write("model.sql", MODEL);
         let input = files.write("in.csv", &format!("value\n{rows}"));
@@ -263,7 +270,10 @@ fn a_disk_that_is_full_leaves_whole_rows() {
         let last = partial.lines().next_back().unwrap();
         let numbers: Vec<&str> = last.split(|it: char| !it.is_ascii_digit()).collect();
         let numbers: Vec<&str> = numbers.into_iter().filter(|it| it.len() > 1).collect();
-        assert!(numbers.len() == 2 && numbers[0] == numbers[1], "{name} {blocks}: {last}");
+        assert!(
+            numbers.len() == 2 && numbers[0] == numbers[1],
+            "{name} {blocks}: {last}"
+        );
     }
 }
 

@@ -163,7 +163,11 @@ fn two_members_of_one_name_are_refused_where_they_would_be_one_object() {
         files::write(&input, &[files::with_values(&[(name, column)])]);
         for to in ["csv", "ndjson"] {
             let run = triton(&["predict", &model, &input, "--quiet", "--output-format", to]);
-            said = format!("{said}{name} {to}: {:?} {}", run.code, files.relative(&run.stderr));
+            said = format!(
+                "{said}{name} {to}: {:?} {}",
+                run.code,
+                files.relative(&run.stderr)
+            );
         }
         let output = files.path(&format!("{name}.out.arrow"));
         let run = triton(&["predict", &model, &input, "-o", &output, "--quiet"]);
@@ -222,7 +226,8 @@ fn what_has_no_text_is_rejected_and_kept_where_it_is_typed() {
             let batch = files::read(&output);
             // Seconds have another unit in Parquet.
             let is_kept = |array: &ArrayRef| {
-                to != "parquet" || ["Date32", "Time64(µs)"].contains(&&*array.data_type().to_string())
+                to != "parquet"
+                    || ["Date32", "Time64(µs)"].contains(&&*array.data_type().to_string())
             };
             for (name, array) in columns.iter().filter(|(_, array)| is_kept(array)) {
                 assert_eq!(batch.column_by_name(name).unwrap(), array, "{from} to {to}");

@@ -19,7 +19,14 @@ fn a_file_of_polars_is_read() {
     let model = files.write("model.sql", ECHO);
     let input = files.path("in.arrow");
     std::fs::write(&input, POLARS).unwrap();
-    let run = triton(&["predict", &model, &input, "--quiet", "--output-format", "csv"]);
+    let run = triton(&[
+        "predict",
+        &model,
+        &input,
+        "--quiet",
+        "--output-format",
+        "csv",
+    ]);
     assert_eq!((run.code, &*run.stdout), (Some(0), ROWS), "{}", run.stderr);
 }
 
