@@ -16,7 +16,7 @@ use crate::process::Process;
 use crate::{interrupt, poll, ports};
 
 /// Three Java programs start one after the other, on a machine that may be busy.
-pub(super) const TIME_TO_START: Duration = Duration::from_secs(120);
+pub(super) const TIME_TO_START: Duration = Duration::from_secs(300);
 
 pub(super) const JOB_MANAGER: &str = "jobmanager";
 pub(super) const TASK_MANAGER: &str = "taskmanager";

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::flink::install::Installation;
 use crate::{interrupt, poll, ports};
 
-const TIME_TO_START: Duration = Duration::from_secs(60);
+const TIME_TO_START: Duration = Duration::from_secs(300);
 
 /// A running server; dropping it ends it.
 pub(super) struct ZooKeeper {
@@ -42,8 +42,9 @@ impl ZooKeeper {
         let child = Command::new("java")
             .args(["-cp", &jars.join(":")])
             .arg("org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer")
+            .arg("--zkConfigFile")
             .arg(&configuration)
-            .arg("1")
+            .args(["--peerId", "1"])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
