@@ -25,6 +25,9 @@ mod events;
 mod failure;
 mod flink_metrics;
 mod function;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod logging;
 mod native;
 mod pointed;

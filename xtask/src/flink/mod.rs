@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum as _};
 
 use crate::command;
 use crate::lock;
@@ -393,4 +393,10 @@ fn running(instance: &Instance) -> Result<Option<Cluster>> {
         Some(cluster) if cluster.is_alive()? => Ok(Some(cluster)),
         _ => Ok(None),
     }
+}
+
+/// All that is installed from PyPI for any version.
+pub(crate) fn packages() -> impl Iterator<Item = String> {
+    let versions = Version::value_variants().iter();
+    versions.flat_map(|version| install::packages(*version))
 }

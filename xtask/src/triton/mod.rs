@@ -197,3 +197,9 @@ impl Triton {
         self.folder.join("test-run.lock")
     }
 }
+
+/// All that is installed from PyPI for any server, and for the tests against NVIDIA's client.
+pub(crate) fn packages() -> impl Iterator<Item = String> {
+    let client = python_client::PACKAGES.iter().map(ToString::to_string);
+    install::packages().chain(client)
+}

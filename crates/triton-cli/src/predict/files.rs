@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow, bail};
 use super::arguments::PredictArguments;
 use super::outputs::Plan;
 use crate::config::LayeredOptions;
-use crate::disk::{Identity, Place, unfinished_name};
+use crate::disk::{Identity, Place, StagedFile, unfinished_name};
 use crate::objects::{self, Location, Object};
 use crate::table::Input;
 
@@ -184,6 +184,10 @@ impl RunFiles {
         if matches!(role, Role::Output | Role::OutputOfInput | Role::JsonSummary)
             && let Place::File { real, .. } | Place::Free { real } = &file.place
         {
+            if role == Role::JsonSummary {
+                // It is written in the end, when it is too late to choose another place.
+                StagedFile::create(real).with_context(|| format!("{file} cannot be written"))?;
+            }
             let unfinished = unfinished_name(real);
             // Only one that is there already could be something else, too.
             if let Ok(place @ Place::File { .. }) = Place::of(&unfinished) {

@@ -14,6 +14,7 @@ mod failover;
 mod failures;
 mod job;
 mod keyed;
+mod library;
 mod metadata_columns;
 mod older_flink;
 mod operators;

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::iter::repeat_n;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 
 use tokio::time::{Instant, sleep_until};
@@ -13,6 +13,7 @@ use triton_options::ROW_DEADLINE;
 use crate::answering::Answering;
 use crate::answers::{self, AnswerSink, Recipient, Recipients, Run};
 use crate::row_block::BlockBuilder;
+use crate::sync::{Mutex, MutexGuard};
 use crate::{CallContext, Error, ErrorKind, RequestPermit, row_batch};
 
 /// A row, or several that came together, waiting for answers.
@@ -267,6 +268,14 @@ impl Rows {
         taken
     }
 
+    /// Takes the rows whose deadline has come by then.
+    fn take_late(&self, now: Instant) -> Vec<Waiting> {
+        let is_late = |row: &mut Waiting| row.deadline.is_some_and(|at| at <= now);
+        let mut rows = self.lock();
+        let late = rows.iter_mut().filter_map(|row| row.take_if(is_late));
+        late.collect()
+    }
+
     fn next_deadline(&self) -> Option<Instant> {
         let parts = self.lock();
         let waiting = parts.iter().filter_map(|part| part.waiting.as_ref());
@@ -291,6 +300,13 @@ impl Rows {
         .await;
     }
 
+    /// Takes the rows whose deadline is not after `now`.
+    fn take_late(&self, now: Instant) -> Vec<Waiting> {
+        let mut parts = self.lock();
+        let late = parts.iter_mut().filter_map(|part| part.take_late(now));
+        late.collect()
+    }
+
     /// Answers each row at its deadline; comes to no end while there is a row without one.
     async fn give_up_late_ones(&self, answering: &Answering) {
         loop {
@@ -298,11 +314,7 @@ impl Rows {
                 return std::future::pending().await;
             };
             sleep_until(next).await;
-            let late: Vec<Waiting> = {
-                let mut parts = self.lock();
-                let late = parts.iter_mut().filter_map(|part| part.take_late(next));
-                late.collect()
-            };
+            let late = self.take_late(next);
             let message = format!(
                 "the row was not answered by its deadline (option '{}')",
                 ROW_DEADLINE.key()
@@ -312,5 +324,53 @@ impl Rows {
                 recipients.fail(answering, &error);
             }
         }
+    }
+}
+
+#[cfg(all(test, triton_loom))]
+mod loom_tests {
+    use std::sync::Arc;
+
+    use loom::thread;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::sync::check_interleavings;
+
+    #[test]
+    fn loom_each_row_is_answered_once_by_its_answer_or_by_its_deadline() {
+        check_interleavings("answers against deadlines", || {
+            let at = Instant::now();
+            let (rows, answers): (Vec<_>, Vec<_>) = (0..3)
+                .map(|row| {
+                    let (sender, answer) = oneshot::channel();
+                    let deadline = (row != 1).then_some(at);
+                    (Part::one(Recipient::One(sender), deadline), answer)
+                })
+                .unzip();
+            let rows = Arc::new(Rows(Mutex::new(rows)));
+            let answered = |message: &str| Err(Error::new(ErrorKind::Call, message));
+            let parts = [0..1, 1..3].map(|part| {
+                let rows = Arc::clone(&rows);
+                thread::spawn(move || {
+                    let taken = rows.take(part).into_iter().filter_map(|part| part.waiting);
+                    let taken = taken.flat_map(|waiting| waiting.recipients.one_by_one());
+                    answers::answer_all(taken.map(|recipient| (recipient, answered("answered"))));
+                })
+            });
+            for late in rows.take_late(at) {
+                let late = late.recipients.one_by_one();
+                late.for_each(|recipient| recipient.answer(answered("late")));
+            }
+            for part in parts {
+                part.join().unwrap();
+            }
+            for (row, mut answer) in answers.into_iter().enumerate() {
+                let answer = answer.try_recv().expect("every row is answered");
+                let said = answer.unwrap_err().to_string();
+                assert!(row != 1 || said.contains("answered"), "row {row}: {said}");
+            }
+            assert!(!rows.lock().iter().any(Part::is_waiting));
+        });
     }
 }

@@ -25,7 +25,7 @@ use crate::metrics::CallInFlight;
 use crate::permits::PermitKind;
 use crate::replicas::{At, Ended, Replicas, Server, Target};
 use crate::retry::{self, Spent, TimeLimit, Verdict};
-use crate::server_wait::{Failures, Judgement, LONGEST_DOUBTFUL_PAUSE};
+use crate::server_wait::{Failures, Judgement};
 use crate::{CallContext, Error, ErrorKind};
 
 /// How much later than it should an attempt is cut off that sees to its own end: the client's own
@@ -218,14 +218,15 @@ impl CallContext {
             let after = error
                 .client_error()
                 .and_then(triton_client::Error::retry_after);
+            let asked_too_much = after.is_some_and(|after| after > wait.longest_pause());
             let again = match judgement {
                 Judgement::Final => false,
                 Judgement::Own => {
                     own_failures += 1;
-                    let asked_too_much = after.is_some_and(|after| after > wait.longest_pause());
                     own_failures <= wait.own_retries(self.retry.max_retries) && !asked_too_much
                 }
-                Judgement::Away | Judgement::Undecided => true,
+                Judgement::Undecided => !asked_too_much,
+                Judgement::Away => true,
             };
             // Within a sequence only what was certainly not executed can be sent again.
             if !again || error.kind() == ErrorKind::SequenceUncertain {
@@ -241,10 +242,10 @@ impl CallContext {
                 }
                 Judgement::Undecided => {
                     doubts += 1;
-                    let pause = self.retry.wait(doubts, after, retry::thread_random());
-                    pause.min(LONGEST_DOUBTFUL_PAUSE)
+                    let pause = self.retry.wait(doubts, None, retry::thread_random());
+                    wait.doubtful_pause(pause, after)
                 }
-                _ => after.unwrap_or_default().min(wait.longest_pause()),
+                _ => wait.asked_pause(after),
             };
             let next = Instant::now().checked_add(pause);
             if deadline.is_some_and(|deadline| next.is_none_or(|next| next >= deadline)) {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::property_cases;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -39,7 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(property_cases(256))]
 
     // Holds F82, F83.
     #[test]

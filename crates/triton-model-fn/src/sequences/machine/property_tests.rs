@@ -24,6 +24,7 @@ use super::{
     Offer, Outcome, RecoveryLimits, Request, Standing, digest,
 };
 use crate::live_numbers::LiveNumbers;
+use crate::property_cases;
 use crate::replicas::ReplicaId;
 use crate::retry::RetryPolicy;
 use crate::row_codec::EncodedCell;
@@ -776,15 +777,9 @@ fn rows(values: &[Value]) -> Vec<i64> {
     rows.collect()
 }
 
-fn cases() -> ProptestConfig {
-    let config = ProptestConfig::default();
-    // As many as `PROPTEST_CASES` says, and many more than usual where it says nothing.
-    let cases = std::env::var("PROPTEST_CASES").map_or(5000, |_| config.cases);
-    ProptestConfig { cases, ..config }
-}
-
 proptest! {
-    #![proptest_config(cases())]
+    // Many more than usual.
+    #![proptest_config(property_cases(5000))]
 
     // Holds S5, S6, S7, S10, S13, S21, S22, S24, S28, S45, S47, S51, S60, S61.
     #[test]
