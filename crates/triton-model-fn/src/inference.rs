@@ -209,6 +209,28 @@ impl InferenceFunction {
         self.start_for(number, row, false, sink);
     }
 
+    /// As [`submit_to`](Self::submit_to), for several rows at once: `values` are those of one row behind
+    /// those of the other, and the numbers of the rows go on from `first`.
+    ///
+    /// Where rows are batched, this costs the least that can be: nothing is kept for a single row, and
+    /// the answers of a request go to [`AnswerSink::take_rows`] column by column. The option
+    /// `row-deadline` counts from this call for all of them.
+    pub fn submit_rows_to(&self, first: u64, values: &[Value], sink: &Arc<dyn AnswerSink>) {
+        let columns = self.row_columns();
+        match self.base.opened() {
+            Ok(opened) => opened
+                .prepared
+                .begin_rows_for(&columns, first, values, sink),
+            Err(error) => {
+                let rows = values.chunks(columns.count.max(1));
+                let answers = (first..).zip(rows);
+                let answers =
+                    answers.map(|(number, _)| RowAnswer::only(number, Err(error.clone())));
+                answers::tell(&**sink, answers.collect());
+            }
+        }
+    }
+
     /// As [`submit_to`](Self::submit_to), for a row that is the last one of its key: see
     /// [`submit_last`](Self::submit_last).
     pub fn submit_last_to(&self, number: u64, row: &[Value], sink: &Arc<dyn AnswerSink>) {

@@ -453,7 +453,11 @@ impl FunctionMetrics {
 
     /// A row was answered by the model.
     pub fn row_answered(&self) {
-        self.answered.increment(1);
+        self.rows_answered(1);
+    }
+
+    pub(crate) fn rows_answered(&self, rows: usize) {
+        self.answered.increment(rows as u64);
     }
 
     /// A row got the default in place of an answer, because of the error.

@@ -258,7 +258,9 @@ mod tests {
     fn arrays_without_an_end_are_refused() {
         let nested = |depth: usize| {
             let (open, close) = ("ARRAY<".repeat(depth), ">".repeat(depth));
-            parse(&format!("CREATE MODEL m INPUT (a {open}INT{close}) OUTPUT (b INT) WITH ('a' = 'b')"))
+            parse(&format!(
+                "CREATE MODEL m INPUT (a {open}INT{close}) OUTPUT (b INT) WITH ('a' = 'b')"
+            ))
         };
         assert!(nested(64).is_ok());
         let error = nested(100_000).unwrap_err();

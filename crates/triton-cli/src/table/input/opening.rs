@@ -98,7 +98,10 @@ impl Input {
     }
 
     /// Looks at the first of these bytes.
-    pub(crate) fn look_at(&self, raw: io::Result<Box<dyn Read + Send>>) -> anyhow::Result<LookedAt> {
+    pub(crate) fn look_at(
+        &self,
+        raw: io::Result<Box<dyn Read + Send>>,
+    ) -> anyhow::Result<LookedAt> {
         // A counter for each opening: two inputs may be open at once.
         let taken = Arc::default();
         let stream = raw.and_then(|raw| ByteStream::new(raw, Arc::clone(&taken)));
