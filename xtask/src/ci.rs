@@ -22,6 +22,11 @@ const STEPS: &[Step] = &[
         variable: None,
     },
     Step {
+        name: "what this is built of",
+        arguments: &["xtask", "supply"],
+        variable: None,
+    },
+    Step {
         name: "lints",
         arguments: &[
             "clippy",
@@ -57,6 +62,11 @@ const STEPS: &[Step] = &[
         variable: Some(("RUSTDOCFLAGS", "-D warnings")),
     },
     Step {
+        name: "what the libraries offer",
+        arguments: &["xtask", "public-api", "--check"],
+        variable: None,
+    },
+    Step {
         name: "packages",
         arguments: &["xtask", "package"],
         variable: None,
@@ -69,6 +79,11 @@ const STEPS: &[Step] = &[
     Step {
         name: "what the command costs",
         arguments: &["xtask", "bench", "--of", "command", "--check"],
+        variable: None,
+    },
+    Step {
+        name: "models of concurrency",
+        arguments: &["xtask", "models"],
         variable: None,
     },
     Step {

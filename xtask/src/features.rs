@@ -1,10 +1,11 @@
 //! Checks that every feature of the libraries compiles, and is tested, without the others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
+use serde::Deserialize;
 
 use crate::command;
 use crate::workspace::Workspace;
@@ -17,8 +18,6 @@ struct Choice {
     tests: &'static [&'static str],
     /// Where those tests are.
     target: &'static [&'static str],
-    /// What is looked at.
-    linted: &'static str,
 }
 
 const fn choice(package: &'static str, features: &'static str) -> Choice {
@@ -27,8 +26,6 @@ const fn choice(package: &'static str, features: &'static str) -> Choice {
         features,
         tests: &[],
         target: &["--test", "it"],
-        // The tests are of all features together; those of a choice are built with them.
-        linted: "--lib",
     }
 }
 
@@ -64,24 +61,16 @@ const CHOICES: &[Choice] = &[
     choice("triton-client", "rustls"),
     choice("triton-model-fn", ""),
     choice("triton-model-fn", "arrow"),
+    choice("triton-model-fn", "compression"),
     choice("triton-model-fn", "native-tls"),
+    choice("triton-model-fn", "opentelemetry"),
+    choice("triton-model-fn", "rustls"),
     // The tests of the command read and write Parquet.
-    Choice {
-        linted: "--bins",
-        ..choice("triton-cli", "")
-    },
-    Choice {
-        linted: "--bins",
-        ..choice("triton-cli", "arrow")
-    },
-    Choice {
-        linted: "--bins",
-        ..choice("triton-cli", "parquet")
-    },
-    Choice {
-        linted: "--bins",
-        ..choice("triton-cli", "object-store")
-    },
+    choice("triton-cli", ""),
+    choice("triton-cli", "arrow"),
+    choice("triton-cli", "parquet"),
+    choice("triton-cli", "object-store"),
+    choice("triton-cli", "brotli"),
 ];
 
 /// The parts of the client's tests that features change.
@@ -94,10 +83,12 @@ const MOST_CRATES: usize = 210;
 /// Checks every choice.
 pub(crate) fn run() -> Result<()> {
     let root = Workspace::find()?.root;
+    check_choices(&root)?;
     check_first_build(&root)?;
     for choice in CHOICES {
         let mut clippy = choice.cargo("clippy");
-        clippy.args([choice.linted, "--", "-D", "warnings"]);
+        // The tests are of all features together; those of a choice are built with them.
+        clippy.args(["--lib", "--", "-D", "warnings"]);
         run_one(clippy.current_dir(&root))?;
         if !choice.tests.is_empty() {
             let mut test = choice.cargo("test");
@@ -106,6 +97,49 @@ pub(crate) fn run() -> Result<()> {
         }
     }
     println!("{} choices of features stand alone", CHOICES.len());
+    Ok(())
+}
+
+/// Features that are no choice: they stand for others, or are for tests of this project.
+const NO_CHOICES: [&str; 2] = ["default", "fuzzing"];
+
+/// Checks that each feature of each package that has choices is one of them.
+fn check_choices(root: &Path) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        packages: Vec<Package>,
+    }
+    #[derive(Deserialize)]
+    struct Package {
+        name: String,
+        features: BTreeMap<String, Vec<String>>,
+    }
+    let mut cargo = command::cargo();
+    cargo.args(["metadata", "--no-deps", "--locked", "--format-version", "1"]);
+    let output = cargo.current_dir(root).output()?;
+    ensure!(
+        output.status.success(),
+        "`{}` failed",
+        command::describe(&cargo)
+    );
+    let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
+    let mut missing = Vec::new();
+    for package in &metadata.packages {
+        let ours = CHOICES
+            .iter()
+            .filter(|choice| choice.package == package.name);
+        let chosen: BTreeSet<&str> = ours.map(|choice| choice.features).collect();
+        let features = package.features.keys().map(String::as_str);
+        let features = features.filter(|name| !NO_CHOICES.contains(name) && !chosen.contains(name));
+        if !chosen.is_empty() {
+            missing.extend(features.map(|name| format!("{} of {}", name, package.name)));
+        }
+    }
+    ensure!(
+        missing.is_empty(),
+        "no choice in xtask/src/features.rs has these features alone: {}",
+        missing.join(", ")
+    );
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The project's own commands, so that a person and the CI run the same things.
 
+mod all;
 mod bench;
 mod chaos;
 mod ci;
@@ -8,9 +9,11 @@ mod docs;
 mod features;
 mod files;
 mod flink;
+mod fuzz;
 mod http;
 mod interrupt;
 mod lock;
+mod models;
 mod moto;
 mod other_servers;
 mod package;
@@ -19,8 +22,11 @@ mod poll;
 mod ports;
 mod process;
 mod processor_time;
+mod public_api;
 mod python;
+mod python_hashes;
 mod replicas;
+mod supply;
 mod test;
 mod triton;
 mod workspace;
@@ -50,6 +56,9 @@ enum Task {
         /// A release of Triton; an older one is met by a selection of the tests, unless arguments choose others
         #[arg(long, value_name = "VERSION", default_value_t = triton::ServerVersion::DEFAULT)]
         triton: triton::ServerVersion,
+        /// Everything, one after the other: all tests, each older Triton, the models, and the soaks
+        #[arg(long, conflicts_with_all = ["triton", "arguments"])]
+        all: bool,
         /// Arguments for `cargo test`
         #[arg(last = true)]
         arguments: Vec<String>,
@@ -64,12 +73,26 @@ enum Task {
     Bench(bench::Arguments),
     /// Have things go wrong on real Tritons for the model function and the command, beside a usual retry loop
     Chaos(chaos::Arguments),
+    /// Fuzz what reads bytes from elsewhere
+    Fuzz(fuzz::Arguments),
     /// Put three real Tritons behind one endpoint, and let one after the other go
     Replicas(replicas::Arguments),
+    /// Run the models of concurrency: every interleaving of the threads of a test
+    Models,
     /// Check that every feature of the libraries compiles without the others
     Features,
+    /// Write what the libraries offer into a listing of each
+    PublicApi {
+        /// Write nothing; fail if a library offers something else
+        #[arg(long)]
+        check: bool,
+    },
+    /// Ask PyPI for the hashes of all that is installed from it, and write them down
+    PythonHashes,
     /// Package the libraries, and use each package by itself as its README says
     Package,
+    /// Check licences and sources of crates, lock files and the compiler
+    Supply,
     /// Run everything that a change must pass
     Ci,
 }
@@ -90,13 +113,21 @@ fn run() -> Result<ExitCode> {
         Task::Triton(arguments) => triton::run(arguments),
         Task::OtherServers(arguments) => other_servers::run(&arguments),
         Task::Flink(arguments) => flink::run(arguments),
-        Task::Test { triton, arguments } => test::run(triton, &arguments),
+        Task::Test { all: true, .. } => all::run(),
+        Task::Test {
+            triton, arguments, ..
+        } => test::run(triton, &arguments),
         Task::Docs { check } => docs::run(check).map(|()| ExitCode::SUCCESS),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Chaos(arguments) => chaos::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Replicas(arguments) => replicas::run(&arguments),
+        Task::Models => models::run().map(|()| ExitCode::SUCCESS),
         Task::Features => features::run().map(|()| ExitCode::SUCCESS),
+        Task::PublicApi { check } => public_api::run(check).map(|()| ExitCode::SUCCESS),
+        Task::PythonHashes => python_hashes::write().map(|()| ExitCode::SUCCESS),
         Task::Package => package::run().map(|()| ExitCode::SUCCESS),
+        Task::Supply => supply::run().map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run().map(|()| ExitCode::SUCCESS),
     }
 }

@@ -54,3 +54,8 @@ pub(crate) fn install(target: &Path) -> Result<PathBuf> {
         PACKAGES,
     )
 }
+
+/// All that is installed for it.
+pub(crate) fn packages() -> impl Iterator<Item = String> {
+    PACKAGES.iter().map(ToString::to_string)
+}

@@ -9,8 +9,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::command;
 use crate::files::{remove_file_if_present, write_whole};
+use crate::{command, python_hashes};
 
 /// The minor versions of Python 3 for which the server has a stub and numpy 1 a wheel.
 const OLDEST_MINOR: u32 = 8;
@@ -114,8 +114,8 @@ fn judge(probed: Probed) -> Result<Python, String> {
     })
 }
 
-/// The Python of an environment of that name that has these packages and what they need; installs it
-/// unless it is there already.
+/// The Python of an environment of that name that has these packages; installs it unless it is there
+/// already.
 pub(crate) fn environment(
     base: &Python,
     folder: &Path,
@@ -145,14 +145,39 @@ pub(crate) fn environment(
     let mut venv = Command::new(&base.executable);
     venv.args(["-m", "venv"]).arg(&environment);
     command::run_successfully(without_python_variables(&mut venv))?;
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet"])
-        .args(["--disable-pip-version-check", "--only-binary", ":all:"])
-        .args(packages);
-    command::run_successfully(without_python_variables(&mut pip))
-        .context("is the package index reachable?")?;
+    install(
+        &python,
+        packages,
+        &["--only-binary", ":all:"],
+        &environment.join("requirements.txt"),
+    )?;
     write_whole(&marker, description.as_bytes())?;
     Ok(python)
+}
+
+/// Installs packages with the pip of a Python, and nothing that is not among them; their list goes
+/// into `file`.
+pub(crate) fn install(
+    python: &Path,
+    packages: &[impl AsRef<str>],
+    arguments: &[&str],
+    file: &Path,
+) -> Result<()> {
+    write_whole(file, python_hashes::requirements(packages)?.as_bytes())?;
+    let mut pip = Command::new(python);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ])
+    .args(["--no-deps", "--require-hashes"])
+    .args(arguments)
+    .arg("--requirement")
+    .arg(file);
+    command::run_successfully(without_python_variables(&mut pip))
+        .context("is the package index reachable, and has it a file for this Python?")
 }
 
 /// These would make one Python load the modules of another.

@@ -14,6 +14,9 @@ mod correlation_id_control;
 mod error;
 mod exchange;
 mod faults;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod generate;
 mod http;
 mod infer;

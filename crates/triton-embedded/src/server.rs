@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::{Clock, SystemClock, Timekeeper};
 use crate::exchange::Exchange;
 use crate::faults::{FaultScript, Faults};
-use crate::http::Listener;
+use crate::http::{Control, Listener};
 use crate::model::Model;
 use crate::model_instance::{AnyModel, Surroundings};
 use crate::models::{Accumulate, Anomaly, Echo, Fails, Slow};
@@ -81,6 +81,9 @@ pub struct EmbeddedTritonBuilder {
     observer: Option<Observer>,
     latency: Duration,
 }
+
+/// A server without a way to the network, its time, and what its faults ask of that way.
+type Unconnected = (Arc<Server>, Timekeeper, mpsc::UnboundedReceiver<Control>);
 
 /// How many requests a server keeps unless it is told another number.
 const RECORDED_REQUESTS: usize = 100_000;
@@ -288,25 +291,7 @@ impl EmbeddedTritonBuilder {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let stopping = Arc::new(AtomicBool::new(false));
-        let surroundings = Surroundings {
-            clock: Arc::clone(&self.clock),
-            stopping: Arc::clone(&stopping),
-        };
-        let timekeeper = Timekeeper::new(Arc::clone(&self.clock), Arc::clone(&stopping));
-        let (commands, control) = mpsc::unbounded_channel();
-        let server = Arc::new(Server {
-            repository: Repository::new(self.models, surroundings)?,
-            clock: self.clock,
-            timekeeper: timekeeper.clone(),
-            recorder: Arc::new(Recorder::new(self.recorded_requests)),
-            panic: Arc::default(),
-            faults: Arc::new(Faults::new(self.faults)),
-            settings: Settings::default(),
-            restrictions: self.restrictions,
-            control: commands,
-            observer: self.observer,
-            latency: self.latency,
-        });
+        let (server, timekeeper, control) = self.server(&stopping)?;
         let (shutdown, stopped) = oneshot::channel();
         // One thread is enough, as models have their own, and lets requests be recorded in the
         // order in which they are queued.
@@ -346,6 +331,30 @@ impl EmbeddedTritonBuilder {
                 server,
             })),
         })
+    }
+
+    /// What answers requests, however they come.
+    pub(crate) fn server(self, stopping: &Arc<AtomicBool>) -> io::Result<Unconnected> {
+        let surroundings = Surroundings {
+            clock: Arc::clone(&self.clock),
+            stopping: Arc::clone(stopping),
+        };
+        let timekeeper = Timekeeper::new(Arc::clone(&self.clock), Arc::clone(stopping));
+        let (commands, control) = mpsc::unbounded_channel();
+        let server = Server {
+            repository: Repository::new(self.models, surroundings)?,
+            clock: self.clock,
+            timekeeper: timekeeper.clone(),
+            recorder: Arc::new(Recorder::new(self.recorded_requests)),
+            panic: Arc::default(),
+            faults: Arc::new(Faults::new(self.faults)),
+            settings: Settings::default(),
+            restrictions: self.restrictions,
+            control: commands,
+            observer: self.observer,
+            latency: self.latency,
+        };
+        Ok((Arc::new(server), timekeeper, control))
     }
 }
 

@@ -10,15 +10,28 @@ pub(crate) fn is_nullable(text: &str) -> bool {
     !text.ends_with(NOT_NULL)
 }
 
+/// How deep arrays may be nested: no tensor comes near it, and a text that goes on would end the JVM where
+/// the stack ends.
+const DEEPEST: usize = 64;
+
 /// The type that Flink writes as `text`, or what to use in its place.
 pub(crate) fn parse(text: &str) -> Result<DataType, String> {
+    parse_within(text, DEEPEST)
+}
+
+fn parse_within(text: &str, depth: usize) -> Result<DataType, String> {
     // Whether a value is NULL is seen row by row.
     let text = text.strip_suffix(NOT_NULL).unwrap_or(text);
     let element = text
         .strip_prefix("ARRAY<")
         .and_then(|rest| rest.strip_suffix('>'));
     if let Some(element) = element {
-        return Ok(DataType::Array(Box::new(parse(element)?)));
+        let Some(depth) = depth.checked_sub(1) else {
+            return Err(format!(
+                "no tensor holds arrays that are nested more than {DEEPEST} deep"
+            ));
+        };
+        return Ok(DataType::Array(Box::new(parse_within(element, depth)?)));
     }
     Ok(match text {
         "BOOLEAN" => DataType::Boolean,
@@ -66,6 +79,13 @@ mod tests {
         let nested = parse("ARRAY<ARRAY<STRING NOT NULL> NOT NULL> NOT NULL").unwrap();
         assert_eq!(nested.to_string(), "ARRAY<ARRAY<STRING>>");
         assert_eq!(parse("BYTES NOT NULL").unwrap(), DataType::Bytes);
+    }
+
+    #[test]
+    fn arrays_without_an_end_are_refused() {
+        let nested = |depth: usize| format!("{}INT{}", "ARRAY<".repeat(depth), ">".repeat(depth));
+        assert!(parse(&nested(64)).is_ok());
+        insta::assert_snapshot!(parse(&nested(100_000)).unwrap_err(), @"no tensor holds arrays that are nested more than 64 deep");
     }
 
     #[test]

@@ -55,12 +55,13 @@ mod server_wait;
 mod shared_client;
 mod streams;
 mod subtask;
+mod sync;
 mod taken_sequence;
 mod tensor_codec;
 mod tensor_plan;
 mod value;
 
-pub use answers::{AnswerSink, RowAnswer};
+pub use answers::{AnswerSink, AnsweredRows, RowAnswer};
 pub use array::{Array, ArrayElements};
 #[cfg(feature = "arrow")]
 pub use arrow::BatchPrediction;
@@ -91,3 +92,11 @@ pub use triton_options::{OptionErrors, OptionMap, OptionValues, SequenceMode, Tr
 pub use value::Value;
 // What a function of your own calls the server with, and reads its options by.
 pub use {triton_client, triton_options};
+
+/// So many cases of a property, unless `PROPTEST_CASES` says how many.
+#[cfg(test)]
+fn property_cases(usual: u32) -> proptest::test_runner::Config {
+    let config = proptest::test_runner::Config::default();
+    let cases = std::env::var("PROPTEST_CASES").map_or(usual, |_| config.cases);
+    proptest::test_runner::Config { cases, ..config }
+}

@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::sequence_numbers::NarrowNumbers;
+use crate::sync::{Mutex, MutexGuard};
 
 /// The numbers that may be alive, of one function in all of its openings.
 #[derive(Debug, Default)]

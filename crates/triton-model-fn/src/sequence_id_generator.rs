@@ -1,5 +1,7 @@
 //! Where the IDs of sequences come from: the counter of one `open`, and the run it belongs to.
 
+#[cfg(all(test, triton_loom))]
+mod loom_tests;
 #[cfg(test)]
 mod number_tests;
 #[cfg(test)]
@@ -7,8 +9,7 @@ mod tests;
 
 use std::fmt::{self, Write as _};
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -20,6 +21,8 @@ use crate::executions::Opened;
 use crate::live_numbers::{Lease, LiveNumbers};
 use crate::run_id::{RunId, since_1970};
 use crate::sequence_numbers::{NarrowNumbers, SequenceNumbers};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::{Error, ErrorKind, SequenceIdForm, SequenceSnapshot, Subtask};
 
 /// Makes the sequence IDs of one `open`, `{base}-{subtask}-{counter}` or, where the option

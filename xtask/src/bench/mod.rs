@@ -186,3 +186,9 @@ fn warn_of_a_busy_machine() {
         );
     }
 }
+
+/// All that is installed from PyPI to be measured beside.
+pub(crate) fn packages() -> impl Iterator<Item = String> {
+    let packages = command::PACKAGES.iter().chain(perf_analyzer::PACKAGES);
+    packages.map(ToString::to_string)
+}

@@ -11,12 +11,12 @@ use super::command::Cost;
 use super::instant_server::InstantServer;
 use crate::files::{remove_file_if_present, write_whole};
 use crate::processor_time::processor_seconds_of_children;
-use crate::python::{Python, without_python_variables};
+use crate::python::{self, Python};
 use crate::{command, interrupt};
 
 /// The program lies in the wheel of the client; it links to a library of CUDA that it does not
 /// use here, and to one that only Debian has.
-const PACKAGES: &[&str] = &["tritonclient==2.51.0", "nvidia-cuda-runtime-cu12==12.9.79"];
+pub(super) const PACKAGES: &[&str] = &["tritonclient==2.51.0", "nvidia-cuda-runtime-cu12==12.9.79"];
 const DEBIAN_PACKAGE: &str = "libb64-0d";
 const DEBIAN_LIBRARY: &str = "libb64.so.0d";
 
@@ -65,14 +65,17 @@ impl PerfAnalyzer {
             fs_err::remove_dir_all(&folder)?;
         }
         fs_err::create_dir_all(&folder)?;
-        let mut pip = Command::new(Python::find()?.executable);
-        pip.args(["-m", "pip", "install", "--quiet", "--no-deps"])
-            .args(["--disable-pip-version-check", "--only-binary", ":all:"])
-            .arg("--target")
-            .arg(&packages)
-            .args(PACKAGES);
-        command::run_successfully(without_python_variables(&mut pip))
-            .context("is the package index reachable?")?;
+        python::install(
+            &Python::find()?.executable,
+            PACKAGES,
+            &[
+                "--only-binary",
+                ":all:",
+                "--target",
+                &packages.to_string_lossy(),
+            ],
+            &folder.join("requirements.txt"),
+        )?;
         if !installed.has_library() {
             let mut download = Command::new("apt-get");
             download

@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::version::Version;
 use crate::command;
 use crate::files::{remove_file_if_present, write_whole};
-use crate::python::{Python, without_python_variables};
+use crate::python::{self, Python, without_python_variables};
 
 /// Flink, as its packages lay it out.
 #[derive(Clone, Debug)]
@@ -37,11 +37,16 @@ impl Installation {
     }
 }
 
+/// What is installed for a version.
+pub(super) fn packages(version: Version) -> [String; 2] {
+    ["apache-flink", "apache-flink-libraries"]
+        .map(|package| format!("{package}=={}", version.number()))
+}
+
 /// Installs Flink unless it is there already.
 pub(super) fn install(folder: &Path, version: Version) -> Result<Installation> {
     let environment = folder.join(format!("environment-{}", version.number()));
-    let packages = ["apache-flink", "apache-flink-libraries"]
-        .map(|package| format!("{package}=={}", version.number()));
+    let packages = packages(version);
     // The path belongs to it, because a virtual environment that was moved is of no use.
     let description = format!("{}\n{}\n", environment.display(), packages.join("\n"));
     let marker = folder.join(format!("installed-{}", version.number()));
@@ -65,12 +70,12 @@ pub(super) fn install(folder: &Path, version: Version) -> Result<Installation> {
     venv.args(["-m", "venv"]).arg(&environment);
     command::run_successfully(without_python_variables(&mut venv))?;
     // Without what the packages need to run Python functions: their jars are all that is used.
-    let mut pip = Command::new(environment.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet"])
-        .args(["--disable-pip-version-check", "--no-deps"])
-        .args(&packages);
-    command::run_successfully(without_python_variables(&mut pip))
-        .context("is the package index reachable?")?;
+    python::install(
+        &environment.join("bin/python"),
+        &packages,
+        &[],
+        &environment.join("requirements.txt"),
+    )?;
     let installation = find(&environment)?;
     write_whole(&marker, description.as_bytes())?;
     Ok(installation)

@@ -7,12 +7,12 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::Kind;
-use crate::command;
 use crate::files::{remove_file_if_present, write_whole};
-use crate::python::{Python, without_python_variables};
+use crate::python::{self, Python, without_python_variables};
+use crate::{command, python_hashes};
 
 /// What installs the packages: `pip` takes minutes where this takes seconds.
-const INSTALLER: &str = "uv==0.13.9";
+pub(super) const INSTALLER: &str = "uv==0.13.9";
 
 /// The oldest Python 3 that all of them run on.
 const OLDEST_MINOR: u32 = 10;
@@ -35,12 +35,12 @@ pub(super) fn install(folder: &Path, kinds: &[Kind]) -> Result<()> {
     let installer = folder.join("uv");
     if !installer.join("bin/uv").exists() {
         make_environment(&base, &installer, &[])?;
-        let mut pip = Command::new(installer.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--no-compile"])
-            .args(["--disable-pip-version-check", "--only-binary", ":all:"])
-            .arg(INSTALLER);
-        command::run_successfully(without_python_variables(&mut pip))
-            .context("is the package index reachable?")?;
+        python::install(
+            &installer.join("bin/python"),
+            &[INSTALLER],
+            &["--no-compile", "--only-binary", ":all:"],
+            &installer.join("requirements.txt"),
+        )?;
     }
     for kind in missing {
         let environment = folder.join(kind.name);
@@ -51,9 +51,11 @@ pub(super) fn install(folder: &Path, kinds: &[Kind]) -> Result<()> {
         }
         make_environment(&base, &environment, &["--without-pip"])?;
         let packages = folder.join(format!("{}.txt", kind.name));
-        write_whole(&packages, kind.packages.as_bytes())?;
+        let list: Vec<_> = kind.list().collect();
+        write_whole(&packages, python_hashes::requirements(&list)?.as_bytes())?;
         let mut uv = Command::new(installer.join("bin/uv"));
         uv.args(["pip", "install", "--quiet", "--no-deps", "--no-build"])
+            .arg("--require-hashes")
             .arg("--python")
             .arg(python(folder, kind))
             .arg("--requirement")

@@ -58,6 +58,20 @@ struct Kind {
     program: Option<&'static str>,
 }
 
+impl Kind {
+    /// Its packages, one by one.
+    fn list(&self) -> impl Iterator<Item = &'static str> {
+        let lines = self.packages.lines().map(str::trim);
+        lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
+    }
+}
+
+/// All that is installed for any of them.
+pub(crate) fn packages() -> impl Iterator<Item = String> {
+    let packages = KINDS.iter().flat_map(Kind::list);
+    packages.chain([install::INSTALLER]).map(str::to_owned)
+}
+
 const KINDS: [Kind; 2] = [
     Kind {
         name: "mlserver",

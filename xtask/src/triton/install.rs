@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command;
 use crate::files::{remove_file_if_present, write_whole};
-use crate::python::{Python, without_python_variables};
+use crate::python::{self, Python, without_python_variables};
 
 /// The servers that were started this way, each with the version of the package that holds it; the
 /// first is the one that all tests run against.
@@ -35,6 +35,11 @@ pub(crate) struct ServerVersion(usize);
 impl ServerVersion {
     /// The newest, which all tests run against.
     pub(crate) const DEFAULT: Self = Self(0);
+
+    /// All others, the newest first.
+    pub(crate) fn older() -> impl Iterator<Item = Self> {
+        (1..SERVERS.len()).map(Self)
+    }
 
     fn server(self) -> &'static str {
         SERVERS[self.0].0
@@ -75,13 +80,17 @@ impl std::str::FromStr for ServerVersion {
 }
 
 /// With numpy 2 every output of a model has zero bytes, so this is the last numpy 1
-/// that each Python has.
+/// that each Python has: that of Python 3.8, and of all others.
+const NUMPY: [&str; 2] = ["numpy==1.24.4", "numpy==1.26.4"];
+
 fn numpy(minor: u32) -> &'static str {
-    if minor == 8 {
-        "numpy==1.24.4"
-    } else {
-        "numpy==1.26.4"
-    }
+    NUMPY[usize::from(minor > 8)]
+}
+
+/// All that is installed for any server and any Python.
+pub(super) fn packages() -> impl Iterator<Item = String> {
+    let servers = (0..SERVERS.len()).map(|server| ServerVersion(server).package());
+    servers.chain(NUMPY.map(str::to_owned))
 }
 
 /// What an installation was made of; written last, so that half of one never counts.
@@ -173,18 +182,13 @@ pub(super) fn install(folder: &Path, version: ServerVersion) -> Result<()> {
 
     // The server needs none of the libraries that the package asks for on behalf of
     // its Python interface.
-    let mut pip = Command::new(environment.join("bin/python"));
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ])
-    .args(["--no-deps", "--only-binary", ":all:"])
-    .args(&installation.packages);
-    command::run_successfully(without_python_variables(&mut pip))
-        .context("is the package index reachable, and is this Linux on x86-64 with glibc 2.35+?")?;
+    python::install(
+        &environment.join("bin/python"),
+        &installation.packages,
+        &["--only-binary", ":all:"],
+        &environment.join("requirements.txt"),
+    )
+    .context("is this Linux on x86-64 with glibc 2.35+?")?;
 
     let stub = installation.stub();
     let stubs = format!("python_backend_stubs/3.{}", installation.python.minor);

@@ -147,7 +147,7 @@ impl Triton {
         Ok(server)
     }
 
-    fn kill(&self, instance: &Instance) -> Result<()> {
+    pub(crate) fn kill(&self, instance: &Instance) -> Result<()> {
         self.with_running(instance, stop::kill)
     }
 
@@ -196,4 +196,10 @@ impl Triton {
     fn test_run_lock(&self) -> PathBuf {
         self.folder.join("test-run.lock")
     }
+}
+
+/// All that is installed from PyPI for any server, and for the tests against NVIDIA's client.
+pub(crate) fn packages() -> impl Iterator<Item = String> {
+    let client = python_client::PACKAGES.iter().map(ToString::to_string);
+    install::packages().chain(client)
 }

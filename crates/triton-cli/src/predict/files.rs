@@ -184,10 +184,6 @@ impl RunFiles {
         if matches!(role, Role::Output | Role::OutputOfInput | Role::JsonSummary)
             && let Place::File { real, .. } | Place::Free { real } = &file.place
         {
-            if role == Role::JsonSummary {
-                // It is written in the end, when it is too late to choose another place.
-                StagedFile::create(real).with_context(|| format!("{file} cannot be written"))?;
-            }
             let unfinished = unfinished_name(real);
             // Only one that is there already could be something else, too.
             if let Ok(place @ Place::File { .. }) = Place::of(&unfinished) {
@@ -299,13 +295,17 @@ impl RunFiles {
             let folder = match &file.place {
                 Place::Free { real } if file.role != Role::OutputOfInput => real.parent(),
                 Place::Folder { .. } => bail!("{file}: expected a file, found a folder"),
-                _ => continue,
+                _ => None,
             };
             if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
                 bail!(
                     "{file}: the folder {} does not exist; make it, or name another file",
                     folder.display()
                 );
+            }
+            if let (Role::JsonSummary, Some(real)) = (file.role, file.place.real()) {
+                // Others are opened before the first row; a folder may let nothing be written.
+                StagedFile::create(real).with_context(|| format!("{file} cannot be written"))?;
             }
         }
         Ok(())

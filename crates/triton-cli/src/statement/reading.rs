@@ -16,6 +16,10 @@ use crate::unshown::value_may_be_secret;
 /// The value of the option `provider` that names this project.
 const PROVIDER: &str = "triton";
 
+/// How deep arrays may be nested: no tensor comes near it, and a text that goes on would end the process
+/// where the stack ends.
+const DEEPEST: usize = 64;
+
 /// The length of a VARCHAR or VARBINARY that has none.
 const UNLIMITED: &str = "2147483647";
 
@@ -74,7 +78,7 @@ impl Parser {
         let mut columns = Vec::new();
         loop {
             let name = self.identifier("a column's name")?;
-            let data_type = self.data_type()?;
+            let data_type = self.data_type(0)?;
             self.nullability()?;
             if self.optional_keyword("COMMENT") {
                 self.string("the comment")?;
@@ -87,7 +91,7 @@ impl Parser {
         }
     }
 
-    fn data_type(&mut self) -> Result<DataType, SqlError> {
+    fn data_type(&mut self, depth: usize) -> Result<DataType, SqlError> {
         const EXPECTED: &str = "a type: BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, each with UNSIGNED \
                                 or without, FLOAT16, BFLOAT16, FLOAT, DOUBLE, STRING, BYTES or \
                                 ARRAY<…> of these";
@@ -118,9 +122,13 @@ impl Parser {
                 });
             }
             "ARRAY" => {
+                if depth == DEEPEST {
+                    let message = format!("expected arrays that are nested {DEEPEST} deep at most");
+                    return Err(SqlError::new(location, message));
+                }
                 self.position += 1;
                 self.expect('<')?;
-                let element = self.data_type()?;
+                let element = self.data_type(depth + 1)?;
                 self.nullability()?;
                 self.expect('>')?;
                 return Ok(DataType::Array(Box::new(element)));
@@ -245,6 +253,19 @@ mod tests {
           'model-name' = 'it''s',
           'sequence-id' = 'flink-job-123'
         );";
+
+    #[test]
+    fn arrays_without_an_end_are_refused() {
+        let nested = |depth: usize| {
+            let (open, close) = ("ARRAY<".repeat(depth), ">".repeat(depth));
+            parse(&format!(
+                "CREATE MODEL m INPUT (a {open}INT{close}) OUTPUT (b INT) WITH ('a' = 'b')"
+            ))
+        };
+        assert!(nested(64).is_ok());
+        let error = nested(100_000).unwrap_err();
+        insta::assert_snapshot!(error, @"line 1, column 409: expected arrays that are nested 64 deep at most");
+    }
 
     #[test]
     fn a_statement_gives_columns_and_options() {

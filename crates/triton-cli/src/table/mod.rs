@@ -41,5 +41,29 @@ pub(crate) use output::{
 pub(crate) use row::{Row, Unusable};
 pub(crate) use sorting::{RowSorter, SortedRow};
 
+/// Reads the text of a cell, or of JSON, for a fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_cell(
+    data_type: &triton_model_fn::DataType,
+    text: &str,
+    is_json: bool,
+) -> Result<triton_model_fn::Value, String> {
+    match is_json {
+        true => cell::parse_json(data_type, text),
+        false => cell::parse(data_type, text),
+    }
+}
+
+/// The text of a value, in a cell or in JSON, for a fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn write_cell(value: &triton_model_fn::Value, is_json: bool) -> String {
+    let mut text = String::new();
+    match is_json {
+        true => cell::write_json(value, &mut text),
+        false => cell::write_cell(value, &mut text),
+    }
+    text
+}
+
 /// Why a member of an object cannot be used of which there are two.
 const TWICE: &str = "the object has two members of this name";

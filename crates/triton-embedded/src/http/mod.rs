@@ -11,3 +11,5 @@ pub(crate) use control::Control;
 pub(crate) use delivery::Delivery;
 pub(crate) use listener::Listener;
 pub(crate) use message::{Reply, Request};
+#[cfg(feature = "fuzzing")]
+pub(crate) use reader::Reader;

@@ -4,8 +4,7 @@
 use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::Request;
 
@@ -14,6 +13,11 @@ const LONGEST_LINE: usize = 8191;
 
 /// The longest line before a chunk: its size in hexadecimal digits.
 const LONGEST_CHUNK_SIZE: usize = 16;
+
+/// What requests come from: a connection, or what stands for one.
+pub(crate) trait Connection: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Connection for T {}
 
 /// Why a connection ends instead of giving another request.
 #[derive(Debug)]
@@ -44,7 +48,7 @@ pub(crate) struct Received {
 
 impl Reader {
     /// Waits for the next request, body included.
-    pub(crate) async fn request(&mut self, stream: &mut TcpStream) -> Result<Received, End> {
+    pub(crate) async fn request(&mut self, stream: &mut impl Connection) -> Result<Received, End> {
         let request_line = loop {
             let line = self.line(stream).await?;
             // Blank lines in front of a request are skipped, as everywhere.
@@ -92,7 +96,11 @@ impl Reader {
         })
     }
 
-    async fn body(&mut self, stream: &mut TcpStream, request: &Request) -> Result<Bytes, End> {
+    async fn body(
+        &mut self,
+        stream: &mut impl Connection,
+        request: &Request,
+    ) -> Result<Bytes, End> {
         let encoding = request.header("transfer-encoding").unwrap_or_default();
         if encoding.eq_ignore_ascii_case("chunked") {
             return self.chunks(stream).await;
@@ -104,7 +112,7 @@ impl Reader {
         self.bytes(stream, length).await
     }
 
-    async fn chunks(&mut self, stream: &mut TcpStream) -> Result<Bytes, End> {
+    async fn chunks(&mut self, stream: &mut impl Connection) -> Result<Bytes, End> {
         let mut body = BytesMut::new();
         loop {
             let size = self.line(stream).await?;
@@ -128,7 +136,7 @@ impl Reader {
     }
 
     /// A line without its end, as text with one character for each byte that is not UTF-8.
-    async fn line(&mut self, stream: &mut TcpStream) -> Result<String, End> {
+    async fn line(&mut self, stream: &mut impl Connection) -> Result<String, End> {
         let mut searched = 0;
         loop {
             let unread = &self.received[searched..];
@@ -146,14 +154,14 @@ impl Reader {
         }
     }
 
-    async fn bytes(&mut self, stream: &mut TcpStream, count: usize) -> Result<Bytes, End> {
+    async fn bytes(&mut self, stream: &mut impl Connection, count: usize) -> Result<Bytes, End> {
         while self.received.len() < count {
             self.receive(stream).await?;
         }
         Ok(self.received.split_to(count).freeze())
     }
 
-    async fn receive(&mut self, stream: &mut TcpStream) -> Result<(), End> {
+    async fn receive(&mut self, stream: &mut impl Connection) -> Result<(), End> {
         match stream.read_buf(&mut self.received).await? {
             0 => Err(End::Close),
             _ => Ok(()),

@@ -5,6 +5,7 @@
 //! what was sent can have executed. So nothing that ends a wait makes a sequence uncertain, blames
 //! the server or holds one of the breaker's trials.
 
+mod connection;
 mod fault_origin;
 mod unanswered;
 
@@ -12,12 +13,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 use triton_client::{Client, ErrorKind as ClientErrorKind, Sequence};
 use triton_options::ROW_DEADLINE;
 
+pub(crate) use self::connection::Connection;
 pub(crate) use self::fault_origin::{FaultOrigin, RetrySafety, is_not_served};
 use self::unanswered::{NotSent, Unanswered, failure, whose_fault};
 use crate::circuit_breaker::{CircuitState, Permit};
@@ -136,7 +137,7 @@ impl CallContext {
     pub(crate) async fn call_holding<T, F>(
         &self,
         deadline: Option<Instant>,
-        operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
+        operation: impl Fn(Client, Connection) -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
@@ -161,7 +162,7 @@ impl CallContext {
         deadline: Option<Instant>,
         safety: RetrySafety,
         origin: impl Fn(&triton_client::Error) -> FaultOrigin,
-        operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
+        operation: impl Fn(Client, Connection) -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
@@ -291,7 +292,7 @@ impl CallContext {
         deadline: Option<Instant>,
         safety: RetrySafety,
         origin: impl Fn(&triton_client::Error) -> FaultOrigin,
-        operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
+        operation: impl Fn(Client, Connection) -> F,
         course: &Course,
     ) -> Result<T, Unanswered>
     where
@@ -305,7 +306,7 @@ impl CallContext {
             deadline,
             grace: GRACE,
         };
-        let attempt = |attempt, connection: OwnedSemaphorePermit, left| {
+        let attempt = |attempt, connection: Connection, left| {
             attempts.store(attempt, Ordering::Relaxed);
             if attempt > 1 {
                 self.log_sent_again(sequence, attempt);
@@ -423,7 +424,7 @@ impl CallContext {
         sent: &OnceLock<Sent<'a>>,
         deadline: Option<Instant>,
         at: &At,
-    ) -> Result<OwnedSemaphorePermit, NotSent> {
+    ) -> Result<Connection, NotSent> {
         let (server, connection) = loop {
             let mut server = self.replicas.next(at).ok_or(NotSent::NoReplica)?;
             match self
@@ -449,6 +450,7 @@ impl CallContext {
                 since: Instant::now(),
             });
         }
+        let connection = Connection::new(connection, &server);
         at.is_at(server);
         Ok(connection)
     }
@@ -459,7 +461,7 @@ impl CallContext {
         server: &mut Server<'_>,
         is_first: bool,
         deadline: Option<Instant>,
-    ) -> Result<OwnedSemaphorePermit, NotSent> {
+    ) -> Result<tokio::sync::OwnedSemaphorePermit, NotSent> {
         // What would be rejected now need not wait for that.
         if is_first || matches!(server, Server::One(_)) {
             server.check().map_err(NotSent::Rejected)?;

@@ -6,14 +6,10 @@ use std::sync::{Arc, PoisonError, Weak};
 use tokio::time::Instant;
 use triton_client::{Endpoint, ModelId};
 
-#[cfg(all(test, triton_loom))]
-use loom::sync::{Mutex, MutexGuard};
-#[cfg(not(all(test, triton_loom)))]
-use std::sync::{Mutex, MutexGuard};
-
 use super::machine::{Machine, Outcome, ProbeResult};
 use super::registry::Registry;
 use super::{CircuitBreakerSettings, CircuitSnapshot, CircuitState, Rejected, Transition};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Tells a circuit breaker the time.
 pub type Clock = Box<dyn Fn() -> Instant + Send + Sync>;

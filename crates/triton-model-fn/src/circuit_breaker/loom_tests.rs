@@ -1,11 +1,4 @@
-//! Every interleaving of threads on one handle, checked with loom:
-//!
-//! ```text
-//! RUSTFLAGS="--cfg triton_loom" CARGO_TARGET_DIR=target/loom \
-//!     cargo test -p triton-model-fn --lib loom -- --nocapture
-//! ```
-//!
-//! A target directory of its own keeps the ordinary build's artefacts.
+//! Every interleaving of threads on one handle, checked with loom.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,17 +8,7 @@ use tokio::time::Instant;
 use triton_options::OptionValue as _;
 
 use super::*;
-
-/// Runs the model for every interleaving and prints how many there were.
-fn check(name: &str, model: impl Fn() + Sync + Send + 'static) {
-    let count = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&count);
-    loom::model(move || {
-        counter.fetch_add(1, Ordering::Relaxed);
-        model();
-    });
-    println!("{name}: {} interleavings", count.load(Ordering::Relaxed));
-}
+use crate::sync::check_interleavings;
 
 /// An open breaker whose timeout of a second is over when the clock is set to 1.
 fn open_breaker(trials: u32) -> (CircuitBreaker, Arc<AtomicU64>) {
@@ -57,7 +40,7 @@ fn assert_not_wedged(breaker: &CircuitBreaker, seconds: &AtomicU64, trials: u32)
 
 #[test]
 fn loom_trials_never_exceed_their_number_and_cancelled_ones_never_wedge() {
-    check("cancelled trials", || {
+    check_interleavings("cancelled trials", || {
         let (breaker, seconds) = open_breaker(1);
         seconds.store(1, Ordering::Relaxed);
         let in_flight = Arc::new(AtomicUsize::new(0));
@@ -86,7 +69,7 @@ fn loom_trials_never_exceed_their_number_and_cancelled_ones_never_wedge() {
 
 #[test]
 fn loom_a_success_and_a_failure_on_trial_end_open() {
-    check("success against failure", || {
+    check_interleavings("success against failure", || {
         let (breaker, seconds) = open_breaker(2);
         seconds.store(1, Ordering::Relaxed);
         let (good, bad) = (breaker.admit().unwrap(), breaker.admit().unwrap());
@@ -107,7 +90,7 @@ fn loom_a_success_and_a_failure_on_trial_end_open() {
 
 #[test]
 fn loom_a_permit_of_an_earlier_era_never_counts() {
-    check("late permits", || {
+    check_interleavings("late permits", || {
         let (breaker, seconds) = open_breaker(1);
         seconds.store(1, Ordering::Relaxed);
         let late = breaker.admit().unwrap();
@@ -127,7 +110,7 @@ fn loom_a_permit_of_an_earlier_era_never_counts() {
 
 #[test]
 fn loom_answers_that_refuse_close_it_and_questions_hold_nothing() {
-    check("refusals against questions", || {
+    check_interleavings("refusals against questions", || {
         let (breaker, seconds) = open_breaker(2);
         seconds.store(1, Ordering::Relaxed);
         let (first, second) = (breaker.admit().unwrap(), breaker.admit().unwrap());
@@ -148,7 +131,7 @@ fn loom_answers_that_refuse_close_it_and_questions_hold_nothing() {
 
 #[test]
 fn loom_health_checks_and_calls_leave_it_usable() {
-    check("health checks against calls", || {
+    check_interleavings("health checks against calls", || {
         let (breaker, seconds) = open_breaker(1);
         let (calling, checking) = (breaker.clone(), breaker.clone());
         let threads = [

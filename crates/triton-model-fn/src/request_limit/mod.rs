@@ -1,11 +1,13 @@
 //! How many requests of a function may be in flight: a fixed number, or one that follows the server.
 
 mod limiter;
+#[cfg(all(test, triton_loom))]
+mod loom_tests;
 #[cfg(test)]
 mod simulation_tests;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use metrics::Histogram;
 use tokio::sync::OwnedSemaphorePermit;
@@ -18,6 +20,7 @@ use self::limiter::{Limiter, Signal};
 use crate::Subtask;
 use crate::metrics::SharedGauge;
 use crate::permits::{NoPermit, PermitKind, Permits};
+use crate::sync::{Mutex, MutexGuard};
 
 /// What the server says when a queue is full, with a 400 where it is older than 2.44.
 const QUEUE_IS_FULL: &str = "maximum queue size";

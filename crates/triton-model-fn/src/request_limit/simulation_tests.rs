@@ -8,6 +8,7 @@ use fastrand::Rng;
 use proptest::prelude::*;
 
 use super::limiter::{Limiter, Signal};
+use crate::property_cases;
 
 /// What the way to the server and back takes, in microseconds.
 const WAY: u64 = 1000;
@@ -290,7 +291,7 @@ fn without_rows_enough_it_does_not_grow() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(property_cases(48))]
 
     // Holds F62.
     #[test]

@@ -5,9 +5,9 @@
 //! a function has a budget for all of its calls: while most are answered it is always full, and where
 //! none is, rows fail after their first attempt. The proportions are those of the AWS SDKs.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use triton_options::OptionValues;
+
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// What a retry takes.
 const RETRY: u64 = 5;
@@ -93,6 +93,46 @@ impl RetryBudget {
     pub(crate) fn left(&self) -> Option<f64> {
         self.capacity?;
         Some(self.tokens.load(Ordering::Relaxed) as f64 / RETRY as f64)
+    }
+}
+
+#[cfg(all(test, triton_loom))]
+mod loom_tests {
+    use std::sync::Arc;
+
+    use loom::thread;
+
+    use super::*;
+    use crate::sync::check_interleavings;
+
+    #[test]
+    fn loom_no_more_is_spent_than_there_is_and_no_more_given_back() {
+        check_interleavings("retries against answers", || {
+            let budget = Arc::new(RetryBudget {
+                capacity: Some(2 * RETRY),
+                tokens: AtomicU64::new(2 * RETRY),
+            });
+            let call = |budget: &RetryBudget, after_timeout| {
+                let spent = Spent::default();
+                let is_taken = budget.take(after_timeout, &spent);
+                let left = budget.tokens.load(Ordering::Relaxed);
+                assert!(left <= 2 * RETRY, "{left}");
+                if is_taken {
+                    budget.answered(&spent);
+                }
+                is_taken
+            };
+            let threads = [false, true].map(|after_timeout| {
+                let budget = Arc::clone(&budget);
+                thread::spawn(move || call(&budget, after_timeout))
+            });
+            call(&budget, false);
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            // What was taken was given back, or answers have filled it.
+            assert_eq!(budget.tokens.load(Ordering::Relaxed), 2 * RETRY);
+        });
     }
 }
 

@@ -7,9 +7,10 @@ use proptest::prelude::*;
 
 use super::tests::{UNIQUE, generator, ids, in_flink};
 use super::*;
+use crate::property_cases;
 
 /// A generator whose IDs are numbers up to `largest`.
-fn numbered(subtask: Subtask, largest: u64) -> SequenceIdGenerator {
+pub(super) fn numbered(subtask: Subtask, largest: u64) -> SequenceIdGenerator {
     let ids = ids(&[("sequence-id-scope", "run")]);
     let source = generator(ids, subtask, &UNIQUE, SystemTime::UNIX_EPOCH);
     let idle = Some(Duration::from_secs(5));
@@ -24,7 +25,7 @@ fn executed(index: u32, parallelism: u32, attempt: u32, execution: usize) -> Sub
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(property_cases(64))]
 
     // Holds S58, S61.
     #[test]

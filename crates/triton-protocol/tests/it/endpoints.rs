@@ -25,7 +25,7 @@ fn user_info() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(5000))]
+    #![proptest_config(crate::property_cases(5000))]
 
     #[test]
     fn nothing_but_scheme_host_port_and_path_is_shown(

@@ -204,7 +204,7 @@ fn count(datatype: Datatype, bytes: &[u8]) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(crate::property_cases(4000))]
 
     #[test]
     fn elements_are_read_as_a_general_reader_reads_them(

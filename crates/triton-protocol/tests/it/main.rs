@@ -26,3 +26,13 @@ pub(crate) fn output(members: &str) -> Result<Tensor, DecodeError> {
     let mut response = decode(format!(r#"{{"outputs":[{{{members}}}]}}"#))?;
     Ok(response.outputs.remove(0))
 }
+
+/// So many cases of a property, unless `PROPTEST_CASES` says how many.
+pub(crate) fn property_cases(usual: u32) -> proptest::test_runner::Config {
+    let config = proptest::test_runner::Config::default();
+    proptest::test_runner::Config {
+        cases: std::env::var("PROPTEST_CASES").map_or(usual, |_| config.cases),
+        failure_persistence: None,
+        ..config
+    }
+}

@@ -21,6 +21,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
 use self::growth::Growth;
+pub(super) use self::peers::PACKAGES;
 use self::peers::PythonPeers;
 use self::predict::Triton;
 use self::server::ColumnServer;

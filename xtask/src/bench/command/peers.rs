@@ -12,12 +12,35 @@ use super::work::Work;
 use crate::python::{self, Python, without_python_variables};
 
 /// Of one time, and none of them brings a compiler.
-pub(super) const PACKAGES: &[&str] = &[
-    "tritonclient[http]==2.73.0",
-    "geventhttpclient==2.6.1",
-    "numpy==2.4.6",
-    "pyarrow==26.0.1",
+///
+/// The client, `geventhttpclient`, numpy, pyarrow and DuckDB are chosen; the others are what they need,
+/// found with
+///   uv pip compile --universal --python-version 3.11
+pub(in crate::bench) const PACKAGES: &[&str] = &[
+    "aiohappyeyeballs==2.7.1",
+    "aiohttp==3.14.5",
+    "aiosignal==1.4.0",
+    "attrs==26.1.0",
+    "brotli==1.2.1",
+    "certifi==2026.10.19.post1",
     "duckdb==2.0.1",
+    "frozenlist==1.8.0",
+    "gevent==26.9.0",
+    "geventhttpclient==2.6.1",
+    "greenlet==3.3.2",
+    "idna==3.20",
+    "ml-dtypes==0.5.4",
+    "multidict==7.2.1",
+    "numpy==2.4.6",
+    "propcache==0.5.4",
+    "pyarrow==26.0.1",
+    "python-rapidjson==1.25",
+    "tritonclient[http]==2.73.0",
+    "typing-extensions==4.16.0 ; python_full_version < '3.13'",
+    "urllib3==2.8.0",
+    "yarl==1.25.1",
+    "zope-event==6.2",
+    "zope-interface==8.7",
 ];
 
 /// These need a Python that is no older.

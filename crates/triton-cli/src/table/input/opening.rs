@@ -94,11 +94,17 @@ impl LookedAt {
 impl Input {
     /// Looks at the first bytes.
     pub(crate) fn look(&self) -> anyhow::Result<LookedAt> {
+        self.look_at(self.bytes_of())
+    }
+
+    /// Looks at the first of these bytes.
+    pub(crate) fn look_at(
+        &self,
+        raw: io::Result<Box<dyn Read + Send>>,
+    ) -> anyhow::Result<LookedAt> {
         // A counter for each opening: two inputs may be open at once.
         let taken = Arc::default();
-        let stream = self
-            .bytes_of()
-            .and_then(|raw| ByteStream::new(raw, Arc::clone(&taken)));
+        let stream = raw.and_then(|raw| ByteStream::new(raw, Arc::clone(&taken)));
         let stream = stream.map_err(|error| self.unusable(&error.into()))?;
         let named = self.location.named().and_then(foreign::told_by_name);
         if let Some(what) = named.filter(|_| self.format.is_none()) {

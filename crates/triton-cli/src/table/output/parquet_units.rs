@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn what_milliseconds_do_not_hold_is_named() {
         let far = TimestampSecondArray::from(vec![Some(i64::MAX / 10)]);
-        insta::assert_snapshot!(converted(Arc::new(far)).unwrap_err(), @"Compute error: column 'a': Compute error: 922337203685477580 seconds after 1970 are more than milliseconds in 64 bits hold");
+        insta::assert_snapshot!(converted(Arc::new(far)).unwrap_err(), @"Parquet argument error: column 'a': Compute error: 922337203685477580 seconds after 1970 are more than milliseconds in 64 bits hold");
     }
 
     #[test]

@@ -79,7 +79,11 @@ final class NativeLibrary {
 
     static native void open(long function);
 
-    static native void predict(long function, long row, byte[] values, int length);
+    static native boolean gathers(long function);
+
+    static native void predict(long function, long first, int count, byte[] rows, int length);
+
+    static native void wake(long function);
 
     static native void cancel(long function, long row);
 
@@ -92,4 +96,12 @@ final class NativeLibrary {
     static native double metric(long function, int index);
 
     static native double[] latest(long function, int index);
+
+    static native byte[] replicaMetrics();
+
+    static native byte[] replicas(long function);
+
+    static native double replicaMetric(byte[] model, byte[] replica, int index);
+
+    static native double[] replicaLatest(byte[] model, byte[] replica, int index);
 }

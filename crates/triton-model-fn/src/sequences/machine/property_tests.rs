@@ -4,6 +4,8 @@
 //! The server's answer to a row is the list of rows in its sequence, so a row too few, too many or
 //! in the wrong sequence shows at once.
 
+#[path = "lockstep_tests.rs"]
+mod lockstep_tests;
 #[path = "storm_tests.rs"]
 mod storm_tests;
 
@@ -21,9 +23,10 @@ use triton_options::{ReplayOverflow, SequenceRecovery, TritonOptions};
 
 use super::{
     Asker, Content, Effect, Event as Told, Failed, FailureEffect, HistoryLimits, KeptRow, Machine,
-    Offer, Outcome, RecoveryLimits, Request, Standing, digest,
+    MostRecovering, Offer, Outcome, RecoveryLimits, Request, Standing, digest,
 };
 use crate::live_numbers::LiveNumbers;
+use crate::property_cases;
 use crate::replicas::ReplicaId;
 use crate::retry::RetryPolicy;
 use crate::row_codec::EncodedCell;
@@ -96,6 +99,7 @@ fn event() -> impl Strategy<Value = Event> {
     ];
     let standing = prop_oneof![
         2 => Just(Standing::Takes),
+        1 => Just(Standing::Tries),
         1 => Just(Standing::Keeps),
         1 => Just(Standing::Leaves),
     ];
@@ -138,6 +142,7 @@ struct Setting {
     servers: u32,
     most_recovering: usize,
     by_hash: bool,
+    side_by_side: bool,
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
@@ -191,6 +196,7 @@ fn setting() -> impl Strategy<Value = Setting> {
                         _ => most_recovering,
                     },
                     by_hash,
+                    side_by_side: bounded,
                 }
             },
         )
@@ -298,7 +304,12 @@ fn settings(setting: Setting, has_run_before: bool) -> SequenceSettings {
         server_forgets: Some(IDLE),
         offers: Vec::new(),
         most_open: usize::MAX,
-        most_recovering: setting.most_recovering,
+        most_recovering: MostRecovering {
+            in_turn: setting.most_recovering,
+            side_by_side: setting.most_recovering.saturating_mul(4),
+            is_side_by_side: setting.side_by_side,
+            idle: Some(IDLE),
+        },
         by_hash: setting.by_hash,
         several: None,
         recovery: setting.recovery,
@@ -776,15 +787,9 @@ fn rows(values: &[Value]) -> Vec<i64> {
     rows.collect()
 }
 
-fn cases() -> ProptestConfig {
-    let config = ProptestConfig::default();
-    // As many as `PROPTEST_CASES` says, and many more than usual where it says nothing.
-    let cases = std::env::var("PROPTEST_CASES").map_or(5000, |_| config.cases);
-    ProptestConfig { cases, ..config }
-}
-
 proptest! {
-    #![proptest_config(cases())]
+    // Many more than usual.
+    #![proptest_config(property_cases(5000))]
 
     // Holds S5, S6, S7, S10, S13, S21, S22, S24, S28, S45, S47, S51, S60, S61.
     #[test]

@@ -1,0 +1,73 @@
+//! The text of a cell, as a value, as a tensor, and back.
+
+use std::sync::LazyLock;
+
+use serde_json::json;
+use triton::fuzzing::{cell as read, cell_text as write};
+use triton_model_fn::{DataType, ModelFacts, Schema, TensorCodec, TritonOptions, Value};
+use triton_protocol::InferResponse;
+
+/// How deep arrays are nested at most.
+const DEEPEST: u8 = 4;
+
+/// For each type, by its rank and its number among the scalars, what makes tensors of its values.
+static CODECS: LazyLock<Vec<(DataType, TensorCodec)>> = LazyLock::new(|| {
+    let ranks = (0..DEEPEST).flat_map(|rank| DataType::SCALARS.iter().map(move |it| (rank, it)));
+    ranks
+        .map(|(rank, scalar)| {
+            let data_type = (0..rank).fold(scalar.clone(), |element, _| element.array());
+            let codec = codec(&data_type, rank);
+            (data_type, codec)
+        })
+        .collect()
+});
+
+fn codec(data_type: &DataType, rank: u8) -> TensorCodec {
+    let options = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
+    let options = TritonOptions::parse(options).expect("these are options");
+    let datatype = data_type.tensor_datatype();
+    let shape = vec![-1; usize::from(rank.max(1))];
+    let tensor = json!({"name": "v", "datatype": datatype.to_string(), "shape": shape});
+    let metadata = json!({"name": "m", "inputs": [tensor], "outputs": [tensor]});
+    let metadata = serde_json::from_value(metadata).expect("this is metadata");
+    let config = serde_json::from_value(json!({"name": "m"})).expect("this is a configuration");
+    let schema = Schema::new([("v", data_type.clone())], [("v", data_type.clone())]);
+    let facts = ModelFacts::configured(metadata, config);
+    TensorCodec::agree(&options, &schema, &facts).expect("the schema is that of the model")
+}
+
+/// A cell; the first byte says of which type, and whether its text is JSON.
+pub(crate) fn cell(input: &[u8]) {
+    let Some((first, text)) = input.split_first() else {
+        return;
+    };
+    let Ok(text) = str::from_utf8(text) else {
+        return;
+    };
+    let (data_type, codec) = &CODECS[usize::from(first >> 1) % CODECS.len()];
+    let is_json = first & 1 == 1;
+    let Ok(value) = read(data_type, text, is_json) else {
+        return;
+    };
+    // What is written is read as the same.
+    let written = write(&value, is_json);
+    let again = read(data_type, &written, is_json).expect("what was written can be read");
+    assert!(
+        is_same(&again, &value),
+        "{value:?} became {again:?} by {written:?}"
+    );
+    let Ok(mut tensors) = codec.encode(&[value.clone()]) else {
+        return;
+    };
+    let mut response = InferResponse::default();
+    response.outputs.append(&mut tensors);
+    let decoded = codec
+        .decode(&response)
+        .expect("what was encoded can be decoded");
+    assert!(is_same(&decoded[0], &value), "{value:?} became {decoded:?}");
+}
+
+/// Equal, and NaN is NaN.
+fn is_same(left: &Value, right: &Value) -> bool {
+    left == right || format!("{left:?}") == format!("{right:?}")
+}
