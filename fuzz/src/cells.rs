@@ -52,14 +52,19 @@ pub(crate) fn cell(input: &[u8]) {
     // What is written is read as the same.
     let written = write(&value, is_json);
     let again = read(data_type, &written, is_json).expect("what was written can be read");
-    assert!(is_same(&again, &value), "{value:?} became {again:?} by {written:?}");
+    assert!(
+        is_same(&again, &value),
+        "{value:?} became {again:?} by {written:?}"
+    );
     let Ok(mut tensors) = codec.encode(&[value.clone()]) else {
         return;
     };
     let mut response = InferResponse::decode(br#"{"outputs":[]}"#[..].into(), None)
         .expect("this is a response");
     response.outputs.append(&mut tensors);
-    let decoded = codec.decode(&response).expect("what was encoded can be decoded");
+    let decoded = codec
+        .decode(&response)
+        .expect("what was encoded can be decoded");
     assert!(is_same(&decoded[0], &value), "{value:?} became {decoded:?}");
 }
 

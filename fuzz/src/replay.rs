@@ -20,7 +20,9 @@ fn folder(name: &str) -> PathBuf {
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = std::fs::read_dir(folder).expect("the folder is there");
     let names = entries.map(|entry| entry.expect("it can be read").file_name());
-    names.map(|name| name.into_string().expect("text")).collect()
+    names
+        .map(|name| name.into_string().expect("text"))
+        .collect()
 }
 
 /// The inputs of a target by their names.
@@ -60,7 +62,10 @@ fn every_input_of_every_corpus_is_read() {
 
 #[test]
 fn every_corpus_has_a_target() {
-    let seeds: BTreeSet<_> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
+    let seeds: BTreeSet<_> = TARGETS
+        .iter()
+        .map(|target| target.name.to_owned())
+        .collect();
     assert_eq!(names(&folder("corpus_seeds")), seeds);
     let corpora = seeds.iter().map(|name| format!("{name}.base64")).collect();
     assert_eq!(names(&folder("corpus")), corpora);
@@ -76,7 +81,10 @@ fn what_is_nested_without_an_end_is_refused() {
         text("("),
         format!("{{\"a\":{}", text("[")),
         format!("{{\"outputs\":[{{\"name\":\"a\",\"data\":{}", text("[")),
-        format!("{{\"outputs\":[{{\"name\":\"a\",\"datatype\":\"INT8\",\"shape\":[1],\"data\":{}", text("[")),
+        format!(
+            "{{\"outputs\":[{{\"name\":\"a\",\"datatype\":\"INT8\",\"shape\":[1],\"data\":{}",
+            text("[")
+        ),
         format!("data: {}\n\n", text("[")),
         format!("CREATE MODEL m INPUT (a {}", text("ARRAY<")),
         format!("a,b,c,d,e,f\n1,2,3,\"{}\",,\n", text("[")),
@@ -95,7 +103,11 @@ fn what_is_nested_without_an_end_is_refused() {
             run(target, &format!("bomb {number}"), bomb.as_bytes());
             // Most targets take their settings from the first bytes.
             for first in [&[0][..], &[0, 0], &[1], &[2], &[4], &[0xff, 0xff]] {
-                run(target, &format!("bomb {number}"), &[first, bomb.as_bytes()].concat());
+                run(
+                    target,
+                    &format!("bomb {number}"),
+                    &[first, bomb.as_bytes()].concat(),
+                );
             }
         }
     }

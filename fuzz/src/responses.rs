@@ -42,18 +42,9 @@ fn check(tensor: &Tensor) {
         Datatype::Bool => tensor
             .values::<bool>()
             .map_or(expected, |values| values.len()),
-        Datatype::Fp32 => tensor
-            .values::<f32>()
-            .expect("any bits are a float")
-            .len(),
-        Datatype::Fp64 => tensor
-            .values::<f64>()
-            .expect("any bits are a float")
-            .len(),
-        Datatype::Int64 => tensor
-            .values::<i64>()
-            .expect("any bits are a number")
-            .len(),
+        Datatype::Fp32 => tensor.values::<f32>().expect("any bits are a float").len(),
+        Datatype::Fp64 => tensor.values::<f64>().expect("any bits are a float").len(),
+        Datatype::Int64 => tensor.values::<i64>().expect("any bits are a number").len(),
         Datatype::Bytes => {
             // Whether they are classes is for the model to say; reading them must not crash.
             let _ = tensor.classes();

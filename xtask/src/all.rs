@@ -38,7 +38,14 @@ fn parts() -> Vec<Part> {
     parts.push(Part {
         variable: Some(("PROPTEST_CASES", CASES)),
         ..part(&[
-            "test", "--", "-p", "triton-model-fn", "--lib", "--", "machine::", "circuit_breaker::",
+            "test",
+            "--",
+            "-p",
+            "triton-model-fn",
+            "--lib",
+            "--",
+            "machine::",
+            "circuit_breaker::",
         ])
     });
     parts.push(part(&["models"]));

@@ -92,6 +92,19 @@ const STEPS: &[Step] = &[
         variable: None,
     },
     Step {
+        name: "faults on a real Triton",
+        arguments: &[
+            "xtask",
+            "chaos",
+            "--seeds",
+            "1-10",
+            "--jobs",
+            "3",
+            "--ours-only",
+        ],
+        variable: None,
+    },
+    Step {
         name: "tests on an older Triton",
         arguments: &["xtask", "test", "--triton", "2.39"],
         variable: None,

@@ -117,11 +117,17 @@ fn check_choices(root: &Path) -> Result<()> {
     let mut cargo = command::cargo();
     cargo.args(["metadata", "--no-deps", "--locked", "--format-version", "1"]);
     let output = cargo.current_dir(root).output()?;
-    ensure!(output.status.success(), "`{}` failed", command::describe(&cargo));
+    ensure!(
+        output.status.success(),
+        "`{}` failed",
+        command::describe(&cargo)
+    );
     let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
     let mut missing = Vec::new();
     for package in &metadata.packages {
-        let ours = CHOICES.iter().filter(|choice| choice.package == package.name);
+        let ours = CHOICES
+            .iter()
+            .filter(|choice| choice.package == package.name);
         let chosen: BTreeSet<&str> = ours.map(|choice| choice.features).collect();
         let features = package.features.keys().map(String::as_str);
         let features = features.filter(|name| !NO_CHOICES.contains(name) && !chosen.contains(name));

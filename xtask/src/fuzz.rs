@@ -46,7 +46,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     if let Some(unknown) = targets.iter().find(|target| !known.contains(*target)) {
         let known: Vec<_> = known.iter().map(String::as_str).collect();
-        bail!("no target is called '{unknown}'; there are {}", known.join(", "));
+        bail!(
+            "no target is called '{unknown}'; there are {}",
+            known.join(", ")
+        );
     }
     let folder = workspace.target_directory.join("fuzz");
     let program = build(&workspace.root, &folder.join("build"))?;

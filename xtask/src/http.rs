@@ -28,10 +28,16 @@ impl Response {
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        let body = String::from_utf8_lossy(&self.body);
         if self.status != 200 {
+            let body = String::from_utf8_lossy(&self.body);
             bail!("{} returned {}: {body}", self.request, self.status);
         }
+        self.content()
+    }
+
+    /// The body, whatever the status.
+    pub(crate) fn content<T: DeserializeOwned>(&self) -> Result<T> {
+        let body = String::from_utf8_lossy(&self.body);
         serde_json::from_str(&body).with_context(|| format!("cannot read {}: {body}", self.request))
     }
 }
@@ -48,9 +54,18 @@ pub(crate) fn patch(port: u16, path: &str) -> Result<Response> {
     send("PATCH", port, path)
 }
 
+/// Sends a body of JSON.
+pub(crate) fn send_json(method: &str, port: u16, path: &str, body: &str) -> Result<Response> {
+    send_with(method, port, path, body)
+}
+
 fn send(method: &str, port: u16, path: &str) -> Result<Response> {
+    send_with(method, port, path, "")
+}
+
+fn send_with(method: &str, port: u16, path: &str, body: &str) -> Result<Response> {
     let request = format!("{method} http://127.0.0.1:{port}{path}");
-    let reply = exchange(method, port, path).with_context(|| format!("{request} failed"))?;
+    let reply = exchange(method, port, path, body).with_context(|| format!("{request} failed"))?;
     let (status, body) =
         parse(&reply).with_context(|| format!("{request} returned something else than HTTP"))?;
     Ok(Response {
@@ -61,14 +76,20 @@ fn send(method: &str, port: u16, path: &str) -> Result<Response> {
 }
 
 /// HTTP/1.0 makes the server close the connection where the response ends.
-fn exchange(method: &str, port: u16, path: &str) -> Result<Vec<u8>> {
+fn exchange(method: &str, port: u16, path: &str, body: &str) -> Result<Vec<u8>> {
     let mut stream =
         TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
     // In one piece: Triton answers 404 where a path arrives in two.
-    let request =
-        format!("{method} {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n");
+    let length = body.len();
+    let kind = match body {
+        "" => "",
+        _ => "Content-Type: application/json\r\n",
+    };
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n{kind}Content-Length: {length}\r\n\r\n{body}"
+    );
     stream.write_all(request.as_bytes())?;
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply)?;

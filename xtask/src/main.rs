@@ -17,6 +17,7 @@ mod models;
 mod moto;
 mod other_servers;
 mod package;
+mod plot;
 mod poll;
 mod ports;
 mod process;
@@ -70,7 +71,7 @@ enum Task {
     },
     /// Measure the client beside other clients, and a bare POST
     Bench(bench::Arguments),
-    /// Soak the model function in random faults on a real Triton, beside a usual retry loop
+    /// Have things go wrong on real Tritons for the model function and the command, beside a usual retry loop
     Chaos(chaos::Arguments),
     /// Fuzz what reads bytes from elsewhere
     Fuzz(fuzz::Arguments),

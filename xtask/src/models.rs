@@ -32,7 +32,14 @@ pub(crate) fn run() -> Result<()> {
     // The flag is for this one package, so that what it depends on is that of every other test. With
     // the usual `--cfg loom` for all of them, tokio would leave out what the HTTP client needs.
     build
-        .args(["rustc", "--quiet", "--locked", "--all-features", "--package", PACKAGE])
+        .args([
+            "rustc",
+            "--quiet",
+            "--locked",
+            "--all-features",
+            "--package",
+            PACKAGE,
+        ])
         .args(["--lib", "--profile", "test", "--message-format=json"])
         .args(["--", "--cfg", "triton_loom"])
         .stderr(std::process::Stdio::inherit())

@@ -73,7 +73,14 @@ fn listing(workspace: &Workspace, rustdoc: &Path, name: &str) -> Result<String> 
     cargo
         .args(["rustdoc", "--quiet", "--locked", "--all-features", "--lib"])
         .args(["--package", name])
-        .args(["--", "-Zunstable-options", "--output-format", "json", "--cap-lints", "allow"])
+        .args([
+            "--",
+            "-Zunstable-options",
+            "--output-format",
+            "json",
+            "--cap-lints",
+            "allow",
+        ])
         .env("RUSTDOC", rustdoc)
         .current_dir(&workspace.root);
     command::run_successfully(&mut cargo)?;

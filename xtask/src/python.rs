@@ -165,11 +165,17 @@ pub(crate) fn install(
 ) -> Result<()> {
     write_whole(file, python_hashes::requirements(packages)?.as_bytes())?;
     let mut pip = Command::new(python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(["--no-deps", "--require-hashes"])
-        .args(arguments)
-        .arg("--requirement")
-        .arg(file);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ])
+    .args(["--no-deps", "--require-hashes"])
+    .args(arguments)
+    .arg("--requirement")
+    .arg(file);
     command::run_successfully(without_python_variables(&mut pip))
         .context("is the package index reachable, and has it a file for this Python?")
 }

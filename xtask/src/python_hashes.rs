@@ -73,7 +73,6 @@ fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// Every package in every version that is installed anywhere here.
 fn pins() -> BTreeSet<String> {
     let packages = triton::packages()
-        .into_iter()
         .chain(flink::packages())
         .chain(other_servers::packages())
         .chain(moto::packages())
@@ -98,7 +97,10 @@ mod tests {
     fn all_that_is_installed_has_its_hashes_and_nothing_else_has() {
         let known: BTreeSet<_> = known().map(|(pin, _)| pin.to_owned()).collect();
         let problems: Vec<_> = pins().symmetric_difference(&known).cloned().collect();
-        assert!(problems.is_empty(), "{problems:?}: `{FIX}` writes them anew");
+        assert!(
+            problems.is_empty(),
+            "{problems:?}: `{FIX}` writes them anew"
+        );
     }
 
     #[test]
@@ -106,7 +108,10 @@ mod tests {
         let error = requirements(&["numpy==0.0.1"]).unwrap_err().to_string();
         assert!(error.starts_with("numpy==0.0.1 has no hash"), "{error}");
         let text = requirements(&["tritonclient[http]==2.51.0"]).unwrap();
-        assert!(text.starts_with("tritonclient[http]==2.51.0 --hash=sha256:"), "{text}");
+        assert!(
+            text.starts_with("tritonclient[http]==2.51.0 --hash=sha256:"),
+            "{text}"
+        );
         assert_eq!(pin("a[b]==1 ; python_version < '3'"), "a==1");
     }
 }

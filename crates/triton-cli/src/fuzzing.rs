@@ -63,7 +63,11 @@ pub fn read(input: &[u8], reading: Reading<'_>) -> Result<(Vec<ReadRow>, Option<
     let wanted = Wanted {
         inputs: reading.columns.into(),
         model_inputs: reading.columns.len(),
-        optional: reading.columns.iter().map(|column| column.name.clone()).collect(),
+        optional: reading
+            .columns
+            .iter()
+            .map(|column| column.name.clone())
+            .collect(),
         is_undeclared: false,
         form: match reading.as_objects {
             true => Form::Objects,
@@ -87,7 +91,9 @@ pub fn read(input: &[u8], reading: Reading<'_>) -> Result<(Vec<ReadRow>, Option<
             Err(error) => return Ok((rows, Some(told(error)))),
         };
         assert!((1..=reading.rows).contains(&chunk.len()));
-        let alone: Vec<_> = (0..chunk.len()).map(|row| read_row(&chunk.row(row))).collect();
+        let alone: Vec<_> = (0..chunk.len())
+            .map(|row| read_row(&chunk.row(row)))
+            .collect();
         let together: Vec<_> = chunk.into_rows().iter().map(read_row).collect();
         assert_eq!(alone, together);
         rows.extend(together);

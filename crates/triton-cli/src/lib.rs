@@ -2,10 +2,12 @@
 //!
 //! A library only so that a fuzzer can call parts of it; nobody builds on it.
 
+mod argument_values;
 mod arguments;
 mod commands;
 mod completion;
 mod config;
+mod config_arguments;
 mod disk;
 mod exit_codes;
 mod failure;
@@ -28,13 +30,14 @@ mod statement;
 mod table;
 mod text_encoding;
 mod unshown;
+mod wrapping;
 
 use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Parser as _;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, command_line};
 use crate::commands::{bench, describe, health, infer, loading, models, shell, stats};
 use crate::exit_codes::Exit;
 use crate::failure::Failure;
@@ -44,7 +47,7 @@ use crate::progress::say_as_is;
 /// Runs the command that the arguments of this process name.
 #[must_use]
 pub fn main() -> ExitCode {
-    completion::answer();
+    completion::answer(command_line);
     let ended = std::panic::catch_unwind(|| match Arguments::try_parse() {
         Ok(arguments) => {
             // Metrics are served until the command is over.
@@ -83,6 +86,6 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Options(arguments) => options::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Completions(arguments) => shell::completions(arguments),
-        Command::Man(arguments) => shell::man(arguments),
+        Command::Man(arguments) => shell::man(arguments, command_line()),
     }
 }

@@ -1,15 +1,40 @@
 //! `triton options`: the option catalog, for reading and for other programs.
 
 use anyhow::{Context as _, anyhow};
+use clap::{Args, ValueEnum};
 use triton_options::render::{self, html, markdown, text};
 use triton_options::{CATALOG, OptionDefinition, nearest_key};
 
-use crate::arguments::{OptionsArguments, OptionsFormat};
+use crate::completion;
 use crate::failure::Failure;
 use crate::output::print;
 
 /// The most characters in a line, on however wide a terminal.
 const WIDEST: usize = 100;
+
+/// Show the options of a model: what each one does, its type and its default.
+#[derive(Debug, Args)]
+pub(crate) struct OptionsArguments {
+    /// Show only the option of this key.
+    #[arg(value_name = "KEY", add = completion::keys())]
+    key: Option<String>,
+
+    /// How to show them.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = OptionsFormat::Text)]
+    format: OptionsFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OptionsFormat {
+    /// Paragraphs for a terminal
+    Text,
+    /// A table in Markdown
+    Markdown,
+    /// A table in HTML
+    Html,
+    /// A list of objects
+    Json,
+}
 
 /// Runs the command.
 pub(crate) fn run(arguments: &OptionsArguments) -> Result<(), Failure> {

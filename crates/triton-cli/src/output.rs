@@ -1,11 +1,9 @@
-//! Standard output, for the commands that show something, and lines that fit their terminal.
+//! Standard output, for the commands that show something.
 
-use std::borrow::Cow;
 use std::error::Error;
 use std::io::{self, Write as _};
 
 use crate::failure::Failure;
-use crate::printer::Printer;
 
 /// Writes to standard output; a reader that has seen enough, such as `head`, is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
@@ -54,51 +52,6 @@ pub(crate) fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// The width of lines on standard output.
-pub(crate) fn width() -> usize {
-    Printer::get().width()
-}
-
-/// A text for standard output, whose lines are broken at their words where the terminal is
-/// narrower.
-pub(crate) fn wrapped(text: &str) -> String {
-    broken(text, width())
-}
-
-/// A text for standard error, whose lines are broken at their words where the terminal is
-/// narrower.
-pub(crate) fn wrapped_message(text: &str) -> String {
-    broken(text, Printer::get().message_width())
-}
-
-fn broken(text: &str, width: usize) -> String {
-    let text = &without_controls(text);
-    let lines = text.lines().map(|line| {
-        let indent = " ".repeat(line.len() - line.trim_start().len() + 2);
-        textwrap::fill(
-            line,
-            textwrap::Options::new(width).subsequent_indent(&indent),
-        )
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// A text without what a terminal would obey: names of columns and what servers say may hold anything.
-fn without_controls(text: &str) -> Cow<'_, str> {
-    let is_obeyed = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
-    if !text.contains(is_obeyed) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match is_obeyed(character) {
-            true => shown.extend(character.escape_debug()),
-            false => shown.push(character),
-        }
-    }
-    Cow::Owned(shown)
-}
-
 #[cfg(test)]
 mod tests {
     use anyhow::Context as _;
@@ -123,15 +76,6 @@ mod tests {
             .buffer_capacity(1)
             .from_writer(Closed);
         writer.write_record(["a long record"]).unwrap_err().into()
-    }
-
-    #[test]
-    fn nothing_in_a_message_is_obeyed_by_a_terminal() {
-        let text = "there are: \u{1b}]0;x\u{7}, \0a\n\tb\r";
-        assert_eq!(
-            broken(text, usize::MAX),
-            "there are: \\u{1b}]0;x\\u{7}, \\0a\n\tb\\r"
-        );
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::output::wrapped_message;
 use crate::printer::{Meanwhile, Printer};
+use crate::wrapping::wrapped_message;
 
 /// The time between two lines where standard error is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);

@@ -1,20 +1,53 @@
 //! `triton serve`: the embedded server, for as long as the command runs.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use clap::Args;
 use tracing::debug;
 use triton_embedded::models::{Accumulate, Anomaly, Echo, Fails, Slow};
 use triton_embedded::{EmbeddedTriton, EmbeddedTritonBuilder, Exchange, FaultScript};
 
-use crate::arguments::ServeArguments;
+use crate::argument_values::duration;
 use crate::commands::figures;
+use crate::completion;
 use crate::failure::Failure;
 use crate::output::print;
 use crate::signals::Signals;
 
-pub(crate) const EXAMPLES: &str = "\
+/// Serve built-in models with the embedded server, until Ctrl-C.
+///
+/// It behaves like a Triton Inference Server where a client can tell, and can be made to fail.
+/// RUST_LOG=triton=debug logs every request.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, after_long_help = long_help())]
+pub(crate) struct ServeArguments {
+    /// The models to serve, of echo, accumulate, anomaly, slow and fails [default: all].
+    #[arg(long, value_name = "NAME", value_delimiter = ',', add = completion::one_of(names()))]
+    models: Vec<String>,
+
+    /// The address to listen at: 0.0.0.0 is every interface of this machine, and whoever reaches
+    /// one of them may use the server.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    host: IpAddr,
+
+    /// The port to listen at; 0 picks a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    port: u16,
+
+    /// Answer every inference so much later, such as 20ms; requests do not wait for each other.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    latency: Option<Duration>,
+
+    /// A JSON file that says which inference requests go wrong, and how: see below.
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
 Examples:
   triton serve --models echo,accumulate --port 8001
   triton serve --latency 20ms --faults faults.json
@@ -45,7 +78,7 @@ const FAULTS: &str = r#"A file of --faults:
                      after "milliseconds""#;
 
 /// What the long help ends with.
-pub(crate) fn long_help() -> String {
+fn long_help() -> String {
     format!("{EXAMPLES}\n\n{FAULTS}")
 }
 
@@ -61,7 +94,7 @@ const MODELS: &[(&str, Add)] = &[
 ];
 
 /// The names of the built-in models.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> + Clone + Send + Sync {
+fn names() -> impl Iterator<Item = &'static str> + Clone + Send + Sync {
     MODELS.iter().map(|(name, _)| *name)
 }
 

@@ -11,7 +11,8 @@ use triton_client::{Client, ErrorKind, ModelId, Readiness};
 use triton_embedded::EmbeddedTriton;
 use triton_options::{EMBEDDED_ENDPOINT, ENDPOINT, MODEL_NAME, OptionValue as _, TritonOptions};
 
-use crate::config::{ConfigArguments, LayeredOptions, Origin};
+use crate::config::{LayeredOptions, Origin};
+use crate::config_arguments::ConfigArguments;
 use crate::failure::Failure;
 use crate::progress::say;
 use crate::unshown;
@@ -181,7 +182,7 @@ pub(crate) fn with_prepared_server(
     effects: &Effects<'_>,
     command: impl AsyncFnOnce(Server) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
-    let mut options = LayeredOptions::collect(None, arguments)?;
+    let mut options = LayeredOptions::collect(None, &arguments.sources())?;
     let ignored: Vec<_> = effects
         .without
         .iter()

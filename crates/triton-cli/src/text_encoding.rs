@@ -7,6 +7,14 @@ use std::path::Path;
 use anyhow::{anyhow, bail};
 use fs_err::File;
 
+/// What is compressed is said to be so where only text is taken.
+const COMPRESSED: [(&str, &[u8]); 4] = [
+    ("gzip", &[0x1f, 0x8b]),
+    ("zstd", &[0x28, 0xb5, 0x2f, 0xfd]),
+    ("bzip2", b"BZh"),
+    ("xz", &[0xfd, b'7', b'z', b'X', b'Z']),
+];
+
 /// How many bytes tell an encoding.
 const START: usize = 4;
 
@@ -99,6 +107,13 @@ pub(crate) fn decode(bytes: &[u8]) -> anyhow::Result<String> {
     String::from_utf8(text).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let bytes = error.as_bytes();
+        if let Some((name, _)) = COMPRESSED
+            .iter()
+            .find(|(_, magic)| bytes.starts_with(magic))
+        {
+            return anyhow!("expected UTF-8 text, found {name} data: unpack it first");
+        }
         anyhow!("line {line}: expected UTF-8 text, found other bytes: save it as UTF-8")
     })
 }

@@ -193,7 +193,9 @@ fn read(path: &Path) -> io::Result<HeaderValue> {
     }
     let no_token =
         || invalid("expected a token of printable ASCII on one line, found something else");
-    let text = std::str::from_utf8(&content).map_err(|_| no_token())?;
+    // Some editors write one in front of UTF-8.
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
+    let text = std::str::from_utf8(content).map_err(|_| no_token())?;
     let token: BearerToken = text.parse().map_err(|fault: InvalidValue| {
         match fault.expected == BearerToken::EXPECTED {
             true => no_token(),
@@ -243,7 +245,7 @@ mod tests {
         let file = TokenFile::new("changes", " Bearer one\r\n");
         let provider = BearerTokenFile::open(&file.0).unwrap();
         assert_eq!(sent(&provider), "Bearer one");
-        file.set("another");
+        file.set("\u{feff}another\r\n");
         assert_eq!(sent(&provider), "Bearer one");
         tokio::time::advance(LOOK_HOLDS).await;
         assert_eq!(sent(&provider), "Bearer another");

@@ -41,8 +41,10 @@ mod client_builder;
 mod error;
 mod extensions;
 mod header_provider;
+mod http_error;
 pub mod http_service;
 mod json;
+mod negotiation;
 mod operation;
 mod request_ids;
 #[cfg(feature = "opentelemetry")]

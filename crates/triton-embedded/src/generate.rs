@@ -10,8 +10,8 @@ use crate::json::Json;
 use crate::json_tensor::{read_value_or_list, write_values};
 use crate::metadata::VERSION;
 use crate::model_config::{ModelConfig, TensorConfig};
-use crate::router::Server;
 use crate::scheduler::stopped;
+use crate::server_state::Server;
 
 /// Reads and queues a request.
 pub(crate) fn enqueue(

@@ -14,8 +14,8 @@ use crate::inference_request::{InferenceRequest, read_document};
 use crate::model_instance::ModelInstance;
 use crate::raw_request::raw_request;
 use crate::recorded::Record;
-use crate::router::Server;
 use crate::scheduler::{Job, Outcome, stopped};
+use crate::server_state::Server;
 use crate::validation;
 
 /// What is left to do once the model has answered.

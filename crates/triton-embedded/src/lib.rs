@@ -40,6 +40,7 @@ mod route;
 mod router;
 mod scheduler;
 mod server;
+mod server_state;
 mod settings;
 mod statistics;
 mod tensor;

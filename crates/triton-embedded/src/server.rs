@@ -22,7 +22,7 @@ use crate::models::{Accumulate, Anomaly, Echo, Fails, Slow};
 use crate::recorded::{RecordedRequest, Recorder};
 use crate::repository::Repository;
 use crate::restriction::{RestrictedApi, Restriction};
-use crate::router::{Observer, PanicSlot, Server};
+use crate::server_state::{Observer, PanicSlot, Server};
 use crate::settings::Settings;
 
 /// A running server. Dropping it stops it.

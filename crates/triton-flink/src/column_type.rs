@@ -27,7 +27,9 @@ fn parse_within(text: &str, depth: usize) -> Result<DataType, String> {
         .and_then(|rest| rest.strip_suffix('>'));
     if let Some(element) = element {
         let Some(depth) = depth.checked_sub(1) else {
-            return Err(format!("no tensor holds arrays that are nested more than {DEEPEST} deep"));
+            return Err(format!(
+                "no tensor holds arrays that are nested more than {DEEPEST} deep"
+            ));
         };
         return Ok(DataType::Array(Box::new(parse_within(element, depth)?)));
     }

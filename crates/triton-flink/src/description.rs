@@ -174,6 +174,11 @@ impl Description {
         (ends || is_made_good) && options.sequence_idle_timeout.is_none()
     }
 
+    /// The name of the model.
+    pub(crate) fn model(&self) -> &str {
+        self.options.model_name.as_str()
+    }
+
     /// Whether rows share requests, so that their answers come in groups.
     pub(crate) fn gathers(&self) -> bool {
         gathers(&self.options)

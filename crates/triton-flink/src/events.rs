@@ -1,10 +1,11 @@
 //! What a thread of Java takes from an open function: answers and failures, many at a time.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::failure::Failure;
-use crate::wire::put_bytes;
+use crate::wire::{put_bytes, put_count};
 
 /// What happened to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,8 @@ use crate::wire::put_bytes;
 pub(crate) enum Outcome {
     Answered = 0,
     Failed = 1,
+    /// Several calls whose numbers follow each other, each with one row for an answer.
+    RowsAnswered = 2,
 }
 
 /// A buffer that has grown beyond this many bytes is given back to the system.
@@ -49,6 +52,39 @@ impl Events {
         for (call, write) in calls {
             add(&mut events, call, write);
         }
+        self.append(events);
+    }
+
+    /// Adds the answers to calls whose numbers follow each other: of each run its first number, and the
+    /// rows that `write` appends one by one.
+    pub(crate) fn push_runs(
+        &self,
+        runs: &[(u64, Range<usize>)],
+        write: impl Fn(&mut Vec<u8>, usize) -> Result<(), Failure>,
+    ) {
+        let mut events = Vec::new();
+        for (first, rows) in runs {
+            let begin = events.len();
+            head(&mut events, *first, Outcome::RowsAnswered);
+            let written = catch_unwind(AssertUnwindSafe(|| {
+                put_count(&mut events, rows.len())?;
+                rows.clone().try_for_each(|row| write(&mut events, row))
+            }));
+            if !matches!(written, Ok(Ok(()))) {
+                // One by one, so that only what cannot be written fails.
+                events.truncate(begin);
+                for (call, row) in (*first..).zip(rows.clone()) {
+                    add(&mut events, call, |buffer: &mut Vec<u8>| {
+                        put_count(buffer, 1)?;
+                        write(buffer, row)
+                    });
+                }
+            }
+        }
+        self.append(events);
+    }
+
+    fn append(&self, events: Vec<u8>) {
         if events.is_empty() {
             return;
         }
@@ -158,6 +194,38 @@ mod tests {
         assert_eq!(head(), (0, "[7]".to_owned()));
         insta::assert_snapshot!(head().1, @"the native library panicked, which is a mistake in it: call 1 cannot be written");
         assert_eq!(head(), (2, "[7]".to_owned()));
+        assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn of_a_run_only_what_cannot_be_written_fails() {
+        let events = Events::default();
+        let runs = [(4, 0..2), (9, 2..5)];
+        events.push_runs(&runs, |buffer, row| {
+            if row == 3 {
+                return Err(Failure::new("row 3 is too long"));
+            }
+            buffer.push(row as u8);
+            Ok(())
+        });
+        let bytes = events.next(<[u8]>::to_vec).unwrap();
+        let mut reader = Reader::new(&bytes);
+        let mut head = || {
+            let call = u64::from_le_bytes(reader.array().unwrap());
+            let [outcome] = reader.array().unwrap();
+            let rest = match outcome {
+                1 => reader.text().unwrap(),
+                _ => {
+                    let rows = reader.count().unwrap();
+                    format!("{:?}", reader.take(rows).unwrap())
+                }
+            };
+            (call, outcome, rest)
+        };
+        assert_eq!(head(), (4, 2, "[0, 1]".to_owned()));
+        assert_eq!(head(), (9, 0, "[2]".to_owned()));
+        assert_eq!(head(), (10, 1, "row 3 is too long".to_owned()));
+        assert_eq!(head(), (11, 0, "[4]".to_owned()));
         assert!(reader.is_empty());
     }
 

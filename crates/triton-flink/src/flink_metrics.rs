@@ -15,6 +15,8 @@ use metrics::{
     with_local_recorder,
 };
 
+use crate::replica_metrics::ReplicaRecorder;
+
 /// What Flink does with a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -38,7 +40,7 @@ pub(crate) struct Shown {
     label: Option<(&'static str, &'static str)>,
 }
 
-const fn shown(name: &'static str, kind: Kind, source: &'static str) -> Shown {
+pub(crate) const fn shown(name: &'static str, kind: Kind, source: &'static str) -> Shown {
     Shown {
         name,
         kind,
@@ -47,39 +49,40 @@ const fn shown(name: &'static str, kind: Kind, source: &'static str) -> Shown {
     }
 }
 
-const fn rows(name: &'static str, result: &'static str) -> Shown {
-    Shown {
-        label: Some(("result", result)),
-        ..shown(name, Kind::Counter, "triton_function_rows_total")
+impl Shown {
+    pub(crate) const fn with_label(mut self, label: (&'static str, &'static str)) -> Self {
+        self.label = Some(label);
+        self
     }
+
+    /// Whether it shows a metric of the facade.
+    pub(crate) fn is_of(&self, key: &Key) -> bool {
+        let has_label = |(name, value): (&str, &str)| {
+            key.labels()
+                .any(|label| label.key() == name && label.value() == value)
+        };
+        self.source == key.name() && self.label.is_none_or(has_label)
+    }
+}
+
+const fn rows(name: &'static str, result: &'static str) -> Shown {
+    shown(name, Kind::Counter, "triton_function_rows_total").with_label(("result", result))
 }
 
 const fn failed(name: &'static str, kind: &'static str) -> Shown {
-    Shown {
-        label: Some(("kind", kind)),
-        ..shown(name, Kind::Counter, "triton_function_failed_rows_total")
-    }
+    shown(name, Kind::Counter, "triton_function_failed_rows_total").with_label(("kind", kind))
 }
 
 const fn waits(name: &'static str, permit: &'static str) -> Shown {
-    Shown {
-        label: Some(("permit", permit)),
-        ..shown(name, Kind::Latency, "triton_function_permit_wait_seconds")
-    }
+    shown(name, Kind::Latency, "triton_function_permit_wait_seconds").with_label(("permit", permit))
 }
 
 const fn cached(name: &'static str, result: &'static str) -> Shown {
-    Shown {
-        label: Some(("result", result)),
-        ..shown(name, Kind::Counter, "triton_function_cache_rows_total")
-    }
+    shown(name, Kind::Counter, "triton_function_cache_rows_total").with_label(("result", result))
 }
 
 const fn sequences(name: &'static str, event: &'static str) -> Shown {
-    Shown {
-        label: Some(("event", event)),
-        ..shown(name, Kind::Counter, "triton_function_sequence_events_total")
-    }
+    shown(name, Kind::Counter, "triton_function_sequence_events_total").with_label(("event", event))
 }
 
 /// Every metric that Flink shows.
@@ -169,9 +172,48 @@ pub(crate) struct FunctionRecorder(Arc<[Slot]>);
 
 /// A value; which part of it is used depends on the kind.
 #[derive(Debug, Default)]
-struct Slot {
+pub(crate) struct Slot {
     value: Arc<AtomicU64>,
     latest: Arc<Latest>,
+}
+
+impl Slot {
+    pub(crate) fn counter(&self) -> Counter {
+        Counter::from_arc(Arc::clone(&self.value))
+    }
+
+    pub(crate) fn gauge(&self) -> Gauge {
+        Gauge::from_arc(Arc::clone(&self.value))
+    }
+
+    pub(crate) fn histogram(&self) -> Histogram {
+        Histogram::from_arc(Arc::clone(&self.latest))
+    }
+
+    /// The value of a counter or gauge, or how many values a histogram has had.
+    pub(crate) fn value(&self, kind: Kind) -> f64 {
+        let bits = self.value.load(Ordering::Relaxed);
+        match kind {
+            // Exact up to 2^53 rows.
+            Kind::Counter => bits as f64,
+            Kind::Gauge => f64::from_bits(bits),
+            Kind::Latency | Kind::Histogram => self.latest.count.load(Ordering::Relaxed) as f64,
+        }
+    }
+
+    /// The latest values of a histogram as Flink shows them, the smallest first.
+    pub(crate) fn latest(&self, kind: Kind) -> Vec<f64> {
+        let factor = match kind {
+            Kind::Latency => 1000.0,
+            _ => 1.0,
+        };
+        let latest = self.latest.values.lock();
+        let latest = latest.unwrap_or_else(PoisonError::into_inner);
+        let mut values: Vec<_> = latest.iter().map(|value| value * factor).collect();
+        drop(latest);
+        values.sort_unstable_by(f64::total_cmp);
+        values
+    }
 }
 
 /// The latest values of a histogram, of which Flink computes quantiles, and how many there were.
@@ -196,42 +238,18 @@ impl FunctionRecorder {
 
     /// The value of a counter or gauge, or how many values a histogram has had.
     pub(crate) fn value(&self, index: usize) -> Option<f64> {
-        let slot = self.0.get(index)?;
-        let bits = slot.value.load(Ordering::Relaxed);
-        Some(match SHOWN[index].kind {
-            // Exact up to 2^53 rows.
-            Kind::Counter => bits as f64,
-            Kind::Gauge => f64::from_bits(bits),
-            Kind::Latency | Kind::Histogram => slot.latest.count.load(Ordering::Relaxed) as f64,
-        })
+        Some(self.0.get(index)?.value(SHOWN[index].kind))
     }
 
     /// The latest values of a histogram as Flink shows them, the smallest first.
     pub(crate) fn latest(&self, index: usize) -> Vec<f64> {
-        let Some(slot) = self.0.get(index) else {
-            return Vec::new();
-        };
-        let factor = match SHOWN[index].kind {
-            Kind::Latency => 1000.0,
-            _ => 1.0,
-        };
-        let latest = slot.latest.values.lock();
-        let latest = latest.unwrap_or_else(PoisonError::into_inner);
-        let mut values: Vec<_> = latest.iter().map(|value| value * factor).collect();
-        drop(latest);
-        values.sort_unstable_by(f64::total_cmp);
-        values
+        let slot = self.0.get(index);
+        slot.map_or_else(Vec::new, |slot| slot.latest(SHOWN[index].kind))
     }
 
     /// The slot of a metric of the facade, if Flink shows it.
     fn slot(&self, key: &Key) -> Option<&Slot> {
-        let index = SHOWN.iter().position(|shown| {
-            let has_label = |(name, value): (&str, &str)| {
-                key.labels()
-                    .any(|label| label.key() == name && label.value() == value)
-            };
-            shown.source == key.name() && shown.label.is_none_or(has_label)
-        })?;
+        let index = SHOWN.iter().position(|shown| shown.is_of(key))?;
         self.0.get(index)
     }
 }
@@ -243,21 +261,21 @@ impl Recorder for FunctionRecorder {
 
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        self.slot(key).map_or_else(Counter::noop, |slot| {
-            Counter::from_arc(Arc::clone(&slot.value))
-        })
+    // What is not the function's is that of a replica, or of nobody.
+
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+        let others = || ReplicaRecorder.register_counter(key, metadata);
+        self.slot(key).map_or_else(others, Slot::counter)
     }
 
-    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        self.slot(key)
-            .map_or_else(Gauge::noop, |slot| Gauge::from_arc(Arc::clone(&slot.value)))
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        let others = || ReplicaRecorder.register_gauge(key, metadata);
+        self.slot(key).map_or_else(others, Slot::gauge)
     }
 
-    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        self.slot(key).map_or_else(Histogram::noop, |slot| {
-            Histogram::from_arc(Arc::clone(&slot.latest))
-        })
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+        let others = || ReplicaRecorder.register_histogram(key, metadata);
+        self.slot(key).map_or_else(others, Slot::histogram)
     }
 }
 

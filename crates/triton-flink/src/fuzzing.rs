@@ -4,18 +4,22 @@ use triton_model_fn::{Column, Value};
 
 use crate::description::Description;
 use crate::row_wire;
+use crate::wire::Reader;
 
 /// Reads a row; the second part says why it cannot be used, if it cannot.
 ///
 /// # Errors
 ///
 /// What is said of bytes that hold no row.
-pub fn read_row(
-    bytes: &[u8],
-    columns: &[Column],
-) -> Result<(Vec<Value>, Option<String>), String> {
-    let row = row_wire::read_row(bytes, columns).map_err(|failure| failure.to_string())?;
-    Ok((row.values, row.unusable))
+pub fn read_row(bytes: &[u8], columns: &[Column]) -> Result<(Vec<Value>, Option<String>), String> {
+    let mut reader = Reader::new(bytes);
+    let mut values = Vec::with_capacity(columns.len());
+    let unusable = row_wire::read_row(&mut reader, columns, &mut values);
+    let unusable = unusable.map_err(|failure| failure.to_string())?;
+    match reader.is_empty() {
+        true => Ok((values, unusable)),
+        false => Err("the row is longer than its columns".to_owned()),
+    }
 }
 
 /// Writes a row.

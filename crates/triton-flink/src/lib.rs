@@ -16,7 +16,7 @@
 //! | `RowWriter` and `RowReader` | `row_wire` |
 //! | `TritonPredictFunction` | `function` |
 //! | `Calls`, the thread that takes answers | `events` |
-//! | `NativeMetrics` | `flink_metrics` |
+//! | `NativeMetrics` | `flink_metrics`, `replica_metrics` |
 //! | `NativeLog` | `logging` |
 
 mod column_type;
@@ -33,6 +33,7 @@ mod native;
 mod pointed;
 mod pointers;
 mod registry;
+mod replica_metrics;
 mod row_name;
 mod row_wire;
 mod runtime;

@@ -10,15 +10,16 @@
 use jni::errors::ErrorPolicy;
 use jni::objects::{JByteArray, JClass, JDoubleArray};
 use jni::strings::JNIString;
-use jni::sys::{jdouble, jint, jlong};
+use jni::sys::{jboolean, jdouble, jint, jlong};
 use jni::{Env, NativeMethod, jni_str, native_method};
 
 use crate::description::Description;
 use crate::failure::Failure;
+use crate::flink_metrics::Shown;
 use crate::function::Function;
 use crate::pointers::Place;
 use crate::wire::{put_bytes, put_count};
-use crate::{flink_metrics, logging, registry, task};
+use crate::{flink_metrics, logging, registry, replica_metrics, task};
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -69,18 +70,25 @@ native_methods! {
     fn create(description: [jbyte], task: [jbyte]) -> jlong;
     fn shared_ids(function: jlong) -> [jbyte];
     fn open(function: jlong);
-    fn predict(function: jlong, row_number: jlong, row: [jbyte], length: jint);
+    fn gathers(function: jlong) -> jboolean;
+    fn predict(function: jlong, first: jlong, count: jint, rows: [jbyte], length: jint);
+    fn wake(function: jlong);
     fn cancel(function: jlong, row_number: jlong);
     fn next_events(function: jlong) -> [jbyte];
     fn close(function: jlong);
     fn metrics() -> [jbyte];
     fn metric(function: jlong, index: jint) -> jdouble;
     fn latest(function: jlong, index: jint) -> [jdouble];
+    fn replica_metrics() -> [jbyte];
+    fn replicas(function: jlong) -> [jbyte];
+    fn replica_metric(model: [jbyte], replica: [jbyte], index: jint) -> jdouble;
+    fn replica_latest(model: [jbyte], replica: [jbyte], index: jint) -> [jdouble];
 }
 
 /// Makes the library ready; called once, when it is loaded.
 fn start(_: &mut Env<'_>, _: JClass<'_>) -> Result<()> {
     logging::start();
+    replica_metrics::start();
     Ok(())
 }
 
@@ -129,19 +137,35 @@ fn open(_: &mut Env<'_>, _: JClass<'_>, function: jlong) -> Result<()> {
     registry::get(function.cast_unsigned())?.open()
 }
 
-/// Begins to answer the row in the first `length` bytes of `row`.
+/// Whether rows share requests, so that they may come here several at a time.
+fn gathers(_: &mut Env<'_>, _: JClass<'_>, function: jlong) -> Result<jboolean> {
+    Ok(registry::get(function.cast_unsigned())?.gathers())
+}
+
+/// Begins to answer the rows in the first `length` bytes of `rows`, whose numbers go on from `first`.
 fn predict(
     env: &mut Env<'_>,
     _: JClass<'_>,
     function: jlong,
-    row_number: jlong,
-    row: JByteArray<'_>,
+    first: jlong,
+    count: jint,
+    rows: JByteArray<'_>,
     length: jint,
 ) -> Result<()> {
     let mut bytes = vec![0_i8; usize::try_from(length).unwrap_or_default()];
-    row.get_region(env, 0, &mut bytes)?;
+    rows.get_region(env, 0, &mut bytes)?;
+    let bytes: Vec<u8> = bytes.into_iter().map(i8::cast_unsigned).collect();
+    let count = usize::try_from(count).unwrap_or_default();
     let function = registry::get(function.cast_unsigned())?;
-    function.predict(row_number.cast_unsigned(), bytemuck::cast_slice(&bytes))
+    function.predict(first.cast_unsigned(), count, bytes.into())
+}
+
+/// Lets the thread that waits for answers return, if there are none.
+fn wake(_: &mut Env<'_>, _: JClass<'_>, function: jlong) -> Result<()> {
+    if let Some(function) = registry::find(function.cast_unsigned()) {
+        function.events().call();
+    }
+    Ok(())
 }
 
 /// Gives a row up.
@@ -177,13 +201,17 @@ fn close(_: &mut Env<'_>, _: JClass<'_>, function: jlong) -> Result<()> {
 
 /// The name and kind of each metric.
 fn metrics<'local>(env: &mut Env<'local>, _: JClass<'local>) -> Result<JByteArray<'local>> {
+    Ok(env.byte_array_from_slice(&names(flink_metrics::SHOWN)?)?)
+}
+
+fn names(all: &[Shown]) -> Result<Vec<u8>> {
     let mut buffer = Vec::new();
-    put_count(&mut buffer, flink_metrics::SHOWN.len())?;
-    for shown in flink_metrics::SHOWN {
+    put_count(&mut buffer, all.len())?;
+    for shown in all {
         put_bytes(&mut buffer, shown.name.as_bytes())?;
         buffer.push(shown.kind as u8);
     }
-    Ok(env.byte_array_from_slice(&buffer)?)
+    Ok(buffer)
 }
 
 /// The value of a counter or gauge, or how many values a histogram has had; not a number when the
@@ -209,4 +237,60 @@ fn latest<'local>(
     let array = JDoubleArray::new(env, values.len())?;
     array.set_region(env, 0, &values)?;
     Ok(array)
+}
+
+/// The name and kind of each metric of a replica.
+fn replica_metrics<'local>(env: &mut Env<'local>, _: JClass<'local>) -> Result<JByteArray<'local>> {
+    Ok(env.byte_array_from_slice(&names(&replica_metrics::SHOWN)?)?)
+}
+
+/// The model of a function, and what is known so far of the replicas that serve it; no replicas
+/// where the function is closed.
+fn replicas<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    function: jlong,
+) -> Result<JByteArray<'local>> {
+    let mut buffer = Vec::new();
+    if let Some(function) = registry::find(function.cast_unsigned()) {
+        let model = function.model();
+        put_bytes(&mut buffer, model.as_bytes())?;
+        for replica in replica_metrics::of_model(model) {
+            put_bytes(&mut buffer, replica.as_bytes())?;
+        }
+    }
+    Ok(env.byte_array_from_slice(&buffer)?)
+}
+
+/// As [`metric`], of a replica.
+fn replica_metric(
+    env: &mut Env<'_>,
+    _: JClass<'_>,
+    model: JByteArray<'_>,
+    replica: JByteArray<'_>,
+    index: jint,
+) -> Result<jdouble> {
+    let (model, replica) = (text(env, &model)?, text(env, &replica)?);
+    let index = usize::try_from(index).unwrap_or(usize::MAX);
+    Ok(replica_metrics::value(&model, &replica, index).unwrap_or(f64::NAN))
+}
+
+/// As [`latest`], of a replica.
+fn replica_latest<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    model: JByteArray<'local>,
+    replica: JByteArray<'local>,
+    index: jint,
+) -> Result<JDoubleArray<'local>> {
+    let (model, replica) = (text(env, &model)?, text(env, &replica)?);
+    let index = usize::try_from(index).unwrap_or(usize::MAX);
+    let values = replica_metrics::latest(&model, &replica, index);
+    let array = JDoubleArray::new(env, values.len())?;
+    array.set_region(env, 0, &values)?;
+    Ok(array)
+}
+
+fn text(env: &mut Env<'_>, bytes: &JByteArray<'_>) -> Result<String> {
+    Ok(String::from_utf8_lossy(&env.convert_byte_array(bytes)?).into_owned())
 }

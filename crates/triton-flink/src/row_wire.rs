@@ -11,24 +11,18 @@ use triton_model_fn::{Array, Column, DataType, Value};
 use crate::failure::Failure;
 use crate::wire::{Reader, put_bytes, put_count};
 
-/// A row with a value for each column.
-#[derive(Debug, PartialEq)]
-pub(crate) struct ReadRow {
-    /// What cannot be read is NULL.
-    pub(crate) values: Vec<Value>,
-    /// Why the row cannot be used, if it cannot.
-    pub(crate) unusable: Option<String>,
-}
-
-/// Reads the row that `bytes` hold. A text that is none makes the row unusable, and is no failure:
-/// it comes from the data, and says nothing of the next row.
-pub(crate) fn read_row(bytes: &[u8], columns: &[Column]) -> Result<ReadRow, Failure> {
-    let mut reader = Reader::new(bytes);
+/// Reads a row and appends its values, of which one that cannot be read is NULL; says why the row
+/// cannot be used, if it cannot. A text that is none makes the row unusable, and is no failure: it
+/// comes from the data, and says nothing of the next row.
+pub(crate) fn read_row(
+    reader: &mut Reader<'_>,
+    columns: &[Column],
+    values: &mut Vec<Value>,
+) -> Result<Option<String>, Failure> {
     let mut unusable = None;
-    let mut values = Vec::with_capacity(columns.len());
     for column in columns {
         let mut no_text = None;
-        let value = read_nullable(&mut reader, &column.data_type, &mut no_text)?;
+        let value = read_nullable(reader, &column.data_type, &mut no_text)?;
         values.push(match no_text {
             None => value,
             Some(error) => {
@@ -39,10 +33,7 @@ pub(crate) fn read_row(bytes: &[u8], columns: &[Column]) -> Result<ReadRow, Fail
             }
         });
     }
-    if reader.is_empty() {
-        return Ok(ReadRow { values, unusable });
-    }
-    Err(Failure::new("the row from Java is longer than its columns"))
+    Ok(unusable)
 }
 
 fn read_nullable(
@@ -85,7 +76,7 @@ fn read(
                 && element.rank() == 0
                 && !holds_null
             {
-                let bytes = reader.take(count.saturating_mul(size))?.to_vec();
+                let bytes = reader.take_shared(count.saturating_mul(size))?;
                 let array = Array::from_raw(element, [count], bytes);
                 return Ok(Value::Array(
                     array.map_err(|error| Failure::new(error.to_string()))?,
@@ -100,8 +91,11 @@ fn read(
 }
 
 /// Appends a row.
-pub(crate) fn write_row(buffer: &mut Vec<u8>, row: &[Value]) -> Result<(), Failure> {
-    row.iter()
+pub(crate) fn write_row<'a>(
+    buffer: &mut Vec<u8>,
+    row: impl IntoIterator<Item = &'a Value>,
+) -> Result<(), Failure> {
+    row.into_iter()
         .try_for_each(|value| write_nullable(buffer, value))
 }
 
@@ -144,6 +138,8 @@ fn write(buffer: &mut Vec<u8>, value: &Value) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn array(element: DataType) -> DataType {
@@ -188,13 +184,18 @@ mod tests {
         let row: Vec<_> = cells.into_iter().map(|(_, value)| value).collect();
         let mut buffer = Vec::new();
         write_row(&mut buffer, &row).unwrap();
-        assert_eq!(read_row(&buffer, &columns).unwrap().values, row);
-
-        // Whatever is cut off is noticed, and so is what is too much.
-        for length in 0..buffer.len() {
-            assert!(read_row(&buffer[..length], &columns).is_err(), "{length}");
+        let buffer = Bytes::from(buffer);
+        for mut reader in [Reader::new(&buffer), Reader::sharing(&buffer)] {
+            let mut values = Vec::new();
+            assert_eq!(read_row(&mut reader, &columns, &mut values), Ok(None));
+            assert!(values == row && reader.is_empty());
         }
-        buffer.push(0);
-        insta::assert_snapshot!(read_row(&buffer, &columns).unwrap_err(), @"the row from Java is longer than its columns");
+
+        // Whatever is cut off is noticed.
+        for length in 0..buffer.len() {
+            let mut reader = Reader::new(&buffer[..length]);
+            let read = read_row(&mut reader, &columns, &mut Vec::new());
+            assert!(read.is_err(), "{length}");
+        }
     }
 }

@@ -1,16 +1,36 @@
 //! The bytes that cross between Java and Rust: little endian, lengths before contents.
 
+use bytes::Bytes;
+
 use crate::failure::Failure;
 
 /// Reads what Java wrote.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
+    /// What the rest lies in, if parts of it can be kept without a copy.
+    whole: Option<&'a Bytes>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self {
+            rest: bytes,
+            whole: None,
+        }
+    }
+
+    /// One whose parts share the memory of the whole.
+    pub(crate) fn sharing(bytes: &'a Bytes) -> Self {
+        Self {
+            rest: bytes,
+            whole: Some(bytes),
+        }
+    }
+
+    /// How many bytes there are still.
+    pub(crate) fn len(&self) -> usize {
+        self.rest.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -40,6 +60,15 @@ impl<'a> Reader<'a> {
         let (bytes, rest) = self.rest.split_at_checked(length).ok_or_else(too_short)?;
         self.rest = rest;
         Ok(bytes)
+    }
+
+    /// Bytes that outlive this.
+    pub(crate) fn take_shared(&mut self, length: usize) -> Result<Bytes, Failure> {
+        let bytes = self.take(length)?;
+        Ok(match self.whole {
+            Some(whole) => whole.slice_ref(bytes),
+            None => Bytes::copy_from_slice(bytes),
+        })
     }
 
     pub(crate) fn text(&mut self) -> Result<String, Failure> {

@@ -69,6 +69,17 @@ impl Answering {
         })
     }
 
+    /// The output columns for so many rows of a stateless model that it has answered in one request.
+    pub(crate) fn columns_of(
+        &self,
+        response: &InferResponse,
+        rows: usize,
+    ) -> Result<Vec<Vec<Value>>, Error> {
+        let mut columns = self.plan.columns(response, rows)?;
+        self.columns.filled.fill_columns(&mut columns, rows);
+        Ok(columns)
+    }
+
     /// Counts the answer, puts what stands in for it in its place, and fills in the columns that are
     /// not the model's.
     #[inline]

@@ -226,7 +226,7 @@ impl CallContext {
             let answer = infer(client, &request);
             async move {
                 let answer = answer.await;
-                drop::<tokio::sync::OwnedSemaphorePermit>(connection);
+                drop::<crate::call::Connection>(connection);
                 answer
             }
         };
@@ -245,7 +245,7 @@ impl CallContext {
         let Replicas::Several(set) = &self.replicas else {
             return false;
         };
-        if !set.has_other(server)
+        if !set.has_other(&[server])
             || error.kind() != ErrorKind::Call && error.kind() != ErrorKind::CircuitOpen
         {
             return false;

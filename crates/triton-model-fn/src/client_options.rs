@@ -55,7 +55,7 @@ pub async fn clients_from_options(options: &TritonOptions) -> Result<Vec<Client>
     let settings = ClientSettings::read(options)?;
     if options.endpoint_discovery == EndpointDiscovery::Dns {
         let endpoint = options.endpoint.first();
-        let found = resolver::look_up(&SystemResolver, endpoint).await?;
+        let found = resolver::look_up(&SystemResolver::default(), endpoint).await?;
         let each = found.into_iter();
         return each
             .map(|address| settings.at(endpoint, Some(address)).client())

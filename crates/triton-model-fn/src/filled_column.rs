@@ -247,7 +247,18 @@ impl FilledColumns {
         }
     }
 
+    /// Puts these columns among those of the model, for so many rows without a sequence that the model
+    /// has answered.
+    pub(crate) fn fill_columns(&self, columns: &mut Vec<Vec<Value>>, rows: usize) {
+        let answered = Prediction::new(Vec::new(), None);
+        for place in &self.0 {
+            let value = place.column.value(&place.data_type, &answered);
+            columns.insert(place.index, vec![value; rows]);
+        }
+    }
+
     /// The value of a column of the schema for a prediction; `None` for a column of the model.
+    #[cfg(feature = "arrow")]
     pub(crate) fn value(&self, index: usize, prediction: &Prediction) -> Option<Value> {
         let place = self.0.iter().find(|place| place.index == index)?;
         Some(place.column.value(&place.data_type, prediction))

@@ -1,30 +1,23 @@
 //! The inference function: a row becomes tensors, the model runs, its outputs become a row.
 
+mod of_sequences;
+mod preparing;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::Either;
-use tokio::time::Instant;
-use triton_client::ModelConfig;
-use triton_options::{DECOUPLED, Decoupled, MemoryLimit, TritonOptions};
+use triton_options::TritonOptions;
 
-use crate::answering::{Answering, StandIn};
 use crate::answers::{self, AnswerSink, RowAnswer};
-use crate::batcher::Batcher;
-use crate::cache::CachedLane;
-use crate::lanes::{AloneTasks, Begun, Lane, Prepared, RowColumns};
-use crate::log_limit::LogLimit;
+use crate::lanes::{Lane, Prepared, RowColumns};
 use crate::replicas::Resolver;
-use crate::sequences::{
-    KeyedSequences, LeftBehind, ModelColumns, ModelTransport, SequenceColumns, SequenceSettings,
-    SequenceVersions, SourceTraits,
-};
+use crate::sequences::{LeftBehind, SequenceColumns, SourceTraits};
 use crate::streams::AnswerStream;
-use crate::tensor_plan::TensorPlan;
 use crate::{
-    CallContext, Column, Error, ErrorKind, FilledColumn, FunctionBase, ModelFacts, ModelFunction,
-    Opened, OptionGroup, Prediction, PredictionFuture, Schema, SequencePlaces, SequenceSnapshot,
-    ServerWait, Subtask, Value, default_value, filled_column,
+    Column, Error, FilledColumn, FunctionBase, ModelFunction, Opened, OptionGroup, Prediction,
+    PredictionFuture, Schema, SequenceSnapshot, ServerWait, Subtask, Value, default_value,
+    filled_column,
 };
 
 /// Runs a model's inference on each row.
@@ -55,7 +48,7 @@ impl InferenceFunction {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Schema`] when a side of the schema is empty or has two columns of one name,
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) when a side of the schema is empty or has two columns of one name,
     /// when `on-error` is `column` and none says which rows failed, or when an option names an input
     /// column that does not exist or cannot be what it is to be.
     pub fn new(options: TritonOptions, schema: Schema) -> Result<Self, Error> {
@@ -91,7 +84,7 @@ impl InferenceFunction {
     /// This function for input that can wait: a call that meets a server which is away waits for
     /// it, and further ones are not sent meanwhile.
     ///
-    /// Calls then fail with [`ErrorKind::ServerAway`] once the server was away for as long as
+    /// Calls then fail with [`ErrorKind::ServerAway`](crate::ErrorKind::ServerAway) once the server was away for as long as
     /// `wait` says. Hand a clone of one `wait` to every function of a run.
     #[must_use]
     pub fn waiting_for_server(mut self, wait: &ServerWait) -> Self {
@@ -216,6 +209,28 @@ impl InferenceFunction {
         self.start_for(number, row, false, sink);
     }
 
+    /// As [`submit_to`](Self::submit_to), for several rows at once: `values` are those of one row behind
+    /// those of the other, and the numbers of the rows go on from `first`.
+    ///
+    /// Where rows are batched, this costs the least that can be: nothing is kept for a single row, and
+    /// the answers of a request go to [`AnswerSink::take_rows`] column by column. The option
+    /// `row-deadline` counts from this call for all of them.
+    pub fn submit_rows_to(&self, first: u64, values: &[Value], sink: &Arc<dyn AnswerSink>) {
+        let columns = self.row_columns();
+        match self.base.opened() {
+            Ok(opened) => opened
+                .prepared
+                .begin_rows_for(&columns, first, values, sink),
+            Err(error) => {
+                let rows = values.chunks(columns.count.max(1));
+                let answers = (first..).zip(rows);
+                let answers =
+                    answers.map(|(number, _)| RowAnswer::only(number, Err(error.clone())));
+                answers::tell(&**sink, answers.collect());
+            }
+        }
+    }
+
     /// As [`submit_to`](Self::submit_to), for a row that is the last one of its key: see
     /// [`submit_last`](Self::submit_last).
     pub fn submit_last_to(&self, number: u64, row: &[Value], sink: &Arc<dyn AnswerSink>) {
@@ -324,7 +339,7 @@ impl InferenceFunction {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::State`] when the function is not open, and what is wrong with the row.
+    /// [`ErrorKind::State`](crate::ErrorKind::State) when the function is not open, and what is wrong with the row.
     pub fn check_row(&self, row: &[Value]) -> Result<(), Error> {
         let opened = self.base.opened()?;
         opened.prepared.check(&self.row_columns(), row)
@@ -335,141 +350,10 @@ impl InferenceFunction {
     ///
     /// # Errors
     ///
-    /// `error`, unless a row stands in for it, and [`ErrorKind::State`] when the function is not open.
+    /// `error`, unless a row stands in for it, and [`ErrorKind::State`](crate::ErrorKind::State) when the function is not open.
     pub fn conclude_unusable(&self, error: Error) -> Result<Prediction, Error> {
         let opened = self.base.opened()?;
         opened.prepared.answering.conclude(Err(error))
-    }
-
-    /// Tells the sequence of its key of a row that cannot be used: one that has no values for the
-    /// model, only those of its key, its end and its position.
-    ///
-    /// It takes its place among the rows of its key without being sent: a last row ends the
-    /// sequence, and a position counts as seen. Where the option `sequence-key` is not set it does
-    /// nothing.
-    pub fn submit_unusable(&self, row: &[Value]) -> impl Future<Output = ()> + Send + use<> {
-        let begun = self.base.opened().ok().map(|opened| {
-            let unusable = || {
-                let message = "the row cannot be used";
-                Err(Error::new(ErrorKind::Input, message))
-            };
-            let columns = self.row_columns();
-            opened.prepared.begin_keyed(&columns, row, false, unusable)
-        });
-        async move {
-            if let Some(Some(Begun::Queued(answer))) = begun {
-                // Whatever comes back says that it is done, and nothing else.
-                let _ = answer.await;
-            }
-        }
-    }
-
-    /// The text that stands for the key of a row, as [`SequenceSnapshot::keys`] has it; `None`
-    /// where the option `sequence-key` is not set, or the row has no key.
-    #[must_use]
-    pub fn sequence_key(&self, row: &[Value]) -> Option<String> {
-        let columns = self.sequences.as_ref()?;
-        let key = columns.key(row).ok()?;
-        Some(key.as_str().to_owned())
-    }
-
-    /// How many sequences of keys may be open at once; `None` where the option `sequence-key` is
-    /// not set, or while the function is not open.
-    #[must_use]
-    pub fn sequence_places(&self) -> Option<SequencePlaces> {
-        match &self.base.opened().ok()?.prepared.lane {
-            Lane::Keyed(sequences) => Some(sequences.places()),
-            Lane::Single(_) | Lane::Batched(_) | Lane::Streamed(_) => None,
-        }
-    }
-
-    /// The number that the next sequence ID would take; 0 where no IDs are numbered.
-    #[must_use]
-    pub fn next_counter(&self) -> u64 {
-        let opened = self.base.opened().ok();
-        let ids = opened
-            .as_ref()
-            .and_then(|opened| opened.subtask.id_generator.as_ref());
-        ids.map_or(0, |ids| ids.peek())
-    }
-
-    /// Goes on counting sequence IDs from `counter`, unless the counter is further already.
-    ///
-    /// For a run that goes on after another one, whose last IDs no snapshot has seen.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::State`] when the function is not open, and [`ErrorKind::Snapshot`] when sequence
-    /// IDs are numbers that have no room for such a counter.
-    pub fn advance_counter(&self, counter: u64) -> Result<(), Error> {
-        let opened = self.base.opened()?;
-        if let Some(ids) = &opened.subtask.id_generator {
-            ids.check_counter(counter)
-                .map_err(|error| error.in_subtask(opened.subtask.subtask))?;
-            let reserved = counter.saturating_sub(ids.peek());
-            ids.hold_reserved(Instant::now(), reserved);
-            ids.advance(counter);
-            if let Lane::Keyed(sequences) = &opened.prepared.lane {
-                sequences.hold_reserved(reserved);
-            }
-        }
-        Ok(())
-    }
-
-    /// How many sequences of keys are open: each takes one of the places that the model has.
-    ///
-    /// 0 while the function is not open.
-    #[must_use]
-    pub fn open_sequences(&self) -> usize {
-        match self.base.opened() {
-            Ok(opened) => match &opened.prepared.lane {
-                Lane::Keyed(sequences) => sequences.open_sequences(),
-                Lane::Single(_) | Lane::Batched(_) | Lane::Streamed(_) => 0,
-            },
-            Err(_) => 0,
-        }
-    }
-
-    /// The open sequences of keys, to be stored with a checkpoint of the engine.
-    ///
-    /// Call it when every row handed over is answered, so that what the snapshot knows and what
-    /// the source has read are the same. Without `sequence-key` it is empty.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::State`] when the function is not open, or rows are in flight.
-    pub fn snapshot(&self) -> Result<SequenceSnapshot, Error> {
-        let opened = self.base.opened()?;
-        match &opened.prepared.lane {
-            Lane::Keyed(sequences) => sequences
-                .snapshot()
-                .map_err(|error| error.in_subtask(opened.subtask.subtask)),
-            Lane::Single(_) | Lane::Batched(_) | Lane::Streamed(_) => {
-                Ok(opened.subtask.snapshot_counter())
-            }
-        }
-    }
-
-    /// Takes the sequences of a snapshot, of this subtask or, where keys have moved, of several.
-    ///
-    /// The model's state belongs to the run that is gone, so each sequence goes on as the option
-    /// `sequence-recovery` says, under a new ID, when its key has a row. The counter of IDs goes
-    /// on after the numbers that the snapshot has seen. Call it after `open`, before any row.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::State`] when the function is not open, and [`ErrorKind::Snapshot`] when the
-    /// snapshot is of other columns, is damaged, or has a key that there is already.
-    pub fn restore(&self, snapshot: SequenceSnapshot) -> Result<(), Error> {
-        let opened = self.base.opened()?;
-        let open = &opened.subtask;
-        let restored = match &opened.prepared.lane {
-            Lane::Keyed(sequences) => sequences.restore(snapshot),
-            Lane::Single(_) | Lane::Batched(_) | Lane::Streamed(_) => {
-                open.restore_counter(&snapshot)
-            }
-        };
-        restored.map_err(|error| error.in_subtask(open.subtask))
     }
 
     pub(crate) fn opened(&self) -> Result<Arc<Opened<Arc<Prepared>>>, Error> {
@@ -482,7 +366,7 @@ impl InferenceFunction {
 
     /// Gives everything up at once, whatever the function is doing: opening, predicting or closing.
     ///
-    /// Rows that are not answered fail with [`ErrorKind::State`]; the server may execute all the
+    /// Rows that are not answered fail with [`ErrorKind::State`](crate::ErrorKind::State); the server may execute all the
     /// same what was sent. When this returns, nothing of the function works any more, and it can be
     /// opened again. Aborting a function that is not open does nothing.
     pub async fn abort(&self) {
@@ -490,74 +374,6 @@ impl InferenceFunction {
             opened.prepared.abort().await;
         };
         self.base.abort_with(stop).await;
-    }
-
-    fn prepare(&self, open: &Arc<CallContext>, facts: &ModelFacts) -> Result<Arc<Prepared>, Error> {
-        let options = self.base.options();
-        let ModelFacts {
-            metadata, config, ..
-        } = facts;
-        let is_streamed = options.decoupled == Decoupled::Stream;
-        if config.is_decoupled && !is_streamed {
-            return Err(decoupled(config));
-        }
-        let columns = ModelColumns::new(
-            options,
-            &self.schema,
-            self.sequences.as_ref(),
-            |name| metadata.inputs.iter().any(|tensor| tensor.name == name),
-            |name| metadata.outputs.iter().any(|tensor| tensor.name == name),
-        )?;
-        let stand_in = StandIn::new(options, &columns.schema.outputs)?;
-        let mut plan = TensorPlan::new(options, &columns.schema, facts)?;
-        if let Some(most_bytes) = self.full_requests.filter(|_| !is_streamed) {
-            plan.fill_requests(most_bytes);
-        }
-        open.agree_on_ids_of(facts)?;
-        let settings = SequenceSettings::agree(
-            options,
-            &self.schema,
-            &columns.schema,
-            config,
-            open,
-            self.source,
-        )?;
-        let answering = Arc::new(Answering {
-            open: Arc::clone(open),
-            plan: Arc::new(plan),
-            columns: Arc::new(columns),
-            stand_in,
-            logged: LogLimit::default(),
-            streams: is_streamed.then(|| open.metrics().of_streams()),
-        });
-        let lane = match settings {
-            Some(settings) => {
-                let transport = ModelTransport {
-                    open: Arc::clone(open),
-                    plan: Arc::clone(&answering.plan),
-                    versions: SequenceVersions::new(options, settings.server_forgets()),
-                };
-                let (open, left) = (Arc::clone(open), Arc::clone(&self.left));
-                Lane::Keyed(KeyedSequences::start(open, transport, settings, left))
-            }
-            None if answering.plan.rows_per_request > 1 => {
-                let answering = Arc::clone(&answering);
-                Lane::Batched(Batcher::start(answering, options.batch_timeout))
-            }
-            None if is_streamed => Lane::Streamed(AloneTasks::new()),
-            None => Lane::Single(AloneTasks::new()),
-        };
-        let batcher = match &lane {
-            Lane::Batched(batcher) => Some(batcher.pusher()),
-            Lane::Single(_) | Lane::Keyed(_) | Lane::Streamed(_) => None,
-        };
-        let limit = options.cache_max_bytes.map_or(0, MemoryLimit::bytes);
-        let cached = (limit > 0).then(|| CachedLane::new(limit, &answering, batcher));
-        Ok(Arc::new(Prepared {
-            answering,
-            lane,
-            cached,
-        }))
     }
 
     /// Gives a row its place among the others at once; its answer can be waited for any time.
@@ -584,23 +400,6 @@ impl InferenceFunction {
             sequences: self.sequences.as_ref(),
         }
     }
-}
-
-/// Such a model has no one answer to a request, and the server refuses each of them.
-fn decoupled(config: &ModelConfig) -> Error {
-    let name = &config.name;
-    let step = config.steps.iter().find(|step| step.is_decoupled);
-    let whose = match step {
-        Some(step) => format!("of its step '{}' ", step.name),
-        None => String::new(),
-    };
-    let message = format!(
-        "model '{name}' is decoupled: a request {whose}may have any number of responses, which \
-         only a stream can carry: set the option '{}' to 'stream', and each response is an output \
-         row",
-        DECOUPLED.key()
-    );
-    Error::new(ErrorKind::Mismatch, message)
 }
 
 #[async_trait]

@@ -258,6 +258,24 @@ impl Prepared {
         }
     }
 
+    /// Gives rows their turns, whose numbers go on from `first`.
+    pub(crate) fn begin_rows_for(
+        &self,
+        columns: &RowColumns<'_>,
+        first: u64,
+        values: &[Value],
+        sink: &Arc<dyn AnswerSink>,
+    ) {
+        let rows = values.chunks(columns.count.max(1));
+        if let (Lane::Batched(batcher), None) = (&self.lane, &self.cached) {
+            let deadline = self.answering.open.row_deadline();
+            return batcher.push_rows(first, rows, sink, deadline);
+        }
+        for (number, row) in (first..).zip(rows) {
+            self.begin_for(columns, row, false, number, sink);
+        }
+    }
+
     /// Whether a row could be given its turn and sent.
     pub(crate) fn check(&self, columns: &RowColumns<'_>, row: &[Value]) -> Result<(), Error> {
         let answering = &self.answering;

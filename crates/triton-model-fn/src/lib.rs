@@ -61,7 +61,7 @@ mod tensor_codec;
 mod tensor_plan;
 mod value;
 
-pub use answers::{AnswerSink, RowAnswer};
+pub use answers::{AnswerSink, AnsweredRows, RowAnswer};
 pub use array::{Array, ArrayElements};
 #[cfg(feature = "arrow")]
 pub use arrow::BatchPrediction;

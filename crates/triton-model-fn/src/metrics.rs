@@ -29,12 +29,14 @@
 //! | `triton_function_replayed_rows_total` | counter | rows sent again to rebuild a sequence |
 //! | `triton_function_breaker_state` | gauge | 0 closed, 1 half-open, 2 open |
 //! | `triton_replica_attempts_total` | counter | attempts of calls at one of several servers, by `result`: `answered`, `refused` by the server, `failed` by its fault, `not_reached`, `unknown` |
-//! | `triton_replica_in_flight` | gauge | such attempts that are not over yet |
+//! | `triton_replica_in_flight` | gauge | such attempts that are not over yet; a stream is over with its last answer |
 //! | `triton_replica_attempt_seconds` | histogram | how long such attempts took that were answered |
-//! | `triton_replica_state` | gauge | 0 joining, 1 ready, 2 not ready, 3 ejected, 4 draining, 5 gone |
+//! | `triton_replica_state` | gauge | 0 joining, 1 ready, 2 not ready, 3 ejected (left alone after failures), 4 draining, 5 gone, 6 on trial (the next call shows if it works again) |
 //!
 //! Metrics of replicas have the labels `model` and `replica`, the server's address without credentials, and
-//! functions of one process that call the same model in the same way count together. A single server has none.
+//! functions of one process that call the same model in the same way count together. Where functions call it with
+//! other options they add up, too, but for the state, of which the last change is shown. What is gone keeps its
+//! series, with state 5 and nothing in flight: no recorder takes a series back. A single server has none.
 //!
 //! The kinds of failed rows:
 //!
@@ -451,7 +453,11 @@ impl FunctionMetrics {
 
     /// A row was answered by the model.
     pub fn row_answered(&self) {
-        self.answered.increment(1);
+        self.rows_answered(1);
+    }
+
+    pub(crate) fn rows_answered(&self, rows: usize) {
+        self.answered.increment(rows as u64);
     }
 
     /// A row got the default in place of an answer, because of the error.

@@ -73,9 +73,7 @@ impl Replica {
     ) -> Self {
         let breaker = options.circuit_breaker_enabled.then(|| {
             let settings = CircuitBreakerSettings::from(&**options);
-            let (scheme, path) = (endpoint.url().scheme(), endpoint.url().path());
-            let called = address.map(|address| format!("{scheme}://{address}{path}"));
-            let called = called.and_then(|called| called.parse().ok());
+            let called = address.map(|address| endpoint.at(address));
             CircuitBreaker::shared(called.as_ref().unwrap_or(endpoint), model, settings)
         });
         Self {

@@ -176,6 +176,11 @@ impl BlockBuilder {
             })
     }
 
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// How many bytes the rows have.
     pub(crate) fn bytes(&self) -> usize {
         let columns = self.columns.iter().flatten();

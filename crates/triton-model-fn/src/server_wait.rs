@@ -263,6 +263,20 @@ impl ServerWait {
         self.0.give_up_after
     }
 
+    /// The least pause before a call is made again whose server asked for so long a one, within
+    /// what is waited for it at all.
+    pub(crate) fn asked_pause(&self, asked_for: Option<Duration>) -> Duration {
+        asked_for.unwrap_or_default().min(self.longest_pause())
+    }
+
+    /// The pause of a call that may be alone in failing: a short one, unless the server asked for
+    /// more.
+    pub(crate) fn doubtful_pause(&self, pause: Duration, asked_for: Option<Duration>) -> Duration {
+        pause
+            .min(LONGEST_DOUBTFUL_PAUSE)
+            .max(self.asked_pause(asked_for))
+    }
+
     /// Counts a call for as long as what comes back lives.
     pub(crate) fn calling(&self) -> Counted<'_> {
         Counted::new(&self.0.calls)

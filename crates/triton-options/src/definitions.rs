@@ -7,7 +7,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::option_map::OptionReader;
+use crate::option_reader::OptionReader;
 use crate::{
     AbandonedSequence, BearerToken, ColumnNames, Compression, ConfigOption, CounterInitStrategy,
     Decoupled, DnsName, EndpointDiscovery, Endpoints, FilePath, Fraction, Headers, MaxInFlight,

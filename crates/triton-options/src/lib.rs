@@ -8,23 +8,27 @@
 //! ([`render`]) and the documentation of the constants below.
 #![cfg_attr(doc, doc = include_str!("rustdoc_options.md"))]
 
+mod checked_options;
 mod definition;
 mod definitions;
 mod description;
 mod error;
 mod option_map;
+mod option_reader;
 mod own_options;
 pub mod render;
 mod rules;
 mod sequence;
 mod serialization;
+mod unknown_keys;
 mod value;
 
+pub use checked_options::TritonOptions;
 pub use definition::{ConfigOption, OptionDefinition, Presence, Section};
 pub use definitions::*;
 pub use description::{Description, Piece};
 pub use error::{OptionError, OptionErrors, OptionWarning};
-pub use option_map::{OptionMap, TritonOptions, nearest_key};
+pub use option_map::OptionMap;
 pub use own_options::{OwnOptions, check_definitions};
 pub use sequence::{
     MAX_RUN_ID_BYTES, SequenceBase, SequenceIds, SequenceMode, StaticFlags, sequence_number,
@@ -33,6 +37,7 @@ pub use triton_protocol::{
     BearerToken, Compression, Endpoint, Endpoints, HIDDEN, InvalidValue, MAX_SEQUENCE_ID_BYTES,
     ModelName, ModelVersion, Secret, TensorFormat, UserInfo,
 };
+pub use unknown_keys::nearest_key;
 pub use value::{
     AbandonedSequence, ColumnNames, CounterInitStrategy, Decoupled, DnsName, EMBEDDED_ENDPOINT,
     EndpointDiscovery, FilePath, Fraction, Headers, MaxInFlight, MemoryLimit, MemorySize, NameMap,

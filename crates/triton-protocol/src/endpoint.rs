@@ -1,6 +1,7 @@
 //! The address of a Triton server, as a type that cannot show the credentials in it.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
@@ -78,6 +79,26 @@ impl Endpoint {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.url.port_or_known_default().unwrap_or_default()
+    }
+
+    /// One of the servers that the host stands for, with everything else that the address says.
+    ///
+    /// ```
+    /// use triton_protocol::Endpoint;
+    ///
+    /// let endpoint: Endpoint = "http://user:word@triton:8000/v2".parse()?;
+    /// let server = endpoint.at("[::1]:9000".parse().expect("an address"));
+    /// assert_eq!(server.to_string(), "http://[::1]:9000/v2");
+    /// assert_eq!(server.user_info(), endpoint.user_info());
+    /// # Ok::<(), triton_protocol::InvalidValue>(())
+    /// ```
+    #[must_use]
+    pub fn at(&self, server: SocketAddr) -> Self {
+        let mut at = self.clone();
+        // Both fail only for addresses that have no host, and none of those is an endpoint.
+        let _ = at.url.set_ip_host(server.ip());
+        let _ = at.url.set_port(Some(server.port()));
+        at
     }
 
     /// `text`, an address or not, as it may stand in a log or an error message: of an address its

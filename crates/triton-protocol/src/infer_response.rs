@@ -4,11 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{Entry, SET_COOKIE};
 
-use crate::wire::decode::{self, DecodeError};
 use crate::{Datatype, InferRequest, Parameter, SharedTensor, Tensor, TensorError, quoted};
 
 /// The answer to an [`InferRequest`].
@@ -128,55 +126,6 @@ impl InferResponse {
         let place = self.outputs.iter().position(|output| output.name() == name);
         let place = place.ok_or_else(|| self.missing_output(name))?;
         Ok(self.outputs.remove(place))
-    }
-
-    /// Reads a body that is not compressed, as a server sent it with status 200.
-    ///
-    /// `json_length` is the header `Inference-Header-Content-Length`, where it came. Tensors in
-    /// binary form are slices of `body`.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeError`] when the body is not what the protocol promises, or contradicts itself.
-    ///
-    /// ```
-    /// use triton_protocol::InferResponse;
-    ///
-    /// let body = br#"{"outputs":[{"name":"x","datatype":"INT8","shape":[2],"parameters":{"binary_data_size":2}}]}ab"#;
-    /// let response = InferResponse::decode(bytes::Bytes::from_static(body), Some(body.len() - 2))?;
-    /// assert_eq!(*response.output("x")?.values::<i8>()?, [97, 98]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn decode(body: Bytes, json_length: Option<usize>) -> Result<Self, DecodeError> {
-        decode::response(body, json_length, &[])
-    }
-
-    /// Reads the answer to `request`.
-    ///
-    /// Of an output that a server has put into shared memory it says no more than that there is
-    /// one; where it lies is what the request asked for.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`decode`](Self::decode).
-    ///
-    /// ```
-    /// use triton_protocol::{InferRequest, InferResponse, ModelId, RequestedOutput, SharedMemory};
-    ///
-    /// let memory = SharedMemory::new("outputs", 12);
-    /// let request = InferRequest::new(ModelId::latest("echo".parse()?))
-    ///     .output(RequestedOutput::new("echo").shared_memory(memory.clone()));
-    /// let body = br#"{"outputs":[{"name":"echo","datatype":"FP32","shape":[1,3]}]}"#;
-    /// let response = InferResponse::decode_for(&request, bytes::Bytes::from_static(body), None)?;
-    /// assert_eq!(response.shared_output("echo")?.memory(), &memory);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn decode_for(
-        request: &InferRequest,
-        body: Bytes,
-        json_length: Option<usize>,
-    ) -> Result<Self, DecodeError> {
-        decode::response(body, json_length, &request.outputs)
     }
 
     /// The response with the headers of the HTTP answer; `Debug` does not show cookies.

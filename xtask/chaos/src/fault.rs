@@ -4,25 +4,26 @@ use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::options::Lane;
 use crate::script::{IDLE, Script};
 
 /// Which request meets a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum At {
     /// The one of this number, from 1 on, of all that arrive.
     Request(u32),
-    /// The row with this value, when it is sent for the `sending`-th time.
-    Row { value: i32, sending: u32 },
+    /// The one with this row, or that begins with it, when that is sent for the `sending`-th time.
+    Row { row: usize, sending: u32 },
 }
 
 impl At {
     pub(crate) fn later(self, by: u32) -> Self {
         match self {
             At::Request(number) => At::Request(number + by),
-            At::Row { value, sending } => At::Row {
-                value,
+            At::Row { row, sending } => At::Row {
+                row,
                 sending: sending + by,
             },
         }
@@ -33,16 +34,13 @@ impl fmt::Display for At {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             At::Request(number) => write!(formatter, "request {number}"),
-            // The upper bits of a value are the row's number.
-            At::Row { value, sending } => {
-                write!(formatter, "row {}, sending {sending}", value / 4096 - 1)
-            }
+            At::Row { row, sending } => write!(formatter, "row {row}, sending {sending}"),
         }
     }
 }
 
 /// What happens to a request or its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Fault {
     /// It waits, unless its client gives it up.
     Delay(Duration),
@@ -118,7 +116,7 @@ impl fmt::Display for Fault {
 }
 
 /// What happens at a row, to the server or to the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Event {
     /// No row comes for so long.
     Pause(Duration),
@@ -134,6 +132,8 @@ pub(crate) enum Event {
     Checkpoint,
     /// Everything is given up; new functions go on from what was stored.
     Crash,
+    /// The client's clock is set by so many seconds; it has to run [by a clock of its own](Script::clock).
+    SetClock(i32),
     /// The functions are closed, and opened again: with what they knew where rows were waited for.
     CloseAndOpen { waits: bool },
 }

@@ -8,41 +8,56 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
-use triton_client::{Client, ErrorKind, InferRequest, ModelId, Sequence, SequenceId, Tensor};
+use triton_client::{
+    Client, ErrorKind, InferRequest, InferResponse, ModelId, Sequence, SequenceId, Tensor,
+};
 
 use crate::fault::Event;
 use crate::options::Lane;
-use crate::ours::Progress;
-use crate::outcome::{Outcome, Settled};
+use crate::outcome::{Outcome, Progress, Settled};
 use crate::script::{Row, Script, TIMEOUT};
-use crate::server::Server;
+use crate::server::Servers;
 
 const TRIES: u32 = 60;
+
+/// Which client it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// A usual retry loop.
+    Loop,
+    /// What Flink's own module does: the sequence ID is the request's `id`, and what fails is sent again
+    /// after 5xx and failures of the network, but not after other statuses.
+    Flink,
+}
 
 /// Runs the script to its end.
 pub(crate) async fn run(
     script: &Script,
-    endpoint: String,
-    server: Arc<Server>,
+    endpoints: Vec<String>,
+    rules: Rules,
+    servers: Servers,
     progress: Progress,
 ) -> Result<()> {
-    let client = Client::builder(endpoint).timeout(TIMEOUT).build()?;
+    let clients = endpoints
+        .into_iter()
+        .map(|endpoint| Client::builder(endpoint).timeout(TIMEOUT).build());
+    let clients = clients.collect::<Result<Vec<_>, _>>()?;
     let rows = script.rows.len();
     change(&progress, |run| run.resize(rows, None));
     let mut disturbing: Option<JoinHandle<Result<()>>> = None;
     let mut events = script.events.iter().peekable();
     let (mut next, mut checkpoint) = (0, 0);
-    let mut workers = Workers::new(script, &client);
+    let mut workers = Workers::new(script, &clients, rules);
     loop {
-        if let Some((_, event)) = events.next_if(|(at, _)| *at <= next) {
-            match *event {
+        if let Some(it) = events.next_if(|it| it.row <= next) {
+            match it.event {
                 Event::Pause(time) => tokio::time::sleep(time).await,
                 Event::Kill(_) | Event::Stop(_) | Event::Reload | Event::Unload(_) => {
                     if let Some(disturbing) = disturbing.take() {
                         disturbing.await??;
                     }
-                    let (server, model) = (Arc::clone(&server), script.lane.model());
-                    let event = *event;
+                    let (server, model) = (Arc::clone(&servers[it.server]), script.lane.model());
+                    let event = it.event;
                     let meet = move || server.meet(event, model);
                     disturbing = Some(tokio::task::spawn_blocking(meet));
                 }
@@ -52,10 +67,11 @@ pub(crate) async fn run(
                 }
                 Event::Crash => {
                     // The sequences live on at the server, and so do their IDs.
-                    workers = Workers::new(script, &client);
+                    workers = Workers::new(script, &clients, rules);
                     change(&progress, |rows| rows[checkpoint..].fill(None));
                     next = checkpoint;
                 }
+                Event::SetClock(_) => {}
                 Event::CloseAndOpen { .. } => workers.settle(&progress, 0).await,
             }
             continue;
@@ -81,7 +97,9 @@ fn change(progress: &Progress, change: impl FnOnce(&mut Vec<Option<Settled>>)) {
 /// One task for each key, or for each row where rows do not wait for each other.
 struct Workers<'a> {
     script: &'a Script,
-    client: Client,
+    /// One for each server; a key keeps to its own.
+    clients: &'a [Client],
+    rules: Rules,
     tasks: JoinSet<()>,
     keys: BTreeMap<usize, mpsc::UnboundedSender<usize>>,
     rows: Arc<Mutex<Vec<Row>>>,
@@ -91,11 +109,12 @@ struct Workers<'a> {
 }
 
 impl<'a> Workers<'a> {
-    fn new(script: &'a Script, client: &Client) -> Self {
+    fn new(script: &'a Script, clients: &'a [Client], rules: Rules) -> Self {
         let (sender, settled) = mpsc::unbounded_channel();
         Self {
             script,
-            client: client.clone(),
+            clients,
+            rules,
             tasks: JoinSet::new(),
             keys: BTreeMap::new(),
             rows: Arc::new(Mutex::new(script.rows.clone())),
@@ -112,7 +131,8 @@ impl<'a> Workers<'a> {
             Lane::PerRequest | Lane::Stateless => number,
             _ => row.key,
         };
-        let (client, sender) = (self.client.clone(), self.sender.clone());
+        let client = self.clients[worker % self.clients.len()].clone();
+        let (rules, sender) = (self.rules, self.sender.clone());
         let rows = Arc::clone(&self.rows);
         let tasks = &mut self.tasks;
         let queue = self.keys.entry(worker).or_insert_with(|| {
@@ -122,7 +142,10 @@ impl<'a> Workers<'a> {
                 while let Some(number) = numbers.recv().await {
                     let row = rows.lock().unwrap_or_else(PoisonError::into_inner)[number];
                     let handed_over = Instant::now();
-                    let outcome = send(&client, lane, number, row, begins).await;
+                    let outcome = match rules {
+                        Rules::Loop => send(&client, lane, number, row, begins).await,
+                        Rules::Flink => send_as_flink(&client, lane, number, row).await,
+                    };
                     begins = row.last;
                     let settled = Settled {
                         outcome: outcome.unwrap_or_else(|error| Outcome::Failed {
@@ -190,18 +213,7 @@ pub(crate) async fn send(
             }
         };
         match client.infer(&request).await {
-            Ok(response) => {
-                let number = match lane {
-                    Lane::Stateless => response.output("echo")?.values::<f32>()?[0] as i64,
-                    _ => i64::from(response.output("sum")?.values::<i32>()?[0]),
-                };
-                return Ok(Outcome::Answered {
-                    number,
-                    id: None,
-                    seen_id: None,
-                    marked: false,
-                });
-            }
+            Ok(response) => return answered(lane, &response),
             Err(error) if attempt >= TRIES => return Err(error.into()),
             Err(error) => start |= error.kind() == ErrorKind::SequenceNotStarted,
         }
@@ -209,4 +221,48 @@ pub(crate) async fn send(
         pause = (pause * 2).min(Duration::from_millis(300));
     }
     unreachable!("the loop above has no end")
+}
+
+/// Sends a row as Flink's own module does; a stateful model takes no such request for a sequence.
+async fn send_as_flink(client: &Client, lane: Lane, number: usize, row: Row) -> Result<Outcome> {
+    let model = ModelId::latest(lane.model().parse()?);
+    let request = match lane {
+        Lane::Stateless => {
+            let value = Tensor::from_slice("value", [1, 1], &[row.value as f32])?;
+            InferRequest::new(model).input(value)
+        }
+        _ => {
+            let value = Tensor::from_slice("value", [1, 1], &[row.value])?;
+            let id = format!("flink-{number}");
+            InferRequest::new(model).input(value).id(id)
+        }
+    };
+    let mut pause = Duration::from_millis(10);
+    for attempt in 1.. {
+        match client.infer(&request).await {
+            Ok(response) => return answered(lane, &response),
+            Err(error) => {
+                let is_repeated = error.status().is_none_or(|status| status >= 500);
+                if attempt >= TRIES || !is_repeated {
+                    return Err(error.into());
+                }
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(300));
+    }
+    unreachable!("the loop above has no end")
+}
+
+fn answered(lane: Lane, response: &InferResponse) -> Result<Outcome> {
+    let number = match lane {
+        Lane::Stateless => response.output("echo")?.values::<f32>()?[0] as i64,
+        _ => i64::from(response.output("sum")?.values::<i32>()?[0]),
+    };
+    Ok(Outcome::Answered {
+        number,
+        id: None,
+        seen_id: None,
+        marked: false,
+    })
 }

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use fastrand::Rng;
+use serde::{Deserialize, Serialize};
 
 /// How rows meet the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Lane {
     /// A sequence for each key, with `fail`.
     Fail,
@@ -58,14 +59,49 @@ impl fmt::Display for Lane {
     }
 }
 
-/// What differs from run to run; the endpoint and the model are not in it.
-pub(crate) fn draw_options(random: &mut Rng, lane: Lane) -> Vec<(&'static str, &'static str)> {
-    let mut options = vec![
-        ("timeout", "700 ms"),
-        ("open-wait", "1 min"),
-        ("retry-initial-backoff", "10 ms"),
-        ("retry-max-backoff", "300 ms"),
-    ];
+/// Options, of which each stands once.
+pub(crate) type Options = Vec<(String, String)>;
+
+/// What every run has; the endpoint and the model are not in it.
+const USUAL: [(&str, &str); 4] = [
+    ("timeout", "700 ms"),
+    ("open-wait", "1 min"),
+    ("retry-initial-backoff", "10 ms"),
+    ("retry-max-backoff", "300 ms"),
+];
+
+/// What a lane needs, beside what every run has.
+pub(crate) fn usual_options(lane: Lane) -> Vec<(&'static str, &'static str)> {
+    let mut options = USUAL.to_vec();
+    match lane {
+        Lane::Fail | Lane::Restart | Lane::Replay => options.extend([
+            ("sequence-id", "chaos"),
+            ("sequence-id-auto-increment", "true"),
+            ("sequence-key", "key"),
+            ("sequence-end-column", "last"),
+            (
+                "sequence-recovery",
+                match lane {
+                    Lane::Fail => "fail",
+                    Lane::Restart => "restart",
+                    _ => "replay",
+                },
+            ),
+        ]),
+        // Digits, which are an ID as text and as a number.
+        Lane::Static => options.push(("sequence-id", "7001")),
+        Lane::PerRequest => options.extend([
+            ("sequence-id", "chaos"),
+            ("sequence-id-auto-increment", "true"),
+        ]),
+        Lane::Stateless => options.push(("batch-size", "8")),
+    }
+    options
+}
+
+/// What differs from run to run.
+pub(crate) fn draw_options(random: &mut Rng, lane: Lane) -> Options {
+    let mut options = usual_options(lane);
     options.push(("max-retries", one_of(random, &["2", "60", "200"])));
     let mut sometimes = |one_in: u32, name, values: &[&'static str]| {
         if random.u32(0..one_in) == 0 {
@@ -88,36 +124,23 @@ pub(crate) fn draw_options(random: &mut Rng, lane: Lane) -> Vec<(&'static str, &
                 sometimes(2, "sequence-replay-overflow", &["restart"]);
                 sometimes(3, "sequence-replay-compare", &["true"]);
             }
-            options.extend([
-                ("sequence-id", "chaos"),
-                ("sequence-id-auto-increment", "true"),
-                ("sequence-key", "key"),
-                ("sequence-end-column", "last"),
-                (
-                    "sequence-recovery",
-                    match lane {
-                        Lane::Fail => "fail",
-                        Lane::Restart => "restart",
-                        _ => "replay",
-                    },
-                ),
-            ]);
         }
-        Lane::Static => options.push(("sequence-id", "chaos")),
-        Lane::PerRequest => options.extend([
-            ("sequence-id", "chaos"),
-            ("sequence-id-auto-increment", "true"),
-        ]),
-        Lane::Stateless => {
-            sometimes(2, "batch-timeout", &["5 ms"]);
-            options.push(("batch-size", "8"));
-        }
+        Lane::Static | Lane::PerRequest => {}
+        Lane::Stateless => sometimes(2, "batch-timeout", &["5 ms"]),
+    }
+    if lane != Lane::Stateless && random.u32(0..3) == 0 {
+        options.push(("sequence-id-type", "number"));
     }
     // The circuit opens for a second and not for a minute.
     if options.contains(&("circuit-breaker-enabled", "true")) {
         options.push(("circuit-breaker-timeout", "1 s"));
     }
-    options
+    owned(&options)
+}
+
+pub(crate) fn owned(options: &[(&str, &str)]) -> Options {
+    let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    options.iter().map(owned).collect()
 }
 
 fn one_of(random: &mut Rng, values: &[&'static str]) -> &'static str {

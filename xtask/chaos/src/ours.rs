@@ -1,7 +1,7 @@
 //! Takes the rows of a script through the model function, as an engine does.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -9,16 +9,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use triton_model_fn::{InferenceFunction, ModelFunction as _, SequenceSnapshot, Subtask};
 
 use crate::fault::Event;
-use crate::outcome::{Run, Settled};
+use crate::outcome::{Progress, Run, Settled};
 use crate::rows::{function, outcome, values};
 use crate::script::Script;
-use crate::server::Server;
+use crate::server::Servers;
 
 /// Each in a task of its own, as an engine asks for answers that it does not wait for.
 type InFlight = JoinSet<(usize, Settled)>;
-
-/// A run while it goes on, so that a watchdog can look at one that hangs.
-pub(crate) type Progress = Arc<Mutex<Run>>;
 
 /// What an engine stores.
 struct Checkpoint {
@@ -31,7 +28,7 @@ struct Checkpoint {
 struct Engine<'a> {
     script: &'a Script,
     endpoint: String,
-    server: Arc<Server>,
+    servers: Servers,
     progress: Progress,
     functions: Vec<InferenceFunction>,
     attempt: u32,
@@ -48,7 +45,7 @@ struct Engine<'a> {
 pub(crate) async fn run(
     script: &Script,
     endpoint: String,
-    server: Arc<Server>,
+    servers: Servers,
     progress: Progress,
 ) -> Result<()> {
     progress
@@ -59,7 +56,7 @@ pub(crate) async fn run(
     let mut engine = Engine {
         script,
         endpoint,
-        server,
+        servers,
         progress,
         functions: Vec::new(),
         attempt: 0,
@@ -73,8 +70,8 @@ pub(crate) async fn run(
     let mut events = script.events.iter().peekable();
     while engine.next < script.rows.len() || !engine.in_flight.is_empty() {
         // In the order of the rows, but each once: a crash takes the source back.
-        if let Some((_, event)) = events.next_if(|(at, _)| *at <= engine.next) {
-            engine.event(*event).await?;
+        if let Some(it) = events.next_if(|it| it.row <= engine.next) {
+            engine.event(it.event, it.server).await?;
             continue;
         }
         match engine.next < script.rows.len() && engine.in_flight.len() < script.in_flight {
@@ -168,7 +165,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    async fn event(&mut self, event: Event) -> Result<()> {
+    async fn event(&mut self, event: Event, at: usize) -> Result<()> {
         // What the server refuses to say of a model is never waited for.
         if matches!(event, Event::Crash | Event::CloseAndOpen { .. }) && self.is_model_away {
             self.server_is_back().await?;
@@ -181,9 +178,9 @@ impl Engine<'_> {
                 }
                 self.server_is_back().await?;
                 if event.wipes() {
-                    self.change(|run| run.wiped.push(Instant::now()));
+                    self.change(|run| run.wiped.push((at, Instant::now())));
                 }
-                let (server, model) = (Arc::clone(&self.server), self.script.lane.model());
+                let (server, model) = (Arc::clone(&self.servers[at]), self.script.lane.model());
                 let meet = move || server.meet(event, model);
                 self.is_model_away = matches!(event, Event::Reload | Event::Unload(_));
                 self.disturbing = Some(tokio::task::spawn_blocking(meet));
@@ -192,6 +189,7 @@ impl Engine<'_> {
                 self.settle_all().await;
                 self.checkpoint = Some(self.store()?);
             }
+            Event::SetClock(_) => bail!("the function runs in a process that keeps its clock"),
             Event::Crash => self.crash().await?,
             Event::CloseAndOpen { waits } => self.close_and_open(waits).await?,
         }

@@ -1,5 +1,6 @@
 //! What happened to a row.
 
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// An answer, or why there is none.
@@ -37,8 +38,11 @@ pub(crate) struct Run {
     pub(crate) rows: Vec<Option<Settled>>,
     /// The rows before which a static sequence started over.
     pub(crate) begins: Vec<usize>,
-    /// When the server forgot its sequences.
-    pub(crate) wiped: Vec<Instant>,
+    /// Which server forgot its sequences, and when.
+    pub(crate) wiped: Vec<(usize, Instant)>,
     /// What was wrong besides answers.
     pub(crate) violations: Vec<String>,
 }
+
+/// A run while it goes on, so that a watchdog can look at one that hangs.
+pub(crate) type Progress = Arc<Mutex<Run>>;

@@ -10,8 +10,10 @@ use crate::outcome::Outcome;
 use crate::script::{Row, Script};
 
 pub(crate) fn function(script: &Script, endpoint: &str) -> Result<InferenceFunction> {
-    let place = [("endpoint", endpoint), ("model-name", script.lane.model())];
-    let options = TritonOptions::parse(place.iter().chain(&script.options).copied())?;
+    let place = [("endpoint", endpoint), ("model-name", script.model())];
+    let given = script.options.iter();
+    let given = given.map(|(key, value)| (key.as_str(), value.as_str()));
+    let options = TritonOptions::parse(place.into_iter().chain(given))?;
     let function = InferenceFunction::new(options, schema(script))?;
     let function = match script.bounded {
         true => function.for_bounded_input(),
@@ -26,8 +28,7 @@ pub(crate) fn function(script: &Script, endpoint: &str) -> Result<InferenceFunct
 fn schema(script: &Script) -> Schema {
     let value = Column::new("value", DataType::Integer);
     let mut answers = vec![Column::new("sum", DataType::Integer)];
-    // A replay has another ID, so that answers would differ in it.
-    if script.option("sequence-replay-compare").is_none() {
+    if script.answers_with_ids() {
         answers.push(Column::new("correlation_id", DataType::String));
     }
     match script.lane {
@@ -45,17 +46,13 @@ fn schema(script: &Script) -> Schema {
                 value,
                 Column::new("last", DataType::Boolean),
             ];
-            if has_positions(script) {
+            if script.has_positions() {
                 inputs.push(Column::new("n", DataType::Integer));
             }
             let outputs = answers;
             Schema { inputs, outputs }
         }
     }
-}
-
-fn has_positions(script: &Script) -> bool {
-    script.option("sequence-position-column").is_some()
 }
 
 pub(crate) fn values(script: &Script, row: Row) -> Vec<Value> {
@@ -68,7 +65,7 @@ pub(crate) fn values(script: &Script, row: Row) -> Vec<Value> {
                 Value::Integer(row.value),
                 Value::Boolean(row.last && row.key % 2 == 1),
             ];
-            if has_positions(script) {
+            if script.has_positions() {
                 values.push(Value::Integer(row.number));
             }
             values

@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::fault::{At, Event, Fault};
-use crate::options::{Lane, draw_options};
+use crate::options::{Lane, Options, draw_options};
 
 /// The longest time one request of either client may take.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(700);
@@ -19,7 +20,7 @@ pub(crate) const IDLE: Duration = Duration::from_millis(1500);
 pub(crate) const PLACES: usize = 12;
 
 /// A row of the source.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) key: usize,
     /// Its number among the rows of its key, from 1 on.
@@ -30,24 +31,50 @@ pub(crate) struct Row {
     pub(crate) last: bool,
 }
 
+/// Who takes rows to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Front {
+    /// The model function, as an engine uses it.
+    Function,
+    /// `triton predict`, which is killed, told to end and stopped, and goes on from its checkpoint.
+    Command,
+}
+
 /// Everything that a run does and meets.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Script {
-    pub(crate) seed: u64,
+    /// Its seed, or the name of what it shows.
+    pub(crate) name: String,
+    pub(crate) front: Front,
     pub(crate) lane: Lane,
+    /// Where it is not that of the lane.
+    pub(crate) model: Option<String>,
+    /// How many servers there are behind the endpoint.
+    pub(crate) servers: usize,
     pub(crate) keys: usize,
     pub(crate) subtasks: u32,
     /// How many rows are handed over and not answered at once.
     pub(crate) in_flight: usize,
-    pub(crate) options: Vec<(&'static str, &'static str)>,
+    pub(crate) options: Options,
     /// Whether time ends no sequence.
     pub(crate) bounded: bool,
     /// Whether the engine gives the function no state.
     pub(crate) without_state: bool,
     pub(crate) rows: Vec<Row>,
     pub(crate) faults: Vec<(At, Fault)>,
-    /// What happens before a row is handed over.
-    pub(crate) events: Vec<(usize, Event)>,
+    /// What the command's clock shows when it starts, as libfaketime takes it.
+    pub(crate) clock: Option<String>,
+    /// What happens before a row is handed over, or, to the command, once a row has arrived.
+    pub(crate) events: Vec<Happening>,
+}
+
+/// An event, and where it happens.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Happening {
+    pub(crate) row: usize,
+    /// The server that it happens to, unless it happens to the client.
+    pub(crate) server: usize,
+    pub(crate) event: Event,
 }
 
 impl Script {
@@ -61,9 +88,22 @@ impl Script {
         };
         let count = random.usize(30..=140);
         let rows = rows(random, lane, keys, count);
+        let front = match lane {
+            // Without an engine nobody restarts a static sequence.
+            Lane::Static => Front::Function,
+            _ if random.u32(0..4) == 0 => Front::Command,
+            _ => Front::Function,
+        };
+        let is_function = front == Front::Function;
         let mut script = Self {
-            seed,
+            name: format!("seed {seed}"),
+            front,
             lane,
+            model: None,
+            servers: match random.u32(0..4) {
+                0 => 3,
+                _ => 1,
+            },
             keys,
             subtasks: match lane {
                 Lane::Static => 1,
@@ -71,9 +111,10 @@ impl Script {
             },
             in_flight: random.usize(1..=24),
             options: draw_options(random, lane),
-            bounded: random.u32(0..4) > 0,
-            without_state: lane.is_keyed() && random.u32(0..4) == 0,
+            bounded: random.u32(0..4) > 0 || !is_function,
+            without_state: lane.is_keyed() && random.u32(0..4) == 0 && is_function,
             faults: faults(random, lane, &rows),
+            clock: None,
             events: Vec::new(),
             rows,
         };
@@ -89,21 +130,40 @@ impl Script {
             || self
                 .events
                 .iter()
-                .any(|(_, event)| matches!(event, Event::Stop(_)))
+                .any(|it| matches!(it.event, Event::Stop(_)))
     }
 
     /// Whether functions start over without what they knew.
     pub(crate) fn forgets(&self) -> bool {
         let begins_anew =
-            |event: &Event| matches!(event, Event::CloseAndOpen { .. } | Event::Crash);
-        self.without_state && self.events.iter().any(|(_, event)| begins_anew(event))
+            |it: &Happening| matches!(it.event, Event::CloseAndOpen { .. } | Event::Crash);
+        self.without_state && self.events.iter().any(begins_anew)
     }
 
-    pub(crate) fn option(&self, name: &str) -> Option<&'static str> {
+    pub(crate) fn option(&self, name: &str) -> Option<&str> {
         let mut options = self.options.iter();
-        options
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| *value)
+        let (_, value) = options.find(|(key, _)| key == name)?;
+        Some(value)
+    }
+
+    pub(crate) fn model(&self) -> &str {
+        self.model.as_deref().unwrap_or_else(|| self.lane.model())
+    }
+
+    /// Whether the model is asked for the ID that it sees.
+    pub(crate) fn answers_with_ids(&self) -> bool {
+        // A replay has another ID, so that answers would differ in it.
+        let compares = self.option("sequence-replay-compare").is_some();
+        self.lane != Lane::Stateless && self.model.is_none() && !compares
+    }
+
+    pub(crate) fn has_positions(&self) -> bool {
+        self.option("sequence-position-column").is_some()
+    }
+
+    /// The row with a value, which no other one has.
+    pub(crate) fn row_of(&self, value: i32) -> Option<usize> {
+        self.rows.iter().position(|row| row.value == value)
     }
 }
 
@@ -136,9 +196,9 @@ fn faults(random: &mut Rng, lane: Lane, rows: &[Row]) -> Vec<(At, Fault)> {
     let count = random.usize(2..=16);
     let mut faults = Vec::new();
     while faults.len() < count {
-        let at = match random.bool() && lane != Lane::Stateless {
+        let at = match random.bool() {
             true => At::Row {
-                value: rows[random.usize(0..rows.len())].value,
+                row: random.usize(0..rows.len()),
                 sending: random.u32(1..=3),
             },
             false => At::Request(random.u32(1..=rows.len() as u32 * 2)),
@@ -156,18 +216,24 @@ fn faults(random: &mut Rng, lane: Lane, rows: &[Row]) -> Vec<(At, Fault)> {
     faults
 }
 
-fn events(random: &mut Rng, script: &Script) -> Vec<(usize, Event)> {
+fn events(random: &mut Rng, script: &Script) -> Vec<Happening> {
     let count = random.usize(0..=4);
-    let mut events: Vec<(usize, Event)> = Vec::new();
+    let mut events: Vec<Happening> = Vec::new();
     for _ in 0..count {
-        let at = random.usize(1..script.rows.len());
+        let row = random.usize(1..script.rows.len());
+        let server = random.usize(0..script.servers);
         let event = Event::draw(random, script);
-        if event == Event::Crash && !script.without_state {
-            events.push((random.usize(0..=at), Event::Checkpoint));
+        if event == Event::Crash && script.front == Front::Function && !script.without_state {
+            let stored = Happening {
+                row: random.usize(0..=row),
+                server,
+                event: Event::Checkpoint,
+            };
+            events.push(stored);
         }
-        events.push((at, event));
+        events.push(Happening { row, server, event });
     }
-    events.sort_by_key(|(at, _)| *at);
+    events.sort_by_key(|it| it.row);
     events
 }
 
@@ -175,9 +241,11 @@ impl fmt::Display for Script {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             formatter,
-            "seed {}: {}, {} rows of {} keys on {} subtasks, {} in flight{}{}",
-            self.seed,
+            "{}: {:?}, {}, {} servers, {} rows of {} keys on {} subtasks, {} in flight{}{}",
+            self.name,
+            self.front,
             self.lane,
+            self.servers,
             self.rows.len(),
             self.keys,
             self.subtasks,
@@ -195,8 +263,12 @@ impl fmt::Display for Script {
         for (at, fault) in &self.faults {
             writeln!(formatter, "  {at}: {fault}")?;
         }
-        for (at, event) in &self.events {
-            writeln!(formatter, "  before row {at}: {event}")?;
+        for it in &self.events {
+            writeln!(
+                formatter,
+                "  at row {}, server {}: {}",
+                it.row, it.server, it.event
+            )?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -11,6 +12,10 @@ use serde_json::json;
 use triton_client::{Client, LoadModel, ModelId, UnloadModel};
 
 use crate::fault::Event;
+use crate::journal::{self, Arrived};
+
+/// The servers behind an endpoint.
+pub(crate) type Servers = Vec<Arc<Server>>;
 
 /// A server that `cargo xtask` has started.
 #[derive(Debug)]
@@ -78,6 +83,15 @@ impl Server {
             self.start_again()?;
         }
         Ok(())
+    }
+
+    /// The rows that have arrived at a model since that was [cleared](Self::clear_journal).
+    pub(crate) fn journal(&self, model: &str) -> Result<Vec<Arrived>> {
+        journal::read(&self.models, model)
+    }
+
+    pub(crate) fn clear_journal(&self, model: &str) -> Result<()> {
+        journal::clear(&self.models, model)
     }
 
     /// It runs, and knows of no sequence.

@@ -68,7 +68,12 @@ impl PerfAnalyzer {
         python::install(
             &Python::find()?.executable,
             PACKAGES,
-            &["--only-binary", ":all:", "--target", &packages.to_string_lossy()],
+            &[
+                "--only-binary",
+                ":all:",
+                "--target",
+                &packages.to_string_lossy(),
+            ],
             &folder.join("requirements.txt"),
         )?;
         if !installed.has_library() {

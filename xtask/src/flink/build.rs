@@ -1,9 +1,10 @@
 //! Builds the provider's jar: Java compiled against the jars of Flink, and the native library.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::install::Installation;
 use crate::command;
@@ -13,11 +14,21 @@ use crate::workspace::Workspace;
 /// The oldest Java that Flink 2 runs on.
 const JAVA_RELEASE: &str = "11";
 
-/// Where a JVM on this machine looks for the native library within the jar: Java names platforms
-/// as Rust does once `NativeLibrary.platform()` has turned `amd64` into `x86_64`.
-fn library_in_jar() -> String {
-    let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
-    format!("triton/flink/native/{system}-{machine}/libtriton_flink.so")
+/// Where a JVM looks for the native library within the jar: Java names platforms as Rust does once
+/// `NativeLibrary.platform()` has turned `amd64` into `x86_64`.
+fn library_in_jar(machine: &str) -> String {
+    format!("triton/flink/native/linux-{machine}/libtriton_flink.so")
+}
+
+/// The processor of a target of Rust, such as `aarch64-unknown-linux-gnu`.
+fn machine_of(target: &str) -> Result<&str> {
+    match target.split_once('-') {
+        Some((machine, rest)) if rest.ends_with("linux-gnu") => Ok(machine),
+        _ => bail!(
+            "'--target {target}': expected a target of Linux with the GNU C library, such as \
+             'aarch64-unknown-linux-gnu'"
+        ),
+    }
 }
 
 /// The extension of the file that says how the jar was built.
@@ -64,26 +75,29 @@ pub(super) fn build(
     folder: &Path,
     flink: &Installation,
     release: bool,
+    targets: &[String],
 ) -> Result<Jars> {
     let jars = Jars::in_folder(folder);
-    let mut cargo = command::cargo();
-    cargo.args(["build", "--locked", "--package", "triton-flink", "--lib"]);
-    if release {
-        cargo.arg("--release");
+    let mut libraries = BTreeMap::new();
+    for target in targets {
+        let machine = machine_of(target)?;
+        let library = build_library(workspace, release, Some(target))?;
+        libraries.insert(machine, library);
     }
-    command::run_successfully(cargo.current_dir(&workspace.root))?;
+    if !libraries.contains_key(std::env::consts::ARCH) {
+        let library = build_library(workspace, release, None)?;
+        libraries.insert(std::env::consts::ARCH, library);
+    }
 
     let stage = folder.join("provider");
     let java = workspace.root.join("crates/triton-flink/java");
     compile(flink, &[&java.join("triton/flink")], &stage)?;
-    let library = stage.join(library_in_jar());
-    fs_err::create_dir_all(library.parent().context("the library has a folder")?)?;
-    let profile = if release { "release" } else { "debug" };
-    let built = workspace
-        .target_directory
-        .join(profile)
-        .join("libtriton_flink.so");
-    fs_err::copy(built, &library)?;
+    for (machine, built) in libraries {
+        let library = stage.join(library_in_jar(machine));
+        fs_err::create_dir_all(library.parent().context("the library has a folder")?)?;
+        fs_err::copy(built, &library)?;
+    }
+    let profile = profile(release);
     add_services(&java, &stage)?;
     // A build that ends in between leaves no record, rather than that of another jar.
     let record = jars.provider.with_extension(PROFILE);
@@ -97,6 +111,36 @@ pub(super) fn build(
     add_services(&java, &stage)?;
     pack(&stage, &jars.runner)?;
     Ok(jars)
+}
+
+fn profile(release: bool) -> &'static str {
+    if release { "release" } else { "debug" }
+}
+
+/// Builds the native library for this machine or another one; returns where it is.
+fn build_library(workspace: &Workspace, release: bool, target: Option<&str>) -> Result<PathBuf> {
+    let mut cargo = command::cargo();
+    cargo.args(["build", "--locked", "--package", "triton-flink", "--lib"]);
+    if release {
+        cargo.arg("--release");
+    }
+    let mut folder = workspace.target_directory.clone();
+    if let Some(target) = target {
+        cargo.args(["--target", target]);
+        folder.push(target);
+    }
+    let built = command::run_successfully(cargo.current_dir(&workspace.root));
+    match target {
+        Some(target) => built.with_context(|| {
+            format!(
+                "is the target installed (`rustup target add {target}`), and a C compiler and a \
+                 linker for it?"
+            )
+        })?,
+        None => built?,
+    }
+    folder.push(profile(release));
+    Ok(folder.join("libtriton_flink.so"))
 }
 
 /// Adds the files by which Flink finds the providers of a jar.
@@ -182,6 +226,22 @@ mod tests {
             format!("the provider is {jar}, built with optimizations")
         );
         fs_err::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_target_is_one_of_linux_and_says_where_its_library_goes() {
+        let of = |target: &str| machine_of(target).map(library_in_jar);
+        assert_eq!(
+            of("aarch64-unknown-linux-gnu").unwrap(),
+            "triton/flink/native/linux-aarch64/libtriton_flink.so"
+        );
+        for other in [
+            "aarch64",
+            "aarch64-apple-darwin",
+            "x86_64-unknown-linux-musl",
+        ] {
+            assert!(of(other).is_err(), "{other}");
+        }
     }
 
     #[test]

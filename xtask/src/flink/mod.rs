@@ -3,7 +3,9 @@
 mod bench;
 mod build;
 mod cluster;
+mod failures;
 mod install;
+mod job_manager;
 mod jobs;
 mod jvm;
 mod model_server;
@@ -56,6 +58,10 @@ enum Task {
         /// Build the native library with optimizations, for use
         #[arg(long)]
         release: bool,
+        /// Put the library for another target of Rust into the jar as well, such as
+        /// aarch64-unknown-linux-gnu
+        #[arg(long, value_name = "TRIPLE")]
+        target: Vec<String>,
     },
     /// Start a cluster on free ports of this machine and wait until it is ready
     Start {
@@ -89,6 +95,9 @@ enum Task {
         /// Go on with the next statement after one that failed
         #[arg(long)]
         keep_going: bool,
+        /// Run another program of the runner's jar on the file, for tests of what SQL cannot say
+        #[arg(long, value_name = "CLASS", default_value = SQL_RUNNER, hide = true)]
+        class: String,
         /// Configuration of Flink for this run
         #[arg(short = 'D', value_name = "KEY=VALUE")]
         configuration: Vec<String>,
@@ -114,6 +123,19 @@ enum Task {
         #[arg(long, value_name = "COUNT", default_value_t = 3)]
         pairs: usize,
     },
+    /// Let TaskManagers, the JobManager and Triton fail, and jobs be given another size, and hold each
+    /// answer to the rows of keys against what it should be
+    ///
+    /// On a cluster and a server of its own. Fails if an answer lacks rows of its key without a mark
+    /// where the guide says otherwise.
+    Failures {
+        /// What happens, in place of everything
+        #[arg(long, value_enum, value_delimiter = ',')]
+        only: Vec<failures::Kind>,
+        /// Let the same jobs meet one failure after the other for so many minutes
+        #[arg(long, value_name = "COUNT", conflicts_with = "only")]
+        minutes: Option<u64>,
+    },
     /// Run many jobs one after the other, and fail if something of them is left behind
     ///
     /// On clusters of its own, with the embedded server: memory, threads, files, class loaders
@@ -134,8 +156,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         Task::Install { flink: version } => {
             flink.install(version)?;
         }
-        Task::Build { release } => {
-            let jars = flink.build(release)?;
+        Task::Build { release, target } => {
+            let jars = flink.build_for(release, &target)?;
             println!("the provider is {}", jars.provider.display());
         }
         Task::Start {
@@ -183,11 +205,16 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         Task::Run {
             file,
             keep_going,
+            class,
             configuration,
-        } => return flink.run_sql(&instance, &file, keep_going, &configuration),
+        } => return flink.run_sql(&instance, &file, (&class, keep_going), &configuration),
         Task::Jobs => jobs::show(&expect_running(&instance)?)?,
         Task::Cancel { job, all: _ } => jobs::cancel(&expect_running(&instance)?, job.as_deref())?,
         Task::Bench { rows, pairs } => bench::run(&flink, rows, pairs)?,
+        Task::Failures { only, minutes } => match minutes {
+            Some(minutes) => failures::soak(&flink, minutes)?,
+            None => failures::run(&flink, &only)?,
+        },
         Task::Soak { jobs, ways } => soak::run(&flink, jobs, &ways)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -201,6 +228,9 @@ fn yaml(pairs: &[String]) -> Result<Vec<String>> {
     };
     pairs.iter().map(line).collect()
 }
+
+/// The program that runs the statements of a file.
+const SQL_RUNNER: &str = "SqlRunner";
 
 /// The clusters of test runs, which they start themselves.
 const TEST_INSTANCES: [&str; 3] = ["test", "test-older", "test-failover"];
@@ -229,9 +259,14 @@ impl Flink {
 
     /// Builds the jars, against the older release's successor: one jar serves both.
     pub(crate) fn build(&self, release: bool) -> Result<Jars> {
+        self.build_for(release, &[])
+    }
+
+    /// The same, for machines of other targets as well.
+    fn build_for(&self, release: bool, targets: &[String]) -> Result<Jars> {
         let flink = self.install(Version::V2_3)?;
         let _lock = lock::wait(&self.folder.join("build.lock"), "builds the provider")?;
-        build::build(&self.workspace, &self.folder, &flink, release)
+        build::build(&self.workspace, &self.folder, &flink, release, targets)
     }
 
     fn start(&self, instance: &Instance, wanted: &Wanted) -> Result<Started> {
@@ -309,11 +344,12 @@ impl Flink {
         instance: &Instance,
         cluster: &Cluster,
         file: &Path,
+        class: &str,
         configuration: &[String],
     ) -> Result<Command> {
         let flink = self.install(cluster.version)?;
         let mut command = Command::new(flink.script("flink"));
-        command.args(["run", "--class", "SqlRunner"]);
+        command.args(["run", "--class", class]);
         for pair in configuration {
             command.arg(format!("-D{pair}"));
         }
@@ -328,11 +364,11 @@ impl Flink {
         &self,
         instance: &Instance,
         file: &Path,
-        keep_going: bool,
+        (class, keep_going): (&str, bool),
         configuration: &[String],
     ) -> Result<ExitCode> {
         let cluster = expect_running(instance)?;
-        let mut command = self.sql(instance, &cluster, file, configuration)?;
+        let mut command = self.sql(instance, &cluster, file, class, configuration)?;
         if keep_going {
             command.arg("--continue");
         }

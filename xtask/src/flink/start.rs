@@ -16,9 +16,9 @@ use crate::process::Process;
 use crate::{interrupt, poll, ports};
 
 /// Three Java programs start one after the other, on a machine that may be busy.
-pub(super) const TIME_TO_START: Duration = Duration::from_secs(120);
+pub(super) const TIME_TO_START: Duration = Duration::from_secs(300);
 
-const JOB_MANAGER: &str = "jobmanager";
+pub(super) const JOB_MANAGER: &str = "jobmanager";
 pub(super) const TASK_MANAGER: &str = "taskmanager";
 
 /// How much of a log explains a failure.

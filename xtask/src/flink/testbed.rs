@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use super::Flink;
 use super::cluster::{Cluster, Instance};
 use super::jvm::Jvm;
 use super::model_server::{self, ModelServer};
 use super::start::Wanted;
 use super::version::Version;
+use super::{Flink, SQL_RUNNER};
 use crate::lock::{self, Lock};
 use crate::{command, http};
 
@@ -124,7 +124,10 @@ impl<'a> Testbed<'a> {
     fn print(&self, statements: &str, watch: impl FnMut() -> Result<()>) -> Result<String> {
         let file = self.scratch("statements.sql");
         fs_err::write(&file, statements)?;
-        let mut sql = self.flink.sql(&self.instance, &self.cluster, &file, &[])?;
+        let class = SQL_RUNNER;
+        let mut sql = self
+            .flink
+            .sql(&self.instance, &self.cluster, &file, class, &[])?;
         let output = self.scratch("output.txt");
         command::output_within(&mut sql, &output, TIME_FOR_A_JOB, watch)
     }

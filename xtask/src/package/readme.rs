@@ -5,6 +5,9 @@ use anyhow::{Context as _, Result};
 /// Where the snippets of clients expect a server.
 const ENDPOINT: &str = "http://localhost:8000";
 
+/// How READMEs name the place of the crates, as long as there is no registry that has them.
+const REPOSITORY: &str = r#"git = "REPOSITORY""#;
+
 /// The parts of a README that a program can be made of.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Readme {
@@ -17,8 +20,10 @@ pub(super) struct Readme {
 impl Readme {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let program = block(text, "rust").context("README.md shows no program in Rust")?;
+        let dependencies = block(text, "toml").context("README.md names no dependencies")?;
         Ok(Self {
-            dependencies: block(text, "toml").context("README.md names no dependencies")?,
+            // What a registry will have, the project patches with the packages that it tries.
+            dependencies: dependencies.replace(REPOSITORY, r#"version = "*""#),
             wants_server: program.contains(ENDPOINT),
             program,
         })
@@ -47,10 +52,13 @@ mod tests {
 
     #[test]
     fn the_first_blocks_are_taken() {
-        let text = "# a\n```toml\n[dependencies]\na = \"1\"\n```\n\n```rust,no_run\nfn main() {\n    \
+        let text = "# a\n```toml\n[dependencies]\na = { git = \"REPOSITORY\" }\n```\n\n```rust,no_run\nfn main() {\n    \
                     ask(\"http://localhost:8000\");\n}\n```\n```rust\nother\n```\n";
         let readme = Readme::parse(text).unwrap();
-        assert_eq!(readme.dependencies, "[dependencies]\na = \"1\"\n");
+        assert_eq!(
+            readme.dependencies,
+            "[dependencies]\na = { version = \"*\" }\n"
+        );
         assert!(readme.wants_server);
         assert_eq!(
             readme.program_for("http://127.0.0.1:1"),

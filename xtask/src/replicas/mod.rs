@@ -1,7 +1,6 @@
 //! Three real Tritons behind one endpoint, while one after the other is killed, stands still, is restarted,
 //! or leaves the name: the model function beside a usual retry loop behind a proxy.
 
-mod plot;
 mod simulation;
 
 use std::path::Path;
@@ -10,38 +9,11 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use crate::chaos::{MODELS, that_writes_down};
 use crate::triton::{ServerVersion, Triton};
 use crate::{command, lock};
 
 const SERVERS: usize = 3;
-
-const MODELS: [&str; 2] = ["accumulate", "echo"];
-
-/// What is written behind a model's program, so that it writes down what it is asked.
-const WRITES_DOWN: &str = r#"
-
-import os
-
-_Model = TritonPythonModel
-
-
-class TritonPythonModel(_Model):
-    """The same, and writes down every row that arrives."""
-
-    def initialize(self, args):
-        getattr(super(), "initialize", lambda _: None)(args)
-        path = os.path.join(args["model_repository"], "arrived.log")
-        self.arrived = open(path, "a", encoding="utf-8")
-
-    def execute(self, requests):
-        for request in requests:
-            value = pb_utils.get_input_tensor_by_name(request, "value").as_numpy()
-            about = f"{request.correlation_id()} {request.flags()}"
-            for row in value.reshape(-1):
-                self.arrived.write(f"{about} {int(row)}\n")
-        self.arrived.flush()
-        return super().execute(requests)
-"#;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -104,7 +76,7 @@ fn write_models(examples: &Path, models: &Path) -> Result<()> {
         // A run loads the second one when its time has come.
         let config = config + "version_policy { specific { versions: [ 1 ] } }\n";
         fs_err::write(to.join("config.pbtxt"), config)?;
-        let program = fs_err::read_to_string(from.join("1/model.py"))? + WRITES_DOWN;
+        let program = that_writes_down(&from.join("1/model.py"))?;
         for version in ["1", "2"] {
             fs_err::write(to.join(version).join("model.py"), &program)?;
         }

@@ -5,8 +5,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::plot::{Curve, Plot};
 use crate::command;
+use crate::plot::{Curve, Plot};
 use crate::triton::Triton;
 
 /// How the test learns of the size.

@@ -35,7 +35,13 @@ impl Metadata {
     pub(super) fn read(root: &Path, manifest: &str) -> Result<Self> {
         let mut cargo = command::cargo();
         cargo
-            .args(["metadata", "--locked", "--all-features", "--format-version", "1"])
+            .args([
+                "metadata",
+                "--locked",
+                "--all-features",
+                "--format-version",
+                "1",
+            ])
             .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
             .args(["--manifest-path", manifest])
             .current_dir(root);

@@ -53,9 +53,14 @@ pub(crate) fn run() -> Result<()> {
 /// The manifest beside each lock file that is committed.
 fn manifests(root: &Path) -> Result<Vec<String>> {
     let mut git = Command::new("git");
-    git.args(["ls-files", "--", "*Cargo.lock"]).current_dir(root);
+    git.args(["ls-files", "--", "*Cargo.lock"])
+        .current_dir(root);
     let output = git.output().context("cannot run `git`")?;
-    ensure!(output.status.success(), "`{}` failed", command::describe(&git));
+    ensure!(
+        output.status.success(),
+        "`{}` failed",
+        command::describe(&git)
+    );
     let files = String::from_utf8(output.stdout)?;
     let manifests: Vec<_> = files
         .lines()
@@ -80,7 +85,9 @@ fn floating_toolchain(root: &Path) -> Result<Option<String>> {
         toolchain: Toolchain { channel },
     } = toml::from_str(&text)?;
     Ok((!is_release(&channel)).then(|| {
-        format!("rust-toolchain.toml: expected a release such as 1.95.0, found '{channel}', which moves")
+        format!(
+            "rust-toolchain.toml: expected a release such as 1.95.0, found '{channel}', which moves"
+        )
     }))
 }
 

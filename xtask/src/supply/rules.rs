@@ -73,7 +73,9 @@ impl Rules {
             registry.is_some_and(|registry| registries.iter().any(|known| known == registry))
         };
         if let Some(source) = package.source.as_deref().filter(|source| !is_known(source)) {
-            problems.push(format!("comes from {source}, which is none of the registries allowed"));
+            problems.push(format!(
+                "comes from {source}, which is none of the registries allowed"
+            ));
         }
         if package.source.is_none() {
             let wild = package.dependencies.iter();
@@ -81,7 +83,9 @@ impl Rules {
             problems.extend(wild.map(|it| format!("depends on {} in any version", it.name)));
         }
         let problems = problems.into_iter();
-        problems.map(|problem| format!("{name} {version} {problem}")).collect()
+        problems
+            .map(|problem| format!("{name} {version} {problem}"))
+            .collect()
     }
 
     fn licence(&self, package: &Package) -> Option<String> {
@@ -108,7 +112,9 @@ impl Rules {
             })
             .err()
             .map(|failed| {
-                let failed = failed.iter().map(|ExpressionReq { req, .. }| req.to_string());
+                let failed = failed
+                    .iter()
+                    .map(|ExpressionReq { req, .. }| req.to_string());
                 let failed: Vec<_> = failed.collect();
                 format!(
                     "has the licence '{text}', and deny.toml does not allow {}",
@@ -153,7 +159,12 @@ mod tests {
     #[test]
     fn what_is_not_allowed_is_told() {
         let source = Some("registry+https://index");
-        for licence in ["MIT", "MIT OR GPL-3.0", "GPL-3.0/MIT", "Apache-2.0 WITH LLVM-exception"] {
+        for licence in [
+            "MIT",
+            "MIT OR GPL-3.0",
+            "GPL-3.0/MIT",
+            "Apache-2.0 WITH LLVM-exception",
+        ] {
             assert_eq!(problems("a", licence, source), [""; 0], "{licence}");
         }
         assert_eq!(problems("b", "MIT AND NCSA", source), [""; 0]);
@@ -162,11 +173,17 @@ mod tests {
             ["a 1.0.0 has the licence 'MIT AND NCSA', and deny.toml does not allow NCSA"]
         );
         assert_eq!(problems("a", "", source), ["a 1.0.0 names no licence"]);
-        assert_eq!(problems("bad", "MIT", source), ["bad 1.0.0 is banned: it hides things"]);
+        assert_eq!(
+            problems("bad", "MIT", source),
+            ["bad 1.0.0 is banned: it hides things"]
+        );
         assert_eq!(
             problems("a", "MIT", Some("git+https://elsewhere")),
             ["a 1.0.0 comes from git+https://elsewhere, which is none of the registries allowed"]
         );
-        assert_eq!(problems("a", "MIT", None), ["a 1.0.0 depends on any in any version"]);
+        assert_eq!(
+            problems("a", "MIT", None),
+            ["a 1.0.0 depends on any in any version"]
+        );
     }
 }

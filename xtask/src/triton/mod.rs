@@ -147,7 +147,7 @@ impl Triton {
         Ok(server)
     }
 
-    fn kill(&self, instance: &Instance) -> Result<()> {
+    pub(crate) fn kill(&self, instance: &Instance) -> Result<()> {
         self.with_running(instance, stop::kill)
     }
 

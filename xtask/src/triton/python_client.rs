@@ -43,5 +43,10 @@ const OLDEST_MINOR: u32 = 10;
 
 /// The Python of an environment that has the client; installs it unless it is there already.
 pub(super) fn install(folder: &Path) -> Result<PathBuf> {
-    python::environment(&Python::find_from(OLDEST_MINOR)?, folder, "python-client", PACKAGES)
+    python::environment(
+        &Python::find_from(OLDEST_MINOR)?,
+        folder,
+        "python-client",
+        PACKAGES,
+    )
 }

@@ -14,11 +14,12 @@ use triton_options::{
 
 use super::text_table::TextTable;
 use crate::completion;
-use crate::config::ConfigArguments;
+use crate::config_arguments::ConfigArguments;
 use crate::failure::Failure;
-use crate::output::{print, width, wrapped};
+use crate::output::print;
 use crate::server::{Server, with_server_heeding};
 use crate::statement::{self, Statement};
+use crate::wrapping::{width, wrapped};
 
 /// Show a model's tensors, batching and sequences, and a MODEL.sql for it.
 ///

@@ -9,10 +9,10 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use triton_client::{Error, ModelId, Readiness};
-use triton_options::OptionValue as _;
 
+use crate::argument_values::duration;
 use crate::completion;
-use crate::config::ConfigArguments;
+use crate::config_arguments::ConfigArguments;
 use crate::failure::Failure;
 use crate::output::print;
 use crate::progress::say;
@@ -50,11 +50,6 @@ Examples:
   triton health --wait 60s && triton predict model.sql input.csv
   triton health anomaly --wait 5min --json
   triton health anomaly -e http://a:8000,http://b:8000";
-
-/// Reads a duration in the grammar of the options.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    Duration::parse(text).map_err(|error| error.to_string())
-}
 
 /// Runs the command.
 pub(crate) fn run(arguments: &HealthArguments) -> Result<ExitCode, Failure> {

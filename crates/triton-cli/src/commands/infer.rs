@@ -19,7 +19,8 @@ use super::json_tensors::{
 };
 use super::sequences::Sequences;
 use crate::completion;
-use crate::config::{ConfigArguments, LayeredOptions, Origin};
+use crate::config::{LayeredOptions, Origin};
+use crate::config_arguments::ConfigArguments;
 use crate::failure::Failure;
 use crate::output::{print, print_while_read};
 use crate::server::{Effects, Server, check_model, with_prepared_server};

@@ -11,10 +11,10 @@ use triton_client::{
     ErrorKind, IndexFilter, LoadModel, ModelId, ModelState, Readiness, RepositoryEntry, UnloadModel,
 };
 
-use super::health::duration;
 use super::models::state_name;
+use crate::argument_values::duration;
 use crate::completion;
-use crate::config::ConfigArguments;
+use crate::config_arguments::ConfigArguments;
 use crate::failure::Failure;
 use crate::output::print;
 use crate::server::{Server, with_server};

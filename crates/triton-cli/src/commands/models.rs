@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use triton_client::{IndexFilter, ModelState, RepositoryEntry};
 
 use super::text_table::TextTable;
-use crate::config::ConfigArguments;
+use crate::config_arguments::ConfigArguments;
 use crate::failure::Failure;
-use crate::output::{print, width};
+use crate::output::print;
 use crate::progress::say;
 use crate::server::{Server, with_server};
+use crate::wrapping::width;
 
 /// List the models of a server: their versions and states.
 ///

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use clap::{Args, Command, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::arguments::Arguments;
 use crate::completion;
 use crate::failure::Failure;
 use crate::output::print;
@@ -36,7 +35,7 @@ Examples:
 #[command(after_help = MAN_EXAMPLES)]
 pub(crate) struct ManArguments {
     /// The command whose page it is [default: triton itself].
-    #[arg(value_name = "COMMAND", conflicts_with = "output", add = completion::commands())]
+    #[arg(value_name = "COMMAND", conflicts_with = "output")]
     command: Option<String>,
 
     /// Write the pages of all commands into this folder.
@@ -55,9 +54,8 @@ pub(crate) fn completions(arguments: &CompletionsArguments) -> Result<ExitCode, 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs `triton man`.
-pub(crate) fn man(arguments: &ManArguments) -> Result<ExitCode, Failure> {
-    let mut command = Arguments::command();
+/// Runs `triton man`; `command` is the whole command line.
+pub(crate) fn man(arguments: &ManArguments, mut command: Command) -> Result<ExitCode, Failure> {
     // Gives every command its arguments that hold everywhere, and its full name.
     command.build();
     if let Some(folder) = &arguments.output {

@@ -11,14 +11,15 @@ use tokio::time::{Instant, sleep_until};
 use triton_client::{ModelStatistics, Tally};
 
 use super::figures::{optional_duration, rate};
-use super::health::duration;
 use super::statistics_difference::Difference;
 use super::text_table::TextTable;
+use crate::argument_values::duration;
 use crate::completion;
-use crate::config::ConfigArguments;
+use crate::config_arguments::ConfigArguments;
 use crate::failure::Failure;
-use crate::output::{print, print_while_read, width};
+use crate::output::{print, print_while_read};
 use crate::server::{Server, with_server};
+use crate::wrapping::width;
 
 /// Show how often a model was called since it was loaded, and where its time went.
 ///

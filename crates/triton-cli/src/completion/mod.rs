@@ -10,12 +10,10 @@ mod profiles;
 use std::ffi::{OsStr, OsString};
 
 use anyhow::Context as _;
-use clap::CommandFactory as _;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Elvish, Fish, Powershell, Shells, Zsh};
 use triton_options::{CATALOG, OptionDefinition, Piece};
 
-use crate::arguments::Arguments;
 use crate::failure::Failure;
 
 /// The variable by which a script asks for completions, with the shell's name.
@@ -24,9 +22,10 @@ const VARIABLE: &str = "_TRITON_COMPLETE";
 /// The shells that there are completions for.
 const SHELLS: Shells<'_> = Shells(&[&bash::Bash, &Elvish, &Fish, &Powershell, &Zsh]);
 
-/// Answers a script that asks for completions, and ends the process; else it does nothing.
-pub(crate) fn answer() {
-    CompleteEnv::with_factory(Arguments::command)
+/// Answers a script that asks for completions of `command`, and ends the process; else it does
+/// nothing.
+pub(crate) fn answer(command: fn() -> clap::Command) {
+    CompleteEnv::with_factory(command)
         .var(VARIABLE)
         .shells(SHELLS)
         .complete();
@@ -64,20 +63,11 @@ pub(crate) fn keys() -> ArgValueCandidates {
     ArgValueCandidates::new(|| CATALOG.iter().map(|it| with_help(it, it.key)).collect())
 }
 
-/// Completes the name of a command.
-pub(crate) fn commands() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| {
-        let command = Arguments::command();
-        let commands = command.get_subcommands();
-        candidates(commands.map(|it| it.get_name().to_owned()).collect())
-    })
-}
-
 /// Completes one of these names.
 pub(crate) fn one_of(
-    names: impl Iterator<Item = &'static str> + Clone + Send + Sync + 'static,
+    names: impl Iterator<Item: Into<String>> + Clone + Send + Sync + 'static,
 ) -> ArgValueCandidates {
-    ArgValueCandidates::new(move || candidates(names.clone().map(str::to_owned).collect()))
+    ArgValueCandidates::new(move || candidates(names.clone().map(Into::into).collect()))
 }
 
 /// Completes the name of a column, of those that the input has.

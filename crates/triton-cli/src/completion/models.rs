@@ -5,14 +5,14 @@ use std::time::Duration;
 use tokio::time::timeout;
 use triton_client::IndexFilter;
 
-use crate::config::{ConfigArguments, LayeredOptions};
+use crate::config::{LayeredOptions, Sources};
 
 /// Nobody waits longer for a completion.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Their names; none where there is no server.
 pub(super) fn names(words: &[String]) -> Option<Vec<String>> {
-    let mut options = LayeredOptions::collect(None, &arguments(words)).ok()?;
+    let mut options = LayeredOptions::collect(None, &sources(words)).ok()?;
     options.without_model();
     let options = options.parse_without_sequences().ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -31,8 +31,8 @@ pub(super) fn names(words: &[String]) -> Option<Vec<String>> {
 }
 
 /// What the words say of the server; the line is not finished, so that it cannot be parsed.
-pub(super) fn arguments(words: &[String]) -> ConfigArguments {
-    let mut arguments = ConfigArguments::default();
+pub(super) fn sources(words: &[String]) -> Sources {
+    let mut sources = Sources::default();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let (flag, value) = match word.split_once('=') {
@@ -41,18 +41,18 @@ pub(super) fn arguments(words: &[String]) -> ConfigArguments {
         };
         let mut value = || value.clone().or_else(|| words.next().cloned());
         match flag {
-            "-e" | "--endpoint" => arguments.endpoint = value(),
-            "--config" => arguments.config = value().map(Into::into),
-            "--profile" => arguments.profile = value(),
-            "--no-config" => arguments.no_config = true,
+            "-e" | "--endpoint" => sources.endpoint = value(),
+            "--config" => sources.config = value().map(Into::into),
+            "--profile" => sources.profile = value(),
+            "--no-config" => sources.no_config = true,
             "-O" => {
                 let option = value();
                 let option = option.as_deref().and_then(|option| option.split_once('='));
                 let option = option.map(|(key, value)| (key.to_owned(), value.to_owned()));
-                arguments.option.extend(option);
+                sources.option.extend(option);
             }
             _ => {}
         }
     }
-    arguments
+    sources
 }

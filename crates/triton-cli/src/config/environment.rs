@@ -6,7 +6,8 @@ use anyhow::anyhow;
 use tracing::warn;
 use triton_options::{CATALOG, nearest_key};
 
-use super::{Origin, lookup};
+use super::lookup;
+use super::origin::Origin;
 use crate::failure::Failure;
 
 const PREFIX: &str = "TRITON_";

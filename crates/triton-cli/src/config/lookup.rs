@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
-use super::ConfigArguments;
+use super::sources::Sources;
 
 /// The variable that names the file.
 pub(super) const VARIABLE: &str = "TRITON_CONFIG";
@@ -18,11 +18,11 @@ const NAME: &str = "triton.toml";
 
 /// The file that options are read from, if there is one: that of `--config`, that of the variable,
 /// the nearest one from the working folder upwards, or the user's own.
-pub(super) fn file(arguments: &ConfigArguments) -> Option<PathBuf> {
-    if arguments.no_config {
+pub(super) fn file(sources: &Sources) -> Option<PathBuf> {
+    if sources.no_config {
         return None;
     }
-    if let Some(path) = &arguments.config {
+    if let Some(path) = &sources.config {
         return Some(path.clone());
     }
     if let Some(path) = set(VARIABLE) {
@@ -34,9 +34,9 @@ pub(super) fn file(arguments: &ConfigArguments) -> Option<PathBuf> {
 }
 
 /// The profile that is asked for.
-pub(super) fn profile(arguments: &ConfigArguments) -> Option<String> {
+pub(super) fn profile(sources: &Sources) -> Option<String> {
     let variable = || set(PROFILE_VARIABLE).map(|name| name.to_string_lossy().into_owned());
-    arguments.profile.clone().or_else(variable)
+    sources.profile.clone().or_else(variable)
 }
 
 /// A variable that is not empty.

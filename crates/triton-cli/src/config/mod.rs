@@ -9,66 +9,22 @@ mod lookup;
 mod origin;
 mod print;
 mod reference;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use clap::Args;
 use triton_options::{
     CATALOG, ConfigOption, ENDPOINT, MODEL_NAME, OptionError, OptionMap, SEQUENCE_KEY,
     SEQUENCE_RECOVERY, SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES, TritonOptions,
 };
 
 pub(crate) use self::origin::Origin;
-use crate::completion;
+pub(crate) use self::sources::Sources;
 use crate::failure::Failure;
 use crate::statement::ModelDefinition;
-
-/// The arguments with which every command that talks to a server takes its options.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Options of the model")]
-pub(crate) struct ConfigArguments {
-    /// The server's address, over every other place that sets it.
-    ///
-    /// Where no place sets it, it is http://localhost:8000; embedded is a server within the command.
-    #[arg(short, long, value_name = "URL")]
-    pub(crate) endpoint: Option<String>,
-
-    /// Set an option, over every other place that sets it; may be repeated.
-    ///
-    /// A value `@FILE` of a secret option is read from that file: -O auth-token=@token.txt
-    #[arg(short = 'O', value_name = "KEY=VALUE", value_parser = key_value, add = completion::options())]
-    pub(crate) option: Vec<(String, String)>,
-
-    /// Take options from a TOML file of lines such as `timeout = "5 s"`.
-    ///
-    /// Without it the file is TRITON_CONFIG, or the nearest triton.toml from the working folder
-    /// upwards, or ~/.config/triton/triton.toml. The environment wins over it: TRITON_TIMEOUT,
-    /// TRITON_AUTH_TOKEN and so on.
-    #[arg(long, value_name = "FILE.toml")]
-    pub(crate) config: Option<PathBuf>,
-
-    /// Take the options of `[profile.NAME]` in that file, over its others [default: TRITON_PROFILE].
-    #[arg(long, value_name = "NAME", add = completion::profiles())]
-    pub(crate) profile: Option<String>,
-
-    /// Take options from no configuration file.
-    #[arg(long, conflicts_with_all = ["config", "profile"])]
-    pub(crate) no_config: bool,
-
-    /// Show the options and where each comes from, without secrets, and do nothing else.
-    #[arg(long)]
-    pub(crate) print_config: bool,
-}
-
-fn key_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("expected KEY=VALUE, for example timeout=5s".to_owned()),
-    }
-}
 
 /// Options as text, each with its origin.
 ///
@@ -88,8 +44,8 @@ struct Layered {
 }
 
 /// The names of the profiles in the configuration file.
-pub(crate) fn profiles(arguments: &ConfigArguments) -> Result<Vec<String>, Failure> {
-    let file = lookup::file(arguments);
+pub(crate) fn profiles(sources: &Sources) -> Result<Vec<String>, Failure> {
+    let file = lookup::file(sources);
     file.map_or(Ok(Vec::new()), |path| file::profiles(&path))
 }
 
@@ -97,11 +53,11 @@ impl LayeredOptions {
     /// Reads every layer; `model` is MODEL.sql, where the command has one.
     pub(crate) fn collect(
         model: Option<(&Path, &ModelDefinition)>,
-        arguments: &ConfigArguments,
+        sources: &Sources,
     ) -> Result<Self, Failure> {
         let mut options = Self {
             options: BTreeMap::new(),
-            config_file: lookup::file(arguments),
+            config_file: lookup::file(sources),
         };
         if let Some((path, definition)) = model {
             // Flink reads the same file, and a number without a unit means there what it means here.
@@ -112,7 +68,7 @@ impl LayeredOptions {
                 options.set(key, value, Origin::File { path, line });
             }
         }
-        let profile = lookup::profile(arguments).filter(|_| !arguments.no_config);
+        let profile = lookup::profile(sources).filter(|_| !sources.no_config);
         if let Some(path) = options.config_file.clone() {
             let relative_to = path.parent();
             for (key, value, origin) in file::read(&path, profile.as_deref())? {
@@ -130,11 +86,11 @@ impl LayeredOptions {
             let (value, origin) = reference::follow(key, value, origin, None)?;
             options.set(key, value, origin);
         }
-        for (key, value) in &arguments.option {
+        for (key, value) in &sources.option {
             let (value, origin) = reference::follow(key, value.clone(), Origin::Option, None)?;
             options.set(key, value, origin);
         }
-        if let Some(endpoint) = &arguments.endpoint {
+        if let Some(endpoint) = &sources.endpoint {
             options.set(ENDPOINT.key(), endpoint, Origin::Argument("--endpoint"));
         }
         options.set_below(ENDPOINT.key(), DEFAULT_ENDPOINT, Origin::Default);

@@ -259,11 +259,23 @@ fn is_in_use(target: &Path) -> io::Error {
 }
 
 /// Holds a file that is written in place, for as long as it is open; refuses one that another run
-/// of the command is writing.
+/// of the command is writing, in place or beside its name.
 pub(crate) fn hold(file: &File) -> io::Result<()> {
     match lock(file) {
-        true => Ok(()),
+        true => check_unused(file.path()),
         false => Err(is_in_use(file.path())),
+    }
+}
+
+/// Refuses the name of a file that another run of the command is writing beside it: in the end that one
+/// would take the place of whatever was written here.
+pub(crate) fn check_unused(path: &Path) -> io::Result<()> {
+    let place = Place::of(path)?;
+    let unfinished = place.real().map(unfinished_name);
+    let unfinished = unfinished.map(File::open).and_then(Result::ok);
+    match unfinished {
+        Some(file) if !lock(&file) => Err(is_in_use(path)),
+        _ => Ok(()),
     }
 }
 
@@ -313,9 +325,15 @@ mod tests {
                 .to_string()
                 .ends_with("out.csv: another run of the command is writing this file")
         );
+        // Nor may it be written in place meanwhile.
+        let other = check_unused(&target).unwrap_err().to_string();
+        assert!(other.ends_with("out.csv: another run of the command is writing this file"));
+        std::fs::write(&target, "in place").unwrap();
+        hold(&File::open(&target).unwrap()).unwrap_err();
         staged.complete().unwrap();
         drop(staged);
         assert_eq!(names(), "out.csv");
+        hold(&File::open(&target).unwrap()).unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"new");
         for expected in [
             "out.csv out.csv.partial",

@@ -43,6 +43,24 @@ pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Creates a folder with all folders around it that are missing, each safely in its own.
 pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
+    create(path, |path| fs_err::create_dir(path))
+}
+
+/// As [`create_folder`]; other users of the machine cannot look into the folder itself, which holds rows.
+pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
+    create(path, |path| {
+        let mut private = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut private, 0o700);
+        let named = |error: io::Error| {
+            let text = format!("failed to create directory `{}`: {error}", path.display());
+            io::Error::new(error.kind(), text)
+        };
+        private.create(path).map_err(named)
+    })
+}
+
+fn create(path: &Path, create: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
@@ -52,7 +70,7 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     {
         create_folder(parent)?;
     }
-    match fs_err::create_dir(path) {
+    match create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(error) => Err(error),
         Ok(()) => sync_folder_of(path),

@@ -2,7 +2,7 @@
 //! from another version of itself.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -12,9 +12,7 @@ use object_store::{GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, Obj
 
 use super::address::{Address, Scheme};
 use super::explained;
-use super::reading::ObjectReader;
 use super::store::{store_of, wait_for};
-use super::upload::Upload;
 
 /// An object, or the folder or pattern that stands for some.
 #[derive(Clone)]
@@ -140,16 +138,6 @@ impl Object {
     /// What tells this version of it from others, if it was opened before.
     pub(crate) fn version(&self) -> Option<String> {
         self.0.seen.get().map(|seen| seen.version.clone())
-    }
-
-    /// Opens it, to be read from its first byte to its last.
-    pub(crate) fn open(&self) -> io::Result<Box<dyn Read + Send>> {
-        Ok(Box::new(ObjectReader::open(self)?))
-    }
-
-    /// Begins to write it again.
-    pub(crate) fn upload(&self) -> io::Result<Upload> {
-        Upload::begin(self)
     }
 
     /// Asks for it, or a part of it; refused is another version than the first that came.

@@ -41,8 +41,15 @@ enum Rest {
     Broken(io::Error),
 }
 
+impl Object {
+    /// Opens it, to be read from its first byte to its last.
+    pub(crate) fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(ObjectReader::open(self)?))
+    }
+}
+
 impl ObjectReader {
-    pub(super) fn open(object: &Object) -> io::Result<Self> {
+    fn open(object: &Object) -> io::Result<Self> {
         let asked = object.clone();
         let got = wait_for(async move { asked.get(None).await })??;
         let size = got.meta.size;

@@ -38,9 +38,16 @@ struct Parts {
     on_their_way: VecDeque<Pending<object_store::Result<()>>>,
 }
 
+impl Object {
+    /// Begins to write it again.
+    pub(crate) fn upload(&self) -> io::Result<Upload> {
+        Upload::begin(self)
+    }
+}
+
 impl Upload {
     /// Begins it with the store, so that what cannot be written shows now.
-    pub(super) fn begin(object: &Object) -> io::Result<Self> {
+    fn begin(object: &Object) -> io::Result<Self> {
         Self::in_parts_of(object, PART)
     }
 

@@ -8,9 +8,9 @@ use clap::{Args, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
 use triton_options::{OptionValue as _, PositiveDuration};
 
-use crate::arguments::at_least_one;
+use crate::argument_values::at_least_one;
 use crate::completion;
-use crate::config::ConfigArguments;
+use crate::config_arguments::ConfigArguments;
 use crate::exit_codes::Exit;
 use crate::failure::exit_codes;
 use crate::table::Format;

@@ -80,7 +80,7 @@ impl Checkpoints {
         run: RunIdentity,
         every: Interval,
     ) -> anyhow::Result<(Self, Option<State>)> {
-        disk::create_folder(folder)
+        disk::create_private_folder(folder)
             .with_context(|| format!("--checkpoint {}: it cannot be a folder", folder.display()))?;
         if read(&folder.join(STATE_FILE))?.is_none() {
             refuse_foreign(folder)?;

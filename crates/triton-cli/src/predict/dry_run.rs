@@ -13,8 +13,9 @@ use super::subtasks::Subtasks;
 use crate::exit_codes::Exit;
 use crate::failure::Failure;
 use crate::objects::Location;
-use crate::output::{print, wrapped};
+use crate::output::print;
 use crate::table::ChunkSize;
+use crate::wrapping::wrapped;
 
 /// How many rows are read.
 const ROWS: usize = 10;

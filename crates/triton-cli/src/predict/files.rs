@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow, bail};
 use super::arguments::PredictArguments;
 use super::outputs::Plan;
 use crate::config::LayeredOptions;
-use crate::disk::{Identity, Place, unfinished_name};
+use crate::disk::{Identity, Place, StagedFile, unfinished_name};
 use crate::objects::{self, Location, Object};
 use crate::table::Input;
 
@@ -295,13 +295,17 @@ impl RunFiles {
             let folder = match &file.place {
                 Place::Free { real } if file.role != Role::OutputOfInput => real.parent(),
                 Place::Folder { .. } => bail!("{file}: expected a file, found a folder"),
-                _ => continue,
+                _ => None,
             };
             if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
                 bail!(
                     "{file}: the folder {} does not exist; make it, or name another file",
                     folder.display()
                 );
+            }
+            if let (Role::JsonSummary, Some(real)) = (file.role, file.place.real()) {
+                // Others are opened before the first row; a folder may let nothing be written.
+                StagedFile::create(real).with_context(|| format!("{file} cannot be written"))?;
             }
         }
         Ok(())

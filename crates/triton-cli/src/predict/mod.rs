@@ -4,7 +4,9 @@ mod arguments;
 mod checkpoint;
 mod dry_run;
 mod ending;
+mod events;
 mod files;
+mod handing_over;
 mod identity;
 mod in_flight;
 mod job;
@@ -24,7 +26,10 @@ mod sorting;
 mod stall;
 mod subtasks;
 mod summary;
+mod taking_answers;
 mod told;
+mod watching;
+mod work;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -52,7 +57,7 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
     let (model_file, inputs) = files(&arguments.files)?;
     let definition = model_file.map(model::read_definition).transpose()?;
     let written = model_file.zip(definition.as_ref());
-    let mut options = LayeredOptions::collect(written, &arguments.config)?;
+    let mut options = LayeredOptions::collect(written, &arguments.config.sources())?;
     let on_error = model::set_arguments(&mut options, arguments);
     options.set_predict_defaults();
     if arguments.config.print_config {

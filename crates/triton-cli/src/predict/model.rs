@@ -1,13 +1,15 @@
 //! Which model a run is about: its options, and the columns it takes and gives.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use tokio::time::Instant;
 use triton_client::TensorMetadata;
 use triton_model_fn::{Column, DataType, ModelFacts, Schema};
 use triton_options::{
     BATCH_SIZE, DEFAULT_VALUE, INPUT_NAMES, MAX_IN_FLIGHT, MAX_RETRIES, MODEL_NAME, NameMap,
-    ON_ERROR, OUTPUT_NAMES, OnError as FunctionOnError, OptionValue as _, SEQUENCE_END,
+    ON_ERROR, OPEN_WAIT, OUTPUT_NAMES, OnError as FunctionOnError, OptionValue as _, SEQUENCE_END,
     SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_ID_SCOPE, SEQUENCE_KEY, SEQUENCE_START,
     SequenceMode, TritonOptions,
 };
@@ -52,6 +54,30 @@ impl Taken {
     }
 }
 
+/// Asks for what is known of the model, again until 'open-wait' is over where no server answers or is ready.
+async fn patient_facts(options: &TritonOptions, quiet: bool) -> Result<ModelFacts, Failure> {
+    const PAUSE: Duration = Duration::from_millis(500);
+    let deadline = Instant::now() + options.open_wait;
+    let mut is_said = quiet;
+    loop {
+        let client = one_client(options).await?;
+        let error = match ModelFacts::look_up(&client, options).await {
+            Ok(facts) => return Ok(facts),
+            Err(error) => error,
+        };
+        if !error.is_transient() || Instant::now() + PAUSE > deadline {
+            return Err(error.into());
+        }
+        if !std::mem::replace(&mut is_said, true) {
+            say(&format!(
+                "waiting for the server ('{}'): {error}",
+                OPEN_WAIT.key()
+            ));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// Asks the server for the columns and options that `triton describe` would write to MODEL.sql, and
 /// for the optional inputs, which rows may have a column for.
 ///
@@ -59,8 +85,7 @@ impl Taken {
 /// a key for is said, unless `quiet`.
 pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result<Taken, Failure> {
     let parsed = options.parse_without_sequences()?;
-    let client = one_client(&parsed).await?;
-    let facts = ModelFacts::look_up(&client, &parsed).await?;
+    let facts = patient_facts(&parsed, quiet).await?;
     let statement = Statement {
         endpoint: &parsed.endpoint.canonical(),
         discovery: parsed.endpoint_discovery,

@@ -383,3 +383,8 @@ impl Outputs {
         Some(described)
     }
 }
+
+/// An error of writing, with what was to be written.
+pub(super) fn not_written(error: io::Error) -> anyhow::Error {
+    anyhow::Error::new(error).context("the output cannot be written")
+}

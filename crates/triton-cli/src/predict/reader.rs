@@ -6,51 +6,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use triton_model_fn::{InputRows, InputRowsBuilder};
+use triton_model_fn::InputRowsBuilder;
 
+use super::events::{Event, ReadChunk, ReadRow, Start};
 use super::selection::Selection;
 use super::sorting::Sorting;
-use crate::table::{Chunk, ChunkSize, Input, Layout, Row, TableReader, Unusable, Wanted};
+use crate::table::{Chunk, ChunkSize, Input, TableReader, Wanted};
 
 /// How many events may wait to be taken; their rows can be large.
 const WAITING_EVENTS: usize = 2;
-
-/// What comes up while the inputs are read.
-pub(super) enum Event {
-    /// An input begins.
-    Begin { input: usize, layout: Arc<Layout> },
-    /// Rows that are handed over one by one.
-    Rows(Vec<ReadRow>),
-    /// Rows that are handed over together.
-    Chunk(Box<ReadChunk>),
-    /// An input ends, after so many rows in all.
-    End { input: usize, rows: u64 },
-    /// An input cannot be read on.
-    Failed(anyhow::Error),
-}
-
-/// A row that is handed over by itself.
-pub(super) struct ReadRow {
-    pub(super) row: Row,
-    /// Its number among those of the input, or among all if they were sorted.
-    pub(super) number: u64,
-    /// Whether it is known to be the last one of its key.
-    pub(super) is_last: bool,
-    /// About how many bytes of memory it takes.
-    pub(super) bytes: usize,
-}
-
-/// Rows that are handed over together.
-pub(super) struct ReadChunk {
-    pub(super) chunk: Chunk,
-    pub(super) inputs: InputRows,
-    /// The rows that cannot be used.
-    pub(super) unusable: Vec<(usize, Unusable)>,
-    /// The number of the last row among those of the input.
-    pub(super) number: u64,
-    /// The bytes of all inputs up to the end of the last row, as far as they are known.
-    pub(super) bytes: u64,
-}
 
 /// The inputs of a run.
 pub(super) struct Inputs {
@@ -94,13 +58,6 @@ impl Together {
     }
 }
 
-/// Where reading begins.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Start {
-    pub(super) input: usize,
-    pub(super) rows: u64,
-}
-
 /// Begins to read. The thread ends with the inputs, or when nobody receives any more.
 pub(super) fn start(
     mut inputs: Inputs,
@@ -110,7 +67,7 @@ pub(super) fn start(
     let thread = std::thread::Builder::new().name("reader".to_owned());
     let thread = thread.spawn(move || {
         let read = match inputs.sorting.take() {
-            Some(sorting) => sorting.read(inputs, from, &events),
+            Some(sorting) => sorting.read(&inputs.inputs, inputs.streams, from, &events),
             None => read(inputs, from, &events),
         };
         if let Err(error) = read {

@@ -29,6 +29,9 @@ impl RejectionsFile {
             Place::Special { file } => options.append(file.is_some()),
             _ => options.read(bytes > 0).create(bytes == 0),
         };
+        if is_regular {
+            disk::check_unused(path)?;
+        }
         let mut file = match is_regular && bytes > 0 {
             true => disk::open_left(path, &options, bytes)?,
             false => options.open(path)?,

@@ -14,9 +14,11 @@ use super::arguments::OnError;
 use super::checkpoint::Position;
 use super::ending::Ending;
 use super::in_flight::InFlight;
+use super::outputs::not_written;
 use super::rejections::Reason;
-use super::scheduler::{ChunkWork, Scheduler, Work};
+use super::scheduler::Scheduler;
 use super::subtasks::Outcome;
+use super::work::{ChunkWork, Work};
 use crate::failure::Failure;
 use crate::output::is_reader_gone;
 use crate::table::{Answered, Answers, Chunk, Fault, Row, WriteError};
@@ -319,8 +321,4 @@ impl Scheduler<'_> {
         let written = self.counts.check(self.outputs.written);
         written.map_err(|message| Failure::internal(anyhow!(message)))
     }
-}
-
-pub(super) fn not_written(error: io::Error) -> anyhow::Error {
-    anyhow::Error::new(error).context("the output cannot be written")
 }

@@ -1,5 +1,6 @@
 //! `--sort-by-key`: reads all inputs, and hands their rows out in the order of their keys.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,12 +11,12 @@ use tokio::sync::mpsc::Sender;
 use triton_options::{SEQUENCE_KEY, TritonOptions};
 
 use super::arguments::FileArguments;
+use super::events::{Event, ReadRow, Start};
 use super::keys::KeyColumns;
 use super::outputs::Plan;
-use super::reader::{Event, Inputs, ReadRow, Start};
 use crate::disk::Place;
 use crate::failure::Failure;
-use crate::table::{ChunkSize, RowSorter, SortedRow};
+use crate::table::{ChunkSize, Input, RowSorter, SortedRow, TableReader, Wanted};
 
 /// How rows are sorted.
 pub(super) struct Sorting {
@@ -93,7 +94,8 @@ impl Sorting {
     /// That run sorted them as well: the same rows come in the same order every time.
     pub(super) fn read(
         self,
-        mut all: Inputs,
+        inputs: &[(Input, Wanted)],
+        mut streams: BTreeMap<usize, Box<dyn TableReader>>,
         from: Start,
         events: &Sender<Event>,
     ) -> anyhow::Result<()> {
@@ -104,8 +106,8 @@ impl Sorting {
         );
         let failed = || failed.clone();
         let mut sorter = RowSorter::new(self.folder, self.memory);
-        for (index, (input, wanted)) in all.inputs.iter().enumerate() {
-            let mut reader = match all.streams.remove(&index) {
+        for (index, (input, wanted)) in inputs.iter().enumerate() {
+            let mut reader = match streams.remove(&index) {
                 Some(reader) => reader,
                 None => input.look()?.open(wanted)?,
             };
@@ -130,11 +132,7 @@ impl Sorting {
                 }
             }
         }
-        let bytes: u64 = all
-            .inputs
-            .iter()
-            .filter_map(|(input, _)| input.bytes())
-            .sum();
+        let bytes: u64 = inputs.iter().filter_map(|(input, _)| input.bytes()).sum();
         let mut sorted = sorter.finish().with_context(failed)?;
         self.progress.is_over.store(true, Ordering::Relaxed);
         let rows = sorted.rows;

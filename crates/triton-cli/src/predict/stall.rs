@@ -99,12 +99,17 @@ impl Stall {
 /// may follow it by another one that cannot be heeded.
 const GRACE: Duration = Duration::from_secs(15);
 
+/// How long they are waited for in all, also where sequences are rebuilt for them, answer by answer: less
+/// than the 30 s that Kubernetes leaves a process between SIGTERM and the end.
+const LONGEST_GRACE: Duration = Duration::from_secs(25);
+
 /// After how long it is said that they are waited for.
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// The wait for rows in flight after a signal.
 #[derive(Debug, Default)]
 pub(super) struct Grace {
+    begun: Option<Instant>,
     since: Option<(Instant, u64)>,
     said: bool,
 }
@@ -116,7 +121,8 @@ impl Grace {
         let (since, _) = *self
             .since
             .insert(since.unwrap_or((Instant::now(), answered)));
-        since.elapsed() >= GRACE
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        since.elapsed() >= GRACE || begun.elapsed() >= LONGEST_GRACE
     }
 
     /// Whether it is time to say that rows are waited for, which is said once.
@@ -184,14 +190,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_a_signal_rows_are_waited_for_as_long_as_some_are_answered() {
         let mut grace = Grace::default();
-        for answered in 0..10 {
+        for answered in 0..3 {
             assert!(!grace.is_over(answered));
-            tokio::time::advance(GRACE / 2).await;
+            tokio::time::advance(LONGEST_GRACE / 8).await;
             assert!(!grace.is_over(answered));
             assert_eq!(grace.is_to_be_said(), answered == 0);
         }
         tokio::time::advance(GRACE).await;
-        assert!(grace.is_over(9));
+        assert!(grace.is_over(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_signal_a_run_ends_in_bounded_time_whatever_is_answered() {
+        let mut grace = Grace::default();
+        for answered in 0..100 {
+            if grace.is_over(answered) {
+                assert_eq!(answered, 25);
+                return;
+            }
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        panic!("it goes on as long as rows are answered");
     }
 
     #[tokio::test(start_paused = true)]

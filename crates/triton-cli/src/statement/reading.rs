@@ -5,12 +5,12 @@
 //! statement. Names, texts and comments are read by the sibling module of tokens.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use triton_model_fn::{Column, DataType, Schema};
 use triton_options::OptionMap;
 
-use crate::sql_tokens::{self, Location, Token};
+use super::parser::{Parser, SqlError};
+use crate::sql_tokens::Token;
 use crate::unshown::value_may_be_secret;
 
 /// The value of the option `provider` that names this project.
@@ -35,52 +35,9 @@ pub(crate) struct ModelDefinition {
     pub(crate) option_lines: BTreeMap<String, u64>,
 }
 
-/// A statement that is not understood, and where.
-#[derive(Debug, thiserror::Error, PartialEq)]
-#[error("line {line}, column {column}: {message}")]
-pub(crate) struct SqlError {
-    line: u64,
-    column: u64,
-    message: String,
-}
-
-impl SqlError {
-    fn new(location: Location, message: impl Into<String>) -> Self {
-        Self {
-            line: location.line,
-            column: location.column,
-            message: message.into(),
-        }
-    }
-}
-
 /// Reads the one CREATE MODEL statement in `sql`.
 pub(crate) fn parse(sql: &str) -> Result<ModelDefinition, SqlError> {
-    let tokens =
-        sql_tokens::tokens(sql).map_err(|(location, message)| SqlError::new(location, message))?;
-    let mut parser = Parser {
-        tokens,
-        position: 0,
-        at_secret: false,
-        end: end_of(sql),
-    };
-    parser.statement()
-}
-
-fn end_of(sql: &str) -> Location {
-    let last_line = sql.lines().last().unwrap_or_default();
-    Location {
-        line: sql.lines().count().max(1) as u64,
-        column: last_line.chars().count() as u64 + 1,
-    }
-}
-
-struct Parser {
-    tokens: Vec<(Location, Token)>,
-    position: usize,
-    /// Whether what comes next may belong to the value of a secret option.
-    at_secret: bool,
-    end: Location,
+    Parser::new(sql)?.statement()
 }
 
 impl Parser {
@@ -269,87 +226,6 @@ impl Parser {
             }
         }
     }
-
-    fn identifier(&mut self, what: &str) -> Result<String, SqlError> {
-        match self.peek() {
-            Some(Token::Word(name) | Token::Name(name)) => {
-                let name = name.clone();
-                self.position += 1;
-                Ok(name)
-            }
-            _ => Err(self.unexpected(what)),
-        }
-    }
-
-    fn string(&mut self, what: &str) -> Result<String, SqlError> {
-        match self.peek() {
-            Some(Token::Text(text)) => {
-                let text = text.clone();
-                self.position += 1;
-                Ok(text)
-            }
-            _ => Err(self.unexpected(&format!("{what} in single quotes"))),
-        }
-    }
-
-    fn keyword(&mut self, keyword: &str) -> Result<(), SqlError> {
-        if self.optional_keyword(keyword) {
-            Ok(())
-        } else {
-            Err(self.unexpected(keyword))
-        }
-    }
-
-    fn optional_keyword(&mut self, keyword: &str) -> bool {
-        let found = matches!(
-            self.peek(),
-            Some(Token::Word(word)) if word.eq_ignore_ascii_case(keyword)
-        );
-        self.position += usize::from(found);
-        found
-    }
-
-    fn expect(&mut self, sign: char) -> Result<(), SqlError> {
-        if self.optional(sign) {
-            Ok(())
-        } else {
-            Err(self.unexpected(&format!("'{sign}'")))
-        }
-    }
-
-    fn optional(&mut self, sign: char) -> bool {
-        let found = matches!(self.peek(), Some(Token::Sign(next)) if *next == sign);
-        self.position += usize::from(found);
-        found
-    }
-
-    fn optional_number(&mut self, digits: &str) -> bool {
-        let found = matches!(self.peek(), Some(Token::Number(next)) if next == digits);
-        self.position += usize::from(found);
-        found
-    }
-
-    fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.position).map(|(_, token)| token)
-    }
-
-    fn location(&self) -> Location {
-        let token = self.tokens.get(self.position);
-        token.map_or(self.end, |(location, _)| *location)
-    }
-
-    fn unexpected(&self, expected: &str) -> SqlError {
-        let found = match self.peek() {
-            Some(token) if self.at_secret && !matches!(token, Token::Sign(')' | ',')) => {
-                "something else, which may be a secret".to_owned()
-            }
-            token => Found(token).to_string(),
-        };
-        SqlError::new(
-            self.location(),
-            format!("expected {expected}, found {found}"),
-        )
-    }
 }
 
 /// The type that `UNSIGNED` makes of another, as in MySQL; Flink's SQL has none such.
@@ -360,22 +236,6 @@ fn unsigned(data_type: &DataType) -> Option<DataType> {
         DataType::Integer => Some(DataType::UnsignedInteger),
         DataType::BigInt => Some(DataType::UnsignedBigInt),
         _ => None,
-    }
-}
-
-/// The token at which reading stopped, as a message names it.
-struct Found<'a>(Option<&'a Token>);
-
-impl fmt::Display for Found<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            None => formatter.write_str("the end of the file"),
-            // A text may be the value of a secret option.
-            Some(Token::Text(_)) => formatter.write_str("a quoted text"),
-            Some(Token::Word(text) | Token::Number(text)) => write!(formatter, "'{text}'"),
-            Some(Token::Name(name)) => write!(formatter, "the name `{name}`"),
-            Some(Token::Sign(sign)) => write!(formatter, "'{sign}'"),
-        }
     }
 }
 
@@ -398,7 +258,9 @@ mod tests {
     fn arrays_without_an_end_are_refused() {
         let nested = |depth: usize| {
             let (open, close) = ("ARRAY<".repeat(depth), ">".repeat(depth));
-            parse(&format!("CREATE MODEL m INPUT (a {open}INT{close}) OUTPUT (b INT) WITH ('a' = 'b')"))
+            parse(&format!(
+                "CREATE MODEL m INPUT (a {open}INT{close}) OUTPUT (b INT) WITH ('a' = 'b')"
+            ))
         };
         assert!(nested(64).is_ok());
         let error = nested(100_000).unwrap_err();

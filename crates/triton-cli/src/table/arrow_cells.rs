@@ -5,8 +5,9 @@ use csv::StringRecord;
 
 use super::arrow_text;
 use super::cell;
+use super::fault::Fault;
 use super::json_object::JsonObject;
-use super::row::{Fault, Original};
+use super::original::Original;
 
 /// A row, and why it cannot be written, if a value of it has no text.
 pub(super) type Written = (Original, Option<Fault>);

@@ -9,7 +9,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType as ArrowType, Fields};
 
 use super::arrow_text;
-use super::row::Fault;
+use super::fault::Fault;
 
 /// What is wrong with each row of a plain batch that will be written in typed columns.
 pub(super) fn faults(batch: &RecordBatch) -> Vec<Option<Fault>> {

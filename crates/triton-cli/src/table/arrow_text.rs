@@ -3,6 +3,7 @@
 //! Written here and not by `arrow-json`, which cannot say that an element has no text, and which
 //! takes neither unions nor maps whose keys are no text.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use arrow_array::cast::AsArray as _;
@@ -16,7 +17,7 @@ use arrow_array::types::{
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, temporal_conversions as temporal};
-use arrow_schema::{DataType as ArrowType, TimeUnit};
+use arrow_schema::{DataType as ArrowType, FieldRef, TimeUnit};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::{NaiveDateTime, Offset as _, SecondsFormat, TimeZone as _, Utc};
@@ -60,6 +61,42 @@ pub(super) fn is_null(array: &dyn Array, index: usize) -> bool {
             is_null(child, union.value_offset(index))
         }
         _ => array.is_null(index),
+    }
+}
+
+/// A name that two members of a struct have, wherever in a type: a JSON object would hold both, and
+/// whoever reads it finds only one.
+pub(super) fn doubled_member(data_type: &ArrowType) -> Option<String> {
+    match data_type {
+        ArrowType::Struct(fields) => {
+            let mut names = HashSet::new();
+            let doubled = fields.iter().find(|field| !names.insert(field.name()));
+            let within = |field: &FieldRef| doubled_member(field.data_type());
+            match doubled {
+                Some(field) => Some(field.name().clone()),
+                None => fields.iter().find_map(within),
+            }
+        }
+        ArrowType::Union(fields, _) => {
+            let mut fields = fields.iter();
+            fields.find_map(|(_, field)| doubled_member(field.data_type()))
+        }
+        ArrowType::List(field)
+        | ArrowType::LargeList(field)
+        | ArrowType::FixedSizeList(field, _)
+        | ArrowType::ListView(field)
+        | ArrowType::LargeListView(field)
+        | ArrowType::RunEndEncoded(_, field) => doubled_member(field.data_type()),
+        ArrowType::Map(entries, _) => match entries.data_type() {
+            // Key and value are no members, whatever they are called.
+            ArrowType::Struct(fields) => {
+                let mut fields = fields.iter();
+                fields.find_map(|field| doubled_member(field.data_type()))
+            }
+            _ => None,
+        },
+        ArrowType::Dictionary(_, values) => doubled_member(values),
+        _ => None,
     }
 }
 
@@ -150,10 +187,18 @@ fn write(array: &dyn Array, index: usize, quotes: Quotes, out: &mut String) -> R
         }
         ArrowType::Map(..) => {
             let entries = array.as_map().value(index);
+            let mut keys = HashSet::new();
             out.push('{');
             for entry in 0..entries.len() {
                 separate(entry, out);
+                let begin = out.len();
                 write_key(entries.column(0), entry, out)?;
+                if entries.len() > 1 && !keys.insert(out[begin..].to_owned()) {
+                    let key = &out[begin..];
+                    return Err(format!(
+                        "the map has the key {key} twice, and a JSON object holds only one of them"
+                    ));
+                }
                 out.push(':');
                 write(entries.column(1), entry, Quotes::Json, out)?;
             }

@@ -9,8 +9,9 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::cell;
+use super::fault::Fault;
 use super::json_text;
-use super::row::{Fault, Layout};
+use super::layout::Layout;
 
 /// A JSON object, and where the values of its members are in its text.
 #[derive(Debug, Clone, PartialEq)]
@@ -159,7 +160,7 @@ mod tests {
     use triton_model_fn::DataType;
 
     use super::*;
-    use crate::table::row::{PassedColumn, PassedKind};
+    use crate::table::layout::{PassedColumn, PassedKind};
 
     #[test]
     fn members_keep_their_text_and_order() {

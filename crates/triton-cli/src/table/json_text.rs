@@ -19,6 +19,18 @@ pub(super) fn is_literal(text: &str) -> bool {
 
 /// A text of the same length that is JSON, if literals are all that it lacks for that.
 pub(super) fn without_literals(text: &str) -> Option<String> {
+    replaced(text, |_, string, copy| copy.push_str(string))
+}
+
+/// The same text with its literals in quotes, if it has any.
+pub(crate) fn with_quoted_literals(text: &str) -> Option<String> {
+    replaced(text, |literal, _, copy| {
+        copy.extend(["\"", literal, "\""]);
+    })
+}
+
+/// A copy with something else in the place of each literal; `None` where there is none.
+fn replaced(text: &str, replace: impl Fn(&str, &str, &mut String)) -> Option<String> {
     let bytes = text.as_bytes();
     let mut copy = String::new();
     let mut copied = 0;
@@ -36,7 +48,7 @@ pub(super) fn without_literals(text: &str) -> Option<String> {
                     continue;
                 };
                 copy.push_str(&text[copied..position]);
-                copy.push_str(string);
+                replace(literal, string, &mut copy);
                 position += literal.len();
                 copied = position;
             }
@@ -106,6 +118,15 @@ mod tests {
             assert_eq!(copy.as_deref(), expected);
             assert!(copy.is_none_or(|copy| copy.len() == text.len()));
         }
+    }
+
+    #[test]
+    fn literals_can_be_put_in_quotes() {
+        assert_eq!(
+            with_quoted_literals(r#"{"a":[NaN,-Infinity,"NaN"]}"#).as_deref(),
+            Some(r#"{"a":["NaN","-Infinity","NaN"]}"#)
+        );
+        assert_eq!(with_quoted_literals("[1]"), None);
     }
 
     #[test]

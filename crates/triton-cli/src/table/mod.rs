@@ -16,24 +16,29 @@ mod arrow_text;
 mod arrow_values;
 mod cell;
 mod chunk;
+mod fault;
 mod foreign;
 mod format;
 mod input;
 mod json_object;
-mod json_text;
+pub(crate) mod json_text;
+mod layout;
+mod original;
 mod output;
 mod row;
 mod sorting;
 mod widening;
 
 pub(crate) use chunk::{Answered, Answers, Chunk, ChunkSize};
+pub(crate) use fault::Fault;
 pub(crate) use foreign::promised_by_name;
 pub(crate) use format::{Compression, Form, Format};
 pub(crate) use input::{Input, InputSettings, Passing, TableReader, TextSettings, Wanted};
+pub(crate) use layout::Layout;
 pub(crate) use output::{
     Added, Cut, Destination, Kept, Output, Parts, Unwritten, WriteError, check_left, check_types,
 };
-pub(crate) use row::{Fault, Layout, Row, Unusable};
+pub(crate) use row::{Row, Unusable};
 pub(crate) use sorting::{RowSorter, SortedRow};
 
 /// Reads the text of a cell, or of JSON, for a fuzzer.

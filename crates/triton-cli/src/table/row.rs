@@ -1,15 +1,16 @@
 //! A row on its way from an input through the model to an output.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use anyhow::bail;
 use csv::StringRecord;
-use triton_model_fn::{DataType, Value};
+use triton_model_fn::Value;
 
-use super::format::Form;
-use super::json_object::JsonObject;
+#[cfg(feature = "arrow")]
+use super::arrow_cells;
+use super::fault::Fault;
+use super::layout::Layout;
+use super::original::Original;
 
 /// A row of an input, or what is there in place of one.
 #[derive(Debug)]
@@ -76,111 +77,6 @@ pub(super) fn all_values(
     }
 }
 
-/// The row as it was read, in the form that suits the output.
-#[derive(Debug, Clone)]
-pub(crate) enum Original {
-    /// A text for each column of the layout.
-    Cells(StringRecord),
-    /// A JSON object.
-    Object(JsonObject),
-    /// A row of a record batch.
-    #[cfg(feature = "arrow")]
-    Batch {
-        batch: Arc<arrow_array::RecordBatch>,
-        index: usize,
-    },
-    /// What cannot be read as a row.
-    Text(String),
-}
-
-/// The columns of an input that pass through to the output.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Layout {
-    pub(crate) columns: Vec<PassedColumn>,
-    /// Where each of the model's input columns is, if the input has it; empty where rows find them by
-    /// name.
-    pub(crate) inputs: Vec<Option<usize>>,
-}
-
-/// A column of an input.
-#[derive(Debug, PartialEq)]
-pub(crate) struct PassedColumn {
-    pub(crate) name: String,
-    pub(crate) kind: PassedKind,
-}
-
-/// What is known of a column's values.
-#[derive(Debug, PartialEq)]
-pub(crate) enum PassedKind {
-    /// The model's input column of this index, which has this type.
-    Input(usize, DataType),
-    /// Text, or whatever type was found in the first rows.
-    Other(DataType),
-    /// A typed column of the input.
-    #[cfg(feature = "arrow")]
-    Arrow(arrow_schema::FieldRef),
-}
-
-impl Layout {
-    /// Whether rows of the two can follow each other in one output of a form; or why not.
-    pub(crate) fn check_beside(&self, other: &Self, form: Form) -> Result<(), String> {
-        if form == Form::Objects {
-            return Ok(());
-        }
-        let names: Vec<&str> = self.names().collect();
-        let others: Vec<&str> = other.names().collect();
-        if names != others {
-            let (names, others) = (names.join(", "), others.join(", "));
-            return Err(format!(
-                "its columns are {names}; the first input's are {others}"
-            ));
-        }
-        #[cfg(feature = "arrow")]
-        if form == Form::Columns {
-            for (column, other) in self.columns.iter().zip(&other.columns) {
-                let (found, expected) = (column.arrow_type(), other.arrow_type());
-                if found != expected {
-                    return Err(format!(
-                        "its column '{}' is {found}; the first input's is {expected}",
-                        column.name
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Refuses two columns of one name, of which whoever reads an object finds only one.
-    pub(super) fn check_members(&self) -> anyhow::Result<()> {
-        let mut names = HashSet::new();
-        match self.names().find(|name| !names.insert(*name)) {
-            None => Ok(()),
-            Some(name) => bail!(
-                "two columns are named '{name}', and a JSON object holds only one of them: rename \
-                 one, or write another format"
-            ),
-        }
-    }
-
-    /// The names of the columns, in order.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.columns.iter().map(|column| column.name.as_str())
-    }
-}
-
-#[cfg(feature = "arrow")]
-impl PassedColumn {
-    /// The type of the column in an output of typed columns.
-    pub(super) fn arrow_type(&self) -> arrow_schema::DataType {
-        match &self.kind {
-            PassedKind::Input(_, data_type) | PassedKind::Other(data_type) => {
-                data_type.arrow_type()
-            }
-            PassedKind::Arrow(field) => field.data_type().clone(),
-        }
-    }
-}
-
 /// Where a row is.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Place {
@@ -208,39 +104,6 @@ impl fmt::Display for Place {
     }
 }
 
-/// What is wrong with a row.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub(crate) struct Fault {
-    pub(crate) column: Option<String>,
-    pub(crate) reason: String,
-}
-
-impl Fault {
-    pub(crate) fn of_row(reason: impl Into<String>) -> Self {
-        let reason = reason.into();
-        Self {
-            column: None,
-            reason,
-        }
-    }
-
-    pub(crate) fn of_column(column: &str, reason: impl Into<String>) -> Self {
-        Self {
-            column: Some(column.to_owned()),
-            reason: reason.into(),
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(column) = &self.column {
-            write!(formatter, "column '{column}': ")?;
-        }
-        formatter.write_str(&self.reason)
-    }
-}
-
 impl Row {
     /// The value of one of the model's input columns as it can be read: NULL where it cannot, and
     /// nothing where not even the columns of the row are known.
@@ -261,13 +124,20 @@ impl Row {
     /// The row as text, for whoever has to fix it: as CSV, or as a JSON object.
     pub(crate) fn raw_text(&self) -> String {
         match self.whole.as_ref().unwrap_or(&self.original) {
-            Original::Cells(record) => super::output::csv_line(record),
+            Original::Cells(record) => csv_line(record),
             Original::Object(object) => object.text().to_owned(),
             #[cfg(feature = "arrow")]
-            Original::Batch { batch, index } => {
-                super::arrow_cells::object_text(&batch.slice(*index, 1))
-            }
+            Original::Batch { batch, index } => arrow_cells::object_text(&batch.slice(*index, 1)),
             Original::Text(text) => text.clone(),
         }
     }
+}
+
+/// A record as a line of CSV, without the line's end.
+fn csv_line(record: &StringRecord) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    // Writing to memory cannot fail, and every field is text.
+    let _ = writer.write_record(record);
+    let line = writer.into_inner().unwrap_or_default();
+    String::from_utf8_lossy(line.trim_ascii_end()).into_owned()
 }

@@ -18,6 +18,11 @@ const PAGE: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<bo
 
 /// A server behind a gateway that answers the first inferences itself.
 fn behind_gateway(first: Vec<Answer>) -> SmallServer {
+    behind_gateway_that_wakes(0, first)
+}
+
+/// A server behind a gateway that lets some inferences through, and answers the next ones itself.
+fn behind_gateway_that_wakes(passed: usize, then: Vec<Answer>) -> SmallServer {
     let asked = AtomicUsize::new(0);
     SmallServer::start(move |path, request| {
         if let Some(description) = described("m", json!({}), path) {
@@ -26,7 +31,11 @@ fn behind_gateway(first: Vec<Answer>) -> SmallServer {
         if !path.ends_with("/infer") {
             return Answer::new(200, "");
         }
-        match first.get(asked.fetch_add(1, Ordering::Relaxed)) {
+        let number = asked.fetch_add(1, Ordering::Relaxed);
+        match number
+            .checked_sub(passed)
+            .and_then(|number| then.get(number))
+        {
             Some(answer) => Answer {
                 headers: answer.headers.clone(),
                 body: answer.body.clone(),
@@ -87,6 +96,21 @@ fn a_gateway_is_waited_for_as_long_as_it_asks() {
         assert_eq!(run.code, Some(0), "{retry_after}: {}", run.stderr);
         assert!(begun.elapsed().as_secs_f64() >= 1.0, "{retry_after}");
     }
+}
+
+/// A row that fails alone, while the server says that it is ready, is asked about every two seconds;
+/// not where the answer says when to come back.
+// Holds F15.
+#[test]
+fn a_gateway_that_answered_others_before_is_waited_for_as_long_as_it_asks() {
+    let refusal = || Answer::new(429, "").header("Retry-After", "3");
+    let server = behind_gateway_that_wakes(1, vec![refusal()]);
+    let begun = Instant::now();
+    let alone = ["--batch-size", "1", "-O", "max-in-flight=1"];
+    let run = predict(&server, 2, &alone);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(begun.elapsed().as_secs_f64() >= 3.0);
+    assert_eq!(server.inferences(), 3);
 }
 
 #[test]

@@ -442,3 +442,31 @@ async fn the_only_row_in_flight_waits_as_well_and_reading_goes_on_after_it() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_model_without_a_statement_is_waited_for_as_its_function_is() {
+    let gone = server();
+    let endpoint = gone.endpoint();
+    gone.stop();
+    gone.ended().await;
+    let files = Files::new();
+    let input = files.write("in.csv", "value\n1\n2\n");
+    let arguments = ["predict", "--model", "echo", &input, "-e", &endpoint];
+    let at_once = tokio::task::spawn_blocking({
+        let arguments = arguments.map(str::to_owned);
+        move || triton(&arguments.each_ref().map(String::as_str))
+    });
+    assert_eq!(at_once.await.unwrap().code, Some(3));
+    let waiting = start(&[&arguments[..], &["-O", "open-wait=30 s"]].concat());
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let address = endpoint.trim_start_matches("http://").parse().unwrap();
+    let builder = EmbeddedTriton::builder().built_in_models().address(address);
+    let _server = builder.start().unwrap();
+    let run = ended(waiting).await;
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("waiting for the server"),
+        "{}",
+        run.stderr
+    );
+}

@@ -184,6 +184,69 @@ fn no_log_of_a_run_shows_a_secret() {
     assert_eq!(server.requests()[0].header("X-Key"), Some(CANARY));
 }
 
+// Holds C51.
+#[test]
+fn no_file_of_a_run_holds_a_secret() {
+    let server = EmbeddedTriton::start().unwrap();
+    let files = Files::new();
+    let model = files.write(
+        "model.sql",
+        "CREATE MODEL m INPUT (value INT) OUTPUT (sum INT) WITH ('provider' = 'triton',
+         'model-name' = 'accumulate', 'sequence-id' = 's', 'sequence-id-auto-increment' = 'true',
+         'sequence-key' = 'value', 'sequence-recovery' = 'replay')",
+    );
+    // Some of them are rejected.
+    let input = files.write("input.csv", "value\n1\nnone\n2\n");
+    let plain = server.endpoint();
+    let with_user = plain.replace("http://", &format!("http://user:{CANARY}@"));
+    let (token, header) = (
+        format!("auth-token={CANARY}"),
+        format!("custom-headers=X-Key:{CANARY}"),
+    );
+    for (run, endpoint, more) in [
+        ("token", &plain, &["-O", &token, "-O", &header][..]),
+        ("user", &with_user, &[]),
+    ] {
+        let path = |name: &str| files.path(&format!("{run}-{name}"));
+        let (output, errors) = (path("out.csv"), path("errors.ndjson"));
+        let (checkpoint, summary) = (path("checkpoint"), path("summary.json"));
+        let (endpoint, summary) = (
+            format!("endpoint={endpoint}"),
+            format!("--json-summary={summary}"),
+        );
+        let arguments = [
+            "predict",
+            &model,
+            &input,
+            "-O",
+            &endpoint,
+            "--output",
+            &output,
+            "--errors",
+            &errors,
+            "--checkpoint",
+            &checkpoint,
+            "--checkpoint-every",
+            "1",
+            &summary,
+        ];
+        let ended = triton(&[&arguments[..], more].concat());
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert_hidden(&(ended.stdout + &ended.stderr));
+        let state = std::fs::read_to_string(format!("{checkpoint}/checkpoint.json")).unwrap();
+        for name in ["out.csv", "errors.ndjson", "summary.json"] {
+            let text = std::fs::read_to_string(path(name)).unwrap();
+            assert!(!text.is_empty(), "{name}");
+            assert_hidden(&text);
+        }
+        assert_hidden(&state);
+        // A change of what is secret is not what makes a run another one, and is not told either.
+        let other = triton(&[&arguments[..], more, &["-O", "model-version=7"]].concat());
+        assert_eq!(other.code, Some(2), "{}", other.stderr);
+        assert_hidden(&other.stderr);
+    }
+}
+
 #[test]
 fn no_command_about_a_server_shows_a_secret() {
     let server = EmbeddedTriton::start().unwrap();

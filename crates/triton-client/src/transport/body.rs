@@ -16,7 +16,7 @@ use super::compression::compress;
 #[cfg(feature = "compression")]
 use super::off_the_executor::off_the_executor;
 use crate::Compression;
-use crate::http_service::{HttpError, HttpErrorKind};
+use crate::http_error::{HttpError, HttpErrorKind};
 
 /// How much of a body the HTTP library is handed at once, and so cannot be stopped from sending.
 const PIECE: usize = 128 << 10;

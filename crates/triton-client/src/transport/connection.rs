@@ -1,87 +1,22 @@
-//! How connections are made: limits, TLS and an explicit proxy.
+//! The way to a server, as the settings say, and the pools of connections on it.
 
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use triton_protocol::Endpoint;
 
 use super::LONGEST;
-use super::body::RequestBody;
-use super::connector::{Address, Connector, Route};
+use super::address::Address;
+use super::connection_settings::{ConnectionSettings, Invalid};
+use super::connector::{Connections, Connector, Route};
 use super::own_service::OwnService;
 use super::proxy::Proxy;
 use super::tls::{self, Tls, TlsName};
 use crate::http_service::HttpService;
 use crate::operation::Operation;
 use crate::{Error, ErrorKind};
-
-/// What the builder was told about connections; checked when a [`Transport`] is made of it.
-#[derive(Clone)]
-pub(crate) struct ConnectionSettings {
-    pub(crate) connect_timeout: Duration,
-    pub(crate) idle_timeout: Duration,
-    pub(crate) idle_connections: usize,
-    /// PEM, trusted instead of the system's.
-    pub(crate) authorities: Option<Vec<u8>>,
-    /// PEM of a certificate chain and of its key.
-    pub(crate) identity: Option<(Vec<u8>, Vec<u8>)>,
-    pub(crate) server_name: Option<String>,
-    pub(crate) proxy: Option<String>,
-    /// Where the endpoint's server is, where its name is not to be looked up.
-    pub(crate) connect_to: Option<SocketAddr>,
-}
-
-impl fmt::Debug for ConnectionSettings {
-    /// Without the proxy, whose address may hold credentials, and without the client's key.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ConnectionSettings")
-            .field("connect_timeout", &self.connect_timeout)
-            .field("idle_timeout", &self.idle_timeout)
-            .field("idle_connections", &self.idle_connections)
-            .field("authorities", &self.authorities.is_some())
-            .field("identity", &self.identity.is_some())
-            .field("server_name", &self.server_name)
-            .field("proxy", &self.proxy.is_some())
-            .field("connect_to", &self.connect_to)
-            .finish()
-    }
-}
-
-/// A pool of connections to one server.
-pub(super) type Connections = HttpClient<Connector, RequestBody>;
-
-/// Why the settings make no client.
-pub(super) struct Invalid {
-    message: &'static str,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl From<&'static str> for Invalid {
-    fn from(message: &'static str) -> Self {
-        let source = None;
-        Self { message, source }
-    }
-}
-
-#[cfg_attr(
-    not(any(feature = "rustls", feature = "native-tls")),
-    expect(dead_code, reason = "only what TLS is set up with has causes")
-)]
-impl Invalid {
-    pub(super) fn because<E: std::error::Error + Send + Sync + 'static>(
-        message: &'static str,
-    ) -> impl FnOnce(E) -> Self {
-        move |source| Self {
-            message,
-            source: Some(Box::new(source)),
-        }
-    }
-}
 
 impl ConnectionSettings {
     /// Two pools of connections to `endpoint`, as yet empty.

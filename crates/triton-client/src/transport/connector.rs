@@ -1,6 +1,5 @@
 //! Makes connections: a socket, then the proxy's consent, then TLS, each with failures of its own.
 
-use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,78 +8,23 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
+use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use tower_service::Service;
 
+use super::address::Address;
+use super::body::RequestBody;
+use super::connect_failure::ConnectFailure;
 use super::proxy::Proxy;
 use super::stream::{Connection, ConnectionHandle, Layer, Socket};
 use super::tls::{self, Tls, TlsFailure, TlsName};
 
-/// A host, in brackets where it is an IPv6 address, and a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
-    pub(super) host: String,
-    pub(super) port: u16,
-}
-
-impl Address {
-    pub(super) fn bare_host(&self) -> &str {
-        self.host.trim_matches(['[', ']'])
-    }
-
-    /// The same with the first address that the host's name stands for.
-    pub(super) async fn resolved(&self) -> Result<Self, ConnectFailure> {
-        let failed = |source| ConnectFailure::Unreachable {
-            proxy: false,
-            source,
-        };
-        let found = tokio::net::lookup_host((self.bare_host(), self.port)).await;
-        let found = found.map_err(|error| failed(Box::new(error)))?.next();
-        let found = found.ok_or_else(|| failed("the host has no address".into()))?;
-        let host = match found.ip() {
-            std::net::IpAddr::V4(ip) => ip.to_string(),
-            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-        };
-        let port = self.port;
-        Ok(Self { host, port })
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.host, self.port)
-    }
-}
-
-/// Why no connection was made.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectFailure {
-    #[error("no connection within {0:?}")]
-    TooSlow(Duration, /* to the proxy */ bool),
-    #[error("no connection")]
-    Unreachable {
-        proxy: bool,
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    #[error("the proxy answered with status {status}")]
-    ProxyRefused { status: u16 },
-    #[error("the proxy closed the connection")]
-    ProxyBroke { source: std::io::Error },
-    #[error("the proxy did not answer as one")]
-    NoProxy,
-    #[error("the proxy answered: {0}")]
-    Socks(String),
-    #[error("TLS was not agreed on")]
-    Tls {
-        proxy: bool,
-        lacks_certificate: bool,
-        source: std::io::Error,
-    },
-}
-
 /// Connects to one server, perhaps through a proxy.
 #[derive(Debug, Clone)]
 pub(super) struct Connector(Arc<Route>);
+
+/// A pool of connections to one server.
+pub(super) type Connections = HttpClient<Connector, RequestBody>;
 
 /// The way to the server.
 #[derive(Debug)]

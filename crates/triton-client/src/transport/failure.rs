@@ -3,8 +3,9 @@
 use std::error::Error as StdError;
 use std::io;
 
-use super::Context;
-use super::connector::ConnectFailure;
+use super::causes::causes;
+use super::connect_failure::ConnectFailure;
+use super::context::Context;
 use super::stream::ConnectionHandle;
 use super::tls::{self, TlsRefusal};
 use crate::http_service::{HttpError, HttpErrorKind};
@@ -208,20 +209,4 @@ fn io_kinds<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = io:
     causes(error)
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .map(io::Error::kind)
-}
-
-/// The error and everything below it, also what an I/O error merely wraps.
-pub(super) fn causes<'a>(
-    first: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(first), |cause: &&'a (dyn StdError + 'static)| {
-        let cause: &'a (dyn StdError + 'static) = *cause;
-        let wrapped = cause
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        match wrapped {
-            Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
-            None => cause.source(),
-        }
-    })
 }

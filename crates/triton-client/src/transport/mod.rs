@@ -1,12 +1,17 @@
 //! One request and its answer over HTTP: the only place that knows the HTTP library.
 
+mod address;
+mod answer;
 mod body;
+mod causes;
 #[cfg(feature = "compression")]
 mod compression;
 #[cfg(not(feature = "compression"))]
 #[path = "no_compression.rs"]
 mod compression;
+mod connect_failure;
 mod connection;
+mod connection_settings;
 mod connector;
 mod context;
 mod failure;
@@ -30,9 +35,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, USER_AGENT,
 };
 use http::{HeaderMap, Method, StatusCode, Uri};
 use tokio::time::Instant;
@@ -44,7 +48,9 @@ use crate::http_service::HttpService;
 use crate::operation::Operation;
 use crate::{Compression, Error, ErrorKind, SequenceId};
 
-pub(crate) use connection::ConnectionSettings;
+pub(crate) use answer::Answer;
+use answer::JSON_LENGTH;
+pub(crate) use connection_settings::ConnectionSettings;
 pub(crate) use context::Context;
 pub(crate) use observation::Observation;
 pub(crate) use receive::Response;
@@ -59,29 +65,7 @@ pub use body::RequestBody;
 pub(crate) const NO_COMPRESSION: &str = "triton-client was built without compression: build it with its feature 'compression', or set \
      none";
 
-/// The header that says how many bytes of a body are JSON, before any compression
-/// ([protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)).
-const JSON_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
-
 const USER_AGENT_VALUE: &str = concat!("triton-client-rust/", env!("CARGO_PKG_VERSION"));
-
-/// An answer read to its end.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    /// How many bytes of the body are JSON, where tensors in binary form follow.
-    pub(crate) json_length: Option<usize>,
-    /// The least wait before another attempt, where the answer names one.
-    pub(crate) retry_after: Option<Duration>,
-    /// Where the answer leads to, if it is a redirect.
-    pub(crate) location: Option<String>,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-    /// Whether some of the body is missing, which is so with refusals only.
-    pub(crate) is_cut: bool,
-    /// Whether the server had the whole request before it answered, as far as is known here.
-    pub(crate) request_was_sent: bool,
-}
 
 /// Which connections a call uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,9 +14,10 @@ use hyper_util::client::legacy::connect::{CaptureConnection, Connected, capture_
 
 use super::Pool;
 use super::body::RequestBody;
-use super::connection::Connections;
-use super::connector::ConnectFailure;
-use super::failure::{causes, is_malformed};
+use super::causes::causes;
+use super::connect_failure::ConnectFailure;
+use super::connector::Connections;
+use super::failure::is_malformed;
 use super::stream::ConnectionHandle;
 use crate::http_service::{HttpError, HttpErrorKind, HttpFuture, HttpService, ResponseBody};
 

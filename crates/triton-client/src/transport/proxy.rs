@@ -14,8 +14,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower_service::Service;
 use url::Url;
 
-use super::connection::Invalid;
-use super::connector::{Address, ConnectFailure};
+use super::address::Address;
+use super::connect_failure::ConnectFailure;
+use super::connection_settings::Invalid;
 use super::stream::Layer;
 
 /// The longest head of a proxy's answer; longer ones are no proxy's.

@@ -9,12 +9,13 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION};
 use http_body::Body as _;
 use tokio::time::Instant;
 
+use super::answer::{Answer, JSON_LENGTH};
 use super::body::Progress;
 use super::compression::{Undecompressable, decompress};
+use super::context::Context;
 use super::off_the_executor::off_the_executor;
 use super::retry_after::retry_after;
 use super::stream::ConnectionHandle;
-use super::{Answer, Context, JSON_LENGTH};
 use crate::http_service::ResponseBody;
 use crate::{Compression, Error};
 

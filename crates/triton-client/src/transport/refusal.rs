@@ -5,7 +5,8 @@ use serde_json::Value;
 use triton_protocol::beginning;
 use url::Url;
 
-use super::{Answer, Context};
+use super::answer::Answer;
+use super::context::Context;
 use crate::{Error, ErrorKind};
 
 /// The most of a server's error text that an [`Error`] keeps, in bytes.

@@ -15,6 +15,7 @@ mod features;
 mod header_providers;
 mod headers;
 mod http_service;
+mod injections;
 mod malformed_servers;
 mod negotiation;
 mod official_client;

@@ -74,19 +74,23 @@ fn certificates_with(
 
 /// Answers every request over TLS with an empty 200; returns its port.
 async fn serve(config: ServerConfig) -> u16 {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    serve_with(config, answer.to_owned()).await
+}
+
+async fn serve_with(config: ServerConfig, answer: String) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     tokio::spawn(async move {
         while let Ok((connection, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
+            let (acceptor, answer) = (acceptor.clone(), answer.clone());
             tokio::spawn(async move {
                 let Ok(mut connection) = acceptor.accept(connection).await else {
                     return;
                 };
                 let _ = connection.read(&mut [0; 4096]).await;
-                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-                let _ = connection.write_all(answer).await;
+                let _ = connection.write_all(answer.as_bytes()).await;
                 let _ = connection.shutdown().await;
             });
         }
@@ -132,6 +136,51 @@ async fn an_unknown_authority_is_refused_for_good() {
     let (kind, words) = refusal(builder, port).await;
     assert_eq!(kind, ErrorKind::CertificateUntrusted);
     insta::assert_snapshot!(words, @"check liveness at https://localhost:PORT/: the server's certificate is of an authority that is not trusted: set the certificate authorities to the one that issued it");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_its_own_authority_is_refused() {
+    let key = KeyPair::generate().unwrap();
+    let parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = parameters.self_signed(&key).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let server = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    let port = serve(server).await;
+    let other = certificates("localhost", false).authority_pem;
+    // Neither the system's authorities nor one's own have issued it.
+    for builder in [
+        builder("localhost", port),
+        builder("localhost", port).certificate_authorities(other),
+    ] {
+        let (kind, words) = refusal(builder, port).await;
+        assert_eq!(kind, ErrorKind::CertificateUntrusted, "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_to_plain_http_sends_nothing_there() {
+    let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = plain.local_addr().unwrap();
+    for status in [301, 302, 307, 308] {
+        let made = certificates("localhost", false);
+        let answer = format!(
+            "HTTP/1.1 {status} Moved\r\nLocation: http://{to}/v2/health/live\r\n\
+             Content-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        let port = serve_with(made.server, answer).await;
+        let client = Client::builder(format!("https://user:canary@localhost:{port}"))
+            .certificate_authorities(made.authority_pem)
+            .build()
+            .unwrap();
+        let error = client.live().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+        assert!(!error.to_string().contains("canary"), "{error}");
+    }
+    let comes = tokio::time::timeout(std::time::Duration::from_millis(50), plain.accept());
+    assert!(comes.await.is_err(), "something was sent without TLS");
 }
 
 #[tokio::test]

@@ -115,30 +115,6 @@ impl FaultScript {
         }
     }
 
-    /// A script from JSON, as `triton serve --faults FILE` reads it:
-    ///
-    /// ```
-    /// use triton_embedded::{Fault, FaultScript};
-    ///
-    /// let script = FaultScript::from_json(
-    ///     br#"{
-    ///         "seed": 7,
-    ///         "faults": [
-    ///             {"fault": "reset-after", "request": 3},
-    ///             {"fault": "status", "status": 503, "rate": 0.01, "model": "echo"}
-    ///         ]
-    ///     }"#,
-    /// )?;
-    /// # drop(script);
-    /// # Ok::<(), triton_embedded::FaultScriptError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// When it is no JSON, or something in it is unknown, missing or out of range.
-    pub fn from_json(document: &[u8]) -> Result<FaultScript, FaultScriptError> {
-        script_file::read(document)
-    }
-
     /// The inference request of that number, counted from 1 over all models, meets the fault.
     pub fn request(self, number: u64, fault: Fault) -> FaultScript {
         self.rule(None, Applies::Request(number), fault)

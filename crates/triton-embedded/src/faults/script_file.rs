@@ -24,10 +24,40 @@ pub enum FaultScriptError {
     },
 }
 
+/// Editors write it in front of UTF-8, where it is no part of the text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 const NAMES: &str = "delay, status, status-after, reset-before, reset-after, truncate, garbage, wrong-length, \
                      slow-bytes, duplicate-headers, refuse or crash";
 
-pub(super) fn read(document: &[u8]) -> Result<FaultScript, FaultScriptError> {
+impl FaultScript {
+    /// A script from JSON, as `triton serve --faults FILE` reads it:
+    ///
+    /// ```
+    /// use triton_embedded::{Fault, FaultScript};
+    ///
+    /// let script = FaultScript::from_json(
+    ///     br#"{
+    ///         "seed": 7,
+    ///         "faults": [
+    ///             {"fault": "reset-after", "request": 3},
+    ///             {"fault": "status", "status": 503, "rate": 0.01, "model": "echo"}
+    ///         ]
+    ///     }"#,
+    /// )?;
+    /// # drop(script);
+    /// # Ok::<(), triton_embedded::FaultScriptError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When it is no JSON, or something in it is unknown, missing or out of range.
+    pub fn from_json(document: &[u8]) -> Result<FaultScript, FaultScriptError> {
+        read(document)
+    }
+}
+
+fn read(document: &[u8]) -> Result<FaultScript, FaultScriptError> {
+    let document = document.strip_prefix(BYTE_ORDER_MARK).unwrap_or(document);
     let document: Value = serde_json::from_slice(document)?;
     let mut fields = Fields::of(document, "the fault script")?;
     let seed = fields.take("seed", "a number", Value::as_u64)?;
@@ -193,6 +223,8 @@ mod tests {
         ]}"#;
         let script = read(text).expect("a script");
         assert_eq!(script.rules.len(), 11);
+        let marked = [BYTE_ORDER_MARK, text].concat();
+        assert_eq!(read(&marked).expect("a script").rules.len(), 11);
         assert_eq!(script.rules[1].model.as_deref(), Some("echo"));
         assert_eq!(script.rules[6].fault, Fault::WrongLength { off_by: -2 });
     }

@@ -11,20 +11,11 @@ use tokio::task::JoinSet;
 
 use crate::clock::Timekeeper;
 use crate::exchange::Exchange;
-use crate::router::Server;
+use crate::server_state::Server;
 
-use super::Delivery;
-use super::delivery::{After, send};
+use super::control::Control;
+use super::delivery::{After, Delivery, send};
 use super::reader::{End, Reader};
-
-/// What a fault asks of the listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Control {
-    /// No connection is accepted for that long; open ones go on.
-    Refuse(Duration),
-    /// Every connection is reset and every state lost; the port is taken again after that time.
-    Crash(Duration),
-}
 
 /// How long another process may hold the port when it is taken again.
 const TAKING_THE_PORT: Duration = Duration::from_secs(5);

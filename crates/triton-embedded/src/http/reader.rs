@@ -96,7 +96,11 @@ impl Reader {
         })
     }
 
-    async fn body(&mut self, stream: &mut impl Connection, request: &Request) -> Result<Bytes, End> {
+    async fn body(
+        &mut self,
+        stream: &mut impl Connection,
+        request: &Request,
+    ) -> Result<Bytes, End> {
         let encoding = request.header("transfer-encoding").unwrap_or_default();
         if encoding.eq_ignore_ascii_case("chunked") {
             return self.chunks(stream).await;

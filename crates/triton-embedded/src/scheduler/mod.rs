@@ -1,43 +1,25 @@
 //! What lies between the arrival of a request and its execution: queues, sequences, batches.
 
+mod job;
 mod sequence_batcher;
 mod stateless_queue;
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-use tokio::sync::oneshot;
+use std::time::Instant;
 
 use crate::clock::{CLOCK_READING, Clock};
-use crate::error::{ApiError, ContentType};
-use crate::model::ModelRequest;
+use crate::error::ApiError;
 use crate::model_config::ModelConfig;
-use crate::tensor::Tensor;
 
+pub(crate) use job::{Job, Outcome};
+use job::{deadline, reject};
 use sequence_batcher::{MissingStart, Ready, SequenceBatcher, SharedState};
 use stateless_queue::StatelessQueue;
 
 /// Created by the model's first request of a sequence, on the model's thread, where it may panic.
 pub(crate) type AnyState = Option<Box<dyn Any + Send>>;
-
-/// What happens to a request in the end.
-pub(crate) type Outcome = Result<Vec<Tensor>, ApiError>;
-
-/// A request that has passed validation.
-pub(crate) struct Job {
-    pub(crate) request: ModelRequest,
-    pub(crate) batch_size: usize,
-    /// The request's own limit in microseconds; 0 for none.
-    pub(crate) timeout: u64,
-    /// The request's own priority; 0 for none.
-    pub(crate) priority: u64,
-    pub(crate) enqueued: Instant,
-    /// Set when the model begins with it.
-    pub(crate) executed: Arc<AtomicBool>,
-    pub(crate) answer: oneshot::Sender<Outcome>,
-}
 
 /// A job whose turn has come, with the state it executes with.
 pub(crate) struct Turn {
@@ -248,21 +230,6 @@ fn sequence_batch(
         }
     }
     batch
-}
-
-/// Answers a request that has waited for too long.
-fn reject(job: Job, text: &str) {
-    let refusal = ApiError::new(503, text).with_content_type(ContentType::Plain);
-    // A client that has gone does not need the answer.
-    let _ = job.answer.send(Err(refusal.rejected()));
-}
-
-/// When a limit in microseconds is over; 0 means that there is none.
-fn deadline(start: Instant, microseconds: u64) -> Option<Instant> {
-    match microseconds {
-        0 => None,
-        limit => start.checked_add(Duration::from_micros(limit)),
-    }
 }
 
 /// The model, or the whole server, is on its way out.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::error::ApiError;
 use crate::model_config::{DynamicBatching, TimeoutAction};
 
-use super::{Job, deadline, reject};
+use super::job::{Job, deadline, reject};
 
 /// Requests that wait, by priority.
 pub(super) struct StatelessQueue {

@@ -15,7 +15,7 @@ const BATCHES: [&str; 4] = ["batch-size", "8", "max-in-flight", "2"];
 fn predict(function: &Function, number: u64, value: Value) {
     let mut row = Vec::new();
     write_row(&mut row, &[value]).unwrap();
-    function.predict(number, &row).unwrap();
+    function.predict(number, 1, row.into()).unwrap();
 }
 
 /// What happened to so many rows, by their numbers.
@@ -28,16 +28,19 @@ fn answers(function: &Function, count: usize) -> BTreeMap<u64, String> {
         while !reader.is_empty() {
             let number = u64::from_le_bytes(reader.array().unwrap());
             let [outcome] = reader.array().unwrap();
-            let text = if outcome == Outcome::Failed as u8 {
-                reader.text().unwrap()
-            } else if number == OPENING {
-                continue;
-            } else {
-                assert_eq!(reader.count().unwrap(), 1);
-                let row = read_row(reader.take(5).unwrap(), &column).unwrap().values;
-                format!("{:?}", row[0])
-            };
-            assert!(answers.insert(number, text).is_none(), "{number} twice");
+            if outcome == Outcome::Failed as u8 {
+                let text = reader.text().unwrap();
+                assert!(answers.insert(number, text).is_none(), "{number} twice");
+            } else if number != OPENING {
+                let rows = reader.count().unwrap() as u64;
+                assert!(rows == 1 || outcome == Outcome::RowsAnswered as u8);
+                for number in number..number + rows {
+                    let mut row = Vec::new();
+                    read_row(&mut reader, &column, &mut row).unwrap();
+                    let text = format!("{:?}", row[0]);
+                    assert!(answers.insert(number, text).is_none(), "{number} twice");
+                }
+            }
         }
     }
     answers
@@ -123,9 +126,10 @@ fn a_row_that_the_model_function_forgets_is_given_up_and_keeps_nothing_from_clos
     let function = timed(&server.endpoint(), "echo", ECHO, &BATCHES, limit);
     function.open().unwrap();
     function.events().next(<[u8]>::to_vec).unwrap();
-    let row = Arc::from([Value::Float(0.5)]);
+    let mut row = Vec::new();
+    write_row(&mut row, &[Value::Float(0.5)]).unwrap();
     let soon = Duration::from_millis(1);
-    function.shared.held().add(7, row, Some(soon));
+    function.shared.held().add(7, row.into(), &[0], Some(soon));
     // It is there at the deadline, however long the time of other rows is.
     let begun = std::time::Instant::now();
     let watch = gathered::give_up_overdue(Arc::downgrade(&function.shared), limit, soon);

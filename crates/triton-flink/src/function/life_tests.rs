@@ -100,7 +100,7 @@ fn every_lane_gives_its_requests_up_at_once() {
             };
             let mut row = Vec::new();
             write_row(&mut row, &[value]).unwrap();
-            function.predict(number as u64, &row).unwrap();
+            function.predict(number as u64, 1, row.into()).unwrap();
         }
         let limit = Instant::now() + AT_ONCE;
         // Requests for streams are not recorded.

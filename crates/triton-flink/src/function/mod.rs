@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{FutureExt as _, TryFutureExt as _};
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
@@ -21,9 +22,9 @@ use crate::events::Events;
 use crate::failure::Failure;
 use crate::flink_metrics::{FunctionRecorder, Recorded};
 use crate::row_name::RowName;
-use crate::row_wire::{ReadRow, read_row, write_row};
+use crate::row_wire::{read_row, write_row};
 use crate::runtime::{self, Lease};
-use crate::wire::put_count;
+use crate::wire::{Reader, put_count};
 
 use gathered::{HeldRows, Sink};
 
@@ -47,6 +48,44 @@ pub(crate) struct Function {
     calls: Mutex<Calls>,
 }
 
+/// Rows as Java handed them over.
+struct ReadRows {
+    bytes: Bytes,
+    /// Where each of them begins.
+    starts: Vec<usize>,
+    /// Those of one row behind those of the other.
+    values: Vec<Value>,
+    /// Why some of the rows cannot be used.
+    unusable: Vec<(usize, String)>,
+}
+
+impl ReadRows {
+    fn read(count: usize, bytes: Bytes, columns: &[Column]) -> Result<Self, Failure> {
+        // Each value has a byte at least, whatever the count says.
+        let most = count.min(bytes.len());
+        let mut starts = Vec::with_capacity(most);
+        let mut values = Vec::with_capacity((most * columns.len()).min(bytes.len()));
+        let mut unusable = Vec::new();
+        let mut reader = Reader::sharing(&bytes);
+        for index in 0..count {
+            starts.push(bytes.len() - reader.len());
+            if let Some(problem) = read_row(&mut reader, columns, &mut values)? {
+                unusable.push((index, problem));
+            }
+        }
+        if !reader.is_empty() {
+            let problem = "the rows from Java are longer than their columns";
+            return Err(Failure::new(problem));
+        }
+        Ok(Self {
+            bytes,
+            starts,
+            values,
+            unusable,
+        })
+    }
+}
+
 /// What the calls use.
 #[derive(Debug)]
 struct Shared {
@@ -55,6 +94,7 @@ struct Shared {
     inputs: Vec<Column>,
     shows_values: bool,
     shared_ids: String,
+    model: String,
     row_timeout: Option<Duration>,
     /// How much later Flink gives a row up.
     margin: Duration,
@@ -91,6 +131,7 @@ impl Function {
             function,
             shows_values: description.shows_values,
             shared_ids: description.shared_ids(subtask.index()).unwrap_or_default(),
+            model: description.model().to_owned(),
             subtask,
             inputs: description.schema.inputs,
             row_timeout,
@@ -132,6 +173,11 @@ impl Function {
         &self.shared.shared_ids
     }
 
+    /// The name of the model, as metrics have it.
+    pub(crate) fn model(&self) -> &str {
+        &self.shared.model
+    }
+
     /// Begins to open; the event of the call [`OPENING`] tells how it ended.
     pub(crate) fn open(&self) -> Result<(), Failure> {
         let shared = Arc::clone(&self.shared);
@@ -154,28 +200,48 @@ impl Function {
         Ok(())
     }
 
-    /// Begins to answer a row; an event tells how it ended.
+    /// Whether rows share requests.
+    pub(crate) fn gathers(&self) -> bool {
+        self.sink.is_some()
+    }
+
+    /// Begins to answer rows, whose numbers go on from `first`; events tell how that ended.
     ///
     /// Rows keep the order in which this is called, whatever the threads of the runtime do: the
-    /// function learns of the row here and now.
-    pub(crate) fn predict(&self, row_number: u64, row: &[u8]) -> Result<(), Failure> {
-        let ReadRow {
-            values: row,
-            unusable,
-        } = read_row(row, &self.shared.inputs)?;
+    /// function learns of them here and now.
+    pub(crate) fn predict(&self, first: u64, count: usize, rows: Bytes) -> Result<(), Failure> {
+        let rows = ReadRows::read(count, rows, &self.shared.inputs)?;
         let _within = self.runtime.enter();
-        let recorder = self.shared.recorder.clone();
-        if let Some(problem) = unusable {
-            return self.refuse(row_number, row, problem);
+        let mut unusable = rows.unusable.into_iter().peekable();
+        let width = self.shared.inputs.len().max(1);
+        let mut index = 0;
+        while index < count {
+            let row = || rows.values[index * width..(index + 1) * width].to_vec();
+            let number = first + index as u64;
+            if let Some((_, problem)) = unusable.next_if(|(at, _)| *at == index) {
+                self.refuse(number, row(), problem)?;
+                index += 1;
+            } else if let Some(sink) = &self.sink {
+                let end = unusable.peek().map_or(count, |(at, _)| *at);
+                let held = (rows.bytes.clone(), &rows.starts[index..end]);
+                let time = self.shared.row_timeout;
+                self.shared.held().add(number, held.0, held.1, time);
+                let values = &rows.values[index * width..end * width];
+                let function = &self.shared.function;
+                let recorder = &self.shared.recorder;
+                recorder.during(|| function.submit_rows_to(number, values, sink));
+                index = end;
+            } else {
+                self.predict_alone(number, row())?;
+                index += 1;
+            }
         }
-        if let Some(sink) = &self.sink {
-            let row: Arc<[Value]> = row.into();
-            let time = self.shared.row_timeout;
-            self.shared.held().add(row_number, Arc::clone(&row), time);
-            recorder.during(|| self.shared.function.submit_to(row_number, &row, sink));
-            return Ok(());
-        }
+        Ok(())
+    }
+
+    fn predict_alone(&self, row_number: u64, row: Vec<Value>) -> Result<(), Failure> {
         let shared = Arc::clone(&self.shared);
+        let recorder = shared.recorder.clone();
         let answers = recorder.during(|| self.shared.function.predict_all(&row));
         let answering = async move {
             let answers = caught(shared.in_time(row_number, &row, answers)).await;
@@ -324,15 +390,19 @@ impl Shared {
             Failure::of_row(&error, &row)
         })?;
         for prediction in &predictions {
-            debug!(
-                row = row_number,
-                subtask = self.subtask.index(),
-                attempt = self.subtask.attempt(),
-                sequence_id = prediction.sequence_id,
-                "answered"
-            );
+            self.log_answered(row_number, prediction.sequence_id.as_deref());
         }
         Ok(predictions)
+    }
+
+    fn log_answered(&self, row_number: u64, sequence_id: Option<&str>) {
+        debug!(
+            row = row_number,
+            subtask = self.subtask.index(),
+            attempt = self.subtask.attempt(),
+            sequence_id,
+            "answered"
+        );
     }
 
     fn held(&self) -> MutexGuard<'_, HeldRows> {

@@ -81,7 +81,7 @@ impl Fixture {
     fn predict(&self, row_number: u64, value: i32) -> Result<(), Failure> {
         let mut row = Vec::new();
         write_row(&mut row, &[Value::Integer(value)]).unwrap();
-        self.function.predict(row_number, &row)
+        self.function.predict(row_number, 1, row.into())
     }
 
     /// The next event, in words.
@@ -136,7 +136,7 @@ fn a_failure_names_row_subtask_attempt_and_sequence() {
     let message = message.replace(&fixture.server.endpoint(), "http://ENDPOINT");
     insta::assert_snapshot!(message, @"row 7 (value = 1), subtask 1 of 2, attempt 3, sequence 'a-1-0': the row was not answered: infer with model 'accumulate' at http://ENDPOINT/: status 500: a fault of the script");
     assert_eq!(row, 7);
-    insta::assert_snapshot!(fixture.function.predict(3, &[1, 2]).unwrap_err(), @"the buffer from Java ends too early; do its jar and its library belong together?");
+    insta::assert_snapshot!(fixture.function.predict(3, 1, vec![1, 2].into()).unwrap_err(), @"the buffer from Java ends too early; do its jar and its library belong together?");
     fixture.function.close().unwrap();
 }
 
@@ -177,13 +177,15 @@ fn a_row_that_fails_is_a_row_of_nulls_that_says_why() {
         if let Some(value) = value {
             let mut row = Vec::new();
             write_row(&mut row, &[value]).unwrap();
-            function.predict(rows.len() as u64, &row).unwrap();
+            function.predict(rows.len() as u64, 1, row.into()).unwrap();
         }
         let event = function.events().next(<[u8]>::to_vec).unwrap();
         assert_eq!(event[8], Outcome::Answered as u8);
         if event.len() > 9 {
             // After the number of rows, which is one.
-            rows.push(read_row(&event[13..], &outputs).unwrap().values);
+            let mut row = Vec::new();
+            read_row(&mut Reader::new(&event[13..]), &outputs, &mut row).unwrap();
+            rows.push(row);
         }
     };
     take(None);
@@ -237,7 +239,7 @@ fn a_text_that_is_none_makes_its_row_one_that_failed() {
     function.open().unwrap();
     function.events().next(<[u8]>::to_vec).unwrap();
     function
-        .predict(4, &[1, 5, 0, 0, 0, 1, 2, 0, 0, 0, 0xff, b'a'])
+        .predict(4, 1, vec![1, 5, 0, 0, 0, 1, 2, 0, 0, 0, 0xff, b'a'].into())
         .unwrap();
     let event = function.events().next(<[u8]>::to_vec).unwrap();
     let (row, message) = self::event(&mut Reader::new(&event));

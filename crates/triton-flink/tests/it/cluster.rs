@@ -72,11 +72,21 @@ impl Cluster {
     }
 
     pub(crate) async fn run_as_it_is(&self, sql: &str) -> Output {
+        self.run_file(sql, &["run", "--keep-going"]).await
+    }
+
+    /// Runs another program than that for statements, with a file whose last line is the provider.
+    pub(crate) async fn run_program(&self, class: &str, file: &str) -> Output {
+        let file = format!("{file}\n{}\n", self.provider);
+        self.run_file(&file, &["run", "--class", class]).await
+    }
+
+    async fn run_file(&self, content: &str, arguments: &[&str]) -> Output {
         let _turn = self.turn.lock().await;
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(&file, sql).unwrap();
+        std::fs::write(&file, content).unwrap();
         let path = file.path().to_str().unwrap();
-        let (succeeded, text) = xtask(self.instance, &["run", "--keep-going", path]).await;
+        let (succeeded, text) = xtask(self.instance, &[arguments, &[path]].concat()).await;
         Output { succeeded, text }
     }
 

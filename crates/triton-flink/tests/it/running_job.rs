@@ -60,7 +60,7 @@ async fn flink_shows_metrics_and_logs_and_cancelling_ends_everything() {
 }
 
 /// The vertex of the job that asks the model.
-async fn operator(cluster: &Cluster, job: &str) -> String {
+pub(crate) async fn operator(cluster: &Cluster, job: &str) -> String {
     let description = cluster.get(&format!("/jobs/{job}")).await;
     let vertices = description["vertices"].as_array().unwrap();
     let asks = |vertex: &&Value| vertex["name"].as_str().unwrap().contains("MLPredict");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::group::{Group, Waiting};
+use super::group::{Group, OneOfSeveral, Part, Waiting};
 use crate::ending::Ended;
 use crate::tensor_plan::{EncodedRow, TensorPlan};
 use crate::{Error, Value};
@@ -36,8 +36,31 @@ pub(super) enum Next {
     Over,
 }
 
-/// Whether the task has to look again, or the row and why it cannot be sent.
-type Pushed = Result<bool, (Waiting, Error)>;
+/// A row as the model takes it, or one of scalars that is encoded where it goes.
+#[derive(Clone, Copy)]
+pub(super) enum PushedRow<'a> {
+    Encoded(&'a EncodedRow),
+    Scalars(&'a [Value]),
+}
+
+/// Who waits for a row.
+pub(super) trait Waits {
+    /// Notes it for the row that was added to a group.
+    fn wait_in(self, group: &mut Group);
+}
+
+impl Waits for Waiting {
+    fn wait_in(self, group: &mut Group) {
+        group.added(self);
+    }
+}
+
+impl Waits for OneOfSeveral<'_> {
+    #[inline]
+    fn wait_in(self, group: &mut Group) {
+        group.added_to_run(self);
+    }
+}
 
 impl Gathered {
     pub(super) fn new(plan: &TensorPlan, delay: Duration) -> Self {
@@ -51,62 +74,72 @@ impl Gathered {
         }
     }
 
-    pub(super) fn push(
+    /// Adds a row to others of its shape; says whether the task has to look again, or who waits for the
+    /// row and why it cannot be sent.
+    #[inline]
+    pub(super) fn push<W: Waits>(
         &mut self,
         plan: &TensorPlan,
-        row: &EncodedRow,
-        waiting: Waiting,
+        row: PushedRow<'_>,
+        waits: W,
         now: impl FnOnce() -> Instant,
-    ) -> Pushed {
-        if self.is_closed {
-            return Err((waiting, Ended::Closed.error("before the row was sent")));
+    ) -> Result<bool, (W, Error)> {
+        match self.place(plan, row, now) {
+            Ok(place) => {
+                waits.wait_in(&mut self.filling[place]);
+                Ok(self.added(place))
+            }
+            Err(error) => Err((waits, error)),
         }
-        // Rows of one shape tend to follow each other.
-        let place = self.filling.iter().rposition(|it| it.block.takes(row));
-        let place = place.unwrap_or_else(|| self.begin_group(now()));
-        self.filling[place].block.push(plan, row);
-        Ok(self.added(place, waiting))
     }
 
+    /// Puts the values of a row into the block of a group, and returns which one it is.
     #[inline]
-    pub(super) fn push_scalars(
+    fn place(
         &mut self,
         plan: &TensorPlan,
-        row: &[Value],
-        waiting: Waiting,
+        row: PushedRow<'_>,
         now: impl FnOnce() -> Instant,
-    ) -> Pushed {
+    ) -> Result<usize, Error> {
         if self.is_closed {
-            return Err((waiting, Ended::Closed.error("before the row was sent")));
+            return Err(Ended::Closed.error("before the row was sent"));
         }
-        if let Err(error) = plan.check_count(row) {
-            return Err((waiting, error));
-        }
-        let place = match self.filling.is_empty() {
-            true => self.begin_group(now()),
-            false => 0,
-        };
-        if let Err(error) = self.filling[place].block.push_scalars(plan, row) {
-            if self.filling[place].rows.is_empty() {
-                self.filling.pop_back();
+        match row {
+            PushedRow::Encoded(row) => {
+                // Rows of one shape tend to follow each other.
+                let place = self.filling.iter().rposition(|it| it.block.takes(row));
+                let place = place.unwrap_or_else(|| self.begin_group(now()));
+                self.filling[place].block.push(plan, row);
+                Ok(place)
             }
-            return Err((waiting, error));
+            PushedRow::Scalars(row) => {
+                plan.check_count(row)?;
+                let place = match self.filling.is_empty() {
+                    true => self.begin_group(now()),
+                    false => 0,
+                };
+                if let Err(error) = self.filling[place].block.push_scalars(plan, row) {
+                    if self.filling[place].rows() == 0 {
+                        self.filling.pop_back();
+                    }
+                    return Err(error);
+                }
+                Ok(place)
+            }
         }
-        Ok(self.added(place, waiting))
     }
 
     fn begin_group(&mut self, now: Instant) -> usize {
-        self.filling.push_back(Group::new(now, self.most_rows));
+        self.filling.push_back(Group::new(now));
         self.filling.len() - 1
     }
 
     /// A row was added to a group. The task looks again at a first row and at a full group.
-    fn added(&mut self, place: usize, waiting: Waiting) -> bool {
-        let group = &mut self.filling[place];
-        group.rows.push(Some(waiting));
-        let is_first = group.rows.len() == 1;
+    fn added(&mut self, place: usize) -> bool {
+        let group = &self.filling[place];
+        let is_first = group.rows() == 1;
         let is_large = |most| group.block.bytes() >= most;
-        let is_full = group.rows.len() >= self.most_rows || self.most_bytes.is_some_and(is_large);
+        let is_full = group.rows() >= self.most_rows || self.most_bytes.is_some_and(is_large);
         if is_full {
             self.is_full(place);
         }
@@ -165,19 +198,18 @@ impl Gathered {
 
     /// The rows whose deadline is not after `now`.
     pub(super) fn take_late(&mut self, now: Instant) -> Vec<Waiting> {
-        let is_late = |row: &mut Waiting| row.deadline.is_some_and(|at| at <= now);
         let mut late = Vec::new();
         for groups in [&mut self.full, &mut self.filling] {
             for group in &mut *groups {
                 let before = group.first_deadline();
-                let rows = group.rows.iter_mut();
-                late.extend(rows.filter_map(|row| row.take_if(is_late)));
+                let parts = group.parts.iter_mut();
+                late.extend(parts.filter_map(|part| part.take_late(now)));
                 // What the rows that are left have waited counts from the first of them.
                 if let Some((before, first)) = before.zip(group.first_deadline()) {
                     group.since += first - before;
                 }
             }
-            groups.retain(|group| group.rows.iter().any(Option::is_some));
+            groups.retain(|group| group.parts.iter().any(Part::is_waiting));
             groups.make_contiguous().sort_by_key(|group| group.since);
         }
         late

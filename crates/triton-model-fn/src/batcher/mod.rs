@@ -3,6 +3,7 @@
 mod gathered;
 mod group;
 
+use std::slice::Chunks;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,11 +13,11 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use triton_options::{BATCH_TIMEOUT, MAX_IN_FLIGHT, ROW_DEADLINE};
 
 use crate::answering::Answering;
-use crate::answers::Recipient;
+use crate::answers::{AnswerSink, Numbered, Recipient, Recipients};
 use crate::{Error, ErrorKind, Value};
 
-use gathered::{Gathered, Next};
-use group::Waiting;
+use gathered::{Gathered, Next, PushedRow};
+use group::{OneOfSeveral, Waiting};
 
 /// Takes rows, which its one task sends.
 #[derive(Debug)]
@@ -49,25 +50,80 @@ impl Shared {
     /// request that nobody waits for any more is given up.
     fn push(&self, row: &[Value], recipient: Recipient, deadline: Option<Instant>) {
         let waiting = Waiting {
-            recipient,
+            recipients: Recipients::One(recipient),
             deadline,
         };
         let answering = &self.answering;
         let now = Instant::now;
         let pushed = match answering.plan.is_of_scalars {
-            true => self.lock().push_scalars(&answering.plan, row, waiting, now),
+            true => {
+                let row = PushedRow::Scalars(row);
+                self.lock().push(&answering.plan, row, waiting, now)
+            }
             false => match answering.plan.encode(row) {
-                Ok(row) => self.lock().push(&answering.plan, &row, waiting, now),
+                Ok(row) => {
+                    let row = PushedRow::Encoded(&row);
+                    self.lock().push(&answering.plan, row, waiting, now)
+                }
                 Err(error) => Err((waiting, error)),
             },
         };
         match pushed {
             Ok(is_due) if is_due => self.changed.notify_one(),
             Ok(_) => {}
-            Err((Waiting { recipient, .. }, error)) => {
-                let result = recipient.conclude(answering, Err(error));
-                recipient.answer(result);
+            Err((waiting, error)) => waiting.recipients.fail(answering, &error),
+        }
+    }
+
+    /// Puts rows of so many values each among others, all to be answered by one deadline; their
+    /// numbers go on from `first`.
+    fn push_rows(
+        &self,
+        first: u64,
+        rows: Chunks<'_, Value>,
+        sink: &Arc<dyn AnswerSink>,
+        deadline: Option<Instant>,
+    ) {
+        let answering = &self.answering;
+        let plan = &answering.plan;
+        let numbered = (first..).zip(rows);
+        // Not while others wait for the lock.
+        let encoded: Vec<_> = match plan.is_of_scalars {
+            true => Vec::new(),
+            false => numbered.clone().map(|(_, row)| plan.encode(row)).collect(),
+        };
+        let mut encoded = encoded.iter();
+        let mut refused = Vec::new();
+        let mut is_due = false;
+        let mut gathered = self.lock();
+        for (number, row) in numbered {
+            let row = match encoded.next() {
+                None => PushedRow::Scalars(row),
+                Some(Ok(row)) => PushedRow::Encoded(row),
+                Some(Err(error)) => {
+                    refused.push((number, error.clone()));
+                    continue;
+                }
+            };
+            let waits = OneOfSeveral {
+                number,
+                sink,
+                open: &answering.open,
+                deadline,
+            };
+            match gathered.push(plan, row, waits, Instant::now) {
+                Ok(looks_again) => is_due |= looks_again,
+                Err((_, error)) => refused.push((number, error)),
             }
+        }
+        drop(gathered);
+        if is_due {
+            self.changed.notify_one();
+        }
+        for (number, error) in refused {
+            let open = Arc::clone(&answering.open);
+            let numbered = Numbered::new(number, Arc::clone(sink), open);
+            Recipients::One(Recipient::Numbered(numbered)).fail(answering, &error);
         }
     }
 }
@@ -96,6 +152,17 @@ impl Batcher {
     /// Puts a row among others, to be answered by its deadline.
     pub(crate) fn push(&self, row: &[Value], recipient: Recipient, deadline: Option<Instant>) {
         self.shared.push(row, recipient, deadline);
+    }
+
+    /// Puts rows among others, as [`AnswerSink::take_rows`] gets their answers.
+    pub(crate) fn push_rows(
+        &self,
+        first: u64,
+        rows: Chunks<'_, Value>,
+        sink: &Arc<dyn AnswerSink>,
+        deadline: Option<Instant>,
+    ) {
+        self.shared.push_rows(first, rows, sink, deadline);
     }
 
     /// What hands rows over in this one's place.
@@ -220,13 +287,8 @@ impl Task {
         let answering = &shared.answering;
         let late = shared.lock().take_late(Instant::now());
         let error = Error::new(ErrorKind::Call, format!("nothing was sent: {why}"));
-        for Waiting { recipient, .. } in late {
-            // Nobody waits for it: it was given up, and is counted nowhere.
-            if recipient.is_gone() {
-                continue;
-            }
-            let result = recipient.conclude(answering, Err(error.clone()));
-            recipient.answer(result);
+        for Waiting { recipients, .. } in late {
+            recipients.fail(answering, &error);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! what was sent can have executed. So nothing that ends a wait makes a sequence uncertain, blames
 //! the server or holds one of the breaker's trials.
 
+mod connection;
 mod fault_origin;
 mod unanswered;
 
@@ -12,12 +13,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 use triton_client::{Client, ErrorKind as ClientErrorKind, Sequence};
 use triton_options::ROW_DEADLINE;
 
+pub(crate) use self::connection::Connection;
 pub(crate) use self::fault_origin::{FaultOrigin, RetrySafety, is_not_served};
 use self::unanswered::{NotSent, Unanswered, failure, whose_fault};
 use crate::circuit_breaker::{CircuitState, Permit};
@@ -25,7 +26,7 @@ use crate::metrics::CallInFlight;
 use crate::permits::PermitKind;
 use crate::replicas::{At, Ended, Replicas, Server, Target};
 use crate::retry::{self, Spent, TimeLimit, Verdict};
-use crate::server_wait::{Failures, Judgement, LONGEST_DOUBTFUL_PAUSE};
+use crate::server_wait::{Failures, Judgement};
 use crate::{CallContext, Error, ErrorKind};
 
 /// How much later than it should an attempt is cut off that sees to its own end: the client's own
@@ -136,7 +137,7 @@ impl CallContext {
     pub(crate) async fn call_holding<T, F>(
         &self,
         deadline: Option<Instant>,
-        operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
+        operation: impl Fn(Client, Connection) -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
@@ -161,7 +162,7 @@ impl CallContext {
         deadline: Option<Instant>,
         safety: RetrySafety,
         origin: impl Fn(&triton_client::Error) -> FaultOrigin,
-        operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
+        operation: impl Fn(Client, Connection) -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, triton_client::Error>>,
@@ -218,14 +219,15 @@ impl CallContext {
             let after = error
                 .client_error()
                 .and_then(triton_client::Error::retry_after);
+            let asked_too_much = after.is_some_and(|after| after > wait.longest_pause());
             let again = match judgement {
                 Judgement::Final => false,
                 Judgement::Own => {
                     own_failures += 1;
-                    let asked_too_much = after.is_some_and(|after| after > wait.longest_pause());
                     own_failures <= wait.own_retries(self.retry.max_retries) && !asked_too_much
                 }
-                Judgement::Away | Judgement::Undecided => true,
+                Judgement::Undecided => !asked_too_much,
+                Judgement::Away => true,
             };
             // Within a sequence only what was certainly not executed can be sent again.
             if !again || error.kind() == ErrorKind::SequenceUncertain {
@@ -241,10 +243,10 @@ impl CallContext {
                 }
                 Judgement::Undecided => {
                     doubts += 1;
-                    let pause = self.retry.wait(doubts, after, retry::thread_random());
-                    pause.min(LONGEST_DOUBTFUL_PAUSE)
+                    let pause = self.retry.wait(doubts, None, retry::thread_random());
+                    wait.doubtful_pause(pause, after)
                 }
-                _ => after.unwrap_or_default().min(wait.longest_pause()),
+                _ => wait.asked_pause(after),
             };
             let next = Instant::now().checked_add(pause);
             if deadline.is_some_and(|deadline| next.is_none_or(|next| next >= deadline)) {
@@ -290,7 +292,7 @@ impl CallContext {
         deadline: Option<Instant>,
         safety: RetrySafety,
         origin: impl Fn(&triton_client::Error) -> FaultOrigin,
-        operation: impl Fn(Client, OwnedSemaphorePermit) -> F,
+        operation: impl Fn(Client, Connection) -> F,
         course: &Course,
     ) -> Result<T, Unanswered>
     where
@@ -304,7 +306,7 @@ impl CallContext {
             deadline,
             grace: GRACE,
         };
-        let attempt = |attempt, connection: OwnedSemaphorePermit, left| {
+        let attempt = |attempt, connection: Connection, left| {
             attempts.store(attempt, Ordering::Relaxed);
             if attempt > 1 {
                 self.log_sent_again(sequence, attempt);
@@ -422,7 +424,7 @@ impl CallContext {
         sent: &OnceLock<Sent<'a>>,
         deadline: Option<Instant>,
         at: &At,
-    ) -> Result<OwnedSemaphorePermit, NotSent> {
+    ) -> Result<Connection, NotSent> {
         let (server, connection) = loop {
             let mut server = self.replicas.next(at).ok_or(NotSent::NoReplica)?;
             match self
@@ -448,6 +450,7 @@ impl CallContext {
                 since: Instant::now(),
             });
         }
+        let connection = Connection::new(connection, &server);
         at.is_at(server);
         Ok(connection)
     }
@@ -458,7 +461,7 @@ impl CallContext {
         server: &mut Server<'_>,
         is_first: bool,
         deadline: Option<Instant>,
-    ) -> Result<OwnedSemaphorePermit, NotSent> {
+    ) -> Result<tokio::sync::OwnedSemaphorePermit, NotSent> {
         // What would be rejected now need not wait for that.
         if is_first || matches!(server, Server::One(_)) {
             server.check().map_err(NotSent::Rejected)?;

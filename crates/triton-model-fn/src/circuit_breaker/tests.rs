@@ -239,3 +239,24 @@ async fn changes_are_logged_and_credentials_are_not() {
      INFO the circuit breaker changed its state endpoint=http://triton:8000/ model='m' from=half-open to=closed cause=the calls on trial succeeded number=3
     ");
 }
+
+// Holds F88.
+#[test]
+fn whoever_is_refused_at_an_address_opens_nobody_elses_breaker() {
+    let registry = Arc::new(Registry::default());
+    let at = |endpoint| {
+        let (endpoint, model, settings) = target(endpoint);
+        let endpoint = endpoint.at("10.0.0.1:8000".parse().unwrap());
+        registry.breaker(&endpoint, &model, settings)
+    };
+    let (one, other) = (
+        at("http://one:word@triton:8000"),
+        at("http://two:word@triton:8000"),
+    );
+    let same = at("http://one:word@triton:8000");
+    fail(&one, 10);
+    assert_eq!(
+        (same.state(), other.state()),
+        (CircuitState::Open, CircuitState::Closed)
+    );
+}

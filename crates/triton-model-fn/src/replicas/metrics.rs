@@ -69,6 +69,7 @@ impl ReplicaMetrics {
             ReplicaState::Ejected { .. } => 3.0,
             ReplicaState::Draining { .. } => 4.0,
             ReplicaState::Gone => 5.0,
+            ReplicaState::OnTrial => 6.0,
         });
     }
 }

@@ -3,10 +3,14 @@
 //! With one there is nothing to choose, and nothing of this costs anything. Several are a
 //! [`ReplicaSet`]: [`machine`] decides which of them is called, and [`set`] carries it out.
 
+mod load;
 pub(crate) mod machine;
+mod member;
 mod metrics;
 pub(crate) mod resolver;
 mod set;
+mod sharing;
+mod standing;
 mod tasks;
 
 use std::ops::Deref;
@@ -20,9 +24,11 @@ use tokio::time::timeout;
 use triton_client::{Client, ErrorKind, ModelId};
 use triton_options::TritonOptions;
 
+pub(crate) use self::load::{InFlight, Load};
 pub(crate) use self::machine::{Ended, ReplicaId};
 pub use self::resolver::Resolver;
-pub(crate) use self::set::{Load, ReplicaSet};
+pub(crate) use self::set::ReplicaSet;
+pub(crate) use self::standing::{ReplicaPlaces, ReplicaStanding, ReplicaUse};
 use crate::call::{FaultOrigin, is_not_served};
 use crate::replica::{Replica, TimedClient};
 use crate::{Error, ModelFacts, SequenceIdForm, server_wait};
@@ -65,34 +71,6 @@ pub(crate) enum Target {
     On(ReplicaId),
 }
 
-/// A replica as those see it that keep sequences.
-#[derive(Debug)]
-pub(crate) struct ReplicaStanding {
-    pub(crate) id: ReplicaId,
-    pub(crate) label: String,
-    pub(crate) places: ReplicaPlaces,
-    pub(crate) use_of: ReplicaUse,
-}
-
-/// How many sequences the model of a replica keeps at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReplicaPlaces {
-    /// It was not asked yet.
-    Unknown,
-    Unlimited,
-    Limited(u64),
-}
-
-/// What a replica is for sequences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReplicaUse {
-    TakesNew,
-    /// It keeps those that it has.
-    KeepsOld,
-    /// Those that it has are to go elsewhere.
-    IsLeft,
-}
-
 /// Where a call is, among several servers; it knows nothing where there is only one.
 #[derive(Debug, Default)]
 pub(crate) struct At(Mutex<Place>);
@@ -102,9 +80,16 @@ struct Place {
     target: Target,
     /// The attempt that is being made.
     load: Option<Load>,
-    /// Where the last one failed.
-    failed: Option<ReplicaId>,
+    /// Where the others failed, the last one at the end.
+    failed: Vec<ReplicaId>,
     moves: u32,
+}
+
+impl Place {
+    fn has_failed_at(&mut self, id: ReplicaId) {
+        self.failed.retain(|failed| *failed != id);
+        self.failed.push(id);
+    }
 }
 
 impl At {
@@ -144,18 +129,21 @@ impl At {
             },
         };
         load.ends(ended);
-        place.failed = Some(load.id());
+        place.has_failed_at(load.id());
         Some(ended)
     }
 
     /// The attempt was not made, because the circuit breaker of its server has rejected it.
     fn is_rejected_by(&self, load: &Load) {
-        self.lock().failed = Some(load.id());
+        self.lock().has_failed_at(load.id());
     }
 
-    /// It may be made at other servers as often as a new one.
+    /// It may be made at other servers as often as a new one: what was is long ago, but for the last failure.
     pub(crate) fn begins_anew(&self) {
-        self.lock().moves = 0;
+        let mut place = self.lock();
+        place.moves = 0;
+        let before_last = place.failed.len().saturating_sub(1);
+        place.failed.drain(..before_last);
     }
 
     /// The attempt is over.
@@ -200,18 +188,15 @@ impl Replicas {
         }
     }
 
-    /// The server for the next attempt of a call: of several not the one at which the last one failed, if
-    /// there is another. `None` where there is none at all.
+    /// The server for the next attempt of a call: of several none at which another one failed, if there is
+    /// one. `None` where there is none at all.
     pub(crate) fn next(&self, at: &At) -> Option<Server<'_>> {
         match self {
             Replicas::Only(replica) => Some(Server::Only(replica)),
             Replicas::Several(set) => {
-                let (target, failed) = {
-                    let place = at.lock();
-                    (place.target, place.failed)
-                };
-                let load = match target {
-                    Target::Any => set.pick(failed),
+                let place = at.lock();
+                let load = match place.target {
+                    Target::Any => set.pick(&place.failed),
                     Target::On(id) => set.take(id),
                 };
                 load.map(Server::One)
@@ -238,13 +223,13 @@ impl Replicas {
     /// Whether an attempt that found nobody is made at another server at once.
     pub(crate) fn may_move(&self, at: &At) -> bool {
         let mut place = at.lock();
-        let (Replicas::Several(set), Some(failed)) = (self, place.failed) else {
+        let Replicas::Several(set) = self else {
             return false;
         };
-        if place.target != Target::Any {
+        if place.target != Target::Any || place.failed.is_empty() {
             return false;
         }
-        if place.moves >= MOST_MOVES || !set.has_other(failed) {
+        if place.moves >= MOST_MOVES || !set.has_other(&place.failed) {
             return false;
         }
         place.moves += 1;
@@ -266,8 +251,8 @@ impl Replicas {
             return None;
         };
         let place = at.lock();
-        let id = match (place.failed, place.target) {
-            (Some(failed), _) => failed,
+        let id = match (place.failed.last(), place.target) {
+            (Some(failed), _) => *failed,
             (None, Target::On(id)) => id,
             (None, Target::Any) => return None,
         };
@@ -284,7 +269,7 @@ impl Replicas {
     pub(crate) fn is_left(&self, at: &At, is_first: bool) -> bool {
         match (self, at.lock().target) {
             (Replicas::Several(set), Target::On(id)) => {
-                (is_first || set.rebuilds_sequences()) && set.has_other(id)
+                (is_first || set.rebuilds_sequences()) && set.has_other(&[id])
             }
             _ => false,
         }

@@ -12,8 +12,9 @@ use tracing::warn;
 use triton_options::{EndpointDiscovery, TritonOptions};
 
 use super::machine::Probed;
+use super::member::{Member, Name, Told};
 use super::resolver;
-use super::set::{Member, Name, ReplicaSet, Told};
+use super::set::ReplicaSet;
 use crate::health_monitor::{Health, HealthProbe as _, PROBE_TIMEOUT, TritonProbe};
 use crate::retry::thread_random;
 use crate::{Error, ModelFacts, SequenceIdForm};

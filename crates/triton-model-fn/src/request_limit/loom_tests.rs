@@ -29,7 +29,12 @@ fn loom_no_more_permits_are_given_than_the_limit_after_it_has_changed() {
         let model = ModelId::latest("m".parse().unwrap());
         let gauge = Arc::new(SharedGauge::new(Gauge::noop()));
         let subtask = Subtask::new(0, 1, 0).unwrap();
-        let requests = Arc::new(RequestLimit::new(MaxInFlight::Auto, &model, subtask, &gauge));
+        let requests = Arc::new(RequestLimit::new(
+            MaxInFlight::Auto,
+            &model,
+            subtask,
+            &gauge,
+        ));
         change(&requests, 2);
         let threads = [(); 2].map(|()| {
             let permit = acquire(&requests).expect("one is free");

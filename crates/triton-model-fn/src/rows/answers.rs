@@ -3,7 +3,7 @@
 use triton_client::InferResponse;
 
 use crate::answering::Answering;
-use crate::{Error, Prediction, PredictionStatus, Value, row_codec};
+use crate::{Error, Prediction, PredictionStatus, Value};
 
 /// What happened to rows that were handed over together.
 #[derive(Debug, Default)]
@@ -50,16 +50,6 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// The values of the model's columns for the rows of an answer.
-    fn decoded(&self, rows: usize, response: &InferResponse) -> Result<Vec<Vec<Value>>, Error> {
-        let plan = &self.answering.plan;
-        let outputs = plan.outputs.iter().map(|planned| {
-            let tensor = plan.output(planned, response)?;
-            row_codec::decode(planned, tensor, plan.batched, rows)
-        });
-        outputs.collect()
-    }
-
     pub(super) fn finish(self, left_out: &[usize]) -> RowsPrediction {
         let Self {
             columns,
@@ -85,33 +75,24 @@ impl<'a> Answers<'a> {
 
 impl Collect for Answers<'_> {
     fn push_part(&mut self, rows: &[usize], result: Result<InferResponse, Error>) {
-        let decoded = result.and_then(|response| self.decoded(rows.len(), &response));
-        let decoded = match decoded {
-            Ok(decoded) => decoded,
+        let answering = self.answering;
+        let answered = result.and_then(|response| answering.columns_of(&response, rows.len()));
+        let answered = match answered {
+            Ok(answered) => answered,
             Err(error) => {
                 for row in rows {
-                    self.push_row(*row, self.answering.conclude(Err(error.clone())));
+                    self.push_row(*row, answering.conclude(Err(error.clone())));
                 }
                 return;
             }
         };
-        let filled = &self.answering.columns.filled;
-        let answered = Prediction::new(Vec::new(), None);
-        let mut decoded = decoded.into_iter();
-        for (index, column) in self.columns.iter_mut().enumerate() {
-            match filled.value(index, &answered) {
-                Some(value) => rows.iter().for_each(|row| column[*row] = value.clone()),
-                None => {
-                    let values = decoded.next().unwrap_or_default();
-                    for (row, value) in rows.iter().zip(values) {
-                        column[*row] = value;
-                    }
-                }
+        for (column, values) in self.columns.iter_mut().zip(answered) {
+            for (row, value) in rows.iter().zip(values) {
+                column[*row] = value;
             }
         }
-        let metrics = self.answering.open.metrics();
+        answering.open.metrics().rows_answered(rows.len());
         for row in rows {
-            metrics.row_answered();
             self.is_done[*row] = true;
         }
     }

@@ -16,7 +16,12 @@ fn alone() -> Subtask {
 #[test]
 fn loom_no_counter_is_taken_twice() {
     check_interleavings("a counter that is advanced", || {
-        let ids = Arc::new(generator(ids(&[]), alone(), &UNIQUE, SystemTime::UNIX_EPOCH));
+        let ids = Arc::new(generator(
+            ids(&[]),
+            alone(),
+            &UNIQUE,
+            SystemTime::UNIX_EPOCH,
+        ));
         let take = |ids: &SequenceIdGenerator| ids.take(None, Instant::now()).unwrap().counter;
         let threads = [(); 2].map(|()| {
             let ids = Arc::clone(&ids);

@@ -11,7 +11,7 @@ use triton_options::{
 };
 
 use super::key::KeyDisplay;
-use super::machine::{HistoryLimits, LostId, Offer, Standing, quota, stable_hash};
+use super::machine::{HistoryLimits, LostId, MostRecovering, Offer, Standing, quota, stable_hash};
 use crate::replicas::{ReplicaPlaces, ReplicaStanding, ReplicaUse, Replicas};
 use crate::sequence_id_generator::{SequenceIdGenerator, SequenceName};
 use crate::{CallContext, Column, Error, ErrorKind, Schema, Subtask};
@@ -51,7 +51,7 @@ pub(crate) struct SequenceSettings {
     /// The most sequences on all of them together.
     pub(super) most_open: usize,
     /// How many sequences may be recovered at once.
-    pub(super) most_recovering: usize,
+    pub(super) most_recovering: MostRecovering,
     /// Whether a hash of the key says which of several servers it goes to.
     pub(super) by_hash: bool,
     /// Whether the servers may change.
@@ -111,7 +111,7 @@ impl SequenceSettings {
             server_forgets: config.longest_sequence_idle(),
             offers: Vec::new(),
             most_open: usize::MAX,
-            most_recovering: usize::MAX,
+            most_recovering: MostRecovering::any(),
             by_hash: options.sequence_affinity == SequenceAffinity::Hash,
             several: None,
             recovery: SequenceRecovery::Fail,
@@ -175,7 +175,8 @@ impl SequenceSettings {
             marks_expired: source.without_state && given.is_none() && boundary.is_some(),
             offers: servers.offers,
             most_open: servers.most_open,
-            most_recovering: servers.most_recovering,
+            // Where the input has an end, nobody waits for one row more than for another.
+            most_recovering: most_recovering(options, open, source.bounded, server_idle),
             several: servers.several,
             recovery: options.sequence_recovery,
             overflow: options.sequence_replay_overflow,
@@ -411,6 +412,7 @@ impl SeveralServers {
             room,
             standing: match standing.use_of {
                 ReplicaUse::TakesNew => Standing::Takes,
+                ReplicaUse::TakesOne => Standing::Tries,
                 ReplicaUse::KeepsOld => Standing::Keeps,
                 ReplicaUse::IsLeft => Standing::Leaves,
             },
@@ -422,7 +424,6 @@ impl SeveralServers {
 struct Servers {
     offers: Vec<Offer>,
     most_open: usize,
-    most_recovering: usize,
     several: Option<SeveralServers>,
 }
 
@@ -431,15 +432,12 @@ fn servers(
     config: &ModelConfig,
     open: &CallContext,
 ) -> Result<Servers, Error> {
-    // So that a server that is lost does not keep the others from their work.
-    const RECOVERING_SHARE: usize = 4;
     let most_in_flight = options.max_in_flight.most().get() as usize;
     if !open.replicas.are_several() {
         let (places, room) = places(options, config, open.subtask);
         return Ok(Servers {
             offers: vec![Offer::only(places, room)],
             most_open: usize::MAX,
-            most_recovering: usize::MAX,
             several: None,
         });
     }
@@ -477,9 +475,29 @@ fn servers(
         most_open: options
             .sequence_max_open
             .map_or(usize::MAX, |most| most.get() as usize),
-        most_recovering: (most_in_flight / RECOVERING_SHARE).max(1),
         several: Some(several),
     })
+}
+
+/// How many sequences a subtask may recover at once.
+fn most_recovering(
+    options: &TritonOptions,
+    open: &CallContext,
+    is_bounded: bool,
+    idle: Option<Duration>,
+) -> MostRecovering {
+    // So that a server that is lost does not keep the others from their work.
+    const RECOVERING_SHARE: usize = 4;
+    let in_flight = options.max_in_flight.most().get() as usize;
+    MostRecovering {
+        in_turn: match open.replicas.are_several() {
+            true => (in_flight / RECOVERING_SHARE).max(1),
+            false => in_flight,
+        },
+        side_by_side: in_flight,
+        is_side_by_side: is_bounded,
+        idle,
+    }
 }
 
 /// The part of the places that is left for recoveries.

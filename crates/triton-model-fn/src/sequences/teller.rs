@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use triton_options::{
-    OptionValue as _, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_MAX_OPEN, SEQUENCE_RECOVERY,
+    MAX_IN_FLIGHT, OptionValue as _, SEQUENCE_IDLE_TIMEOUT, SEQUENCE_KEY, SEQUENCE_MAX_OPEN,
+    SEQUENCE_RECOVERY,
 };
 
 use super::machine::{Abandoned, Counts, Event, LossCause, LostId, Purpose, Report};
@@ -36,6 +37,7 @@ pub(super) struct Teller {
     owners: Option<Arc<Owners>>,
     owned: Mutex<OwnedKeys>,
     expired: LogLimit,
+    rebuilt_again: LogLimit,
 }
 
 /// The keys of this subtask, and when it was last warned that another one has one of them.
@@ -64,6 +66,7 @@ impl Teller {
             owners: open.subtask.work().as_deref().map(Owners::of_work),
             owned: Mutex::default(),
             expired: LogLimit::default(),
+            rebuilt_again: LogLimit::default(),
         }
     }
 
@@ -219,6 +222,11 @@ impl Teller {
                     "the sequence was rebuilt by a replay"
                 );
             }
+            Event::RebuiltAgain {
+                id,
+                rows,
+                waits_less,
+            } => self.tell_of_rebuilt_again(&key, &id, rows, waits_less),
             Event::RowReplayed => metrics.replayed_rows.increment(1),
             Event::Failed => metrics.event(SequenceEvent::Failed),
             Event::WaitsForPlace {
@@ -245,6 +253,34 @@ impl Teller {
              which rebuilds what waited for too long",
             SEQUENCE_IDLE_TIMEOUT.key(),
             SEQUENCE_RECOVERY.key()
+        );
+    }
+
+    /// A sequence is rebuilt over and over although no server is lost.
+    fn tell_of_rebuilt_again(&self, key: &SequenceKey, id: &LostId, rows: u64, waits_less: bool) {
+        let (key, subtask) = (self.settings.display.show(key), self.subtask.index());
+        if waits_less {
+            info!(
+                key,
+                subtask,
+                "sequences that were rebuilt idled out while others waited to be: from now on they are \
+                 rebuilt side by side"
+            );
+        }
+        let Some(kept_quiet) = self.rebuilt_again.pass() else {
+            return;
+        };
+        warn!(
+            key,
+            lost = self.id(id),
+            rows,
+            server_idle = ?self.settings.server_idle,
+            others = kept_quiet,
+            subtask,
+            "a sequence that was rebuilt has to be rebuilt again, for time alone: its key had no row for \
+             longer than the server keeps it, which costs all of its rows each time: raise the model's \
+             max_sequence_idle_microseconds, or '{}' where the rows of other keys were waited for",
+            MAX_IN_FLIGHT.key()
         );
     }
 

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use futures_util::StreamExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use triton_client::{
@@ -14,7 +13,7 @@ use triton_client::{
 use triton_options::ROW_DEADLINE;
 
 use super::rows;
-use crate::call::GRACE;
+use crate::call::{Connection, GRACE};
 use crate::ending::Ended;
 use crate::metrics::{OpenStream, StreamMetrics};
 use crate::{CallContext, Error, ErrorKind, RequestPermit};
@@ -32,7 +31,7 @@ struct Connected(Mutex<Option<Open>>);
 
 struct Open {
     answers: GenerateStream,
-    _connection: OwnedSemaphorePermit,
+    _connection: Connection,
     _permit: RequestPermit,
     /// Counts it as open.
     _counted: Option<OpenStream>,
@@ -107,7 +106,7 @@ impl Reading {
         streams: Option<&StreamMetrics>,
     ) -> Result<Self, Error> {
         let permit = open.request_permit(deadline).await?;
-        let begin = |client: Client, connection: OwnedSemaphorePermit| async move {
+        let begin = |client: Client, connection: Connection| async move {
             let mut answers = client.generate_stream(request).await?;
             let first = answers.next().await.transpose()?;
             Ok((answers, first, connection))

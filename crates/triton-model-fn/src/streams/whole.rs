@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::reading::Given;
 use super::{RowStream, State};
-use crate::server_wait::{Failures, Judgement, LONGEST_DOUBTFUL_PAUSE};
+use crate::server_wait::{Failures, Judgement};
 use crate::{Error, Prediction, ServerWait, retry};
 
 /// What is known of the streams of a row that broke.
@@ -78,23 +78,22 @@ impl RowStream {
         let pause = match Box::pin(judging).await {
             Judgement::Final => return false,
             // Sending it waits until the server is back.
-            Judgement::Away => None,
+            Judgement::Away => wait.asked_pause(cause.retry_after()),
             Judgement::Own => {
                 broken.own += 1;
                 if broken.own > wait.own_retries(open.retry.max_retries) {
                     return false;
                 }
                 let random = retry::thread_random();
-                Some(open.retry.wait(broken.own, cause.retry_after(), random))
+                open.retry.wait(broken.own, cause.retry_after(), random)
             }
             Judgement::Undecided => {
                 broken.doubts += 1;
                 let random = retry::thread_random();
                 let pause = open.retry.wait(broken.doubts, None, random);
-                Some(pause.min(LONGEST_DOUBTFUL_PAUSE))
+                wait.doubtful_pause(pause, cause.retry_after())
             }
         };
-        let pause = pause.unwrap_or_default();
         let next = Instant::now().checked_add(pause);
         let deadline = self.deadline;
         if deadline.is_some_and(|deadline| next.is_none_or(|next| next >= deadline)) {

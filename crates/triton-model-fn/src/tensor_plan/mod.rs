@@ -232,14 +232,25 @@ impl TensorPlan {
         // Each by itself: a clone of an empty vector has no room.
         let empty = || Vec::with_capacity(self.outputs.len());
         let mut answers: Vec<_> = std::iter::repeat_with(empty).take(rows).collect();
-        for planned in &self.outputs {
-            let tensor = self.output(planned, response)?;
-            let values = row_codec::decode(planned, tensor, self.batched, rows)?;
-            for (answer, value) in answers.iter_mut().zip(values) {
+        for column in self.columns(response, rows)? {
+            for (answer, value) in answers.iter_mut().zip(column) {
                 answer.push(value);
             }
         }
         Ok(answers)
+    }
+
+    /// The values of the model's columns in the response to so many rows.
+    pub(crate) fn columns(
+        &self,
+        response: &InferResponse,
+        rows: usize,
+    ) -> Result<Vec<Vec<Value>>, Error> {
+        let columns = self.outputs.iter().map(|planned| {
+            let tensor = self.output(planned, response)?;
+            row_codec::decode(planned, tensor, self.batched, rows)
+        });
+        columns.collect()
     }
 
     /// The output row of a response to one row.

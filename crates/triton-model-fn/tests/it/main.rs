@@ -45,6 +45,7 @@ mod server_wait;
 mod shapes;
 mod side_by_side;
 mod sinks;
+mod sinks_of_many;
 mod static_sequences;
 mod streams;
 mod through_the_trait;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::COLUMNS;
+use super::table::COLUMNS;
 use crate::{Description, OptionDefinition, Piece};
 
 /// The table of these options.

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{COLUMNS, sorted};
+use super::table::{COLUMNS, sorted};
 use crate::{Description, OptionDefinition, Piece, Section};
 
 /// The page with every section.

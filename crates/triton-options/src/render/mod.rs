@@ -6,24 +6,11 @@
 pub mod html;
 pub mod markdown;
 pub mod rustdoc;
+mod table;
 pub mod text;
 
-use crate::{CATALOG, OptionDefinition, Section};
-
-/// The headings of every table, in order.
-pub const COLUMNS: [&str; 4] = ["Key", "Default", "Type", "Description"];
-
-/// The options of `section`, or of all sections, in alphabetical order of their keys.
-#[must_use]
-pub fn sorted(section: Option<Section>) -> Vec<&'static OptionDefinition> {
-    let mut definitions: Vec<_> = CATALOG
-        .iter()
-        .copied()
-        .filter(|definition| section.is_none_or(|section| definition.section == section))
-        .collect();
-    definitions.sort_by_key(|definition| definition.key);
-    definitions
-}
+pub use self::table::{COLUMNS, sorted};
+use crate::Section;
 
 /// A generated page: the name of its file, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{markdown, sorted};
+use super::markdown;
+use super::table::sorted;
 
 /// The section, in Markdown with links that rustdoc resolves.
 #[must_use]

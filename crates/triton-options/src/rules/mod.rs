@@ -2,26 +2,22 @@
 //!
 //! A rule is silent about an option that could not even be read: that has been reported.
 
+mod problems;
 mod replicas;
 mod security;
 mod sequence;
+mod sequence_ids;
 mod stream;
+mod switches;
 
+use self::problems::{rule, warning};
 use crate::definitions::ReadValues;
 use crate::{
     BATCH_SIZE, BATCH_TIMEOUT, CACHE_MAX_BYTES, CATALOG, CIRCUIT_BREAKER_ENABLED,
-    CIRCUIT_BREAKER_FAILURE_THRESHOLD, CIRCUIT_BREAKER_HALF_OPEN_REQUESTS, CIRCUIT_BREAKER_TIMEOUT,
-    CONNECTION_POOL_KEEP_ALIVE, CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL,
-    CONNECTION_REUSE_ENABLED, CONNECTION_TIMEOUT, DEFAULT_VALUE, HEALTH_CHECK_ENABLED,
-    HEALTH_CHECK_INTERVAL, MAX_RETRIES, ON_ERROR, OnError, OptionDefinition, OptionError,
-    OptionMap, OptionValue as _, OptionWarning, RETRY_BUDGET, RETRY_INITIAL_BACKOFF,
-    RETRY_MAX_BACKOFF, ROW_DEADLINE, SEQUENCE_ABANDON, SEQUENCE_AFFINITY, SEQUENCE_END_COLUMN,
-    SEQUENCE_HISTORY_COLUMNS, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT,
-    SEQUENCE_ID_COUNTER_INIT_STRATEGY, SEQUENCE_ID_SCOPE, SEQUENCE_ID_TYPE, SEQUENCE_IDLE_TIMEOUT,
-    SEQUENCE_KEY, SEQUENCE_KEY_REDACTED, SEQUENCE_MAX_LENGTH, SEQUENCE_MAX_LOST, SEQUENCE_MAX_OPEN,
-    SEQUENCE_MODEL_VERSION, SEQUENCE_POSITION_COLUMN, SEQUENCE_RECOVERY, SEQUENCE_REPLAY_COMPARE,
-    SEQUENCE_REPLAY_LIMIT, SEQUENCE_REPLAY_MAX_BYTES, SEQUENCE_REPLAY_OVERFLOW,
-    SEQUENCE_UNKNOWN_KEY, SequenceMode, SequenceRecovery, TIMEOUT,
+    CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL, CONNECTION_TIMEOUT, DEFAULT_VALUE,
+    HEALTH_CHECK_ENABLED, ON_ERROR, OnError, OptionError, OptionMap, OptionValue as _,
+    OptionWarning, RETRY_INITIAL_BACKOFF, RETRY_MAX_BACKOFF, ROW_DEADLINE, SEQUENCE_ID,
+    SequenceMode, TIMEOUT,
 };
 
 /// Checks every rule and works out the sequence mode; without one, an error was recorded.
@@ -42,10 +38,7 @@ pub(crate) fn check(
 
 /// What is allowed but hardly meant.
 pub(crate) fn warnings(map: &OptionMap, read: &ReadValues) -> Vec<OptionWarning> {
-    let mut warnings: Vec<OptionWarning> = SWITCHES
-        .iter()
-        .flat_map(|switch| switch.idle_options(map, read))
-        .collect();
+    let mut warnings = switches::warnings(map, read);
     if read.health_check_enabled == Some(true) && read.circuit_breaker_enabled == Some(false) {
         warnings.push(warning(
             &[HEALTH_CHECK_ENABLED.key(), CIRCUIT_BREAKER_ENABLED.key()],
@@ -105,127 +98,6 @@ pub(crate) fn warnings(map: &OptionMap, read: &ReadValues) -> Vec<OptionWarning>
     warnings.extend(replicas::warnings(map, read));
     warnings.extend(security::warnings(map, read));
     warnings
-}
-
-/// An option without which others have no effect.
-struct Switch {
-    definition: &'static OptionDefinition,
-    is_off: fn(&ReadValues) -> bool,
-    off: &'static str,
-    dependents: &'static [&'static OptionDefinition],
-}
-
-static SWITCHES: &[Switch] = &[
-    Switch {
-        definition: CIRCUIT_BREAKER_ENABLED.definition(),
-        is_off: |read| read.circuit_breaker_enabled == Some(false),
-        off: "false",
-        dependents: &[
-            CIRCUIT_BREAKER_FAILURE_THRESHOLD.definition(),
-            CIRCUIT_BREAKER_TIMEOUT.definition(),
-            CIRCUIT_BREAKER_HALF_OPEN_REQUESTS.definition(),
-        ],
-    },
-    Switch {
-        definition: HEALTH_CHECK_ENABLED.definition(),
-        is_off: |read| read.health_check_enabled == Some(false),
-        off: "false",
-        dependents: &[HEALTH_CHECK_INTERVAL.definition()],
-    },
-    Switch {
-        definition: MAX_RETRIES.definition(),
-        is_off: |read| read.max_retries == Some(0),
-        off: "0",
-        dependents: &[
-            RETRY_BUDGET.definition(),
-            RETRY_INITIAL_BACKOFF.definition(),
-            RETRY_MAX_BACKOFF.definition(),
-        ],
-    },
-    Switch {
-        definition: BATCH_SIZE.definition(),
-        is_off: |read| read.batch_size.is_some_and(|size| size.get() == 1),
-        off: "1",
-        dependents: &[BATCH_TIMEOUT.definition()],
-    },
-    Switch {
-        definition: CONNECTION_REUSE_ENABLED.definition(),
-        is_off: |read| read.connection_reuse_enabled == Some(false),
-        off: "false",
-        dependents: &[
-            CONNECTION_POOL_MAX_IDLE.definition(),
-            CONNECTION_POOL_KEEP_ALIVE.definition(),
-        ],
-    },
-    Switch {
-        definition: SEQUENCE_ID_AUTO_INCREMENT.definition(),
-        is_off: |read| read.sequence_id_auto_increment == Some(false),
-        off: "false",
-        dependents: &[
-            SEQUENCE_ID_COUNTER_INIT_STRATEGY.definition(),
-            SEQUENCE_ID_SCOPE.definition(),
-        ],
-    },
-    Switch {
-        definition: SEQUENCE_ID.definition(),
-        is_off: |read| read.sequence_id == Some(None),
-        off: "not set",
-        dependents: &[SEQUENCE_ID_TYPE.definition()],
-    },
-    Switch {
-        definition: SEQUENCE_KEY.definition(),
-        is_off: |read| read.sequence_key == Some(None),
-        off: "not set",
-        dependents: &[
-            SEQUENCE_END_COLUMN.definition(),
-            SEQUENCE_MAX_LENGTH.definition(),
-            SEQUENCE_IDLE_TIMEOUT.definition(),
-            SEQUENCE_POSITION_COLUMN.definition(),
-            SEQUENCE_HISTORY_COLUMNS.definition(),
-            SEQUENCE_MAX_OPEN.definition(),
-            SEQUENCE_AFFINITY.definition(),
-            SEQUENCE_MODEL_VERSION.definition(),
-            SEQUENCE_RECOVERY.definition(),
-            SEQUENCE_UNKNOWN_KEY.definition(),
-            SEQUENCE_ABANDON.definition(),
-            SEQUENCE_MAX_LOST.definition(),
-            SEQUENCE_KEY_REDACTED.definition(),
-        ],
-    },
-    Switch {
-        definition: SEQUENCE_RECOVERY.definition(),
-        is_off: |read| {
-            read.sequence_recovery
-                .is_some_and(|recovery| recovery != SequenceRecovery::Replay)
-        },
-        off: "not 'replay'",
-        dependents: &[
-            SEQUENCE_REPLAY_LIMIT.definition(),
-            SEQUENCE_REPLAY_MAX_BYTES.definition(),
-            SEQUENCE_REPLAY_OVERFLOW.definition(),
-            SEQUENCE_REPLAY_COMPARE.definition(),
-        ],
-    },
-];
-
-impl Switch {
-    /// The options that were given although this switch is off.
-    fn idle_options(&self, map: &OptionMap, read: &ReadValues) -> Vec<OptionWarning> {
-        let given = self
-            .dependents
-            .iter()
-            .filter(|dependent| map.has(dependent));
-        given
-            .filter(|_| (self.is_off)(read))
-            .map(|dependent| {
-                let message = format!(
-                    "option '{}' has no effect while '{}' is {}",
-                    dependent.key, self.definition.key, self.off
-                );
-                warning(&[dependent.key, self.definition.key], message)
-            })
-            .collect()
-    }
 }
 
 fn backoff(read: &ReadValues) -> Option<OptionError> {
@@ -311,23 +183,17 @@ fn cache(map: &OptionMap, read: &ReadValues) -> Option<OptionError> {
     ))
 }
 
-fn rule(keys: &[&'static str], message: String) -> OptionError {
-    OptionError::Rule {
-        keys: keys.to_vec(),
-        message,
-    }
-}
-
-fn warning(keys: &[&'static str], message: String) -> OptionWarning {
-    OptionWarning {
-        keys: keys.to_vec(),
-        message,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::{OnError, TritonOptions};
+    use crate::{OnError, OptionErrors, SequenceMode, TritonOptions};
+
+    pub(super) const AUTO: (&str, &str) = ("sequence-id-auto-increment", "true");
+
+    pub(super) fn sequence_mode(extra: &[(&str, &str)]) -> Result<SequenceMode, OptionErrors> {
+        let base = [("endpoint", "http://localhost:8000"), ("model-name", "m")];
+        TritonOptions::parse(base.iter().chain(extra).copied())
+            .map(|options| options.sequence_mode().clone())
+    }
 
     pub(super) fn parse(extra: &[(&str, &str)]) -> Result<Vec<String>, String> {
         let base = [("endpoint", "http://triton:8000"), ("model-name", "m")];

@@ -1,6 +1,6 @@
 //! Rules of several servers behind one endpoint.
 
-use super::{rule, warning};
+use super::problems::{rule, warning};
 use crate::definitions::ReadValues;
 use crate::{
     ENDPOINT, ENDPOINT_DISCOVERY, ENDPOINT_DRAIN, ENDPOINT_REFRESH, Endpoint, EndpointDiscovery,

@@ -1,7 +1,7 @@
 //! Rules of what is proven to the server and what the server has to prove: who may be trusted with
 //! what, and who says so.
 
-use super::{rule, warning};
+use super::problems::{rule, warning};
 use crate::definitions::ReadValues;
 use crate::{
     AUTH_TOKEN, AUTH_TOKEN_FILE, BearerToken, CUSTOM_HEADERS, ENDPOINT, Endpoints, OptionError,

@@ -1,6 +1,6 @@
 //! What cannot go together with rows that are answered in a stream.
 
-use super::rule;
+use super::problems::rule;
 use crate::definitions::ReadValues;
 use crate::{
     BATCH_SIZE, CACHE_MAX_BYTES, COMPRESSION, DECOUPLED, DEFAULT_VALUE, Decoupled, ON_ERROR,

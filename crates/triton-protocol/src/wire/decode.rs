@@ -11,8 +11,8 @@ use super::unreadable;
 use crate::tensor::Elements;
 use crate::tolerant::Text;
 use crate::{
-    Datatype, InferResponse, Parameter, RequestedOutput, SharedMemory, SharedTensor, Tensor,
-    TensorError, UnreadOutput,
+    Datatype, InferRequest, InferResponse, Parameter, RequestedOutput, SharedMemory, SharedTensor,
+    Tensor, TensorError, UnreadOutput,
 };
 
 /// Why an answer is not what the protocol promises.
@@ -25,8 +25,59 @@ use crate::{
 #[error("{0}")]
 pub struct DecodeError(String);
 
+impl InferResponse {
+    /// Reads a body that is not compressed, as a server sent it with status 200.
+    ///
+    /// `json_length` is the header `Inference-Header-Content-Length`, where it came. Tensors in
+    /// binary form are slices of `body`.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] when the body is not what the protocol promises, or contradicts itself.
+    ///
+    /// ```
+    /// use triton_protocol::InferResponse;
+    ///
+    /// let body = br#"{"outputs":[{"name":"x","datatype":"INT8","shape":[2],"parameters":{"binary_data_size":2}}]}ab"#;
+    /// let response = InferResponse::decode(bytes::Bytes::from_static(body), Some(body.len() - 2))?;
+    /// assert_eq!(*response.output("x")?.values::<i8>()?, [97, 98]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn decode(body: Bytes, json_length: Option<usize>) -> Result<Self, DecodeError> {
+        response(body, json_length, &[])
+    }
+
+    /// Reads the answer to `request`.
+    ///
+    /// Of an output that a server has put into shared memory it says no more than that there is
+    /// one; where it lies is what the request asked for.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decode`](Self::decode).
+    ///
+    /// ```
+    /// use triton_protocol::{InferRequest, InferResponse, ModelId, RequestedOutput, SharedMemory};
+    ///
+    /// let memory = SharedMemory::new("outputs", 12);
+    /// let request = InferRequest::new(ModelId::latest("echo".parse()?))
+    ///     .output(RequestedOutput::new("echo").shared_memory(memory.clone()));
+    /// let body = br#"{"outputs":[{"name":"echo","datatype":"FP32","shape":[1,3]}]}"#;
+    /// let response = InferResponse::decode_for(&request, bytes::Bytes::from_static(body), None)?;
+    /// assert_eq!(response.shared_output("echo")?.memory(), &memory);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn decode_for(
+        request: &InferRequest,
+        body: Bytes,
+        json_length: Option<usize>,
+    ) -> Result<Self, DecodeError> {
+        response(body, json_length, &request.outputs)
+    }
+}
+
 /// Reads a whole body, as the answer to a request for these outputs.
-pub(crate) fn response(
+fn response(
     body: Bytes,
     json_length: Option<usize>,
     asked: &[RequestedOutput],

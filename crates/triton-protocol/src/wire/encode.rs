@@ -90,6 +90,30 @@ fn unwritable(tensor: &Tensor, reason: &data_writer::Unwritable) -> EncodeError 
 }
 
 impl InferRequest {
+    /// The body of the request, as a call with this format would send it uncompressed.
+    ///
+    /// Nobody is asked what the server can do: [`TensorFormat::Auto`] means binary here.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`] when a tensor or a parameter cannot be sent in this form.
+    ///
+    /// ```
+    /// use triton_protocol::{InferRequest, ModelId, Tensor, TensorFormat};
+    ///
+    /// let request = InferRequest::new(ModelId::latest("echo".parse()?))
+    ///     .input(Tensor::from_slice("value", [1, 1], &[2.0_f32])?);
+    /// let body = request.encode(TensorFormat::Json)?.into_bytes();
+    /// assert_eq!(
+    ///     body,
+    ///     r#"{"inputs":[{"name":"value","shape":[1,1],"datatype":"FP32","data":[2.0]}]}"#
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn encode(&self, format: TensorFormat) -> Result<EncodedRequest, EncodeError> {
+        self.encode_as(&EncodingPlan::new(self, format))
+    }
+
     /// Looks whether the tensors can be sent in this form, before anybody is asked anything.
     ///
     /// # Errors

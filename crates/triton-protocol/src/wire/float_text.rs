@@ -117,6 +117,8 @@ pub(super) trait Float: fast_float2::FastFloat {
 
     /// The nearest one to a double.
     fn of(value: f64) -> Self;
+
+    fn is_finite(self) -> bool;
 }
 
 impl Float for f32 {
@@ -135,6 +137,10 @@ impl Float for f32 {
     fn of(value: f64) -> Self {
         value as f32
     }
+
+    fn is_finite(self) -> bool {
+        f32::is_finite(self)
+    }
 }
 
 impl Float for f64 {
@@ -147,12 +153,16 @@ impl Float for f64 {
     fn of(value: f64) -> Self {
         value
     }
+
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
+    }
 }
 
 /// The nearest float to the number that `text` opens with, and the number's length.
 ///
-/// A number may be beyond every float, as it may where a server narrows a double: then it is
-/// infinity. A number beyond every double is none of a server's.
+/// A number beyond every float is none: a server that computes in doubles and calls them FP32 may
+/// write one, and infinity would be another value. Infinity itself has words of its own.
 pub(super) fn read<F: Float>(text: &[u8]) -> Option<(F, usize)> {
     let number = NumberText::read(text)?;
     let value = F::at_once(&number).or_else(|| slowly(&text[..number.length]))?;
@@ -161,9 +171,8 @@ pub(super) fn read<F: Float>(text: &[u8]) -> Option<(F, usize)> {
 
 #[cold]
 fn slowly<F: Float>(number: &[u8]) -> Option<F> {
-    let double = fast_float2::parse::<f64, _>(number).ok()?;
-    let value = fast_float2::parse(number).ok()?;
-    double.is_finite().then_some(value)
+    let value: F = fast_float2::parse(number).ok()?;
+    value.is_finite().then_some(value)
 }
 
 #[cfg(test)]
@@ -171,7 +180,7 @@ mod tests {
     use super::*;
 
     fn check<F: Float + std::str::FromStr + PartialEq + std::fmt::Debug>(text: &str) {
-        let expected = text.parse::<F>().ok();
+        let expected = text.parse::<F>().ok().filter(|value| value.is_finite());
         let found = read::<F>(format!("{text},").as_bytes());
         assert_eq!(found, expected.map(|value| (value, text.len())), "{text}");
     }
@@ -250,7 +259,10 @@ mod tests {
             assert!(read::<f64>(text.as_bytes()).is_none(), "{text}");
             assert!(read::<f32>(text.as_bytes()).is_none(), "{text}");
         }
-        assert_eq!(read::<f32>(b"1e39]"), Some((f32::INFINITY, 4)));
+        assert_eq!(read::<f32>(b"1e39]"), None);
+        assert_eq!(read::<f32>(b"3.4028235e38]"), Some((f32::MAX, 12)));
+        // Rounds down to the largest one.
+        assert_eq!(read::<f32>(b"3.4028235677e38]"), Some((f32::MAX, 15)));
         assert_eq!(read::<f64>(b"1:234567"), Some((1.0, 1)));
         assert_eq!(read::<f64>(b"12345678/"), Some((12_345_678.0, 8)));
     }

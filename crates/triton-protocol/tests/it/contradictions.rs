@@ -35,6 +35,7 @@ fn an_element_that_is_none_is_named() {
     insta::assert_snapshot!(data_fault("UINT8", "[-1]"), @"output 'x': element 0 of its data: expected UINT8, found -1 at byte 63");
     insta::assert_snapshot!(data_fault("BOOL", "[true,1]"), @"output 'x': element 1 of its data: expected BOOL, found 1 at byte 67");
     insta::assert_snapshot!(data_fault("FP32", "[0.5,\"half\"]"), @r#"output 'x': element 1 of its data: expected FP32, found "half" at byte 66"#);
+    insta::assert_snapshot!(data_fault("FP32", "[1,1e39]"), @"output 'x': element 1 of its data: expected FP32, found 1e39 at byte 64");
     insta::assert_snapshot!(data_fault("FP64", "[1e400]"), @"output 'x': element 0 of its data: expected FP64, found 1e400 at byte 62");
     insta::assert_snapshot!(data_fault("FP64", "[01]"), @"output 'x': element 0 of its data: expected FP64, found 01 at byte 62");
     insta::assert_snapshot!(data_fault("BYTES", "[\"a\",5]"), @"output 'x': element 1 of its data: expected BYTES, found 5 at byte 67");

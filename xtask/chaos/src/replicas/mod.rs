@@ -21,6 +21,7 @@ use tokio::runtime::Runtime;
 use self::balancer::By;
 use self::disturbance::Disturbance;
 use self::table::{Line, Table};
+use crate::journal;
 use crate::options::Lane;
 use crate::server::Server;
 
@@ -171,7 +172,10 @@ fn one(
             server.load_versions(plan.lane.model(), &[1])?;
         }
     }
-    arrived::clear(&arguments.models, plan.lane.model())?;
+    let of_servers = || (0..SERVERS).map(|server| arguments.models.join(server.to_string()));
+    for models in of_servers() {
+        journal::clear(&models, plan.lane.model())?;
+    }
     let begun = Instant::now();
     let runtime = Runtime::new()?;
     let names = Arc::new(Names::default());
@@ -181,6 +185,8 @@ fn one(
         .with_context(|| format!("{}, {client}", plan.disturbance))?;
     let seconds = begun.elapsed().as_secs_f64();
     runtime.shutdown_timeout(std::time::Duration::from_secs(10));
-    let arrived = arrived::read(&arguments.models, plan.lane.model())?;
+    let arrived = of_servers()
+        .map(|models| journal::read(&models, plan.lane.model()))
+        .collect::<Result<Vec<_>>>()?;
     Ok(Line::new(plan, client, &answers, &arrived, seconds))
 }

@@ -1,8 +1,9 @@
 //! What a run comes to, as lines of a table.
 
-use super::arrived::{self, Arrived};
+use super::arrived;
 use super::disturbance::Disturbance;
 use super::{Answers, Plan};
+use crate::journal::Arrived;
 use crate::options::Lane;
 
 /// How far from the others a server may be that nothing happens to.

@@ -13,10 +13,9 @@ use triton_options::OptionValue as _;
 use super::assertion::Assertion;
 use super::sample::FixedShape;
 use super::sweep::Range;
-use crate::arguments::at_least_one;
-use crate::commands::health::duration;
+use crate::argument_values::{at_least_one, duration};
 use crate::completion;
-use crate::config::ConfigArguments;
+use crate::config_arguments::ConfigArguments;
 use crate::disk::Place;
 use crate::failure::Failure;
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::report::{PERCENTILES, Report};
+use super::recorder::{PERCENTILES, Recorder};
+use crate::argument_values::duration;
 use crate::commands::figures;
-use crate::commands::health::duration;
 
 /// What one figure of a load has to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,8 +97,7 @@ impl Assertion {
         matches!(self.figure, Figure::Failed | Figure::FailedShare)
     }
 
-    pub(super) fn check(&self, report: &Report) -> Checked {
-        let recorder = &report.measured.recorder;
+    pub(super) fn check(&self, recorder: &Recorder) -> Checked {
         let failed = (recorder.failed + recorder.unanswered()) as f64;
         let answered = !recorder.latency.is_empty();
         let found = match self.figure {
@@ -106,7 +105,7 @@ impl Assertion {
                 answered.then(|| recorder.latency.value_at_quantile(share) as f64)
             }
             Figure::Mean => answered.then(|| recorder.latency.mean()),
-            Figure::Throughput => Some(report.throughput()),
+            Figure::Throughput => Some(recorder.throughput()),
             Figure::Failed => Some(failed),
             Figure::FailedShare => Some(failed * 100.0 / recorder.due().max(1) as f64),
         };

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::about::{About, VERSION};
 use super::assertion::Checked;
 use super::chart::{Chart, Line, escape};
 use super::comparison::Comparison;
-use super::report::{About, PERCENTILES, Report, VERSION};
+use super::recorder::PERCENTILES;
+use super::report::Report;
 use crate::commands::figures;
 
 const STYLE: &str = include_str!("page.css");

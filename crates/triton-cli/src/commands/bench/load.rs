@@ -11,7 +11,7 @@ use tracing::debug;
 use triton_client::{Client, InferRequest};
 
 use super::live::Live;
-use super::pacer::Pacer;
+use super::pacer::{End, Pace, Pacer};
 use super::recorder::{Failed, Recorder, Request};
 use crate::commands::sequences::Sequences;
 use crate::commands::statistics_difference::Difference;
@@ -33,25 +33,6 @@ const PROBE_PAUSES: [Duration; 4] = [
 
 /// How often the load is looked at to be shown.
 const TICK: Duration = Duration::from_millis(200);
-
-/// Requests at a fixed rate.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
-    pub(super) rate: f64,
-    /// Whether the times between them are random.
-    pub(super) random: bool,
-}
-
-/// When a load ends.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum End {
-    At(Instant),
-    /// Once so many requests were sent from that moment on.
-    After {
-        begin: Instant,
-        requests: u64,
-    },
-}
 
 /// What is sent, and how.
 #[derive(Clone)]

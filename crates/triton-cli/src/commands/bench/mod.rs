@@ -1,6 +1,7 @@
 //! `triton bench`: how fast a model answers, under a load of a fixed number of requests at once or
 //! of a fixed rate, or under several loads one after the other.
 
+mod about;
 mod arguments;
 mod assertion;
 mod chart;
@@ -28,12 +29,14 @@ use triton_options::{
     ModelVersion, OptionValue as _, SEQUENCE_ID_TYPE,
 };
 
+use self::about::{About, Mode};
 use self::arguments::Arrivals;
 pub(crate) use self::arguments::BenchArguments;
 use self::comparison::Earlier;
 use self::live::Live;
-use self::load::{Load, Pace};
-use self::report::{About, Mode, Report};
+use self::load::Load;
+use self::pacer::Pace;
+use self::report::Report;
 use self::sample::Samples;
 use self::series::{Found, Series};
 use self::sweep::Search;

@@ -7,10 +7,27 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::load::{End, Pace};
-
 /// The longest sleep, after which the thread looks whether it is still wanted.
 const NAP: Duration = Duration::from_millis(50);
+
+/// Requests at a fixed rate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) rate: f64,
+    /// Whether the times between them are random.
+    pub(super) random: bool,
+}
+
+/// When a load ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    At(Instant),
+    /// Once so many requests were sent from that moment on.
+    After {
+        begin: Instant,
+        requests: u64,
+    },
+}
 
 /// A thread of its own, because the timers of an async runtime tick in whole milliseconds.
 pub(super) struct Pacer {

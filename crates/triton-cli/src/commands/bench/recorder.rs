@@ -20,6 +20,16 @@ const SHORTEST_STEP: Duration = Duration::from_millis(100);
 /// Different errors that are told apart; the rest of them is only counted.
 const ERRORS: usize = 10;
 
+/// The percentiles that are shown, and their names.
+pub(super) const PERCENTILES: [(f64, &str); 6] = [
+    (0.5, "p50"),
+    (0.9, "p90"),
+    (0.95, "p95"),
+    (0.99, "p99"),
+    (0.999, "p99.9"),
+    (1.0, "max"),
+];
+
 /// One request as it went.
 pub(super) struct Request {
     /// When it had to be sent.
@@ -154,6 +164,11 @@ impl Recorder {
                 last.failed += rest.failed;
             }
         }
+    }
+
+    /// Answers a second.
+    pub(super) fn throughput(&self) -> f64 {
+        self.arrived() as f64 / self.time().as_secs_f64().max(f64::EPSILON)
     }
 
     /// How many answers arrived in the measured time.

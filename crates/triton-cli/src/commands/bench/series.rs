@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::about::About;
 use super::chart::{Chart, Line, escape};
 use super::comparison::Comparison;
 use super::html;
-use super::report::{About, Report};
+use super::report::Report;
 use crate::commands::figures;
 use crate::commands::text_table::TextTable;
 use crate::exit_codes::Exit;
-use crate::output::{width, wrapped};
+use crate::wrapping::{width, wrapped};
 
 /// The loads of a run of the command.
 pub(super) struct Series {

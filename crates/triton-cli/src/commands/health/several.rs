@@ -10,9 +10,10 @@ use triton_client::Error;
 use super::{Health, HealthArguments, INTERVAL, ask};
 use crate::commands::text_table::TextTable;
 use crate::failure::Failure;
-use crate::output::{print, width};
+use crate::output::print;
 use crate::progress::say;
 use crate::server::Server;
+use crate::wrapping::width;
 
 /// A server, and what it said of itself, if it could be asked.
 struct Asked {

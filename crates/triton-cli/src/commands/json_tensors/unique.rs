@@ -5,9 +5,16 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Reads a JSON value.
+use crate::table::json_text;
+
+/// Reads a JSON value; a bare `NaN`, as Python writes it, is the text that stands for it elsewhere.
 pub(crate) fn parse(text: &str) -> serde_json::Result<Value> {
-    serde_json::from_str(text).map(|Unique(value)| value)
+    let parsed = serde_json::from_str(text).or_else(|error| {
+        let quoted = json_text::with_quoted_literals(text);
+        let quoted = quoted.and_then(|text| serde_json::from_str(&text).ok());
+        quoted.ok_or(error)
+    });
+    parsed.map(|Unique(value)| value)
 }
 
 struct Unique(Value);

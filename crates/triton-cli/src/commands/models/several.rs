@@ -8,8 +8,9 @@ use triton_client::{IndexFilter, RepositoryEntry};
 use super::{list, one_line, order, state_name, to_object};
 use crate::commands::text_table::TextTable;
 use crate::failure::Failure;
-use crate::output::{print, width};
+use crate::output::print;
 use crate::server::{Server, tell_unasked};
+use crate::wrapping::width;
 
 /// What several servers have alike.
 struct Alike {

@@ -11,8 +11,9 @@ use crate::commands::figures::optional_duration;
 use crate::commands::statistics_difference::Difference;
 use crate::commands::text_table::TextTable;
 use crate::failure::Failure;
-use crate::output::{print, width};
+use crate::output::print;
 use crate::server::{Named, Server, tell_unasked};
+use crate::wrapping::width;
 
 /// The statistics of one of the servers.
 pub(crate) type OfReplica = Named<Vec<ModelStatistics>>;

@@ -12,23 +12,22 @@ use fs_err::File;
 use triton_model_fn::{Column, DataType};
 
 use super::arrow_ipc::{END_BYTES, IpcBatches};
-pub(in crate::table) use super::arrow_rows::ArrowRows;
-use super::arrow_rows::ArrowShape;
+use super::arrow_rows::{ArrowRows, ArrowShape};
+use super::batches::{BATCH_ROWS, Batches};
 use super::bytes::ByteStream;
 use super::damaged::caught;
 use super::extent::BatchExtent;
+use super::found::Input;
 #[cfg(feature = "parquet")]
 use super::int96::Int96Columns;
-use super::{Input, TableReader, Wanted, passing};
+use super::passing;
+use super::table_reader::{TableReader, too_short};
+use super::wanted::Wanted;
 use crate::objects::Location;
 use crate::table::chunk::{Chunk, ChunkRows, ChunkSize};
-use crate::table::row::{Fault, Layout, PassedColumn, PassedKind};
+use crate::table::fault::Fault;
+use crate::table::layout::{Layout, PassedColumn, PassedKind};
 use crate::table::{arrow_plain, arrow_values};
-
-/// The most rows of a batch that are held as a whole.
-pub(super) const BATCH_ROWS: usize = 1024;
-
-pub(super) type Batches = Box<dyn Iterator<Item = anyhow::Result<RecordBatch>> + Send>;
 
 /// A file of which the schema is known.
 pub(super) struct Opened {
@@ -100,7 +99,7 @@ impl ArrowReader {
     ) -> anyhow::Result<Self> {
         let fields = opened.schema.fields();
         let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
-        let positions = input.find_columns(wanted, &names)?;
+        let positions = wanted.find_columns(&names)?;
         let mut wanted = wanted.clone();
         for (index, position) in positions.iter().enumerate() {
             let Some(position) = position.filter(|_| !wanted.is_key_text(index)) else {
@@ -236,7 +235,7 @@ impl TableReader for ArrowReader {
     fn skip(&mut self, rows: u64) -> anyhow::Result<()> {
         while self.rows < rows {
             if !self.fetch()? {
-                bail!(super::too_short(self.rows, rows));
+                bail!(too_short(self.rows, rows));
             }
             let left = usize::try_from(rows - self.rows).unwrap_or(usize::MAX);
             let skipped = self.take(left);

@@ -31,7 +31,14 @@ const END: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 /// What the schema of an old stream, which says no more than its length first, never takes.
 const LONGEST_SCHEMA: u32 = 1 << 28;
 
+/// A length of less than this is none: so short a message cannot be. What begins so is a schema without
+/// its length, as Polars writes it into files, where other readers take the schema from the end.
+const LEAST_SCHEMA: u32 = 32;
+
 const BREAKS_OFF: &str = "it breaks off in the middle of a message";
+
+const BEHIND_END: &str = "more bytes come behind the end of the stream: if these are several streams, one after the \
+                          other, give each as an input of its own";
 
 const NO_END: &str = "its end is missing: an Arrow file ends with ARROW1";
 
@@ -44,6 +51,8 @@ pub(super) struct IpcBatches<R> {
     decoder: StreamDecoder,
     /// What the decoder has not looked at.
     pending: Buffer,
+    /// What was read of the next message already.
+    ahead: Option<[u8; 4]>,
     ended: bool,
 }
 
@@ -80,9 +89,15 @@ impl<R: BufRead> IpcBatches<R> {
             is_file,
             decoder: StreamDecoder::new(),
             pending: Buffer::default(),
+            ahead: None,
             ended: false,
         };
-        let Some(Message { head, body }) = batches.message_of(length)? else {
+        let is_bare = is_file && u32::from_le_bytes(length) < LEAST_SCHEMA && length != [0; 4];
+        let message = match is_bare {
+            true => Some(batches.bare_schema(length)?),
+            false => batches.message_of(length)?,
+        };
+        let Some(Message { head, body }) = message else {
             bail!("it ends before its schema");
         };
         let schema = schema_of(&head)?;
@@ -146,7 +161,37 @@ impl<R: BufRead> IpcBatches<R> {
         Ok(found)
     }
 
+    /// A schema that does not say how long it is: up to the message behind it.
+    fn bare_schema(&mut self, start: [u8; 4]) -> anyhow::Result<Message> {
+        let mut metadata = start.to_vec();
+        loop {
+            let word = exactly(&mut self.bytes)?;
+            // A number of a schema can look like the beginning of a message.
+            let is_whole = word == CONTINUATION
+                && metadata.len().is_multiple_of(8)
+                && message_of(&metadata).is_ok_and(|message| message.header_as_schema().is_some());
+            if is_whole {
+                self.ahead = Some(word);
+                break;
+            }
+            metadata.extend(word);
+            if metadata.len() as u64 > u64::from(LONGEST_SCHEMA) {
+                bail!("its schema has no end");
+            }
+        }
+        let mut head = CONTINUATION.to_vec();
+        head.extend(u32::try_from(metadata.len())?.to_le_bytes());
+        head.extend(metadata);
+        Ok(Message {
+            head: head.into(),
+            body: Buffer::default(),
+        })
+    }
+
     fn message(&mut self) -> anyhow::Result<Option<Message>> {
+        if let Some(start) = self.ahead.take() {
+            return self.message_of(start);
+        }
         let mut length = [0; 4];
         let mut read = 0;
         while read < length.len() {
@@ -198,10 +243,13 @@ impl<R: BufRead> IpcBatches<R> {
         Ok(())
     }
 
-    /// Refuses a file of which the end is missing.
+    /// Refuses a file of which the end is missing, and what stands behind the end of a stream.
     fn check_end(&mut self) -> anyhow::Result<()> {
         if !self.is_file {
-            return Ok(());
+            match self.bytes.fill_buf()?.is_empty() {
+                true => return Ok(()),
+                false => bail!(BEHIND_END),
+            }
         }
         let mut end = Vec::new();
         loop {
@@ -248,7 +296,10 @@ fn exactly<const N: usize>(bytes: &mut impl Read) -> anyhow::Result<[u8; N]> {
 
 fn message_of(metadata: &[u8]) -> anyhow::Result<arrow_ipc::Message<'_>> {
     // The error goes over several lines, with the path to what is wrong within the message.
-    root_as_message(metadata).map_err(|_| anyhow!("a message of it cannot be understood"))
+    root_as_message(metadata).map_err(|_| anyhow!(
+            "a message of it cannot be understood; if an old version of Polars wrote it, which misplaces \
+             text in it, let it write with compat_level=pl.CompatLevel.oldest(), or Parquet"
+        ))
 }
 
 /// Refuses compressed buffers that promise more bytes than there can be in them: the library

@@ -7,8 +7,11 @@ use triton_model_fn::{InputRowsBuilder, Value};
 
 use super::{Input, Wanted};
 use crate::table::arrow_rows::bytes_of;
+use crate::table::fault::Fault;
 use crate::table::format::Form;
-use crate::table::row::{Fault, Layout, Original, Row, Unusable, all_values};
+use crate::table::layout::Layout;
+use crate::table::original::Original;
+use crate::table::row::{Row, Unusable, all_values};
 use crate::table::{arrow_cells, arrow_decimals, arrow_text, arrow_values};
 
 /// What the rows of an input have in common.

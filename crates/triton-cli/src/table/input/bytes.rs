@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::compressed::Decompressed;
 use super::extent::TextExtent;
@@ -139,7 +139,7 @@ pub(super) struct Counted<R> {
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.raw.read(buffer)?;
-        super::count(&self.progress, read);
+        count(&self.progress, read);
         Ok(read)
     }
 }
@@ -150,7 +150,12 @@ impl<R: BufRead> BufRead for Counted<R> {
     }
 
     fn consume(&mut self, bytes: usize) {
-        super::count(&self.progress, bytes);
+        count(&self.progress, bytes);
         self.raw.consume(bytes);
     }
+}
+
+/// Counts what is done with; relaxed, because only a bar on the screen depends on it.
+pub(super) fn count(progress: &AtomicU64, bytes: usize) {
+    progress.fetch_add(bytes as u64, Ordering::Relaxed);
 }

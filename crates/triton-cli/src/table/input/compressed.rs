@@ -74,6 +74,11 @@ impl<R: BufRead> Decompressed<R> {
             io::ErrorKind::UnexpectedEof => {
                 format!("the {name} data break off: the file is not whole")
             }
+            // The library limits the memory that a frame may ask for.
+            _ if error.to_string().contains("requires too much memory") => format!(
+                "the {name} data need more than 128 MiB to be unpacked, because they were made \
+                 with --long: unpack them first, as `zstd -dc --long=31 FILE | triton predict … -`"
+            ),
             io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::Other => {
                 format!("the {name} data are damaged: {error}")
             }

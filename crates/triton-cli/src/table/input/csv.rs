@@ -11,9 +11,12 @@ use super::bytes::ByteStream;
 use super::csv_records::Records;
 use super::csv_rows::{Cells, CsvRows, CsvShape};
 use super::extent::TextExtent;
-use super::{Input, TableReader, Wanted, passing};
+use super::found::Input;
+use super::passing;
+use super::table_reader::{TableReader, too_short};
+use super::wanted::Wanted;
 use crate::table::chunk::{Chunk, ChunkRows, ChunkSize};
-use crate::table::row::{Layout, PassedColumn, PassedKind};
+use crate::table::layout::{Layout, PassedColumn, PassedKind};
 
 /// What else may separate cells, and how an argument names it.
 const DELIMITERS: [(u8, &str); 4] = [(b';', "';'"), (b'\t', "tab"), (b'|', "'|'"), (b',', "','")];
@@ -43,8 +46,8 @@ impl CsvReader {
             false => numbered(&mut records, &mut cells)?,
         };
         let names: Vec<&str> = header.iter().collect();
-        let positions = input
-            .find_columns(wanted, &names)
+        let positions = wanted
+            .find_columns(&names)
             .map_err(|error| hinted(&error, &header, delimiter, wanted))?;
         records.cells = names.len();
         let columns = names.iter().enumerate().map(|(position, name)| {
@@ -121,7 +124,7 @@ impl TableReader for CsvReader {
     fn skip(&mut self, rows: u64) -> anyhow::Result<()> {
         while self.rows < rows {
             if self.records.next()?.is_none() {
-                bail!(super::too_short(self.rows, rows));
+                bail!(too_short(self.rows, rows));
             }
             self.rows += 1;
         }

@@ -12,7 +12,10 @@ use triton_model_fn::{Column, InputRowsBuilder, Value};
 use super::Input;
 use super::csv_records::{Record, RecordFault};
 use crate::table::cell;
-use crate::table::row::{Fault, Layout, Original, Row, Unusable, all_values};
+use crate::table::fault::Fault;
+use crate::table::layout::Layout;
+use crate::table::original::Original;
+use crate::table::row::{Row, Unusable, all_values};
 
 /// What the rows of an input have in common.
 #[derive(Debug)]

@@ -22,13 +22,12 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::basic::Type as PhysicalType;
 
-use super::arrow::Batches;
-use super::parquet::batch_rows;
-use super::parquet::leaves_where;
+use super::batches::Batches;
 use super::parquet_file::ParquetFile;
+use super::parquet_metadata::{batch_rows, leaves_where};
 use crate::table::arrow_text;
+use crate::table::fault::Fault;
 use crate::table::format::Form;
-use crate::table::row::Fault;
 
 /// The columns of a file that are, or hold, such timestamps.
 #[derive(Debug, Clone)]

@@ -10,23 +10,12 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::bytes::Counted;
+use super::json_line::{LONGEST, Line, first};
 use super::json_values::Values;
 use crate::table::json_text;
 
-/// The most bytes of an object.
-pub(super) const LONGEST: usize = 256 * 1024 * 1024;
-
 /// How much is kept of a line that is longer.
 const LONGEST_RAW: usize = 64 * 1024;
-
-/// What should be an object, on one line and without white space around it.
-#[derive(Debug, PartialEq)]
-pub(super) struct Line {
-    /// The line on which it begins.
-    pub(super) number: u64,
-    pub(super) bytes: Vec<u8>,
-    pub(super) is_too_long: bool,
-}
 
 /// Reads what should be objects.
 pub(super) enum Objects<R> {
@@ -128,10 +117,6 @@ fn ending(text: &[u8]) -> Ending {
         Err(error) if error.classify() == Category::Eof => Ending::Open,
         Err(_) => Ending::Damaged,
     }
-}
-
-pub(super) fn first(bytes: &mut impl BufRead) -> io::Result<Option<u8>> {
-    Ok(bytes.fill_buf()?.first().copied())
 }
 
 /// One object a line.

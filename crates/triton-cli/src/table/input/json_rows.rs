@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use triton_model_fn::{InputRowsBuilder, Value};
 
-use super::json_lines::Line;
+use super::json_line::Line;
 use super::{Input, Passing, Wanted};
+use crate::table::fault::Fault;
 use crate::table::json_object::JsonObject;
-use crate::table::row::{Fault, Layout, Original, Row, Unusable, all_values};
+use crate::table::layout::Layout;
+use crate::table::original::Original;
+use crate::table::row::{Row, Unusable, all_values};
 use crate::table::{TWICE, cell};
 
 /// What the rows of an input have in common.

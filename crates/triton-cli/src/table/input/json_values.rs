@@ -5,7 +5,7 @@ use std::io::BufRead;
 
 use anyhow::bail;
 
-use super::json_lines::{LONGEST, Line, first};
+use super::json_line::{LONGEST, Line, first};
 
 /// Objects over any number of lines, one after the other or in arrays.
 ///

@@ -6,7 +6,7 @@ use triton_model_fn::Column;
 
 use super::TableReader;
 use crate::table::chunk::{Chunk, ChunkSize};
-use crate::table::row::Layout;
+use crate::table::layout::Layout;
 
 /// Ends after so many rows.
 pub(super) struct Limited {

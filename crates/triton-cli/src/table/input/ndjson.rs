@@ -10,13 +10,18 @@ use triton_model_fn::{Column, DataType};
 
 use super::bytes::ByteStream;
 use super::extent::TextExtent;
-use super::json_lines::{Chained, LONGEST, Line, Objects};
+use super::found::Input;
+use super::json_line::{LONGEST, Line};
+use super::json_lines::{Chained, Objects};
 use super::json_rows::{JsonRows, JsonShape};
-use super::{Input, TableReader, Wanted, passing};
+use super::passing;
+use super::table_reader::{TableReader, too_short};
+use super::wanted::Wanted;
 use crate::table::chunk::{Chunk, ChunkRows, ChunkSize};
+use crate::table::fault::Fault;
 use crate::table::format::Form;
 use crate::table::json_object::JsonObject;
-use crate::table::row::{Fault, Layout, PassedColumn, PassedKind};
+use crate::table::layout::{Layout, PassedColumn, PassedKind};
 use crate::table::widening::Widening;
 
 /// How many rows are looked at to find the columns of an output that needs them beforehand.
@@ -135,7 +140,7 @@ impl TableReader for NdjsonReader {
     fn skip(&mut self, rows: u64) -> anyhow::Result<()> {
         while self.rows < rows {
             if self.line()?.is_none() {
-                bail!(super::too_short(self.rows, rows));
+                bail!(too_short(self.rows, rows));
             }
         }
         Ok(())

@@ -1,22 +1,23 @@
 //! Parquet files as record batches, and what of them cannot be read, said before any row is.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context as _, bail};
+use arrow_schema::{DataType as ArrowType, Field, FieldRef, Schema};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::{Compression, ConvertedType};
 use parquet::file::reader::Length as _;
-use parquet::schema::types::SchemaDescriptor;
 
-use super::arrow::{ArrowReader, BATCH_ROWS, Opened};
+use super::arrow::{ArrowReader, Opened};
+use super::bytes::count;
 use super::damaged::caught;
 use super::extent::BatchExtent;
 use super::int96::Int96Columns;
 use super::parquet_file::ParquetFile;
+use super::parquet_metadata::{batch_rows, leaves_where};
 use super::{Input, Wanted};
 use crate::table::format::Form;
 
@@ -25,9 +26,6 @@ const MAGIC: &[u8] = b"PAR1";
 
 /// The same where the end is encrypted.
 const ENCRYPTED_MAGIC: &[u8] = b"PARE";
-
-/// About how many bytes are read at once.
-const BATCH_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Where the schema is kept that the columns had before they became Parquet.
 const ARROW_SCHEMA: &str = "ARROW:schema";
@@ -52,6 +50,7 @@ fn open(file: ParquetFile, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Res
     file.divide(metadata.metadata());
     check_codecs(&metadata)?;
     check_intervals(&metadata)?;
+    let metadata = with_dates_as_they_are(metadata);
     let times = Int96Columns::find(&metadata);
     let (metadata, companions) = match &times {
         Some(times) => times.open(&file, &metadata, form)?,
@@ -68,7 +67,7 @@ fn open(file: ParquetFile, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Res
         let batch = batch?;
         // Pages are read as they lie, so the rows tell better how far it is.
         let done = bytes as f64 * batch.num_rows() as f64 / rows.max(1) as f64;
-        super::count(&progress, done as usize);
+        count(&progress, done as usize);
         Ok(batch)
     });
     Ok(match companions {
@@ -85,20 +84,32 @@ fn open(file: ParquetFile, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Res
     })
 }
 
-/// How many rows are read at once: fewer than usual where each is large, as images are.
-pub(super) fn batch_rows(metadata: &ArrowReaderMetadata) -> usize {
-    let groups = metadata.metadata().row_groups().iter();
-    let (rows, bytes) = groups.fold((0_u64, 0_u64), |(rows, bytes), group| {
-        let of_group = |count: i64| u64::try_from(count).unwrap_or_default();
-        let rows = rows.saturating_add(of_group(group.num_rows()));
-        (
-            rows,
-            bytes.saturating_add(of_group(group.total_byte_size())),
-        )
-    });
-    let bytes = (bytes / rows.max(1)).max(1);
-    let rows = usize::try_from(BATCH_BYTES / bytes).unwrap_or(BATCH_ROWS);
-    rows.clamp(1, BATCH_ROWS)
+/// Reads a DATE as the days that it has, whatever finer unit its column had before it became
+/// Parquet: written again it is a DATE.
+fn with_dates_as_they_are(metadata: ArrowReaderMetadata) -> ArrowReaderMetadata {
+    let schema = metadata.schema();
+    let fields = schema.fields().iter().map(in_days);
+    let fields: Vec<FieldRef> = fields.collect();
+    let in_days = Schema::new_with_metadata(fields, schema.metadata().clone());
+    if in_days == **schema {
+        return metadata;
+    }
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(in_days));
+    // Where such a column is no DATE in the file, it stays what it was.
+    ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).unwrap_or(metadata)
+}
+
+fn in_days(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        ArrowType::Date64 => ArrowType::Date32,
+        ArrowType::List(field) => ArrowType::List(in_days(field)),
+        ArrowType::LargeList(field) => ArrowType::LargeList(in_days(field)),
+        ArrowType::FixedSizeList(field, size) => ArrowType::FixedSizeList(in_days(field), *size),
+        ArrowType::Map(field, is_sorted) => ArrowType::Map(in_days(field), *is_sorted),
+        ArrowType::Struct(fields) => ArrowType::Struct(fields.iter().map(in_days).collect()),
+        _ => return Arc::clone(field),
+    };
+    Arc::new(Field::clone(field).with_data_type(data_type))
 }
 
 /// Looks at both ends of the file, which say better than the library what is wrong with it.
@@ -173,15 +184,6 @@ fn check_intervals(metadata: &ArrowReaderMetadata) -> anyhow::Result<()> {
          and milliseconds, so that one of the two would be lost: leave it out, or write numbers",
         file.schema_descr().column(*leaf).path().string()
     );
-}
-
-/// The leaves of a schema that a column's description tells.
-pub(super) fn leaves_where(
-    schema: &SchemaDescriptor,
-    is_wanted: impl Fn(&parquet::schema::types::ColumnDescriptor) -> bool,
-) -> BTreeSet<usize> {
-    let leaves = (0..schema.num_columns()).filter(|leaf| is_wanted(&schema.column(*leaf)));
-    leaves.collect()
 }
 
 #[cfg(test)]

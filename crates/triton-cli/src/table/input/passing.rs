@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 
 /// Columns that are chosen by their names, whether or not the model takes them.
 #[derive(Debug, Clone, Default)]
@@ -56,22 +56,24 @@ impl Passing {
             Self::Only(_) => "--columns",
             _ => "--drop",
         };
-        let position = |name: &String| {
-            let position = columns.iter().position(|column| column == name);
-            position.ok_or_else(|| {
-                anyhow!(
+        // A name means each column that has it.
+        let mut positions = Vec::new();
+        for name in named.iter() {
+            let of_name = |position: &usize| columns[*position] == name;
+            let found = positions.len();
+            positions.extend((0..columns.len()).filter(of_name));
+            if positions.len() == found {
+                bail!(
                     "{argument} {name}: no column has this name; there are: {}",
                     columns.join(", ")
-                )
-            })
-        };
-        let named: Vec<usize> = named.iter().map(position).collect::<Result<_, _>>()?;
-        let positions: Vec<usize> = match self {
-            Self::Only(_) => named,
-            _ => (0..columns.len())
-                .filter(|position| !named.contains(position) && self.passes(columns[*position]))
-                .collect(),
-        };
+                );
+            }
+        }
+        if let Self::Without(_) = self {
+            positions = (0..columns.len())
+                .filter(|position| !positions.contains(position))
+                .collect();
+        }
         if positions.is_empty() {
             bail!("{argument} leaves no column of the input");
         }
@@ -125,6 +127,10 @@ mod tests {
         );
         insta::assert_snapshot!(positions(&Passing::Without(names(&["x"]))).unwrap_err(), @"--drop x: no column has this name; there are: a, b, c");
         insta::assert_snapshot!(positions(&Passing::Without(names(&["a", "b", "c"]))).unwrap_err(), @"--drop leaves no column of the input");
+        // A name that two columns have means both.
+        let twins = |passing: Passing| passing.positions(&["n", "a", "n"]).unwrap().unwrap();
+        assert_eq!(*twins(Passing::Only(names(&["n"]))), [0, 2]);
+        assert_eq!(*twins(Passing::Without(names(&["n"]))), [1]);
         assert_eq!(chosen(vec!["a", "b", "c"], Some(&[2, 0])), ["c", "a"]);
     }
 }

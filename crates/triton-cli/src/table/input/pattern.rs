@@ -52,11 +52,18 @@ pub(super) fn files_within(folder: &Path) -> io::Result<Vec<PathBuf>> {
             // A link may lead back to where it is.
             true if !path.is_symlink() => found.extend(files_within(&path)?),
             true => {}
-            false => found.push(path),
+            false if may_hold_rows(&path) => found.push(path),
+            false => {}
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// Whether what a folder has is meant when the folder is: a pipe or a socket waits for somebody who
+/// may never come, unless it was named itself. A link to nothing is an error later.
+fn may_hold_rows(path: &Path) -> bool {
+    path.metadata().map_or(true, |found| found.is_file())
 }
 
 /// What a pattern says of one name on the way.
@@ -102,7 +109,7 @@ fn walk(folder: &Path, parts: &[Part], found: &mut Vec<PathBuf>) {
 
 fn go_on(path: PathBuf, rest: &[Part], found: &mut Vec<PathBuf>) {
     match rest.is_empty() {
-        true if path.exists() && !path.is_dir() => found.push(path),
+        true if path.exists() && may_hold_rows(&path) => found.push(path),
         true => {}
         false => walk(&path, rest, found),
     }
@@ -149,6 +156,10 @@ mod tests {
             let name = std::ffi::OsStr::from_bytes(b"r\xe9sum\xe9.csv");
             std::fs::write(root.join(name), "").unwrap();
         }
+        let made = std::process::Command::new("mkfifo")
+            .args([root.join("in/pipe.csv"), root.join("a.pipe.csv")])
+            .status();
+        assert!(cfg!(not(unix)) || made.unwrap().success());
         let matched = |pattern: &str| {
             let pattern = format!("{}/{pattern}", root.display());
             let found = files(&pattern).unwrap();

@@ -5,14 +5,15 @@ use std::io::{self, BufWriter, Write};
 use arrow_array::RecordBatch;
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
-use arrow_schema::SchemaRef;
+use arrow_schema::{ArrowError, SchemaRef};
 #[cfg(feature = "parquet")]
 use parquet::{
     arrow::ArrowWriter, basic::Compression as ParquetCompression,
     file::properties::WriterProperties,
 };
 
-use super::columns::io_error;
+#[cfg(feature = "parquet")]
+use super::parquet_units;
 use super::sink::Target;
 use crate::table::format::Format;
 
@@ -23,7 +24,8 @@ const ROW_GROUP: (usize, usize) = (128 * 1024, 64 * 1024 * 1024);
 /// The file.
 pub(super) enum BatchFile<W: Write = BufWriter<Target>> {
     #[cfg(feature = "parquet")]
-    Parquet(Box<ArrowWriter<W>>),
+    /// With the schema in units that Parquet has.
+    Parquet(Box<ArrowWriter<W>>, SchemaRef),
     File(Box<FileWriter<W>>),
     Stream(Box<StreamWriter<W>>),
 }
@@ -50,9 +52,10 @@ impl<W: Write + Send> BatchFile<W> {
                     .set_compression(ParquetCompression::SNAPPY)
                     .set_max_row_group_row_count(Some(ROW_GROUP.0))
                     .build();
-                let schema = SchemaRef::clone(schema);
-                let writer = ArrowWriter::try_new(bytes, schema, Some(properties))?;
-                BatchFile::Parquet(Box::new(writer))
+                let schema = parquet_units::schema(schema);
+                let writer =
+                    ArrowWriter::try_new(bytes, SchemaRef::clone(&schema), Some(properties))?;
+                BatchFile::Parquet(Box::new(writer), schema)
             }
             Format::ArrowStream => {
                 let writer = StreamWriter::try_new_with_options(bytes, schema, options()?)?;
@@ -80,8 +83,9 @@ impl BatchFile {
     pub(super) fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
         match self {
             #[cfg(feature = "parquet")]
-            BatchFile::Parquet(writer) => {
-                writer.write(batch).map_err(parquet_error)?;
+            BatchFile::Parquet(writer, schema) => {
+                let batch = parquet_units::batch(batch, schema).map_err(io_error)?;
+                writer.write(&batch).map_err(parquet_error)?;
                 if writer.in_progress_size() >= ROW_GROUP.1 {
                     writer.flush().map_err(parquet_error)?;
                 }
@@ -103,7 +107,7 @@ impl BatchFile {
     pub(super) fn finish(self) -> io::Result<()> {
         let mut bytes = match self {
             #[cfg(feature = "parquet")]
-            BatchFile::Parquet(writer) => writer.into_inner().map_err(parquet_error)?,
+            BatchFile::Parquet(writer, _) => writer.into_inner().map_err(parquet_error)?,
             BatchFile::File(writer) => writer.into_inner().map_err(io_error)?,
             BatchFile::Stream(writer) => writer.into_inner().map_err(io_error)?,
         };
@@ -116,4 +120,12 @@ impl BatchFile {
 fn parquet_error(error: parquet::errors::ParquetError) -> io::Error {
     // As an error of Arrow it would keep no more than its text.
     io::Error::other(error)
+}
+
+/// What Arrow says is wrong with an output.
+pub(super) fn io_error(error: ArrowError) -> io::Error {
+    match error {
+        ArrowError::IoError(_, error) => error,
+        error => io::Error::other(error),
+    }
 }

@@ -2,15 +2,17 @@
 
 use std::io::{self, Write as _};
 
-use csv::StringRecord;
 use triton_model_fn::Value;
 
 use super::sink::Sink;
 use super::{Added, Cut, TableWriter, Unwritten, WriteError};
 use crate::table::cell;
 use crate::table::chunk::{Answered, Answers, ChunkRows};
+use crate::table::fault::Fault;
 use crate::table::json_object::JsonObject;
-use crate::table::row::{Fault, Layout, Original, Row};
+use crate::table::layout::Layout;
+use crate::table::original::Original;
+use crate::table::row::Row;
 
 /// Writes CSV with a header.
 pub(super) struct CsvWriter {
@@ -169,13 +171,4 @@ fn cells_of(object: &JsonObject, layout: &Layout) -> Result<Vec<String>, Fault> 
         cell.map_err(|reason| Fault::of_column(name, reason))
     });
     cells.collect()
-}
-
-/// A record as a line of CSV, without the line's end.
-pub(in crate::table) fn csv_line(record: &StringRecord) -> String {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    // Writing to memory cannot fail, and every field is text.
-    let _ = writer.write_record(record);
-    let line = writer.into_inner().unwrap_or_default();
-    String::from_utf8_lossy(line.trim_ascii_end()).into_owned()
 }

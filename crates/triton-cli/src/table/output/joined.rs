@@ -9,8 +9,8 @@ use arrow_ipc::reader::StreamReader;
 use fs_err::File;
 use triton_model_fn::Value;
 
-use super::batch_file::{self, BatchFile};
-use super::columns::{RowBuffer, io_error};
+use super::batch_file::{self, BatchFile, io_error};
+use super::row_buffer::RowBuffer;
 use super::sink::{TailedFile, Target};
 use super::{Added, Cut, Destination, Parts, TableWriter, Unwritten, WriteError};
 use crate::disk;

@@ -8,8 +8,11 @@ use super::sink::Sink;
 use super::{Added, Cut, TableWriter, Unwritten, WriteError};
 use crate::table::cell;
 use crate::table::chunk::{Answered, Answers, ChunkRows};
+use crate::table::fault::Fault;
 use crate::table::json_object::JsonObject;
-use crate::table::row::{Fault, Original, PassedKind, Row};
+use crate::table::layout::PassedKind;
+use crate::table::original::Original;
+use crate::table::row::Row;
 
 /// Writes one JSON object a line.
 pub(super) struct NdjsonWriter {

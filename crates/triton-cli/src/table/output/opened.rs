@@ -10,7 +10,8 @@ use super::{Added, Cut, Destination, Parts, TableWriter, Unwritten, WriteError};
 use super::{csv::CsvWriter, ndjson::NdjsonWriter};
 use crate::table::chunk::Answered;
 use crate::table::format::Format;
-use crate::table::row::{Layout, Row};
+use crate::table::layout::Layout;
+use crate::table::row::Row;
 
 /// An output that is being written.
 pub(crate) struct Output {

@@ -191,6 +191,8 @@ pub(crate) fn check_left(
 
 /// Opens a file that has its name from the start, and cuts it off where it is continued.
 fn go_on(path: &Path, from: Option<&Cut>) -> io::Result<TailedFile> {
+    // Before a file is made that another one would replace.
+    disk::check_unused(path)?;
     let cut = from.cloned().unwrap_or_default();
     let is_new = cut.bytes == 0;
     let mut options = OpenOptions::new();

@@ -36,20 +36,29 @@ pub(super) enum Target {
     Object(Upload),
 }
 
-/// A file that remembers its last bytes.
+/// A file that remembers its last bytes, and whether it could not be written.
+///
+/// What failed to be written may be there in part: whatever came behind it would stand in the middle
+/// of a row, so nothing does.
 pub(super) struct TailedFile {
     file: File,
     last: Vec<u8>,
+    has_failed: bool,
 }
 
 /// How many bytes tell whether a file is still the same.
 const TAIL: usize = 1024;
+
+fn failed_before() -> io::Error {
+    io::Error::other("the output failed before")
+}
 
 impl Target {
     /// Brings everything to the disk; what comes back is where a file can be gone on with.
     pub(super) fn sync(&mut self) -> io::Result<Cut> {
         match self {
             Target::File(file) => {
+                file.check()?;
                 disk::sync_file(&file.file)?;
                 Ok(Cut {
                     bytes: file.file.stream_position()?,
@@ -67,8 +76,23 @@ impl Target {
 impl TailedFile {
     /// A file that is empty.
     pub(super) fn new(file: File) -> Self {
-        let last = Vec::new();
-        Self { file, last }
+        Self::with_tail(file, Vec::new())
+    }
+
+    fn with_tail(file: File, last: Vec<u8>) -> Self {
+        Self {
+            file,
+            last,
+            has_failed: false,
+        }
+    }
+
+    /// Whether it holds all that was written.
+    fn check(&self) -> io::Result<()> {
+        match self.has_failed {
+            true => Err(failed_before()),
+            false => Ok(()),
+        }
     }
 
     /// A file that is continued where it was cut; it must be the one that was cut.
@@ -79,7 +103,7 @@ impl TailedFile {
         file.seek(SeekFrom::Start(start))?;
         let mut last = Vec::new();
         (&mut file).take(cut.bytes - start).read_to_end(&mut last)?;
-        let tailed = Self { file, last };
+        let tailed = Self::with_tail(file, last);
         if cut.tail.is_some_and(|tail| tail != tailed.tail()) {
             return Err(io::Error::other(format!(
                 "{} is not the file that the checkpoint recorded: it holds something else \
@@ -106,7 +130,11 @@ impl TailedFile {
 
 impl Write for TailedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        self.check()?;
+        let written = self.file.write(bytes);
+        let is_failure = |error: &io::Error| error.kind() != io::ErrorKind::Interrupted;
+        self.has_failed = written.as_ref().is_err_and(is_failure);
+        let written = written?;
         let new = &bytes[written.saturating_sub(TAIL)..written];
         if self.last.len() + new.len() > 2 * TAIL {
             let surplus = (self.last.len() + new.len() - TAIL).min(self.last.len());
@@ -117,6 +145,7 @@ impl Write for TailedFile {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.check()?;
         self.file.flush()
     }
 }
@@ -198,13 +227,13 @@ impl Sink {
 
     fn taken(&mut self) -> io::Result<Encoder> {
         let encoder = self.encoder.take();
-        encoder.ok_or_else(|| io::Error::other("the output failed before"))
+        encoder.ok_or_else(failed_before)
     }
 
     fn writer(&mut self) -> io::Result<&mut dyn Write> {
         match &mut self.encoder {
             Some(encoder) => Ok(encoder.writer()),
-            None => Err(io::Error::other("the output failed before")),
+            None => Err(failed_before()),
         }
     }
 }

@@ -24,7 +24,7 @@ use self::record::BatchRow;
 use self::record::{Record, Sources};
 use self::runs::{Run, RunReader, RunWriter};
 #[cfg(feature = "arrow")]
-use super::row::Original;
+use super::original::Original;
 use super::row::Row;
 
 /// How many runs become one. A block of each is in memory then, and its file open.
@@ -209,7 +209,10 @@ mod tests {
     use triton_model_fn::Value;
 
     use super::*;
-    use crate::table::row::{Fault, Layout, Original, Place};
+    use crate::table::fault::Fault;
+    use crate::table::layout::Layout;
+    use crate::table::original::Original;
+    use crate::table::row::Place;
 
     fn row(layout: &Arc<Layout>, number: usize, is_usable: bool) -> Row {
         let number = number as u64;

@@ -8,8 +8,11 @@ use arrow_array::RecordBatch;
 use csv::StringRecord;
 
 use super::encoding::{Encoded, put_bytes, put_number, put_optional, put_values};
+use crate::table::fault::Fault;
 use crate::table::json_object::JsonObject;
-use crate::table::row::{Fault, Layout, Original, Place, Row, Unusable};
+use crate::table::layout::Layout;
+use crate::table::original::Original;
+use crate::table::row::{Place, Row, Unusable};
 
 /// What a record takes beside its bytes: itself, what its allocations take more, and its part in
 /// the memory that sorting needs.

@@ -2,7 +2,7 @@
 //! what has happened to the outputs meanwhile is seen before they are written on.
 
 use std::io::Write as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::{ANSWERED, MODEL, everything, names, prepared, said};
 use crate::{Files, Run, triton};
@@ -113,6 +113,25 @@ fn a_lock_without_a_checkpoint_locks_nobody_out() {
             ANSWERED
         );
     }
+}
+
+// Holds C51.
+#[test]
+fn other_users_cannot_look_into_the_folder() {
+    let (files, _, _) = prepared();
+    let mode = |name: &str| {
+        let metadata = std::fs::metadata(files.path(name)).unwrap();
+        metadata.permissions().mode() & 0o777
+    };
+    assert_eq!(run(&files, "out.csv", &[]).code, Some(0));
+    assert_eq!(mode("state"), 0o700);
+    // One that was there is its owner's business.
+    std::fs::remove_dir_all(files.path("state")).unwrap();
+    std::fs::create_dir(files.path("state")).unwrap();
+    let chosen = std::fs::Permissions::from_mode(0o750);
+    std::fs::set_permissions(files.path("state"), chosen).unwrap();
+    assert_eq!(run(&files, "out.csv", &[]).code, Some(0));
+    assert_eq!(mode("state"), 0o750);
 }
 
 #[test]

@@ -237,6 +237,46 @@ fn what_is_no_regular_file_is_written_directly() {
     assert_eq!(names(&files), "link.csv");
 }
 
+/// Of a row that the disk had no room for, half a number would be another one.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full_leaves_whole_rows() {
+    let rows: String = (0..6000)
+        .map(|row| format!("{}\n", 1_000_000 + row))
+        .collect();
+    for (name, blocks) in [
+        ("out.csv", 40),
+        ("out.csv", 41),
+        ("out.tsv", 43),
+        ("out.ndjson", 77),
+    ] {
+        let files = Files::new();
+        let model = files.write("model.sql", MODEL);
+        let input = files.write("in.csv", &format!("value\n{rows}"));
+        let output = files.path(name);
+        // A file may have so many blocks, as if the disk ended there; what it has room for is written.
+        let limited = format!("ulimit -f {blocks}; trap '' XFSZ; exec \"$@\"");
+        let triton = command(&["predict", &model, &input, "-o", &output, "--quiet"]);
+        let run = Command::new("sh")
+            .args(["-c", &limited, "sh"])
+            .arg(triton.get_program())
+            .args(triton.get_args())
+            .output()
+            .unwrap();
+        assert_eq!(run.status.code(), Some(2), "{run:?}");
+        assert!(!Path::new(&output).exists());
+        let partial = std::fs::read_to_string(format!("{output}.partial")).unwrap();
+        assert!(partial.ends_with('\n'), "{name} {blocks}");
+        let last = partial.lines().next_back().unwrap();
+        let numbers: Vec<&str> = last.split(|it: char| !it.is_ascii_digit()).collect();
+        let numbers: Vec<&str> = numbers.into_iter().filter(|it| it.len() > 1).collect();
+        assert!(
+            numbers.len() == 2 && numbers[0] == numbers[1],
+            "{name} {blocks}: {last}"
+        );
+    }
+}
+
 #[test]
 fn an_input_that_breaks_off_leaves_what_was_answered() {
     for name in ["out.csv", "out.parquet"] {

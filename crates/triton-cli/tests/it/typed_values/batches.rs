@@ -38,6 +38,20 @@ fn words(words: &[&str]) -> ArrayRef {
     Arc::new(DictionaryArray::<Int8Type>::new(keys, values))
 }
 
+/// The second of two streams that were put into one file is not passed over.
+#[test]
+fn what_comes_behind_the_end_of_a_stream_is_refused() {
+    let files = Files::new();
+    let model = files.write("model.sql", ECHO);
+    let (input, twice) = (files.path("in.arrows"), files.path("twice.arrows"));
+    let rows = files::with_values(&[("w", words(&["a", "b"]))]);
+    stream(&input, &[rows], IpcWriteOptions::default());
+    let bytes = std::fs::read(&input).unwrap();
+    std::fs::write(&twice, [bytes.clone(), bytes].concat()).unwrap();
+    let run = triton(&["predict", &model, &twice, "--quiet"]);
+    insta::assert_snapshot!(files.relative(&run.said()), @"");
+}
+
 /// Replaced from batch to batch, or grown.
 #[test]
 fn dictionaries_that_change_keep_their_words() {

@@ -66,6 +66,12 @@ impl Case {
         self
     }
 
+    /// Parquet has another type for the same values.
+    fn in_parquet(mut self, note: &'static str, array: impl Array + 'static) -> Self {
+        self.parquet = Typed::As(note, Arc::new(array));
+        self
+    }
+
     fn no_parquet(mut self) -> Self {
         self.parquet = Typed::Refused;
         self
@@ -282,11 +288,19 @@ fn times() -> Vec<Case> {
             "Date64",
             Date64Array::from(some([43_200_000, -1])),
             ["1970-01-01T12:00:00", "1969-12-31T23:59:59.999"],
+        )
+        .in_parquet(
+            "Timestamp(ms)",
+            TimestampMillisecondArray::from(some([43_200_000, -1])),
         ),
         Case::text(
             "Time32(s)",
             Time32SecondArray::from(some([0, 86_399])),
             ["00:00:00", "23:59:59"],
+        )
+        .in_parquet(
+            "Time32(ms)",
+            Time32MillisecondArray::from(some([0, 86_399_000])),
         ),
         Case::text(
             "Time32(ms)",
@@ -307,6 +321,10 @@ fn times() -> Vec<Case> {
             "Timestamp(s)",
             TimestampSecondArray::from(some([OLD, LAST])),
             ["1600-02-29T23:59:59", "9999-12-31T23:59:59"],
+        )
+        .in_parquet(
+            "Timestamp(ms)",
+            TimestampMillisecondArray::from(some([OLD * 1000, LAST * 1000])),
         ),
         Case::text(
             "Timestamp(ms)",
@@ -330,6 +348,10 @@ fn times() -> Vec<Case> {
             "Timestamp(s, UTC)",
             TimestampSecondArray::from(some([OLD, LAST])).with_timezone("UTC"),
             ["1600-02-29T23:59:59Z", "9999-12-31T23:59:59Z"],
+        )
+        .in_parquet(
+            "Timestamp(ms, UTC)",
+            TimestampMillisecondArray::from(some([OLD * 1000, LAST * 1000])).with_timezone("UTC"),
         ),
         Case::text(
             "Timestamp(ms, +05:30)",
@@ -501,11 +523,15 @@ fn nested() -> Vec<Case> {
         ),
         Case::raw(
             "Map of Timestamp(s)",
-            time_map(offsets),
+            time_map(TimestampSecondArray::from(vec![0, -1]), offsets.clone()),
             [
                 "{\"1970-01-01T00:00:00\":1,\"1969-12-31T23:59:59\":2}",
                 "{}",
             ],
+        )
+        .in_parquet(
+            "Map of Timestamp(ms)",
+            time_map(TimestampMillisecondArray::from(vec![0, -1000]), offsets),
         ),
         Case::of("Union, sparse", sparse_union(), union_texts()).no_parquet(),
         Case::of("Union, dense", dense_union(), union_texts()).no_parquet(),
@@ -536,8 +562,8 @@ fn number_map() -> MapArray {
     builder.finish()
 }
 
-fn time_map(offsets: OffsetBuffer<i32>) -> MapArray {
-    let keys: ArrayRef = Arc::new(TimestampSecondArray::from(vec![0, -1]));
+fn time_map(keys: impl Array + 'static, offsets: OffsetBuffer<i32>) -> MapArray {
+    let keys: ArrayRef = Arc::new(keys);
     let values: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
     let fields = Fields::from(vec![
         Field::new("key", keys.data_type().clone(), false),

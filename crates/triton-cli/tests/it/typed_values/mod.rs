@@ -8,6 +8,7 @@ mod files;
 mod int96;
 mod page;
 mod passed;
+mod polars;
 mod refused;
 mod sorted;
 mod taken;

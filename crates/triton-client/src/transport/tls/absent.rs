@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::error::Error as StdError;
 
-use super::super::connection::{ConnectionSettings, Invalid};
+use super::super::connection_settings::{ConnectionSettings, Invalid};
 use super::super::stream::Layer;
 use super::{TlsFailure, TlsRefusal};
 

@@ -10,8 +10,8 @@ use std::io;
 use native_tls::{Certificate, Identity};
 use tokio_native_tls::TlsConnector;
 
-use super::super::connection::{ConnectionSettings, Invalid};
-use super::super::failure::causes;
+use super::super::causes::causes;
+use super::super::connection_settings::{ConnectionSettings, Invalid};
 use super::super::stream::Layer;
 use super::{TlsFailure, TlsRefusal};
 

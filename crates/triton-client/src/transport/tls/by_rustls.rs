@@ -15,8 +15,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
-use super::super::connection::{ConnectionSettings, Invalid};
-use super::super::failure::causes;
+use super::super::causes::causes;
+use super::super::connection_settings::{ConnectionSettings, Invalid};
 use super::super::stream::Layer;
 use super::{TlsFailure, TlsRefusal};
 use crate::ErrorKind;

@@ -2,9 +2,9 @@ package triton.flink;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Locale;
 
 /**
@@ -30,9 +30,8 @@ final class NativeLibrary {
                         "this jar has no native library for " + platform()
                                 + ": build it on such a machine with `cargo xtask flink build`");
             }
-            Path copy = Files.createTempFile("libtriton_flink", ".so");
+            Path copy = unpack(library);
             try {
-                Files.copy(library, copy, StandardCopyOption.REPLACE_EXISTING);
                 System.load(copy.toString());
             } finally {
                 // What is loaded stays, and nothing is left behind when this process is killed.
@@ -45,6 +44,19 @@ final class NativeLibrary {
         }
         start();
         loaded = true;
+    }
+
+    /** A new file that no other user can write to, whatever the umask, and under a name that none can take. */
+    private static Path unpack(InputStream library) throws IOException {
+        Path copy = Files.createTempFile("libtriton_flink", ".so");
+        // Into the file itself: to replace it would make another one, with the umask's modes.
+        try (OutputStream file = Files.newOutputStream(copy)) {
+            library.transferTo(file);
+            return copy;
+        } catch (IOException error) {
+            Files.delete(copy);
+            throw error;
+        }
     }
 
     private static String platform() {
@@ -67,7 +79,11 @@ final class NativeLibrary {
 
     static native void open(long function);
 
-    static native void predict(long function, long row, byte[] values, int length);
+    static native boolean gathers(long function);
+
+    static native void predict(long function, long first, int count, byte[] rows, int length);
+
+    static native void wake(long function);
 
     static native void cancel(long function, long row);
 
@@ -80,4 +96,12 @@ final class NativeLibrary {
     static native double metric(long function, int index);
 
     static native double[] latest(long function, int index);
+
+    static native byte[] replicaMetrics();
+
+    static native byte[] replicas(long function);
+
+    static native double replicaMetric(byte[] model, byte[] replica, int index);
+
+    static native double[] replicaLatest(byte[] model, byte[] replica, int index);
 }

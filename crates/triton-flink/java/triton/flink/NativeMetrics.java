@@ -1,7 +1,11 @@
 package triton.flink;
 
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.function.IntFunction;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.metrics.Gauge;
 import org.apache.flink.metrics.Histogram;
@@ -14,16 +18,54 @@ import org.apache.flink.metrics.MetricGroup;
  * <p>What was counted stays so when the function is closed.
  */
 final class NativeMetrics {
+    /** How often it is asked whether there are further replicas. */
+    private static final long INTERVAL_NANOS = 1_000_000_000L;
+
+    private final long function;
+    private final MetricGroup group;
     private final List<NativeCount> counts = new ArrayList<>();
+    private final Set<String> replicas = new HashSet<>();
+    private long looked;
 
     NativeMetrics(MetricGroup operator, long function) {
-        MetricGroup group = operator.addGroup("triton");
-        RowReader shown = new RowReader(NativeLibrary.metrics());
+        this.function = function;
+        group = operator.addGroup("triton");
+        register(group, NativeLibrary.metrics(), index -> new OfFunction(function, index));
+        addReplicas();
+    }
+
+    /** Registers replicas that have come since the last time; most calls do nothing. */
+    synchronized void lookForReplicas() {
+        if (System.nanoTime() - looked >= INTERVAL_NANOS) {
+            addReplicas();
+        }
+    }
+
+    private synchronized void addReplicas() {
+        looked = System.nanoTime();
+        RowReader known = new RowReader(NativeLibrary.replicas(function));
+        String model = known.hasMore() ? known.readText() : "";
+        while (known.hasMore()) {
+            String replica = known.readText();
+            if (replicas.add(replica)) {
+                byte[] of = model.getBytes(StandardCharsets.UTF_8);
+                byte[] name = replica.getBytes(StandardCharsets.UTF_8);
+                register(
+                        group.addGroup("replica", replica),
+                        NativeLibrary.replicaMetrics(),
+                        index -> new OfReplica(of, name, index));
+            }
+        }
+    }
+
+    private void register(MetricGroup group, byte[] names, IntFunction<Source> sources) {
+        RowReader shown = new RowReader(names);
         int count = shown.readInt();
         for (int index = 0; index < count; index++) {
             String name = shown.readText();
             byte kind = shown.readByte();
-            NativeCount number = new NativeCount(function, index);
+            Source source = sources.apply(index);
+            NativeCount number = new NativeCount(source);
             if (kind == 1) {
                 group.gauge(name, (Gauge<Double>) number::gauge);
                 continue;
@@ -32,31 +74,80 @@ final class NativeMetrics {
             if (kind == 0) {
                 group.counter(name, new NativeCounter(number));
             } else {
-                group.histogram(name, new NativeHistogram(number, function, index));
+                group.histogram(name, new NativeHistogram(number, source));
             }
         }
     }
 
     /** Reads everything once more, because the function is about to be closed. */
-    void keep() {
+    synchronized void keep() {
         for (NativeCount count : counts) {
             count.get();
         }
     }
 
-    /** A number in Rust, or the last one that was read when it is gone. */
-    private static final class NativeCount {
+    /** Where a metric is in Rust. */
+    private interface Source {
+        /** Not a number when it is gone. */
+        double value();
+
+        /** The latest values of a histogram. */
+        double[] latest();
+    }
+
+    private static final class OfFunction implements Source {
         private final long function;
         private final int index;
-        private long last;
 
-        NativeCount(long function, int index) {
+        OfFunction(long function, int index) {
             this.function = function;
             this.index = index;
         }
 
+        @Override
+        public double value() {
+            return NativeLibrary.metric(function, index);
+        }
+
+        @Override
+        public double[] latest() {
+            return NativeLibrary.latest(function, index);
+        }
+    }
+
+    private static final class OfReplica implements Source {
+        private final byte[] model;
+        private final byte[] replica;
+        private final int index;
+
+        OfReplica(byte[] model, byte[] replica, int index) {
+            this.model = model;
+            this.replica = replica;
+            this.index = index;
+        }
+
+        @Override
+        public double value() {
+            return NativeLibrary.replicaMetric(model, replica, index);
+        }
+
+        @Override
+        public double[] latest() {
+            return NativeLibrary.replicaLatest(model, replica, index);
+        }
+    }
+
+    /** A number in Rust, or the last one that was read when it is gone. */
+    private static final class NativeCount {
+        private final Source source;
+        private long last;
+
+        NativeCount(Source source) {
+            this.source = source;
+        }
+
         synchronized long get() {
-            double value = NativeLibrary.metric(function, index);
+            double value = source.value();
             if (!Double.isNaN(value)) {
                 last = (long) value;
             }
@@ -64,7 +155,7 @@ final class NativeMetrics {
         }
 
         double gauge() {
-            double value = NativeLibrary.metric(function, index);
+            double value = source.value();
             return Double.isNaN(value) ? 0 : value;
         }
     }
@@ -98,13 +189,11 @@ final class NativeMetrics {
     /** A histogram that only Rust adds to. */
     private static final class NativeHistogram implements Histogram {
         private final NativeCount count;
-        private final long function;
-        private final int index;
+        private final Source source;
 
-        NativeHistogram(NativeCount count, long function, int index) {
+        NativeHistogram(NativeCount count, Source source) {
             this.count = count;
-            this.function = function;
-            this.index = index;
+            this.source = source;
         }
 
         @Override
@@ -117,7 +206,7 @@ final class NativeMetrics {
 
         @Override
         public HistogramStatistics getStatistics() {
-            return new Statistics(NativeLibrary.latest(function, index));
+            return new Statistics(source.latest());
         }
     }
 

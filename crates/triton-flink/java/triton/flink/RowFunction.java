@@ -24,9 +24,10 @@ final class RowFunction implements Serializable {
     private final LogicalType[] outputs;
     /** The types of the arguments, which can be narrower ones than the inputs. */
     private final LogicalType[] given;
+    /** Whether whoever asks waits for the answer before the next row. */
+    private final boolean oneByOne;
 
-    private transient RowData.FieldGetter[] fields;
-    private transient RowWriter writer;
+    private transient RowWriter.Field[] fields;
     private transient Calls calls;
     private transient NativeMetrics metrics;
     private transient SharedIds ids;
@@ -36,33 +37,32 @@ final class RowFunction implements Serializable {
             String[] names,
             LogicalType[] inputs,
             LogicalType[] outputs,
-            LogicalType[] given) {
+            LogicalType[] given,
+            boolean oneByOne) {
         this.description = description;
         this.names = names;
         this.inputs = inputs;
         this.outputs = outputs;
         this.given = given;
+        this.oneByOne = oneByOne;
     }
 
     /** This function for what a query really hands over, while it is planned. */
     RowFunction specialize(SpecializedContext context) {
         LogicalType[] arguments =
                 ArgumentTypes.check(names, inputs, context.getCallContext().getArgumentDataTypes());
-        return new RowFunction(description, names, inputs, outputs, arguments);
+        return new RowFunction(description, names, inputs, outputs, arguments, oneByOne);
     }
 
     void open(FunctionContext context) throws Exception {
         NativeLibrary.load();
-        fields = new RowData.FieldGetter[given.length];
-        for (int index = 0; index < fields.length; index++) {
-            fields[index] = RowData.createFieldGetter(given[index], index);
-        }
-        writer = new RowWriter();
+        fields = RowWriter.fields(given, inputs);
         TaskInfo task = context.getTaskInfo();
         try {
             long function = NativeLibrary.create(description, describe(task, context));
             try {
-                calls = new Calls(function, outputs, task.getTaskNameWithSubtasks());
+                String name = task.getTaskNameWithSubtasks();
+                calls = new Calls(function, this::write, outputs, name, oneByOne);
             } finally {
                 if (calls == null) {
                     NativeLibrary.close(function);
@@ -71,6 +71,7 @@ final class RowFunction implements Serializable {
             ids = SharedIds.note(function, operator(context));
             calls.open();
             metrics = new NativeMetrics(context.getMetricGroup(), function);
+            calls.alongside(metrics::lookForReplicas);
         } catch (Throwable error) {
             Throwable cause = error instanceof ExecutionException ? error.getCause() : error;
             try {
@@ -89,9 +90,11 @@ final class RowFunction implements Serializable {
     }
 
     CompletableFuture<Collection<RowData>> predict(RowData row) {
-        writer.clear();
-        writer.writeRow(row, given, inputs, fields);
-        return calls.predict(writer);
+        return calls.predict(row);
+    }
+
+    private void write(RowData row, RowWriter writer) {
+        writer.writeRow(row, fields);
     }
 
     void close() {

@@ -2,12 +2,15 @@ package triton.flink;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.apache.flink.table.data.ArrayData;
+import org.apache.flink.table.data.GenericArrayData;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.data.StringData;
+import org.apache.flink.table.data.binary.BinaryArrayData;
 import org.apache.flink.table.types.logical.ArrayType;
 import org.apache.flink.table.types.logical.LogicalType;
 
@@ -39,14 +42,59 @@ final class RowWriter {
         length = 0;
     }
 
-    /** Writes a row of the types that it has as one of the types that Rust reads. */
-    void writeRow(
-            RowData row, LogicalType[] given, LogicalType[] types, RowData.FieldGetter[] fields) {
-        for (int index = 0; index < types.length; index++) {
-            Object value = fields[index].getFieldOrNull(row);
-            writeByte(value == null ? 0 : 1);
-            if (value != null) {
-                write(given[index], types[index], value);
+    /** Takes back what was written after the first bytes. */
+    void truncate(int length) {
+        this.length = length;
+    }
+
+    /** Writes a field of a row that is not NULL. */
+    @FunctionalInterface
+    interface Field {
+        void write(RowWriter writer, RowData row);
+    }
+
+    /** What writes the fields of rows of the types that they have, as those that Rust reads. */
+    static Field[] fields(LogicalType[] given, LogicalType[] types) {
+        Field[] fields = new Field[types.length];
+        for (int index = 0; index < fields.length; index++) {
+            fields[index] = field(given[index], types[index], index);
+        }
+        return fields;
+    }
+
+    private static Field field(LogicalType given, LogicalType type, int index) {
+        // Numbers that are not converted take a way without an object for each of them.
+        if (given.getTypeRoot() == type.getTypeRoot()) {
+            switch (type.getTypeRoot()) {
+                case BOOLEAN:
+                    return (writer, row) -> writer.writeByte(row.getBoolean(index) ? 1 : 0);
+                case TINYINT:
+                    return (writer, row) -> writer.writeByte(row.getByte(index));
+                case SMALLINT:
+                    return (writer, row) -> writer.writeShort(row.getShort(index));
+                case INTEGER:
+                    return (writer, row) -> writer.writeInt(row.getInt(index));
+                case BIGINT:
+                    return (writer, row) -> writer.writeLong(row.getLong(index));
+                case FLOAT:
+                    return (writer, row) -> writer.writeFloat(row.getFloat(index));
+                case DOUBLE:
+                    return (writer, row) -> writer.writeDouble(row.getDouble(index));
+                default:
+                    break;
+            }
+        }
+        RowData.FieldGetter getter = RowData.createFieldGetter(given, index);
+        return (writer, row) -> writer.write(given, type, getter.getFieldOrNull(row));
+    }
+
+    void writeRow(RowData row, Field[] fields) {
+        for (int index = 0; index < fields.length; index++) {
+            if (row.isNullAt(index)) {
+                writeByte(0);
+            } else {
+                writeByte(1);
+                fields[index].write(this, row);
             }
         }
     }
@@ -137,10 +185,7 @@ final class RowWriter {
 
     private void writeArray(LogicalType given, LogicalType type, ArrayData array) {
         int size = array.size();
-        boolean anyNull = false;
-        for (int index = 0; index < size && !anyNull; index++) {
-            anyNull = array.isNullAt(index);
-        }
+        boolean anyNull = anyNull(array);
         writeInt(size);
         writeByte(anyNull ? 1 : 0);
         // Numbers without NULL take a way without an object for each of them.
@@ -159,36 +204,48 @@ final class RowWriter {
         }
     }
 
+    private static boolean anyNull(ArrayData array) {
+        if (array instanceof GenericArrayData && ((GenericArrayData) array).isPrimitiveArray()) {
+            return false;
+        }
+        if (array instanceof BinaryArrayData) {
+            return ((BinaryArrayData) array).anyNull();
+        }
+        for (int index = 0; index < array.size(); index++) {
+            if (array.isNullAt(index)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     private boolean writeNumbers(LogicalType type, ArrayData array, int size) {
         switch (type.getTypeRoot()) {
             case SMALLINT:
-                for (int index = 0; index < size; index++) {
-                    writeShort(array.getShort(index));
-                }
+                room(2, size).asShortBuffer().put(array.toShortArray());
                 return true;
             case INTEGER:
-                for (int index = 0; index < size; index++) {
-                    writeInt(array.getInt(index));
-                }
+                room(4, size).asIntBuffer().put(array.toIntArray());
                 return true;
             case BIGINT:
-                for (int index = 0; index < size; index++) {
-                    writeLong(array.getLong(index));
-                }
+                room(8, size).asLongBuffer().put(array.toLongArray());
                 return true;
             case FLOAT:
-                for (int index = 0; index < size; index++) {
-                    writeFloat(array.getFloat(index));
-                }
+                room(4, size).asFloatBuffer().put(array.toFloatArray());
                 return true;
             case DOUBLE:
-                for (int index = 0; index < size; index++) {
-                    writeDouble(array.getDouble(index));
-                }
+                room(8, size).asDoubleBuffer().put(array.toDoubleArray());
                 return true;
             default:
                 return false;
         }
+    }
+
+    /** Where so many numbers are written. */
+    private ByteBuffer room(int width, int size) {
+        int bytes = Math.multiplyExact(width, size);
+        int begin = reserve(bytes);
+        return ByteBuffer.wrap(buffer, begin, bytes).order(ByteOrder.LITTLE_ENDIAN);
     }
 
     /** Makes room for so many bytes and returns where they begin. */

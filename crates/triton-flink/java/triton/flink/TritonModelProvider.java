@@ -34,14 +34,15 @@ public class TritonModelProvider implements AsyncPredictRuntimeProvider, Predict
                                         configuration.get(
                                                 ExecutionConfigOptions
                                                         .TABLE_EXEC_ASYNC_ML_PREDICT_TIMEOUT));
-        return new TritonPredictFunction(rows(context.getCatalogModel(), timeout));
+        return new TritonPredictFunction(rows(context.getCatalogModel(), timeout, false));
     }
 
     @Override
     public PredictFunction createPredictFunction(Context context) {
         // Flink waits for as long as it takes.
         Duration timeout = Duration.ZERO;
-        return new TritonBlockingPredictFunction(rows(context.getCatalogModel(), timeout));
+        return new TritonBlockingPredictFunction(
+                rows(context.getCatalogModel(), timeout, true));
     }
 
     @Override
@@ -49,7 +50,8 @@ public class TritonModelProvider implements AsyncPredictRuntimeProvider, Predict
         return this;
     }
 
-    private static RowFunction rows(ResolvedCatalogModel model, Duration timeout) {
+    private static RowFunction rows(
+            ResolvedCatalogModel model, Duration timeout, boolean oneByOne) {
         byte[] description = ModelDescription.of(model, timeout);
         check(description);
         LogicalType[] inputs = ModelDescription.types(model.getResolvedInputSchema());
@@ -58,7 +60,8 @@ public class TritonModelProvider implements AsyncPredictRuntimeProvider, Predict
                 model.getResolvedInputSchema().getColumnNames().toArray(new String[0]),
                 inputs,
                 ModelDescription.types(model.getResolvedOutputSchema()),
-                inputs);
+                inputs,
+                oneByOne);
     }
 
     /**

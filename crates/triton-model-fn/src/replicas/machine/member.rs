@@ -24,8 +24,10 @@ pub(super) struct Member<N> {
     pub(super) health: Health,
     /// Since when its address is not found any more.
     pub(super) left: Option<Instant>,
-    /// Until when it is left alone.
+    /// Until when it is left alone; one call shows then if it works again.
     pub(super) ejected_until: Option<Instant>,
+    /// Whether that is so because nobody was there, or had the model: a probe shows if somebody is.
+    was_away: bool,
     /// How often it was ejected without having been of use for long in between.
     ejections: u32,
     /// When it was last taken back.
@@ -36,6 +38,8 @@ pub(super) struct Member<N> {
     pub(super) failures: u32,
     pub(super) in_flight: u32,
     pub(super) latency: Latency,
+    /// The state that was told last.
+    told: &'static str,
 }
 
 impl<N> Member<N> {
@@ -46,12 +50,14 @@ impl<N> Member<N> {
             health: Health::Joining,
             left: None,
             ejected_until: None,
+            was_away: false,
             ejections: 0,
             returned: None,
             is_on_trial: false,
             failures: 0,
             in_flight: 0,
             latency: Latency::default(),
+            told: "",
         }
     }
 
@@ -62,22 +68,33 @@ impl<N> Member<N> {
                 _ => ReplicaState::Gone,
             },
             (None, Health::NotReady { since }, _) => ReplicaState::NotReady { since },
-            (None, _, Some(until)) => ReplicaState::Ejected { until },
+            (None, _, Some(until)) if until > now => ReplicaState::Ejected { until },
+            (None, _, Some(_)) => ReplicaState::OnTrial,
             (None, Health::Joining, None) => ReplicaState::Joining,
             (None, Health::Ready, None) => ReplicaState::Ready,
         }
     }
 
-    pub(super) fn change(&self, now: Instant, drain: Duration) -> Change {
-        Change {
-            id: self.id,
-            state: self.state(now, drain),
-        }
+    /// What it is at, to be told.
+    pub(super) fn change(&mut self, now: Instant, drain: Duration) -> Change {
+        let state = self.state(now, drain);
+        self.told = state.name();
+        Change { id: self.id, state }
+    }
+
+    /// The same, where something else was told last.
+    pub(super) fn news(&mut self, now: Instant, drain: Duration) -> Option<Change> {
+        let is_new = self.state(now, drain).name() != self.told;
+        is_new.then(|| self.change(now, drain))
     }
 
     /// Whether it is found and said that it is ready.
     pub(super) fn is_ready(&self) -> bool {
         self.left.is_none() && self.health == Health::Ready
+    }
+
+    pub(super) fn is_joining(&self) -> bool {
+        self.health == Health::Joining
     }
 
     /// Whether it takes a call: one at a time where that is to show if it works again.
@@ -96,7 +113,23 @@ impl<N> Member<N> {
         }
     }
 
-    pub(super) fn eject(&mut self, now: Instant, random: f64) {
+    /// It takes calls again.
+    pub(super) fn returns(&mut self, now: Instant) {
+        self.ejected_until = None;
+        self.returned = Some(now);
+        self.is_on_trial = false;
+        self.failures = 0;
+    }
+
+    /// A probe found it ready: whoever was not there is there now.
+    pub(super) fn is_found_ready(&mut self, now: Instant) {
+        if self.ejected_until.is_some() && self.was_away {
+            self.returns(now);
+        }
+    }
+
+    pub(super) fn eject(&mut self, now: Instant, random: f64, was_away: bool) {
+        self.was_away = was_away;
         let (shortest, longest) = EJECTION;
         let pause = |times: u32| shortest.saturating_mul(1 << times.min(16)).min(longest);
         // One that was of use for a good while starts over.

@@ -4,8 +4,8 @@
 //! replica is at follows from them:
 //!
 //! ```text
-//! Joining ─► Ready ◄─► Ejected            (calls fail one after the other; tried again after a while)
-//!    │         ▲│
+//! Joining ─► Ready ─► Ejected ─► OnTrial  (calls fail one after the other; one is made after a while)
+//!    │         ▲│ ◄───────────────┘
 //!    │         │▼
 //!    └─────► NotReady                     (a probe says so, or gets no answer)
 //!
@@ -60,6 +60,8 @@ pub(crate) enum ReplicaState {
     Ejected {
         until: Instant,
     },
+    /// It was left alone for long enough: one call shows if it works again.
+    OnTrial,
     /// Its address is not found any more; until then it keeps what it has.
     Draining {
         until: Instant,
@@ -74,6 +76,7 @@ impl ReplicaState {
             ReplicaState::Ready => "ready",
             ReplicaState::NotReady { .. } => "not ready",
             ReplicaState::Ejected { .. } => "ejected",
+            ReplicaState::OnTrial => "on trial",
             ReplicaState::Draining { .. } => "draining",
             ReplicaState::Gone => "gone",
         }
@@ -167,14 +170,14 @@ impl<N: PartialEq + Clone> Machine<N> {
                 (Some(_), true) => member.left = None,
                 _ => continue,
             }
-            self.changes.push(member.change(now, self.drain));
+            self.changes.extend(member.news(now, self.drain));
         }
         for name in names {
             if self.members.iter().any(|member| member.name == *name) {
                 continue;
             }
             let id = self.id_of(name);
-            let member = Member::new(id, name.clone());
+            let mut member = Member::new(id, name.clone());
             self.changes.push(member.change(now, self.drain));
             let place = self.members.partition_point(|member| member.id < id);
             self.members.insert(place, member);
@@ -204,13 +207,12 @@ impl<N: PartialEq + Clone> Machine<N> {
         id
     }
 
-    /// What a probe found; whether it said something else than the last one.
+    /// What a probe found.
     pub(super) fn probed(&mut self, now: Instant, id: ReplicaId, probed: Probed) {
         let drain = self.drain;
         let Some(member) = self.member_mut(id) else {
             return;
         };
-        let before = member.state(now, drain);
         let health = match (probed, member.health) {
             (Probed::NotReady, Health::NotReady { since }) => Health::NotReady { since },
             (Probed::NotReady, _) => Health::NotReady { since: now },
@@ -218,28 +220,30 @@ impl<N: PartialEq + Clone> Machine<N> {
             (Probed::Unknown | Probed::Ready, _) => Health::Ready,
         };
         member.health = health;
-        let change = member.change(now, drain);
-        if before.name() != change.state.name() {
-            self.changes.push(change);
+        if probed == Probed::Ready {
+            member.is_found_ready(now);
         }
+        let news = member.news(now, drain);
+        self.changes.extend(news);
         self.sort_out();
     }
 
     /// Takes a replica for a call that any of them can answer: the less loaded of two picked at random
     /// among those that are ready. `random` gives numbers in `0.0..1.0`, `can_call` says which ones may
-    /// be called at all, and `avoid` is taken only where there is no other.
+    /// be called at all. Those at which the call failed are to be avoided, the last of them above all: they
+    /// are taken only where there is no other.
     ///
     /// Where none is ready, one of the others is tried: better that a call fails than that nobody
     /// notices that a replica is back.
     pub(super) fn pick(
         &mut self,
         now: Instant,
-        avoid: Option<ReplicaId>,
+        avoid: &[ReplicaId],
         mut random: impl FnMut() -> f64,
         can_call: impl Fn(ReplicaId) -> bool,
     ) -> Option<ReplicaId> {
         let may_take = |member: &Member<N>| {
-            Some(member.id) != avoid && member.is_available(now) && can_call(member.id)
+            member.is_available(now) && !avoid.contains(&member.id) && can_call(member.id)
         };
         let mut best: Option<usize> = None;
         if self.ready.len() > 2 {
@@ -259,14 +263,18 @@ impl<N: PartialEq + Clone> Machine<N> {
         if best.is_none() {
             // Nobody is ready: in the order of how likely it is that they answer.
             let rank = |member: &Member<N>| {
-                let is_other = Some(member.id) != avoid;
-                match member.left.is_none() && can_call(member.id) {
-                    true if is_other && member.health == Health::Joining => 0,
-                    true if member.is_available(now) => 1,
-                    true if is_other && member.is_ready() => 2,
-                    true if is_other => 3,
-                    true => 4,
-                    false => 5,
+                let is_last = avoid.last() == Some(&member.id);
+                match (member.left.is_none(), can_call(member.id)) {
+                    (true, true) if !avoid.contains(&member.id) && member.is_joining() => 0,
+                    (true, true) if !is_last && member.is_available(now) => 1,
+                    (true, true) if member.is_available(now) => 2,
+                    (true, true) if !is_last && member.is_ready() => 3,
+                    (true, true) if !is_last => 4,
+                    (true, true) => 5,
+                    // What drains is to have an end, also where the circuits of all others are open.
+                    (true, false) => 6,
+                    (false, true) => 7,
+                    (false, false) => 8,
                 }
             };
             let least = self.members.iter().map(rank).min();
@@ -277,10 +285,10 @@ impl<N: PartialEq + Clone> Machine<N> {
         Some(member.id)
     }
 
-    /// Whether a replica other than `avoid` takes calls.
-    pub(super) fn has_other(&self, now: Instant, avoid: ReplicaId) -> bool {
+    /// Whether a replica takes calls beside those to be avoided.
+    pub(super) fn has_other(&self, now: Instant, avoid: &[ReplicaId]) -> bool {
         let mut members = self.members.iter();
-        members.any(|member| member.id != avoid && member.is_available(now))
+        members.any(|member| !avoid.contains(&member.id) && member.is_available(now))
     }
 
     /// Takes a replica for a call that no other one can answer; false where it is gone.
@@ -292,8 +300,22 @@ impl<N: PartialEq + Clone> Machine<N> {
         true
     }
 
-    /// A call has ended, after so much time. `random` is one number in `0.0..1.0`.
-    pub(super) fn ended(
+    /// Whether a call shows at this moment if a replica works again.
+    pub(super) fn is_tried(&self, id: ReplicaId) -> bool {
+        self.position(id)
+            .is_some_and(|found| self.members[found].is_on_trial)
+    }
+
+    /// A call has ended, and is over.
+    #[cfg(test)]
+    fn ended(&mut self, now: Instant, id: ReplicaId, ended: Ended, time: Duration, random: f64) {
+        self.tells(now, id, ended, time, random);
+        self.released(id);
+    }
+
+    /// A call has ended, or its answer has begun, after so much time; it is in flight until it is
+    /// [`released`](Self::released). `random` is one number in `0.0..1.0`.
+    pub(super) fn tells(
         &mut self,
         now: Instant,
         id: ReplicaId,
@@ -305,7 +327,6 @@ impl<N: PartialEq + Clone> Machine<N> {
         let Some(member) = self.member_mut(id) else {
             return;
         };
-        member.in_flight = member.in_flight.saturating_sub(1);
         let is_ejected = member.ejected_until.is_some();
         // What was sent before it was left alone says nothing new.
         let since = now.checked_sub(time);
@@ -313,7 +334,7 @@ impl<N: PartialEq + Clone> Machine<N> {
             && member
                 .ejected_until
                 .is_some_and(|until| since.is_none_or(|since| since >= until));
-        if was_trial || member.in_flight == 0 {
+        if was_trial {
             member.is_on_trial = false;
         }
         match ended {
@@ -323,8 +344,7 @@ impl<N: PartialEq + Clone> Machine<N> {
                 }
                 member.failures = 0;
                 if is_ejected && was_trial {
-                    member.ejected_until = None;
-                    member.returned = Some(now);
+                    member.returns(now);
                     let change = member.change(now, drain);
                     self.changes.push(change);
                     self.sort_out();
@@ -337,10 +357,20 @@ impl<N: PartialEq + Clone> Machine<N> {
                 };
                 let is_out = member.failures >= FAILURES && !is_ejected && member.is_ready();
                 if is_ejected && was_trial || is_out && self.ejected < self.most_ejected() {
-                    self.eject(now, id, random);
+                    self.eject(now, id, random, ended != Ended::Failed);
                 }
             }
             Ended::Unknown => {}
+        }
+    }
+
+    /// A call is over.
+    pub(super) fn released(&mut self, id: ReplicaId) {
+        if let Some(member) = self.member_mut(id) {
+            member.in_flight = member.in_flight.saturating_sub(1);
+            if member.in_flight == 0 {
+                member.is_on_trial = false;
+            }
         }
     }
 
@@ -358,10 +388,10 @@ impl<N: PartialEq + Clone> Machine<N> {
         }
     }
 
-    fn eject(&mut self, now: Instant, id: ReplicaId, random: f64) {
+    fn eject(&mut self, now: Instant, id: ReplicaId, random: f64, was_away: bool) {
         let drain = self.drain;
         if let Some(member) = self.member_mut(id) {
-            member.eject(now, random);
+            member.eject(now, random, was_away);
             let change = member.change(now, drain);
             self.changes.push(change);
         }

@@ -224,7 +224,7 @@ impl Simulation {
             }
             false => {
                 let random = &mut self.random;
-                let picked = machine.pick(now, avoid, || random.f64(), |_| true);
+                let picked = machine.pick(now, avoid.as_slice(), || random.f64(), |_| true);
                 picked.unwrap().0 as usize
             }
         };
@@ -426,7 +426,7 @@ fn what_a_choice_costs_does_not_grow_with_the_replicas() {
     let mut random = Rng::with_seed(3);
     let mut calls = VecDeque::new();
     for _ in 0..100_000 {
-        let id = machine.pick(now, None, || random.f64(), |_| true).unwrap();
+        let id = machine.pick(now, &[], || random.f64(), |_| true).unwrap();
         calls.push_back((id, now));
         now += Duration::from_micros(10);
         if calls.len() > 1000 {

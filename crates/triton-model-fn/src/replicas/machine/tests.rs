@@ -19,7 +19,7 @@ fn ready(count: u32, now: Instant) -> Machine<u32> {
 fn pick(machine: &mut Machine<u32>, now: Instant, avoid: Option<u32>) -> u32 {
     let mut random = fastrand::Rng::with_seed(7);
     let avoid = avoid.map(ReplicaId);
-    let picked = machine.pick(now, avoid, || random.f64(), |_| true);
+    let picked = machine.pick(now, avoid.as_slice(), || random.f64(), |_| true);
     machine.check(now);
     picked.unwrap().0
 }
@@ -219,9 +219,86 @@ fn one_that_fails_fast_does_not_get_more_for_it() {
     let mut random = fastrand::Rng::with_seed(7);
     let mut counts = [0; 3];
     for _ in 0..300 {
-        let picked = machine.pick(now, None, || random.f64(), |_| true).unwrap();
+        let picked = machine.pick(now, &[], || random.f64(), |_| true).unwrap();
         counts[picked.0 as usize] += 1;
         machine.ended(now, picked, Ended::Unknown, CALL, 0.0);
     }
     assert!(counts[1] < 150, "{counts:?}");
+}
+
+// Holds F83.
+#[test]
+fn one_that_nobody_calls_is_told_of_all_the_same_when_it_is_back() {
+    let mut now = Instant::now();
+    let told = |machine: &mut Machine<u32>| -> Vec<&str> {
+        let changes = machine.take_changes();
+        changes.iter().map(|change| change.state.name()).collect()
+    };
+    // Somebody is there again: that is what it was left alone for.
+    let mut machine = ready(3, now);
+    fail(&mut machine, now, 0, Ended::NotReached);
+    machine.probed(now, ReplicaId(0), Probed::NotReady);
+    now += EJECTION.0;
+    machine.probed(now, ReplicaId(0), Probed::Ready);
+    assert_eq!(told(&mut machine), ["ejected", "not ready", "ready"]);
+    machine.check(now);
+    // It answered with errors, which no probe shows.
+    let mut machine = ready(3, now);
+    (0..FAILURES).for_each(|_| fail(&mut machine, now, 0, Ended::Failed));
+    machine.probed(now, ReplicaId(0), Probed::Ready);
+    assert_eq!(told(&mut machine), ["ejected"]);
+    now += EJECTION.0;
+    machine.probed(now, ReplicaId(0), Probed::Ready);
+    machine.probed(now, ReplicaId(0), Probed::Ready);
+    assert_eq!(told(&mut machine), ["on trial"], "once");
+    assert!(machine.begin(now, ReplicaId(0)) && machine.is_tried(ReplicaId(0)));
+    machine.ended(now, ReplicaId(0), Ended::Answered, Duration::ZERO, 0.0);
+    assert_eq!(told(&mut machine), ["ready"]);
+}
+
+// Holds F82.
+#[test]
+fn none_is_tried_again_at_which_a_call_has_failed_while_another_is_there() {
+    let now = Instant::now();
+    let mut machine = ready(4, now);
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut pick = |avoid: &[u32]| {
+        let avoid: Vec<ReplicaId> = avoid.iter().map(|id| ReplicaId(*id)).collect();
+        let picked = machine.pick(now, &avoid, || random.f64(), |_| true);
+        picked.unwrap().0
+    };
+    for _ in 0..20 {
+        assert_eq!(pick(&[3, 0, 1]), 2);
+        // All have: any but the last one.
+        assert_ne!(pick(&[3, 0, 1, 2]), 2);
+    }
+    assert!(machine.has_other(now, &[ReplicaId(0), ReplicaId(1), ReplicaId(2)]));
+    assert!(!machine.has_other(now, &[0, 1, 2, 3].map(ReplicaId)));
+}
+
+// Holds F85, F88.
+#[test]
+fn one_that_drains_is_not_called_because_the_circuits_of_others_are_open() {
+    let now = Instant::now();
+    let mut machine = ready(3, now);
+    machine.found(now, &[1, 2]);
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..50 {
+        let is_closed = |id| id == ReplicaId(0);
+        let picked = machine.pick(now, &[], || random.f64(), is_closed);
+        assert_ne!(picked, Some(ReplicaId(0)));
+    }
+}
+
+// Holds F81.
+#[test]
+fn what_goes_on_after_its_answer_has_begun_counts_as_in_flight() {
+    let now = Instant::now();
+    let mut machine = ready(2, now);
+    assert!(machine.begin(now, ReplicaId(0)));
+    machine.tells(now, ReplicaId(0), Ended::Answered, CALL, 0.0);
+    assert_eq!(machine.in_flight(ReplicaId(0)), 1);
+    assert_eq!(pick(&mut machine, now, None), 1);
+    machine.released(ReplicaId(0));
+    assert_eq!(machine.in_flight(ReplicaId(0)), 0);
 }

@@ -50,6 +50,8 @@ impl<A: Asker> Machine<A> {
     /// Ends what has been idle for too long.
     pub(super) fn tick(&mut self, now: Instant) {
         self.find_oldest();
+        let is_at_it = self.places.recovering() > 0 || !self.wants_recovery.is_empty();
+        self.places.recovery_limit().tick(now, is_at_it);
         self.sweep(now);
         let reading = self.clock.read(now);
         let boundary = self.settings.boundary;
@@ -85,6 +87,7 @@ impl<A: Asker> Machine<A> {
             // Its rows may well go on: what they go on with is a question of recovery.
             let (id, rows) = (sequence.id(), sequence.rows);
             self.lose(now, &key, &mut sequence, LossCause::Idle);
+            sequence.idled_out = true;
             self.report(&key, Event::Idle { id, rows });
             self.remember(key, sequence);
         }

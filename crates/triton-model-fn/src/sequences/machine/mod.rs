@@ -34,6 +34,7 @@ mod position;
 #[cfg(test)]
 mod property_tests;
 mod recoveries;
+mod recovery_limit;
 mod report;
 mod request;
 mod rest;
@@ -60,6 +61,7 @@ pub(super) use self::places::Purpose;
 use self::places::{Place, Places};
 use self::recoveries::Recoveries;
 pub(super) use self::recoveries::{RecoveryLimits, ServerFacts};
+pub(super) use self::recovery_limit::MostRecovering;
 pub(super) use self::report::{Abandoned, Event, Report};
 pub(super) use self::request::{Content, Failed, FailureEffect, Outcome, Request};
 use self::sequence::Sequence;
@@ -171,8 +173,8 @@ struct Work<A> {
     phase: Phase,
     /// A place that it was given and that its sequence has not taken yet.
     granted: Option<Place>,
-    /// The server at which it failed last: another one is tried first.
-    avoid: Option<ReplicaId>,
+    /// The servers at which it failed: others are tried first.
+    avoid: Vec<ReplicaId>,
     recoveries: Recoveries,
 }
 
@@ -200,6 +202,8 @@ struct Sent {
     number: u64,
     /// That of the row's deadline.
     timer: Option<(Instant, u64)>,
+    /// When it was to be sent.
+    since: Instant,
     /// Its number at the idle clock.
     call: u64,
     /// How many rows of the sequence come before it.

@@ -49,6 +49,8 @@ impl<A: Asker> Machine<A> {
         }
         match outcome {
             Outcome::Answered { digest, .. } if sent.is_replay => {
+                let turn_took = now.saturating_duration_since(sent.since);
+                self.places.recovery_limit().answered(turn_took);
                 self.replayed(now, turn, digest);
             }
             Outcome::Answered { values, kept, .. } => {
@@ -222,7 +224,11 @@ impl<A: Asker> Machine<A> {
         let recovery = self.recovery(&turn);
         let server = place_of(&mut turn).map(|place| place.server);
         // One that has forgotten it is well.
-        turn.work.avoid = server.filter(|_| cause != LossCause::Forgotten);
+        if let Some(server) = server.filter(|_| cause != LossCause::Forgotten)
+            && !turn.work.avoid.contains(&server)
+        {
+            turn.work.avoid.push(server);
+        }
         let Some(sequence) = &mut turn.sequence else {
             return;
         };
@@ -230,6 +236,8 @@ impl<A: Asker> Machine<A> {
         // A row that starts its sequence has nothing to lose.
         let is_first = !sent.is_replay && self.settings.flags(rows, false).0;
         self.lose(now, &turn.key, sequence, cause);
+        let idle_at = self.places.dropped_at(sent.reached_before);
+        sequence.idled_out = cause == LossCause::Forgotten && idle_at.is_some_and(|at| at <= now);
         if is_first {
             sequence.life = Life::Unborn;
         }

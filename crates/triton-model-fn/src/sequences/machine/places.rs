@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::recovery_limit::{MostRecovering, RecoveryLimit};
 use super::servers::{Offer, Standing};
 use crate::live_numbers::Lease;
 use crate::replicas::ReplicaId;
@@ -52,9 +53,11 @@ pub(super) struct Places {
     /// there may be no more than `most`.
     alive: BTreeMap<Instant, usize>,
     alive_count: usize,
+    /// What an earlier run has left, for servers that are not there at the moment: it may be on them.
+    left: Vec<(Instant, usize)>,
     /// How many sequences are being recovered, and how many may be at once.
     recovering: usize,
-    most_recovering: usize,
+    recovery_limit: RecoveryLimit,
     /// Where equals are looked at first, which goes round.
     turn: usize,
 }
@@ -67,6 +70,8 @@ struct ServerPlaces {
     /// How many places linger until when.
     lingering: BTreeMap<Instant, usize>,
     lingering_count: usize,
+    /// Whether the one sequence was begun there that shows if it works again.
+    is_tried: bool,
 }
 
 impl ServerPlaces {
@@ -76,6 +81,7 @@ impl ServerPlaces {
             taken: 0,
             lingering: BTreeMap::new(),
             lingering_count: 0,
+            is_tried: false,
         }
     }
 
@@ -130,7 +136,7 @@ impl Places {
     pub(super) fn new(
         offers: &[Offer],
         most: usize,
-        most_recovering: usize,
+        most_recovering: MostRecovering,
         idle: Option<Duration>,
     ) -> Self {
         let mut places = Self {
@@ -141,8 +147,9 @@ impl Places {
             lingering_count: 0,
             alive: BTreeMap::new(),
             alive_count: 0,
+            left: Vec::new(),
             recovering: 0,
-            most_recovering,
+            recovery_limit: RecoveryLimit::new(most_recovering),
             // Not every subtask begins at the same server.
             turn: fastrand::usize(..1 << 16),
         };
@@ -158,8 +165,18 @@ impl Places {
         }
         for offer in offers {
             match self.position(offer.id) {
-                Ok(found) => self.servers[found].offer = *offer,
-                Err(place) => self.servers.insert(place, ServerPlaces::new(*offer)),
+                Ok(found) => {
+                    let server = &mut self.servers[found];
+                    server.offer = *offer;
+                    server.is_tried &= offer.standing == Standing::Tries;
+                }
+                Err(place) => {
+                    let mut server = ServerPlaces::new(*offer);
+                    for (until, count) in &self.left {
+                        self.lingering_count += server.hold(*until, *count);
+                    }
+                    self.servers.insert(place, server);
+                }
             }
         }
         self.servers.retain(|server| !server.is_over());
@@ -219,7 +236,12 @@ impl Places {
 
     /// Whether no further sequence may be recovered at the moment.
     pub(super) fn is_recovery_full(&self) -> bool {
-        self.recovering >= self.most_recovering
+        self.recovering >= self.recovery_limit.most()
+    }
+
+    /// What says how many sequences may be recovered at once.
+    pub(super) fn recovery_limit(&mut self) -> &mut RecoveryLimit {
+        &mut self.recovery_limit
     }
 
     /// What the server of a place offers now.
@@ -231,20 +253,24 @@ impl Places {
     }
 
     /// A place on the server with the most free ones, or on the one that `hash` names where one is given.
-    /// On the one that is to be avoided only where no other one has any.
+    /// On those that are to be avoided only where no other one has any. One that is to be tried gets one.
     pub(super) fn take(
         &mut self,
         purpose: Purpose,
         hash: Option<u64>,
-        avoid: Option<ReplicaId>,
+        avoid: &[ReplicaId],
     ) -> Option<Place> {
         let recovers = purpose == Purpose::Recover;
-        if self.is_most() || recovers && self.recovering >= self.most_recovering {
+        if self.is_most() || recovers && self.is_recovery_full() {
             return None;
         }
         let standing = self.best_standing()?;
-        let has_free =
-            |server: &ServerPlaces| server.offer.standing == standing && server.free(purpose) > 0;
+        let is_to_be_tried =
+            |server: &ServerPlaces| server.offer.standing == Standing::Tries && !server.is_tried;
+        let has_free = |server: &ServerPlaces| {
+            let takes = server.offer.standing == standing || is_to_be_tried(server);
+            takes && server.free(purpose) > 0
+        };
         let found = match &*self.servers {
             [only] => has_free(only).then_some(0),
             several => {
@@ -258,11 +284,14 @@ impl Places {
                         Some(hash) => server.offer.weight(hash),
                         None => u64::try_from(server.free(purpose)).unwrap_or(u64::MAX),
                     };
-                    (Some(server.offer.id) != avoid, fits)
+                    // A key that is another server's is no trial.
+                    let is_tried = hash.is_none() && is_to_be_tried(server);
+                    (!avoid.contains(&server.offer.id), is_tried, fits)
                 })
             }
         }?;
         let server = &mut self.servers[found];
+        server.is_tried |= server.offer.standing == Standing::Tries;
         server.taken += 1;
         self.taken += 1;
         self.turn = self.turn.wrapping_add(1);
@@ -312,6 +341,7 @@ impl Places {
     /// IDs of an earlier run may be alive, on whichever server.
     pub(super) fn hold_others(&mut self, count: usize, now: Instant) {
         if let Some(at) = self.idle.and_then(|idle| now.checked_add(idle)) {
+            self.left.push((at, count));
             self.hold_until(at, count);
         }
     }
@@ -349,6 +379,7 @@ impl Places {
             self.lingering_count -= released.sum::<usize>();
             self.servers.retain(|server| !server.is_over());
         }
+        self.left.retain(|(until, _)| *until > now);
         while let Some(entry) = self.alive.first_entry().filter(|it| *it.key() <= now) {
             self.alive_count -= entry.remove();
         }
@@ -421,15 +452,15 @@ mod tests {
     fn a_place_lingers_until_the_server_has_dropped_its_sequence() {
         let now = Instant::now();
         let offers = [Offer::only(3, 1)];
-        let mut places = Places::new(&offers, usize::MAX, usize::MAX, Some(IDLE));
-        let first = places.take(Purpose::Begin, None, None).unwrap();
-        let mut second = places.take(Purpose::Begin, None, None).unwrap();
+        let mut places = Places::new(&offers, usize::MAX, MostRecovering::any(), Some(IDLE));
+        let first = places.take(Purpose::Begin, None, &[]).unwrap();
+        let mut second = places.take(Purpose::Begin, None, &[]).unwrap();
         assert!(
-            places.take(Purpose::Begin, None, None).is_none(),
+            places.take(Purpose::Begin, None, &[]).is_none(),
             "room is left"
         );
-        let third = places.take(Purpose::Recover, None, None).unwrap();
-        assert!(places.take(Purpose::Recover, None, None).is_none());
+        let third = places.take(Purpose::Recover, None, &[]).unwrap();
+        assert!(places.take(Purpose::Recover, None, &[]).is_none());
         // Nothing was sent.
         places.linger(first, now);
         assert_eq!((places.taken(), places.lingering()), (2, 0));
@@ -449,11 +480,11 @@ mod tests {
     #[test]
     fn a_place_is_taken_where_most_are_free() {
         let offers = [offer(0, 4), offer(1, 2), offer(2, 4)];
-        let mut places = Places::new(&offers, 9, usize::MAX, Some(IDLE));
+        let mut places = Places::new(&offers, 9, MostRecovering::any(), Some(IDLE));
         let mut counts = [0; 3];
         let mut held = Vec::new();
         for _ in 0..4 {
-            let place = places.take(Purpose::Begin, None, None).unwrap();
+            let place = places.take(Purpose::Begin, None, &[]).unwrap();
             counts[place.server.0 as usize] += 1;
             held.push(place);
         }
@@ -464,7 +495,7 @@ mod tests {
         // The sum counts, and the most that may be open at all.
         assert_eq!(places.limit(), 9);
         let taken: Vec<Place> =
-            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, &[])).collect();
         assert_eq!(taken.len(), 9);
         for place in taken {
             places.free(place);
@@ -476,15 +507,15 @@ mod tests {
     fn one_that_drains_gives_no_place_and_is_forgotten_when_it_has_none() {
         let now = Instant::now();
         let mut offers = vec![offer(0, 2), offer(1, 2)];
-        let mut places = Places::new(&offers, usize::MAX, usize::MAX, Some(IDLE));
-        let mut place = places.take(Purpose::Begin, None, None).unwrap();
+        let mut places = Places::new(&offers, usize::MAX, MostRecovering::any(), Some(IDLE));
+        let mut place = places.take(Purpose::Begin, None, &[]).unwrap();
         place.reached = Some(now);
         let first = place.server;
         offers[first.0 as usize].standing = Standing::Keeps;
         places.offered(&offers);
         assert_eq!(places.standing(&place), Standing::Keeps);
         for _ in 0..2 {
-            let other = places.take(Purpose::Begin, None, None).unwrap();
+            let other = places.take(Purpose::Begin, None, &[]).unwrap();
             assert_ne!(other.server, first);
             places.free(other);
         }
@@ -509,9 +540,9 @@ mod tests {
     fn what_lingers_on_a_server_that_comes_back_still_holds_its_places() {
         let now = Instant::now();
         let offers = [offer(0, 2), offer(1, 2)];
-        let mut places = Places::new(&offers, usize::MAX, usize::MAX, Some(IDLE));
+        let mut places = Places::new(&offers, usize::MAX, MostRecovering::any(), Some(IDLE));
         let taken: Vec<Place> =
-            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, &[])).collect();
         assert_eq!(taken.len(), 4);
         for mut place in taken {
             place.reached = Some(now);
@@ -520,12 +551,12 @@ mod tests {
         places.offered(&offers[1..]);
         places.offered(&offers);
         assert!(
-            places.take(Purpose::Begin, None, None).is_none(),
+            places.take(Purpose::Begin, None, &[]).is_none(),
             "all are alive"
         );
         places.release(now + IDLE);
         let taken: Vec<Place> =
-            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, &[])).collect();
         assert_eq!(taken.len(), 4);
         taken.into_iter().for_each(|place| places.free(place));
         // Nothing of one that stays away is kept.
@@ -533,25 +564,64 @@ mod tests {
         assert_eq!(places.servers.len(), 1);
     }
 
+    // Holds S76.
+    #[test]
+    fn one_that_is_to_be_tried_gets_one_sequence() {
+        let mut offers = vec![offer(0, 4), offer(1, 4)];
+        offers[1].standing = Standing::Tries;
+        let mut places = Places::new(&offers, usize::MAX, MostRecovering::any(), None);
+        let mut take = || places.take(Purpose::Begin, None, &[]).unwrap();
+        let taken: Vec<Place> = (0..4).map(|_| take()).collect();
+        let servers: Vec<u32> = taken.iter().map(|place| place.server.0).collect();
+        assert_eq!(servers, [1, 0, 0, 0]);
+        // It works; the next time that it does not is another one.
+        for standing in [Standing::Takes, Standing::Tries] {
+            offers[1].standing = standing;
+            places.offered(&offers);
+        }
+        let next = places.take(Purpose::Begin, None, &[ReplicaId(0)]).unwrap();
+        assert_eq!(next.server, ReplicaId(1));
+        taken
+            .into_iter()
+            .chain([next])
+            .for_each(|it| places.free(it));
+    }
+
+    // Holds S14.
+    #[test]
+    fn what_an_earlier_run_has_left_is_held_where_a_server_comes_later_too() {
+        let now = Instant::now();
+        let offers = [offer(0, 4), offer(1, 4)];
+        let mut places = Places::new(&offers[..1], usize::MAX, MostRecovering::any(), Some(IDLE));
+        places.hold_others(3, now);
+        places.offered(&offers);
+        assert_eq!(places.lingering(), 6, "it may have been away");
+        places.release(now + IDLE);
+        assert_eq!(places.lingering(), 0);
+        places.offered(&offers[..1]);
+        places.offered(&offers);
+        assert_eq!(places.lingering(), 0);
+    }
+
     // Holds S10, S11.
     #[test]
     fn what_may_be_alive_counts_for_the_most_that_may_be_open() {
         let now = Instant::now();
         let offers = [offer(0, 4), offer(1, 4)];
-        let mut places = Places::new(&offers, 3, usize::MAX, Some(IDLE));
+        let mut places = Places::new(&offers, 3, MostRecovering::any(), Some(IDLE));
         let taken: Vec<Place> =
-            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, &[])).collect();
         assert_eq!(taken.len(), 3);
         for mut place in taken {
             place.reached = Some(now);
             places.linger(place, now);
         }
         assert!(
-            places.take(Purpose::Begin, None, None).is_none(),
+            places.take(Purpose::Begin, None, &[]).is_none(),
             "all are alive"
         );
         places.release(now + IDLE);
-        let place = places.take(Purpose::Begin, None, None).unwrap();
+        let place = places.take(Purpose::Begin, None, &[]).unwrap();
         places.free(place);
     }
 
@@ -559,15 +629,20 @@ mod tests {
     #[test]
     fn what_lingers_is_counted_although_the_server_keeps_fewer_now() {
         let now = Instant::now();
-        let mut places = Places::new(&[offer(0, 8)], usize::MAX, usize::MAX, Some(IDLE));
+        let mut places = Places::new(
+            &[offer(0, 8)],
+            usize::MAX,
+            MostRecovering::any(),
+            Some(IDLE),
+        );
         let taken: Vec<Place> =
-            std::iter::from_fn(|| places.take(Purpose::Begin, None, None)).collect();
+            std::iter::from_fn(|| places.take(Purpose::Begin, None, &[])).collect();
         places.offered(&[offer(0, 4)]);
         for mut place in taken {
             place.reached = Some(now);
             places.linger(place, now);
             assert!(
-                places.take(Purpose::Begin, None, None).is_none(),
+                places.take(Purpose::Begin, None, &[]).is_none(),
                 "8 are alive"
             );
         }
@@ -577,8 +652,8 @@ mod tests {
     #[test]
     fn the_same_key_finds_the_same_server_whatever_order_they_have() {
         let take = |offers: &[Offer], hash| {
-            let mut places = Places::new(offers, usize::MAX, usize::MAX, None);
-            let place = places.take(Purpose::Begin, Some(hash), None).unwrap();
+            let mut places = Places::new(offers, usize::MAX, MostRecovering::any(), None);
+            let place = places.take(Purpose::Begin, Some(hash), &[]).unwrap();
             let found = places.position(place.server).unwrap();
             let name = places.servers[found].offer.name_hash;
             places.free(place);

@@ -4,6 +4,8 @@
 //! The server's answer to a row is the list of rows in its sequence, so a row too few, too many or
 //! in the wrong sequence shows at once.
 
+#[path = "lockstep_tests.rs"]
+mod lockstep_tests;
 #[path = "storm_tests.rs"]
 mod storm_tests;
 
@@ -21,7 +23,7 @@ use triton_options::{ReplayOverflow, SequenceRecovery, TritonOptions};
 
 use super::{
     Asker, Content, Effect, Event as Told, Failed, FailureEffect, HistoryLimits, KeptRow, Machine,
-    Offer, Outcome, RecoveryLimits, Request, Standing, digest,
+    MostRecovering, Offer, Outcome, RecoveryLimits, Request, Standing, digest,
 };
 use crate::live_numbers::LiveNumbers;
 use crate::property_cases;
@@ -97,6 +99,7 @@ fn event() -> impl Strategy<Value = Event> {
     ];
     let standing = prop_oneof![
         2 => Just(Standing::Takes),
+        1 => Just(Standing::Tries),
         1 => Just(Standing::Keeps),
         1 => Just(Standing::Leaves),
     ];
@@ -139,6 +142,7 @@ struct Setting {
     servers: u32,
     most_recovering: usize,
     by_hash: bool,
+    side_by_side: bool,
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
@@ -192,6 +196,7 @@ fn setting() -> impl Strategy<Value = Setting> {
                         _ => most_recovering,
                     },
                     by_hash,
+                    side_by_side: bounded,
                 }
             },
         )
@@ -299,7 +304,12 @@ fn settings(setting: Setting, has_run_before: bool) -> SequenceSettings {
         server_forgets: Some(IDLE),
         offers: Vec::new(),
         most_open: usize::MAX,
-        most_recovering: setting.most_recovering,
+        most_recovering: MostRecovering {
+            in_turn: setting.most_recovering,
+            side_by_side: setting.most_recovering.saturating_mul(4),
+            is_side_by_side: setting.side_by_side,
+            idle: Some(IDLE),
+        },
         by_hash: setting.by_hash,
         several: None,
         recovery: setting.recovery,

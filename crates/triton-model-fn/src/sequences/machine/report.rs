@@ -49,6 +49,13 @@ pub(in crate::sequences) enum Event {
     },
     /// It was rebuilt.
     Replayed { id: LostId, counter: u64, rows: u64 },
+    /// It is rebuilt again, because the server had no request of it for too long after the last time.
+    RebuiltAgain {
+        id: LostId,
+        rows: u64,
+        /// Whether sequences are rebuilt side by side from now on, for that reason.
+        waits_less: bool,
+    },
     /// A row of a replay was answered.
     RowReplayed,
     /// A row fails because it is lost.

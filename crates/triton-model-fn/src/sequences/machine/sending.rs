@@ -74,7 +74,7 @@ impl<A: Asker> Machine<A> {
             _ => None,
         };
         let Some(content) = content else {
-            self.rebuilt(turn);
+            self.rebuilt(now, turn);
             return false;
         };
         let out = Outgoing {
@@ -107,6 +107,7 @@ impl<A: Asker> Machine<A> {
         work.phase = Phase::Sent(Sent {
             number,
             timer,
+            since: now,
             call: self.clock.call_begins(now),
             row: out.row,
             end: out.end,
@@ -129,7 +130,7 @@ impl<A: Asker> Machine<A> {
     }
 
     /// Every row was sent again.
-    pub(super) fn rebuilt(&mut self, turn: &mut Turn<A>) {
+    pub(super) fn rebuilt(&mut self, now: Instant, turn: &mut Turn<A>) {
         let Some(sequence) = &mut turn.sequence else {
             return;
         };
@@ -137,6 +138,7 @@ impl<A: Asker> Machine<A> {
             let mut place = rebuilding.place;
             self.places.recovered(&mut place);
             sequence.rows = rebuilding.answered;
+            (sequence.rebuilt, sequence.idled_out) = (Some(now), false);
             sequence.life = Life::Open(place);
             let event = Event::Replayed {
                 id: rebuilding.loss.id,

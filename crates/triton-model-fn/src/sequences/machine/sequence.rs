@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::history::History;
 use super::places::Place;
 use crate::sequence_id_generator::SequenceName;
@@ -28,6 +30,10 @@ pub(in crate::sequences) struct Sequence {
     pub(super) last_row: Option<Arc<EncodedRow>>,
     /// What the idle clock showed when its key's last row was done with, answered or not.
     pub(super) idle_since: Duration,
+    /// When it was last rebuilt.
+    pub(super) rebuilt: Option<Instant>,
+    /// Whether it was lost because no request of it reached the server for too long.
+    pub(super) idled_out: bool,
 }
 
 /// What the server knows of a sequence.
@@ -137,6 +143,8 @@ impl Sequence {
             history: History::NotKept,
             last_row: None,
             idle_since: Duration::ZERO,
+            rebuilt: None,
+            idled_out: false,
         }
     }
 

@@ -7,6 +7,8 @@ use crate::replicas::ReplicaId;
 pub(in crate::sequences) enum Standing {
     /// It takes new ones.
     Takes,
+    /// It takes one, which shows if it works again.
+    Tries,
     /// It takes none, and keeps those that it has.
     Keeps,
     /// Those that can be rebuilt elsewhere are to leave it.

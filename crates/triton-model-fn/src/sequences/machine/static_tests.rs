@@ -10,7 +10,8 @@ use triton_client::SequenceId;
 use triton_options::{ReplayOverflow, SequenceRecovery, StaticFlags};
 
 use super::{
-    Asker, Effect, Failed, FailureEffect, Machine, Offer, Outcome, RecoveryLimits, Request,
+    Asker, Effect, Failed, FailureEffect, Machine, MostRecovering, Offer, Outcome, RecoveryLimits,
+    Request,
 };
 use crate::retry::RetryPolicy;
 use crate::row_codec::EncodedCell;
@@ -43,7 +44,7 @@ fn machine(now: Instant) -> Machine<Patient> {
         server_forgets: Some(IDLE),
         offers: vec![Offer::only(1, 0)],
         most_open: usize::MAX,
-        most_recovering: usize::MAX,
+        most_recovering: MostRecovering::any(),
         by_hash: false,
         several: None,
         recovery: SequenceRecovery::Fail,

@@ -237,6 +237,8 @@ impl<A: Asker> Machine<A> {
             history,
             last_row: None,
             idle_since: Duration::ZERO,
+            rebuilt: None,
+            idled_out: false,
         })
     }
 }

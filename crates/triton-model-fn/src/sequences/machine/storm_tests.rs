@@ -83,6 +83,7 @@ impl Storm {
             servers: 2,
             most_recovering: setup.most_recovering,
             by_hash: false,
+            side_by_side: false,
         };
         let epoch = Instant::now();
         let servers: Vec<u32> = (0..setup.servers).collect();
@@ -462,6 +463,7 @@ fn two_recoveries(most_recovering: usize) -> Run {
         servers: 2,
         most_recovering,
         by_hash: true,
+        side_by_side: false,
     });
     for _ in 0..2 {
         (0..2).for_each(|key| run.hand_over(key, false, false, true));
@@ -480,7 +482,7 @@ fn a_row_that_waits_for_other_recoveries_says_so_at_its_deadline() {
     run.outcome(0, Fault::Away);
     assert_eq!(run.out.len(), 1, "one at a time");
     run.pass(Duration::from_secs(1));
-    insta::assert_snapshot!(run.errors.join("\n"), @"the row was not sent within 'row-deadline', 1.0s after it was handed over: it waited for 1.0s until its sequence could be recovered, because no more than 1 are at once (a quarter of 'max-in-flight')");
+    insta::assert_snapshot!(run.errors.join("\n"), @"the row was not sent within 'row-deadline', 1.0s after it was handed over: it waited for 1.0s until its sequence could be recovered, because no more than 1 are at once, which follows from 'max-in-flight'");
 }
 
 // Holds S69.

@@ -66,7 +66,7 @@ impl<A: Asker> Machine<A> {
                 deadline: deadline.and_then(|time| waiting.submitted.checked_add(time)),
                 phase: Phase::Turn,
                 granted: None,
-                avoid: None,
+                avoid: Vec::new(),
                 recoveries: super::Recoveries::default(),
             }),
             sequence,
@@ -180,6 +180,7 @@ impl<A: Asker> Machine<A> {
             sequence.counter = counter;
             sequence.life = Life::Open(place);
             sequence.rows = 0;
+            (sequence.rebuilt, sequence.idled_out) = (None, false);
             sequence.history = history;
         }
         self.report(&turn.key, Event::Begins);
@@ -193,6 +194,7 @@ impl<A: Asker> Machine<A> {
         place: Place,
     ) -> Result<(), Error> {
         let (counter, place) = self.take_id(now, &turn.key, place)?;
+        self.tell_if_rebuilt_for_time(turn);
         if let Some(sequence) = &mut turn.sequence
             && let Life::Lost(loss) = &sequence.life
         {
@@ -207,11 +209,28 @@ impl<A: Asker> Machine<A> {
         Ok(())
     }
 
+    /// Says that a sequence is rebuilt again although nothing has happened to it: its key had no row.
+    fn tell_if_rebuilt_for_time(&mut self, turn: &Turn<A>) {
+        let Some(sequence) = turn.sequence.as_ref().filter(|it| it.idled_out) else {
+            return;
+        };
+        if let Some(rebuilt) = sequence.rebuilt {
+            let (id, rows) = (sequence.id(), sequence.rows);
+            let waits_less = self.places.recovery_limit().idled_out(rebuilt);
+            let event = Event::RebuiltAgain {
+                id,
+                rows,
+                waits_less,
+            };
+            self.report(&turn.key, event);
+        }
+    }
+
     /// Whether a sequence does not go on where it is: its server is gone, or is to be left and the
     /// sequence can be whole elsewhere.
     fn is_left(&self, place: &Place, recovery: Recovery) -> bool {
         match self.places.standing(place) {
-            Standing::Takes | Standing::Keeps => false,
+            Standing::Takes | Standing::Tries | Standing::Keeps => false,
             Standing::Leaves => recovery == Recovery::Replay && self.places.can_move(),
             Standing::Gone => true,
         }

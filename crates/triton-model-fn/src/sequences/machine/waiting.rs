@@ -25,8 +25,7 @@ impl<A: Asker> Machine<A> {
             Purpose::Recover => !self.wants_recovery.is_empty(),
             Purpose::Begin => self.first_waiting().is_some(),
         };
-        let avoid = turn.work.avoid;
-        if !others_wait && let Some(place) = self.take_place(purpose, &turn.key, avoid) {
+        if !others_wait && let Some(place) = self.take_place(purpose, &turn.key, &turn.work.avoid) {
             return Some(place);
         }
         let number = turn.work.number;
@@ -62,12 +61,15 @@ impl<A: Asker> Machine<A> {
 
     /// Gives a place to the row that has waited for one for longest; false where there is none.
     pub(super) fn grant_place(&mut self, now: Instant) -> bool {
+        if !self.wants_recovery.is_empty() && self.places.is_recovery_full() {
+            self.places.recovery_limit().holds_back(now);
+        }
         while let Some((purpose, Want { key, number, .. })) = self.first_waiting() {
             let work = self.keys.get(&key).and_then(|entry| entry.work.as_ref());
             let waiting = work
                 .filter(|work| work.number == number && matches!(work.phase, Phase::Place { .. }));
-            let avoid = waiting.map(|work| work.avoid);
-            let place = avoid.map(|avoid| self.take_place(purpose, &key, avoid));
+            let avoid = waiting.map(|work| work.avoid.clone());
+            let place = avoid.map(|avoid| self.take_place(purpose, &key, &avoid));
             if let Some(None) = place {
                 return false;
             }
@@ -103,7 +105,7 @@ impl<A: Asker> Machine<A> {
         &mut self,
         purpose: Purpose,
         key: &SequenceKey,
-        avoid: Option<ReplicaId>,
+        avoid: &[ReplicaId],
     ) -> Option<Place> {
         let hash = self.settings.by_hash.then(|| stable_hash(key.as_str()));
         self.places.take(purpose, hash, avoid)
@@ -169,7 +171,7 @@ impl<A: Asker> Machine<A> {
             None => "it stood behind others of its key".to_owned(),
             Some((Purpose::Recover, since)) if self.places.is_recovery_full() => format!(
                 "it waited for {:.1?} until its sequence could be recovered, because no more than {} \
-                 are at once (a quarter of '{}')",
+                 are at once, which follows from '{}'",
                 now.saturating_duration_since(since),
                 self.places.recovering(),
                 triton_options::MAX_IN_FLIGHT.key(),

@@ -1,0 +1,17 @@
+//! Values of arguments that several commands have.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use triton_options::OptionValue as _;
+
+/// Reads a duration in the grammar of the options.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    Duration::parse(text).map_err(|error| error.to_string())
+}
+
+/// A number of something, of which there has to be one.
+pub(crate) fn at_least_one<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number, 1 at least".to_owned())
+}

@@ -1,0 +1,114 @@
+//! An attempt of a call at one of several replicas, and what it counts as there.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::machine::{Ended, ReplicaId};
+use super::member::Member;
+use super::set::ReplicaSet;
+use crate::circuit_breaker::{Permit, Rejected};
+use crate::replica::Replica;
+use crate::retry::thread_random;
+
+/// An attempt of a call at one of several replicas, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Load {
+    in_flight: Arc<InFlight>,
+    admission: Option<Permit>,
+    since: Instant,
+    is_over: bool,
+}
+
+/// What counts as in flight to a replica as long as anybody has it.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    set: Arc<ReplicaSet>,
+    member: Arc<Member>,
+}
+
+impl InFlight {
+    fn show(&self) {
+        let count = self.set.lock().machine.in_flight(self.member.id);
+        self.member.metrics.in_flight(count);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.set.lock().machine.released(self.member.id);
+        self.show();
+    }
+}
+
+impl Load {
+    pub(super) fn new(set: &Arc<ReplicaSet>, member: Arc<Member>, since: Instant) -> Self {
+        let in_flight = InFlight {
+            set: Arc::clone(set),
+            member,
+        };
+        in_flight.show();
+        Self {
+            in_flight: Arc::new(in_flight),
+            admission: None,
+            since,
+            is_over: false,
+        }
+    }
+
+    pub(crate) fn id(&self) -> ReplicaId {
+        self.in_flight.member.id
+    }
+
+    pub(crate) fn replica(&self) -> &Replica {
+        &self.in_flight.member.replica
+    }
+
+    /// What keeps it in flight after it has ended, as the answers of a stream do.
+    pub(crate) fn in_flight(&self) -> Arc<InFlight> {
+        Arc::clone(&self.in_flight)
+    }
+
+    /// Asks the replica's breaker; the time of the attempt begins.
+    pub(crate) fn admit(&mut self) -> Result<(), Rejected> {
+        self.admission = self.replica().admit()?;
+        self.since = Instant::now();
+        Ok(())
+    }
+
+    /// How the attempt has ended, or how its answer has begun.
+    pub(crate) fn ends(&mut self, ended: Ended) {
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        let now = Instant::now();
+        let time = now.saturating_duration_since(self.since);
+        if let Some(admission) = self.admission.take() {
+            match ended {
+                Ended::Answered => admission.success(),
+                Ended::Refused | Ended::NotServed => admission.refused(),
+                Ended::Failed | Ended::NotReached => admission.failure(),
+                Ended::Unknown => drop(admission),
+            }
+        }
+        let InFlight { set, member } = &*self.in_flight;
+        let random = thread_random();
+        let mut state = set.lock();
+        state.machine.tells(now, member.id, ended, time, random);
+        let is_quiet = !state.machine.has_changes();
+        drop(state);
+        if !is_quiet {
+            set.tell_changes();
+        }
+        if matches!(ended, Ended::NotReached | Ended::NotServed | Ended::Failed) {
+            member.ask.notify_one();
+        }
+        member.metrics.ended(ended, time);
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.ends(Ended::Unknown);
+    }
+}

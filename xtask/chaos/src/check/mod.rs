@@ -1,0 +1,226 @@
+//! Holds what a run came to against what was promised.
+
+mod arrived;
+mod requests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::journal::Arrived;
+use crate::options::Lane;
+use crate::outcome::{Outcome, Run, Settled};
+use crate::proxy::Seen;
+use crate::script::{IDLE, Row, Script};
+
+/// What the answers of a run were.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Answers {
+    pub(crate) right: usize,
+    pub(crate) wrong: usize,
+    pub(crate) failed: usize,
+    pub(crate) marked: usize,
+}
+
+/// Compares each answer with the reference; says in words what is wrong.
+pub(crate) fn answers(script: &Script, run: &Run) -> (Answers, Vec<String>) {
+    let mut counted = Answers::default();
+    let mut wrong = Vec::new();
+    let mut known = BTreeMap::<usize, Known<'_>>::new();
+    for (number, (row, settled)) in script.rows.iter().zip(&run.rows).enumerate() {
+        let Some(settled) = settled else {
+            wrong.push(format!("row {number} has neither an answer nor a failure"));
+            continue;
+        };
+        let known = known.entry(row.key).or_default();
+        if script.lane == Lane::Static {
+            let begins = run.begins.iter().filter(|begin| **begin <= number).count();
+            if std::mem::replace(&mut known.begins, begins) < begins {
+                known.rows.clear();
+            }
+        }
+        known.hears_of(script, settled);
+        match &settled.outcome {
+            Outcome::Failed { .. } => counted.failed += 1,
+            Outcome::Answered {
+                number: answer,
+                id,
+                seen_id,
+                marked,
+            } => {
+                if seen_id != id && seen_id.is_some() && id.is_some() {
+                    wrong.push(format!(
+                        "row {number}: the model saw {seen_id:?}, not {id:?}"
+                    ));
+                }
+                if *marked {
+                    known.rows.clear();
+                    counted.marked += 1;
+                }
+                match known.expects(script, row, *answer) {
+                    Ok(()) => counted.right += 1,
+                    Err(expected) => {
+                        counted.wrong += 1;
+                        wrong.push(format!(
+                            "row {number} of key {}: {answer} in place of {expected}, the sum of \
+                             the values {:?} and {}; sequence {id:?}",
+                            row.key, known.rows, row.value
+                        ));
+                    }
+                }
+                known.rows.push(row.value);
+            }
+        }
+        if row.last {
+            known.rows.clear();
+        }
+    }
+    (counted, wrong)
+}
+
+/// The rows of a key that are in the model's state.
+#[derive(Default)]
+struct Known<'a> {
+    rows: Vec<i32>,
+    before: Option<&'a Settled>,
+    begins: usize,
+    /// Whether the key was silent for so long since its last answer that time may have ended the
+    /// sequence.
+    may_be_over: bool,
+}
+
+impl<'a> Known<'a> {
+    fn expects(&mut self, script: &Script, row: &Row, answer: i64) -> Result<(), i64> {
+        let own = i64::from(row.value);
+        let may_be_over = std::mem::take(&mut self.may_be_over);
+        if !script.lane.is_keyed() && script.lane != Lane::Static {
+            self.rows.clear();
+        }
+        let sum: i64 = self.rows.iter().copied().map(i64::from).sum::<i64>() + own;
+        if answer == sum {
+            return Ok(());
+        }
+        if answer == own && may_be_over {
+            self.rows.clear();
+            return Ok(());
+        }
+        Err(sum)
+    }
+
+    /// A key that falls silent ends its sequence, where the input has no end.
+    fn hears_of(&mut self, script: &Script, settled: &'a Settled) {
+        let silence = self
+            .before
+            .replace(settled)
+            .map_or(Duration::ZERO, |before| {
+                settled
+                    .handed_over
+                    .saturating_duration_since(before.handed_over)
+            });
+        self.may_be_over |= script.lane.is_keyed() && !script.bounded && silence > IDLE / 2;
+    }
+}
+
+/// All that a run is held against, but for the answers themselves.
+pub(crate) fn run(
+    script: &Script,
+    run: &Run,
+    log: &[Seen],
+    journals: &[Vec<Arrived>],
+) -> Vec<String> {
+    let mut broken = promises(script, run);
+    broken.extend(requests::requests(script, run, log));
+    broken.extend(arrived::arrived(script, run, journals));
+    broken
+}
+
+/// What is promised besides the answers themselves.
+fn promises(script: &Script, run: &Run) -> Vec<String> {
+    let mut broken = run.violations.clone();
+    let deadline = match script.option("row-deadline") {
+        Some("2 s") => Duration::from_secs(2),
+        Some("8 s") => Duration::from_secs(8),
+        // All others are longer than a run may be.
+        Some(_) | None => Duration::MAX,
+    };
+    let is_whole = script.lane == Lane::Replay
+        && script.option("sequence-replay-limit").is_none()
+        && !script.forgets();
+    for (number, settled) in run.rows.iter().enumerate() {
+        let Some(settled) = settled else { continue };
+        let time = settled.settled - settled.handed_over;
+        if time > deadline.saturating_add(Duration::from_secs(1)) {
+            broken.push(format!("row {number} took {time:?} of {deadline:?}"));
+        }
+        match &settled.outcome {
+            Outcome::Answered { marked: true, .. } if is_whole => {
+                broken.push(format!("row {number} is marked, although it is replayed"));
+            }
+            Outcome::Failed { kind, text } if matches!(*kind, "internal" | "input") => {
+                broken.push(format!("row {number}: {text}"));
+            }
+            _ => {}
+        }
+    }
+    broken
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// A script of `fail` with one key, and what came of its rows: sums, and whether each is marked.
+    fn check(rows: &[Option<(i64, bool)>]) -> (Answers, Vec<String>) {
+        let seed = |seed: &u64| Script::draw(*seed).lane == Lane::Fail;
+        let mut script = Script::draw((0..).find(seed).unwrap_or_default());
+        script.bounded = true;
+        script.rows = (1..=rows.len() as i32)
+            .map(|number| Row {
+                key: 0,
+                number,
+                value: number,
+                last: false,
+            })
+            .collect();
+        let now = Instant::now();
+        let settled = rows.iter().map(|answer| {
+            let outcome = match *answer {
+                Some((number, marked)) => Outcome::Answered {
+                    number,
+                    id: None,
+                    seen_id: None,
+                    marked,
+                },
+                None => Outcome::Failed {
+                    kind: "call",
+                    text: String::new(),
+                },
+            };
+            Some(Settled {
+                outcome,
+                handed_over: now,
+                settled: now,
+            })
+        });
+        let run = Run {
+            rows: settled.collect(),
+            ..Run::default()
+        };
+        answers(&script, &run)
+    }
+
+    #[test]
+    fn an_answer_is_the_sum_of_the_rows_that_are_in_it() {
+        let (counted, wrong) = check(&[Some((1, false)), None, Some((4, false))]);
+        assert_eq!((counted.right, counted.failed, wrong.len()), (2, 1, 0));
+        let (counted, _) = check(&[Some((1, false)), Some((2, true)), Some((5, false))]);
+        assert_eq!((counted.right, counted.marked), (3, 1));
+    }
+
+    #[test]
+    fn one_that_lacks_rows_without_a_mark_or_has_one_twice_is_wrong() {
+        let (counted, wrong) = check(&[Some((1, false)), Some((2, false)), Some((7, false))]);
+        assert_eq!((counted.right, counted.wrong), (1, 2), "{wrong:?}");
+    }
+}

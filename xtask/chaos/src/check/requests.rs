@@ -1,0 +1,192 @@
+//! What must hold of the requests that the proxies saw: each ID has one life, and no server more of them
+//! than it has places.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::options::Lane;
+use crate::outcome::Run;
+use crate::proxy::{Returned, Seen};
+use crate::script::{IDLE, PLACES, Script};
+
+/// A machine that is busy is late with everything.
+const SLACK: Duration = Duration::from_millis(100);
+
+/// What must hold of the requests that the proxy saw.
+pub(super) fn requests(script: &Script, run: &Run, log: &[Seen]) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut by_id = BTreeMap::<&str, Vec<&Seen>>::new();
+    for seen in log {
+        if let Some(id) = &seen.id {
+            by_id.entry(id).or_default().push(seen);
+        }
+    }
+    for (id, seen) in &by_id {
+        let found = match script.lane {
+            Lane::Static => (0..script.servers)
+                .map(|at| seen.iter().copied().filter(|it| it.at == at).collect())
+                .try_for_each(|seen: Vec<&Seen>| check_static_id(run, &seen)),
+            Lane::PerRequest => Ok(()),
+            _ => check_keyed_id(script, seen),
+        };
+        if let Err((number, what)) = found {
+            let around = seen.iter().take(number + 1).rev().take(4).rev();
+            let around: Vec<_> = around.map(|seen| seen.to_string()).collect();
+            broken.push(format!(
+                "sequence {id}: {what}:\n      {}",
+                around.join("\n      ")
+            ));
+        }
+    }
+    if script.lane.is_keyed() && !script.can_be_late() && !script.forgets() {
+        broken.extend((0..script.servers).filter_map(|at| check_places(run, at, &by_id)));
+    }
+    broken
+}
+
+/// What a client may know of an ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Fresh,
+    Open,
+    Uncertain,
+    Over,
+}
+
+/// An ID of a key: one key, its rows in their order, START once, and nothing after a loss.
+fn check_keyed_id(script: &Script, seen: &[&Seen]) -> Result<(), (usize, String)> {
+    let ends_abandoned = script.option("sequence-abandon") == Some("end");
+    let mut life = Life::Fresh;
+    let mut last_value = i32::MIN;
+    let key_of = |value: i32| script.row_of(value).map(|row| script.rows[row].key);
+    let at = seen.first().map(|first| first.at);
+    for (number, request) in seen.iter().enumerate() {
+        let Some(value) = request.value else {
+            return Err((number, "it has no value".to_owned()));
+        };
+        if last_value > i32::MIN && key_of(value) != key_of(last_value) {
+            return Err((number, "rows of two keys".to_owned()));
+        }
+        if at != Some(request.at) {
+            return Err((number, "it is for another server".to_owned()));
+        }
+        // An END for a sequence that is left has its last row's tensors.
+        let is_end_of_left = ends_abandoned && request.end && !request.start && value <= last_value;
+        let is_allowed = match life {
+            Life::Fresh => request.start,
+            Life::Open => !request.start && (value >= last_value || is_end_of_left),
+            Life::Uncertain => is_end_of_left,
+            // The answer to END may have come when nobody read it any more.
+            Life::Over => is_end_of_left && seen[number - 1].returned == Returned::Answer,
+        };
+        if !is_allowed {
+            return Err((
+                number,
+                format!("the last request is sent while it is {life:?}"),
+            ));
+        }
+        if number > 0 && seen[number - 1].returned == Returned::Answer && !is_end_of_left {
+            let before = seen[number - 1].concluded;
+            if before.is_none_or(|before| before > request.received + SLACK) {
+                return Err((
+                    number,
+                    "the last request overtakes the one before".to_owned(),
+                ));
+            }
+        }
+        life = match request.returned {
+            Returned::Answer if request.end => Life::Over,
+            Returned::Answer => Life::Open,
+            Returned::Refusal => life,
+            Returned::StartMissing => Life::Over,
+            Returned::NotWhole | Returned::Doubtful if life == Life::Uncertain => Life::Over,
+            Returned::NotWhole | Returned::Doubtful => Life::Uncertain,
+        };
+        last_value = last_value.max(value);
+    }
+    Ok(())
+}
+
+/// A static ID: START only where nothing of it can be on the way, and the server has dropped it.
+fn check_static_id(run: &Run, seen: &[&Seen]) -> Result<(), (usize, String)> {
+    let opened = |from: Instant, to: Instant| {
+        run.rows.iter().enumerate().any(|(number, row)| {
+            run.begins.contains(&number)
+                && row
+                    .as_ref()
+                    .is_some_and(|row| from <= row.handed_over + SLACK && row.handed_over <= to)
+        })
+    };
+    for (number, pair) in seen.windows(2).enumerate() {
+        let [before, next] = pair else { continue };
+        if !next.start {
+            continue;
+        }
+        let is_settled = matches!(before.returned, Returned::StartMissing | Returned::Refusal);
+        let Some(forwarded) = before.forwarded.filter(|_| !is_settled) else {
+            continue;
+        };
+        // A function that is opened again may start again over an answered sequence.
+        if before.returned == Returned::Answer && opened(before.received, next.received) {
+            continue;
+        }
+        let waited = next.received.saturating_duration_since(forwarded);
+        if waited + SLACK < IDLE {
+            return Err((number + 1, format!("START again after {waited:?}")));
+        }
+    }
+    Ok(())
+}
+
+/// There are never more sequences on the server than it has places.
+fn check_places(run: &Run, at: usize, by_id: &BTreeMap<&str, Vec<&Seen>>) -> Option<String> {
+    // From when to when each ID was alive at least.
+    let mut lives = Vec::new();
+    let of_server = by_id.iter();
+    let of_server = of_server.filter(|(_, seen)| seen.first().is_some_and(|seen| seen.at == at));
+    for (id, seen) in of_server {
+        let started = seen
+            .iter()
+            .find(|seen| seen.start && seen.server == Some(Returned::Answer));
+        let Some(from) = started.and_then(|seen| seen.answered) else {
+            continue;
+        };
+        // One that was refused proves that the sequence was over, at a time that nobody knows.
+        let executed = seen.iter().filter(|it| it.server == Some(Returned::Answer));
+        let last = executed.filter_map(|seen| seen.forwarded).max();
+        let idle = last.map_or(from, |last| last + IDLE - SLACK);
+        let over = seen.iter().filter(|seen| seen.end);
+        let over = over.filter_map(|seen| seen.forwarded).min();
+        let wiped = run.wiped.iter().filter(|(server, _)| *server == at);
+        let wiped = wiped.map(|(_, wiped)| *wiped).filter(|it| *it > from);
+        let ends = [Some(idle), over, wiped.min()];
+        if let Some(to) = ends.into_iter().flatten().min() {
+            lives.push((from, to, *id, last));
+        }
+    }
+    let alive_at = |now: Instant| {
+        let alive = lives.iter();
+        alive.filter(move |(from, to, ..)| *from <= now && now < *to)
+    };
+    let (now, ..) = lives
+        .iter()
+        .max_by_key(|(from, ..)| alive_at(*from).count())?;
+    let alive = alive_at(*now);
+    if alive.clone().count() <= PLACES {
+        return None;
+    }
+    let told = alive.map(|(from, to, id, last)| {
+        let last = last.map(|last| now.saturating_duration_since(last));
+        format!(
+            "\n      {id}: started {:?} before, last heard of {last:?} before, alive {:?} longer",
+            *now - *from,
+            *to - *now
+        )
+    });
+    let told: Vec<_> = told.collect();
+    Some(format!(
+        "{} sequences were alive on server {at}, which has {PLACES} places:{}",
+        told.len(),
+        told.concat()
+    ))
+}

@@ -1,0 +1,139 @@
+//! The one table that a soak comes to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::report::Report;
+use crate::check::Answers;
+use crate::options::Lane;
+use crate::script::{Front, Script};
+
+/// Sums of all runs, by who took the rows to the server and how.
+#[derive(Default)]
+pub(super) struct Table {
+    lines: BTreeMap<(Front, Lane), Line>,
+    broken: Vec<String>,
+    left_open: Vec<String>,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Line {
+    runs: usize,
+    rows: usize,
+    requests: usize,
+    faults: usize,
+    ours: Answers,
+    naive: Answers,
+    flink: Answers,
+}
+
+impl Table {
+    pub(super) fn add(&mut self, script: &Script, report: &Report) {
+        let line = self.lines.entry((script.front, script.lane)).or_default();
+        line.add(Line {
+            runs: 1,
+            rows: script.rows.len(),
+            requests: report.requests,
+            faults: report.faults,
+            ours: report.ours,
+            naive: report.naive.unwrap_or_default(),
+            flink: report.flink.unwrap_or_default(),
+        });
+        if !report.broken.is_empty() {
+            self.broken.push(script.name.clone());
+        }
+    }
+
+    /// Files and connections that are still open when all runs are over.
+    pub(super) fn leaves_open(&mut self, files: Vec<String>) {
+        self.left_open = files;
+    }
+
+    pub(super) fn is_right(&self) -> bool {
+        self.broken.is_empty() && self.left_open.is_empty()
+    }
+}
+
+impl Line {
+    fn add(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.rows += other.rows;
+        self.requests += other.requests;
+        self.faults += other.faults;
+        self.ours.add(other.ours);
+        self.naive.add(other.naive);
+        self.flink.add(other.flink);
+    }
+}
+
+impl Answers {
+    fn add(&mut self, other: Self) {
+        self.right += other.right;
+        self.wrong += other.wrong;
+        self.failed += other.failed;
+        self.marked += other.marked;
+    }
+
+    fn is_any(&self) -> bool {
+        self.right + self.wrong + self.failed > 0
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut all = Line::default();
+        for line in self.lines.values() {
+            all.add(*line);
+        }
+        let peers: &[_] = match (all.naive.is_any(), all.flink.is_any()) {
+            (_, true) => &["Retry loop", "Flink's rules"],
+            (true, false) => &["Retry loop"],
+            (false, false) => &[],
+        };
+        let heading = "| Lane | Runs | Rows | Requests | Faults | Here: wrong | failed | marked |";
+        let peers: Vec<_> = peers
+            .iter()
+            .map(|peer| format!(" {peer}: wrong | failed |"))
+            .collect();
+        writeln!(formatter, "{heading}{}", peers.concat())?;
+        writeln!(formatter, "|{}", " --- |".repeat(8 + 2 * peers.len()))?;
+        for ((front, lane), line) in &self.lines {
+            let name = match front {
+                Front::Function => lane.to_string(),
+                Front::Command => format!("the command: {lane}"),
+            };
+            write_line(formatter, &name, line, peers.len())?;
+        }
+        write_line(formatter, "all", &all, peers.len())?;
+        if !self.broken.is_empty() {
+            writeln!(formatter, "\nbroken: {}", self.broken.join(", "))?;
+        }
+        if !self.left_open.is_empty() {
+            writeln!(formatter, "\nleft open: {}", self.left_open.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_line(
+    formatter: &mut fmt::Formatter<'_>,
+    name: &str,
+    line: &Line,
+    peers: usize,
+) -> fmt::Result {
+    write!(
+        formatter,
+        "| {name} | {} | {} | {} | {} | {} | {} | {} |",
+        line.runs,
+        line.rows,
+        line.requests,
+        line.faults,
+        line.ours.wrong,
+        line.ours.failed,
+        line.ours.marked,
+    )?;
+    for peer in [line.naive, line.flink].iter().take(peers) {
+        write!(formatter, " {} | {} |", peer.wrong, peer.failed)?;
+    }
+    writeln!(formatter)
+}
