@@ -47,7 +47,11 @@ fn nearest(
     known: impl Iterator<Item = &'static OptionDefinition>,
 ) -> Option<&'static str> {
     let lowered = key.to_lowercase().replace('_', "-");
+    let length = lowered.chars().count();
     known
+        // To compare two texts takes as long as both of them together, many times over: of a key that is a
+        // whole file it would be minutes.
+        .filter(|definition| length.abs_diff(definition.key.len()) <= farthest(definition.key))
         .map(|definition| {
             (
                 strsim::damerau_levenshtein(&lowered, definition.key),
@@ -55,6 +59,23 @@ fn nearest(
             )
         })
         .min()
-        .filter(|(distance, nearest)| *distance <= 2.max(nearest.len() / 4))
+        .filter(|(distance, nearest)| *distance <= farthest(nearest))
         .map(|(_, nearest)| nearest)
+}
+
+/// How many letters of a key a slip of the hand may concern.
+fn farthest(key: &str) -> usize {
+    2.max(key.len() / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_goes_on_is_like_none() {
+        // Compared with each key, this would take minutes.
+        assert_eq!(nearest_key(&"endpoint".repeat(50_000)), None);
+        assert_eq!(nearest_key("Time_Outs"), Some("timeout"));
+    }
 }

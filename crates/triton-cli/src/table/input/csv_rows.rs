@@ -281,11 +281,15 @@ pub(super) struct Cells {
 
 impl Cells {
     pub(super) fn new(delimiter: u8) -> Self {
-        Self {
+        let mut cells = Self {
             reader: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
             text: vec![0; 1024],
             ends: vec![0; 64],
-        }
+        };
+        // Of the first record that it reads it would drop a byte order mark. That of a file is gone by
+        // now, so what is there belongs to a cell.
+        cells.split(b"\n");
+        cells
     }
 
     /// The cells of a whole record, with the end of its line.

@@ -7,6 +7,11 @@ use anyhow::bail;
 
 use super::json_line::{LONGEST, Line, first};
 
+/// White space as JSON has it: a form feed, which others count as such, is none.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
 /// Objects over any number of lines, one after the other or in arrays.
 ///
 /// An error ends the input: where a bracket is missing, nobody knows where the next object begins.
@@ -46,7 +51,7 @@ impl<R: BufRead> Values<R> {
                 };
             };
             match (byte, &mut self.array) {
-                (b' ' | b'\t' | b'\r' | b'\n', _) => self.take(byte),
+                (byte, _) if is_blank(byte) => self.take(byte),
                 (b'[', None) => {
                     self.array = Some(Array {
                         line: self.line,
@@ -190,7 +195,7 @@ impl Value {
             self.bytes.push(byte);
             return true;
         }
-        if byte.is_ascii_whitespace() {
+        if is_blank(byte) {
             if self.depth == 0 {
                 return false;
             }
