@@ -73,7 +73,6 @@ fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// Every package in every version that is installed anywhere here.
 fn pins() -> BTreeSet<String> {
     let packages = triton::packages()
-        .into_iter()
         .chain(flink::packages())
         .chain(other_servers::packages())
         .chain(moto::packages())

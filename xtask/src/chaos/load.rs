@@ -6,8 +6,11 @@ use anyhow::{Context as _, Result};
 
 use crate::plot::{Curve, Plot};
 
-/// What the plots show: title, file, and the curves with their columns.
-const PLOTS: [(&str, &str, &[(&str, &str, &str)]); 3] = [
+/// A curve: its name, its class, and the column that it shows.
+type Column = (&'static str, &'static str, &'static str);
+
+/// What the plots show: title, file, and the curves.
+const PLOTS: [(&str, &str, &[Column]); 3] = [
     (
         "Memory of the process, in MiB",
         "load-memory.svg",
@@ -40,7 +43,7 @@ pub(super) fn draw(samples: &Path, folder: &Path) -> Result<()> {
     let rows = rows.collect::<Result<Vec<Vec<f64>>, _>>()?;
     fs_err::create_dir_all(folder)?;
     for (title, file, curves) in PLOTS {
-        let curve = |(name, class, column): &(&'static str, &'static str, &str)| {
+        let curve = |(name, class, column): &Column| {
             let column = names.iter().position(|name| name == column);
             let column = column.context("the samples lack a column that a plot shows")?;
             let points = rows.iter().map(|row| (row[0], row[column])).collect();

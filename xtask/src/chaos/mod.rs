@@ -21,6 +21,9 @@ use crate::{command, lock};
 /// How many servers a run has at most.
 const SERVERS: usize = 3;
 
+/// What the last load measured.
+const SAMPLES: &str = "load.csv";
+
 /// Where the guide takes the plots from.
 const PLOTS: &str = "docs/contribute";
 
@@ -50,8 +53,8 @@ pub(crate) struct Arguments {
     /// Instead, 200 callers for so long, such as 15m or 90s, with faults in 1 % of the requests of most
     #[arg(long, value_name = "TIME", conflicts_with_all = ["seeds", "scenario"], value_parser = time)]
     load: Option<Duration>,
-    /// With --load, draw the plots of the guide
-    #[arg(long, requires = "load")]
+    /// Draw the plots of the guide, of this load or without --load of the last one
+    #[arg(long, conflicts_with_all = ["seeds", "scenario"])]
     plots: bool,
 }
 
@@ -71,6 +74,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     triton.install(ServerVersion::DEFAULT)?;
     let folder = triton.workspace.target_directory.join("chaos");
     let _lock = lock::wait(&folder.join("lock"), "soaks")?;
+    if arguments.plots && arguments.load.is_none() {
+        draw(&triton, &folder)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut cargo = command::cargo();
     cargo.args(["build", "--locked", "--package", "chaos"]);
     cargo.args([
@@ -144,7 +151,7 @@ fn load(triton: &Triton, folder: &Path, time: Duration, plots: bool) -> Result<E
         triton,
         instances: vec!["chaos-load".to_owned()],
     };
-    let (models, samples) = (folder.join("load-models"), folder.join("load.csv"));
+    let (models, samples) = (folder.join("load-models"), folder.join(SAMPLES));
     models::write_for_load(&triton.example_models(), &models)?;
     let mut chaos = Command::new(program(triton, "chaos"));
     chaos
@@ -158,9 +165,13 @@ fn load(triton: &Triton, folder: &Path, time: Duration, plots: bool) -> Result<E
         .arg(&samples);
     let code = exit_code(&mut chaos)?;
     if plots {
-        load::draw(&samples, &triton.workspace.root.join(PLOTS))?;
+        draw(triton, folder)?;
     }
     Ok(code)
+}
+
+fn draw(triton: &Triton, folder: &Path) -> Result<()> {
+    load::draw(&folder.join(SAMPLES), &triton.workspace.root.join(PLOTS))
 }
 
 fn exit_code(command: &mut Command) -> Result<ExitCode> {

@@ -268,14 +268,6 @@ impl Rows {
         taken
     }
 
-    /// Takes the rows whose deadline has come by then.
-    fn take_late(&self, now: Instant) -> Vec<Waiting> {
-        let is_late = |row: &mut Waiting| row.deadline.is_some_and(|at| at <= now);
-        let mut rows = self.lock();
-        let late = rows.iter_mut().filter_map(|row| row.take_if(is_late));
-        late.collect()
-    }
-
     fn next_deadline(&self) -> Option<Instant> {
         let parts = self.lock();
         let waiting = parts.iter().filter_map(|part| part.waiting.as_ref());

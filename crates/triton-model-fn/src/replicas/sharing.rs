@@ -32,7 +32,7 @@ impl ReplicaSet {
         let settings = ClientSettings::read(options)?;
         let key = Key {
             runtime: runtime.id(),
-            settings: settings.clone(),
+            settings,
             endpoint: options.endpoint.clone(),
             discovery: options.endpoint_discovery,
             model: model.clone(),

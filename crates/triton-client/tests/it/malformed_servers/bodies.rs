@@ -82,11 +82,6 @@ pub(super) fn cases() -> Vec<Case> {
         ("an output without a type", Protocol, output(r#""shape":[1],"data":[3]"#)),
         ("an output without a shape", Protocol, output(r#""datatype":"INT8","data":[3]"#)),
         ("an output without elements", Protocol, output(r#""datatype":"INT8","shape":[1]"#)),
-        (
-            "a type that there is not",
-            Protocol,
-            output(r#""datatype":"FP7","shape":[1],"data":[3]"#),
-        ),
         ("a type that is a number", Protocol, output(r#""datatype":7,"shape":[1],"data":[3]"#)),
         ("a shape that is a number", Protocol, fp32("1", "[3]")),
         ("a shape with a fraction", Protocol, fp32("[1.5]", "[3]")),
