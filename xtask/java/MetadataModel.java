@@ -1,5 +1,6 @@
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.api.ModelDescriptor;
@@ -10,13 +11,15 @@ import org.apache.flink.table.api.TableResult;
 /**
  * Asks a model whose output has metadata columns, which only the Table API can declare.
  *
- * <p>The first line of the file that it is given is the endpoint of a server; the model is one that
- * takes an INT and returns it as {@code sum}, and that gets a NULL, too.
+ * <p>The lines of the file that it is given are the endpoint of a server and the jar of the provider;
+ * the model is one that takes an INT and returns it as {@code sum}, and that gets a NULL, too.
  */
 public class MetadataModel {
     public static void main(String[] arguments) throws Exception {
-        String endpoint = Files.readAllLines(Path.of(arguments[0])).get(0);
+        List<String> lines = Files.readAllLines(Path.of(arguments[0]));
+        String endpoint = lines.get(0);
         TableEnvironment environment = TableEnvironment.create(new Configuration());
+        environment.executeSql("ADD JAR '" + lines.get(1) + "'");
         environment.createTemporaryModel(
                 "m",
                 ModelDescriptor.forProvider("triton")
@@ -36,11 +39,13 @@ public class MetadataModel {
                         .option("sequence-id-auto-increment", "true")
                         .option("on-error", "column")
                         .build());
+        environment.executeSql(
+                "CREATE TEMPORARY VIEW given AS SELECT * FROM (VALUES (1), (CAST(NULL AS INT)), (3))"
+                        + " AS t(x)");
         TableResult result =
                 environment.executeSql(
                         "SELECT x, `sum`, status, code, `error-string` FROM ML_PREDICT("
-                                + "TABLE (SELECT x FROM (VALUES (1), (CAST(NULL AS INT)), (3))"
-                                + " AS t(x)), MODEL m, DESCRIPTOR(x))");
+                                + "TABLE given, MODEL m, DESCRIPTOR(x))");
         System.out.println("job " + result.getJobClient().get().getJobID());
         result.print();
     }

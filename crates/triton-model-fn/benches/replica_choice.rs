@@ -17,11 +17,7 @@ use self::machine::{Ended, Machine, Probed, ReplicaId};
 
 // Private to the library, and compiled once more here.
 #[path = "../src/replicas/machine/mod.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "what a choice does not need is not called"
-)]
+#[expect(dead_code, reason = "what a choice does not need is not called")]
 mod machine;
 
 const CALLS: u32 = 1_000_000;

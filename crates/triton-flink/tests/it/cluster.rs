@@ -75,10 +75,10 @@ impl Cluster {
         self.run_file(sql, &["run", "--keep-going"]).await
     }
 
-    /// Runs another program than that for statements, with a file for it and the provider.
+    /// Runs another program than that for statements, with a file whose last line is the provider.
     pub(crate) async fn run_program(&self, class: &str, file: &str) -> Output {
-        let jars = format!("-Dpipeline.jars=file://{}", self.provider);
-        self.run_file(file, &["run", "--class", class, &jars]).await
+        let file = format!("{file}\n{}\n", self.provider);
+        self.run_file(&file, &["run", "--class", class]).await
     }
 
     async fn run_file(&self, content: &str, arguments: &[&str]) -> Output {

@@ -12,12 +12,9 @@ async fn metadata_columns_say_what_happened_to_a_row() {
     assert!(output.succeeded, "{}", output.text);
     let mut rows = output.rows();
     rows.sort();
-    assert_eq!(rows[0][..4], ["1", "1", "answered", "<NULL>"], "{rows:?}");
-    assert_eq!(rows[1][..4], ["3", "3", "answered", "<NULL>"], "{rows:?}");
-    assert_eq!(
-        rows[2][..4],
-        ["<NULL>", "<NULL>", "failed", "<NULL>"],
-        "{rows:?}"
-    );
-    assert!(rows[2][4].contains("column 'value'"), "{rows:?}");
+    assert_eq!(rows[0], ["1", "1", "answered", "200", "<NULL>"]);
+    assert_eq!(rows[1], ["3", "3", "answered", "200", "<NULL>"]);
+    assert_eq!(rows[2][..4], ["<NULL>", "<NULL>", "failed", "<NULL>"]);
+    // A long text is cut where it is printed.
+    assert!(rows[2][4].starts_with("subtask 0 of "), "{rows:?}");
 }
