@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use tokio::runtime::Runtime;
 use triton_embedded::EmbeddedTriton;
 use triton_model_fn::{
-    DataType, InferenceFunction, Schema, SequenceSnapshot, Subtask, TritonOptions,
+    DataType, InferenceFunction, ModelFunction as _, Schema, SequenceSnapshot, Subtask,
+    TritonOptions,
 };
 
 /// How a snapshot begins.

@@ -25,6 +25,10 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
 /// The longest that one input may take, in seconds, and the most memory, in megabytes.
 const LIMITS: [&str; 2] = ["-timeout=5", "-rss_limit_mb=2048"];
 
+/// Which inputs are kept: so few, and so short ones, that every test run can replay them. How often a
+/// branch is taken makes no difference.
+const FEWEST: [&str; 3] = ["-set_cover_merge=1", "-use_counters=0", "-max_len=1024"];
+
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The targets: the folders of fuzz/corpus_seeds; without any, all of them, one after the other
@@ -161,7 +165,7 @@ impl<'a> Fuzzed<'a> {
         fs_err::create_dir_all(&fewest)?;
         let mut merge = self.fuzzer(program);
         merge
-            .arg("-merge=1")
+            .args(FEWEST)
             .args(LIMITS)
             .args([&fewest, &self.found, &self.seeds]);
         command::run_successfully(&mut merge)?;

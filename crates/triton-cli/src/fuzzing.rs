@@ -31,7 +31,7 @@ pub struct Reading<'a> {
 }
 
 /// A row, as far as a reader should always tell the same of it.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct ReadRow {
     /// Where it is.
     pub place: String,
@@ -95,7 +95,8 @@ pub fn read(input: &[u8], reading: Reading<'_>) -> Result<(Vec<ReadRow>, Option<
             .map(|row| read_row(&chunk.row(row)))
             .collect();
         let together: Vec<_> = chunk.into_rows().iter().map(read_row).collect();
-        assert_eq!(alone, together);
+        // As text, in which NaN is NaN.
+        assert_eq!(format!("{alone:?}"), format!("{together:?}"));
         rows.extend(together);
     }
 }
