@@ -62,9 +62,13 @@ pub(crate) fn cell(input: &[u8]) {
     let mut response =
         InferResponse::decode(br#"{"outputs":[]}"#[..].into(), None).expect("this is a response");
     response.outputs.extend(tensors.clone());
-    let decoded = codec.decode(&response).expect("what was encoded can be decoded");
+    let decoded = codec
+        .decode(&response)
+        .expect("what was encoded can be decoded");
     // A half-precision number has its digits up to here, and in the tensor no more than it can hold.
-    let encoded = codec.encode(&decoded).expect("what was decoded can be encoded");
+    let encoded = codec
+        .encode(&decoded)
+        .expect("what was decoded can be encoded");
     assert_eq!(encoded, tensors, "{decoded:?}");
 }
 
