@@ -259,7 +259,7 @@ mod tests {
         let nested = |depth: usize| {
             let (open, close) = ("ARRAY<".repeat(depth), ">".repeat(depth));
             parse(&format!(
-                "CREATE MODEL m INPUT (a {open}INT{close}) OUTPUT (b INT) WITH ('a' = 'b')"
+                "CREATE MODEL m INPUT (a {open}INT{close}) OUTPUT (b INT) WITH ('provider' = 'triton')"
             ))
         };
         assert!(nested(64).is_ok());
