@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::{TARGETS, Target};
 
 /// How deep what is nested without an end is nested here.
-const DEPTH: usize = 100_000;
+const DEPTH: usize = 20_000;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -100,14 +100,10 @@ fn what_is_nested_without_an_end_is_refused() {
     ];
     for target in TARGETS {
         for (number, bomb) in bombs.iter().enumerate() {
-            run(target, &format!("bomb {number}"), bomb.as_bytes());
-            // Most targets take their settings from the first bytes.
-            for first in [&[0][..], &[0, 0], &[1], &[2], &[4], &[0xff, 0xff]] {
-                run(
-                    target,
-                    &format!("bomb {number}"),
-                    &[first, bomb.as_bytes()].concat(),
-                );
+            // Many targets take their settings from the first bytes.
+            for first in [&[][..], &[0, 0]] {
+                let input = [first, bomb.as_bytes()].concat();
+                run(target, &format!("bomb {number}"), &input);
             }
         }
     }

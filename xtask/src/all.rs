@@ -50,6 +50,8 @@ fn parts() -> Vec<Part> {
     });
     parts.push(part(&["models"]));
     parts.push(part(&["chaos", "--seeds", SEEDS]));
+    parts.push(part(&["chaos", "--scenario", "all"]));
+    parts.push(part(&["chaos", "--scenario", "clocks"]));
     parts.push(part(&["replicas"]));
     parts.push(part(&["fuzz", "--seconds", FUZZED]));
     parts

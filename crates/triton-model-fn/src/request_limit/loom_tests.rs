@@ -14,7 +14,8 @@ use crate::sync::check_interleavings;
 const FEWEST: u32 = 1;
 
 fn acquire(requests: &RequestLimit) -> Option<LimitedPermit> {
-    let permit = requests.acquire(None, &Histogram::noop());
+    let seconds = Histogram::noop();
+    let permit = requests.acquire(None, &seconds);
     permit.now_or_never().map(|permit| permit.unwrap())
 }
 

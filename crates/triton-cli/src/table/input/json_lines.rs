@@ -279,6 +279,17 @@ mod tests {
         ");
     }
 
+    /// A form feed is white space to many, and not to JSON.
+    #[test]
+    fn what_is_white_space_elsewhere_is_part_of_what_should_be_an_object() {
+        insta::assert_snapshot!(objects("[\u{c}{\"a\":1}]").replace('\u{c}', "FF"), @r#"1: FF{"a":1}"#);
+        insta::assert_snapshot!(objects("{\n\"a\":1}\n\u{c}\n{\"b\":\u{c}2}").replace('\u{c}', "FF"), @r#"
+        1: {"a":1}
+        3: FF
+        4: {"b":FF2}
+        "#);
+    }
+
     fn json() -> impl Strategy<Value = serde_json::Value> {
         let leaf = prop_oneof![
             Just(serde_json::Value::Null),

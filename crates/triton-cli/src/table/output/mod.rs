@@ -23,6 +23,7 @@ mod row_buffer;
 mod sink;
 mod table_writer;
 
+#[cfg(feature = "arrow")]
 use anyhow::bail;
 
 pub(crate) use self::added::Added;
