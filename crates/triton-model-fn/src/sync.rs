@@ -6,6 +6,13 @@ pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
 #[cfg(not(all(test, triton_loom)))]
 pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
 
+/// Something comes next that other threads see and loom does not: they may come before it.
+#[inline]
+pub(crate) fn before_unseen_step() {
+    #[cfg(all(test, triton_loom))]
+    loom::thread::yield_now();
+}
+
 /// Runs a model for every interleaving, and prints how many there were.
 #[cfg(all(test, triton_loom))]
 pub(crate) fn check_interleavings(name: &str, model: impl Fn() + Sync + Send + 'static) {

@@ -118,7 +118,9 @@ fn loom_answers_that_refuse_close_it_and_questions_hold_nothing() {
         let threads = [
             thread::spawn(move || first.refused()),
             thread::spawn(move || second.refused()),
-            thread::spawn(move || drop(asking.check())),
+            thread::spawn(move || {
+                let _ = asking.check();
+            }),
         ];
         for thread in threads {
             thread.join().unwrap();

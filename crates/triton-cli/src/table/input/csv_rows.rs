@@ -325,9 +325,13 @@ mod tests {
     fn a_record_that_begins_with_a_byte_order_mark_keeps_it() {
         // Only a file begins with one that is not its own, and that is gone before it is read as CSV.
         let cells = Cells::new(b',').split("\u{feff}a,b\n".as_bytes());
+<<<<<<< HEAD
         assert_eq!(
             cells.iter().collect::<Vec<_>>(),
             ["\u{feff}a".as_bytes(), b"b"]
         );
+=======
+        assert_eq!(cells.iter().collect::<Vec<_>>(), ["\u{feff}a".as_bytes(), b"b"]);
+>>>>>>> proofa23
     }
 }
