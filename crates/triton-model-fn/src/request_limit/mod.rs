@@ -19,12 +19,8 @@ use triton_options::MaxInFlight;
 use self::limiter::{Limiter, Signal};
 use crate::Subtask;
 use crate::permits::{NoPermit, PermitKind, Permits};
-<<<<<<< HEAD
 use crate::shared_gauge::SharedGauge;
-use crate::sync::{Mutex, MutexGuard};
-=======
 use crate::sync::{Mutex, MutexGuard, before_unseen_step};
->>>>>>> proofa23
 
 /// What the server says when a queue is full, with a 400 where it is older than 2.44.
 const QUEUE_IS_FULL: &str = "maximum queue size";

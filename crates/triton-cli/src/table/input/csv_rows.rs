@@ -281,11 +281,15 @@ pub(super) struct Cells {
 
 impl Cells {
     pub(super) fn new(delimiter: u8) -> Self {
-        Self {
+        let mut cells = Self {
             reader: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
             text: vec![0; 1024],
             ends: vec![0; 64],
-        }
+        };
+        // Of the first record that it reads it would drop a byte order mark. That of a file is gone by
+        // now, so what is there belongs to a cell.
+        cells.split(b"\n");
+        cells
     }
 
     /// The cells of a whole record, with the end of its line.
@@ -325,13 +329,9 @@ mod tests {
     fn a_record_that_begins_with_a_byte_order_mark_keeps_it() {
         // Only a file begins with one that is not its own, and that is gone before it is read as CSV.
         let cells = Cells::new(b',').split("\u{feff}a,b\n".as_bytes());
-<<<<<<< HEAD
         assert_eq!(
             cells.iter().collect::<Vec<_>>(),
             ["\u{feff}a".as_bytes(), b"b"]
         );
-=======
-        assert_eq!(cells.iter().collect::<Vec<_>>(), ["\u{feff}a".as_bytes(), b"b"]);
->>>>>>> proofa23
     }
 }
