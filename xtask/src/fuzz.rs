@@ -20,7 +20,8 @@ const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
                         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
                         -Cllvm-args=-sanitizer-coverage-pc-table \
-                        -Cllvm-args=-sanitizer-coverage-trace-compares";
+                        -Cllvm-args=-sanitizer-coverage-trace-compares \
+                        --cfg triton_fuzzer";
 
 /// The longest that one input may take, in seconds, and the most memory, in megabytes.
 const LIMITS: [&str; 2] = ["-timeout=5", "-rss_limit_mb=2048"];
@@ -100,7 +101,7 @@ fn build(root: &Path, target: &Path) -> Result<PathBuf> {
     let mut cargo = command::cargo();
     cargo
         .args(["build", "--locked", "--package", "triton-fuzz"])
-        .args(["--bin", "fuzz", "--features", "libfuzzer"])
+        .args(["--bin", "fuzz"])
         .args(["--profile", "fuzz", "--target", PLATFORM])
         .env("RUSTFLAGS", COVERAGE)
         .env("CARGO_TARGET_DIR", target)

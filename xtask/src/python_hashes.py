@@ -1,6 +1,7 @@
 """Writes the hashes of the files that pip may take for each of the packages on standard input.
 
-Those are the wheels for CPython 3.8 to 3.12 on Linux on x86-64, or the source where there is none.
+Those are the wheels for CPython 3.8 to 3.12 on Linux on x86-64, those of the stable ABI that were made for
+an earlier one included, or the source where there is none.
 The index is the one that pip uses.
 """
 
@@ -11,7 +12,7 @@ import sys
 import urllib.request
 
 WANTED = re.compile(
-    r"-(py3|py2\.py3|cp3(8|9|10|11|12))(\.[a-z0-9]+)*"
+    r"-(py3|py2\.py3|cp3[0-9]+)(\.[a-z0-9]+)*"
     r"-(none|abi3|cp3(8|9|10|11|12))(\.[a-z0-9]+)*"
     r"-(any|(linux|manylinux[a-z0-9_]*)_x86_64(\.[a-z0-9_]+)*)\.whl$"
 )

@@ -11,7 +11,8 @@ use tracing::error;
 
 use crate::answering::Answering;
 use crate::ending::Ended;
-use crate::{CallContext, Error, Prediction, Value, streams};
+use crate::rows_in_words::rows_in_words;
+use crate::{CallContext, Error, Prediction, Value};
 
 /// The answer to a row that was handed over under a number.
 #[derive(Debug)]
@@ -151,7 +152,7 @@ impl Drop for Numbered {
         let ended = self.open.ending.ended().unwrap_or(Ended::Closed);
         let error = match self.parts {
             0 => ended.error("before the row was answered"),
-            parts => ended.error(&format!("after {} of the stream", streams::rows(parts))),
+            parts => ended.error(&format!("after {} of the stream", rows_in_words(parts))),
         };
         self.open.metrics().row_failed(&error);
         let answer = RowAnswer {

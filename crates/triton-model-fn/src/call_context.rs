@@ -6,21 +6,20 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tracing::info;
-use triton_client::{Client, InferRequest, InferResponse, ModelId, Sequence};
+use triton_client::{Client, InferRequest, ModelId, Sequence};
 use triton_options::{
     MaxInFlight, PositiveDuration, SequenceMode, SequenceRecovery, TritonOptions,
 };
 
-use crate::call::{FaultOrigin, RetrySafety, is_not_served};
+use crate::call::is_not_served;
 use crate::ending::{Ended, Ending};
 use crate::executions::{self, RanBefore};
 use crate::live_numbers::LiveNumbers;
 use crate::metrics::FunctionMetrics;
 use crate::permits::{NoPermit, PermitKind};
-use crate::replicas::{NotLookedUp, ReplicaId, Replicas, Resolver, Target};
+use crate::replicas::{NotLookedUp, ReplicaId, Replicas, Resolver};
 use crate::request_limit::{LimitedPermit, RequestLimit};
 use crate::retry::{LONGEST, RetryBudget, RetryPolicy};
 use crate::sequence_id_generator::SequenceIdGenerator;
@@ -188,57 +187,6 @@ impl CallContext {
         })
     }
 
-    /// Sends an inference request, in the place of a sequence that [`next_sequence`] gave.
-    ///
-    /// The options `priority` and `server-timeout` are added to it. `deadline` is the row's
-    /// [`row_deadline`](Self::row_deadline).
-    ///
-    /// # Errors
-    ///
-    /// As [`call`](Self::call).
-    ///
-    /// [`next_sequence`]: Self::next_sequence
-    pub async fn infer(
-        &self,
-        request: InferRequest,
-        sequence: Option<&Sequence>,
-        deadline: Option<Instant>,
-    ) -> Result<InferResponse, Error> {
-        let safety = RetrySafety::of(sequence);
-        self.infer_with(request, sequence, deadline, safety, FaultOrigin::of)
-            .await
-    }
-
-    /// Sends an inference request in the middle or at the start of a sequence, and never again
-    /// when the server may have executed it: not even with START, which would reset the sequence
-    /// when it arrives late.
-    pub(crate) async fn infer_once(
-        &self,
-        request: InferRequest,
-        sequence: Sequence,
-        server: ReplicaId,
-        deadline: Option<Instant>,
-    ) -> Result<InferResponse, Error> {
-        let safety = RetrySafety::UnlessExecuted;
-        let request = self.complete(request, Some(sequence));
-        let sequence = request.sequence.as_ref();
-        let infer = |client, connection| {
-            let answer = infer(client, &request);
-            async move {
-                let answer = answer.await;
-                drop::<crate::call::Connection>(connection);
-                answer
-            }
-        };
-        // Whoever sends rows of keys is given up as a whole, and need not look out for it.
-        let target = match &self.replicas {
-            Replicas::Only(_) => Target::Any,
-            Replicas::Several(_) => Target::On(server),
-        };
-        self.call_patiently(target, sequence, deadline, safety, FaultOrigin::of, infer)
-            .await
-    }
-
     /// Whether a request that was not executed found its server away, while another one is there: then a
     /// sequence has nothing to wait for. What else it may have met leaves the sequence as it is.
     pub(crate) fn is_away(&self, server: ReplicaId, error: &Error, is_first: bool) -> bool {
@@ -260,25 +208,15 @@ impl CallContext {
     }
 
     /// A request with what options and its sequence add to it.
-    fn complete(&self, mut request: InferRequest, sequence: Option<Sequence>) -> InferRequest {
+    pub(crate) fn complete(
+        &self,
+        mut request: InferRequest,
+        sequence: Option<Sequence>,
+    ) -> InferRequest {
         request.priority = self.priority.or(request.priority);
         request.server_timeout = self.server_timeout.or(request.server_timeout);
         request.sequence = sequence.or(request.sequence);
         request
-    }
-
-    pub(crate) async fn infer_with(
-        &self,
-        request: InferRequest,
-        sequence: Option<&Sequence>,
-        deadline: Option<Instant>,
-        safety: RetrySafety,
-        origin: impl Fn(&triton_client::Error) -> FaultOrigin,
-    ) -> Result<InferResponse, Error> {
-        let request = self.complete(request, sequence.cloned());
-        let infer = |client| infer(client, &request);
-        self.call_with(sequence, deadline, safety, origin, infer)
-            .await
     }
 
     /// Asks for what the server tells of the model; where the server cannot be reached or is not
@@ -342,14 +280,6 @@ impl CallContext {
         self.requests.close();
     }
 }
-
-/// An attempt, in a box: what waits for it is moved from one future into the next, and would be many
-/// times as large with it.
-fn infer(client: Client, request: &InferRequest) -> BoxFuture<'_, ClientResult> {
-    Box::pin(async move { client.infer(request).await })
-}
-
-type ClientResult = Result<InferResponse, triton_client::Error>;
 
 /// Every attempt may take the whole `timeout`, and every wait the longest backoff.
 fn call_budget(options: &TritonOptions) -> Duration {

@@ -1,10 +1,9 @@
 //! From options to a client: the one place that knows which option is which setting of it.
 
 mod pem_file;
+mod unusable;
 
-use std::fmt::Display;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use triton_client::{BearerTokenFile, Client, HeaderName, HeaderValue};
@@ -15,6 +14,7 @@ use triton_options::{
 };
 
 use self::pem_file::{CERTIFICATE, PRIVATE_KEY, PemFile};
+use self::unusable::{unusable, unusable_path};
 use crate::replicas::resolver::{self, SystemResolver};
 use crate::{Error, ErrorKind};
 
@@ -233,18 +233,6 @@ impl ClientSettings {
 
 fn not_set_up(error: triton_client::Error) -> Error {
     Error::new(ErrorKind::Options, "the client cannot be set up").with_source(error)
-}
-
-fn unusable<T>(option: &ConfigOption<T>, path: &Path, fault: &dyn Display) -> Error {
-    unusable_path(option.key(), path, fault)
-}
-
-fn unusable_path(key: &str, path: &Path, fault: &dyn Display) -> Error {
-    let message = format!(
-        "option '{key}' names '{}', which cannot be used: {fault}",
-        path.display()
-    );
-    Error::new(ErrorKind::Options, message)
 }
 
 fn header_value<T>(option: &ConfigOption<T>, value: &Secret) -> Result<HeaderValue, Error> {

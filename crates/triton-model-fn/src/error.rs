@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::Subtask;
-use crate::sequence_id_generator::SequenceName;
+use crate::sequence_name::SequenceName;
 
 /// What kind of failure a model function met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,13 +1,12 @@
 //! The ways in which rows meet the model: alone, gathered, or within the sequence of their key.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use crate::alone_tasks::AloneTasks;
 use crate::answering::Answering;
 use crate::answers::{AnswerSink, Numbered, Recipient};
 use crate::batcher::Batcher;
@@ -60,63 +59,6 @@ pub(crate) enum Begun {
 pub(crate) struct Alone {
     row: EncodedRow,
     call: RowCall,
-}
-
-/// What works on rows of sinks that are each in a request of its own, whoever hands them over.
-#[derive(Debug)]
-pub(crate) struct AloneTasks {
-    runtime: Handle,
-    /// They are aborted wherever this set is dropped.
-    tasks: Mutex<JoinSet<()>>,
-}
-
-impl AloneTasks {
-    /// Those of the current runtime.
-    pub(crate) fn new() -> Self {
-        Self {
-            runtime: Handle::current(),
-            tasks: Mutex::default(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn spawn(&self, task: BoxFuture<'static, ()>) {
-        let (give, given) = oneshot::channel::<BoxFuture<'static, ()>>();
-        {
-            let mut tasks = self.lock();
-            while tasks.try_join_next().is_some() {}
-            let work = async {
-                if let Ok(task) = given.await {
-                    task.await;
-                }
-            };
-            tasks.spawn_on(work, &self.runtime);
-        }
-        // Where the runtime has ended nobody takes it. It is then dropped here and not while the
-        // tasks are locked: its sink is told, and may hand over another row.
-        drop(give.send(task));
-    }
-
-    /// Waits for the rows that are there, until `deadline`. Dropping the future gives them up.
-    pub(crate) async fn close(&self, deadline: Instant) -> Result<(), Error> {
-        let mut tasks = std::mem::take(&mut *self.lock());
-        let finished = async { while tasks.join_next().await.is_some() {} };
-        if timeout_at(deadline, finished).await.is_ok() {
-            return Ok(());
-        }
-        tasks.shutdown().await;
-        let message = "rows of a sink were still in flight when the time to close was up";
-        Err(Error::new(ErrorKind::Close, message))
-    }
-
-    /// Gives all rows up, and waits until nothing works on them any more.
-    pub(crate) async fn abort(&self) {
-        let mut tasks = std::mem::take(&mut *self.lock());
-        tasks.shutdown().await;
-    }
 }
 
 /// What of the columns of a row is about its sequence.
@@ -196,7 +138,8 @@ impl Prepared {
         if let Lane::Batched(batcher) = &self.lane {
             let (answer, answered) = oneshot::channel();
             let deadline = answering.open.row_deadline();
-            batcher.push(row, Recipient::One(answer), deadline);
+            let recipient = Recipient::One(answer);
+            batcher.pusher().push(row, recipient, deadline);
             return Begun::Batched(answered);
         }
         if let Lane::Streamed(_) = &self.lane {
@@ -226,35 +169,40 @@ impl Prepared {
     ) {
         let answering = &self.answering;
         let encode = || answering.columns.encode(&answering.plan, row);
-        let numbered = Numbered::new(number, Arc::clone(sink), Arc::clone(&answering.open));
-        if let Lane::Streamed(tasks) = &self.lane {
-            tasks.spawn(Box::pin(self.stream(row).tell(numbered)));
-            return;
-        }
-        let recipient = Recipient::Numbered(numbered);
-        if let Some(cached) = &self.cached {
-            return cached.submit(row, recipient);
-        }
-        match &self.lane {
-            Lane::Batched(batcher) => {
-                batcher.push(row, recipient, answering.open.row_deadline());
+        let numbered = || Numbered::new(number, Arc::clone(sink), Arc::clone(&answering.open));
+        let recipient = || Recipient::Numbered(numbered());
+        match (&self.lane, &self.cached) {
+            (Lane::Streamed(tasks), _) => {
+                let numbered = numbered();
+                tasks.spawn(Box::pin(self.stream(row).tell(numbered)));
             }
-            Lane::Keyed(keyed) => match keyed_row(answering, columns, row, last, encode) {
-                Ok((key, row)) => {
-                    keyed.submit_for(&key, row, recipient, Arc::clone(answering));
+            (_, Some(cached)) => cached.submit(row, recipient()),
+            (Lane::Batched(batcher), None) => {
+                let pusher = batcher.pusher();
+                pusher.push(row, recipient(), answering.open.row_deadline());
+            }
+            (Lane::Keyed(keyed), None) => {
+                let recipient = recipient();
+                match keyed_row(answering, columns, row, last, encode) {
+                    Ok((key, row)) => {
+                        keyed.submit_for(&key, row, recipient, Arc::clone(answering));
+                    }
+                    Err(error) => recipient.answer(answering.conclude(Err(error))),
                 }
-                Err(error) => recipient.answer(answering.conclude(Err(error))),
-            },
-            Lane::Single(tasks) | Lane::Streamed(tasks) => match self.alone(encode) {
-                Ok(alone) => {
-                    let answering = Arc::clone(answering);
-                    tasks.spawn(Box::pin(async move {
-                        let answer = answering.answer_alone(alone).await;
-                        recipient.answer(answering.conclude(answer));
-                    }));
+            }
+            (Lane::Single(tasks), None) => {
+                let recipient = recipient();
+                match self.alone(encode) {
+                    Ok(alone) => {
+                        let answering = Arc::clone(answering);
+                        tasks.spawn(Box::pin(async move {
+                            let answer = answering.answer_alone(alone).await;
+                            recipient.answer(answering.conclude(answer));
+                        }));
+                    }
+                    Err(error) => recipient.answer(answering.conclude(Err(error))),
                 }
-                Err(error) => recipient.answer(answering.conclude(Err(error))),
-            },
+            }
         }
     }
 
@@ -269,7 +217,7 @@ impl Prepared {
         let rows = values.chunks(columns.count.max(1));
         if let (Lane::Batched(batcher), None) = (&self.lane, &self.cached) {
             let deadline = self.answering.open.row_deadline();
-            return batcher.push_rows(first, rows, sink, deadline);
+            return batcher.pusher().push_rows(first, rows, sink, deadline);
         }
         for (number, row) in (first..).zip(rows) {
             self.begin_for(columns, row, false, number, sink);

@@ -5,6 +5,7 @@
 //! A pipeline opens an [`InferenceFunction`] in each of its subtasks, calls
 //! [`predict`](ModelFunction::predict) for its rows, concurrently if it likes, and closes it.
 
+mod alone_tasks;
 mod answering;
 mod answers;
 mod array;
@@ -34,7 +35,9 @@ mod option_group;
 mod owed_answer;
 mod packed_row;
 mod permits;
+mod prediction;
 mod prediction_stream;
+mod readiness;
 mod replica;
 mod replicas;
 mod request_limit;
@@ -45,19 +48,23 @@ mod row_call;
 mod row_codec;
 mod row_function;
 mod rows;
+mod rows_in_words;
 mod run_id;
 mod schema;
 mod sequence_id_form;
 mod sequence_id_generator;
+mod sequence_name;
 mod sequence_numbers;
 mod sequences;
 mod server_wait;
 mod shared_client;
+mod shared_gauge;
 mod streams;
 mod subtask;
 mod sync;
 mod taken_sequence;
 mod tensor_codec;
+mod tensor_elements;
 mod tensor_plan;
 mod value;
 
@@ -71,10 +78,11 @@ pub use call_context::{CallContext, RequestPermit};
 pub use client_options::{client_from_options, clients_from_options};
 pub use error::{Error, ErrorKind};
 pub use filled_column::FilledColumn;
-pub use function::{ModelFunction, Prediction, PredictionFuture, PredictionStatus};
+pub use function::ModelFunction;
 pub use inference::InferenceFunction;
 pub use model_facts::ModelFacts;
 pub use option_group::OptionGroup;
+pub use prediction::{Prediction, PredictionFuture, PredictionStatus};
 pub use prediction_stream::{PredictStream, PredictionStream};
 pub use replicas::Resolver;
 pub use row_call::RowCall;

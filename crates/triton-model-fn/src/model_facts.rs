@@ -9,7 +9,7 @@ use triton_client::{
 };
 use triton_options::{MODEL_MAX_BATCH_SIZE, SequenceMode, TritonOptions};
 
-use crate::{Column, DataType};
+use crate::{Column, DataType, Error, ErrorKind, Schema};
 
 /// The extension by which a server keeps sequences.
 pub(crate) const SEQUENCES: &str = "sequence";
@@ -139,6 +139,54 @@ impl ModelFacts {
                 format!("the server ({})", format!("{name} {version}").trim_end())
             }
             _ => "the server".to_owned(),
+        }
+    }
+}
+
+impl Schema {
+    /// The schema with a column for each tensor of a model, in the model's order.
+    ///
+    /// A tensor of one element for each row is a scalar; every other has an ARRAY for each of its
+    /// dimensions, whether their sizes are fixed or not. BYTES are taken for text (`STRING`). A row
+    /// may have NULL for an optional input, which is then left out.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Schema`] when the server does not tell the tensors of both sides, and with every
+    /// tensor whose datatype is that of no column.
+    pub fn of_model(facts: &ModelFacts) -> Result<Self, Error> {
+        let metadata = &facts.metadata;
+        let refused = |message: String| {
+            let message = format!("model '{}' has no schema: {message}", metadata.name);
+            Err(Error::new(ErrorKind::Schema, message))
+        };
+        if !facts.has_tensors() {
+            let message = "the server does not say which tensors it takes and gives: name its \
+                           columns in a schema of your own";
+            return refused(message.to_owned());
+        }
+        let mut problems = Vec::new();
+        let mut columns = |side: &str, tensors: &[TensorMetadata]| -> Vec<Column> {
+            let column = |tensor: &TensorMetadata| {
+                let column = facts.column(tensor);
+                if column.is_none() {
+                    problems.push(format!(
+                        "{side} '{}' is {}, which is the type of no column: leave it out of a schema \
+                         of your own",
+                        tensor.name, tensor.datatype
+                    ));
+                }
+                column
+            };
+            tensors.iter().filter_map(column).collect()
+        };
+        let schema = Self {
+            inputs: columns("input", &metadata.inputs),
+            outputs: columns("output", &metadata.outputs),
+        };
+        match problems.is_empty() {
+            true => Ok(schema),
+            false => refused(problems.join("; ")),
         }
     }
 }

@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use triton_client::{Client, InferRequest, InferResponse, Sequence};
 
-use crate::sequence_id_generator::SequenceName;
+use crate::sequence_name::SequenceName;
 use crate::{
     CallContext, Error, Prediction, RequestPermit, SequenceSnapshot, TakenSequence, Value,
 };

@@ -9,6 +9,7 @@ use half::{bf16, f16};
 use triton_client::{Tensor, TensorElement, TensorError};
 
 use crate::array::{self, Packed};
+use crate::tensor_elements::{check_elements, text};
 use crate::tensor_plan::PlannedColumn;
 use crate::{Array, Column, DataType, Error, ErrorKind, Value};
 
@@ -192,27 +193,6 @@ pub(crate) fn decode(
     values.ok_or_else(|| failed(format!("its shape {shape:?} does not hold its elements")))
 }
 
-/// Refuses elements whose datatype is another, or that no value of the type could be.
-pub(crate) fn check_elements(scalar: &DataType, tensor: &Tensor) -> Result<(), String> {
-    let expected = scalar.tensor_datatype();
-    if tensor.datatype() != expected {
-        return Err(format!("expected {expected}, found {}", tensor.datatype()));
-    }
-    match scalar {
-        DataType::Boolean => tensor
-            .values::<bool>()
-            .map(drop)
-            .map_err(|error| error.to_string()),
-        DataType::String => {
-            let strings = tensor.byte_strings().map_err(|error| error.to_string())?;
-            strings
-                .enumerate()
-                .try_for_each(|(index, bytes)| text(index, bytes).map(drop))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The shape of one row's value in an output tensor: a dimension for each array of the column.
 pub(crate) fn row_shape<'a>(
     planned: &PlannedColumn,
@@ -289,12 +269,6 @@ fn scalars(scalar: &DataType, tensor: &Tensor) -> Result<Vec<Value>, String> {
         DataType::Array(_) => return Err("an array is no scalar".to_owned()),
     };
     values.map_err(|error| error.to_string())
-}
-
-fn text(index: usize, bytes: &[u8]) -> Result<&str, String> {
-    str::from_utf8(bytes).map_err(|_| {
-        format!("element {index} is not UTF-8, which a STRING must be; make the column BYTES")
-    })
 }
 
 #[cfg(test)]

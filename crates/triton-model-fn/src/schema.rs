@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use triton_client::{Datatype, TensorMetadata};
+use triton_client::Datatype;
 
-use crate::{Error, ErrorKind, ModelFacts};
+use crate::{Error, ErrorKind};
 
 macro_rules! scalar_types {
     ($($(#[$doc:meta])+ $variant:ident $name:literal $datatype:ident;)+) => {
@@ -174,52 +174,6 @@ impl Schema {
     #[must_use]
     pub fn of_inputs<I: Into<Column>>(inputs: impl IntoIterator<Item = I>) -> Self {
         Self::new(inputs, Vec::<Column>::new())
-    }
-
-    /// The schema with a column for each tensor of a model, in the model's order.
-    ///
-    /// A tensor of one element for each row is a scalar; every other has an ARRAY for each of its
-    /// dimensions, whether their sizes are fixed or not. BYTES are taken for text (`STRING`). A row
-    /// may have NULL for an optional input, which is then left out.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Schema`] when the server does not tell the tensors of both sides, and with every
-    /// tensor whose datatype is that of no column.
-    pub fn of_model(facts: &ModelFacts) -> Result<Self, Error> {
-        let metadata = &facts.metadata;
-        let refused = |message: String| {
-            let message = format!("model '{}' has no schema: {message}", metadata.name);
-            Err(Error::new(ErrorKind::Schema, message))
-        };
-        if !facts.has_tensors() {
-            let message = "the server does not say which tensors it takes and gives: name its \
-                           columns in a schema of your own";
-            return refused(message.to_owned());
-        }
-        let mut problems = Vec::new();
-        let mut columns = |side: &str, tensors: &[TensorMetadata]| -> Vec<Column> {
-            let column = |tensor: &TensorMetadata| {
-                let column = facts.column(tensor);
-                if column.is_none() {
-                    problems.push(format!(
-                        "{side} '{}' is {}, which is the type of no column: leave it out of a schema \
-                         of your own",
-                        tensor.name, tensor.datatype
-                    ));
-                }
-                column
-            };
-            tensors.iter().filter_map(column).collect()
-        };
-        let schema = Self {
-            inputs: columns("input", &metadata.inputs),
-            outputs: columns("output", &metadata.outputs),
-        };
-        match problems.is_empty() {
-            true => Ok(schema),
-            false => refused(problems.join("; ")),
-        }
     }
 
     /// Refuses a schema without columns on a side, or with two columns of one name.

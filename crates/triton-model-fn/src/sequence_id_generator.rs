@@ -7,8 +7,7 @@ mod number_tests;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::{self, Write as _};
-use std::num::NonZeroU64;
+use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +19,7 @@ use triton_options::{CounterInitStrategy, SEQUENCE_ID_TYPE, SequenceIdScope, Seq
 use crate::executions::Opened;
 use crate::live_numbers::{Lease, LiveNumbers};
 use crate::run_id::{RunId, since_1970};
+use crate::sequence_name::SequenceName;
 use crate::sequence_numbers::{NarrowNumbers, SequenceNumbers};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -51,13 +51,6 @@ pub(crate) struct TakenId {
     pub(crate) lease: Option<Lease>,
 }
 
-/// What a sequence is called in logs and errors: its text, and what is sent where that is a number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SequenceName {
-    pub(crate) text: String,
-    pub(crate) number: Option<NonZeroU64>,
-}
-
 impl SequenceName {
     /// The ID as it is sent.
     pub(crate) fn into_id(self) -> Result<SequenceId, Error> {
@@ -66,24 +59,6 @@ impl SequenceName {
             // Checked options never lead to an ID that the server does not take.
             None => SequenceId::text(self.text)
                 .map_err(|invalid| Error::new(ErrorKind::Input, invalid.to_string())),
-        }
-    }
-
-    /// The text of the ID as it is sent.
-    pub(crate) fn sent(&self) -> String {
-        match self.number {
-            Some(number) => number.to_string(),
-            None => self.text.clone(),
-        }
-    }
-}
-
-impl fmt::Display for SequenceName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)?;
-        match self.number {
-            Some(number) => write!(formatter, " = {number}"),
-            None => Ok(()),
         }
     }
 }

@@ -12,18 +12,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
-use triton_client::{Client, ErrorKind as ClientErrorKind, ModelId, Readiness};
+use triton_client::{ErrorKind as ClientErrorKind, ModelId};
 
 use crate::replicas::Replicas;
 use crate::{Error, ErrorKind};
 
 /// The waits between two questions whether the server is back: they double up to the second one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-
-/// How long one such question may take.
-const LONGEST_QUESTION: Duration = Duration::from_secs(5);
 
 /// How often a call is made again while no call of the run was ever answered.
 const RETRIES_BEFORE_ANSWERS: u32 = 4;
@@ -477,33 +474,6 @@ fn sign(error: &Error) -> Sign {
         // An attempt that was cut off by the deadline of its call.
         (ErrorKind::Call | ErrorKind::SequenceUncertain, None) => Sign::Unclear,
         (_, None) => Sign::Answered,
-    }
-}
-
-/// Whether the server and its model say that they are ready, or say nothing of it.
-pub(crate) async fn is_ready(client: &Client, model: &ModelId) -> bool {
-    let question = client.model_ready(model);
-    let Ok(answer) = timeout(LONGEST_QUESTION, question).await else {
-        return false;
-    };
-    match answer {
-        Ok(Readiness::Ready) => true,
-        // A server that does not know the question may know the model all the same.
-        Ok(Readiness::NotReady) => timeout(LONGEST_QUESTION, client.model_metadata(model))
-            .await
-            .is_ok_and(|metadata| metadata.is_ok()),
-        // What else it answers is for the next call to find out.
-        Err(error) => {
-            let kind = error.kind();
-            let is_away = matches!(
-                kind,
-                ClientErrorKind::NotFound
-                    | ClientErrorKind::Timeout
-                    | ClientErrorKind::Interrupted
-                    | ClientErrorKind::Unavailable
-            );
-            !is_away && !kind.is_connection()
-        }
     }
 }
 

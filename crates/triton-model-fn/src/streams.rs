@@ -18,6 +18,7 @@ use triton_options::DECOUPLED;
 use self::reading::{Given, Reading};
 use crate::answering::Answering;
 use crate::answers::Numbered;
+use crate::rows_in_words::rows_in_words;
 use crate::tensor_plan::EncodedRow;
 use crate::{Error, ErrorKind, Prediction, PredictionStatus, Value};
 
@@ -193,7 +194,7 @@ impl RowStream {
         row.transpose().map_err(|error| match came {
             0 => error,
             came => {
-                let message = format!("after {}: {}", rows(came), error.message());
+                let message = format!("after {}: {}", rows_in_words(came), error.message());
                 error.with_kind(ErrorKind::Output, &message)
             }
         })
@@ -225,13 +226,5 @@ impl RowStream {
         self.given += 1;
         self.answering.columns.filled.fill(&mut prediction);
         prediction
-    }
-}
-
-/// So many rows, in words.
-pub(crate) fn rows(count: u64) -> String {
-    match count {
-        1 => "1 row".to_owned(),
-        count => format!("{count} rows"),
     }
 }

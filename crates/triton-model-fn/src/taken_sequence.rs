@@ -5,7 +5,7 @@ use std::ops::Deref;
 use triton_client::Sequence;
 
 use crate::live_numbers::Lease;
-use crate::sequence_id_generator::SequenceName;
+use crate::sequence_name::SequenceName;
 
 /// A place in a sequence that was taken for one logical request.
 ///

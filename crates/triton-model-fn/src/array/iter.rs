@@ -22,6 +22,23 @@ enum Source<'a> {
     Values(slice::Iter<'a, Value>),
 }
 
+impl Array {
+    /// The elements one by one; those of an array of arrays are arrays.
+    #[must_use]
+    pub fn iter(&self) -> ArrayElements<'_> {
+        ArrayElements::of(self)
+    }
+}
+
+impl<'a> IntoIterator for &'a Array {
+    type Item = Value;
+    type IntoIter = ArrayElements<'a>;
+
+    fn into_iter(self) -> ArrayElements<'a> {
+        self.iter()
+    }
+}
+
 impl<'a> ArrayElements<'a> {
     pub(super) fn of(array: &'a Array) -> Self {
         Self(match &array.0 {

@@ -11,7 +11,8 @@ use std::fmt;
 use bytes::Bytes;
 use triton_client::{Tensor, TensorElement};
 
-use crate::{DataType, Error, ErrorKind, Value, row_codec};
+use crate::tensor_elements::check_elements;
+use crate::{DataType, Error, ErrorKind, Value};
 
 pub use iter::ArrayElements;
 pub(crate) use iter::length;
@@ -90,7 +91,7 @@ impl Array {
         }
         let tensor = Tensor::from_raw("array", scalar.tensor_datatype(), shape, data.into());
         let tensor = tensor.map_err(|error| refused(error.to_string()))?;
-        row_codec::check_elements(scalar, &tensor).map_err(refused)?;
+        check_elements(scalar, &tensor).map_err(refused)?;
         Ok(Self::packed(Packed::new(scalar.clone(), tensor)))
     }
 
@@ -132,12 +133,6 @@ impl Array {
     pub fn is_of_fixed_width(&self) -> bool {
         let datatype = self.as_packed().map(|packed| packed.tensor().datatype());
         datatype.is_some_and(|datatype| datatype.element_size().is_some())
-    }
-
-    /// The elements one by one; those of an array of arrays are arrays.
-    #[must_use]
-    pub fn iter(&self) -> ArrayElements<'_> {
-        ArrayElements::of(self)
     }
 
     /// The element at a place; one after the last is none.
@@ -222,15 +217,6 @@ impl<T: TensorElement> From<Vec<T>> for Array {
             Some((scalar, tensor)) => Self::packed(Packed::new(scalar, tensor)),
             None => Self::default(),
         }
-    }
-}
-
-impl<'a> IntoIterator for &'a Array {
-    type Item = Value;
-    type IntoIter = ArrayElements<'a>;
-
-    fn into_iter(self) -> ArrayElements<'a> {
-        self.iter()
     }
 }
 

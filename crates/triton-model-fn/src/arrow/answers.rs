@@ -6,7 +6,8 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType as ArrowType, Field, Schema as ArrowSchema};
 use triton_client::InferResponse;
 
-use super::{BatchPrediction, output};
+use super::batch_prediction::BatchPrediction;
+use super::output;
 use crate::answering::Answering;
 use crate::rows::Collect;
 use crate::{Error, ErrorKind, Prediction, PredictionStatus, Schema, Value};

@@ -1,6 +1,7 @@
 //! Whole Arrow record batches in and out, without copying columns of fixed width.
 
 mod answers;
+mod batch_prediction;
 mod cached;
 mod input;
 mod output;
@@ -14,12 +15,13 @@ use futures_util::future::join_all;
 use triton_client::InferResponse;
 
 pub(crate) use self::answers::Answers;
+pub use self::batch_prediction::BatchPrediction;
 use self::cached::LookedUp;
 pub(crate) use self::input::encoded;
 use crate::lanes::Lane;
 use crate::rows::{Collect as _, MostOfRequest, answer_groups};
 use crate::tensor_plan::PlannedColumn;
-use crate::{DataType, Error, ErrorKind, InferenceFunction, PredictionStatus, Value, streams};
+use crate::{DataType, Error, ErrorKind, InferenceFunction, Value, streams};
 
 impl DataType {
     /// The Arrow type of a column of this type, as predictions have it.
@@ -60,20 +62,6 @@ impl Value {
     pub fn to_arrow(data_type: &DataType, values: &[&Self]) -> Result<ArrayRef, Error> {
         output::from_values(data_type, &[], values)
     }
-}
-
-/// The answers to a record batch.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct BatchPrediction {
-    /// The output columns, one row for each row of the input; a row that failed is NULL.
-    pub outputs: RecordBatch,
-    /// The rows that failed, by their index in the batch, in order.
-    pub failures: Vec<(usize, Error)>,
-    /// The rows of which something else became than the model's answer or a failure, in order.
-    pub statuses: Vec<(usize, PredictionStatus)>,
-    /// The rows that were not answered before they were given up, in order.
-    pub given_up: Vec<usize>,
 }
 
 /// Whether an array is of a type that an input can be read from.

@@ -12,6 +12,7 @@ use arrow_schema::{DataType as ArrowType, Field};
 use half::f16;
 use triton_client::Tensor;
 
+use crate::tensor_elements::check_elements;
 use crate::tensor_plan::PlannedColumn;
 use crate::{DataType, Error, ErrorKind, Value, row_codec};
 
@@ -102,7 +103,7 @@ pub(super) fn from_tensor(
     if !is_of_numbers {
         return from_decoded();
     }
-    row_codec::check_elements(scalar, tensor).map_err(failed)?;
+    check_elements(scalar, tensor).map_err(failed)?;
     let data = ArrayData::builder(numbers)
         .len(rows * shape.iter().product::<usize>())
         .add_buffer(Buffer::from(tensor.raw().clone()))

@@ -22,13 +22,13 @@ use group::{OneOfSeveral, Waiting};
 /// Takes rows, which its one task sends.
 #[derive(Debug)]
 pub(crate) struct Batcher {
-    shared: Arc<Shared>,
+    pusher: Pusher,
     /// The one task; it is aborted wherever this set is dropped.
     task: Mutex<JoinSet<()>>,
 }
 
 /// What hands rows to a batcher, and does not keep it alive.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pusher(Arc<Shared>);
 
 #[derive(Debug)]
@@ -43,33 +43,36 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Gathered> {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
+impl Pusher {
     /// Puts a row among others, to be answered by its deadline.
     ///
     /// A row that nobody waits for any more is left out if its request has not left yet, and a
     /// request that nobody waits for any more is given up.
-    fn push(&self, row: &[Value], recipient: Recipient, deadline: Option<Instant>) {
+    pub(crate) fn push(&self, row: &[Value], recipient: Recipient, deadline: Option<Instant>) {
         let waiting = Waiting {
             recipients: Recipients::One(recipient),
             deadline,
         };
-        let answering = &self.answering;
+        let shared = &self.0;
+        let answering = &shared.answering;
         let now = Instant::now;
         let pushed = match answering.plan.is_of_scalars {
             true => {
                 let row = PushedRow::Scalars(row);
-                self.lock().push(&answering.plan, row, waiting, now)
+                shared.lock().push(&answering.plan, row, waiting, now)
             }
             false => match answering.plan.encode(row) {
                 Ok(row) => {
                     let row = PushedRow::Encoded(&row);
-                    self.lock().push(&answering.plan, row, waiting, now)
+                    shared.lock().push(&answering.plan, row, waiting, now)
                 }
                 Err(error) => Err((waiting, error)),
             },
         };
         match pushed {
-            Ok(is_due) if is_due => self.changed.notify_one(),
+            Ok(is_due) if is_due => shared.changed.notify_one(),
             Ok(_) => {}
             Err((waiting, error)) => waiting.recipients.fail(answering, &error),
         }
@@ -77,14 +80,15 @@ impl Shared {
 
     /// Puts rows of so many values each among others, all to be answered by one deadline; their
     /// numbers go on from `first`.
-    fn push_rows(
+    pub(crate) fn push_rows(
         &self,
         first: u64,
         rows: Chunks<'_, Value>,
         sink: &Arc<dyn AnswerSink>,
         deadline: Option<Instant>,
     ) {
-        let answering = &self.answering;
+        let shared = &self.0;
+        let answering = &shared.answering;
         let plan = &answering.plan;
         let numbered = (first..).zip(rows);
         // Not while others wait for the lock.
@@ -95,7 +99,7 @@ impl Shared {
         let mut encoded = encoded.iter();
         let mut refused = Vec::new();
         let mut is_due = false;
-        let mut gathered = self.lock();
+        let mut gathered = shared.lock();
         for (number, row) in numbered {
             let row = match encoded.next() {
                 None => PushedRow::Scalars(row),
@@ -118,20 +122,13 @@ impl Shared {
         }
         drop(gathered);
         if is_due {
-            self.changed.notify_one();
+            shared.changed.notify_one();
         }
         for (number, error) in refused {
             let open = Arc::clone(&answering.open);
             let numbered = Numbered::new(number, Arc::clone(sink), open);
             Recipients::One(Recipient::Numbered(numbered)).fail(answering, &error);
         }
-    }
-}
-
-impl Pusher {
-    /// Puts a row among others, to be answered by its deadline.
-    pub(crate) fn push(&self, row: &[Value], recipient: Recipient, deadline: Option<Instant>) {
-        self.0.push(row, recipient, deadline);
     }
 }
 
@@ -145,37 +142,24 @@ impl Batcher {
         });
         let mut task = JoinSet::new();
         task.spawn(collect(Arc::clone(&shared)));
-        let task = Mutex::new(task);
-        Self { shared, task }
+        Self {
+            pusher: Pusher(shared),
+            task: Mutex::new(task),
+        }
     }
 
-    /// Puts a row among others, to be answered by its deadline.
-    pub(crate) fn push(&self, row: &[Value], recipient: Recipient, deadline: Option<Instant>) {
-        self.shared.push(row, recipient, deadline);
-    }
-
-    /// Puts rows among others, as [`AnswerSink::take_rows`] gets their answers.
-    pub(crate) fn push_rows(
-        &self,
-        first: u64,
-        rows: Chunks<'_, Value>,
-        sink: &Arc<dyn AnswerSink>,
-        deadline: Option<Instant>,
-    ) {
-        self.shared.push_rows(first, rows, sink, deadline);
-    }
-
-    /// What hands rows over in this one's place.
-    pub(crate) fn pusher(&self) -> Pusher {
-        Pusher(Arc::clone(&self.shared))
+    /// What hands rows over to it.
+    pub(crate) fn pusher(&self) -> &Pusher {
+        &self.pusher
     }
 
     /// Stops taking rows and waits for those in flight that somebody waits for, until `deadline`.
     ///
     /// Dropping the future gives all of them up.
     pub(crate) async fn close(&self, deadline: Instant) -> Result<(), Error> {
-        self.shared.lock().close();
-        self.shared.changed.notify_one();
+        let Pusher(shared) = &self.pusher;
+        shared.lock().close();
+        shared.changed.notify_one();
         let mut task = self.take_task();
         match timeout_at(deadline, task.join_next()).await {
             Ok(None | Some(Ok(()))) => Ok(()),

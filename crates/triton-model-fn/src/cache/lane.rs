@@ -7,11 +7,11 @@ use tokio::time::{Instant, timeout_at};
 use triton_options::{CACHE_MAX_BYTES, ROW_DEADLINE};
 
 use super::{Found, Outcome, RowCache, Sending};
+use crate::alone_tasks::AloneTasks;
 use crate::answering::Answering;
 use crate::answers::Recipient;
 use crate::batcher::Pusher;
 use crate::ending::Ended;
-use crate::lanes::AloneTasks;
 use crate::packed_row;
 use crate::tensor_plan::EncodedRow;
 use crate::{Error, ErrorKind, Prediction, Value};

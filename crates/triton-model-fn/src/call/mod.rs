@@ -7,6 +7,7 @@
 
 mod connection;
 mod fault_origin;
+mod infer;
 mod unanswered;
 
 use std::sync::OnceLock;
@@ -59,12 +60,15 @@ struct Sent<'a> {
 
 /// An attempt of a request that may arrive although nobody waits for it any more: one that is given
 /// up, or that has failed so that nobody knows.
-struct OnTheWay<'a>(&'a CallContext, Option<&'a Sequence>);
+struct OnTheWay<'a> {
+    context: &'a CallContext,
+    /// Its sequence, until it is known what became of it.
+    sequence: Option<&'a Sequence>,
+}
 
 impl Drop for OnTheWay<'_> {
     fn drop(&mut self) {
-        let Self(context, sequence) = self;
-        if let (Some(sequence), Some(ids)) = (sequence, &context.id_generator) {
+        if let (Some(sequence), Some(ids)) = (self.sequence, &self.context.id_generator) {
             ids.may_arrive_late(&sequence.id);
         }
     }
@@ -316,7 +320,10 @@ impl CallContext {
             cut_short.store(is_cut_short, Ordering::Relaxed);
             let operation = operation(timed.client, connection);
             async move {
-                let mut on_the_way = OnTheWay(self, sequence);
+                let mut on_the_way = OnTheWay {
+                    context: self,
+                    sequence,
+                };
                 let watched = self.requests.sent();
                 let result = operation.await;
                 watched.ends(result.as_ref().map(|_| ()), is_cut_short);
@@ -325,7 +332,7 @@ impl CallContext {
                     Err(error) => !error.may_have_executed(),
                 };
                 if is_settled {
-                    on_the_way.1 = None;
+                    on_the_way.sequence = None;
                 }
                 result
             }

@@ -11,7 +11,8 @@ use triton_options::{
 };
 
 use super::CallContext;
-use crate::sequence_id_generator::{SequenceName, TakenId};
+use crate::sequence_id_generator::TakenId;
+use crate::sequence_name::SequenceName;
 use crate::tensor_plan::sequence_mismatch;
 use crate::{Error, ErrorKind, ModelFacts, SequenceIdForm, TakenSequence};
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use triton_options::{ConfigOption, FilePath};
 
-use super::unusable;
+use super::unusable::unusable;
 use crate::Error;
 
 const BEGIN: &str = "-----BEGIN ";

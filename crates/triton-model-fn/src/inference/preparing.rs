@@ -6,10 +6,11 @@ use triton_client::ModelConfig;
 use triton_options::{DECOUPLED, Decoupled, MemoryLimit};
 
 use super::InferenceFunction;
+use crate::alone_tasks::AloneTasks;
 use crate::answering::{Answering, StandIn};
 use crate::batcher::Batcher;
 use crate::cache::CachedLane;
-use crate::lanes::{AloneTasks, Lane, Prepared};
+use crate::lanes::{Lane, Prepared};
 use crate::log_limit::LogLimit;
 use crate::sequences::{
     KeyedSequences, ModelColumns, ModelTransport, SequenceSettings, SequenceVersions,
@@ -79,7 +80,7 @@ impl InferenceFunction {
             None => Lane::Single(AloneTasks::new()),
         };
         let batcher = match &lane {
-            Lane::Batched(batcher) => Some(batcher.pusher()),
+            Lane::Batched(batcher) => Some(batcher.pusher().clone()),
             Lane::Single(_) | Lane::Keyed(_) | Lane::Streamed(_) => None,
         };
         let limit = options.cache_max_bytes.map_or(0, MemoryLimit::bytes);

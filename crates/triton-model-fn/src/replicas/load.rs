@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::machine::{Ended, ReplicaId};
 use super::member::Member;
-use super::set::ReplicaSet;
+use super::set::{ReplicaSet, State};
 use crate::circuit_breaker::{Permit, Rejected};
 use crate::replica::Replica;
 use crate::retry::thread_random;
@@ -41,8 +41,37 @@ impl Drop for InFlight {
     }
 }
 
+impl ReplicaSet {
+    /// Takes a replica for a call that any can answer: none at which it failed before, if there is another.
+    pub(crate) fn pick(self: &Arc<Self>, avoid: &[ReplicaId]) -> Option<Load> {
+        let now = Instant::now();
+        let member = {
+            let mut state = self.lock();
+            let State { machine, members } = &mut *state;
+            let can_call = |id| {
+                let member = members.get(&id);
+                member.is_some_and(|member| !member.replica.rejects())
+            };
+            let id = machine.pick(now, avoid, thread_random, can_call)?;
+            Arc::clone(members.get(&id)?)
+        };
+        Some(Load::new(self, member, now))
+    }
+
+    /// Takes a certain replica; `None` where it is gone.
+    pub(crate) fn take(self: &Arc<Self>, id: ReplicaId) -> Option<Load> {
+        let now = Instant::now();
+        let member = {
+            let mut state = self.lock();
+            let member = Arc::clone(state.members.get(&id)?);
+            state.machine.begin(now, id).then_some(member)
+        };
+        Some(Load::new(self, member?, now))
+    }
+}
+
 impl Load {
-    pub(super) fn new(set: &Arc<ReplicaSet>, member: Arc<Member>, since: Instant) -> Self {
+    fn new(set: &Arc<ReplicaSet>, member: Arc<Member>, since: Instant) -> Self {
         let in_flight = InFlight {
             set: Arc::clone(set),
             member,

@@ -7,7 +7,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use triton_client::ModelId;
 
 use super::machine::{Ended, ReplicaState};
-use crate::metrics::SharedGauge;
+use crate::shared_gauge::SharedGauge;
 
 pub(super) struct ReplicaMetrics {
     answered: Counter,

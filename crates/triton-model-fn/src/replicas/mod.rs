@@ -3,11 +3,14 @@
 //! With one there is nothing to choose, and nothing of this costs anything. Several are a
 //! [`ReplicaSet`]: [`machine`] decides which of them is called, and [`set`] carries it out.
 
+mod joining;
+mod key;
 mod load;
 pub(crate) mod machine;
 mod member;
 mod metrics;
 pub(crate) mod resolver;
+mod running_tasks;
 mod set;
 mod sharing;
 mod standing;
@@ -30,8 +33,9 @@ pub use self::resolver::Resolver;
 pub(crate) use self::set::ReplicaSet;
 pub(crate) use self::standing::{ReplicaPlaces, ReplicaStanding, ReplicaUse};
 use crate::call::{FaultOrigin, is_not_served};
+use crate::readiness::is_ready;
 use crate::replica::{Replica, TimedClient};
-use crate::{Error, ModelFacts, SequenceIdForm, server_wait};
+use crate::{Error, ModelFacts, SequenceIdForm};
 
 /// The servers of an open function.
 #[derive(Debug)]
@@ -356,7 +360,7 @@ impl Replicas {
     pub(crate) async fn are_ready(&self, model: &ModelId) -> bool {
         const AT_ONCE: usize = 8;
         match self {
-            Replicas::Only(replica) => server_wait::is_ready(replica.client(), model).await,
+            Replicas::Only(replica) => is_ready(replica.client(), model).await,
             Replicas::Several(set) => {
                 let mut clients = set.clients().into_iter();
                 let mut asked = FuturesUnordered::new();
@@ -364,7 +368,7 @@ impl Replicas {
                     while asked.len() < AT_ONCE
                         && let Some(client) = clients.next()
                     {
-                        asked.push(async move { server_wait::is_ready(&client, model).await });
+                        asked.push(async move { is_ready(&client, model).await });
                     }
                     match asked.next().await {
                         Some(true) => return true,

@@ -12,15 +12,11 @@ use tracing::{info, warn};
 use triton_client::{Client, ModelId};
 use triton_options::{ENDPOINT, SequenceRecovery, TritonOptions};
 
-use super::load::Load;
+use super::key::Key;
 use super::machine::{Change, Machine, Probed, ReplicaId, ReplicaState};
-use super::member::{Member, Name, Prepared};
-use super::metrics::ReplicaMetrics;
+use super::member::{Member, Name};
 use super::resolver::Resolver;
-use super::sharing::Key;
-use super::tasks;
-use crate::replica::Replica;
-use crate::retry::thread_random;
+use super::running_tasks::Tasks;
 use crate::shared_client::SharedClient;
 use crate::{Error, ErrorKind, SequenceIdForm};
 
@@ -36,12 +32,12 @@ pub(crate) struct ReplicaSet {
     /// What sequence IDs are, as it was agreed with the first replica that was asked.
     pub(super) ids: OnceLock<SequenceIdForm>,
     /// The name is being looked up for the first time.
-    joining: tokio::sync::Mutex<()>,
+    pub(super) joining: tokio::sync::Mutex<()>,
     /// What was found is being taken in.
-    finding: Mutex<()>,
+    pub(super) finding: Mutex<()>,
     /// Counts the changes of what replicas are at.
     pub(super) changed: watch::Sender<u64>,
-    tasks: tasks::Tasks,
+    tasks: Tasks,
 }
 
 pub(super) struct State {
@@ -80,7 +76,7 @@ impl ReplicaSet {
             joining: tokio::sync::Mutex::default(),
             finding: Mutex::default(),
             changed: watch::channel(0).0,
-            tasks: tasks::Tasks::default(),
+            tasks: Tasks::default(),
             key,
         }))
     }
@@ -95,76 +91,8 @@ impl ReplicaSet {
         self.key.refresh
     }
 
-    pub(super) fn tasks(&self) -> &tasks::Tasks {
+    pub(super) fn tasks(&self) -> &Tasks {
         &self.tasks
-    }
-
-    /// Waits until there is a replica, or the name could not be looked up.
-    pub(super) async fn join(self: &Arc<Self>) -> Result<(), Error> {
-        let _joining = self.joining.lock().await;
-        if !self.lock().members.is_empty() {
-            return Ok(());
-        }
-        tasks::look_up_name(self).await
-    }
-
-    /// These are the replicas' addresses now. One that cannot be set up, because a file cannot be read
-    /// at the moment, say, joins the next time.
-    pub(super) fn found(self: &Arc<Self>, names: &[Name]) -> Result<(), Error> {
-        let finding = self.finding.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = self.lock().machine.unknown(names);
-        // To read files and to set up TLS takes time, in which no row may wait.
-        let mut set_up: Vec<(&Name, Prepared)> = Vec::new();
-        let mut failed = None;
-        for name in &new {
-            match self.prepared(name) {
-                Ok(prepared) => set_up.push((name, prepared)),
-                Err(error) => failed = Some(error),
-            }
-        }
-        let is_usable = |name: &&Name| {
-            !new.contains(name) || set_up.iter().any(|(prepared, _)| prepared == name)
-        };
-        let names: Vec<Name> = names.iter().filter(is_usable).cloned().collect();
-        let mut joined = Vec::new();
-        {
-            let mut state = self.lock();
-            for (id, name) in state.machine.found(Instant::now(), &names) {
-                let place = set_up.iter().position(|(prepared, _)| **prepared == name);
-                if let Some((_, prepared)) = place.map(|place| set_up.swap_remove(place)) {
-                    let member = Arc::new(prepared.member(id));
-                    state.members.insert(id, Arc::clone(&member));
-                    joined.push(member);
-                }
-            }
-        }
-        self.tell_changes();
-        for member in joined {
-            tasks::probe(self, member);
-        }
-        drop(finding);
-        failed.map_or(Ok(()), Err)
-    }
-
-    fn prepared(&self, name: &Name) -> Result<Prepared, Error> {
-        let first = self.options.endpoint.first();
-        let (endpoint, address) = match name {
-            Name::Given(endpoint) => (endpoint, None),
-            Name::Found(address) => (first, Some(*address)),
-        };
-        let label = match name {
-            Name::Given(endpoint) => endpoint.to_string(),
-            Name::Found(address) => address.to_string(),
-        };
-        let settings = self.key.settings.at(endpoint, address);
-        let client = SharedClient::of(settings, &self.options)?;
-        let replica = Replica::of_several(client, &self.options, endpoint, address, &self.model);
-        let metrics = ReplicaMetrics::new(&self.model, &label);
-        Ok(Prepared {
-            label,
-            replica,
-            metrics,
-        })
     }
 
     /// What a probe of a replica found, and what it says about it.
@@ -319,33 +247,6 @@ impl ReplicaSet {
             self.options.endpoint
         );
         Error::new(ErrorKind::Call, message)
-    }
-
-    /// Takes a replica for a call that any can answer: none at which it failed before, if there is another.
-    pub(crate) fn pick(self: &Arc<Self>, avoid: &[ReplicaId]) -> Option<Load> {
-        let now = Instant::now();
-        let member = {
-            let mut state = self.lock();
-            let State { machine, members } = &mut *state;
-            let can_call = |id| {
-                let member = members.get(&id);
-                member.is_some_and(|member| !member.replica.rejects())
-            };
-            let id = machine.pick(now, avoid, thread_random, can_call)?;
-            Arc::clone(members.get(&id)?)
-        };
-        Some(Load::new(self, member, now))
-    }
-
-    /// Takes a certain replica; `None` where it is gone.
-    pub(crate) fn take(self: &Arc<Self>, id: ReplicaId) -> Option<Load> {
-        let now = Instant::now();
-        let member = {
-            let mut state = self.lock();
-            let member = Arc::clone(state.members.get(&id)?);
-            state.machine.begin(now, id).then_some(member)
-        };
-        Some(Load::new(self, member?, now))
     }
 
     /// Whether a replica is there, as far as is known.

@@ -1,14 +1,12 @@
 //! Who shares a set of replicas: the functions of a process that call one model in the same way.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use tokio::runtime;
 use triton_client::ModelId;
-use triton_options::{
-    EndpointDiscovery, SequenceIdType, SequenceMode, SequenceRecovery, TritonOptions,
-};
+use triton_options::{EndpointDiscovery, SequenceMode, TritonOptions};
 
+use super::key::Key;
 use super::member::Name;
 use super::resolver::{Resolver, SystemResolver};
 use super::set::ReplicaSet;
@@ -16,30 +14,6 @@ use super::tasks;
 use crate::circuit_breaker::CircuitBreakerSettings;
 use crate::client_options::ClientSettings;
 use crate::{Error, ErrorKind};
-
-/// What functions that share a set have in common.
-#[derive(Clone, PartialEq)]
-pub(super) struct Key {
-    /// Connections belong to the runtime that opened them, and die with it.
-    runtime: runtime::Id,
-    pub(super) settings: ClientSettings,
-    endpoint: triton_options::Endpoints,
-    discovery: EndpointDiscovery,
-    model: ModelId,
-    breaker: Option<CircuitBreakerSettings>,
-    max_total: u32,
-    pub(super) has_sequences: bool,
-    id_type: SequenceIdType,
-    recovery: SequenceRecovery,
-    pub(super) drain: Duration,
-    /// How often the name is looked up.
-    pub(super) refresh: Duration,
-    /// How often the servers are asked.
-    pub(super) pause: Duration,
-    /// Whether breakers are told what they say.
-    is_told: bool,
-    resolver: Option<usize>,
-}
 
 /// The sets in use, or lately in use: an entry outlives its set until the next look.
 static SETS: Mutex<Vec<(Key, Weak<ReplicaSet>)>> = Mutex::new(Vec::new());

@@ -1,12 +1,10 @@
 //! What goes on in the background for a set of replicas: their name is looked up again, and each of them
 //! is asked whether it is ready. Everything ends with the set.
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 use triton_options::{EndpointDiscovery, TritonOptions};
@@ -27,24 +25,6 @@ const LEAST_PAUSE: Duration = Duration::from_millis(200);
 
 /// How soon one is asked again that is not ready; twice as late each further time.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-
-/// The tasks of a set, which end when this is dropped.
-#[derive(Default)]
-pub(super) struct Tasks(Mutex<JoinSet<()>>);
-
-impl fmt::Debug for Tasks {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Tasks")
-    }
-}
-
-impl Tasks {
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
-    }
-}
 
 /// Starts what keeps a set up to date.
 pub(super) fn start(set: &Arc<ReplicaSet>) {

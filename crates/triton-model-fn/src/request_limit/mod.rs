@@ -18,8 +18,8 @@ use triton_options::MaxInFlight;
 
 use self::limiter::{Limiter, Signal};
 use crate::Subtask;
-use crate::metrics::SharedGauge;
 use crate::permits::{NoPermit, PermitKind, Permits};
+use crate::shared_gauge::SharedGauge;
 use crate::sync::{Mutex, MutexGuard, before_unseen_step};
 
 /// What the server says when a queue is full, with a 400 where it is older than 2.44.

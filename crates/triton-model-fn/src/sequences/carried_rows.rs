@@ -2,7 +2,7 @@
 
 use triton_options::{NameMap, SEQUENCE_HISTORY_COLUMNS};
 
-use super::columns::find;
+use super::named_column::find;
 use crate::{Column, DataType, Error, ErrorKind, Value};
 
 /// Which array column holds the history of which column.

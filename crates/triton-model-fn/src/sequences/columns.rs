@@ -6,6 +6,7 @@ use triton_options::{SEQUENCE_END_COLUMN, SEQUENCE_POSITION_COLUMN, SequenceMode
 
 use super::carried_rows::HistoryColumns;
 use super::key::{KeyColumns, SequenceKey};
+use super::named_column::find_of;
 use super::row_position::{EarlierRows, RowPosition, rows_before};
 use crate::filled_column::FilledColumns;
 use crate::tensor_plan::{EncodedRow, TensorPlan};
@@ -263,37 +264,4 @@ fn wrong_position(found: &str) -> Error {
         SEQUENCE_POSITION_COLUMN.key()
     );
     Error::new(ErrorKind::Input, message)
-}
-
-/// The place of a column that an option names, which must have one of some types.
-fn find_of(
-    option: &str,
-    name: &str,
-    columns: &[Column],
-    types: &[DataType],
-) -> Result<usize, Error> {
-    let index = find(option, name, columns)?;
-    let found = &columns[index].data_type;
-    if types.contains(found) {
-        return Ok(index);
-    }
-    let types: Vec<String> = types.iter().map(ToString::to_string).collect();
-    let message = format!(
-        "option '{option}': column '{name}' is {found}, expected {}",
-        types.join(" or ")
-    );
-    Err(Error::new(ErrorKind::Schema, message))
-}
-
-/// The place of a column that an option names.
-pub(super) fn find(option: &str, name: &str, columns: &[Column]) -> Result<usize, Error> {
-    let place = columns.iter().position(|column| column.name == name);
-    place.ok_or_else(|| {
-        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        let message = format!(
-            "option '{option}' names the column '{name}', which is no input column: there are {}",
-            names.join(", ")
-        );
-        Error::new(ErrorKind::Schema, message)
-    })
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use triton_options::{ColumnNames, SEQUENCE_KEY};
 
+use super::named_column;
 use crate::{Column, DataType, Error, ErrorKind, Value};
 
 /// The key of a sequence: equal texts are equal keys.
@@ -56,7 +57,7 @@ impl KeyColumns {
     /// Finds the columns in a schema, or says what is wrong with them.
     pub(crate) fn find(names: &ColumnNames, columns: &[Column]) -> Result<Self, Error> {
         let find = |name: &str| {
-            let index = super::columns::find(SEQUENCE_KEY.key(), name, columns)?;
+            let index = named_column::find(SEQUENCE_KEY.key(), name, columns)?;
             match &columns[index].data_type {
                 // Equal numbers can be unequal texts there, and NaN equals nothing.
                 DataType::Float16

@@ -8,15 +8,18 @@
 
 mod carried_rows;
 mod columns;
+mod counts;
 mod idle_clock;
 mod key;
 mod machine;
+mod named_column;
 mod owners;
 mod pending;
 #[cfg(test)]
 mod position_tests;
 #[cfg(test)]
 mod regression_tests;
+mod row;
 mod row_position;
 mod settings;
 #[cfg(test)]
@@ -42,8 +45,10 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::warn;
 
 pub(crate) use self::columns::{ModelColumns, SequenceColumns};
+pub(crate) use self::counts::Counts;
 pub(crate) use self::key::SequenceKey;
 pub(crate) use self::pending::Pending;
+pub(crate) use self::row::{Answered, Row};
 pub(crate) use self::row_position::RowPosition;
 use self::settings::SeveralServers;
 pub(crate) use self::settings::{SequenceSettings, SourceTraits};
@@ -51,34 +56,12 @@ pub use self::snapshot::SequenceSnapshot;
 pub(crate) use self::transport::{ModelTransport, SequenceTransport};
 pub(crate) use self::versions::SequenceVersions;
 
-pub(crate) use self::machine::Counts;
 use self::machine::{Asker, Effect, Machine, RecoveryLimits, Report, Request};
 use self::teller::Teller;
 use crate::answering::Answering;
 use crate::answers::{self, Recipient};
 use crate::ending::Ended;
-use crate::tensor_plan::EncodedRow;
-use crate::{CallContext, Error, ErrorKind, Value};
-
-/// A row for the sequence of its key.
-#[derive(Debug)]
-pub(crate) struct Row {
-    /// What is sent; a row that cannot be sent still has its position, which may be the last.
-    pub(crate) encoded: Result<Arc<EncodedRow>, Error>,
-    /// Whether it is the last row of its sequence.
-    pub(crate) last: bool,
-    /// What it says of its position, where columns are there for that.
-    pub(crate) position: Option<RowPosition>,
-}
-
-/// The answer to a row.
-#[derive(Debug)]
-pub(crate) struct Answered {
-    pub(crate) values: Vec<Value>,
-    pub(crate) sequence_id: String,
-    /// Whether earlier rows of the key are not in the model's state.
-    pub(crate) restarted: bool,
-}
+use crate::{CallContext, Error, ErrorKind};
 
 /// How many sequences of keys a subtask may have open at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

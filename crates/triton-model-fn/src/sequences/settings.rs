@@ -13,7 +13,8 @@ use triton_options::{
 use super::key::KeyDisplay;
 use super::machine::{HistoryLimits, LostId, MostRecovering, Offer, Standing, quota, stable_hash};
 use crate::replicas::{ReplicaPlaces, ReplicaStanding, ReplicaUse, Replicas};
-use crate::sequence_id_generator::{SequenceIdGenerator, SequenceName};
+use crate::sequence_id_generator::SequenceIdGenerator;
+use crate::sequence_name::SequenceName;
 use crate::{CallContext, Column, Error, ErrorKind, Schema, Subtask};
 
 /// What is known of where rows come from.

@@ -12,7 +12,8 @@ use triton_options::{
     SEQUENCE_RECOVERY,
 };
 
-use super::machine::{Abandoned, Counts, Event, LossCause, LostId, Purpose, Report};
+use super::counts::Counts;
+use super::machine::{Abandoned, Event, LossCause, LostId, Purpose, Report};
 use super::owners::{Owned, Owners};
 use super::{SequenceKey, SequenceSettings};
 use crate::log_limit::LogLimit;

@@ -12,10 +12,10 @@ use triton_client::{
 };
 use triton_options::ROW_DEADLINE;
 
-use super::rows;
 use crate::call::{Connection, GRACE};
 use crate::ending::Ended;
 use crate::metrics::{OpenStream, StreamMetrics};
+use crate::rows_in_words::rows_in_words;
 use crate::{CallContext, Error, ErrorKind, RequestPermit};
 
 /// A stream whose first answer is there.
@@ -139,7 +139,7 @@ impl Reading {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
         }
-        let before = format!("after {} of the stream", rows(came));
+        let before = format!("after {} of the stream", rows_in_words(came));
         // A server that always has something to say must not keep the end from being seen.
         if let Some(ended) = open.ending.ended() {
             return Err(Ended::error(ended, &before));
@@ -148,7 +148,7 @@ impl Reading {
             let message = format!(
                 "the stream was not over by the row's deadline (option '{}'), after {}",
                 ROW_DEADLINE.key(),
-                rows(came)
+                rows_in_words(came)
             );
             Error::new(ErrorKind::Call, message)
         };
@@ -169,7 +169,11 @@ impl Reading {
                 if error.kind() == ClientErrorKind::Timeout && deadline.is_some_and(is_late) {
                     return late();
                 }
-                let message = format!("the stream broke after {}{}", rows(came), given.said());
+                let message = format!(
+                    "the stream broke after {}{}",
+                    rows_in_words(came),
+                    given.said()
+                );
                 Error::call(message, error)
             })
         };

@@ -1,8 +1,11 @@
 //! How the columns of a schema map to the tensors of a model, agreed with the server at open.
 
+mod encoded_row;
 mod fit;
 mod flat_json;
+mod flat_json_mismatch;
 mod json_only;
+mod planned_column;
 
 use tracing::warn;
 use triton_client::{InferRequest, InferResponse, ModelConfig, ModelId, RequestedOutput, Tensor};
@@ -10,12 +13,14 @@ use triton_options::{
     Decoupled, INPUT_NAMES, MODEL_MAX_BATCH_SIZE, OUTPUT_NAMES, SequenceMode, TritonOptions,
 };
 
+pub(crate) use self::encoded_row::EncodedRow;
 use self::fit::Side;
 pub(crate) use self::fit::sequence_mismatch;
-use self::flat_json::stream_mismatches;
+use self::flat_json_mismatch::stream_mismatches;
 use self::json_only::json_mismatch;
+pub(crate) use self::planned_column::PlannedColumn;
 use crate::row_codec::{self, EncodedCell};
-use crate::{Column, DataType, Error, ErrorKind, ModelFacts, Schema, Value};
+use crate::{DataType, Error, ErrorKind, ModelFacts, Schema, Value};
 
 /// The agreed mapping.
 #[derive(Debug)]
@@ -87,34 +92,6 @@ impl Columns {
             outputs: planned_outputs,
             mismatches,
         }
-    }
-}
-
-/// A column and the tensor that it is.
-#[derive(Debug)]
-pub(crate) struct PlannedColumn {
-    pub(crate) column: Column,
-    pub(crate) tensor_name: String,
-    /// The dimensions of the tensor, without the one for the batch.
-    dimensions: Vec<i64>,
-    /// Whether the array has one dimension although the tensor has several, which are all known.
-    is_flat: bool,
-    /// Whether the input is left out where the row has NULL.
-    is_optional: bool,
-}
-
-/// A row whose every column is in the binary form of its tensor.
-#[derive(Debug)]
-pub(crate) struct EncodedRow(Vec<Option<EncodedCell>>);
-
-impl EncodedRow {
-    /// The cells of a row in the order of the inputs; `None` for an input that is left out.
-    pub(crate) fn new(cells: Vec<Option<EncodedCell>>) -> Self {
-        Self(cells)
-    }
-
-    pub(crate) fn cells(&self) -> &[Option<EncodedCell>] {
-        &self.0
     }
 }
 
@@ -198,7 +175,7 @@ impl TensorPlan {
         for (planned, value) in self.inputs.iter().zip(row) {
             cells.push(planned.encode(value)?);
         }
-        Ok(EncodedRow(cells))
+        Ok(EncodedRow::new(cells))
     }
 
     /// The input tensors of one row, which share its memory.
@@ -288,18 +265,6 @@ impl TensorPlan {
 }
 
 impl PlannedColumn {
-    /// A column of a tensor of its name.
-    #[cfg(test)]
-    pub(crate) fn of(column: Column, dimensions: &[i64]) -> Self {
-        Self {
-            tensor_name: column.name.clone(),
-            is_flat: column.data_type.rank() == 1 && dimensions.len() > 1,
-            is_optional: false,
-            dimensions: dimensions.to_vec(),
-            column,
-        }
-    }
-
     fn encode(&self, value: &Value) -> Result<Option<EncodedCell>, Error> {
         if self.is_optional && *value == Value::Null {
             return Ok(None);
@@ -307,104 +272,6 @@ impl PlannedColumn {
         let mut cell = row_codec::encode(&self.column, value)?;
         self.fit(&mut cell.shape)?;
         Ok(Some(cell))
-    }
-
-    /// How many bytes a value has at least, as far as the model says how large it is.
-    fn known_bytes(&self) -> usize {
-        let sizes = self.dimensions.iter();
-        let sizes = sizes.map(|size| usize::try_from(*size).unwrap_or(1));
-        let elements = sizes.fold(1, usize::saturating_mul);
-        let element = self.column.data_type.tensor_datatype().element_size();
-        elements.saturating_mul(element.unwrap_or(1))
-    }
-
-    /// Whether all elements have the same number of bytes.
-    pub(crate) fn is_fixed(&self) -> bool {
-        let datatype = self.column.data_type.tensor_datatype();
-        datatype.element_size().is_some()
-    }
-
-    /// How many elements an array has that has one dimension although the tensor has several.
-    pub(crate) fn flat_size(&self) -> Option<usize> {
-        let sizes = self
-            .dimensions
-            .iter()
-            .map(|size| usize::try_from(*size).ok());
-        self.is_flat.then(|| sizes.product::<Option<usize>>())?
-    }
-
-    /// How long the arrays of a value are, from the outermost inwards, where the model says so.
-    #[cfg(feature = "arrow")]
-    pub(crate) fn array_sizes(&self) -> Vec<Option<i32>> {
-        let known = |size: &i64| i32::try_from(*size).ok().filter(|size| *size > 0);
-        match (self.column.data_type.rank(), self.is_flat) {
-            (0, _) => Vec::new(),
-            (_, true) => vec![known(&self.dimensions.iter().product())],
-            _ => self.dimensions.iter().map(known).collect(),
-        }
-    }
-
-    /// Whether NULL leaves the input out.
-    pub(crate) fn is_optional(&self) -> bool {
-        self.is_optional
-    }
-
-    /// The shape of a scalar, which is the only element of its tensor.
-    pub(crate) fn scalar_shape(&self) -> Vec<usize> {
-        vec![1; self.dimensions.len()]
-    }
-
-    /// Brings the shape of a row's value to that of the tensor, or says why it cannot be.
-    pub(crate) fn fit(&self, shape: &mut Vec<usize>) -> Result<(), Error> {
-        if self.column.data_type.rank() == 0 {
-            *shape = self.scalar_shape();
-        }
-        // Agreed at open: the array carries a batch dimension that the model lacks.
-        if shape.len() == self.dimensions.len() + 1 && shape[0] == 1 {
-            shape.remove(0);
-        }
-        if self.is_flat {
-            let dimensions = self
-                .dimensions
-                .iter()
-                .map(|size| usize::try_from(*size).ok());
-            let dimensions = dimensions.collect::<Option<Vec<_>>>().unwrap_or_default();
-            let count = dimensions.iter().product::<usize>();
-            if *shape == [count] {
-                *shape = dimensions;
-                return Ok(());
-            }
-            let message = format!(
-                "column '{}': the model takes shape {:?}, which are {count} elements, found {}",
-                self.column.name,
-                self.dimensions,
-                shape.first().copied().unwrap_or_default()
-            );
-            return Err(Error::new(ErrorKind::Input, message));
-        }
-        let fits = shape.len() == self.dimensions.len()
-            && shape
-                .iter()
-                .zip(&self.dimensions)
-                .all(|(found, expected)| *expected < 0 || usize::try_from(*expected) == Ok(*found));
-        if fits {
-            return Ok(());
-        }
-        let message = format!(
-            "column '{}': the model takes shape {:?}, found {shape:?}",
-            self.column.name, self.dimensions
-        );
-        Err(Error::new(ErrorKind::Input, message))
-    }
-
-    /// An input tensor of this column.
-    pub(crate) fn tensor(&self, shape: Vec<usize>, data: bytes::Bytes) -> Result<Tensor, Error> {
-        let datatype = self.column.data_type.tensor_datatype();
-        let tensor = Tensor::from_raw(&self.tensor_name, datatype, shape, data);
-        tensor.map_err(|error| {
-            let message = format!("column '{}': {error}", self.column.name);
-            Error::new(ErrorKind::Input, message)
-        })
     }
 }
 

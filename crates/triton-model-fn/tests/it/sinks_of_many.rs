@@ -10,9 +10,7 @@ use triton_embedded::{
     DataType as TensorType, Fault, FaultScript, Model, ModelConfig, ModelError, ModelRequest,
     Tensor,
 };
-use triton_model_fn::{
-    AnswerSink, AnsweredRows, DataType, InferenceFunction, ModelFunction as _, RowAnswer, Value,
-};
+use triton_model_fn::{AnswerSink, AnsweredRows, DataType, InferenceFunction, RowAnswer, Value};
 use triton_test_support::EmbeddedTriton;
 
 use crate::{array, open, options, schema};

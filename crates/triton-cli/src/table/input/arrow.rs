@@ -61,14 +61,19 @@ pub(super) fn ipc_reader(
     let extent = BatchExtent::begin(progress);
     // A file shows at once whether it is whole, a pipe at its end.
     let is_plain = stream.compression().is_none();
-    let (batches, schema) = caught(|| IpcBatches::open(stream.into_reader()))?;
+    let (mut batches, schema) = caught(|| IpcBatches::open(stream.into_reader()))?;
     match &input.location {
         Location::File(path) if is_plain && path.is_file() => {
-            batches.check_file(|| end_of(path))?;
+            let size = fs_err::metadata(path)?.len();
+            let read = |at, length| range_of(path, at, length);
+            batches.check_file(|| read(size.saturating_sub(END_BYTES), END_BYTES))?;
+            caught(|| batches.find_dictionaries(size, read))?;
         }
         Location::Object(object) if is_plain => {
             let size = object.size().unwrap_or_default();
-            batches.check_file(|| object.read_range(size.saturating_sub(END_BYTES)..size))?;
+            let read = |at, length| object.read_range(at..at + length);
+            batches.check_file(|| read(size.saturating_sub(END_BYTES), END_BYTES.min(size)))?;
+            caught(|| batches.find_dictionaries(size, read))?;
         }
         _ => {}
     }
@@ -81,13 +86,13 @@ pub(super) fn ipc_reader(
     ArrowReader::new(input, opened, extent, wanted)
 }
 
-/// The last bytes of a file.
-fn end_of(path: &Path) -> io::Result<Vec<u8>> {
+/// So many bytes of a file, from a place on.
+fn range_of(path: &Path, at: u64, length: u64) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
-    let mut end = Vec::new();
-    file.seek(SeekFrom::End(-(END_BYTES as i64)))?;
-    file.read_to_end(&mut end)?;
-    Ok(end)
+    file.seek(SeekFrom::Start(at))?;
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 impl ArrowReader {

@@ -5,12 +5,12 @@
 
 use std::io::{BufRead, ErrorKind, Read};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::reader::StreamDecoder;
-use arrow_ipc::{CompressionType, Endianness, root_as_message};
+use arrow_ipc::{CompressionType, Endianness, root_as_footer, root_as_message};
 use arrow_schema::Schema;
 
 /// What Arrow files begin and end with.
@@ -40,6 +40,8 @@ const BREAKS_OFF: &str = "it breaks off in the middle of a message";
 const BEHIND_END: &str = "more bytes come behind the end of the stream: if these are several streams, one after the \
                           other, give each as an input of its own";
 
+const NO_FOOTER: &str = "its end, which says where its dictionaries are, cannot be understood";
+
 const NO_END: &str = "its end is missing: an Arrow file ends with ARROW1";
 
 const NEITHER: &str = "it begins as neither an Arrow file nor an Arrow stream does";
@@ -53,6 +55,8 @@ pub(super) struct IpcBatches<R> {
     pending: Buffer,
     /// What was read of the next message already.
     ahead: Option<[u8; 4]>,
+    /// Whether its writer counted on readers that begin at the end of a file.
+    is_read_from_end: bool,
     ended: bool,
 }
 
@@ -90,9 +94,11 @@ impl<R: BufRead> IpcBatches<R> {
             decoder: StreamDecoder::new(),
             pending: Buffer::default(),
             ahead: None,
+            is_read_from_end: false,
             ended: false,
         };
         let is_bare = is_file && u32::from_le_bytes(length) < LEAST_SCHEMA && length != [0; 4];
+        batches.is_read_from_end = is_bare;
         let message = match is_bare {
             true => Some(batches.bare_schema(length)?),
             false => batches.message_of(length)?,
@@ -120,6 +126,42 @@ impl<R: BufRead> IpcBatches<R> {
             true => Ok(()),
             false => bail!(NO_END),
         }
+    }
+
+    /// Reads the dictionaries, which may stand behind the batches that use them, where only the end of
+    /// the file tells of them.
+    ///
+    /// `read` gives so many bytes from a place on, of a file of so many bytes.
+    pub(super) fn find_dictionaries(
+        &mut self,
+        bytes: u64,
+        read: impl Fn(u64, u64) -> std::io::Result<Vec<u8>>,
+    ) -> anyhow::Result<()> {
+        const LENGTH: u64 = 4;
+        if !self.is_read_from_end {
+            return Ok(());
+        }
+        let length_at = bytes.checked_sub(END_BYTES + LENGTH).context(NO_END)?;
+        let length = read(length_at, LENGTH)?;
+        let length = length.first_chunk().copied().map_or(0, u32::from_le_bytes);
+        let footer_at = length_at.checked_sub(length.into()).context(NO_FOOTER)?;
+        let footer = read(footer_at, length.into())?;
+        let footer = root_as_footer(&footer).map_err(|_| anyhow!(NO_FOOTER))?;
+        for block in footer.dictionaries().into_iter().flatten() {
+            let (at, head, body) = (
+                u64::try_from(block.offset()).context(NO_FOOTER)?,
+                u64::try_from(block.metaDataLength()).context(NO_FOOTER)?,
+                u64::try_from(block.bodyLength()).context(NO_FOOTER)?,
+            );
+            let end = at.checked_add(head).and_then(|it| it.checked_add(body));
+            ensure!(end.is_some_and(|end| end <= footer_at), NO_FOOTER);
+            let (head, body) = (read(at, head)?, read(at + head, body)?);
+            let metadata = head.get(8..).context(NO_FOOTER)?;
+            check_sizes(&message_of(metadata)?, &body)?;
+            self.decode(head.into())?;
+            self.decode(body.into())?;
+        }
+        Ok(())
     }
 
     /// The next batch.

@@ -49,7 +49,13 @@ fn what_comes_behind_the_end_of_a_stream_is_refused() {
     let bytes = std::fs::read(&input).unwrap();
     std::fs::write(&twice, [bytes.clone(), bytes].concat()).unwrap();
     let run = triton(&["predict", &model, &twice, "--quiet"]);
-    insta::assert_snapshot!(files.relative(&run.said()), @"");
+    insta::assert_snapshot!(files.relative(&run.said()), @r#"
+    exit code 2
+    {"value":0,"w":"a","echo":0}
+    {"value":1,"w":"b","echo":1}
+    error: twice.arrows: reading stopped
+      caused by: more bytes come behind the end of the stream: if these are several streams, one after the other, give each as an input of its own
+    "#);
 }
 
 /// Replaced from batch to batch, or grown.

@@ -173,7 +173,12 @@ fn two_members_of_one_name_are_refused_where_they_would_be_one_object() {
         let run = triton(&["predict", &model, &input, "-o", &output, "--quiet"]);
         assert_eq!(run.code, Some(0), "{}", run.stderr);
     }
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    s csv: Some(2) error: s.arrow: column 's' has two members named 'k', and a JSON object holds only one of them: rename one, leave the column out, or write Parquet or Arrow
+    s ndjson: Some(2) error: s.arrow: column 's' has two members named 'k', and a JSON object holds only one of them: rename one, leave the column out, or write Parquet or Arrow
+    m csv: Some(1) row 1: column 'm': the map has the key "a" twice, and a JSON object holds only one of them
+    m ndjson: Some(1) row 1: column 'm': the map has the key "a" twice, and a JSON object holds only one of them
+    "#);
 }
 
 /// Each in a row of its own, beside values that have one.

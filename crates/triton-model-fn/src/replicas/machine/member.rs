@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Change, EJECTION, FAILURES, ReplicaId, ReplicaState};
+use super::replica_state::{Change, EJECTION, FAILURES, ReplicaId, ReplicaState};
 
 /// The time in which what was measured loses about two thirds of its weight.
 const MEMORY: Duration = Duration::from_secs(10);

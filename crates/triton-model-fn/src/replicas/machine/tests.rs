@@ -1,5 +1,6 @@
 //! The machine step by step.
 
+use super::replica_state::EJECTION;
 use super::*;
 
 const DRAIN: Duration = Duration::from_secs(30);

@@ -8,18 +8,13 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::effect::{Asker, Effect};
 use super::places::Place;
 use super::request::{Content, FailureEffect, Outcome, Request};
-use super::sequence::{Life, Rebuilding, Sequence};
-use super::{Asker, Effect, Machine, Phase, Standing};
+use super::sequence::{Ending, Life, Rebuilding, Sequence};
+use super::servers::Standing;
+use super::state::{Machine, Phase};
 use crate::sequences::SequenceKey;
-
-/// A sequence of which nothing but an END is out.
-#[derive(Debug)]
-pub(super) struct Ending {
-    pub(super) place: Place,
-    call: u64,
-}
 
 impl<A: Asker> Machine<A> {
     /// Leaves a sequence to the server, or ends it there.

@@ -2,9 +2,10 @@
 
 use tokio::time::Instant;
 
+use super::effect::{Asker, closed};
 use super::report::Event;
 use super::sequence::{Life, LossCause, Sequence};
-use super::{Asker, Machine, Phase, closed};
+use super::state::{Machine, Phase};
 use crate::sequences::SequenceKey;
 
 impl<A: Asker> Machine<A> {

@@ -1,7 +1,9 @@
 //! What holds after every step of the machine: see `docs/architecture.md`.
 
+use super::effect::Asker;
+use super::places::{Place, Places};
 use super::sequence::Life;
-use super::{Asker, Machine, Phase, Place, Places};
+use super::state::{Machine, Phase};
 
 impl<A: Asker> Machine<A> {
     /// Panics where an invariant does not hold.

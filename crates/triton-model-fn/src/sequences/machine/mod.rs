@@ -21,6 +21,7 @@
 //! [`Machine::check`].
 
 mod abandoned;
+mod effect;
 mod history;
 mod idle;
 #[cfg(test)]
@@ -41,6 +42,7 @@ mod rest;
 mod sending;
 mod sequence;
 mod servers;
+mod state;
 #[cfg(test)]
 mod static_tests;
 mod store;
@@ -54,169 +56,25 @@ use std::time::Duration;
 use hashlink::LinkedHashMap;
 use tokio::time::Instant;
 
-use self::abandoned::Ending;
+pub(super) use self::effect::{Asker, Effect};
 pub(super) use self::history::{HistoryLimits, KeptRow, digest};
 use self::memory::Memory;
+use self::places::Places;
 pub(super) use self::places::Purpose;
-use self::places::{Place, Places};
-use self::recoveries::Recoveries;
 pub(super) use self::recoveries::{RecoveryLimits, ServerFacts};
 pub(super) use self::recovery_limit::MostRecovering;
 pub(super) use self::report::{Abandoned, Event, Report};
 pub(super) use self::request::{Content, Failed, FailureEffect, Outcome, Request};
-use self::sequence::Sequence;
 pub(super) use self::sequence::{LossCause, LostId};
 pub(super) use self::servers::{Offer, Standing};
 pub(crate) use self::servers::{quota, stable_hash};
+pub(super) use self::state::Machine;
+use self::state::{Entry, Phase, Waiting};
+use self::waiting::WARNING_PAUSE;
 use super::idle_clock::IdleClock;
-use super::row_position::EarlierRows;
-use super::{Answered, Row, SequenceKey, SequenceSettings};
-use crate::replicas::ReplicaId;
+use super::{Counts, Row, SequenceKey, SequenceSettings};
+use crate::Error;
 use crate::sequence_id_generator::SequenceIdGenerator;
-use crate::tensor_plan::EncodedRow;
-use crate::{Error, ErrorKind};
-
-/// Whoever handed a row over.
-pub(super) trait Asker {
-    /// Whether the answer is of no use to anybody any more.
-    fn is_gone(&self) -> bool;
-}
-
-/// Something to be done, in this order.
-#[derive(Debug)]
-pub(super) enum Effect<A> {
-    Send(Request),
-    /// The request of this number is not sent any more if nobody has begun to.
-    Cancel(u64),
-    Answer(A, Result<Answered, Error>),
-    Report(Report),
-}
-
-/// The sequences of all keys of a subtask.
-#[derive(Debug)]
-pub(super) struct Machine<A> {
-    settings: Arc<SequenceSettings>,
-    /// Where IDs come from; a sequence that all rows share has its own.
-    ids: Option<Arc<SequenceIdGenerator>>,
-    limits: RecoveryLimits,
-    /// Every key that has rows or an open sequence, in the order of their last use.
-    keys: LinkedHashMap<SequenceKey, Entry<A>>,
-    memory: Memory,
-    places: Places,
-    /// Keys that wait for a place, each with the number of its work.
-    wants_recovery: VecDeque<Want>,
-    wants_beginning: VecDeque<Want>,
-    /// Keys whose row is to be looked at.
-    turns: VecDeque<SequenceKey>,
-    timers: BTreeMap<(Instant, u64), SequenceKey>,
-    /// Sequences that were left and are being ended, by the numbers of their requests.
-    endings: HashMap<u64, Ending>,
-    clock: IdleClock,
-    next_tick: Option<Instant>,
-    /// When it is said again that keys wait for places.
-    next_warning: Option<Instant>,
-    /// How many keys have rows.
-    busy: usize,
-    /// How many rows were not answered yet.
-    rows: usize,
-    pausing: usize,
-    /// When the row came that is here for longest, as of the last tick.
-    oldest: Option<Instant>,
-    next_number: u64,
-    random: fastrand::Rng,
-    is_closed: bool,
-    /// Whether a snapshot is of a run that could not know all keys.
-    may_have_run: bool,
-    effects: VecDeque<Effect<A>>,
-}
-
-/// A key that has rows or an open sequence.
-#[derive(Debug)]
-struct Entry<A> {
-    /// The rows behind the one that is worked on.
-    queue: VecDeque<Waiting<A>>,
-    work: Option<Box<Work<A>>>,
-    sequence: Option<Box<Sequence>>,
-}
-
-/// A key that waits for a place for the work of this number.
-#[derive(Debug, Clone)]
-struct Want {
-    key: SequenceKey,
-    number: u64,
-    submitted: Instant,
-}
-
-/// A row that waits for its turn.
-#[derive(Debug)]
-struct Waiting<A> {
-    row: Row,
-    asker: A,
-    /// What the idle clock showed when it arrived.
-    arrived: Duration,
-    submitted: Instant,
-}
-
-/// The row of a key that is worked on.
-#[derive(Debug)]
-struct Work<A> {
-    number: u64,
-    asker: A,
-    /// What is sent; nothing where it cannot be.
-    row: Option<Arc<EncodedRow>>,
-    is_last: bool,
-    position: Option<u64>,
-    /// The rows before it, where it carries them.
-    earlier: Option<Arc<EarlierRows>>,
-    submitted: Instant,
-    deadline: Option<Instant>,
-    phase: Phase,
-    /// A place that it was given and that its sequence has not taken yet.
-    granted: Option<Place>,
-    /// The servers at which it failed: others are tried first.
-    avoid: Vec<ReplicaId>,
-    recoveries: Recoveries,
-}
-
-/// What a row is at.
-#[derive(Debug)]
-enum Phase {
-    /// It is being looked at.
-    Turn,
-    /// It waits for a place on the server.
-    Place {
-        purpose: Purpose,
-        since: Instant,
-        /// That of its deadline.
-        timer: Option<(Instant, u64)>,
-    },
-    /// It waits before it is tried again.
-    Pause { timer: (Instant, u64) },
-    /// A request is out for it.
-    Sent(Sent),
-}
-
-/// A request that is out.
-#[derive(Debug, Clone, Copy)]
-struct Sent {
-    number: u64,
-    /// That of the row's deadline.
-    timer: Option<(Instant, u64)>,
-    /// When it was to be sent.
-    since: Instant,
-    /// Its number at the idle clock.
-    call: u64,
-    /// How many rows of the sequence come before it.
-    row: u64,
-    end: bool,
-    is_replay: bool,
-    /// When a request of its ID had last reached the server before.
-    reached_before: Option<Instant>,
-}
-
-/// How long rows wait for a place before that is reported, and how long until it is again.
-const LONG_WAIT: Duration = Duration::from_secs(1);
-const WARNING_PAUSE: Duration = Duration::from_secs(10);
 
 impl<A: Asker> Machine<A> {
     pub(super) fn new(
@@ -483,33 +341,4 @@ impl<A: Asker> Machine<A> {
         self.next_number += 1;
         self.next_number
     }
-}
-
-impl<A> Entry<A> {
-    fn has_rows(&self) -> bool {
-        self.work.is_some() || !self.queue.is_empty()
-    }
-}
-
-/// What metrics show of the sequences of a subtask.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Counts {
-    /// Sequences that are open.
-    pub(crate) open: usize,
-    /// Places of sequences that are over here and may be alive on the server.
-    pub(crate) held: usize,
-    /// Lost sequences that are remembered.
-    pub(crate) lost: usize,
-    /// Rows that were not answered yet.
-    pub(crate) rows: usize,
-    /// Rows that wait before they are tried again.
-    pub(crate) pausing: usize,
-    /// The age of the oldest of those rows.
-    pub(crate) oldest: Duration,
-}
-
-/// A row that was not sent before the time to close was up.
-pub(super) fn closed() -> Error {
-    let message = "the function was closed before the row was answered";
-    Error::new(ErrorKind::State, message)
 }

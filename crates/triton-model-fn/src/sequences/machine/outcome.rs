@@ -2,15 +2,16 @@
 
 use tokio::time::Instant;
 
+use super::effect::Asker;
 use super::history::{History, KeptRow};
 use super::places::Place;
 use super::recoveries::Failure;
 use super::report::Event;
 use super::request::{Failed, FailureEffect, Outcome};
 use super::sequence::{Life, LossCause, LostId};
+use super::state::{Machine, Phase, Sent};
 use super::turn::{Recovery, Turn};
-use super::{Asker, Machine, Phase, Sent};
-use crate::sequence_id_generator::SequenceName;
+use crate::sequence_name::SequenceName;
 use crate::sequences::{Answered, SequenceKey};
 use crate::{Error, ErrorKind, Value};
 

@@ -2,11 +2,12 @@
 
 use tokio::time::Instant;
 
+use super::effect::Asker;
 use super::history::History;
 use super::report::{Abandoned, Event};
 use super::sequence::{Life, Loss, LossCause, LostId, Sequence};
+use super::state::Machine;
 use super::turn::Turn;
-use super::{Asker, Machine};
 use crate::sequences::{RowPosition, SequenceKey};
 
 impl<A: Asker> Machine<A> {

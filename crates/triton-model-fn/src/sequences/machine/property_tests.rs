@@ -769,7 +769,7 @@ impl Run {
             }
             Event::Abort => {
                 self.disturb();
-                self.machine.abort(self.now, super::closed);
+                self.machine.abort(self.now, super::effect::closed);
                 self.settle();
                 let left = self.keys.values().flat_map(|key| &key.pending);
                 assert_eq!(left.filter(|row| !row.2.get()).count(), 0);

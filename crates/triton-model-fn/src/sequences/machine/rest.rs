@@ -2,10 +2,11 @@
 
 use tokio::time::Instant;
 
+use super::effect::{Asker, Effect};
 use super::report::{Abandoned, Event};
 use super::sequence::{Life, Loss, LossCause, Sequence};
+use super::state::{Machine, Phase};
 use super::turn::Turn;
-use super::{Asker, Effect, Machine, Phase};
 use crate::Error;
 use crate::sequences::{Answered, SequenceKey};
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::effect::{Asker, Effect};
 use super::history::History;
 use super::places::Place;
 use super::report::Event;
 use super::request::{Content, Request};
 use super::sequence::Life;
+use super::state::{Machine, Phase, Sent, Work};
 use super::turn::Turn;
-use super::{Asker, Effect, Machine, Phase, Sent, Work};
 use crate::sequences::SequenceKey;
 
 /// What goes out for a row: itself, or one that is sent again for it.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::history::History;
 use super::places::Place;
-use crate::sequence_id_generator::SequenceName;
+use crate::sequence_name::SequenceName;
 use crate::tensor_plan::EncodedRow;
 
 /// The sequence of a key, from the row that begins it until it is over.
@@ -181,4 +181,11 @@ impl Sequence {
     pub(super) fn is_being_rebuilt(&self) -> bool {
         matches!(self.life, Life::Rebuilding(_))
     }
+}
+
+/// A sequence of which nothing but an END is out.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) place: Place,
+    pub(super) call: u64,
 }

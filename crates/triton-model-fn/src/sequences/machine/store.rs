@@ -7,10 +7,11 @@ use std::time::Duration;
 use serde_bytes::ByteBuf;
 use tokio::time::Instant;
 
+use super::effect::Asker;
 use super::history::{History, Kept, KeptRow};
 use super::sequence::{Life, Loss, LossCause, LostId, Sequence};
-use super::{Asker, Machine};
-use crate::sequence_id_generator::SequenceName;
+use super::state::Machine;
+use crate::sequence_name::SequenceName;
 use crate::sequences::SequenceKey;
 use crate::sequences::snapshot::{
     SequenceSnapshot, StoredEnd, StoredHistory, StoredRow, StoredSequence,

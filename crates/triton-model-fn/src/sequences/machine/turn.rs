@@ -3,11 +3,14 @@
 use tokio::time::Instant;
 use triton_options::{ReplayOverflow, SEQUENCE_RECOVERY, SequenceRecovery};
 
+use super::effect::{Asker, closed};
 use super::history::History;
 use super::places::{Place, Purpose};
+use super::recoveries::Recoveries;
 use super::report::Event;
 use super::sequence::{Life, Loss, LossCause, Rebuilding, Sequence};
-use super::{Asker, Machine, Phase, Standing, Work};
+use super::servers::Standing;
+use super::state::{Machine, Phase, Work};
 use crate::sequence_id_generator::TakenId;
 use crate::sequences::SequenceKey;
 use crate::{Error, ErrorKind};
@@ -67,7 +70,7 @@ impl<A: Asker> Machine<A> {
                 phase: Phase::Turn,
                 granted: None,
                 avoid: Vec::new(),
-                recoveries: super::Recoveries::default(),
+                recoveries: Recoveries::default(),
             }),
             sequence,
         };
@@ -90,7 +93,7 @@ impl<A: Asker> Machine<A> {
     /// Does the next thing for a row: sends it, or what has to be sent before it, or lets it wait.
     pub(super) fn drive(&mut self, now: Instant, mut turn: Turn<A>) {
         if turn.work.asker.is_gone() && !turn.work.is_last {
-            return self.finish(now, turn, Err(super::closed()));
+            return self.finish(now, turn, Err(closed()));
         }
         if turn.work.deadline.is_some_and(|deadline| deadline <= now) {
             let error = self.past_deadline(now, &turn, None);

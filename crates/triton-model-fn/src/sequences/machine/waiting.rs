@@ -1,14 +1,22 @@
 //! Rows that wait: for a place on the server, for a pause to end, until their deadline.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
+use super::effect::{Asker, Effect};
 use super::places::{Place, Purpose};
 use super::report::Event;
+use super::servers::stable_hash;
+use super::state::{Machine, Phase, Want};
 use super::turn::Turn;
-use super::{Asker, Effect, LONG_WAIT, Machine, Phase, Want, stable_hash};
 use crate::replicas::ReplicaId;
 use crate::sequences::SequenceKey;
 use crate::{Error, ErrorKind};
+
+/// How long rows wait for a place before that is reported, and how long until it is again.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+pub(super) const WARNING_PAUSE: Duration = Duration::from_secs(10);
 
 impl<A: Asker> Machine<A> {
     /// A place for a row, unless it has to wait for one.
