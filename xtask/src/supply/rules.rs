@@ -161,8 +161,8 @@ mod tests {
         let source = Some("registry+https://index");
         for licence in [
             "MIT",
-            "MIT OR GPL-3.0",
-            "GPL-3.0/MIT",
+            "MIT OR GPL-3.0-only",
+            "GPL-3.0-only/MIT",
             "Apache-2.0 WITH LLVM-exception",
         ] {
             assert_eq!(problems("a", licence, source), [""; 0], "{licence}");
