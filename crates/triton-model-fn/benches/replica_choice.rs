@@ -18,7 +18,18 @@ use self::machine::{Ended, Machine, Probed, ReplicaId};
 // Private to the library, and compiled once more here.
 #[path = "../src/replicas/machine/mod.rs"]
 #[expect(dead_code, reason = "what a choice does not need is not called")]
+#[allow(
+    unused_imports,
+    clippy::allow_attributes,
+    reason = "its tests are compiled, too, where targets are checked, and none of them is called"
+)]
 mod machine;
+
+/// What the tests of the machine take of the library.
+#[cfg(test)]
+fn property_cases(usual: u32) -> proptest::test_runner::Config {
+    proptest::test_runner::Config::with_cases(usual)
+}
 
 const CALLS: u32 = 1_000_000;
 const IN_FLIGHT: usize = 64;

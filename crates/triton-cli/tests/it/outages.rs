@@ -450,7 +450,7 @@ async fn a_model_without_a_statement_is_waited_for_as_its_function_is() {
     gone.stop();
     gone.ended().await;
     let files = Files::new();
-    let input = files.write("in.csv", "value\n1\n2\n");
+    let input = files.write("in.csv", "value\n[1]\n[2]\n");
     let arguments = ["predict", "--model", "echo", &input, "-e", &endpoint];
     let at_once = tokio::task::spawn_blocking({
         let arguments = arguments.map(str::to_owned);

@@ -135,7 +135,9 @@ fn of_many_rejected_rows_the_first_are_told_and_the_others_counted() {
         "batch-size=1",
     ]);
     assert_eq!(run.code, Some(1));
-    let said: Vec<&str> = run.stderr.lines().collect();
+    // A machine that is busy has time for a line of progress.
+    let lines = run.stderr.lines().filter(|line| !line.contains("ETA"));
+    let said: Vec<&str> = lines.collect();
     assert_eq!(said.len(), 12, "{}", run.stderr);
     // The port is another one in every run.
     let (before, after) = said[0].split_once("127.0.0.1:").unwrap();

@@ -3,6 +3,7 @@
 mod gathered;
 mod group;
 
+use std::future::poll_fn;
 use std::slice::Chunks;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,11 +38,26 @@ struct Shared {
     gathered: Mutex<Gathered>,
     /// The task has to look again: a group is full, the first row came, or it is to stop.
     changed: Notify,
+    /// A task for each request that is being made. They end with the one that gathers rows; whoever
+    /// ends that one can wait for them here.
+    requests: Mutex<JoinSet<()>>,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Gathered> {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn requests(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no request is being made.
+    async fn requests_end(&self) {
+        while poll_fn(|context| self.requests().poll_join_next(context))
+            .await
+            .is_some()
+        {}
     }
 }
 
@@ -138,6 +154,7 @@ impl Batcher {
         let shared = Arc::new(Shared {
             gathered: Mutex::new(Gathered::new(&answering.plan, delay)),
             changed: Notify::new(),
+            requests: Mutex::default(),
             answering,
         });
         let mut task = JoinSet::new();
@@ -169,6 +186,7 @@ impl Batcher {
             }
             Err(_) => {
                 task.shutdown().await;
+                shared.requests_end().await;
                 let message = "rows were still being collected when the time to close was up";
                 Err(Error::new(ErrorKind::Close, message))
             }
@@ -178,6 +196,8 @@ impl Batcher {
     /// Gives all rows up, and waits until nothing works on them any more.
     pub(crate) async fn abort(&self) {
         self.take_task().shutdown().await;
+        // What this task has given up is over, and its rows have been told, when it is dropped.
+        self.pusher.0.requests_end().await;
     }
 
     fn take_task(&self) -> JoinSet<()> {
@@ -198,6 +218,7 @@ impl Drop for Task {
         };
         // Not while they are locked: a sink is told.
         drop(left);
+        self.0.requests().abort_all();
     }
 }
 
@@ -209,8 +230,6 @@ fn collect(shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
 impl Task {
     async fn collect(&self) {
         let Self(shared) = self;
-        // Dropped with this task, which aborts the requests of a function that is gone.
-        let mut requests = JoinSet::new();
         loop {
             let changed = shared.changed.notified();
             let next = shared.lock().next();
@@ -258,11 +277,12 @@ impl Task {
             let group = shared.lock().take_next(Instant::now());
             if let Some(group) = group {
                 let answering = Arc::clone(&shared.answering);
-                requests.spawn(async move { group.answer(&answering, permit).await });
+                let request = async move { group.answer(&answering, permit).await };
+                shared.requests().spawn(request);
             }
-            while requests.try_join_next().is_some() {}
+            while shared.requests().try_join_next().is_some() {}
         }
-        while requests.join_next().await.is_some() {}
+        shared.requests_end().await;
     }
 
     /// Answers the rows whose deadline has come before they could be sent.
