@@ -86,9 +86,9 @@ impl Endpoint {
     /// ```
     /// use triton_protocol::Endpoint;
     ///
-    /// let endpoint: Endpoint = "http://user:word@triton:8000/v2".parse()?;
+    /// let endpoint: Endpoint = "http://user:word@triton:8000/vision".parse()?;
     /// let server = endpoint.at("[::1]:9000".parse().expect("an address"));
-    /// assert_eq!(server.to_string(), "http://[::1]:9000/v2");
+    /// assert_eq!(server.to_string(), "http://[::1]:9000/vision/");
     /// assert_eq!(server.user_info(), endpoint.user_info());
     /// # Ok::<(), triton_protocol::InvalidValue>(())
     /// ```
