@@ -6,8 +6,9 @@ use tokio::time::Instant;
 
 use super::replica_state::{Change, EJECTION, FAILURES, ReplicaId, ReplicaState};
 
-/// The time in which what was measured loses about two thirds of its weight.
-const MEMORY: Duration = Duration::from_secs(10);
+/// The time in which what was measured loses about two thirds of its weight. It is short, because one
+/// that was slow gets no calls that could show that it is not so any more.
+const MEMORY: Duration = Duration::from_secs(2);
 
 /// What the last probe has said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
