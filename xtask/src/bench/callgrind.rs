@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bench_rounds::Case;
 
-use super::instant_server::InstantServer;
+use super::instant_server::InstantServers;
 use super::peer::Peer;
 use super::programs::Programs;
 use super::rounds::Turn;
@@ -28,7 +28,7 @@ const SHARE: usize = 10;
 /// two runs of different length, and so not in their difference; the longer one leaves a profile.
 pub(super) fn count(
     programs: &Programs,
-    server: &InstantServer,
+    servers: &InstantServers,
     case: &Case,
     peers: &[Peer],
 ) -> Result<Vec<Option<f64>>> {
@@ -50,7 +50,7 @@ pub(super) fn count(
             .max(1)
             .next_multiple_of(case.in_flight);
         let many = 4 * few;
-        let run = |requests| instructions(programs, server, case, *peer, requests, &profile);
+        let run = |requests| instructions(programs, servers, case, *peer, requests, &profile);
         let begin = run(few)?;
         let whole = run(many)?;
         counts.push(Some((whole - begin) / (many - few) as f64));
@@ -72,13 +72,13 @@ pub(super) fn is_there() -> bool {
 
 fn instructions(
     programs: &Programs,
-    server: &InstantServer,
+    servers: &InstantServers,
     case: &Case,
     peer: Peer,
     requests: usize,
     profile: &PathBuf,
 ) -> Result<f64> {
-    let program = peer.command(programs, server.endpoint(), case)?;
+    let program = peer.command(programs, servers, case)?;
     let program = program.context("only what reads numbers of requests is counted")?;
     let mut valgrind = Command::new("valgrind");
     let mut out = std::ffi::OsString::from("--callgrind-out-file=");

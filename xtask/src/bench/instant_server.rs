@@ -8,6 +8,32 @@ use anyhow::{Context, Result};
 use super::programs::Programs;
 use crate::http;
 
+/// The servers of a run; dropping them ends them.
+pub(super) struct InstantServers(Vec<InstantServer>);
+
+impl InstantServers {
+    pub(super) fn start(programs: &Programs, count: usize) -> Result<Self> {
+        let servers = (0..count).map(|_| InstantServer::start(programs));
+        Ok(Self(servers.collect::<Result<_>>()?))
+    }
+
+    /// The one that is used by whatever has only one.
+    pub(super) fn first(&self) -> &InstantServer {
+        &self.0[0]
+    }
+
+    /// The address of the first one.
+    pub(super) fn endpoint(&self) -> &str {
+        self.first().endpoint()
+    }
+
+    /// The addresses of all, as `endpoint` takes them.
+    pub(super) fn endpoints(&self) -> String {
+        let endpoints: Vec<_> = self.0.iter().map(InstantServer::endpoint).collect();
+        endpoints.join(",")
+    }
+}
+
 /// A running server; dropping it ends it.
 pub(super) struct InstantServer {
     child: Child,

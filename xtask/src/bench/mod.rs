@@ -21,9 +21,10 @@ use clap::Args;
 
 use crate::lock;
 use crate::workspace::Workspace;
-use instant_server::InstantServer;
+use instant_server::InstantServers;
 use peer::Peer;
 use programs::Programs;
+use rounds::Clock;
 use table::{Cost, Table};
 
 #[derive(Args)]
@@ -35,9 +36,9 @@ pub(crate) struct Arguments {
     /// The cases to measure [default: all]
     #[arg(long, value_name = "CASE", value_delimiter = ',')]
     only: Vec<String>,
-    /// What to measure: the client, the model function beside the client that it calls, the command
-    /// beside other programs, or what limits of requests in flight make of a server with a bounded
-    /// queue
+    /// What to measure: the client, the model function beside the client that it calls, the function
+    /// with three servers beside the same with one, the command beside other programs, or what limits
+    /// of requests in flight make of a server with a bounded queue
     #[arg(long, value_enum, default_value_t = Measured::Client)]
     of: Measured,
     /// The peers to compare the client with [default: all]
@@ -68,6 +69,8 @@ const ROUNDS: usize = 15;
 enum Measured {
     Client,
     Function,
+    /// The model function with three servers, beside the same with one
+    Replicas,
     /// `triton predict`, with real files
     Command,
     /// `max-in-flight` as a number and as `auto`, on a real Triton with a bounded queue
@@ -107,7 +110,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 program: program.as_deref(),
             });
         }
-        Measured::Client | Measured::Function => {}
+        Measured::Client | Measured::Function | Measured::Replicas => {}
     }
     let rounds = rounds.unwrap_or(ROUNDS);
     let cases: Vec<_> = match only.is_empty() {
@@ -115,14 +118,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         false => only.iter().map(|name| case(name)).collect::<Result<_>>()?,
     };
     let is_wanted = |candidate: &Peer| peer.is_empty() || peer.contains(candidate);
-    let (ours, others) = match *of == Measured::Function {
-        false => {
+    let (ours, others, clock) = match *of {
+        Measured::Function => (
+            vec![Peer::Function, Peer::FunctionWithIds],
+            vec![Peer::ClientBeside, Peer::RecordBatches],
+            Clock::Processor,
+        ),
+        Measured::Replicas => (
+            vec![Peer::FunctionAtThree],
+            vec![Peer::Function],
+            Clock::Wall,
+        ),
+        _ => {
             let others = Peer::OTHERS.into_iter().filter(is_wanted);
-            (vec![Peer::Client], others.collect())
-        }
-        true => {
-            let ours = vec![Peer::Function, Peer::FunctionWithIds];
-            (ours, vec![Peer::ClientBeside, Peer::RecordBatches])
+            (vec![Peer::Client], others.collect(), Clock::Processor)
         }
     };
     let all: Vec<Peer> = ours.iter().chain(&others).copied().collect();
@@ -131,11 +140,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let folder = workspace.target_directory.join("bench");
     let _lock = lock::wait(&folder.join("lock"), "measures")?;
     let programs = Programs::prepare(&workspace, &folder, &all)?;
-    let server = InstantServer::start(&programs)?;
+    let count = match *of == Measured::Replicas {
+        true => 3,
+        false => 1,
+    };
+    let servers = InstantServers::start(&programs, count)?;
     if !check {
         warn_of_a_busy_machine();
     }
-    let mut table = Table::default();
+    let mut table = Table::new(clock);
     for case in cases {
         let runs = |peer: &Peer| peer.can_run(case);
         let ours: Vec<_> = ours.iter().copied().filter(runs).collect();
@@ -145,12 +158,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             continue;
         }
         let times = match *check {
-            true => rounds::check(&programs, &server, case, &peers)?,
-            false => rounds::measure(&programs, &server, case, &peers, rounds)?,
+            true => rounds::check(&programs, &servers, case, &peers)?,
+            false => rounds::measure(&programs, &servers, case, &peers, rounds, clock)?,
         };
         let instructions = match *check || *times_only {
             true => Vec::new(),
-            false => callgrind::count(&programs, &server, case, &peers)?,
+            false => callgrind::count(&programs, &servers, case, &peers)?,
         };
         table.add(
             case,

@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use bench_rounds::{Case, Format, Lane};
 
+use super::instant_server::InstantServers;
 use super::programs::Programs;
 use crate::python::without_python_variables;
 
@@ -22,6 +23,8 @@ pub(super) enum Peer {
     PerfAnalyzer,
     /// The model function, row by row.
     Function,
+    /// The same, with three servers to choose from.
+    FunctionAtThree,
     /// The same, with an ID for each request, retries and the circuit breaker.
     FunctionWithIds,
     /// The model function, a record batch for each request.
@@ -57,6 +60,7 @@ impl Peer {
             Peer::Tritonclient => "tritonclient",
             Peer::PerfAnalyzer => "perf_analyzer",
             Peer::Function => "function",
+            Peer::FunctionAtThree => "function-at-three",
             Peer::FunctionWithIds => "function-ids",
             Peer::RecordBatches => "record-batches",
             Peer::ClientBeside => "client-beside",
@@ -72,6 +76,7 @@ impl Peer {
             Peer::Tritonclient => "`tritonclient` (Python)",
             Peer::PerfAnalyzer => "`perf_analyzer` (C++)",
             Peer::Function => "the function",
+            Peer::FunctionAtThree => "the function, with three servers",
             Peer::FunctionWithIds => "the function, with IDs, retries and the breaker",
             Peer::RecordBatches => "the function, by record batches",
             Peer::ClientBeside => "the client of the same program",
@@ -81,7 +86,7 @@ impl Peer {
     pub(super) fn can_run(self, case: &Case) -> bool {
         match self {
             Peer::Truston => case.lane == Lane::Alone && case.format == Format::Json,
-            Peer::Function | Peer::ClientBeside => true,
+            Peer::Function | Peer::FunctionAtThree | Peer::ClientBeside => true,
             Peer::RecordBatches => matches!(case.lane, Lane::Batched(_)),
             _ => case.lane == Lane::Alone,
         }
@@ -106,9 +111,10 @@ impl Peer {
     pub(super) fn command(
         self,
         programs: &Programs,
-        endpoint: &str,
+        servers: &InstantServers,
         case: &Case,
     ) -> Result<Option<Command>> {
+        let endpoint = servers.endpoint();
         let mut command = match self {
             Peer::Client | Peer::Bare => {
                 let mut command = Command::new(programs.ours());
@@ -118,6 +124,11 @@ impl Peer {
             Peer::Function | Peer::FunctionWithIds | Peer::RecordBatches | Peer::ClientBeside => {
                 let mut command = Command::new(programs.function()?);
                 command.args([self.name(), endpoint, case.name]);
+                command
+            }
+            Peer::FunctionAtThree => {
+                let mut command = Command::new(programs.function()?);
+                command.args([Peer::Function.name(), &servers.endpoints(), case.name]);
                 command
             }
             Peer::Truston => {

@@ -2,12 +2,12 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bench_rounds::Case;
 
-use super::instant_server::InstantServer;
+use super::instant_server::InstantServers;
 use super::peer::Peer;
 use super::programs::Programs;
 use crate::{command, interrupt};
@@ -18,22 +18,32 @@ const SHARE_TO_WARM_UP: usize = 5;
 /// Within a round each peer has so many turns: what disturbs the machine often takes longer than one.
 const TURNS: usize = 8;
 
-/// The processor time for each request of each peer, round by round.
+/// The time that is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// That of the processors, of the program alone.
+    Processor,
+    /// What passes until all requests are answered: the other side of the throughput.
+    Wall,
+}
+
+/// The time for each request of each peer, round by round.
 pub(super) type Times = Vec<Vec<Duration>>;
 
 /// Measures each peer in every round; their order is turned around from turn to turn.
 pub(super) fn measure(
     programs: &Programs,
-    server: &InstantServer,
+    servers: &InstantServers,
     case: &Case,
     peers: &[Peer],
     rounds: usize,
+    clock: Clock,
 ) -> Result<Times> {
     let mut times = vec![Vec::new(); peers.len()];
     if rounds == 0 {
         return Ok(times);
     }
-    let mut turns = start(programs, server, case, peers)?;
+    let mut turns = start(programs, servers, case, peers)?;
     for (turn, peer) in turns.iter_mut().zip(peers) {
         if let Some(turn) = turn {
             turn.take(
@@ -51,7 +61,13 @@ pub(super) fn measure(
             for &index in &order {
                 interrupt::check()?;
                 if let Some(turn) = &mut turns[index] {
-                    spent[index] += turn.take(peers[index].requests(case).div_ceil(TURNS))?;
+                    let requests = peers[index].requests(case).div_ceil(TURNS);
+                    let began = Instant::now();
+                    let processor = turn.take(requests)?;
+                    spent[index] += match clock {
+                        Clock::Processor => processor,
+                        Clock::Wall => began.elapsed().div_f64(requests as f64),
+                    };
                 }
             }
             order.reverse();
@@ -61,7 +77,9 @@ pub(super) fn measure(
                 Some(_) => spent[index] / TURNS as u32,
                 None => {
                     let requests = peer.requests(case);
-                    programs.perf_analyzer()?.measure(server, case, requests)?
+                    programs
+                        .perf_analyzer()?
+                        .measure(servers.first(), case, requests)?
                 }
             };
             times[index].push(time);
@@ -74,21 +92,21 @@ pub(super) fn measure(
 /// Lets each peer send some requests, and measures nothing.
 pub(super) fn check(
     programs: &Programs,
-    server: &InstantServer,
+    servers: &InstantServers,
     case: &Case,
     peers: &[Peer],
 ) -> Result<Times> {
-    let turns = start(programs, server, case, peers)?;
+    let turns = start(programs, servers, case, peers)?;
     for (mut turn, peer) in turns.into_iter().zip(peers) {
         interrupt::check()?;
         println!("{}: {}", case.name, peer.name());
         match &mut turn {
             Some(turn) => drop(turn.take(2 * case.in_flight)?),
-            None => drop(
-                programs
-                    .perf_analyzer()?
-                    .measure(server, case, case.in_flight)?,
-            ),
+            None => drop(programs.perf_analyzer()?.measure(
+                servers.first(),
+                case,
+                case.in_flight,
+            )?),
         }
     }
     Ok(vec![Vec::new(); peers.len()])
@@ -96,12 +114,12 @@ pub(super) fn check(
 
 fn start(
     programs: &Programs,
-    server: &InstantServer,
+    servers: &InstantServers,
     case: &Case,
     peers: &[Peer],
 ) -> Result<Vec<Option<Turn>>> {
     let start = |peer: &Peer| {
-        let command = peer.command(programs, server.endpoint(), case)?;
+        let command = peer.command(programs, servers, case)?;
         command.map(Turn::start).transpose()
     };
     peers.iter().map(start).collect()

@@ -7,6 +7,7 @@ use bench_rounds::Case;
 
 use super::peer::Peer;
 use super::ratio::Ratio;
+use super::rounds::Clock;
 
 /// What each of the peers took for one request.
 pub(super) struct Cost {
@@ -15,8 +16,8 @@ pub(super) struct Cost {
     pub(super) instructions: Vec<Option<f64>>,
 }
 
-#[derive(Default)]
 pub(super) struct Table {
+    clock: Clock,
     rows: Vec<Row>,
 }
 
@@ -29,6 +30,13 @@ struct Row {
 }
 
 impl Table {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            rows: Vec::new(),
+        }
+    }
+
     /// Adds a case, of which the first peers are ours: each is compared with each of the others.
     pub(super) fn add(&mut self, case: &'static Case, ours: usize, peers: &[Peer], cost: &Cost) {
         let times: Vec<Vec<_>> = cost
@@ -60,8 +68,12 @@ impl fmt::Display for Table {
             formatter,
             "What a request takes, as a multiple of what the peer takes: the median of all rounds\n\
              (and the middle half of them).\n\n\
-             | Case | Measured | Peer | Processor time | Instructions |\n\
-             | --- | --- | --- | --- | --- |"
+             | Case | Measured | Peer | {} | Instructions |\n\
+             | --- | --- | --- | --- | --- |",
+            match self.clock {
+                Clock::Processor => "Processor time",
+                Clock::Wall => "Time",
+            }
         )?;
         for row in &self.rows {
             let show = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
@@ -87,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_row_compares_the_client_with_one_peer() {
-        let mut table = Table::default();
+        let mut table = Table::new(Clock::Processor);
         let peers = [Peer::Client, Peer::Bare, Peer::PerfAnalyzer];
         let times = [[12, 24], [10, 20], [6, 12]];
         let times = times.map(|times| times.map(Duration::from_micros).to_vec());
