@@ -70,7 +70,7 @@ async fn a_server_that_has_dropped_a_version_takes_sequences_all_the_same() {
             .unwrap()
     };
     let servers = [
-        start(FaultScript::new(0).model_request("accumulate", 2, dropped)),
+        start(FaultScript::new(0).model_request("accumulate", 4, dropped)),
         start(FaultScript::new(0)),
     ];
     let mut keys = Keys::open(&endpoint(&servers), 4, &STAY).await;
