@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 640.0;
+const WIDTH: f64 = 660.0;
 const HEIGHT: f64 = 240.0;
 const LEFT: f64 = 60.0;
-const RIGHT: f64 = 14.0;
+/// With room for half of the last mark.
+const RIGHT: f64 = 34.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 34.0;
 

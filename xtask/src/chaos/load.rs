@@ -17,7 +17,7 @@ const PLOTS: [(&str, &str, &[Column]); 3] = [
         &[("MiB", "main", "memory")],
     ),
     (
-        "Latency of healthy rows, in ms",
+        "Latency of rows without faults, in ms",
         "load-latency.svg",
         &[
             ("p50", "main", "Healthy p50"),

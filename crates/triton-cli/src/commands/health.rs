@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
-use triton_client::{Error, ModelId, Readiness};
+use triton_client::{Error, ErrorKind, ModelId, Readiness};
 
 use crate::argument_values::duration;
 use crate::completion;
@@ -87,7 +87,13 @@ async fn wait(server: &Server, arguments: &HealthArguments) -> Result<Health, Fa
         let over = deadline.is_none_or(|deadline| Instant::now() + INTERVAL > deadline);
         match answer {
             Ok(health) if health.is_ready() || over => return Ok(health),
-            Err(error) if !error.is_transient() || over => return Err(error.into()),
+            Err(error) if !error.is_transient() || over => {
+                return Err(match error.kind() {
+                    // The address is wrong, as its text says, and not a model's name.
+                    ErrorKind::NotFound => Failure::server(error),
+                    _ => error.into(),
+                });
+            }
             _ => {}
         }
         if !told {

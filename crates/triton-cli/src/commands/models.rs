@@ -70,7 +70,13 @@ async fn list(server: &Server, filter: IndexFilter) -> Result<Vec<RepositoryEntr
     let index = server.client.repository_index(filter).await;
     let mut entries = index.map_err(|error| match error.is_no_such_path() {
         true => Failure::server(anyhow::Error::new(error).context("the server lists no models"))
-            .with_hint("`triton health MODEL` asks about one"),
+            .with_hint(match server.client.endpoint().url().path() {
+                "/" => "`triton health MODEL` asks about one",
+                _ => {
+                    "is the path right? -e URL takes what stands before the server's /v2, and most \
+                     servers have nothing there"
+                }
+            }),
         false => error.into(),
     })?;
     entries.sort_by(|left, right| order(left).cmp(&order(right)));

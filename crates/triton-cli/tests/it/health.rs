@@ -69,6 +69,28 @@ fn of_nobody() {
     ");
 }
 
+/// The commands that find no server there say what is wrong, and do not send from one to the other.
+#[test]
+fn of_a_path_that_is_none() {
+    let server = EmbeddedTriton::start().unwrap();
+    let endpoint = server.endpoint().as_str();
+    let option = format!("endpoint={endpoint}/foo");
+    let said = |command: &str| {
+        let run = triton(&[command, "-O", &option]);
+        run.said().replace(endpoint, "http://server")
+    };
+    insta::assert_snapshot!(said("health"), @"
+    exit code 3
+    error: check liveness at http://server/foo/: status 404: no server of the V2 protocol answers there (Not Found): set the endpoint to the address below which its '/v2' lies
+    ");
+    insta::assert_snapshot!(said("models"), @"
+    exit code 3
+    error: the server lists no models
+      caused by: list the model repository at http://server/foo/: status 404: Not Found
+      try: is the path right? -e URL takes what stands before the server's /v2, and most servers have nothing there
+    ");
+}
+
 /// It is not there when the wait begins.
 #[test]
 fn a_server_that_comes_up_is_waited_for() {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::table::{COLUMNS, sorted};
-use crate::{Description, OptionDefinition, Piece, Section};
+use crate::{Description, OptionDefinition, Piece, Presence, Section};
 
 /// The page with every section.
 #[must_use]
@@ -29,6 +29,28 @@ pub fn table(definitions: &[&OptionDefinition]) -> String {
         row(&mut table, definition);
     }
     table
+}
+
+/// These options, each below a heading of its own, which a link can lead to.
+#[must_use]
+pub fn entries(definitions: &[&OptionDefinition]) -> String {
+    let mut entries = String::new();
+    for definition in definitions {
+        let kind = escape(definition.type_name);
+        let default = match definition.presence {
+            Presence::Required => "**required**".to_owned(),
+            _ => format!("default: {}", escape(&definition.default_text())),
+        };
+        let text = Text(&definition.description())
+            .to_string()
+            .replace("<br><br>", "\n\n");
+        let _ = write!(
+            entries,
+            "\n### `{}`\n\n{kind} · {default}\n\n{text}\n",
+            definition.key
+        );
+    }
+    entries
 }
 
 fn row(table: &mut String, definition: &OptionDefinition) {

@@ -1,7 +1,7 @@
 //! All options by what they are about, with those marked that must be given.
 
+use triton_options::OptionDefinition;
 use triton_options::render::{markdown, sorted};
-use triton_options::{OptionDefinition, Presence};
 
 use super::head;
 
@@ -81,7 +81,7 @@ const SUBJECTS: [(&str, &str, &[&str]); 10] = [
 pub(super) fn page() -> String {
     let mut page = head("Options by subject", "the definitions of the options");
     page.push_str(
-        "What must be given is marked as **required**. [By section](triton_configuration.md) are the same \
+        "[By section](triton_configuration.md) are the same \
          options as Flink's documentation lists them.\n",
     );
     let options = sorted(None);
@@ -94,15 +94,8 @@ pub(super) fn page() -> String {
         if of_subject.is_empty() {
             continue;
         }
-        let mut table = markdown::table(&of_subject);
-        for option in of_subject {
-            if option.presence == Presence::Required {
-                let key = format!("| `{}` |", option.key);
-                let marked = format!("| `{}` **required** |", option.key);
-                table = table.replacen(&key, &marked, 1);
-            }
-        }
-        page.push_str(&format!("\n## {title}\n\n{sentence}\n\n{table}"));
+        let entries = markdown::entries(&of_subject);
+        page.push_str(&format!("\n## {title}\n\n{sentence}\n{entries}"));
     }
     page
 }
@@ -116,7 +109,7 @@ fn subject(option: &OptionDefinition) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use triton_options::CATALOG;
+    use triton_options::{CATALOG, Presence};
 
     use super::*;
 
@@ -124,14 +117,14 @@ mod tests {
     fn each_option_is_there_once_and_what_is_required_is_marked() {
         let page = page();
         for option in CATALOG {
-            let key = format!("| `{}` ", option.key);
-            assert_eq!(page.matches(&key).count(), 1, "{}", option.key);
-            let marked = page.contains(&format!("{key}**required**"));
+            let heading = format!("\n### `{}`\n", option.key);
+            let parts: Vec<&str> = page.split(&heading).collect();
+            assert_eq!(parts.len(), 2, "{}", option.key);
+            let facts = parts[1].lines().nth(1).unwrap();
             assert_eq!(
-                marked,
+                facts.ends_with("· **required**"),
                 option.presence == Presence::Required,
-                "{}",
-                option.key
+                "{facts}"
             );
         }
     }
