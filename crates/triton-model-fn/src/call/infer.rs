@@ -55,7 +55,10 @@ impl CallContext {
         // Whoever sends rows of keys is given up as a whole, and need not look out for it.
         let target = match &self.replicas {
             Replicas::Only(_) => Target::Any,
-            Replicas::Several(_) => Target::On(server),
+            Replicas::Several(_) => Target::On {
+                server,
+                of_version: request.model != self.model,
+            },
         };
         self.call_patiently(target, sequence, deadline, safety, FaultOrigin::of, infer)
             .await

@@ -212,7 +212,7 @@ impl CallContext {
                 Err(Unanswered::Waited(error)) => return Err(error),
                 Err(Unanswered::Failed(error)) => error,
             };
-            if let Target::On(server) = target
+            if let Target::On { server, .. } = target
                 && self.is_away(server, &error, sequence.is_some_and(|it| it.start))
             {
                 // Another server is there, so whoever asked has a choice.
@@ -434,10 +434,22 @@ impl CallContext {
     ) -> Result<Connection, NotSent> {
         let (server, connection) = loop {
             let mut server = self.replicas.next(at).ok_or(NotSent::NoReplica)?;
-            match self
-                .admitted(&mut server, sent.get().is_none(), deadline)
-                .await
-            {
+            let is_first = sent.get().is_none();
+            let id = match &server {
+                Server::Only(_) => None,
+                Server::One(load) => Some(load.id()),
+            };
+            let admitted = self.admitted(&mut server, is_first, deadline);
+            let admitted = match id {
+                None => admitted.await,
+                Some(id) => tokio::select! {
+                    biased;
+                    // Others take what would wait for a server that takes nothing any more.
+                    () = self.replicas.turns_away(at, id) => continue,
+                    admitted = admitted => admitted,
+                },
+            };
+            match admitted {
                 Ok(connection) => break (server, connection),
                 // Another one may take it.
                 Err(NotSent::Rejected(_)) if self.replicas.may_move_from(at, &server) => {}

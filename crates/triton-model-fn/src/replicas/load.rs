@@ -58,6 +58,27 @@ impl ReplicaSet {
         Some(Load::new(self, member, now))
     }
 
+    /// Ends when a call that waits for this replica is to go to another one.
+    pub(crate) async fn turns_away(&self, id: ReplicaId) {
+        let mut changes = self.changes();
+        loop {
+            let is_turned_away = {
+                let state = self.lock();
+                let can_call = |id| {
+                    let member = state.members.get(&id);
+                    member.is_some_and(|member| !member.replica.rejects())
+                };
+                state.machine.turns_away(Instant::now(), id, can_call)
+            };
+            if is_turned_away {
+                return;
+            }
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Takes a certain replica; `None` where it is gone.
     pub(crate) fn take(self: &Arc<Self>, id: ReplicaId) -> Option<Load> {
         let now = Instant::now();

@@ -72,7 +72,12 @@ pub(crate) enum Target {
     #[default]
     Any,
     /// The one that has its sequence.
-    On(ReplicaId),
+    On {
+        server: ReplicaId,
+        /// Whether the request names a version that the options do not: what a server says of that one
+        /// says nothing of the model.
+        of_version: bool,
+    },
 }
 
 /// Where a call is, among several servers; it knows nothing where there is only one.
@@ -123,7 +128,12 @@ impl At {
         let mut load = place.load.take()?;
         let ended = match error.kind() {
             kind if kind.is_connection() => Ended::NotReached,
-            _ if is_not_served(error) => Ended::NotServed,
+            _ if is_not_served(error) => match place.target {
+                Target::On {
+                    of_version: true, ..
+                } => Ended::Refused,
+                _ => Ended::NotServed,
+            },
             // Most of the row's time had gone by before it was sent.
             ErrorKind::Timeout if is_cut_short => Ended::Unknown,
             _ => match origin(error) {
@@ -201,7 +211,7 @@ impl Replicas {
                 let place = at.lock();
                 let load = match place.target {
                     Target::Any => set.pick(&place.failed),
-                    Target::On(id) => set.take(id),
+                    Target::On { server, .. } => set.take(server),
                 };
                 load.map(Server::One)
             }
@@ -240,6 +250,16 @@ impl Replicas {
         true
     }
 
+    /// Ends when a call that waits to be sent is to go to another server than the one that was taken for it.
+    pub(crate) async fn turns_away(&self, at: &At, id: ReplicaId) {
+        if let Replicas::Several(set) = self
+            && at.lock().target == Target::Any
+        {
+            return set.turns_away(id).await;
+        }
+        std::future::pending().await
+    }
+
     /// Whether an attempt that was rejected when it could be sent is made at another server instead.
     pub(crate) fn may_move_from(&self, at: &At, server: &Server<'_>) -> bool {
         let Server::One(load) = server else {
@@ -257,7 +277,7 @@ impl Replicas {
         let place = at.lock();
         let id = match (place.failed.last(), place.target) {
             (Some(failed), _) => *failed,
-            (None, Target::On(id)) => id,
+            (None, Target::On { server, .. }) => server,
             (None, Target::Any) => return None,
         };
         set.label(id)
@@ -272,8 +292,8 @@ impl Replicas {
     /// by whoever makes it: the first one of a sequence has nothing to lose.
     pub(crate) fn is_left(&self, at: &At, is_first: bool) -> bool {
         match (self, at.lock().target) {
-            (Replicas::Several(set), Target::On(id)) => {
-                (is_first || set.rebuilds_sequences()) && set.has_other(&[id])
+            (Replicas::Several(set), Target::On { server, .. }) => {
+                (is_first || set.rebuilds_sequences()) && set.has_other(&[server])
             }
             _ => false,
         }

@@ -2,7 +2,7 @@
 
 use triton_embedded::{EmbeddedTriton, Fault, FaultScript};
 
-use crate::replicas::Keys;
+use crate::replicas::{Keys, endpoint};
 
 const STAY: [(&str, &str); 2] = [
     ("sequence-model-version", "stay"),
@@ -51,6 +51,34 @@ async fn a_sequence_whose_version_is_dropped_is_rebuilt_on_the_one_there_is() {
         [LATEST, FIRST, FIRST, LATEST, FIRST, FIRST, FIRST],
         "{paths:?}"
     );
+}
+
+// Holds F83, S74.
+#[tokio::test]
+async fn a_server_that_has_dropped_a_version_takes_sequences_all_the_same() {
+    let dropped = Fault::Status {
+        status: 404,
+        text: "Request for unknown model: 'accumulate' version 1 is not found".to_owned(),
+    };
+    let start = |faults| {
+        let server = EmbeddedTriton::builder().built_in_models();
+        server.faults(faults).start().unwrap()
+    };
+    let servers = [
+        start(FaultScript::new(0).model_request("accumulate", 2, dropped)),
+        start(FaultScript::new(0)),
+    ];
+    let mut keys = Keys::open(&endpoint(&servers), 4, &STAY).await;
+    for last in [false, false, true] {
+        keys.next_whole(last).await;
+    }
+    let is_start = |path: &&String| *path == LATEST;
+    let begun = |server| paths(server).iter().filter(is_start).count();
+    assert_eq!(begun(&servers[0]) + begun(&servers[1]), 5, "one is rebuilt");
+    let before = begun(&servers[0]);
+    let mut others = Keys::open(&endpoint(&servers), 4, &STAY).await;
+    others.next_whole(true).await;
+    assert_eq!(begun(&servers[0]) - before, 2);
 }
 
 #[tokio::test]

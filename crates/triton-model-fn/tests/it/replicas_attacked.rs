@@ -476,3 +476,35 @@ async fn a_subtask_for_which_no_server_has_a_place_does_not_open() {
         .replace(&format!("subtask {index} "), "subtask N ");
     insta::assert_snapshot!(message, @"subtask N of 40, attempt 0: the 2 servers of 'endpoint' have no place for a sequence of this subtask, because model 'accumulate' keeps too few of them at once: use fewer subtasks, or raise its max_candidate_sequences");
 }
+
+// Holds F84.
+#[tokio::test]
+async fn rows_that_wait_for_a_connection_go_elsewhere_where_a_server_is_not_ready_any_more() {
+    let start = || {
+        let server = EmbeddedTriton::builder().built_in_models();
+        server.latency(Duration::from_millis(100)).start().unwrap()
+    };
+    let servers = [start(), start()];
+    let extra = [
+        ("connection-pool-max-total", "1"),
+        ("max-in-flight", "100"),
+        ("endpoint-refresh", "20 ms"),
+    ];
+    let options = options(&endpoint(&servers), "echo", &extra);
+    let function = open(options, echo_schema(), 0, 1).await;
+    let numbers: Vec<[Value; 1]> = (0..60).map(|it| [Value::Float(it as f32)]).collect();
+    let sent = |server: &EmbeddedTriton| {
+        let requests = server.requests().into_iter();
+        requests.filter(|it| it.path.ends_with("/infer")).count()
+    };
+    let unloads = async {
+        eventually(|| sent(&servers[0]) > 0, "it is not called").await;
+        unload(&servers[0], "echo").await;
+    };
+    let predictions = numbers.iter().map(|row| function.predict(row));
+    let (answers, ()) = tokio::join!(futures_util::future::join_all(predictions), unloads);
+    assert!(answers.iter().all(Result::is_ok));
+    // Thirty have waited there; it was called by some until somebody had asked.
+    assert!(sent(&servers[0]) < 15, "{}", sent(&servers[0]));
+    assert!(sent(&servers[1]) > 40);
+}

@@ -37,6 +37,8 @@ pub(super) struct Member<N> {
     pub(super) is_on_trial: bool,
     /// How many calls failed since the last one that was answered.
     pub(super) failures: u32,
+    /// When the last of them did.
+    failed: Option<Instant>,
     pub(super) in_flight: u32,
     pub(super) latency: Latency,
     /// The state that was told last.
@@ -56,6 +58,7 @@ impl<N> Member<N> {
             returned: None,
             is_on_trial: false,
             failures: 0,
+            failed: None,
             in_flight: 0,
             latency: Latency::default(),
             told: "",
@@ -114,6 +117,22 @@ impl<N> Member<N> {
         }
     }
 
+    /// A call of it failed; `at_once` where no further one is needed to tell that it is out.
+    pub(super) fn fails(&mut self, now: Instant, at_once: bool) {
+        self.failed = Some(now);
+        self.failures = match at_once {
+            true => self.failures.max(FAILURES - 1) + 1,
+            false => self.failures.saturating_add(1),
+        };
+    }
+
+    /// Whether it failed so often, and so lately, that another one is to be called. Where it could not be
+    /// ejected, it is called again after as long as if it had been: nothing else would show that it works.
+    pub(super) fn is_failing(&self, now: Instant) -> bool {
+        let is_late = |failed: Instant| now.saturating_duration_since(failed) < EJECTION.0;
+        self.failures >= FAILURES && self.failed.is_some_and(is_late)
+    }
+
     /// It takes calls again.
     pub(super) fn returns(&mut self, now: Instant) {
         self.ejected_until = None;
@@ -151,9 +170,8 @@ impl<N> Member<N> {
 
     pub(super) fn is_less_loaded_than(&self, other: &Self, now: Instant) -> bool {
         // To fail takes less time than to answer.
-        let fails = |member: &Self| member.failures >= FAILURES;
-        if fails(self) != fails(other) {
-            return fails(other);
+        if self.is_failing(now) != other.is_failing(now) {
+            return other.is_failing(now);
         }
         let waiting = |member: &Self| f64::from(member.in_flight) + 1.0;
         match (self.latency.now(now), other.latency.now(now)) {

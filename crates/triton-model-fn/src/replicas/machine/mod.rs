@@ -156,7 +156,11 @@ impl<N: PartialEq + Clone> Machine<N> {
             // A server that does not take the question may well take calls, after an outage, too.
             (Probed::Unknown | Probed::Ready, _) => Health::Ready,
         };
-        member.health = health;
+        let was_ready = std::mem::replace(&mut member.health, health) == Health::Ready;
+        if probed == Probed::Ready && !was_ready {
+            // What failed before is of a server that was not ready.
+            member.failures = 0;
+        }
         if probed == Probed::Ready {
             member.is_found_ready(now);
         }
@@ -193,9 +197,8 @@ impl<N: PartialEq + Clone> Machine<N> {
                 best = self.less_loaded(now, best, found);
             }
         }
-        let start = index(random(), self.members.len().max(1));
-        if best.is_none() {
-            best = self.best_of(now, start, may_take);
+        if best.is_none_or(|best| self.members[best].is_failing(now)) {
+            best = self.best_of(now, &mut random, may_take);
         }
         if best.is_none() {
             // Nobody is ready: in the order of how likely it is that they answer.
@@ -215,7 +218,7 @@ impl<N: PartialEq + Clone> Machine<N> {
                 }
             };
             let least = self.members.iter().map(rank).min();
-            best = self.best_of(now, start, |member| Some(rank(member)) == least);
+            best = self.best_of(now, &mut random, |member| Some(rank(member)) == least);
         }
         let member = &mut self.members[best?];
         member.begins(now);
@@ -226,6 +229,25 @@ impl<N: PartialEq + Clone> Machine<N> {
     pub(super) fn has_other(&self, now: Instant, avoid: &[ReplicaId]) -> bool {
         let mut members = self.members.iter();
         members.any(|member| !avoid.contains(&member.id) && member.is_available(now))
+    }
+
+    /// Whether a call that waits for this replica is to go to another one instead, before it is sent: it
+    /// takes no calls any more, and another one does.
+    pub(super) fn turns_away(
+        &self,
+        now: Instant,
+        id: ReplicaId,
+        can_call: impl Fn(ReplicaId) -> bool,
+    ) -> bool {
+        let takes = |member: &Member<N>| {
+            member.is_ready() && member.ejected_until.is_none_or(|until| until <= now)
+        };
+        let own = self.position(id).map(|found| &self.members[found]);
+        if own.is_none_or(|own| own.is_joining() || takes(own)) {
+            return false;
+        }
+        let mut others = self.members.iter();
+        others.any(|other| other.id != id && other.is_available(now) && can_call(other.id))
     }
 
     /// Takes a replica for a call that no other one can answer; false where it is gone.
@@ -288,10 +310,7 @@ impl<N: PartialEq + Clone> Machine<N> {
                 }
             }
             Ended::Failed | Ended::NotReached | Ended::NotServed => {
-                member.failures = match ended {
-                    Ended::NotReached | Ended::NotServed => member.failures.max(FAILURES - 1) + 1,
-                    _ => member.failures.saturating_add(1),
-                };
+                member.fails(now, ended != Ended::Failed);
                 let is_out = member.failures >= FAILURES && !is_ejected && member.is_ready();
                 if is_ejected && was_trial || is_out && self.ejected < self.most_ejected() {
                     self.eject(now, id, random, ended != Ended::Failed);
@@ -383,18 +402,25 @@ impl<N: PartialEq + Clone> Machine<N> {
     fn best_of(
         &self,
         now: Instant,
-        start: usize,
+        random: &mut impl FnMut() -> f64,
         allows: impl Fn(&Member<N>) -> bool,
     ) -> Option<usize> {
-        let count = self.members.len();
-        let mut best = None;
-        // From anywhere, so that equals share what there is.
-        for place in (start..count).chain(0..start) {
-            if allows(&self.members[place]) {
-                best = self.less_loaded(now, best, Some(place));
+        let members = self.members.iter().enumerate();
+        let mut allowed = members.filter(|(_, member)| allows(member));
+        let (mut best, mut least) = allowed.next()?;
+        let mut equals = 1;
+        for (place, member) in allowed {
+            if member.is_less_loaded_than(least, now) {
+                (best, least, equals) = (place, member, 1);
+            } else if !least.is_less_loaded_than(member, now) {
+                equals += 1;
+                // So each of the equals is taken as often as the others.
+                if index(random(), equals) == 0 {
+                    (best, least) = (place, member);
+                }
             }
         }
-        best
+        Some(best)
     }
 
     fn less_loaded(

@@ -56,6 +56,79 @@ fn the_less_loaded_of_two_is_taken() {
     assert!((9..=11).contains(&slow), "{slow}");
 }
 
+/// How often each of three is taken by a thousand calls that are answered one after the other.
+fn shares(machine: &mut Machine<u32>, now: Instant) -> [usize; 3] {
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut shares = [0; 3];
+    for _ in 0..1000 {
+        let id = machine.pick(now, &[], || random.f64(), |_| true).unwrap();
+        shares[id.0 as usize] += 1;
+        machine.ended(now, id, Ended::Answered, CALL, 0.0);
+    }
+    shares
+}
+
+// Holds F81.
+#[test]
+fn those_that_are_left_share_alike_wherever_the_gap_is() {
+    let now = Instant::now();
+    for gone in 0..3 {
+        let mut machine = ready(3, now);
+        machine.probed(now, ReplicaId(gone), Probed::NotReady);
+        let shares = shares(&mut machine, now);
+        let others = shares.iter().enumerate().filter(|it| it.0 != gone as usize);
+        assert!(
+            others.into_iter().all(|it| (450..550).contains(it.1)),
+            "{shares:?}"
+        );
+    }
+}
+
+// Holds F83, F84.
+#[test]
+fn one_that_failed_while_it_was_not_ready_has_its_share_once_it_is() {
+    let now = Instant::now();
+    let mut machine = ready(3, now);
+    machine.probed(now, ReplicaId(0), Probed::NotReady);
+    (0..5).for_each(|_| fail(&mut machine, now, 0, Ended::Failed));
+    machine.probed(now, ReplicaId(0), Probed::Ready);
+    assert!(shares(&mut machine, now)[0] > 250);
+}
+
+// Holds F83.
+#[test]
+fn one_that_failed_when_no_further_one_could_be_ejected_is_called_again() {
+    for ended in [Ended::NotReached, Ended::Failed] {
+        let now = Instant::now();
+        let mut machine = ready(3, now);
+        fail(&mut machine, now, 0, Ended::NotReached);
+        assert_eq!(state(&machine, now, 0), "ejected");
+        (0..5).for_each(|_| fail(&mut machine, now, 1, ended));
+        assert_eq!(state(&machine, now, 1), "ready");
+        assert_eq!(shares(&mut machine, now), [0, 0, 1000], "{ended:?}");
+        let later = now + EJECTION.0;
+        assert!(shares(&mut machine, later)[1] > 250, "{ended:?}");
+    }
+}
+
+// Holds F84.
+#[test]
+fn a_call_that_waits_for_one_that_takes_none_any_more_goes_to_another_one() {
+    let now = Instant::now();
+    let mut machine = ready(2, now);
+    let turns_away = |machine: &Machine<u32>, id| machine.turns_away(now, ReplicaId(id), |_| true);
+    assert!(!turns_away(&machine, 0));
+    machine.probed(now, ReplicaId(0), Probed::NotReady);
+    assert!(turns_away(&machine, 0));
+    assert!(!turns_away(&machine, 1));
+    assert!(!machine.turns_away(now, ReplicaId(0), |_| false));
+    machine.probed(now, ReplicaId(1), Probed::NotReady);
+    assert!(!turns_away(&machine, 0), "there is no other");
+    machine.probed(now, ReplicaId(0), Probed::Ready);
+    machine.found(now, &[0]);
+    assert!(turns_away(&machine, 1));
+}
+
 // Holds F82.
 #[test]
 fn another_replica_is_tried_first_where_there_is_one() {

@@ -36,6 +36,8 @@ pub(super) struct Place {
     pub(super) lease: Option<Lease>,
     /// Whether its sequence is still being recovered.
     recovers: bool,
+    /// Whether its sequence shows if the server works again.
+    tries: bool,
 }
 
 /// The places of all servers.
@@ -291,7 +293,8 @@ impl Places {
             }
         }?;
         let server = &mut self.servers[found];
-        server.is_tried |= server.offer.standing == Standing::Tries;
+        let tries = server.offer.standing == Standing::Tries;
+        server.is_tried |= tries;
         server.taken += 1;
         self.taken += 1;
         self.turn = self.turn.wrapping_add(1);
@@ -301,6 +304,7 @@ impl Places {
             reached: None,
             lease: None,
             recovers,
+            tries,
         })
     }
 
@@ -314,7 +318,10 @@ impl Places {
         self.recovered(&mut place);
         self.taken -= 1;
         if let Ok(found) = self.position(place.server) {
-            self.servers[found].taken -= 1;
+            let server = &mut self.servers[found];
+            server.taken -= 1;
+            // Whatever it has shown, or it has shown nothing: another one may.
+            server.is_tried &= !place.tries;
         }
         if let Some(lease) = place.lease {
             lease.release();
@@ -585,6 +592,22 @@ mod tests {
             .into_iter()
             .chain([next])
             .for_each(|it| places.free(it));
+    }
+
+    // Holds S76.
+    #[test]
+    fn one_whose_trial_was_never_sent_is_tried_again() {
+        let mut offers = vec![offer(0, 4), offer(1, 4)];
+        offers[1].standing = Standing::Tries;
+        let mut places = Places::new(&offers, usize::MAX, MostRecovering::any(), None);
+        for _ in 0..2 {
+            let first = places.take(Purpose::Begin, None, &[]).unwrap();
+            let second = places.take(Purpose::Begin, None, &[]).unwrap();
+            assert_eq!((first.server.0, second.server.0), (1, 0));
+            places.free(second);
+            places.free(first);
+            places.offered(&offers);
+        }
     }
 
     // Holds S14.
