@@ -1,6 +1,6 @@
 //! A sequence stays with the version of the model that began it, where the options say so.
 
-use triton_embedded::{EmbeddedTriton, Fault, FaultScript};
+use triton_embedded::{EmbeddedTriton, Fault, FaultScript, RestrictedApi};
 
 use crate::replicas::{Keys, endpoint};
 
@@ -61,8 +61,13 @@ async fn a_server_that_has_dropped_a_version_takes_sequences_all_the_same() {
         text: "Request for unknown model: 'accumulate' version 1 is not found".to_owned(),
     };
     let start = |faults| {
-        let server = EmbeddedTriton::builder().built_in_models();
-        server.faults(faults).start().unwrap()
+        // Nobody hears of it that it is ready, so one that is ejected stays so.
+        EmbeddedTriton::builder()
+            .built_in_models()
+            .restrict(RestrictedApi::Health, "Admin", "secret")
+            .faults(faults)
+            .start()
+            .unwrap()
     };
     let servers = [
         start(FaultScript::new(0).model_request("accumulate", 2, dropped)),
