@@ -67,6 +67,7 @@ impl SharedTensor {
     ///
     /// # Errors
     ///
+    /// [`TensorError::Shape`] when no tensor has such a shape, and
     /// [`TensorError::ByteSize`] when the part is larger or smaller than the tensor. How many
     /// bytes a `BYTES` tensor has cannot be told from its shape; it has four for each element at
     /// least.
@@ -82,6 +83,9 @@ impl SharedTensor {
             shape: shape.into(),
             memory,
         };
+        if let Some(error) = TensorError::of_shape(&tensor.name, &tensor.shape) {
+            return Err(error);
+        }
         let found = tensor.memory.byte_size;
         let fits = match (tensor.least_size(), datatype.element_size()) {
             (Some(size), Some(_)) => found == size,

@@ -1,5 +1,8 @@
 //! What can be wrong with a tensor.
 
+use std::fmt;
+
+use super::{MAX_DIMENSIONS, MAX_EMPTY, count_of};
 use crate::Datatype;
 
 /// A tensor that contradicts itself, or was read as what it is not.
@@ -14,7 +17,7 @@ use crate::Datatype;
 #[non_exhaustive]
 pub enum TensorError {
     /// The shape holds another number of elements than there are.
-    #[error("tensor '{name}': shape {shape:?} does not hold {found} elements")]
+    #[error("tensor '{name}': shape {} does not hold {found} elements", Shortened(shape))]
     ElementCount {
         /// The tensor's name.
         name: String,
@@ -22,6 +25,15 @@ pub enum TensorError {
         shape: Vec<usize>,
         /// The number of elements there are.
         found: usize,
+    },
+    /// No tensor has such a shape: it has more than 100 dimensions, or it holds no elements and its
+    /// other sizes are larger than anything bounds.
+    #[error("tensor '{name}': shape {} {}", Shortened(shape), why_impossible(shape))]
+    Shape {
+        /// The tensor's name.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
     },
     /// The tensor was read as another datatype than it has.
     #[error("tensor '{name}': expected datatype {expected}, found {found}")]
@@ -95,4 +107,44 @@ pub enum TensorError {
         /// The region's name.
         region: String,
     },
+}
+
+impl TensorError {
+    /// That no tensor has this shape, if none has.
+    pub(crate) fn of_shape(name: &str, shape: &[usize]) -> Option<Self> {
+        let may_be_impossible = shape.len() > MAX_DIMENSIONS || shape.contains(&0);
+        (may_be_impossible && count_of(shape).is_none()).then(|| Self::Shape {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+        })
+    }
+}
+
+fn why_impossible(shape: &[usize]) -> String {
+    match shape.len() {
+        dimensions if dimensions > MAX_DIMENSIONS => {
+            format!("has {dimensions} dimensions, expected at most {MAX_DIMENSIONS}")
+        }
+        _ => format!(
+            "holds no elements, so its other sizes may be at most {MAX_EMPTY} before the first 0 \
+             and {} in all, each times the others",
+            usize::MAX
+        ),
+    }
+}
+
+/// A shape, of which no more is shown than a line holds.
+struct Shortened<'a>(&'a [usize]);
+
+impl fmt::Display for Shortened<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 16;
+        let Self(shape) = self;
+        match shape.get(..SHOWN) {
+            Some(first) if first.len() < shape.len() => {
+                write!(formatter, "{first:?}…")
+            }
+            _ => write!(formatter, "{shape:?}"),
+        }
+    }
 }

@@ -24,6 +24,13 @@ pub use error::TensorError;
 
 use byte_strings::{ByteStrings, element_count};
 
+/// The most dimensions of a tensor, as deep as JSON may be nested.
+const MAX_DIMENSIONS: usize = 100;
+
+/// The most empty parts that a tensor without elements may have: what the sizes before its first 0
+/// come to.
+const MAX_EMPTY: usize = 1 << 20;
+
 /// A named tensor, as a request sends it and a response brings it.
 ///
 /// The elements are kept row-major and little-endian, each `BYTES` element behind its length, as
@@ -77,15 +84,25 @@ impl PartialEq for Tensor {
 
 impl Eq for Tensor {}
 
-/// How many elements a shape holds, unless they are more than can be counted.
+/// How many elements a shape holds, unless no tensor has that shape or they are more than can be
+/// counted.
 pub(crate) fn count_of(shape: &[usize]) -> Option<usize> {
-    // Wherever a zero stands, there is none.
-    if shape.contains(&0) {
-        return Some(0);
+    if shape.len() > MAX_DIMENSIONS {
+        return None;
     }
-    shape
-        .iter()
-        .try_fold(1_usize, |count, size| count.checked_mul(*size))
+    let product = |sizes: &[usize]| {
+        let mut sizes = sizes.iter();
+        sizes.try_fold(1_usize, |count, size| count.checked_mul((*size).max(1)))
+    };
+    let count = product(shape)?;
+    // Where a size is 0 there are no elements, and nothing that was sent bounds the other sizes.
+    // Whoever reads a tensor dimension by dimension visits the sizes before the 0, and multiplies
+    // those behind it: so their product exists, and the visits are no more than a large batch
+    // would take.
+    match shape.iter().position(|size| *size == 0) {
+        None => Some(count),
+        Some(first) => (product(&shape[..first])? <= MAX_EMPTY).then_some(0),
+    }
 }
 
 impl Tensor {
@@ -194,7 +211,8 @@ impl Tensor {
             return Err(TensorError::Malformed { name, datatype });
         };
         if count_of(&shape) != Some(found) {
-            return Err(TensorError::ElementCount { name, shape, found });
+            let impossible = TensorError::of_shape(&name, &shape);
+            return Err(impossible.unwrap_or(TensorError::ElementCount { name, shape, found }));
         }
         Ok(Self {
             name,

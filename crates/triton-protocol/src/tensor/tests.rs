@@ -10,6 +10,12 @@ fn a_shape_must_hold_exactly_the_elements() {
     insta::assert_snapshot!(error, @"tensor 'x': shape [2, 2] does not hold 1 elements");
     assert!(Tensor::from_slice("x", [usize::MAX, 2], &[1_i32, 2]).is_err());
     assert!(Tensor::from_slice::<f32>("x", [0, 7], &[]).is_ok());
+    let error = Tensor::from_slice::<f32>("x", [1 << 21, 0], &[]).unwrap_err();
+    insta::assert_snapshot!(error, @"tensor 'x': shape [2097152, 0] holds no elements, so its other sizes may be at most 1048576 before the first 0 and 18446744073709551615 in all, each times the others");
+    let error = Tensor::from_slice("x", vec![1; 101], &[1_i32]).unwrap_err();
+    insta::assert_snapshot!(error, @"tensor 'x': shape [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]… has 101 dimensions, expected at most 100");
+    let error = Tensor::from_slice("x", vec![2; 40], &[1_i32]).unwrap_err();
+    insta::assert_snapshot!(error, @"tensor 'x': shape [2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]… does not hold 1 elements");
 }
 
 #[test]

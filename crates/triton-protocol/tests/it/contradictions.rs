@@ -138,6 +138,57 @@ fn a_shape_that_lies_sets_nothing_aside() {
     }
 }
 
+/// A size of 0 leaves no element by which the other sizes could be checked.
+#[test]
+fn a_shape_whose_zero_hides_sizes_beyond_all_numbers_is_refused() {
+    let hiding = [
+        "[1,268435456,0]",
+        "[1048577,0]",
+        "[1,8589934592,8589934592,0]",
+        "[0,8589934592,8589934592]",
+        "[8589934592,0,8589934592]",
+    ];
+    for shape in hiding {
+        for datatype in Datatype::ALL {
+            let members = format!(r#""name":"x","shape":{shape},"datatype":"{datatype}","#);
+            let error = output(&format!("{members}\"data\":[]")).unwrap_err();
+            if !matches!(datatype, Datatype::Fp16 | Datatype::Bf16) {
+                let error = error.to_string();
+                assert!(error.contains("holds no elements, so"), "{error}");
+            }
+            let body = format!(
+                r#"{{"outputs":[{{{members}"parameters":{{"binary_data_size":0}}}}]}}"#
+            );
+            let decoded = InferResponse::decode(body.clone().into(), Some(body.len()));
+            let error = decoded.unwrap_err().to_string();
+            assert!(error.contains("holds no elements, so"), "{error}");
+        }
+    }
+    // As many empty lists as a large batch has rows, and an empty batch of images, are usual.
+    for shape in ["[1048576,0]", "[0,3,224,224]", "[0]", "[1024,1024,0,4]"] {
+        let members = format!(r#""name":"x","shape":{shape},"datatype":"FP32","data":[]"#);
+        assert!(output(&members).is_ok(), "{shape}");
+    }
+    let members = r#""name":"x","shape":[1,268435456,0],"datatype":"FP32","data":[]"#;
+    insta::assert_snapshot!(output(members).unwrap_err(), @"the answer contradicts itself: tensor 'x': shape [1, 268435456, 0] holds no elements, so its other sizes may be at most 1048576 before the first 0 and 18446744073709551615 in all, each times the others");
+}
+
+/// Readers go into a tensor dimension by dimension, whose number is the server's.
+#[test]
+fn a_shape_of_more_dimensions_than_anything_is_nested_is_refused() {
+    let of = |rank: usize| {
+        let shape = vec!["1"; rank].join(",");
+        let members = format!(r#""name":"x","datatype":"INT8","shape":[{shape}]"#);
+        let body =
+            format!(r#"{{"outputs":[{{{members},"parameters":{{"binary_data_size":1}}}}]}}"#);
+        let length = body.len();
+        InferResponse::decode((body + "7").into(), Some(length))
+    };
+    assert!(of(100).is_ok());
+    insta::assert_snapshot!(of(101).unwrap_err(), @"the answer contradicts itself: tensor 'x': shape [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]… has 101 dimensions, expected at most 100");
+    assert!(of(1_000_000).unwrap_err().to_string().len() < 1000);
+}
+
 #[test]
 fn many_shapes_that_lie_set_no_more_aside_than_one() {
     let one = |index: usize| {
