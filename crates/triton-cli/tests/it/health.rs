@@ -73,11 +73,11 @@ fn of_nobody() {
 #[test]
 fn of_a_path_that_is_none() {
     let server = EmbeddedTriton::start().unwrap();
-    let endpoint = server.endpoint().as_str();
+    let endpoint = server.endpoint();
     let option = format!("endpoint={endpoint}/foo");
     let said = |command: &str| {
         let run = triton(&[command, "-O", &option]);
-        run.said().replace(endpoint, "http://server")
+        run.said().replace(&endpoint, "http://server")
     };
     insta::assert_snapshot!(said("health"), @"
     exit code 3
