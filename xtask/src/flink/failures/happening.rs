@@ -77,11 +77,13 @@ impl Happening {
 
     /// Whether nothing tells the function that rows are missing, as the guide says.
     pub(super) fn may_go_unseen(self, carries: Carries) -> bool {
-        let begins_anew = matches!(
-            self,
-            Happening::TakeoverAnew | Happening::SavepointUp | Happening::SavepointDown
-        );
-        carries == Carries::Nothing && begins_anew
+        // Flink splits the rows in flight between the subtasks that there are then, whatever their keys.
+        let (before, after) = self.parallelism();
+        match carries {
+            Carries::Nothing => before != after || self == Happening::TakeoverAnew,
+            Carries::NothingMarked => before != after,
+            Carries::Number | Carries::History => false,
+        }
     }
 
     pub(super) fn happen(
