@@ -103,10 +103,12 @@ impl Happening {
             Happening::Takeover => stage.replace_job_manager(false)?,
             Happening::TakeoverAnew => stage.replace_job_manager(true)?,
             Happening::SavepointUp | Happening::SavepointDown => {
-                let folder = stage.savepoints();
-                for job in &mut *jobs {
-                    let place = rest::stop_with_savepoint(stage.rest_port(), &job.id, &folder)?;
-                    *job = stage.resubmit(job, rows, after, &place)?;
+                let (folder, port) = (stage.savepoints(), stage.rest_port());
+                // All of them are in their middle now, and would end while others are submitted.
+                let stop = |job: &Job| rest::stop_with_savepoint(port, &job.id, &folder);
+                let places: Vec<_> = jobs.iter().map(stop).collect::<Result<_>>()?;
+                for (job, place) in jobs.iter_mut().zip(&places) {
+                    *job = stage.resubmit(job, rows, after, place)?;
                 }
             }
             Happening::Server => stage.restart_server()?,
