@@ -34,6 +34,8 @@
 //! [KServe v2 specification](https://github.com/kserve/open-inference-protocol) and in the
 //! [extensions of Triton](https://github.com/triton-inference-server/server/tree/main/docs/protocol).
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod api;
 mod bearer_token_file;
 mod client;

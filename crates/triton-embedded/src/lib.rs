@@ -6,6 +6,8 @@
 //! from a [`Clock`], so that no test has to wait; a [`FaultScript`] makes things go wrong. Where the
 //! server is known to differ from the real one, `docs/guide/embedded-server.md` says so and why.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod binary_tensor;
 mod clock;
 mod compression;

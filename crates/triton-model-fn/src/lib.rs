@@ -5,6 +5,8 @@
 //! A pipeline opens an [`InferenceFunction`] in each of its subtasks, calls
 //! [`predict`](ModelFunction::predict) for its rows, concurrently if it likes, and closes it.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod alone_tasks;
 mod answering;
 mod answers;

@@ -6,6 +6,7 @@
 //! section and text. From that one definition come the parser and the typed
 //! [`TritonOptions`], the messages of [`OptionErrors`], the generated HTML and Markdown pages
 //! ([`render`]) and the documentation of the constants below.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(doc, doc = include_str!("rustdoc_options.md"))]
 
 mod checked_options;

@@ -6,6 +6,8 @@
 //! [KServe v2 specification](https://github.com/kserve/open-inference-protocol) and in the
 //! [extensions of Triton](https://github.com/triton-inference-server/server/tree/main/docs/protocol).
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(target_endian = "big")]
 compile_error!("tensors are kept in the little-endian form of the protocol");
 

@@ -139,7 +139,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let folder = workspace.target_directory.join("bench");
     let _lock = lock::wait(&folder.join("lock"), "measures")?;
-    let programs = Programs::prepare(&workspace, &folder, &all)?;
+    let programs = Programs::prepare(&workspace, &folder, &all, !check)?;
     let count = match *of == Measured::Replicas {
         true => 3,
         false => 1,

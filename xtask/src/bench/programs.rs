@@ -23,14 +23,27 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    pub(super) fn prepare(workspace: &Workspace, folder: &Path, peers: &[Peer]) -> Result<Self> {
+    /// Builds and installs what the peers need, without optimizations where nothing is measured.
+    pub(super) fn prepare(
+        workspace: &Workspace,
+        folder: &Path,
+        peers: &[Peer],
+        is_measured: bool,
+    ) -> Result<Self> {
         let sources = workspace.root.join("xtask/bench");
         // Each by itself, so that no feature that one needs is in the other.
         let build = |package: &str| {
             let mut cargo = command::cargo();
-            cargo.args(["build", "--locked", "--release", "--package", package]);
+            cargo.args(["build", "--locked", "--package", package]);
+            let profile = match is_measured {
+                true => {
+                    cargo.arg("--release");
+                    "release"
+                }
+                false => "debug",
+            };
             command::run_successfully(cargo.current_dir(&workspace.root))?;
-            Ok::<_, anyhow::Error>(workspace.target_directory.join("release").join(package))
+            Ok::<_, anyhow::Error>(workspace.target_directory.join(profile).join(package))
         };
         let ours = build("bench-peers")?;
         let has = |peer: Peer| peers.contains(&peer);

@@ -17,6 +17,8 @@ pub(crate) struct Load {
     in_flight: Arc<InFlight>,
     admission: Option<Permit>,
     since: Instant,
+    /// Whether it could be sent: one that waits and goes elsewhere is no attempt.
+    is_admitted: bool,
     is_over: bool,
 }
 
@@ -102,6 +104,7 @@ impl Load {
             in_flight: Arc::new(in_flight),
             admission: None,
             since,
+            is_admitted: false,
             is_over: false,
         }
     }
@@ -123,6 +126,7 @@ impl Load {
     pub(crate) fn admit(&mut self) -> Result<(), Rejected> {
         self.admission = self.replica().admit()?;
         self.since = Instant::now();
+        self.is_admitted = true;
         Ok(())
     }
 
@@ -153,7 +157,9 @@ impl Load {
         if matches!(ended, Ended::NotReached | Ended::NotServed | Ended::Failed) {
             member.ask.notify_one();
         }
-        member.metrics.ended(ended, time);
+        if self.is_admitted {
+            member.metrics.ended(ended, time);
+        }
     }
 }
 

@@ -65,8 +65,8 @@ impl Table {
     pub(super) fn add(&mut self, plan: &Plan, line: &Line) {
         let rows = plan.keys * plan.rows;
         let kind = match plan.lane {
-            Lane::Stateless => "of no sequence",
-            _ => "of keys",
+            Lane::Stateless => "without a sequence",
+            _ => "with keys",
         };
         let arrived: Vec<String> = line.arrived.iter().map(ToString::to_string).collect();
         println!(

@@ -77,11 +77,13 @@ impl Happening {
 
     /// Whether nothing tells the function that rows are missing, as the guide says.
     pub(super) fn may_go_unseen(self, carries: Carries) -> bool {
-        let begins_anew = matches!(
-            self,
-            Happening::TakeoverAnew | Happening::SavepointUp | Happening::SavepointDown
-        );
-        carries == Carries::Nothing && begins_anew
+        // Flink splits the rows in flight between the subtasks that there are then, whatever their keys.
+        let (before, after) = self.parallelism();
+        match carries {
+            Carries::Nothing => before != after || self == Happening::TakeoverAnew,
+            Carries::NothingMarked => before != after,
+            Carries::Number | Carries::History => false,
+        }
     }
 
     pub(super) fn happen(
@@ -101,10 +103,12 @@ impl Happening {
             Happening::Takeover => stage.replace_job_manager(false)?,
             Happening::TakeoverAnew => stage.replace_job_manager(true)?,
             Happening::SavepointUp | Happening::SavepointDown => {
-                let folder = stage.savepoints();
-                for job in &mut *jobs {
-                    let place = rest::stop_with_savepoint(stage.rest_port(), &job.id, &folder)?;
-                    *job = stage.resubmit(job, rows, after, &place)?;
+                let (folder, port) = (stage.savepoints(), stage.rest_port());
+                // All of them are in their middle now, and would end while others are submitted.
+                let stop = |job: &Job| rest::stop_with_savepoint(port, &job.id, &folder);
+                let places: Vec<_> = jobs.iter().map(stop).collect::<Result<_>>()?;
+                for (job, place) in jobs.iter_mut().zip(&places) {
+                    *job = stage.resubmit(job, rows, after, place)?;
                 }
             }
             Happening::Server => stage.restart_server()?,

@@ -74,6 +74,14 @@ pub(super) fn stop_with_savepoint(port: u16, job: &str, folder: &str) -> Result<
     let done = done.context("the savepoint is not complete")?;
     match done["operation"]["location"].as_str() {
         Some(place) => Ok(place.to_owned()),
-        None => bail!("there is no savepoint: {done}"),
+        None => {
+            // Beside the trace there is all of it serialized, which nobody can read.
+            let trace = done["operation"]["failure-cause"]["stack-trace"].as_str();
+            let reason = trace.and_then(|trace| trace.lines().next());
+            bail!(
+                "there is no savepoint: {}",
+                reason.unwrap_or("Flink does not say why")
+            )
+        }
     }
 }
