@@ -1,5 +1,6 @@
 //! The columns a function takes and gives, and their types in SQL terms.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use triton_client::Datatype;
@@ -194,11 +195,9 @@ impl Schema {
     /// Refuses a schema with two columns of one name on a side.
     pub(crate) fn check_names(&self) -> Result<(), Error> {
         for (side, columns) in self.sides() {
-            for (index, column) in columns.iter().enumerate() {
-                if columns[..index]
-                    .iter()
-                    .any(|earlier| earlier.name == column.name)
-                {
+            let mut names = HashSet::with_capacity(columns.len());
+            for column in columns {
+                if !names.insert(&column.name) {
                     let message = format!("{side} has two columns named '{}'", column.name);
                     return Err(Error::new(ErrorKind::Schema, message));
                 }

@@ -3,13 +3,15 @@
 //! [Protocol](https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md#model-metadata),
 //! [configuration extension](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_configuration.md)
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::parameter::parameters;
-use crate::tolerant::{null_as_default, number, text, texts};
+use crate::tensor::{MAX_DIMENSIONS, MAX_TENSORS};
+use crate::tolerant::{null_as_default, number, text, texts, up_to};
 use crate::{Datatype, Parameter};
 
 /// The tensors of a model.
@@ -25,11 +27,11 @@ pub struct ModelMetadata {
     /// The framework or backend, for example `python` or `onnxruntime_onnx`.
     #[serde(default, deserialize_with = "text")]
     pub platform: String,
-    /// The tensors a request must bring.
-    #[serde(default, deserialize_with = "null_as_default")]
+    /// The tensors a request must bring: 4,096 at most, more are refused.
+    #[serde(default, deserialize_with = "inputs")]
     pub inputs: Vec<TensorMetadata>,
-    /// The tensors a response can bring, in the order in which it does.
-    #[serde(default, deserialize_with = "null_as_default")]
+    /// The tensors a response can bring, in the order in which it does; as many at most.
+    #[serde(default, deserialize_with = "outputs")]
     pub outputs: Vec<TensorMetadata>,
 }
 
@@ -43,12 +45,27 @@ pub struct TensorMetadata {
     /// The datatype of its elements.
     pub datatype: Datatype,
     /// The size of each dimension, -1 where it varies; the batch dimension, where the model has
-    /// one, comes first and is -1. Empty where the server does not tell.
-    #[serde(default, deserialize_with = "null_as_default")]
+    /// one, comes first and is -1. Empty where the server does not tell, and never longer than 100.
+    #[serde(default, deserialize_with = "dimensions")]
     pub shape: Vec<i64>,
     /// What a server says beside that, for example MLServer's `content_type`.
     #[serde(default, deserialize_with = "parameters")]
     pub parameters: BTreeMap<String, Parameter>,
+}
+
+// What is planned for a model takes time and memory for each pair of these, so a server does not get
+// to name any number of them.
+
+fn inputs<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<TensorMetadata>, D::Error> {
+    up_to(MAX_TENSORS, "inputs", from)
+}
+
+fn outputs<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<TensorMetadata>, D::Error> {
+    up_to(MAX_TENSORS, "outputs", from)
+}
+
+fn dimensions<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<i64>, D::Error> {
+    up_to(MAX_DIMENSIONS, "dimensions", from)
 }
 
 impl TensorMetadata {
@@ -81,6 +98,8 @@ pub struct ModelConfig {
     pub is_decoupled: bool,
     /// The models that an ensemble runs, where they were asked for.
     pub steps: Vec<ModelConfig>,
+    /// The inputs that the model does without.
+    optional_inputs: BTreeSet<String>,
     document: serde_json::Value,
 }
 
@@ -104,6 +123,7 @@ impl ModelConfig {
             sequence_batching: None,
             is_decoupled: false,
             steps: Vec::new(),
+            optional_inputs: BTreeSet::new(),
             document: serde_json::Value::Null,
         }
     }
@@ -172,12 +192,7 @@ impl ModelConfig {
     /// Whether the model does without this input.
     #[must_use]
     pub fn is_optional(&self, input: &str) -> bool {
-        let inputs = self.document["input"].as_array();
-        let found = inputs
-            .into_iter()
-            .flatten()
-            .find(|described| described["name"] == input);
-        found.is_some_and(|described| described["optional"] == true)
+        self.optional_inputs.contains(input)
     }
 
     /// The dimensions of a tensor of the model without the batch dimension.
@@ -188,7 +203,7 @@ impl ModelConfig {
 }
 
 impl<'de> Deserialize<'de> for ModelConfig {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Known {
             #[serde(deserialize_with = "text")]
@@ -209,7 +224,25 @@ impl<'de> Deserialize<'de> for ModelConfig {
         }
 
         let document = serde_json::Value::deserialize(deserializer)?;
-        let known = Known::deserialize(&document).map_err(serde::de::Error::custom)?;
+        let known = Known::deserialize(&document).map_err(D::Error::custom)?;
+        let mut optional = BTreeMap::new();
+        for side in ["input", "output"] {
+            let tensors = document[side].as_array().map_or(&[][..], Vec::as_slice);
+            if tensors.len() > MAX_TENSORS {
+                return Err(D::Error::custom(format!(
+                    "expected at most {MAX_TENSORS} {side}s, found {}",
+                    tensors.len()
+                )));
+            }
+            for tensor in tensors.iter().filter(|_| side == "input") {
+                if let Some(name) = tensor["name"].as_str() {
+                    // Of two with one name the first one counts.
+                    optional.entry(name).or_insert(tensor["optional"] == true);
+                }
+            }
+        }
+        let optional = optional.into_iter().filter(|(_, is_optional)| *is_optional);
+        let optional_inputs = optional.map(|(name, _)| name.to_owned()).collect();
         Ok(Self {
             name: known.name,
             backend: known.backend,
@@ -217,6 +250,7 @@ impl<'de> Deserialize<'de> for ModelConfig {
             sequence_batching: known.sequence_batching,
             is_decoupled: known.model_transaction_policy.decoupled,
             steps: Vec::new(),
+            optional_inputs,
             document,
         })
     }

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error as _, MapAccess, Unexpected, Visitor};
+use serde::de::{Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::Parameter;
@@ -16,6 +16,54 @@ where
     D: Deserializer<'de>,
 {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// As many elements at most of a list, or none where it is `null`; `called` is what they are.
+pub(crate) fn up_to<'de, T, D>(
+    most: usize,
+    called: &'static str,
+    deserializer: D,
+) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    deserializer.deserialize_any(UpTo {
+        most,
+        called,
+        elements: Vec::new(),
+    })
+}
+
+struct UpTo<T> {
+    most: usize,
+    called: &'static str,
+    elements: Vec<T>,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for UpTo<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "a list of {}", self.called)
+    }
+
+    fn visit_unit<E>(self) -> Result<Vec<T>, E> {
+        Ok(self.elements)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<Vec<T>, A::Error> {
+        while let Some(element) = list.next_element()? {
+            if self.elements.len() == self.most {
+                return Err(A::Error::custom(format_args!(
+                    "expected at most {} {}, found more",
+                    self.most, self.called
+                )));
+            }
+            self.elements.push(element);
+        }
+        Ok(self.elements)
+    }
 }
 
 /// A text, which is a number with some servers where Triton has a text, or `null`.

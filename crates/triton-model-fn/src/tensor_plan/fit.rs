@@ -77,8 +77,13 @@ impl Side<'_> {
         let batch_dimensions = usize::from(self.batched).min(tensor.shape.len());
         let dimensions = tensor.shape[batch_dimensions..].to_vec();
         let rank = data_type.rank();
-        // Where every dimension is known, the elements say by their order where they belong.
-        let is_flat = rank == 1 && dimensions.len() > 1 && dimensions.iter().all(|size| *size > 0);
+        // Where every dimension is known, the elements say by their order where they belong, as long
+        // as there is a number for how many they are.
+        let mut sizes = dimensions.iter();
+        let count = sizes.try_fold(1_i64, |count, size| {
+            count.checked_mul(*size).filter(|count| *count > 0)
+        });
+        let is_flat = rank == 1 && dimensions.len() > 1 && count.is_some();
         let rank_fits = rank == dimensions.len()
             || (rank == 0 && dimensions.iter().all(|size| matches!(size, 1 | -1)))
             || (self.flatten && rank == dimensions.len() + 1)

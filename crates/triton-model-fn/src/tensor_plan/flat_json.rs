@@ -68,7 +68,8 @@ impl PlannedColumn {
     fn shape_of(&self, count: usize) -> Result<Vec<usize>, String> {
         let known = self.dimensions.iter();
         let known = known.filter_map(|size| usize::try_from(*size).ok());
-        let known: usize = known.product();
+        // One that is too large for a number divides no count.
+        let known = known.fold(1, usize::saturating_mul);
         let left = match (known, count) {
             (0, _) | (_, 0) => 0,
             (known, count) if count % known == 0 => count / known,
@@ -128,7 +129,8 @@ fn tensor(
     shape: Vec<usize>,
     elements: &[Json],
 ) -> Result<Tensor, String> {
-    let (found, fitting) = (elements.len(), shape.iter().product::<usize>());
+    let found = elements.len();
+    let fitting = shape.iter().copied().fold(1, usize::saturating_mul);
     if found != fitting {
         let noun = if fitting == 1 { "element" } else { "elements" };
         return Err(format!("expected {fitting} {noun}, found {found}"));

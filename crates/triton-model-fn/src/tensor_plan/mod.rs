@@ -149,7 +149,7 @@ impl TensorPlan {
     /// many bytes.
     pub(crate) fn fill_requests(&mut self, most_bytes: usize) {
         let bytes = self.inputs.iter().map(PlannedColumn::known_bytes);
-        let bytes = bytes.sum::<usize>().max(1);
+        let bytes = bytes.fold(0, usize::saturating_add).max(1);
         self.rows_per_request = self.rows_per_batch.min(most_bytes / bytes).max(1);
         self.bytes_per_request = Some(most_bytes);
     }

@@ -208,3 +208,57 @@ fn rust_values_become_values() {
     ];
     assert_eq!(row, expected);
 }
+
+/// As many tensors as a model may name: what is planned for each does not go through all others again
+/// and again, nor through the configuration.
+#[test]
+fn a_model_of_as_many_tensors_as_it_may_have_is_planned() {
+    let names: Vec<String> = (0..4096).map(|index| format!("x{index}")).collect();
+    let tensors: Vec<(&str, &str, &[i64])> = names
+        .iter()
+        .map(|name| (name.as_str(), "FP32", &[1][..]))
+        .collect();
+    let optional: Vec<_> = names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| serde_json::json!({"name": name, "optional": index % 2 == 1}))
+        .collect();
+    let config = serde_json::json!({"name": "m", "input": optional});
+    let metadata = facts(&tensors, &tensors, 0).metadata;
+    let facts = ModelFacts::configured(metadata, serde_json::from_value(config).unwrap());
+    let schema = Schema::of_model(&facts).unwrap();
+    assert_eq!((schema.inputs.len(), schema.outputs.len()), (4096, 4096));
+    let options = options("http://localhost", "m", &[]);
+    let codec = TensorCodec::agree(&options, &schema, &facts).unwrap();
+    let row: Vec<Value> = (0..4096)
+        .map(|index| match index % 2 {
+            0 => Value::Float(0.5),
+            _ => Value::Null,
+        })
+        .collect();
+    assert_eq!(codec.encode(&row).unwrap().len(), 2048);
+    // Every other input is needed, and has no column here.
+    let one = Schema::new([("x1", DataType::Float)], [("x0", DataType::Float)]);
+    let refused = TensorCodec::agree(&options, &one, &facts).unwrap_err();
+    assert_eq!(refused.to_string().matches("has no column").count(), 2048);
+}
+
+/// How many elements such a tensor has is no number, so no array can have as many.
+#[test]
+fn an_array_cannot_stand_for_a_tensor_whose_elements_cannot_be_counted() {
+    let large = 1_i64 << 40;
+    let shape: &[i64] = &[large, large];
+    let facts = facts(&[("x", "FP32", shape)], &[("y", "FP32", shape)], 0);
+    let columns = |name: &str, rank: usize| {
+        let data_type = (0..rank).fold(DataType::Float, |element, _| element.array());
+        [(name.to_owned(), data_type)]
+    };
+    let options = options("http://localhost", "m", &[]);
+    let flat = Schema::new(columns("x", 1), columns("y", 1));
+    let refused = TensorCodec::agree(&options, &flat, &facts).unwrap_err();
+    insta::assert_snapshot!(refused, @"");
+    let deep = Schema::new(columns("x", 2), columns("y", 2));
+    let codec = TensorCodec::agree(&options, &deep, &facts).unwrap();
+    let row = [Value::Array([Value::from([1.0_f32])].into_iter().collect())];
+    insta::assert_snapshot!(codec.encode(&row).unwrap_err(), @"");
+}

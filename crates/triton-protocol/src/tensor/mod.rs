@@ -25,7 +25,10 @@ pub use error::TensorError;
 use byte_strings::{ByteStrings, element_count};
 
 /// The most dimensions of a tensor, as deep as JSON may be nested.
-const MAX_DIMENSIONS: usize = 100;
+pub(crate) const MAX_DIMENSIONS: usize = 100;
+
+/// The most tensors of a side that a model, or an answer of it, may have.
+pub(crate) const MAX_TENSORS: usize = 4096;
 
 /// The most empty parts that a tensor without elements may have: what the sizes before its first 0
 /// come to.

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use super::data_reader::{self, Budget};
 use super::json_reader::{Fault, JsonReader};
 use super::unreadable;
-use crate::tensor::Elements;
+use crate::tensor::{Elements, MAX_TENSORS};
 use crate::tolerant::Text;
 use crate::{
     Datatype, InferRequest, InferResponse, Parameter, RequestedOutput, SharedMemory, SharedTensor,
@@ -156,6 +156,11 @@ fn read_head(json: &[u8]) -> Result<Head, Fault> {
                 has_outputs = true;
                 let outputs = &mut head.outputs;
                 reader.elements("an array of outputs", |reader| {
+                    if outputs.len() == MAX_TENSORS {
+                        return Err(Fault::new(&format!(
+                            "expected at most {MAX_TENSORS} outputs, found more"
+                        )));
+                    }
                     outputs.push(OutputHead::read(reader, outputs.len(), &mut budget)?);
                     Ok(())
                 })?;

@@ -189,12 +189,25 @@ fn a_shape_of_more_dimensions_than_anything_is_nested_is_refused() {
     assert!(of(1_000_000).unwrap_err().to_string().len() < 1000);
 }
 
+/// Whoever reads an answer looks outputs up by their names, one among all.
+#[test]
+fn more_outputs_than_a_model_can_have_are_refused() {
+    let one = |index: usize| format!(r#"{{"name":"{index}","datatype":"INT8","shape":[0],"data":[]}}"#);
+    let of = |count: usize| {
+        let outputs: Vec<_> = (0..count).map(one).collect();
+        decode(format!(r#"{{"outputs":[{}]}}"#, outputs.join(",")))
+    };
+    assert_eq!(of(4096).unwrap().outputs.len(), 4096);
+    let error = of(4097).unwrap_err().to_string();
+    assert!(error.contains(": expected at most 4096 outputs, found more; "), "{error}");
+}
+
 #[test]
 fn many_shapes_that_lie_set_no_more_aside_than_one() {
     let one = |index: usize| {
         format!(r#"{{"name":"{index}","datatype":"INT64","shape":[99999999999],"data":[1]}}"#)
     };
-    let outputs: Vec<_> = (0..20_000).map(one).collect();
+    let outputs: Vec<_> = (0..4096).map(one).collect();
     let error = decode(format!(r#"{{"outputs":[{}]}}"#, outputs.join(","))).unwrap_err();
     insta::assert_snapshot!(error, @"the answer contradicts itself: tensor '0': shape [99999999999] does not hold 1 elements");
 }
