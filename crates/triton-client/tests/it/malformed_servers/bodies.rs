@@ -48,6 +48,10 @@ pub(super) fn cases() -> Vec<Case> {
         |encoding: &str, bytes: &[u8]| answer(&format!("Content-Encoding: {encoding}\r\n"), bytes);
     vec![
         ("nothing, said in JSON", Protocol, json("null")),
+        ("a zero that hides a large size", Protocol, fp32("[1,268435456,0]", "[]")),
+        ("a zero before sizes beyond all numbers", Protocol, fp32("[0,8589934592,8589934592]", "[]")),
+        ("a shape of a thousand dimensions", Protocol, fp32(&format!("[{}1]", "1,".repeat(1000)), "[1]")),
+        ("a zero in binary form that hides a large size", Protocol, binary("FP32", "[8589934592,8589934592,0]", "0", b"")),
         ("a number", Protocol, json("7")),
         ("a list", Protocol, json("[]")),
         ("two answers", Protocol, json(&valid.repeat(2))),
