@@ -17,6 +17,9 @@ const CASES: &str = "100000";
 /// How long each target is fuzzed, in seconds.
 const FUZZED: &str = "180";
 
+/// How long there is load: enough to see that all of it runs; what is published takes longer.
+const LOAD: &str = "2m";
+
 /// A command of this program, as one types it, and what it finds in its environment.
 struct Part {
     arguments: Vec<String>,
@@ -48,10 +51,15 @@ fn parts() -> Vec<Part> {
             "circuit_breaker::",
         ])
     });
+    parts.push(part(&["supply"]));
+    parts.push(part(&["features"]));
+    parts.push(part(&["package"]));
+    parts.push(part(&["public-api", "--check"]));
     parts.push(part(&["models"]));
     parts.push(part(&["chaos", "--seeds", SEEDS]));
     parts.push(part(&["chaos", "--scenario", "all"]));
     parts.push(part(&["chaos", "--scenario", "clocks"]));
+    parts.push(part(&["chaos", "--load", LOAD]));
     parts.push(part(&["replicas"]));
     parts.push(part(&["fuzz", "--seconds", FUZZED]));
     parts

@@ -1,4 +1,5 @@
-//! Checks that every feature of the libraries compiles, and is tested, without the others.
+//! Checks that every feature of the libraries compiles, and is tested, without the others; and that what
+//! no feature turns on, the fuzzer, compiles as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,6 +9,8 @@ use anyhow::{Result, ensure};
 use serde::Deserialize;
 
 use crate::command;
+use crate::fuzz;
+use crate::named_tests::Filters;
 use crate::workspace::Workspace;
 
 /// A package, and the only features that it is to have.
@@ -91,19 +94,32 @@ pub(crate) fn run() -> Result<()> {
         clippy.args(["--lib", "--", "-D", "warnings"]);
         run_one(clippy.current_dir(&root))?;
         if !choice.tests.is_empty() {
-            let mut test = choice.cargo("test");
-            test.args(choice.target).arg("--").args(choice.tests);
+            let tests = || {
+                let mut test = choice.cargo("test");
+                test.args(choice.target).arg("--");
+                test
+            };
+            Filters::parts(choice.tests).check(tests().current_dir(&root))?;
+            let mut test = tests();
+            test.args(choice.tests);
             run_one(test.current_dir(&root))?;
         }
     }
-    println!("{} choices of features stand alone", CHOICES.len());
+    fuzz::check(&root)?;
+    println!(
+        "{} choices of features stand alone, and the fuzzer compiles",
+        CHOICES.len()
+    );
     Ok(())
 }
 
 /// Features that are no choice: they stand for others, or are for tests of this project.
 const NO_CHOICES: [&str; 2] = ["default", "fuzzing"];
 
-/// Checks that each feature of each package that has choices is one of them.
+/// Features of the project's own programs, which run with what their command gives them.
+const OF_PROGRAMS: [(&str, &str); 1] = [("bench-rounds", "loop")];
+
+/// Checks that each feature of each package is a choice, or is named as none.
 fn check_choices(root: &Path) -> Result<()> {
     #[derive(Deserialize)]
     struct Metadata {
@@ -130,10 +146,11 @@ fn check_choices(root: &Path) -> Result<()> {
             .filter(|choice| choice.package == package.name);
         let chosen: BTreeSet<&str> = ours.map(|choice| choice.features).collect();
         let features = package.features.keys().map(String::as_str);
-        let features = features.filter(|name| !NO_CHOICES.contains(name) && !chosen.contains(name));
-        if !chosen.is_empty() {
-            missing.extend(features.map(|name| format!("{} of {}", name, package.name)));
-        }
+        let features = features.filter(|name| {
+            let is_of_program = OF_PROGRAMS.contains(&(package.name.as_str(), name));
+            !NO_CHOICES.contains(name) && !is_of_program && !chosen.contains(name)
+        });
+        missing.extend(features.map(|name| format!("{} of {}", name, package.name)));
     }
     ensure!(
         missing.is_empty(),

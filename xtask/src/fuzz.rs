@@ -96,6 +96,18 @@ fn known(root: &Path) -> Result<BTreeSet<String>> {
     names.collect()
 }
 
+/// Compiles what calls the targets, without libFuzzer and its C++: no other build has it.
+pub(crate) fn check(root: &Path) -> Result<()> {
+    let mut cargo = command::cargo();
+    cargo
+        .args(["rustc", "--quiet", "--locked", "--package", "triton-fuzz"])
+        .args(["--bin", "fuzz", "--profile", "check"])
+        // For this one program: as a flag of all crates it would be another build of everything.
+        .args(["--", "--cfg", "triton_fuzzer", "-D", "warnings"])
+        .current_dir(root);
+    command::run_successfully(&mut cargo).context("the fuzzer does not compile")
+}
+
 /// Builds the fuzzer of all targets; returns the program.
 fn build(root: &Path, target: &Path) -> Result<PathBuf> {
     let mut cargo = command::cargo();

@@ -15,6 +15,7 @@ mod interrupt;
 mod lock;
 mod models;
 mod moto;
+mod named_tests;
 mod other_servers;
 mod package;
 mod plot;
@@ -56,7 +57,8 @@ enum Task {
         /// A release of Triton; an older one is met by a selection of the tests, unless arguments choose others
         #[arg(long, value_name = "VERSION", default_value_t = triton::ServerVersion::DEFAULT)]
         triton: triton::ServerVersion,
-        /// Everything, one after the other: all tests, each older Triton, the models, and the soaks
+        /// Everything, one after the other: all tests, each older Triton, the models, what is depended on and
+        /// offered, the soaks, the load and the fuzzer
         #[arg(long, conflicts_with_all = ["triton", "arguments"])]
         all: bool,
         /// Arguments for `cargo test`
@@ -79,7 +81,7 @@ enum Task {
     Replicas(replicas::Arguments),
     /// Run the models of concurrency: every interleaving of the threads of a test
     Models,
-    /// Check that every feature of the libraries compiles without the others
+    /// Check that every feature of the libraries compiles without the others, and that the fuzzer does
     Features,
     /// Write what the libraries offer into a listing of each
     PublicApi {

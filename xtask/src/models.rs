@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
 use crate::command;
+use crate::named_tests::Filters;
 use crate::workspace::Workspace;
 
 /// The package that has them.
@@ -55,6 +56,7 @@ pub(crate) fn run() -> Result<()> {
         .filter(|message| message.reason == "compiler-artifact")
         .find_map(|message| message.executable)
         .with_context(|| format!("`{described}` has built no tests"))?;
+    Filters::parts(&[PREFIX]).check(&mut Command::new(&program))?;
     let mut tests = Command::new(program);
     tests
         .args([PREFIX, "--nocapture"])

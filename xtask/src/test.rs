@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 use crate::command;
 use crate::flink::Flink;
 use crate::moto;
+use crate::named_tests::Filters;
 use crate::other_servers::OtherServers;
 use crate::triton::{ServerVersion, Triton};
 use crate::workspace::Workspace;
@@ -72,6 +73,18 @@ fn run_with(
     tested: &dyn Fn(&str) -> bool,
 ) -> Result<ExitCode> {
     let triton = Triton::find()?;
+    let cargo_test = || {
+        let mut test = command::cargo();
+        test.args(["test", "--locked", "--all-features"]);
+        if !chooses_packages(arguments) {
+            test.arg("--workspace");
+        }
+        test.current_dir(&triton.workspace.root);
+        test
+    };
+    // Before there is a server: a test that is not there is known at once.
+    let for_cargo = arguments.iter().take_while(|argument| *argument != "--");
+    Filters::of(arguments).check(cargo_test().args(for_cargo).arg("--"))?;
     let _turn = triton.wait_for_test_run()?;
     triton.install(release)?;
     let python_client = triton.install_python_client()?;
@@ -104,13 +117,8 @@ fn run_with(
     let server = triton.start(release, &instance, &triton.example_models(), None)?;
     let version = server.version()?;
 
-    let mut test = command::cargo();
-    test.args(["test", "--locked", "--all-features"]);
-    if !chooses_packages(arguments) {
-        test.arg("--workspace");
-    }
+    let mut test = cargo_test();
     test.args(arguments)
-        .current_dir(&triton.workspace.root)
         .env(ENDPOINT, server.endpoint())
         .env(PYTHON_CLIENT, python_client)
         .env(XTASK, std::env::current_exe()?)

@@ -22,6 +22,7 @@ use rules::Rules;
 pub(crate) fn run() -> Result<()> {
     let root = Workspace::find()?.root;
     let mut problems = Vec::new();
+    problems.extend(other_toolchain(&root));
     problems.extend(floating_toolchain(&root)?);
     let manifests = manifests(&root)?;
     let rules = Rules::read(&root)?;
@@ -70,6 +71,18 @@ fn manifests(root: &Path) -> Result<Vec<String>> {
     Ok(manifests)
 }
 
+/// The older name of the file that says which compiler it is, where rustup looks first.
+const OLDER_NAME: &str = "rust-toolchain";
+
+/// Why `rust-toolchain.toml` says nothing, if another file is heeded in its place.
+fn other_toolchain(root: &Path) -> Option<String> {
+    // A link without an end is one, too.
+    let is_there = root.join(OLDER_NAME).symlink_metadata().is_ok();
+    is_there.then(|| {
+        format!("{OLDER_NAME}: rustup heeds it in place of rust-toolchain.toml: remove it")
+    })
+}
+
 /// Why the compiler is not the same for everybody, if it is not.
 fn floating_toolchain(root: &Path) -> Result<Option<String>> {
     #[derive(Deserialize)]
@@ -100,6 +113,20 @@ fn is_release(channel: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_heeded_in_place_of_the_checked_one_is_refused() {
+        let folder = std::env::temp_dir().join(format!("xtask-supply-{}", std::process::id()));
+        fs_err::create_dir_all(&folder).unwrap();
+        fs_err::write(folder.join("rust-toolchain.toml"), "").unwrap();
+        let alone = other_toolchain(&folder);
+        fs_err::write(folder.join("rust-toolchain"), "nightly").unwrap();
+        let heeded = other_toolchain(&folder);
+        fs_err::remove_dir_all(&folder).unwrap();
+        assert_eq!(alone, None);
+        let problem = heeded.unwrap();
+        assert!(problem.starts_with("rust-toolchain: "), "{problem}");
+    }
 
     #[test]
     fn only_a_release_stands_still() {
