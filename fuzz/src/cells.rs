@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::json;
 use triton::fuzzing::{cell as read, cell_text as write};
 use triton_model_fn::{DataType, ModelFacts, Schema, TensorCodec, TritonOptions, Value};
-use triton_protocol::InferResponse;
+use triton_protocol::{InferResponse, Tensor};
 
 /// How deep arrays are nested at most.
 const DEEPEST: u8 = 4;
@@ -52,8 +52,7 @@ pub(crate) fn cell(input: &[u8]) {
     let Ok(tensors) = codec.encode(&[value]) else {
         return;
     };
-    let mut response =
-        InferResponse::decode(br#"{"outputs":[]}"#[..].into(), None).expect("this is a response");
+    let mut response = empty();
     response.outputs.extend(tensors.clone());
     let decoded = codec
         .decode(&response)
@@ -77,6 +76,35 @@ pub(crate) fn cell(input: &[u8]) {
         is_same(&again, answer),
         "{answer:?} became {again:?} by {written:?}"
     );
+}
+
+/// Makes the values of an output, of each type that a column of it could have, and writes them as the
+/// text of cells: what a server says of the shape decides how long that takes.
+pub(crate) fn answered(output: &Tensor) {
+    let shape = output.shape();
+    let fits = |data_type: &DataType| {
+        data_type.tensor_datatype() == output.datatype() && data_type.rank().max(1) == shape.len()
+    };
+    for (data_type, codec) in CODECS.iter().filter(|(data_type, _)| fits(data_type)) {
+        let data = output.raw().clone();
+        let named = Tensor::from_raw("v", output.datatype(), shape, data);
+        let named = named.expect("it was one under another name");
+        let mut response = empty();
+        response.outputs.push(named);
+        // A byte that is no text or no truth value is an error of its own.
+        let Ok(row) = codec.decode(&response) else {
+            continue;
+        };
+        let depth = data_type.rank();
+        for is_json in [false, true] {
+            let text = write(&row[0], is_json);
+            assert!(depth == 0 || text.starts_with('['), "{text}");
+        }
+    }
+}
+
+fn empty() -> InferResponse {
+    InferResponse::decode(br#"{"outputs":[]}"#[..].into(), None).expect("this is a response")
 }
 
 /// Whether it is a type of floating-point numbers, or of arrays of them.

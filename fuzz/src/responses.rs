@@ -7,6 +7,8 @@ use triton_protocol::wire::json_tokens;
 use triton_protocol::wire::server_sent_events::EventReader;
 use triton_protocol::{Datatype, InferResponse, Tensor};
 
+use crate::cells;
+
 /// An answer that is JSON alone.
 pub(crate) fn json(input: &[u8]) {
     decode(input, None);
@@ -31,12 +33,16 @@ fn decode(body: &[u8], json_length: Option<usize>) {
         let found = response.output(output.name()).expect("names are unique");
         assert_eq!(found, output);
         check(output);
+        cells::answered(output);
     }
 }
 
 /// Reads a tensor as what it says it is: there must be as many elements as its shape holds.
 fn check(tensor: &Tensor) {
-    let expected: usize = tensor.shape().iter().product();
+    let mut sizes = tensor.shape().iter();
+    let expected = sizes.try_fold(1_usize, |count, size| count.checked_mul(*size));
+    // Whoever goes through a tensor dimension by dimension multiplies sizes, in this order too.
+    let expected = expected.expect("the sizes of a shape can be multiplied");
     let found = match tensor.datatype() {
         // A byte that is neither 0 nor 1 is an error of its own.
         Datatype::Bool => tensor
