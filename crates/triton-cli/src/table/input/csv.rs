@@ -18,6 +18,9 @@ use super::wanted::Wanted;
 use crate::table::chunk::{Chunk, ChunkRows, ChunkSize};
 use crate::table::layout::{Layout, PassedColumn, PassedKind};
 
+/// The most columns: what is known of each takes a multiple of its place in the file.
+const MOST_COLUMNS: usize = 1 << 20;
+
 /// What else may separate cells, and how an argument names it.
 const DELIMITERS: [(u8, &str); 4] = [(b';', "';'"), (b'\t', "tab"), (b'|', "'|'"), (b',', "','")];
 
@@ -140,7 +143,9 @@ fn header<R: Read>(records: &mut Records<R>, cells: &mut Cells) -> anyhow::Resul
     if let Some(fault) = record.fault {
         bail!("the header cannot be read: {}", fault.reason);
     }
-    let header = StringRecord::from_byte_record(cells.split(record.bytes));
+    let header = cells.split(record.bytes);
+    check_count(header.len())?;
+    let header = StringRecord::from_byte_record(header);
     header.map_err(|_| {
         anyhow!("expected a header in UTF-8, found other bytes: save the file as CSV in UTF-8")
     })
@@ -155,10 +160,18 @@ fn numbered<R: Read>(records: &mut Records<R>, cells: &mut Cells) -> anyhow::Res
         bail!("the first row cannot be read: {}", fault.reason);
     }
     let count = cells.split(record.bytes).len();
+    check_count(count)?;
     records.take_back();
     Ok((1..=count)
         .map(|number| format!("column{number}"))
         .collect())
+}
+
+fn check_count(columns: usize) -> anyhow::Result<()> {
+    if columns > MOST_COLUMNS {
+        bail!("expected at most {MOST_COLUMNS} columns, found {columns}: is --delimiter right?");
+    }
+    Ok(())
 }
 
 /// Adds what a header looks like that lacks a column.

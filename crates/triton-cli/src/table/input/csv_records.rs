@@ -11,6 +11,7 @@ use std::io::{self, Read};
 use memchr::memchr3;
 
 use super::csv_scan::{Limits, Scan, Step};
+use super::json_line;
 
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
@@ -24,6 +25,8 @@ pub(super) struct Records<R> {
     delimiter: u8,
     /// The most bytes of a cell.
     longest: usize,
+    /// The most bytes of a record: as many as an object of JSON may have, unless a cell may have more.
+    longest_record: usize,
     /// How many cells a record should have; those beyond share the length of one.
     pub(super) cells: usize,
     buffer: Vec<u8>,
@@ -52,7 +55,7 @@ pub(super) struct Record<'a> {
 /// What is wrong with a record.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RecordFault {
-    /// The cell, counted from 0.
+    /// The cell, counted from 0; past all of them where it is the record that is at fault.
     pub(super) cell: usize,
     pub(super) reason: String,
 }
@@ -72,6 +75,7 @@ impl<R: Read> Records<R> {
             bytes,
             delimiter,
             longest,
+            longest_record: json_line::LONGEST.max(longest),
             cells: 0,
             buffer: Vec::new(),
             start: 0,
@@ -181,6 +185,7 @@ impl<R: Read> Records<R> {
         Limits {
             delimiter: self.delimiter,
             longest: self.longest,
+            longest_record: self.longest_record,
             cells: self.cells,
             own_lines_until: self.own_lines_until,
         }
@@ -224,11 +229,11 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// Where a record ends that has no quotes, and no cell that could be too long.
+    /// Where a record ends that has no quotes, and neither is nor has a cell that could be too long.
     fn plain_end(&self) -> Option<usize> {
         let rest = &self.buffer[self.start..];
         let length = memchr3(b'"', b'\n', b'\r', rest)?;
-        let is_plain = rest[length] != b'"' && length < self.longest;
+        let is_plain = rest[length] != b'"' && length < self.longest.min(self.longest_record);
         is_plain.then_some(self.start + length + 1)
     }
 
@@ -281,7 +286,18 @@ mod tests {
 
     /// Line, bytes and fault of each record.
     fn records(text: &[u8], longest: usize, step: usize) -> Vec<(u64, String, Option<String>)> {
+        limited(text, longest, json_line::LONGEST, step)
+    }
+
+    /// The same with a limit of the record.
+    fn limited(
+        text: &[u8],
+        longest: usize,
+        longest_record: usize,
+        step: usize,
+    ) -> Vec<(u64, String, Option<String>)> {
         let mut records = Records::new(Slow(text, step), b',', longest);
+        records.longest_record = longest_record;
         records.cells = 2;
         let mut found = Vec::new();
         while let Some(record) = records.next().unwrap() {
@@ -369,6 +385,45 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_is_too_long_takes_no_other_with_it() {
+        let text = "a,bb\naa,bbb\naaa,bbbbbbbbbb\nc,d\n\"a\na\",\"b\nb\"\ne,f\n\"a,,\",b\n\"a,\"\",\ng";
+        let shown = (1..4).map(|step| {
+            let found = limited(text.as_bytes(), 100, 6, step).into_iter();
+            let lines = found.map(|(line, text, fault)| match fault {
+                None => format!("{line}: {text:?}\n"),
+                Some(reason) => format!("{line}: {text:?} {}\n", &reason[..24]),
+            });
+            lines.collect::<String>()
+        });
+        let shown: Vec<_> = shown.collect();
+        assert!(shown.iter().all(|other| *other == shown[0]));
+        insta::assert_snapshot!(shown[0], @"");
+    }
+
+    /// No cell of it is too long, so that nothing but its own length ends it.
+    #[test]
+    fn a_record_without_end_is_held_no_further_than_its_limit() {
+        const LIMIT: usize = 1 << 20;
+        let cell = [b"a".repeat(1000), b",".to_vec()].concat();
+        let text = cell.repeat(20 * LIMIT / cell.len());
+        let text = [&text[..], b"\nc,d\n"].concat();
+        for cells in [1, usize::MAX] {
+            let mut records = Records::new(&text[..], b',', 1 << 30);
+            records.longest_record = LIMIT;
+            records.cells = cells;
+            let record = records.next().unwrap().unwrap();
+            let fault = record.fault.unwrap();
+            assert!(fault.reason.starts_with("it has more than 1048576 bytes, "));
+            assert!(record.bytes.len() <= LONGEST_RAW);
+            assert!(records.buffer.capacity() < 4 * LIMIT);
+            let record = records.next().unwrap().unwrap();
+            assert_eq!((record.line, record.bytes), (2, &b"c,d\n"[..]));
+            assert!(records.next().unwrap().is_none());
+            assert!(records.buffer.capacity() < 4 * LIMIT);
+        }
+    }
+
+    #[test]
     fn a_line_is_not_looked_at_again_and_again() {
         // From each of these lines on, all further ones look like one cell after the other, so
         // that each would be read to the limit.
@@ -409,10 +464,12 @@ mod tests {
         fn every_byte_is_in_one_record_whatever_is_at_fault(
             text in "[ab\",\n\r]{0,60}",
             longest in 1_usize..30,
+            longest_record in 1_usize..60,
             step in 1_usize..8,
         ) {
-            let found = records(text.as_bytes(), longest, step);
-            prop_assert_eq!(&found, &records(text.as_bytes(), longest, usize::MAX));
+            let found = limited(text.as_bytes(), longest, longest_record, step);
+            let at_once = limited(text.as_bytes(), longest, longest_record, usize::MAX);
+            prop_assert_eq!(&found, &at_once);
             let without_line_ends = |text: &str| text.replace(['\n', '\r'], "");
             let together: String = found.iter().map(|(_, text, _)| text.as_str()).collect();
             prop_assert_eq!(without_line_ends(&together), without_line_ends(&text));

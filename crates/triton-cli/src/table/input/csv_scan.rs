@@ -16,6 +16,8 @@ pub(super) struct Limits {
     pub(super) delimiter: u8,
     /// The most bytes of a cell.
     pub(super) longest: usize,
+    /// The most bytes of a record, without the end of its last line.
+    pub(super) longest_record: usize,
     /// How many cells a record should have; those beyond share the length of one.
     pub(super) cells: usize,
     /// Before this place, quotes must close on their own line.
@@ -25,6 +27,7 @@ pub(super) struct Limits {
 /// A record that is being gone through.
 pub(super) struct Scan {
     state: State,
+    begins: usize,
     /// Counted from 0.
     pub(super) cell: usize,
     cell_begins: usize,
@@ -53,6 +56,7 @@ impl Scan {
     pub(super) fn new(start: usize, line: u64, limits: Limits) -> Self {
         Self {
             state: State::CellBegins,
+            begins: start,
             cell: 0,
             cell_begins: start,
             opened: start,
@@ -84,6 +88,9 @@ impl Scan {
         let previous = std::mem::replace(&mut self.previous, byte);
         if at - self.cell_begins >= self.limits.longest && !self.ends_cell(byte) {
             return self.too_long(at);
+        }
+        if at - self.begins >= self.limits.longest_record && !self.ends_record(byte) {
+            return self.too_long_record(at);
         }
         match (self.state, byte) {
             (State::CellBegins, b'"') => {
@@ -121,7 +128,11 @@ impl Scan {
     /// what separates them counts.
     fn ends_cell(&self, byte: u8) -> bool {
         let is_delimiter = byte == self.limits.delimiter && self.cell < self.limits.cells;
-        self.state != State::Quoted && (is_delimiter || matches!(byte, b'\n' | b'\r'))
+        self.ends_record(byte) || (self.state != State::Quoted && is_delimiter)
+    }
+
+    fn ends_record(&self, byte: u8) -> bool {
+        self.state != State::Quoted && matches!(byte, b'\n' | b'\r')
     }
 
     /// Goes over the end of a line within quotes; `ends_pair` if it is the second byte of one.
@@ -154,6 +165,20 @@ impl Scan {
         self.opened_lines = self.lines;
         Step::Fault(format!(
             "the cell has more than {longest} bytes, the most that --max-field-bytes lets it have"
+        ))
+    }
+
+    fn too_long_record(&mut self, at: usize) -> Step {
+        if !matches!(self.state, State::Quoted | State::AfterQuote) {
+            self.opened = at;
+            self.opened_lines = self.lines;
+        }
+        // It is no fault of the cell that happens to be the last one.
+        self.cell = usize::MAX;
+        Step::Fault(format!(
+            "it has more than {} bytes, the most that a row of CSV may have: leave columns out, or \
+             say --max-field-bytes with more than that",
+            self.limits.longest_record
         ))
     }
 }
