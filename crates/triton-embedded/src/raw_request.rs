@@ -34,7 +34,7 @@ pub(crate) fn raw_request(config: &ModelConfig, body: Bytes) -> Result<Inference
             .iter()
             .filter_map(|size| u64::try_from(*size).ok())
     };
-    let elements: u64 = fixed().product();
+    let elements = fixed().fold(1, u64::saturating_mul);
     let mut bytes = body;
     let mut dynamic = 0;
     if input.datatype == DataType::Bytes {
@@ -46,7 +46,7 @@ pub(crate) fn raw_request(config: &ModelConfig, body: Bytes) -> Result<Inference
         let length = (bytes.len() as u32).to_le_bytes();
         bytes = [&length, &bytes[..]].concat().into();
     } else {
-        let size_of_one = elements * input.datatype.byte_size() as u64;
+        let size_of_one = elements.saturating_mul(input.datatype.byte_size() as u64);
         let given = bytes.len() as u64;
         let mut expected = size_of_one;
         if input.dims.iter().any(|size| *size < 0) {

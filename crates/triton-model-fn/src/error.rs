@@ -1,5 +1,6 @@
 //! What can go wrong in a model function, and where it went wrong.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -250,7 +251,7 @@ impl fmt::Display for Error {
         if let Some(subtask) = self.0.subtask {
             write!(formatter, "{subtask}")?;
             if let Some(key) = &self.0.key {
-                write!(formatter, ", key '{key}'")?;
+                write!(formatter, ", key '{}'", one_line(key))?;
             }
             if let Some(SequenceName { text, number }) = &self.0.sequence {
                 write!(formatter, ", sequence '{text}'")?;
@@ -263,8 +264,23 @@ impl fmt::Display for Error {
             }
             formatter.write_str(": ")?;
         }
-        formatter.write_str(&self.0.message)
+        formatter.write_str(&one_line(&self.0.message))
     }
+}
+
+/// A text on one line: a server may give its tensors any names, and a row may have any key.
+fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_debug()),
+            false => line.push(character),
+        }
+    }
+    Cow::Owned(line)
 }
 
 impl std::error::Error for Error {

@@ -14,7 +14,7 @@ use triton_options::{ENDPOINT, SEQUENCE_ID_TYPE};
 
 use super::bench::WITHOUT_EFFECT;
 use super::json_tensors::{
-    Inference, check_batch_size, datatypes, documents, inferences, parse, read_inference,
+    Inference, check_batch_size, datatypes, documents, inferences, listed, parse, read_inference,
     read_untold_inference, request,
 };
 use super::sequences::Sequences;
@@ -140,7 +140,7 @@ pub(crate) fn run(arguments: &InferArguments) -> Result<ExitCode, Failure> {
         };
         print(&format!("{shown}\n"))?;
         for unread in &answer.unread {
-            let (name, datatype) = (&unread.name, unread.datatype);
+            let (name, datatype) = (unread.name.escape_debug(), unread.datatype);
             crate::progress::say(&format!(
                 "output '{name}' is left out: it is {datatype}, which is no datatype of the protocol"
             ));
@@ -249,7 +249,7 @@ fn asked(
         if !known.is_empty() && !known.contains(&name.as_str()) {
             return Err(Failure::usage(anyhow!(
                 "--output {name}: the model has no such output; it has: {}",
-                known.join(", ")
+                listed(known)
             )));
         }
         request = request.output(RequestedOutput::new(name));

@@ -14,6 +14,7 @@ mod gateways;
 mod guide_walk;
 mod health;
 mod help;
+mod hostile_shapes;
 mod infer;
 mod model_kinds;
 mod objects;

@@ -11,7 +11,7 @@ use triton_model_fn::ModelFacts;
 
 use super::random_input::{element_bytes, random_data};
 use crate::commands::json_tensors::{
-    Inference, Part, datatypes, parse, read_inference, read_untold_inference, request,
+    Inference, Part, datatypes, listed, parse, read_inference, read_untold_inference, request,
 };
 use crate::failure::Failure;
 use crate::text_encoding;
@@ -95,11 +95,11 @@ impl Samples {
         let mut guessed = Vec::new();
         for given in shapes {
             if metadata.inputs.iter().all(|input| input.name != given.name) {
-                let names: Vec<&str> = metadata.inputs.iter().map(|i| i.name.as_str()).collect();
+                let names = metadata.inputs.iter().map(|input| input.name.as_str());
                 return Err(Failure::usage(anyhow!(
                     "--shape {}: the model has no such input; it has: {}",
                     given.name,
-                    names.join(", ")
+                    listed(names)
                 )));
             }
         }
@@ -136,7 +136,7 @@ impl Samples {
         if bytes > LARGEST {
             let shapes = chosen.iter();
             let shapes: Vec<_> = shapes
-                .map(|(name, (datatype, shape, _))| format!("'{name}' {datatype} {shape:?}"))
+                .map(|(name, (datatype, shape, _))| format!("'{}' {datatype} {shape:?}", name.escape_debug()))
                 .collect();
             return Err(Failure::usage(anyhow!(
                 "a request would be larger than 1 GiB, the most that is made up: {batch} × ({}); \
@@ -148,7 +148,10 @@ impl Samples {
         let mut random = fastrand::Rng::with_seed(0);
         let samples = (0..requests * batch).map(|_| {
             let parts = chosen.iter().map(|(name, (datatype, shape, _))| {
-                let data = random_data(&mut random, *datatype, shape.iter().product());
+                // Where that is too much to count, a 0 makes it no elements, of a shape that is refused.
+                let mut sizes = shape.iter();
+                let count = sizes.try_fold(1_usize, |count, size| count.checked_mul(*size));
+                let data = random_data(&mut random, *datatype, count.unwrap_or(0));
                 let shape = shape.clone();
                 (name.clone(), Part { shape, data })
             });
@@ -169,7 +172,7 @@ impl Samples {
             (None, []) => "random inputs".to_owned(),
             (None, guessed) => format!(
                 "random inputs, with 1 for the varying dimensions of {} (--shape sets them)",
-                guessed.join(", ")
+                listed(guessed.iter().map(String::as_str))
             ),
         }
     }

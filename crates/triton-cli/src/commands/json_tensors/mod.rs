@@ -61,6 +61,12 @@ pub(super) fn check_batch_size(
     Ok(())
 }
 
+/// Names that a server gave, as errors show them: the end of a line is escaped in a name.
+pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names = names.into_iter().map(|name| name.escape_debug().to_string());
+    names.collect::<Vec<_>>().join(", ")
+}
+
 /// The request for some inferences, of which there is at least one.
 pub(super) fn request(
     model: &ModelId,
@@ -78,7 +84,10 @@ pub(super) fn request(
             let part = inference.get(name);
             let Some(part) = part.filter(|part| *shape.get_or_insert(&part.shape) == &part.shape)
             else {
-                bail!("input '{name}' has not the same shape in all inferences of a request");
+                bail!(
+                    "input '{}' has not the same shape in all inferences of a request",
+                    name.escape_debug()
+                );
             };
             data.extend(&part.data);
         }
@@ -104,22 +113,24 @@ pub(super) fn read_inference(
         .collect();
     if let Some(unknown) = object.keys().find(|name| !names.contains(&name.as_str())) {
         return Err(format!(
-            "the model has no input '{unknown}'; it has: {}",
-            names.join(", ")
+            "the model has no input '{}'; it has: {}",
+            unknown.escape_debug(),
+            listed(names)
         ));
     }
     let mut parts = BTreeMap::new();
     for input in &metadata.inputs {
         let name = &input.name;
+        let shown = name.escape_debug();
         match object.get(name) {
             Some(value) => {
                 let dimensions = config.without_batch(&input.shape);
                 let part = part(value, input.datatype, dimensions);
-                let part = part.map_err(|error| format!("input '{name}': {error}"))?;
+                let part = part.map_err(|error| format!("input '{shown}': {error}"))?;
                 parts.insert(name.clone(), part);
             }
             None if config.is_optional(name) => {}
-            None => return Err(format!("input '{name}' is missing")),
+            None => return Err(format!("input '{shown}' is missing")),
         }
     }
     Ok(parts)
@@ -132,7 +143,7 @@ pub(super) fn read_untold_inference(
 ) -> Result<Inference, String> {
     let mut parts = BTreeMap::new();
     for (name, value) in object {
-        let named = |error: String| format!("input '{name}': {error}");
+        let named = |error: String| format!("input '{}': {error}", name.escape_debug());
         let datatype = value["datatype"].as_str().ok_or_else(|| {
             named(
                 "expected {\"datatype\": …, \"content\": …}, because the server does not say which \

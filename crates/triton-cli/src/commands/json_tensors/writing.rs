@@ -24,7 +24,7 @@ pub(crate) fn inferences(
             return Err(format!(
                 "output '{}' has the shape {:?}, which does not hold one row for each of {count} \
                  inferences; --full shows it as it is",
-                output.name(),
+                output.name().escape_debug(),
                 output.shape()
             ));
         }
