@@ -256,9 +256,9 @@ fn an_array_cannot_stand_for_a_tensor_whose_elements_cannot_be_counted() {
     let options = options("http://localhost", "m", &[]);
     let flat = Schema::new(columns("x", 1), columns("y", 1));
     let refused = TensorCodec::agree(&options, &flat, &facts).unwrap_err();
-    insta::assert_snapshot!(refused, @"");
+    insta::assert_snapshot!(refused, @"model 'm' does not fit the schema and options: input column 'x' is ARRAY<FLOAT>, which needs FP32 of 1 dimension; the model's is FP32 [1099511627776, 1099511627776]; output column 'y' is ARRAY<FLOAT>, which needs FP32 of 1 dimension; the model's is FP32 [1099511627776, 1099511627776]");
     let deep = Schema::new(columns("x", 2), columns("y", 2));
     let codec = TensorCodec::agree(&options, &deep, &facts).unwrap();
     let row = [Value::Array([Value::from([1.0_f32])].into_iter().collect())];
-    insta::assert_snapshot!(codec.encode(&row).unwrap_err(), @"");
+    insta::assert_snapshot!(codec.encode(&row).unwrap_err(), @"column 'x': the model takes shape [1099511627776, 1099511627776], found [1, 1]");
 }
