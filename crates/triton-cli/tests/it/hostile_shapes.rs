@@ -75,7 +75,11 @@ fn an_answer_whose_zero_hides_a_large_size_fails_its_row() {
         for full in [&["--full"][..], &[]] {
             let run = triton(&server, &[&["infer", "m", "{\"x\": [1]}"], full].concat());
             assert_eq!((run.code, &*run.stdout), (Some(3), ""), "{}", run.stderr);
-            assert!(run.stderr.contains("holds no elements, so"), "{}", run.stderr);
+            assert!(
+                run.stderr.contains("holds no elements, so"),
+                "{}",
+                run.stderr
+            );
         }
     }
 }

@@ -386,7 +386,8 @@ mod tests {
 
     #[test]
     fn a_record_that_is_too_long_takes_no_other_with_it() {
-        let text = "a,bb\naa,bbb\naaa,bbbbbbbbbb\nc,d\n\"a\na\",\"b\nb\"\ne,f\n\"a,,\",b\n\"a,\"\",\ng";
+        let text =
+            "a,bb\naa,bbb\naaa,bbbbbbbbbb\nc,d\n\"a\na\",\"b\nb\"\ne,f\n\"a,,\",b\n\"a,\"\",\ng";
         let shown = (1..4).map(|step| {
             let found = limited(text.as_bytes(), 100, 6, step).into_iter();
             let lines = found.map(|(line, text, fault)| match fault {
