@@ -32,6 +32,10 @@ fn server(input: Value, output: Value, answered: Value) -> SmallServer {
 }
 
 /// Runs the command, which may not take longer than a wrong answer is allowed to.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is looked after until a deadline"
+)]
 fn triton(server: &SmallServer, arguments: &[&str]) -> Run {
     let endpoint = format!("endpoint={}", server.endpoint);
     let mut command = command(arguments);
@@ -56,7 +60,7 @@ fn triton(server: &SmallServer, arguments: &[&str]) -> Run {
 #[test]
 fn an_answer_whose_zero_hides_a_large_size_fails_its_row() {
     let files = Files::new();
-    let input = files.write("in.ndjson", "{\"x\": [1]}\n");
+    let input = files.write("in.ndjson", "{\"x\": 1}\n");
     let cases = [
         json!([1, 268_435_456, 0]),
         json!([1, 1_u64 << 33, 1_u64 << 33, 0]),
@@ -75,7 +79,11 @@ fn an_answer_whose_zero_hides_a_large_size_fails_its_row() {
         for full in [&["--full"][..], &[]] {
             let run = triton(&server, &[&["infer", "m", "{\"x\": [1]}"], full].concat());
             assert_eq!((run.code, &*run.stdout), (Some(3), ""), "{}", run.stderr);
-            assert!(run.stderr.contains("holds no elements, so"), "{}", run.stderr);
+            assert!(
+                run.stderr.contains("holds no elements, so"),
+                "{}",
+                run.stderr
+            );
         }
     }
 }
@@ -90,7 +98,10 @@ fn a_description_whose_sizes_are_beyond_all_numbers_is_refused_by_name() {
     let server = server(json!([LARGE, LARGE]), json!([LARGE, LARGE]), json!([0]));
     let run = triton(&server, &["predict", &schema, &input]);
     assert_eq!((run.code, &*run.stdout), (Some(3), ""), "{}", run.stderr);
-    insta::assert_snapshot!(run.stderr, @"");
+    insta::assert_snapshot!(run.stderr, @"
+    error: model 'm' does not fit the schema and options: input column 'x' is ARRAY<FLOAT>, which needs FP32 of 1 dimension; the model's is FP32 [1099511627776, 1099511627776]; output column 'y' is ARRAY<FLOAT>, which needs FP32 of 1 dimension; the model's is FP32 [1099511627776, 1099511627776]
+      try: `triton describe MODEL --sql` writes a statement that fits
+    ");
     // Without a schema the columns are arrays of arrays, which no row fills.
     let run = triton(&server, &["predict", "--model", "m", &input]);
     assert_eq!(run.code, Some(1), "{}", run.stderr);
@@ -98,13 +109,38 @@ fn a_description_whose_sizes_are_beyond_all_numbers_is_refused_by_name() {
         assert_eq!(triton(&server, arguments).code, Some(0));
     }
     let run = triton(&server, &["infer", "m", "{\"x\": [1]}"]);
-    assert_eq!(run.code, Some(3), "{}", run.stderr);
-    insta::assert_snapshot!(run.stderr, @"");
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    insta::assert_snapshot!(run.stderr, @"error: input 'x': expected the shape [1099511627776, 1099511627776], found [1]");
     let run = triton(&server, &["bench", "m", "--duration", "1s"]);
     assert_eq!(run.code, Some(2), "{}", run.stderr);
-    insta::assert_snapshot!(run.stderr, @"");
+    insta::assert_snapshot!(run.stderr, @"error: a request would be larger than 1 GiB, the most that is made up: 1 × ('x' FP32 [1099511627776, 1099511627776]); give smaller dimensions with --shape, or a smaller --batch-size");
     let server = self::server(json!([0, LARGE, LARGE]), json!([1]), json!([0]));
     let run = triton(&server, &["bench", "m", "--duration", "1s"]);
     assert_eq!(run.code, Some(2), "{}", run.stderr);
-    insta::assert_snapshot!(run.stderr, @"");
+    insta::assert_snapshot!(run.stderr, @"error: tensor 'x': shape [0, 1099511627776, 1099511627776] holds no elements, so its other sizes may be at most 1048576 before the first 0 and 18446744073709551615 in all, each times the others");
+}
+
+/// A name with the end of a line in it would look like a line of the command's own.
+#[test]
+fn a_name_that_goes_over_a_line_is_shown_on_one() {
+    let server = SmallServer::start(|path, _| {
+        let tensors = json!([{"name": "x\nerror: y", "datatype": "FP32", "shape": [1]}]);
+        let document = match path {
+            "/v2/models/m/config" => json!({"name": "m", "backend": "python", "max_batch_size": 0}),
+            _ => json!({"name": "m", "versions": ["1"], "inputs": tensors, "outputs": tensors}),
+        };
+        Answer::new(200, document.to_string())
+    });
+    let runs: [&[&str]; 4] = [
+        &["infer", "m", "{}"],
+        &["infer", "m", "{\"x\": 1}"],
+        &["infer", "m", "{\"x\\nerror: y\": [1]}", "--output", "z"],
+        &["bench", "m", "--shape", "z:1"],
+    ];
+    for arguments in runs {
+        let run = triton(&server, arguments);
+        let said = run.stderr.trim_end();
+        assert!(said.contains(r"x\nerror: y"), "{arguments:?}: {said}");
+        assert!(!said.contains("\nerror: y"), "{arguments:?}: {said}");
+    }
 }

@@ -17,7 +17,10 @@ use crate::Datatype;
 #[non_exhaustive]
 pub enum TensorError {
     /// The shape holds another number of elements than there are.
-    #[error("tensor '{name}': shape {} does not hold {found} elements", Shortened(shape))]
+    #[error(
+        "tensor '{name}': shape {} does not hold {found} elements",
+        Shortened(shape)
+    )]
     ElementCount {
         /// The tensor's name.
         name: String,
@@ -28,7 +31,11 @@ pub enum TensorError {
     },
     /// No tensor has such a shape: it has more than 100 dimensions, or it holds no elements and its
     /// other sizes are larger than anything bounds.
-    #[error("tensor '{name}': shape {} {}", Shortened(shape), why_impossible(shape))]
+    #[error(
+        "tensor '{name}': shape {} {}",
+        Shortened(shape),
+        why_impossible(shape)
+    )]
     Shape {
         /// The tensor's name.
         name: String,

@@ -156,9 +156,8 @@ fn a_shape_whose_zero_hides_sizes_beyond_all_numbers_is_refused() {
                 let error = error.to_string();
                 assert!(error.contains("holds no elements, so"), "{error}");
             }
-            let body = format!(
-                r#"{{"outputs":[{{{members}"parameters":{{"binary_data_size":0}}}}]}}"#
-            );
+            let body =
+                format!(r#"{{"outputs":[{{{members}"parameters":{{"binary_data_size":0}}}}]}}"#);
             let decoded = InferResponse::decode(body.clone().into(), Some(body.len()));
             let error = decoded.unwrap_err().to_string();
             assert!(error.contains("holds no elements, so"), "{error}");
@@ -192,14 +191,18 @@ fn a_shape_of_more_dimensions_than_anything_is_nested_is_refused() {
 /// Whoever reads an answer looks outputs up by their names, one among all.
 #[test]
 fn more_outputs_than_a_model_can_have_are_refused() {
-    let one = |index: usize| format!(r#"{{"name":"{index}","datatype":"INT8","shape":[0],"data":[]}}"#);
+    let one =
+        |index: usize| format!(r#"{{"name":"{index}","datatype":"INT8","shape":[0],"data":[]}}"#);
     let of = |count: usize| {
         let outputs: Vec<_> = (0..count).map(one).collect();
         decode(format!(r#"{{"outputs":[{}]}}"#, outputs.join(",")))
     };
     assert_eq!(of(4096).unwrap().outputs.len(), 4096);
     let error = of(4097).unwrap_err().to_string();
-    assert!(error.contains(": expected at most 4096 outputs, found more; "), "{error}");
+    assert!(
+        error.contains(": expected at most 4096 outputs, found more; "),
+        "{error}"
+    );
 }
 
 #[test]

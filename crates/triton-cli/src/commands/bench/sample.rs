@@ -136,7 +136,9 @@ impl Samples {
         if bytes > LARGEST {
             let shapes = chosen.iter();
             let shapes: Vec<_> = shapes
-                .map(|(name, (datatype, shape, _))| format!("'{}' {datatype} {shape:?}", name.escape_debug()))
+                .map(|(name, (datatype, shape, _))| {
+                    format!("'{}' {datatype} {shape:?}", name.escape_debug())
+                })
                 .collect();
             return Err(Failure::usage(anyhow!(
                 "a request would be larger than 1 GiB, the most that is made up: {batch} × ({}); \

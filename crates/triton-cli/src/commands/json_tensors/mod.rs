@@ -63,7 +63,9 @@ pub(super) fn check_batch_size(
 
 /// Names that a server gave, as errors show them: the end of a line is escaped in a name.
 pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let names = names.into_iter().map(|name| name.escape_debug().to_string());
+    let names = names
+        .into_iter()
+        .map(|name| name.escape_debug().to_string());
     names.collect::<Vec<_>>().join(", ")
 }
 

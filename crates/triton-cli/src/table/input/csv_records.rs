@@ -386,7 +386,8 @@ mod tests {
 
     #[test]
     fn a_record_that_is_too_long_takes_no_other_with_it() {
-        let text = "a,bb\naa,bbb\naaa,bbbbbbbbbb\nc,d\n\"a\na\",\"b\nb\"\ne,f\n\"a,,\",b\n\"a,\"\",\ng";
+        let text =
+            "a,bb\naa,bbb\naaa,bbbbbbbbbb\nc,d\n\"a\na\",\"b\nb\"\ne,f\n\"a,,\",b\n\"a,\"\",\ng";
         let shown = (1..4).map(|step| {
             let found = limited(text.as_bytes(), 100, 6, step).into_iter();
             let lines = found.map(|(line, text, fault)| match fault {
@@ -397,7 +398,19 @@ mod tests {
         });
         let shown: Vec<_> = shown.collect();
         assert!(shown.iter().all(|other| *other == shown[0]));
-        insta::assert_snapshot!(shown[0], @"");
+        insta::assert_snapshot!(shown[0], @r#"
+        1: "a,bb"
+        2: "aa,bbb"
+        3: "aaa,bbbbbbbbbb" it has more than 6 bytes
+        4: "c,d"
+        5: "\"a" it has more than 6 bytes
+        6: "a\",\"b" it has more than 6 bytes
+        7: "b\""
+        8: "e,f"
+        9: "\"a,,\",b" it has more than 6 bytes
+        10: "\"a,\"\"," it has more than 6 bytes
+        11: "g"
+        "#);
     }
 
     /// No cell of it is too long, so that nothing but its own length ends it.

@@ -483,7 +483,10 @@ async fn a_description_of_more_tensors_than_a_model_can_have_is_refused() {
     let config = format!(r#"{{"name":"wide","input":[{inputs}]}}"#);
     let model = ModelId::latest("wide".parse().unwrap());
     let refused = async |body: String| {
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         let server = RawServer::answering(answer);
         let client = client(&server.endpoint);
         let error = match body.contains("inputs") {
