@@ -257,7 +257,7 @@ impl Replicas {
         {
             return set.turns_away(id).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Whether an attempt that was rejected when it could be sent is made at another server instead.
