@@ -49,11 +49,12 @@ const CHOICES: &[Choice] = &[
         ..choice("triton-options", "serde_json/arbitrary_precision")
     },
     Choice {
-        tests: CLIENT_TESTS,
+        // Those of TLS are not there without it.
+        tests: &["features::", "proxy::"],
         ..choice("triton-client", "")
     },
     Choice {
-        tests: CLIENT_TESTS,
+        tests: &["features::", "proxy::", "tls::"],
         ..choice("triton-client", "native-tls")
     },
     choice("triton-client", "compression"),
@@ -75,9 +76,6 @@ const CHOICES: &[Choice] = &[
     choice("triton-cli", "object-store"),
     choice("triton-cli", "brotli"),
 ];
-
-/// The parts of the client's tests that features change.
-const CLIENT_TESTS: &[&str] = &["features::", "proxy::", "tls::"];
 
 /// How many crates whoever tries the command has to compile. Each takes a second or ten, and the
 /// first command of the README is to be there before they have gone away.

@@ -588,7 +588,9 @@ async fn a_shape_beyond_all_memory_fails_its_rows() {
     );
     let function = open(options(&server.endpoint(), "endless", &[]), columns, 0, 1).await;
     let prediction = function.predict_batch(&floats(&[1.0])).await.unwrap();
-    assert_eq!(prediction.failures[0].1.kind(), ErrorKind::Output);
+    let error = &prediction.failures[0].1;
+    assert_eq!(error.kind(), ErrorKind::Call);
+    assert!(error.to_string().contains("tensor 'echo'"), "{error}");
 }
 
 // Holds F52.
