@@ -443,10 +443,11 @@ impl CallContext {
             let admitted = match id {
                 None => admitted.await,
                 Some(id) => tokio::select! {
+                    // What need not wait is not watched, either.
                     biased;
+                    admitted = admitted => admitted,
                     // Others take what would wait for a server that takes nothing any more.
                     () = self.replicas.turns_away(at, id) => continue,
-                    admitted = admitted => admitted,
                 },
             };
             match admitted {
