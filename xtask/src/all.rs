@@ -55,6 +55,8 @@ fn parts() -> Vec<Part> {
     parts.push(part(&["features"]));
     parts.push(part(&["package"]));
     parts.push(part(&["public-api", "--check"]));
+    parts.push(part(&["bench", "--check", "--peer", "bare"]));
+    parts.push(part(&["bench", "--of", "command", "--check"]));
     parts.push(part(&["models"]));
     parts.push(part(&["chaos", "--seeds", SEEDS]));
     parts.push(part(&["chaos", "--scenario", "all"]));

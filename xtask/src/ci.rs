@@ -1,9 +1,10 @@
 //! Everything a change must pass, as commands that a person can repeat one by one.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::command;
 use crate::workspace::Workspace;
@@ -15,20 +16,13 @@ struct Step {
     variable: Option<(&'static str, &'static str)>,
 }
 
-const STEPS: &[Step] = &[
-    Step {
-        name: "format",
-        arguments: &["fmt", "--all", "--check"],
-        variable: None,
-    },
-    Step {
-        name: "what this is built of",
-        arguments: &["xtask", "supply"],
-        variable: None,
-    },
-    Step {
-        name: "lints",
-        arguments: &[
+/// What says at once that something is wrong, and builds what the other steps share.
+const FIRST: &[Step] = &[
+    step("format", &["fmt", "--all", "--check"]),
+    step("what this is built of", &["xtask", "supply"]),
+    step(
+        "lints",
+        &[
             "clippy",
             "--workspace",
             "--all-targets",
@@ -38,62 +32,54 @@ const STEPS: &[Step] = &[
             "-D",
             "warnings",
         ],
-        variable: None,
-    },
-    Step {
-        name: "features",
-        arguments: &["xtask", "features"],
-        variable: None,
-    },
-    Step {
-        name: "generated pages",
-        arguments: &["xtask", "docs", "--check"],
-        variable: None,
-    },
-    Step {
-        name: "rustdoc",
-        arguments: &[
-            "doc",
+    ),
+    step(
+        "build of the tests",
+        &[
+            "test",
             "--workspace",
             "--all-features",
-            "--no-deps",
             "--locked",
+            "--no-run",
         ],
+    ),
+];
+
+/// What compiles.
+const COMPILING: &[Step] = &[
+    step("features", &["xtask", "features"]),
+    step("generated pages", &["xtask", "docs", "--check"]),
+    Step {
         variable: Some(("RUSTDOCFLAGS", "-D warnings")),
+        ..step(
+            "rustdoc",
+            &[
+                "doc",
+                "--workspace",
+                "--all-features",
+                "--no-deps",
+                "--locked",
+            ],
+        )
     },
-    Step {
-        name: "what the libraries offer",
-        arguments: &["xtask", "public-api", "--check"],
-        variable: None,
-    },
-    Step {
-        name: "packages",
-        arguments: &["xtask", "package"],
-        variable: None,
-    },
-    Step {
-        name: "what is measured",
-        arguments: &["xtask", "bench", "--check", "--peer", "bare"],
-        variable: None,
-    },
-    Step {
-        name: "what the command costs",
-        arguments: &["xtask", "bench", "--of", "command", "--check"],
-        variable: None,
-    },
-    Step {
-        name: "models of concurrency",
-        arguments: &["xtask", "models"],
-        variable: None,
-    },
-    Step {
-        name: "tests",
-        arguments: &["xtask", "test"],
-        variable: None,
-    },
-    Step {
-        name: "faults on a real Triton",
-        arguments: &[
+    step(
+        "what the libraries offer",
+        &["xtask", "public-api", "--check"],
+    ),
+    step("packages", &["xtask", "package"]),
+    step(
+        "what is measured",
+        &["xtask", "bench", "--check", "--peer", "bare"],
+    ),
+    step("models of concurrency", &["xtask", "models"]),
+];
+
+/// What waits for servers most of the time, beside what compiles: servers that are late are among the
+/// faults that it is about.
+const WAITING: &[Step] = &[
+    step(
+        "faults on a real Triton",
+        &[
             "xtask",
             "chaos",
             "--seeds",
@@ -102,23 +88,50 @@ const STEPS: &[Step] = &[
             "3",
             "--ours-only",
         ],
-        variable: None,
-    },
-    Step {
-        name: "tests on an older Triton",
-        arguments: &["xtask", "test", "--triton", "2.39"],
-        variable: None,
-    },
+    ),
+    step(
+        "tests on an older Triton",
+        &["xtask", "test", "--triton", "2.39"],
+    ),
 ];
+
+/// By itself, because some of it is about time.
+const LAST: &[Step] = &[step("tests", &["xtask", "test"])];
+
+const fn step(name: &'static str, arguments: &'static [&'static str]) -> Step {
+    Step {
+        name,
+        arguments,
+        variable: None,
+    }
+}
 
 pub(crate) fn run() -> Result<()> {
     let root = Workspace::find()?.root;
     let start = Instant::now();
-    for step in STEPS {
+    run_steps(FIRST, &root)?;
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| run_steps(WAITING, &root));
+        let compiled = run_steps(COMPILING, &root);
+        let waited = waiting.join();
+        compiled?;
+        waited.map_err(|_| anyhow!("the steps beside what compiles have panicked"))?
+    })?;
+    run_steps(LAST, &root)?;
+    println!(
+        "everything passed in {:.1} s",
+        start.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+/// Runs one after the other, as long as they pass.
+fn run_steps(steps: &[Step], root: &Path) -> Result<()> {
+    for step in steps {
         println!("==> {}: {step}", step.name);
-        let step_start = Instant::now();
-        let status = command::run(step.command().current_dir(&root))?;
-        let seconds = step_start.elapsed().as_secs_f64();
+        let start = Instant::now();
+        let status = command::run(step.command().current_dir(root))?;
+        let seconds = start.elapsed().as_secs_f64();
         if !status.success() {
             bail!(
                 "{} failed after {seconds:.1} s ({status}); repeat it with\n    {step}",
@@ -127,10 +140,6 @@ pub(crate) fn run() -> Result<()> {
         }
         println!("    {} passed in {seconds:.1} s", step.name);
     }
-    println!(
-        "everything passed in {:.1} s",
-        start.elapsed().as_secs_f64()
-    );
     Ok(())
 }
 

@@ -14,9 +14,24 @@ use crate::{interrupt, poll};
 /// A child may itself have a server to stop, which takes a few seconds.
 const TIME_TO_END: Duration = Duration::from_secs(30);
 
-/// The cargo that runs this program.
+/// The cargo that runs this program, as if it was typed in a shell.
+///
+/// What `cargo run` tells this program about itself is not passed on: build scripts such as that of
+/// `ring` look at it, so that whatever depends on them would be compiled again after each
+/// `cargo build` that somebody types.
 pub(crate) fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let of_this_program = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+        let name = name.to_string_lossy().into_owned();
+        if of_this_program
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+        {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 /// Runs a command to its end; on an interrupt ends it and everything it started.

@@ -23,9 +23,9 @@ const XTASK: &str = "TRITON_TEST_XTASK";
 /// Tests that find this in their environment run NVIDIA's client with the Python it names.
 const PYTHON_CLIENT: &str = "TRITON_TEST_PYTHON_CLIENT";
 
-/// Tests of pipes and signals find here the command as users build it: with optimizations it is in
-/// other places when a pipe breaks.
-const RELEASE: &str = "TRITON_TEST_RELEASE";
+/// Tests of pipes and signals find here the command built with optimizations: it is in other places
+/// when a pipe breaks.
+const OPTIMIZED: &str = "TRITON_TEST_OPTIMIZED";
 
 /// Tests of object stores start their server with the Python that this names.
 const MOTO: &str = "TRITON_TEST_MOTO";
@@ -123,9 +123,10 @@ fn run_with(
         .env(PYTHON_CLIENT, python_client)
         .env(XTASK, std::env::current_exe()?)
         .env(VERSION, release.to_string())
+        .env("RUST_TEST_THREADS", threads())
         .envs(other_endpoints);
     if let Some(program) = program {
-        test.env(RELEASE, program);
+        test.env(OPTIMIZED, program);
         test.env(MOTO, moto::install(&triton.workspace.target_directory)?);
     }
     let status = command::run(&mut test)?;
@@ -153,19 +154,30 @@ fn build(
         flink.build(false)?;
     }
     match tested(COMMAND_PACKAGE) {
-        true => build_release(workspace).map(Some),
+        true => build_optimized(workspace).map(Some),
         false => Ok(None),
     }
 }
 
-/// Builds the command with optimizations, as the first example of the README does; returns the
-/// program.
-fn build_release(workspace: &Workspace) -> Result<PathBuf> {
+/// Builds the command with optimizations; returns the program.
+///
+/// Without Parquet and with fewer optimizations than a release has: pipes and signals are no other
+/// for them, and it is there in a third of the time.
+fn build_optimized(workspace: &Workspace) -> Result<PathBuf> {
     let mut cargo = command::cargo();
-    cargo.args(["build", "--locked", "--release"]);
+    cargo.args(["build", "--locked", "--profile", "optimized-test"]);
     cargo.args(["--package", COMMAND_PACKAGE, "--bin", "triton"]);
+    cargo.arg("--no-default-features");
     command::run_successfully(cargo.current_dir(&workspace.root))?;
-    Ok(workspace.target_directory.join("release/triton"))
+    Ok(workspace.target_directory.join("optimized-test/triton"))
+}
+
+/// How many tests of a program run at the same time, unless `RUST_TEST_THREADS` says how many: most
+/// of them wait for a server, and more at a time than this would make those servers late.
+fn threads() -> String {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let given = std::env::var("RUST_TEST_THREADS");
+    given.unwrap_or_else(|_| (2 * processors).to_string())
 }
 
 /// Stops the servers where the run ends early: by an error, an interrupt or a panic.

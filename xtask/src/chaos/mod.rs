@@ -79,15 +79,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut cargo = command::cargo();
-    cargo.args(["build", "--locked", "--package", "chaos"]);
-    cargo.args([
-        "--package",
-        "triton-cli",
-        "--bin",
-        "triton",
-        "--bin",
-        "chaos",
-    ]);
+    // With everything that the tests are built with, so that what has been compiled for them will do.
+    cargo.args(["build", "--locked", "--workspace", "--all-features"]);
+    cargo.args(["--bin", "triton", "--bin", "chaos"]);
     command::run_successfully(cargo.current_dir(&triton.workspace.root))?;
     match arguments.load {
         Some(time) => load(&triton, &folder, time, arguments.plots),

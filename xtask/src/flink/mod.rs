@@ -229,6 +229,9 @@ fn yaml(pairs: &[String]) -> Result<Vec<String>> {
     pairs.iter().map(line).collect()
 }
 
+/// What spares a Java program that ends after a few seconds most of its compiling.
+const SHORT_LIVED: &str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC";
+
 /// The program that runs the statements of a file.
 const SQL_RUNNER: &str = "SqlRunner";
 
@@ -355,7 +358,8 @@ impl Flink {
         }
         command
             .arg(Jars::in_folder(&self.folder).runner)
-            .arg(fs_err::canonicalize(file)?);
+            .arg(fs_err::canonicalize(file)?)
+            .env("JVM_ARGS", SHORT_LIVED);
         start::environment(instance, &mut command);
         Ok(command)
     }

@@ -11,12 +11,17 @@ use tokio::time::timeout;
 /// Starting Java's programs and running a few jobs takes far less, unless the machine is busy.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// What jobs print then stands in the logs, with the task and attempt that printed it.
-const PRINT_TO_LOGS: [&str; 4] = [
+const CONFIGURATION: [&str; 8] = [
+    // What jobs print then stands in the logs, with the task and attempt that printed it.
     "-D",
     "taskmanager.system-out.mode=LOG",
     "-D",
     "taskmanager.system-out.log.thread-name.enabled=true",
+    // Jobs of a few seconds are over before what is compiled with care would be used.
+    "-D",
+    "env.java.opts.jobmanager=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "-D",
+    "env.java.opts.taskmanager=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
 ];
 
 /// A variable that every process of a cluster has, and its value, which nothing may show.
@@ -45,7 +50,7 @@ impl Cluster {
     }
 
     pub(crate) async fn start(instance: &'static str, arguments: &[&str]) -> Cluster {
-        let start = [&["start"], &PRINT_TO_LOGS[..], arguments].concat();
+        let start = [&["start"], &CONFIGURATION[..], arguments].concat();
         let (started, output) = xtask(instance, &start).await;
         assert!(started, "{output}");
         let (_, status) = xtask(instance, &["status"]).await;

@@ -13,7 +13,7 @@ use triton_test_support::{CrashTriton, CuttingProxy};
 
 use crate::keyed::{Place, Stateful, keyed_options, open_all, run, shuffled};
 
-const KEYS: u32 = 200;
+const KEYS: u32 = 60;
 const ROWS: u32 = 50;
 
 /// Enough for the time that a killed server takes to come back.

@@ -789,7 +789,7 @@ fn rows(values: &[Value]) -> Vec<i64> {
 
 proptest! {
     // Many more than usual.
-    #![proptest_config(property_cases(5000))]
+    #![proptest_config(property_cases(1000))]
 
     // Holds S5, S6, S7, S10, S13, S21, S22, S24, S28, S45, S47, S51, S60, S61.
     #[test]
