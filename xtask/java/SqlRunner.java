@@ -46,6 +46,9 @@ public class SqlRunner {
                     "(?:USE|ADD|REMOVE|LOAD|UNLOAD|(?:CREATE|ALTER|DROP)\\s+"
                             + "(?:CATALOG|(?:OR\\s+REPLACE\\s+)?TEMPORARY))\\b.*");
 
+    private static final Pattern ABOUT_JOBS =
+            pattern("(?:SHOW\\s+JOBS|(?:DESCRIBE|DESC|STOP)\\s+JOB)\\b.*");
+
     /** Together less than the time after which this program is killed. */
     private static final long SECONDS_TO_BEGIN = 12;
 
@@ -123,6 +126,11 @@ public class SqlRunner {
         if (reset.matches()) {
             reset(first(reset, 1, 2));
             return;
+        }
+        if (ABOUT_JOBS.matcher(statement).matches()) {
+            throw new ValidationException(
+                    "only the SQL gateway of Flink runs statements about jobs: `cargo xtask flink"
+                            + " jobs` lists them, and `cargo xtask flink cancel JOB` ends one");
         }
         boolean waits = environment.getConfig().get(TableConfigOptions.TABLE_DML_SYNC);
         TableResult result = begin(statement);

@@ -23,9 +23,9 @@ const XTASK: &str = "TRITON_TEST_XTASK";
 /// Tests that find this in their environment run NVIDIA's client with the Python it names.
 const PYTHON_CLIENT: &str = "TRITON_TEST_PYTHON_CLIENT";
 
-/// Tests of pipes and signals find here the command built with optimizations: it is in other places
-/// when a pipe breaks.
-const OPTIMIZED: &str = "TRITON_TEST_OPTIMIZED";
+/// Tests of pipes and signals find here the command as users build it: with optimizations it is in
+/// other places when a pipe breaks.
+const RELEASE: &str = "TRITON_TEST_RELEASE";
 
 /// Tests of object stores start their server with the Python that this names.
 const MOTO: &str = "TRITON_TEST_MOTO";
@@ -107,13 +107,13 @@ fn run_with(
         let starting = packages
             .any(|package| tested(package))
             .then(|| scope.spawn(|| others.start()));
-        let built = build(&triton.workspace, &flink, tested);
+        let built = tested(FLINK_PACKAGE).then(|| flink.build(false));
         let panicked = || anyhow!("the servers of other kinds could not be started");
         let endpoints = starting.map(|starting| starting.join().map_err(|_| panicked())?);
         (endpoints.transpose(), built)
     });
     let other_endpoints = other_endpoints?.unwrap_or_default();
-    let program = built?;
+    built.transpose()?;
     let server = triton.start(release, &instance, &triton.example_models(), None)?;
     let version = server.version()?;
 
@@ -125,9 +125,11 @@ fn run_with(
         .env(VERSION, release.to_string())
         .env("RUST_TEST_THREADS", threads())
         .envs(other_endpoints);
-    if let Some(program) = program {
-        test.env(OPTIMIZED, program);
+    if tested(COMMAND_PACKAGE) {
         test.env(MOTO, moto::install(&triton.workspace.target_directory)?);
+        if runs_ignored(arguments) {
+            test.env(RELEASE, build_release(&triton.workspace)?);
+        }
     }
     let status = command::run(&mut test)?;
 
@@ -144,32 +146,20 @@ fn run_with(
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-/// Builds what the tests take as users do; returns the program of the command, where it is tested.
-fn build(
-    workspace: &Workspace,
-    flink: &Flink,
-    tested: &dyn Fn(&str) -> bool,
-) -> Result<Option<PathBuf>> {
-    if tested(FLINK_PACKAGE) {
-        flink.build(false)?;
-    }
-    match tested(COMMAND_PACKAGE) {
-        true => build_optimized(workspace).map(Some),
-        false => Ok(None),
-    }
+/// Builds the command with optimizations; returns the program.
+fn build_release(workspace: &Workspace) -> Result<PathBuf> {
+    let mut cargo = command::cargo();
+    cargo.args(["build", "--locked", "--release"]);
+    cargo.args(["--package", COMMAND_PACKAGE, "--bin", "triton"]);
+    command::run_successfully(cargo.current_dir(&workspace.root))?;
+    Ok(workspace.target_directory.join("release/triton"))
 }
 
-/// Builds the command with optimizations; returns the program.
-///
-/// Without Parquet and with fewer optimizations than a release has: pipes and signals are no other
-/// for them, and it is there in a third of the time.
-fn build_optimized(workspace: &Workspace) -> Result<PathBuf> {
-    let mut cargo = command::cargo();
-    cargo.args(["build", "--locked", "--profile", "optimized-test"]);
-    cargo.args(["--package", COMMAND_PACKAGE, "--bin", "triton"]);
-    cargo.arg("--no-default-features");
-    command::run_successfully(cargo.current_dir(&workspace.root))?;
-    Ok(workspace.target_directory.join("optimized-test/triton"))
+/// Whether the tests that need a release build are among those to run.
+fn runs_ignored(arguments: &[String]) -> bool {
+    arguments
+        .iter()
+        .any(|argument| argument.ends_with("ignored"))
 }
 
 /// How many tests of a program run at the same time, unless `RUST_TEST_THREADS` says how many: most

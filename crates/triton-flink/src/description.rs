@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use triton_model_fn::{Column, FilledColumn, InferenceFunction, Schema};
 use triton_options::{
-    AUTH_TOKEN, AUTH_TOKEN_FILE, ConfigOption, CounterInitStrategy, ON_ERROR, OnError,
-    OptionDefinition, OptionMap, OwnOptions, PositiveDuration, Presence, ROW_DEADLINE,
-    SequenceIdScope, SequenceMode, SequenceRecovery, TIMEOUT, TritonOptions,
+    AUTH_TOKEN, AUTH_TOKEN_FILE, ConfigOption, CounterInitStrategy, DEFAULT_VALUE, Decoupled,
+    ON_ERROR, OnError, OptionDefinition, OptionMap, OwnOptions, PositiveDuration, Presence,
+    ROW_DEADLINE, SequenceIdScope, SequenceMode, SequenceRecovery, TIMEOUT, TritonOptions,
 };
 
 use crate::column_type;
@@ -214,22 +214,26 @@ pub(crate) fn shortly_before(limit: Duration) -> Duration {
         .max(millisecond)
 }
 
-/// The options where rows of a request are given up one by one, and Flink gives each up after `time`:
-/// the model function gives them up shortly before, so that they are neither sent nor counted once
-/// they are, and a request keeps others from being sent no longer than that.
+/// The options where the model function gives a row up by itself shortly before Flink does, which is
+/// after `time`.
+///
+/// Rows that share requests are then neither sent nor counted once they are given up, and a request
+/// keeps others from being sent no longer than that. Of a stream, the answers that have come are kept.
 fn before_flink(
     map: &OptionMap,
     parsed: &TritonOptions,
     time: Duration,
 ) -> Option<(TritonOptions, OwnOptions)> {
-    if !gathers(parsed) {
+    let streams = parsed.decoupled == Decoupled::Stream;
+    if !gathers(parsed) && !streams {
         return None;
     }
     let most = shortly_before(time);
     let most_text = format!("{} ms", most.as_millis());
     let is_later = |it: PositiveDuration| it.get() > most;
     let changed = [
-        (TIMEOUT.key(), is_later(parsed.timeout)),
+        // That of a stream is for each of its answers.
+        (TIMEOUT.key(), !streams && is_later(parsed.timeout)),
         (ROW_DEADLINE.key(), parsed.row_deadline.is_none_or(is_later)),
     ];
     let changed = changed.into_iter().filter(|(_, is_changed)| *is_changed);
@@ -256,6 +260,14 @@ fn never_null(declared: &Declared, options: &TritonOptions) -> Option<String> {
         return None;
     }
     let on_error = options.on_error;
+    if on_error == OnError::Default && has_null_by_default(&declared.column, options) {
+        return Some(format!(
+            "OUTPUT column '{}' is NOT NULL, but it is NULL in a row that is answered with the \
+             option '{}': give it a value there, or leave NOT NULL out",
+            declared.column.name,
+            DEFAULT_VALUE.key()
+        ));
+    }
     let has_id = *options.sequence_mode() != SequenceMode::None && options.default_value.is_none();
     let name = &declared.column.name;
     match FilledColumn::named(name) {
@@ -271,6 +283,23 @@ fn never_null(declared: &Declared, options: &TritonOptions) -> Option<String> {
              (option '{}'): leave NOT NULL out",
             ON_ERROR.key()
         )),
+    }
+}
+
+/// Whether a column of the model is NULL where the default stands in for an answer.
+fn has_null_by_default(column: &Column, options: &TritonOptions) -> bool {
+    let Some(text) = options.default_value.as_deref() else {
+        return false;
+    };
+    if FilledColumn::named(&column.name).is_some() {
+        return false;
+    }
+    match serde_json::from_str(text) {
+        Ok(serde_json::Value::Null) => true,
+        Ok(serde_json::Value::Object(by_column)) => by_column
+            .get(&column.name)
+            .is_some_and(serde_json::Value::is_null),
+        _ => false,
     }
 }
 

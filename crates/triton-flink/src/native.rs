@@ -71,6 +71,7 @@ native_methods! {
     fn shared_ids(function: jlong) -> [jbyte];
     fn open(function: jlong);
     fn gathers(function: jlong) -> jboolean;
+    fn hides_values(function: jlong) -> jboolean;
     fn predict(function: jlong, first: jlong, count: jint, rows: [jbyte], length: jint);
     fn wake(function: jlong);
     fn cancel(function: jlong, row_number: jlong);
@@ -140,6 +141,11 @@ fn open(_: &mut Env<'_>, _: JClass<'_>, function: jlong) -> Result<()> {
 /// Whether rows share requests, so that they may come here several at a time.
 fn gathers(_: &mut Env<'_>, _: JClass<'_>, function: jlong) -> Result<jboolean> {
     Ok(registry::get(function.cast_unsigned())?.gathers())
+}
+
+/// Whether errors keep the values of rows, or their keys, to themselves.
+fn hides_values(_: &mut Env<'_>, _: JClass<'_>, function: jlong) -> Result<jboolean> {
+    Ok(registry::get(function.cast_unsigned())?.hides_values())
 }
 
 /// Begins to answer the rows in the first `length` bytes of `rows`, whose numbers go on from `first`.

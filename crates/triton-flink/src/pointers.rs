@@ -176,10 +176,12 @@ fn variable(
              without one"
         ));
     }
-    if key == CUSTOM_HEADERS.key() && !is_all && value.contains([',', '"']) {
+    let separates = value.contains([',', '"', '\'']) || value.trim() != value;
+    if key == CUSTOM_HEADERS.key() && !is_all && separates {
         return Err(format!(
-            "{names}, and there is a comma or a quotation mark in its value, which separate \
-             headers: let the whole of the headers be in a variable or a file"
+            "{names}, and in its value there is a comma or a quotation mark, or a blank at an end, \
+             which would be those of the list of headers: let the whole of the headers be in a \
+             variable or a file"
         ));
     }
     Ok(value)
@@ -227,6 +229,8 @@ mod tests {
             "LINES" => "a\nb",
             "LIST" => "X-A:1,X-B:2",
             "ODD" => "p@ss/w:rd%",
+            "QUOTE" => "it's",
+            "BLANK" => "canary ",
             _ => return None,
         };
         Some(value.to_owned())
@@ -285,7 +289,12 @@ mod tests {
         };
         insta::assert_snapshot!(there("auth-token", "${EMPTY}"), @"option 'auth-token' names the variable 'EMPTY' of the environment, which is empty where the function runs: set it for the TaskManagers");
         insta::assert_snapshot!(there("auth-token", "${LINES}"), @"option 'auth-token' names the variable 'LINES' of the environment, and there is a control character in its value, such as a line break: set it without one");
-        insta::assert_snapshot!(there("custom-headers", "X-C:${LIST}"), @"option 'custom-headers' names the variable 'LIST' of the environment, and there is a comma or a quotation mark in its value, which separate headers: let the whole of the headers be in a variable or a file");
+        for name in ["LIST", "QUOTE", "BLANK"] {
+            let refused = there("custom-headers", &format!("X-C:${{{name}}},X-D:1"));
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(refused.replace(name, "NAME"), @"option 'custom-headers' names the variable 'NAME' of the environment, and in its value there is a comma or a quotation mark, or a blank at an end, which would be those of the list of headers: let the whole of the headers be in a variable or a file");
+            }
+        }
         assert_eq!(
             there("custom-headers", "${LIST}"),
             "custom-headers=X-A:1,X-B:2"

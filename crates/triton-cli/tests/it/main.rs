@@ -58,8 +58,8 @@ use tokio::sync::Mutex;
 /// model, it says that it is not.
 static READINESS: Mutex<()> = Mutex::const_new(());
 
-/// Makes two tests of each function: against the build of the tests, and against one with
-/// optimizations.
+/// Makes two tests of each function: against the build of the tests, and against a release build,
+/// which takes minutes to build.
 macro_rules! on_both_builds {
     ($($name:ident),+ $(,)?) => {
         mod debug {
@@ -69,10 +69,11 @@ macro_rules! on_both_builds {
             })+
         }
 
-        mod optimized {
+        mod release {
             $(#[tokio::test]
+            #[ignore = "it needs a release build: `cargo xtask test --all` runs it"]
             async fn $name() {
-                super::$name(&crate::optimized()).await;
+                super::$name(&crate::release()).await;
             })+
         }
     };
@@ -107,13 +108,14 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// The command built with optimizations, as users have it: it is elsewhere when a pipe breaks or a
+/// The command as users build it: with optimizations, it is elsewhere when a pipe breaks or a
 /// signal comes.
-fn optimized() -> String {
-    std::env::var("TRITON_TEST_OPTIMIZED").unwrap_or_else(|_| {
+fn release() -> String {
+    std::env::var("TRITON_TEST_RELEASE").unwrap_or_else(|_| {
         panic!(
-            "this test needs the command built with optimizations, and TRITON_TEST_OPTIMIZED names \
-             none: run the tests with `cargo xtask test`, which builds it"
+            "this test needs the command of a release build, and TRITON_TEST_RELEASE names none: \
+             run it with `cargo xtask test -- -p triton-cli --test it -- --ignored release::`, \
+             which builds it"
         )
     })
 }

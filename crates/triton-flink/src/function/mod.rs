@@ -205,6 +205,11 @@ impl Function {
         self.sink.is_some()
     }
 
+    /// Whether errors keep the values of rows, or their keys, to themselves.
+    pub(crate) fn hides_values(&self) -> bool {
+        !self.shared.shows_values
+    }
+
     /// Begins to answer rows, whose numbers go on from `first`; events tell how that ended.
     ///
     /// Rows keep the order in which this is called, whatever the threads of the runtime do: the
@@ -365,7 +370,9 @@ impl Shared {
         row: &[Value],
         answers: impl Future<Output = Result<Vec<Prediction>, Error>>,
     ) -> Result<Vec<Prediction>, Failure> {
-        let answered = match self.row_timeout {
+        // A little later than the model function gives the row up where it knows how: it keeps the
+        // answers of a stream that have come.
+        let answered = match self.row_timeout.map(|time| time + self.margin / 2) {
             Some(limit) => {
                 let in_time = tokio::time::timeout(limit, answers).await;
                 in_time.unwrap_or_else(|_| Ok(vec![self.function.conclude_unusable(gave_up())?]))

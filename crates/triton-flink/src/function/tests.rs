@@ -279,6 +279,9 @@ fn rows_of_a_batch_are_given_up_shortly_before_flink_would_do_it() {
     assert_eq!(times(&batches[2..]), (180_000, None));
     let shorter = ["batch-size", "8", "timeout", "1 s", "row-deadline", "2 s"];
     assert_eq!(times(&shorter), (1000, Some(2000)));
+    // The timeout of a stream is for each of its answers, and those that have come are kept.
+    let stream = ["decoupled", "stream", "timeout", "3 min"];
+    assert_eq!(times(&stream), (180_000, Some(59_500)));
 }
 
 #[test]
@@ -334,6 +337,14 @@ fn a_column_that_cannot_be_null_is_refused_where_rows_that_fail_are_rows() {
     read(&never_null, &[]).unwrap();
     insta::assert_snapshot!(read(&["sum", "INT", "prediction_error", "STRING NOT NULL"], &[]).unwrap_err(), @"OUTPUT column 'prediction_error' is NOT NULL, but the function leaves it NULL where it has nothing to say: leave NOT NULL out");
     read(&["sum", "INT", "sequence_id", "STRING NOT NULL"], &[]).unwrap();
+    for null in ["null", r#"{"sum": null, "sequence_id": "none"}"#] {
+        let columns = ["sum", "INT NOT NULL", "correlation_id", "STRING"];
+        let null = null.replace("sequence_id", "correlation_id");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(read(&columns, &["default-value", &null]).unwrap_err(), @"OUTPUT column 'sum' is NOT NULL, but it is NULL in a row that is answered with the option 'default-value': give it a value there, or leave NOT NULL out");
+        }
+    }
+    read(&["sum", "INT NOT NULL"], &["default-value", "-1"]).unwrap();
     let silent = read(&TOLD[..2], &column).unwrap().function().unwrap_err();
     insta::assert_snapshot!(silent, @"option 'on-error' is 'column', but no output column says which rows failed: add 'prediction_status STRING' or 'prediction_error STRING'");
 }

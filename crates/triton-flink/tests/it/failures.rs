@@ -158,3 +158,42 @@ async fn a_row_that_fails_is_named() {
     triton.flink.TritonException: triton.flink.TritonException: row 0 (value = [1]), subtask 0 of 1, attempt 0: it was not answered before Flink would have given it up; raise 'table.exec.async-ml-predict.timeout', or lower the options 'timeout' and 'max-retries' of the model
     ");
 }
+
+#[tokio::test]
+async fn redacted_values_are_in_no_message_of_flink() {
+    let script = br#"{"faults": [{"fault": "status", "status": 400, "rate": 1}]}"#;
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .faults(FaultScript::from_json(script).unwrap())
+        .start()
+        .unwrap();
+    let secret = "1234567891";
+    let options = format!(
+        "'endpoint' = '{}', 'model-name' = 'accumulate', 'sequence-id' = 'redacted', \
+         'sequence-id-auto-increment' = 'true', 'row-values-redacted' = 'true'",
+        server.endpoint()
+    );
+    let blocking = QUERY.replace("(x)", "(x), MAP['async', 'false']");
+    // Not a constant, which would be in the names of operators.
+    let table = format!(
+        "CREATE TABLE readings (x INT) WITH ('connector' = 'datagen', 'number-of-rows' = '1',
+           'fields.x.min' = '{secret}', 'fields.x.max' = '{secret}');\n"
+    );
+    let sql = [
+        table,
+        case(1, SUM, &options, QUERY),
+        case(2, SUM, &options, &blocking),
+    ];
+    let cluster = Cluster::shared().await;
+    let output = cluster.run(&sql.concat()).await;
+    assert_eq!(output.errors().len(), 2, "{}", output.text);
+    assert!(!output.text.contains(secret), "{}", output.text);
+    for job in output.jobs() {
+        let told = cluster.get(&format!("/jobs/{job}/exceptions")).await;
+        assert!(told.to_string().contains("row 0"), "{told}");
+        assert!(!told.to_string().contains(secret), "{told}");
+    }
+    let logs = cluster.task_manager_logs().concat();
+    let shown = logs.lines().find(|line| line.contains(secret));
+    assert!(shown.is_none(), "{shown:?}");
+}

@@ -6,6 +6,7 @@ use crate::cluster::Cluster;
 use crate::seed;
 
 #[tokio::test]
+#[ignore = "it needs another release of Flink: `cargo xtask test --all` runs it"]
 async fn the_same_jar_serves_flink_2_2_from_its_lib() {
     let arguments = ["--flink", "2.2", "--task-managers", "1", "--slots", "4"];
     let cluster = Cluster::start("test-older", &arguments).await;

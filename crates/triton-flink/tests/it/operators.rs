@@ -74,7 +74,7 @@ async fn operators_that_send_the_same_ids_are_warned_of() {
     let log = cluster.task_manager_logs().concat();
     let job = output.job();
     let warned = log.lines().any(|line| {
-        line.contains("two operators send the same sequence IDs")
+        line.contains("operators send the same sequence IDs")
             && line.matches(job).count() == 2
             && line.contains("accumulate shared-by-two-")
     });

@@ -128,6 +128,9 @@ async fn arguments_of_other_types_are_converted_where_nothing_is_lost_and_refuse
              some_bytes, floats, words, matrix));
          CREATE MODEL e INPUT (`value` ARRAY<FLOAT>) OUTPUT (echo ARRAY<FLOAT>)
            WITH ('provider' = 'triton', 'endpoint' = '{endpoint}', 'model-name' = 'echo');
+         SET 'pipeline.object-reuse' = 'true';
+         CREATE TEMPORARY VIEW gathered AS SELECT ARRAY_AGG(x) AS xs FROM (SELECT CAST(a_float AS FLOAT) AS x FROM given);
+         SELECT echo FROM ML_PREDICT(TABLE gathered, MODEL e, DESCRIPTOR(xs), MAP['async', 'false']);
          SELECT echo FROM ML_PREDICT(TABLE given, MODEL e, DESCRIPTOR(ints));
          SELECT echo FROM ML_PREDICT(TABLE given, MODEL e, DESCRIPTOR(longs));
          SELECT echo FROM ML_PREDICT(TABLE given, MODEL e, DESCRIPTOR(decimals));

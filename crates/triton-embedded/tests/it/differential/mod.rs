@@ -19,7 +19,7 @@ use wire::{Peer, Request};
 const CASES: usize = 120;
 
 /// The steps of the randomised part in every run; the variable sets another number.
-const STEPS: usize = 2_000;
+const STEPS: usize = 800;
 const STEPS_VARIABLE: &str = "TRITON_RANDOM_STEPS";
 
 /// The seed of the randomised part; the variable sets another one.

@@ -81,6 +81,9 @@ final class NativeLibrary {
 
     static native boolean gathers(long function);
 
+    /** Whether errors keep the values of rows, or their keys, to themselves. */
+    static native boolean hidesValues(long function);
+
     static native void predict(long function, long first, int count, byte[] rows, int length);
 
     static native void wake(long function);

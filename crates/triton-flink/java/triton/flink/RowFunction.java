@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import org.apache.flink.api.common.TaskInfo;
+import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.functions.FunctionContext;
 import org.apache.flink.table.functions.SpecializedFunction.SpecializedContext;
@@ -31,6 +32,7 @@ final class RowFunction implements Serializable {
     private transient Calls calls;
     private transient NativeMetrics metrics;
     private transient SharedIds ids;
+    private transient boolean hidesValues;
 
     RowFunction(
             byte[] description,
@@ -60,6 +62,7 @@ final class RowFunction implements Serializable {
         TaskInfo task = context.getTaskInfo();
         try {
             long function = NativeLibrary.create(description, describe(task, context));
+            hidesValues = NativeLibrary.hidesValues(function);
             try {
                 String name = task.getTaskNameWithSubtasks();
                 calls = new Calls(function, this::write, outputs, name, oneByOne);
@@ -90,7 +93,25 @@ final class RowFunction implements Serializable {
     }
 
     CompletableFuture<Collection<RowData>> predict(RowData row) {
-        return calls.predict(row);
+        try {
+            return calls.predict(row);
+        } finally {
+            if (hidesValues) {
+                forget(row);
+            }
+        }
+    }
+
+    /**
+     * Flink makes a row of the arguments of each call, and puts it into the message of its failure,
+     * whatever ours says. Nobody reads it once it is written.
+     */
+    private static void forget(RowData row) {
+        if (row instanceof GenericRowData) {
+            for (int index = 0; index < row.getArity(); index++) {
+                ((GenericRowData) row).setField(index, null);
+            }
+        }
     }
 
     private void write(RowData row, RowWriter writer) {

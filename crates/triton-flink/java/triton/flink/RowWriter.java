@@ -189,7 +189,7 @@ final class RowWriter {
         writeInt(size);
         writeByte(anyNull ? 1 : 0);
         // Numbers without NULL take a way without an object for each of them.
-        boolean isSame = given.getTypeRoot() == type.getTypeRoot();
+        boolean isSame = given.getTypeRoot() == type.getTypeRoot() && !isOfObjects(array);
         if (anyNull || !isSame || !writeNumbers(type, array, size)) {
             ArrayData.ElementGetter elements = ArrayData.createElementGetter(given);
             for (int index = 0; index < size; index++) {
@@ -204,8 +204,13 @@ final class RowWriter {
         }
     }
 
+    /** Such as what ARRAY_AGG makes; it does not give its numbers away as an array of them. */
+    private static boolean isOfObjects(ArrayData array) {
+        return array instanceof GenericArrayData && !((GenericArrayData) array).isPrimitiveArray();
+    }
+
     private static boolean anyNull(ArrayData array) {
-        if (array instanceof GenericArrayData && ((GenericArrayData) array).isPrimitiveArray()) {
+        if (array instanceof GenericArrayData && !isOfObjects(array)) {
             return false;
         }
         if (array instanceof BinaryArrayData) {

@@ -1,8 +1,9 @@
 package triton.flink;
 
 import java.nio.charset.StandardCharsets;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -11,19 +12,18 @@ import org.slf4j.LoggerFactory;
  * ML_PREDICTs of one model in a job, or one job that was submitted twice.
  *
  * <p>Each job that brings this jar along has classes of its own, so what is noted stands where all
- * of them find it, in types of the JVM itself.
+ * of them find it: in a property of the system for each beginning of IDs, as text, because others
+ * read all properties as text. It has a line for each function that is open.
  */
 final class SharedIds {
     private static final Logger LOG = LoggerFactory.getLogger("triton.flink");
 
-    private static final String PLACE = "triton.flink.shared-ids";
+    private static final String PLACE = "triton.flink.shared-ids ";
 
-    private final Map<Object, Object> noted;
     private final String ids;
     private final String operator;
 
-    private SharedIds(Map<Object, Object> noted, String ids, String operator) {
-        this.noted = noted;
+    private SharedIds(String ids, String operator) {
         this.ids = ids;
         this.operator = operator;
     }
@@ -34,28 +34,41 @@ final class SharedIds {
         if (ids.isEmpty()) {
             return null;
         }
-        Map<Object, Object> noted = noted();
-        Object other = noted.putIfAbsent(ids, operator);
-        if (other != null && !other.equals(operator)) {
+        String others = add(ids, operator);
+        if (!others.isEmpty()) {
             LOG.warn(
-                    "two operators send the same sequence IDs: {} and {} both have those that begin "
-                            + "with '{}' (server, model, ID). Set 'sequence-id-scope' to 'run', or "
-                            + "give each of them a 'sequence-id' of its own",
-                    other,
+                    "operators send the same sequence IDs: {} and {} have those that begin with "
+                            + "'{}' (server, model, ID). Set 'sequence-id-scope' to 'run', or give "
+                            + "each of them a 'sequence-id' of its own",
+                    others,
                     operator,
                     ids);
         }
-        return new SharedIds(noted, ids, operator);
+        return new SharedIds(ids, operator);
     }
 
     void close() {
-        noted.remove(ids, operator);
+        System.getProperties()
+                .computeIfPresent(
+                        PLACE + ids,
+                        (place, before) -> {
+                            List<String> left = lines(before);
+                            left.remove(operator);
+                            return left.isEmpty() ? null : String.join("\n", left);
+                        });
     }
 
-    @SuppressWarnings("unchecked")
-    private static Map<Object, Object> noted() {
-        return (Map<Object, Object>)
+    /** Adds an operator; returns the others that are there. */
+    private static String add(String ids, String operator) {
+        Object all =
                 System.getProperties()
-                        .computeIfAbsent(PLACE, place -> new ConcurrentHashMap<>());
+                        .merge(PLACE + ids, operator, (before, added) -> before + "\n" + added);
+        List<String> others = lines(all);
+        others.removeIf(operator::equals);
+        return String.join(", ", new LinkedHashSet<>(others));
+    }
+
+    private static List<String> lines(Object text) {
+        return new ArrayList<>(List.of(text.toString().split("\n")));
     }
 }
