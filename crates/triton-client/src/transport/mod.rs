@@ -29,6 +29,7 @@ mod retry_after;
 mod secrets;
 mod stream;
 mod tls;
+mod unescaped;
 
 use std::fmt;
 use std::net::SocketAddr;
