@@ -10,6 +10,7 @@ use triton_protocol::{Endpoint, InvalidValue};
 
 use crate::client_builder::ClientBuilder;
 use crate::extensions::Extensions;
+use crate::json::Room;
 use crate::request_ids::RequestIds;
 use crate::transport::{Answer, Call, CallSettings, Context, Transport};
 use crate::{Compression, Error, TensorFormat, json};
@@ -161,8 +162,23 @@ impl Client {
 
     /// Makes a call that answers with JSON.
     pub(crate) async fn json<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Error> {
-        let read = |context: &Context<'_>, answer| json::read(context, &accepted(context, answer)?);
+        self.json_within(call, &mut self.room()).await
+    }
+
+    /// The same of a call that shares what it may take with others.
+    pub(crate) async fn json_within<T: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+        room: &mut Room,
+    ) -> Result<T, Error> {
+        let read =
+            |context: &Context<'_>, answer| json::read(context, &accepted(context, answer)?, room);
         self.perform(call, read).await
+    }
+
+    /// What an answer of JSON may take.
+    pub(crate) fn room(&self) -> Room {
+        Room::of(self.transport.response_limit)
     }
 
     /// Makes a call whose answer says nothing but that it was carried out.

@@ -105,7 +105,14 @@ impl ClientBuilder {
 
     /// The most bytes an answer's body may have, after decompression (256 MiB unless set).
     ///
-    /// A compressed answer takes up to twice as much memory while it is decompressed.
+    /// A compressed answer takes up to twice as much memory while it is decompressed. Outputs that
+    /// come as JSON take up to five times the bytes of their text, which it is read from included: a
+    /// number has two bytes there at least, and eight as an element. What a generation answers takes
+    /// no more than this limit beside its text, or 4 MiB where the limit is lower; an answer that
+    /// would is [`ErrorKind::ResponseTooLarge`](crate::ErrorKind::ResponseTooLarge), too.
+    ///
+    /// Descriptions (metadata, configurations, statistics, indexes, settings) have a limit of their
+    /// own: 16 MiB, or this one where it is lower.
     #[must_use]
     pub fn response_limit(mut self, bytes: usize) -> Self {
         self.response_limit = bytes;

@@ -53,6 +53,8 @@ impl Client {
         let subject = Subject::Model(model);
         let operation = Operation::about(subject, "model_config", "read the steps of", "/config");
         let context = Context::new(operation, &self.transport.endpoint);
+        // Hundreds of steps must not take hundreds of times what one answer may.
+        let mut room = self.room();
         while let Some(step) = waiting.pop_front() {
             if !seen.insert(step.name.clone()) {
                 continue;
@@ -64,7 +66,7 @@ impl Client {
             let id = step.id().map_err(|invalid| {
                 context.protocol(format!("the step '{}' is no model: {invalid}", step.name))
             })?;
-            let step = self.model_config(&id).await?;
+            let step = self.model_config_within(&id, &mut room).await?;
             waiting.extend(steps(&step));
             config.steps.push(step);
         }

@@ -8,15 +8,18 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use futures_util::stream::{Stream, StreamExt as _, try_unfold};
+use http::StatusCode;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use triton_protocol::wire::server_sent_events::EventReader;
 use triton_protocol::wire::{self, json_text, json_tokens};
 
 use crate::client::accepted;
+use crate::json::Room;
 use crate::operation::{Operation, Subject};
 use crate::transport::{
-    Call, Context, Observation, Payload, Pool, Provided, Response, after, server_message,
+    AnswerLimit, Call, Context, Observation, Payload, Pool, Provided, Response, Wanted, after,
+    server_message,
 };
 use crate::{Client, Error, ErrorKind, ModelId};
 
@@ -80,6 +83,7 @@ impl GenerateRequest {
         let mut json = Vec::new();
         json_text::value(&mut json, &self.members);
         Call {
+            wanted: Wanted::Outputs,
             timeout: self.timeout,
             ..Call::post(operation, Pool::Data, Payload::json(json))
         }
@@ -103,9 +107,10 @@ impl Generated {
     }
 
     /// Reads a response, or the error that stands in its place.
-    fn read(context: &Context<'_>, json: &[u8]) -> Result<Self, Error> {
+    fn read(context: &Context<'_>, json: &[u8], mut room: Room) -> Result<Self, Error> {
         // A byte string of a model need not be text, but an answer of plain JSON must be.
         let text = String::from_utf8_lossy(json);
+        room.take(context, text.as_bytes(), StatusCode::OK)?;
         let text = json_tokens::quote(text.as_bytes());
         let members: Map<String, Value> = serde_json::from_slice(&text)
             .map_err(|error| context.protocol(wire::unreadable(json, &error)))?;
@@ -142,7 +147,7 @@ impl Client {
         let subject = Subject::Model(&request.model);
         let operation = Operation::about(subject, "generate", "generate with", "/generate");
         self.perform(request.call(operation), |context, answer| {
-            Generated::read(context, &accepted(context, answer)?.body)
+            Generated::read(context, &accepted(context, answer)?.body, self.room())
         })
         .await
     }
@@ -278,13 +283,14 @@ impl Events {
         loop {
             if let Some(event) = self.reader.next_event() {
                 self.beginning = None;
-                return Generated::read(&context, &event).map(Some);
+                return Generated::read(&context, &event, client.room()).map(Some);
             }
             if self.is_foreign(false) {
                 return Err(self.foreign(&context, deadline).await);
             }
             if self.reader.held() > limit {
-                return Err(context.too_large(limit, self.response.status));
+                let limit = AnswerLimit::of(Wanted::Outputs, limit);
+                return Err(context.too_large(&limit, self.response.status));
             }
             let chunk = tokio::time::timeout_at(deadline, self.response.chunk(&context)).await;
             let chunk = chunk.map_err(|_| context.timeout(self.timeout, true))?;

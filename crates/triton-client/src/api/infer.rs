@@ -12,7 +12,7 @@ use triton_protocol::wire::{EncodingPlan, Lookup};
 use super::refused;
 use crate::client::accepted;
 use crate::operation::{Operation, Subject};
-use crate::transport::{Call, Context, NO_COMPRESSION, Payload, Pool};
+use crate::transport::{Call, Context, NO_COMPRESSION, Payload, Pool, Wanted};
 use crate::{Client, EncodeError, Error, ErrorKind, InferRequest, InferResponse};
 
 impl Client {
@@ -81,6 +81,7 @@ impl Client {
             None => payload,
         };
         let call = Call {
+            wanted: Wanted::Outputs,
             accepted: accepted_compression,
             sequence: request.sequence.as_ref().map(|sequence| &sequence.id),
             id: own_id.as_deref(),

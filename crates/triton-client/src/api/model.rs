@@ -3,6 +3,7 @@
 //! [Protocol](https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md#model-metadata),
 //! [configuration extension](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_configuration.md)
 
+use crate::json::Room;
 use crate::operation::{Operation, Subject};
 use crate::transport::{Call, Pool};
 use crate::{Client, Error, ModelConfig, ModelId, ModelMetadata};
@@ -48,9 +49,19 @@ impl Client {
     /// # }
     /// ```
     pub async fn model_config(&self, model: &ModelId) -> Result<ModelConfig, Error> {
+        self.model_config_within(model, &mut self.room()).await
+    }
+
+    /// The configuration of one of several models, which share what they may take.
+    pub(crate) async fn model_config_within(
+        &self,
+        model: &ModelId,
+        room: &mut Room,
+    ) -> Result<ModelConfig, Error> {
         let subject = Subject::Model(model);
         let operation =
             Operation::about(subject, "model_config", "read configuration of", "/config");
-        self.json(Call::get(operation, Pool::Data)).await
+        self.json_within(Call::get(operation, Pool::Data), room)
+            .await
     }
 }

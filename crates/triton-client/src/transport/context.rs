@@ -1,5 +1,6 @@
 //! Makes the errors of one call, which all name the operation and the endpoint.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -67,9 +68,8 @@ impl<'a> Context<'a> {
     }
 
     /// The error for an answer that is larger than it may be.
-    pub(crate) fn too_large(&self, limit: usize, status: StatusCode) -> Error {
-        let message = format!("the answer is larger than the limit of {limit} bytes");
-        self.error(ErrorKind::ResponseTooLarge, message)
+    pub(crate) fn too_large(&self, limit: &impl fmt::Display, status: StatusCode) -> Error {
+        self.error(ErrorKind::ResponseTooLarge, limit.to_string())
             .with_status(status.as_u16())
             .executed(true)
     }

@@ -2,6 +2,7 @@
 
 mod address;
 mod answer;
+mod answer_limit;
 mod body;
 mod causes;
 #[cfg(feature = "compression")]
@@ -28,6 +29,7 @@ mod retry_after;
 mod secrets;
 mod stream;
 mod tls;
+mod unescaped;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -50,6 +52,7 @@ use crate::{Compression, Error, ErrorKind, SequenceId};
 
 pub(crate) use answer::Answer;
 use answer::JSON_LENGTH;
+pub(crate) use answer_limit::{AnswerLimit, Wanted};
 pub(crate) use connection_settings::ConnectionSettings;
 pub(crate) use context::Context;
 pub(crate) use observation::Observation;
@@ -92,6 +95,7 @@ pub(crate) struct CallSettings {
 pub(crate) struct Call<'a> {
     pub(crate) operation: Operation<'a>,
     pub(crate) pool: Pool,
+    pub(crate) wanted: Wanted,
     /// A call with a payload is a POST, one without is a GET.
     pub(crate) payload: Option<Payload>,
     /// The compression that the answer may have.
@@ -112,6 +116,7 @@ impl<'a> Call<'a> {
         Self {
             operation,
             pool,
+            wanted: Wanted::Description,
             payload: None,
             accepted: None,
             sequence: None,
@@ -201,6 +206,7 @@ impl Transport {
         let (provided, of_call) = (Provided::default(), call.headers);
         let deadline = after(left);
         let bytes_out = call.payload.as_ref().map_or(0, Payload::len);
+        let limit = AnswerLimit::of(call.wanted, self.response_limit);
         let exchange = async {
             if left.is_zero() {
                 // The clock's tick would give even this a millisecond.
@@ -209,7 +215,7 @@ impl Transport {
             let response = self
                 .send(settings, &context, call, &progress, &provided)
                 .await?;
-            receive::whole(&context, response, self.response_limit, deadline).await
+            receive::whole(&context, response, limit, deadline).await
         };
         let span = observation.span().clone();
         let outcome = match tokio::time::timeout(left, exchange.instrument(span)).await {
@@ -243,6 +249,7 @@ impl Transport {
         let (provided, of_call) = (Provided::default(), call.headers);
         let deadline = after(timeout);
         let bytes_out = call.payload.as_ref().map_or(0, Payload::len);
+        let limit = AnswerLimit::of(call.wanted, self.response_limit);
         let exchange = async {
             let response = self
                 .send(settings, &context, call, &progress, &provided)
@@ -250,7 +257,6 @@ impl Transport {
             if response.status == StatusCode::OK {
                 return Ok(response);
             }
-            let limit = self.response_limit;
             let answer = receive::whole(&context, response, limit, deadline).await?;
             Err(context.refusal(&answer))
         };

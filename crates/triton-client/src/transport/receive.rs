@@ -10,6 +10,7 @@ use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::answer::{Answer, JSON_LENGTH};
+use super::answer_limit::AnswerLimit;
 use super::body::Progress;
 use super::compression::{Undecompressable, decompress};
 use super::context::Context;
@@ -104,12 +105,12 @@ impl Drop for Response {
 pub(super) async fn whole(
     context: &Context<'_>,
     response: Response,
-    limit: usize,
+    limit: AnswerLimit,
     deadline: Instant,
 ) -> Result<Answer, Error> {
     match response.status {
         StatusCode::OK => accepted(context, response, limit).await,
-        _ => Ok(refused(context, response, limit, deadline).await),
+        _ => Ok(refused(context, response, limit.bytes, deadline).await),
     }
 }
 
@@ -118,10 +119,11 @@ pub(super) async fn whole(
 async fn accepted(
     context: &Context<'_>,
     mut response: Response,
-    limit: usize,
+    limit: AnswerLimit,
 ) -> Result<Answer, Error> {
     let status = response.status;
-    let too_large = || context.too_large(limit, status);
+    let too_large = || context.too_large(&limit, status);
+    let limit = limit.bytes;
     let json_length = match response.headers.get(JSON_LENGTH) {
         None => None,
         Some(value) => {

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::answer::Answer;
 use super::context::Context;
+use crate::json::{ALWAYS_FITS, left_by};
 use crate::{Error, ErrorKind};
 
 /// The most of a server's error text that an [`Error`] keeps, in bytes.
@@ -178,9 +179,10 @@ pub(crate) fn is_page(body: &[u8]) -> bool {
 pub(crate) fn server_message(body: &[u8]) -> String {
     // Triton puts the refusal of a stream into an event of it.
     let json = body.strip_prefix(b"data:").unwrap_or(body);
-    let sentence = serde_json::from_slice::<Value>(json)
-        .ok()
-        .and_then(|body| sentence(&body));
+    // A sentence is no longer one among values without end.
+    let json = Some(json).filter(|json| left_by(json, ALWAYS_FITS).is_some());
+    let read = json.and_then(|json| serde_json::from_slice::<Value>(json).ok());
+    let sentence = read.and_then(|body| sentence(&body));
     let text = sentence.unwrap_or_else(|| {
         // What is cut off below need not be decoded first.
         let shown = &body[..body.len().min(2 * LONGEST_MESSAGE)];
@@ -194,9 +196,14 @@ pub(crate) fn server_message(body: &[u8]) -> String {
     if text.is_empty() {
         return "the server gave no reason".to_owned();
     }
-    let cut = beginning(text, LONGEST_MESSAGE).len();
+    shortened(text, LONGEST_MESSAGE, body.len())
+}
+
+/// At most so many bytes of a text, which is of an answer of `length` bytes.
+pub(crate) fn shortened(text: &str, most: usize, length: usize) -> String {
+    let cut = beginning(text, most).len();
     if cut < text.len() {
-        format!("{}{LONGER}{} bytes)", &text[..cut], body.len())
+        format!("{}{LONGER}{length} bytes)", &text[..cut])
     } else {
         text.to_owned()
     }

@@ -5,19 +5,27 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use http::header::{HOST, HeaderMap, HeaderValue};
+use memchr::memmem;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use triton_protocol::{Endpoint, HIDDEN, Secret};
 use url::Url;
 
 use super::CallSettings;
-use super::refusal::{LONGER, REST_IS_MISSING};
+use super::refusal::{LONGER, REST_IS_MISSING, shortened};
+use super::unescaped::Unescaped;
 use crate::Error;
 
 /// The fewest bytes that a text has to have for it to be looked for: a shorter one stands in many
 /// texts by chance.
 const SHORTEST: usize = 6;
+
+/// The most bytes of a message that is looked through, and kept.
+const LONGEST_SEARCHED: usize = 16 << 10;
+
+/// The most bytes that the beginning of an escape may have where a message is cut.
+const LONGEST_ESCAPE: usize = 12;
 
 /// The secrets of a client that are no headers.
 #[derive(Debug, Default)]
@@ -42,8 +50,8 @@ impl Secrets {
         Self(secrets)
     }
 
-    /// The error without what is secret of these, of the headers that went out, and of the form that
-    /// each takes within JSON or an address.
+    /// The error without what is secret of these and of the headers that went out, in whatever form
+    /// a server may repeat it: within JSON, an address or a page, and as base64.
     ///
     /// What an error shows anyway, as the name of the model, is no secret, though it be in a header.
     pub(crate) fn hidden_in(
@@ -64,25 +72,61 @@ impl Secrets {
             }
         }
         let shown_anyway = format!("{} {}", error.operation(), error.url());
-        let forms = texts.iter().flat_map(|text| forms(text));
-        let mut forms: Vec<String> = forms
-            .filter(|text| text.len() >= SHORTEST && !shown_anyway.contains(text.as_str()))
-            .filter(|text| stands_in(text, error.message()))
-            .collect();
-        if forms.is_empty() {
-            return error;
+        texts.retain(|text| text.len() >= SHORTEST && !shown_anyway.contains(text.as_str()));
+        // A server can have a name or a text of any length quoted; looking takes memory, too.
+        let message = error.message();
+        let message = shortened(message, LONGEST_SEARCHED, message.len());
+        match hidden(&texts, &shown_anyway, &message) {
+            Some(hidden) => error.with_message(hidden),
+            None => error.with_message(message),
         }
-        // The longest first, so that no part of one is left.
-        forms.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        let mut message = error.message().to_owned();
-        for text in &forms {
-            message = message.replace(text, HIDDEN);
-            if let Some(range) = cut_off(text, &message) {
-                message.replace_range(range, HIDDEN);
-            }
-        }
-        error.with_message(message)
     }
+}
+
+/// A message without any form of these texts; `None` where there is nothing to hide.
+fn hidden(texts: &[String], shown_anyway: &str, message: &str) -> Option<String> {
+    let plain = message.as_bytes();
+    let unescaped = Unescaped::of(message);
+    let mut places = Vec::new();
+    let forms = texts.iter().flat_map(|text| forms(text));
+    for form in forms.filter(|form| !shown_anyway.contains(form)) {
+        add_places(&mut places, form.as_bytes(), plain, |index| index);
+        let form = Unescaped::of(&form).bytes;
+        if form.len() >= SHORTEST {
+            add_places(&mut places, &form, &unescaped.bytes, |index| {
+                unescaped.starts[index]
+            });
+        }
+    }
+    if places.is_empty() {
+        return None;
+    }
+    places.sort_unstable_by_key(|place| place.start);
+    let mut shown = Vec::new();
+    let mut end = 0;
+    for place in places {
+        // What begins within another is hidden with it.
+        if place.start >= end {
+            shown.extend_from_slice(&plain[end..place.start]);
+            shown.extend_from_slice(HIDDEN.as_bytes());
+        }
+        end = end.max(place.end);
+    }
+    shown.extend_from_slice(&plain[end..]);
+    Some(String::from_utf8_lossy(&shown).into_owned())
+}
+
+/// Adds where a secret stands in a message, and where the message is cut within one; `place` leads
+/// from there to the message as it came.
+fn add_places(
+    places: &mut Vec<Range<usize>>,
+    secret: &[u8],
+    message: &[u8],
+    place: impl Fn(usize) -> usize,
+) {
+    let found = memmem::find_iter(message, secret).map(|start| start..start + secret.len());
+    let found = found.chain(cut_off(secret, message));
+    places.extend(found.map(|range| place(range.start)..place(range.end)));
 }
 
 /// The headers that were made for the requests of a call.
@@ -128,24 +172,146 @@ fn add_header(texts: &mut Vec<String>, value: &HeaderValue) {
     texts.extend(values.map(str::to_owned));
 }
 
-fn stands_in(text: &str, message: &str) -> bool {
-    message.contains(text) || cut_off(text, message).is_some()
-}
-
-/// Where the beginning of `text` is the last that there is of a longer message.
-fn cut_off(text: &str, message: &str) -> Option<Range<usize>> {
+/// Where the beginning of a secret is the last that there is of a longer message, perhaps with the
+/// beginning of an escape behind it.
+fn cut_off(secret: &[u8], message: &[u8]) -> Option<Range<usize>> {
     let ends = [LONGER, REST_IS_MISSING].into_iter();
-    let end = ends.filter_map(|end| message.rfind(end)).min()?;
-    let lengths = (SHORTEST..text.len()).rev();
-    let mut beginnings = lengths.filter_map(|length| text.get(..length));
-    let begun = beginnings.find(|begun| message[..end].ends_with(begun))?;
-    Some(end - begun.len()..end)
+    let end = ends
+        .filter_map(|end| memmem::rfind(message, end.as_bytes()))
+        .min()?;
+    let escape = (end.saturating_sub(LONGEST_ESCAPE)..end).rev();
+    let escape = escape.filter(|start| matches!(message[*start], b'%' | b'&' | b'\\'));
+    let begun = std::iter::once(end).chain(escape).find_map(|end| {
+        let mut lengths = (SHORTEST..secret.len()).rev();
+        let length = lengths.find(|length| message[..end].ends_with(&secret[..*length]))?;
+        Some(end - length)
+    })?;
+    Some(begun..end)
 }
 
-/// A text as it is, as JSON writes it, and as an address does.
-fn forms(text: &str) -> [String; 3] {
+/// A text as it is, as JSON writes it, as an address does that escapes all it can, and as base64 of
+/// either alphabet, with its filling and without.
+fn forms(text: &str) -> [String; 7] {
     let json = serde_json::Value::from(text).to_string();
     let json = json[1..json.len() - 1].to_owned();
     let encoded = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    [text.to_owned(), json, encoded]
+    let base64 = [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD];
+    let [standard, unfilled, url_safe, unfilled_url_safe] = base64.map(|form| form.encode(text));
+    [
+        text.to_owned(),
+        json,
+        encoded,
+        standard,
+        unfilled,
+        url_safe,
+        unfilled_url_safe,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "s+cr/t-\"&~'(é) _k3y";
+
+    /// The message without the secret, as a whole.
+    #[track_caller]
+    fn is_hidden(repeated: &str) {
+        let texts = [SECRET.to_owned()];
+        let message = format!("no: <{repeated}>, 100%");
+        let shown = hidden(&texts, "infer with model 'm'", &message);
+        assert_eq!(shown.as_deref(), Some("no: <(hidden)>, 100%"), "{message}");
+        // The same where no more of it came.
+        for missing in 1..=repeated.len() / 2 {
+            let Some(begun) = repeated.get(..repeated.len() - missing) else {
+                continue;
+            };
+            let message = format!("no: <{begun}{REST_IS_MISSING}");
+            let shown = hidden(&texts, "", &message).unwrap();
+            assert_eq!(
+                shown,
+                format!("no: <(hidden){REST_IS_MISSING}"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_is_hidden_as_it_is() {
+        is_hidden(SECRET);
+    }
+
+    #[test]
+    fn a_secret_is_hidden_as_json_writes_it() {
+        is_hidden(r#"s+cr/t-\"&~'(é) _k3y"#);
+        is_hidden(r#"s+cr\/t-\"&~'(\u00e9) _k3y"#);
+        is_hidden(r#"s\u002bcr/t-\u0022\u0026~\u0027(\u00E9) _k3y"#);
+    }
+
+    #[test]
+    fn a_secret_is_hidden_as_an_address_writes_it() {
+        // Nothing but what need not be escaped, encodeURIComponent, encodeURI, a form.
+        is_hidden("s%2Bcr%2Ft-%22%26~%27%28%C3%A9%29%20_k3y");
+        is_hidden("s%2bcr%2ft-%22%26~%27%28%c3%a9%29%20_k3y");
+        is_hidden("s%2Bcr%2Ft-%22%26~'(%C3%A9)%20_k3y");
+        is_hidden("s+cr/t-%22&~'(%C3%A9)%20_k3y");
+        is_hidden("s%2Bcr%2Ft-%22%26%7E%27%28%C3%A9%29+_k3y");
+        is_hidden("%73%2B%63%72%2F%74%2D%22%26%7E%27%28%C3%A9%29%20%5F%6B%33%79");
+    }
+
+    #[test]
+    fn a_secret_is_hidden_as_a_page_writes_it() {
+        is_hidden("s+cr/t-&quot;&amp;~&#39;(é) _k3y");
+        is_hidden("s&#43;cr/t-&#34;&#38;~&apos;(&#233;) _k3y");
+        is_hidden("s&#x2B;cr&#x2f;t-&#x22;&#x26;~&#x27;(&#xE9;) _k3y");
+        // An address on a page, a page within JSON.
+        is_hidden("s%2Bcr%2Ft-%22%26amp;~&#39;(%C3%A9)+_k3y");
+        is_hidden(r"s+cr/t-\u0026quot;\u0026amp;~\u0026#39;(é) _k3y");
+    }
+
+    #[test]
+    fn a_secret_is_hidden_as_base64() {
+        for secret in [
+            SECRET,
+            "of nine b",
+            "and of ten",
+            "of elevenbb",
+            "??>>~~??>>",
+        ] {
+            let texts = [secret.to_owned()];
+            for form in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
+                let encoded = form.encode(secret);
+                let escaped = utf8_percent_encode(&encoded, NON_ALPHANUMERIC).to_string();
+                for repeated in [encoded, escaped] {
+                    let shown = hidden(&texts, "", &format!("no: {repeated}."));
+                    assert_eq!(shown.as_deref(), Some("no: (hidden)."), "{repeated}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_that_looks_escaped_is_hidden() {
+        for secret in ["a%22b+cdef", "a&amp;bcdef", r"a\u0041bcdef", "%41%42"] {
+            let texts = [secret.to_owned()];
+            let address = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+            let page = secret.replace('&', "&amp;").replace('+', "&#43;");
+            let json = secret.replace('\\', r"\\");
+            for repeated in [secret.to_owned(), address, page, json] {
+                let shown = hidden(&texts, "", &format!("no: {repeated}."));
+                assert_eq!(shown.as_deref(), Some("no: (hidden)."), "{repeated}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_shown_as_it_came() {
+        let texts = [SECRET.to_owned(), "digits%20m".to_owned()];
+        for message in ["100%25 &amp; \\u0041", "digits%20m", ""] {
+            assert_eq!(hidden(&texts[..1], "", message), None);
+        }
+        let page = format!("100%25 &amp; {SECRET} \\u0041");
+        let shown = hidden(&texts, "", &page).unwrap();
+        assert_eq!(shown, "100%25 &amp; (hidden) \\u0041");
+    }
 }

@@ -170,3 +170,37 @@ async fn what_a_server_repeats_of_the_secrets_is_hidden_in_errors() {
         .unwrap_err();
     assert_eq!(error.message(), "Bearer token expired");
 }
+
+#[tokio::test]
+async fn what_a_server_repeats_in_another_form_is_hidden_too() {
+    const TOKEN: &str = "a+b/c=d&e'f-g_h~i";
+    let forms = [
+        "a%2Bb%2Fc%3Dd%26e%27f-g_h~i",
+        "a%2bb%2fc%3dd%26e'f-g_h%7ei",
+        "a&#43;b/c=d&amp;e&#39;f-g_h~i",
+        "a&#x2B;b&#x2F;c&#61;d&amp;e&apos;f-g_h~i",
+        r"a\u002Bb\/c\u003Dd\u0026e\u0027f-g_h~i",
+        // Base64 of the token, and of the whole header.
+        "YStiL2M9ZCZlJ2YtZ19ofmk=",
+        "YStiL2M9ZCZlJ2YtZ19ofmk",
+        "QmVhcmVyIGErYi9jPWQmZSdmLWdfaH5p",
+    ];
+    for form in forms {
+        for body in [
+            format!("<html><p>no: <i>{form}</i></p>"),
+            format!("no: {form}"),
+        ] {
+            let server = echoing("HTTP/1.1 403 Forbidden", move |_| body.clone());
+            let value = HeaderValue::from_str(&format!("Bearer {TOKEN}")).unwrap();
+            let builder = Client::builder(server.endpoint.as_str());
+            let builder = builder.header(HeaderName::from_static("authorization"), value);
+            let error = builder
+                .build()
+                .unwrap()
+                .server_metadata()
+                .await
+                .unwrap_err();
+            assert_eq!(error.message(), "no: (hidden)", "{form}");
+        }
+    }
+}

@@ -5,27 +5,34 @@ use serde::Deserializer as _;
 use serde::de::Visitor;
 
 use super::float_text::{self, Float};
-use super::json_reader::{Fault, JsonReader, RawString};
+use super::json_reader::{Fault, JsonReader, MAX_PARAMETERS, RawString};
 use crate::tensor::{Elements, push_byte_string};
 use crate::{Datatype, TensorElement};
 
-/// For how many elements memory may still be set aside before they are read.
-///
-/// All tensors of an answer share it. Were each given what the whole text could hold, thousands
-/// of small ones whose shapes lie would be given many times the memory that there is.
-pub(super) struct Budget(usize);
+/// What an answer may still take. All its tensors share it.
+pub(super) struct Budget {
+    /// For how many elements memory may be set aside before they are read. Were each tensor given
+    /// what the whole text could hold, thousands of small ones whose shapes lie would be given
+    /// many times the memory that there is.
+    elements: usize,
+    /// How many more parameters there may be.
+    pub(super) parameters: usize,
+}
 
 impl Budget {
     /// As many elements as so long a text can hold, so that honest shapes get all they want.
     pub(super) fn of(text: &[u8]) -> Self {
         // Each element takes two bytes at least: a digit, and a comma or bracket.
-        Self(text.len() / 2)
+        Self {
+            elements: text.len() / 2,
+            parameters: MAX_PARAMETERS,
+        }
     }
 
-    /// So many, or what is left.
+    /// So many elements, or what is left.
     fn take(&mut self, elements: usize) -> usize {
-        let taken = elements.min(self.0);
-        self.0 -= taken;
+        let taken = elements.min(self.elements);
+        self.elements -= taken;
         taken
     }
 }

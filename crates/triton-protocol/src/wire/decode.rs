@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use http::HeaderMap;
+use memchr::memchr_iter;
 
 use super::data_reader::{self, Budget};
 use super::json_reader::{Fault, JsonReader};
 use super::unreadable;
-use crate::tensor::{Elements, MAX_TENSORS};
+use crate::tensor::{Elements, MAX_DIMENSIONS, MAX_TENSORS};
 use crate::tolerant::Text;
 use crate::{
     Datatype, InferRequest, InferResponse, Parameter, RequestedOutput, SharedMemory, SharedTensor,
@@ -151,7 +152,7 @@ fn read_head(json: &[u8]) -> Result<Head, Fault> {
             "model_name" => head.model_name = text(reader)?.unwrap_or_default(),
             "model_version" => head.model_version = text(reader)?.unwrap_or_default(),
             "id" => head.id = text(reader)?,
-            "parameters" => head.parameters = reader.parameters()?,
+            "parameters" => head.parameters = reader.parameters(&mut budget.parameters)?,
             _ => {
                 has_outputs = true;
                 let outputs = &mut head.outputs;
@@ -312,7 +313,7 @@ impl<'a> OutputHead<'a> {
                 "name" => head.name = Some(reader.read()?),
                 "datatype" => head.datatype = Some(reader.read()?),
                 "shape" => head.shape = Some(shape(reader)?),
-                "parameters" => head.parameters = reader.parameters()?,
+                "parameters" => head.parameters = reader.parameters(&mut budget.parameters)?,
                 _ => head.data = head.read_data(reader, budget)?,
             }
             Ok(())
@@ -414,7 +415,14 @@ fn unknown_place(
 /// A shape, or what is wrong with it.
 fn shape(reader: &mut JsonReader<'_>) -> Result<Result<Vec<usize>, Fault>, Fault> {
     let mut start = reader.clone();
-    reader.skip()?;
+    let text = reader.skip()?;
+    let dimensions = memchr_iter(b',', text).count() + 1;
+    if dimensions > MAX_DIMENSIONS {
+        // Unread: they take many times their text.
+        return Ok(Err(Fault::new(&format!(
+            "expected a shape of at most {MAX_DIMENSIONS} dimensions, found {dimensions}"
+        ))));
+    }
     Ok(start.read())
 }
 

@@ -20,6 +20,9 @@ use crate::{Parameter, quoted};
 /// How deep arrays and objects may lie in each other; servers have such a limit, too.
 const MAX_DEPTH: usize = 100;
 
+/// The most parameters of an answer, those of its outputs included: each takes many times its text.
+pub(super) const MAX_PARAMETERS: usize = 16_384;
+
 /// Why a text is not what it should be: one line.
 #[derive(Debug)]
 pub(super) struct Fault(String);
@@ -191,16 +194,28 @@ impl<'a> JsonReader<'a> {
     }
 
     /// The parameters of an answer or an output, which may be `null`, without those that are no
-    /// scalars.
-    pub(super) fn parameters(&mut self) -> Result<BTreeMap<String, Parameter>, Fault> {
+    /// scalars. Each is taken off `left`, which is how many more there may be in the answer.
+    pub(super) fn parameters(
+        &mut self,
+        left: &mut usize,
+    ) -> Result<BTreeMap<String, Parameter>, Fault> {
         let mut returned = BTreeMap::new();
         if self.take("null") {
             return Ok(scalars(returned));
         }
         self.object("parameters", |reader, name| {
-            let value = match reader.bare_float() {
-                Some(value) => Some(value.into()),
-                None => Parameter::of_json(reader.read()?),
+            *left = left.checked_sub(1).ok_or_else(|| {
+                Fault(format!(
+                    "expected at most {MAX_PARAMETERS} parameters in an answer, found more"
+                ))
+            })?;
+            let value = match reader.peek() {
+                // Values within it are many times its text.
+                Some(b'[' | b'{') => reader.skip().map(|_| None)?,
+                _ => match reader.bare_float() {
+                    Some(value) => Some(value.into()),
+                    None => Parameter::of_json(reader.read()?),
+                },
             };
             if add_returned(&mut returned, name.to_owned(), value) {
                 return Ok(());

@@ -27,6 +27,20 @@ fn binary(datatype: &str, shape: &str, size: &str, tensors: &[u8]) -> Answer {
     answer(&headers, [json.as_bytes(), tensors].concat())
 }
 
+/// A list of as many of these as an answer has room for.
+pub(super) fn many(value: &str) -> String {
+    let values = vec![value; (LIMIT - 500) / (value.len() + 1)];
+    format!("[{}]", values.join(","))
+}
+
+/// As many parameters of one number as an answer has room for.
+fn numbered() -> String {
+    let parameters: Vec<_> = (0..LIMIT / 12)
+        .map(|index| format!(r#""{index}":1"#))
+        .collect();
+    parameters.join(",")
+}
+
 fn zlib(body: &[u8]) -> Vec<u8> {
     let level = flate2::Compression::best();
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), level);
@@ -52,6 +66,23 @@ pub(super) fn cases() -> Vec<Case> {
         ("a zero before sizes beyond all numbers", Protocol, fp32("[0,8589934592,8589934592]", "[]")),
         ("a shape of a thousand dimensions", Protocol, fp32(&format!("[{}1]", "1,".repeat(1000)), "[1]")),
         ("a zero in binary form that hides a large size", Protocol, binary("FP32", "[8589934592,8589934592,0]", "0", b"")),
+        ("a shape of a million dimensions", Protocol, fp32(&format!("[{}1]", "1,".repeat(LIMIT / 3)), "[1]")),
+        ("tiny lists in a parameter", Protocol, json(&format!(r#"{{"parameters":{{"p":{}}}}}"#, many("[]")))),
+        ("tiny objects in a parameter", Protocol, json(&format!(r#"{{"parameters":{{"p":{}}}}}"#, many(r#"{"":0}"#)))),
+        (
+            "tiny objects in a parameter of an output",
+            Protocol,
+            output(&format!(r#""datatype":"INT8","shape":[1],"parameters":{{"p":{}}}"#, many(r#"{"":0}"#))),
+        ),
+        ("as many parameters as fit", Protocol, json(&format!(r#"{{"parameters":{{{}}},"outputs":[]}}"#, numbered()))),
+        (
+            "as many parameters of an output as fit",
+            Protocol,
+            output(&format!(r#""datatype":"INT8","shape":[1],"data":[1],"parameters":{{{}}}"#, numbered())),
+        ),
+        ("as many texts as fit", Protocol, output(&format!(r#""datatype":"BYTES","shape":[1],"data":{}"#, many(r#""""#)))),
+        ("as many numbers as fit", Protocol, output(&format!(r#""datatype":"FP64","shape":[1],"data":{}"#, many("0")))),
+        ("as many numbers as fit before their type", Protocol, output(&format!(r#""data":{},"datatype":"INT64","shape":[1]"#, many("0")))),
         ("a number", Protocol, json("7")),
         ("a list", Protocol, json("[]")),
         ("two answers", Protocol, json(&valid.repeat(2))),

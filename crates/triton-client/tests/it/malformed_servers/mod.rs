@@ -1,6 +1,7 @@
 //! Servers that break the rules: each ends in a typed error, in time and in bounded memory.
 
 mod bodies;
+mod descriptions;
 mod framing;
 
 use std::io::Write as _;
@@ -14,6 +15,9 @@ use triton_client::{
 use crate::raw_server::RawServer;
 
 const LIMIT: usize = 1 << 20;
+
+/// The limit of an answer, what it is read from, and what the allocator keeps beside that.
+const MOST_MEMORY: usize = 8 * LIMIT;
 
 /// A chunk of 64 KiB.
 const CHUNK: &[u8] = &{
@@ -405,8 +409,7 @@ async fn every_malformed_answer_is_a_typed_error() {
         // Far beyond the client's own limit: whoever gets here hangs.
         let outcome = tokio::time::timeout(Duration::from_secs(20), call).await;
         let grown = peak.map_or(0, |peak| peak.grown());
-        // The limit of an answer, what it is read from, and what the allocator keeps beside that.
-        if grown > 8 * LIMIT {
+        if grown > MOST_MEMORY {
             problems.push(format!("{name}: took {grown} bytes"));
         }
         match outcome {
@@ -436,7 +439,11 @@ async fn every_malformed_answer_is_a_typed_error() {
 /// The same in a process of its own: what other tests take would count as well.
 #[test]
 fn no_malformed_answer_takes_more_memory_than_the_limit_allows() {
-    let test = "malformed_servers::every_malformed_answer_is_a_typed_error";
+    passes_alone("malformed_servers::every_malformed_answer_is_a_typed_error");
+}
+
+/// Runs a test in a process of its own, where it measures memory.
+fn passes_alone(test: &str) {
     let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
     let alone = alone.args(["--exact", test, "--nocapture"]).env(ALONE, "1");
     let output = alone.output().unwrap();
@@ -488,7 +495,7 @@ async fn a_description_of_more_tensors_than_a_model_can_have_is_refused() {
             body.len()
         );
         let server = RawServer::answering(answer);
-        let client = client(&server.endpoint);
+        let client = Client::new(&server.endpoint).unwrap();
         let error = match body.contains("inputs") {
             true => client.model_metadata(&model).await.unwrap_err(),
             false => client.model_config(&model).await.unwrap_err(),
