@@ -19,6 +19,7 @@ mod objects;
 mod observability;
 mod options;
 mod output;
+mod pipe;
 mod predict;
 mod printer;
 mod progress;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::pipe::Pipe;
 use crate::printer::{Meanwhile, Printer};
 use crate::wrapping::wrapped_message;
 
@@ -215,7 +216,7 @@ pub(crate) fn say(message: &str) {
 
 /// As [`say`], for what programs read: each line stays one.
 pub(crate) fn say_as_is(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = Pipe::new(std::io::stderr()).write_all(format!("{text}\n").as_bytes());
 }
 
 #[cfg(test)]

@@ -320,7 +320,7 @@ impl Job {
             subtasks: arguments.run.parallelism,
             open_sequences: scheduler.subtasks.open_sequences(),
             latencies: scheduler.latencies,
-            interrupted: matches!(ran, Ok(Ending::Interrupted { .. })),
+            interrupted: ran.as_ref().is_ok_and(Ending::is_interrupted),
         };
         progress.finish();
         if let Some(kept) = kept {
