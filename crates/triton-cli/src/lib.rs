@@ -8,6 +8,7 @@ mod commands;
 mod completion;
 mod config;
 mod config_arguments;
+mod controls;
 mod disk;
 mod exit_codes;
 mod failure;

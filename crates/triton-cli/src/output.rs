@@ -3,17 +3,31 @@
 use std::error::Error;
 use std::io::{self, Write as _};
 
+use serde_json::Value;
+
+use crate::controls::{shown, shown_json};
 use crate::failure::Failure;
 use crate::pipe::Unread;
 use crate::signals::Signal;
 
-/// Writes to standard output; a reader that has seen enough, such as `head`, is no failure.
+/// Writes to standard output, without what a terminal would obey; a reader that has seen enough, such as
+/// `head`, is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     print_while_read(text).map(drop)
 }
 
 /// As [`print()`], for a command that goes on writing: says whether somebody still reads.
 pub(crate) fn print_while_read(text: &str) -> Result<bool, Failure> {
+    print_as_is(&shown(text))
+}
+
+/// A JSON document as it is shown, also on a terminal: in it, escapes are those of JSON.
+pub(crate) fn document(value: &Value) -> String {
+    shown_json(&format!("{value:#}\n")).into_owned()
+}
+
+/// As [`print_while_read`], of values that stay what they are, and of scripts.
+pub(crate) fn print_as_is(text: &str) -> Result<bool, Failure> {
     let mut output = io::stdout().lock();
     let written = output
         .write_all(text.as_bytes())
@@ -42,7 +56,9 @@ pub(crate) fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
 /// The signal after which an output was not read any more for as long as a run may take to end, if that
 /// is why it was not written.
 pub(crate) fn unread_after(error: &(dyn Error + 'static)) -> Option<Signal> {
-    find(error, |cause| cause.downcast_ref::<Unread>().map(|unread| unread.0))
+    find(error, |cause| {
+        cause.downcast_ref::<Unread>().map(|unread| unread.0)
+    })
 }
 
 /// The first cause of an error of writing of which something is found.
@@ -59,7 +75,9 @@ fn find<Found>(
         if found.is_some() {
             return found;
         }
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let wrapped = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
         cause = match (wrapped, error.downcast_ref::<csv::Error>()) {
             // The source of an I/O error is that of what it wraps, which would be left out.
             (Some(wrapped), _) => Some(wrapped),
