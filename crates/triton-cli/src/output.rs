@@ -3,15 +3,31 @@
 use std::error::Error;
 use std::io::{self, Write as _};
 
-use crate::failure::Failure;
+use serde_json::Value;
 
-/// Writes to standard output; a reader that has seen enough, such as `head`, is no failure.
+use crate::controls::{shown, shown_json};
+use crate::failure::Failure;
+use crate::pipe::Unread;
+use crate::signals::Signal;
+
+/// Writes to standard output, without what a terminal would obey; a reader that has seen enough, such as
+/// `head`, is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     print_while_read(text).map(drop)
 }
 
 /// As [`print()`], for a command that goes on writing: says whether somebody still reads.
 pub(crate) fn print_while_read(text: &str) -> Result<bool, Failure> {
+    print_as_is(&shown(text))
+}
+
+/// A JSON document as it is shown, also on a terminal: in it, escapes are those of JSON.
+pub(crate) fn document(value: &Value) -> String {
+    shown_json(&format!("{value:#}\n")).into_owned()
+}
+
+/// As [`print_while_read`], of values that stay what they are, and of scripts.
+pub(crate) fn print_as_is(text: &str) -> Result<bool, Failure> {
     let mut output = io::stdout().lock();
     let written = output
         .write_all(text.as_bytes())
@@ -27,17 +43,41 @@ pub(crate) fn print_while_read(text: &str) -> Result<bool, Failure> {
 }
 
 /// Whether an error of writing says that nobody reads the output any more.
+pub(crate) fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
+    let is_broken = |cause: &(dyn Error + 'static)| {
+        let cause = cause.downcast_ref::<io::Error>();
+        cause
+            .is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+            .then_some(())
+    };
+    find(error, is_broken).is_some()
+}
+
+/// The signal after which an output was not read any more for as long as a run may take to end, if that
+/// is why it was not written.
+pub(crate) fn unread_after(error: &(dyn Error + 'static)) -> Option<Signal> {
+    find(error, |cause| {
+        cause.downcast_ref::<Unread>().map(|unread| unread.0)
+    })
+}
+
+/// The first cause of an error of writing of which something is found.
 ///
 /// Libraries put what the system said into errors of their own, which seldom tell its kind; so
 /// the whole chain of causes is looked at.
-pub(crate) fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
+fn find<Found>(
+    error: &(dyn Error + 'static),
+    of: impl Fn(&(dyn Error + 'static)) -> Option<Found>,
+) -> Option<Found> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        let of_system = error.downcast_ref::<io::Error>();
-        if of_system.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-            return true;
+        let found = of(error);
+        if found.is_some() {
+            return found;
         }
-        let wrapped = of_system.and_then(io::Error::get_ref);
+        let wrapped = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
         cause = match (wrapped, error.downcast_ref::<csv::Error>()) {
             // The source of an I/O error is that of what it wraps, which would be left out.
             (Some(wrapped), _) => Some(wrapped),
@@ -49,7 +89,7 @@ pub(crate) fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
             (None, None) => error.source(),
         };
     }
-    false
+    None
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::controls::shown;
+use crate::pipe::Pipe;
 use crate::printer::{Meanwhile, Printer};
 use crate::wrapping::wrapped_message;
 
@@ -112,7 +114,7 @@ impl Progress {
             let message = described(moment, self.rate, share.as_ref());
             // A line that is too long would be cut off, and what it says with it.
             self.bar
-                .set_message(textwrap::fill(&message, textwrap::termwidth()));
+                .set_message(textwrap::fill(&shown(&message), textwrap::termwidth()));
             self.bar.tick();
         } else if now - self.last_line >= LINE_INTERVAL
             && match self.meanwhile {
@@ -215,7 +217,7 @@ pub(crate) fn say(message: &str) {
 
 /// As [`say`], for what programs read: each line stays one.
 pub(crate) fn say_as_is(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = Pipe::new(std::io::stderr()).write_all(format!("{text}\n").as_bytes());
 }
 
 #[cfg(test)]

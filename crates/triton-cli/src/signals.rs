@@ -1,5 +1,6 @@
 //! Ctrl-C and SIGTERM: the first one ends the run in good order, the second one at once.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -11,6 +12,19 @@ use crate::exit_codes::Exit;
 /// Nobody asks a second time so soon: `timeout` sends a signal to the process and then to its group, so
 /// that a command comes to have it twice.
 const ONE_AND_THE_SAME: Duration = Duration::from_millis(200);
+
+/// How long a run may go on after the first signal, whatever it waits for: less than the 30 s that
+/// Kubernetes leaves a process between SIGTERM and the end.
+pub(crate) const LONGEST_GRACE: Duration = Duration::from_secs(25);
+
+/// When this process was first told to end, and how: signals are its own, and not of a run.
+static FIRST: OnceLock<(Instant, Signal)> = OnceLock::new();
+
+/// The signal that told this process to end, once it has had its time for that.
+pub(crate) fn overdue() -> Option<Signal> {
+    let (since, signal) = FIRST.get()?;
+    (since.elapsed() >= LONGEST_GRACE).then_some(*signal)
+}
 
 /// What told the run to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +56,10 @@ impl Signals {
         let (send, received) = watch::channel(None);
         let mut listener = JoinSet::new();
         listener.spawn(async move {
-            send.send_replace(Some(source.next().await));
+            let signal = source.next().await;
             let first = Instant::now();
+            FIRST.get_or_init(|| (first, signal));
+            send.send_replace(Some(signal));
             let second = loop {
                 let next = source.next().await;
                 if first.elapsed() >= ONE_AND_THE_SAME {

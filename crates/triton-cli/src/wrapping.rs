@@ -1,7 +1,6 @@
 //! Lines that fit their terminal, and hold nothing that it would obey.
 
-use std::borrow::Cow;
-
+use crate::controls::shown;
 use crate::printer::Printer;
 
 /// The width of lines on standard output.
@@ -22,7 +21,7 @@ pub(crate) fn wrapped_message(text: &str) -> String {
 }
 
 fn broken(text: &str, width: usize) -> String {
-    let text = &without_controls(text);
+    let text = &shown(text);
     let lines = text.lines().map(|line| {
         let indent = " ".repeat(line.len() - line.trim_start().len() + 2);
         textwrap::fill(
@@ -31,22 +30,6 @@ fn broken(text: &str, width: usize) -> String {
         )
     });
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// A text without what a terminal would obey: names of columns and what servers say may hold anything.
-fn without_controls(text: &str) -> Cow<'_, str> {
-    let is_obeyed = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
-    if !text.contains(is_obeyed) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match is_obeyed(character) {
-            true => shown.extend(character.escape_debug()),
-            false => shown.push(character),
-        }
-    }
-    Cow::Owned(shown)
 }
 
 #[cfg(test)]

@@ -15,8 +15,9 @@ use triton_options::{
 use super::text_table::TextTable;
 use crate::completion;
 use crate::config_arguments::ConfigArguments;
+use crate::controls::shown_within_line;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{document, print};
 use crate::server::{Server, with_server_heeding};
 use crate::statement::{self, Statement};
 use crate::wrapping::{width, wrapped};
@@ -123,7 +124,7 @@ fn to_json(facts: &ModelFacts, ids: Ids, sql: Option<&str>) -> String {
         });
         tensors.collect()
     };
-    let description = json!({
+    document(&json!({
         "name": metadata.name,
         "versions": metadata.versions,
         "platform": metadata.platform,
@@ -136,20 +137,20 @@ fn to_json(facts: &ModelFacts, ids: Ids, sql: Option<&str>) -> String {
         "steps": config.steps.iter().map(|step| step.name.as_str()).collect::<Value>(),
         "sql": sql,
         "config": config.document(),
-    });
-    format!("{description:#}\n")
+    }))
 }
 
 fn to_text(facts: &ModelFacts, ids: Ids, sql: anyhow::Result<String>) -> String {
     let ModelFacts {
         metadata, config, ..
     } = facts;
-    let mut text = format!("model {}", metadata.name);
+    let mut text = format!("model {}", shown_within_line(&metadata.name));
     if !metadata.platform.is_empty() {
-        let _ = write!(text, " ({})", metadata.platform);
+        let _ = write!(text, " ({})", shown_within_line(&metadata.platform));
     }
     if !metadata.versions.is_empty() {
-        let _ = write!(text, ", version {}", metadata.versions.join(", "));
+        let versions = metadata.versions.join(", ");
+        let _ = write!(text, ", version {}", shown_within_line(&versions));
     }
     text.push_str("\n\n");
     // Writing to a String cannot fail.
@@ -168,6 +169,7 @@ fn to_text(facts: &ModelFacts, ids: Ids, sql: anyhow::Result<String>) -> String 
     if !config.steps.is_empty() {
         let steps = config.steps.iter().map(|step| step.name.as_str());
         let steps = steps.collect::<Vec<_>>().join(", ");
+        let steps = shown_within_line(&steps);
         let steps = format!("steps: {steps} (the model is an ensemble)");
         let _ = writeln!(text, "{}", wrapped(&steps));
     }
@@ -251,7 +253,10 @@ fn sequences(facts: &ModelFacts) -> String {
         .iter()
         .find(|step| step.sequence_batching.as_ref() == Some(sequences));
     let (whose, stateful) = match step {
-        Some(step) => (format!("its step '{}'", step.name), step),
+        Some(step) => (
+            format!("its step '{}'", shown_within_line(&step.name)),
+            step,
+        ),
         None => ("the model".to_owned(), config),
     };
     let strategy = match stateful.document()["sequence_batching"]["oldest"].is_object() {

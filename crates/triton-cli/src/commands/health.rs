@@ -13,8 +13,9 @@ use triton_client::{Error, ErrorKind, ModelId, Readiness};
 use crate::argument_values::duration;
 use crate::completion;
 use crate::config_arguments::ConfigArguments;
+use crate::controls::shown_within_line;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{document, print};
 use crate::progress::say;
 use crate::server::{Server, with_server};
 
@@ -138,7 +139,9 @@ impl Health {
         let endpoint = &server.options.endpoint;
         let mut text = match (&self.name, self.live, self.ready) {
             (Some((name, version)), ..) => {
-                format!("the server at {endpoint} is ready: {name} {version}\n")
+                let name = format!("{name} {version}");
+                let name = shown_within_line(&name);
+                format!("the server at {endpoint} is ready: {name}\n")
             }
             (None, _, true) => format!("the server at {endpoint} is ready\n"),
             (None, true, false) => {
@@ -162,7 +165,7 @@ impl Health {
     fn to_json(&self, server: &Server) -> String {
         let mut object = self.to_object(server);
         object["endpoint"] = server.options.endpoint.to_string().into();
-        format!("{object:#}\n")
+        document(&object)
     }
 
     fn to_object(&self, server: &Server) -> Value {

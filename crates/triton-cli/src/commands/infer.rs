@@ -22,7 +22,7 @@ use crate::completion;
 use crate::config::{LayeredOptions, Origin};
 use crate::config_arguments::ConfigArguments;
 use crate::failure::Failure;
-use crate::output::{print, print_while_read};
+use crate::output::print_as_is;
 use crate::server::{Effects, Server, check_model, with_prepared_server};
 use crate::text_encoding;
 
@@ -138,7 +138,7 @@ pub(crate) fn run(arguments: &InferArguments) -> Result<ExitCode, Failure> {
                 }
             }
         };
-        print(&format!("{shown}\n"))?;
+        print_as_is(&format!("{shown}\n"))?;
         for unread in &answer.unread {
             let (name, datatype) = (unread.name.escape_debug(), unread.datatype);
             crate::progress::say(&format!(
@@ -339,7 +339,7 @@ async fn stream(
         if !arguments.output.is_empty() {
             members.retain(|name, _| arguments.output.contains(name));
         }
-        if !print_while_read(&format!("{}\n", Value::Object(members)))? {
+        if !print_as_is(&format!("{}\n", Value::Object(members)))? {
             break;
         }
     }

@@ -15,6 +15,7 @@ use super::models::state_name;
 use crate::argument_values::duration;
 use crate::completion;
 use crate::config_arguments::ConfigArguments;
+use crate::controls::shown_within_line;
 use crate::failure::Failure;
 use crate::output::print;
 use crate::server::{Server, with_server};
@@ -116,7 +117,7 @@ async fn load_at(
     let ready: Vec<&str> = ready.filter(|version| !version.is_empty()).collect();
     let versions = match ready.as_slice() {
         [] => String::new(),
-        versions => format!(": version {}", versions.join(", ")),
+        versions => format!(": version {}", shown_within_line(&versions.join(", "))),
     };
     print(&format!(
         "model '{name}' is loaded{}{versions}\n",

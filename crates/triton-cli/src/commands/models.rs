@@ -11,7 +11,7 @@ use triton_client::{IndexFilter, ModelState, RepositoryEntry};
 use super::text_table::TextTable;
 use crate::config_arguments::ConfigArguments;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{document, print};
 use crate::progress::say;
 use crate::server::{Server, with_server};
 use crate::wrapping::width;
@@ -159,7 +159,7 @@ fn one_line(reason: &str) -> String {
 }
 
 fn to_json(entries: &[RepositoryEntry]) -> String {
-    format!("{:#}\n", entries.iter().map(to_object).collect::<Value>())
+    document(&entries.iter().map(to_object).collect())
 }
 
 fn to_object(entry: &RepositoryEntry) -> Value {

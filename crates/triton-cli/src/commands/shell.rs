@@ -10,7 +10,7 @@ use clap_mangen::Man;
 
 use crate::completion;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::print_as_is;
 
 /// Write the completions of this command for a shell to standard output.
 ///
@@ -50,7 +50,7 @@ Examples:
 
 /// Runs `triton completions`.
 pub(crate) fn completions(arguments: &CompletionsArguments) -> Result<ExitCode, Failure> {
-    print(&completion::script(&arguments.shell.to_string())?)?;
+    print_as_is(&completion::script(&arguments.shell.to_string())?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn man(arguments: &ManArguments, mut command: Command) -> Result<Exit
                 .with_hint("`triton --help` lists them")
         })?,
     };
-    print(&page_of(page)?)?;
+    print_as_is(&page_of(page)?)?;
     Ok(ExitCode::SUCCESS)
 }
 

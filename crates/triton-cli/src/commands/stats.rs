@@ -16,8 +16,9 @@ use super::text_table::TextTable;
 use crate::argument_values::duration;
 use crate::completion;
 use crate::config_arguments::ConfigArguments;
+use crate::controls::shown_within_line;
 use crate::failure::Failure;
-use crate::output::{print, print_while_read};
+use crate::output::{document, print, print_while_read};
 use crate::server::{Server, with_server};
 use crate::wrapping::width;
 
@@ -68,7 +69,7 @@ pub(crate) fn run(arguments: &StatsArguments) -> Result<ExitCode, Failure> {
             None => {
                 let versions = statistics(&server).await?;
                 print(&match arguments.json {
-                    true => format!("{:#}\n", versions.iter().map(to_json).collect::<Value>()),
+                    true => document(&versions.iter().map(to_json).collect()),
                     false => versions.iter().map(to_text).collect::<Vec<_>>().join("\n"),
                 })?;
             }
@@ -111,7 +112,10 @@ fn phases(model: &ModelStatistics) -> [(&'static str, Tally); 8] {
 fn to_text(model: &ModelStatistics) -> String {
     let mut text = format!(
         "model {}, version {}: {} inferences in {} executions\n",
-        model.name, model.version, model.inference_count, model.execution_count
+        shown_within_line(&model.name),
+        shown_within_line(&model.version),
+        model.inference_count,
+        model.execution_count
     );
     let mut table = TextTable::new(&["REQUESTS", ">COUNT", ">MEAN"]);
     for (name, tally) in phases(model) {

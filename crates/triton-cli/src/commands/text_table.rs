@@ -1,5 +1,7 @@
 //! Aligned columns for a terminal, however narrow.
 
+use crate::controls::shown_within_line;
+
 /// The least room for the last column beside the others.
 const LEAST_LAST: usize = 16;
 
@@ -21,8 +23,11 @@ impl TextTable {
         Self { rows, right }
     }
 
+    /// Adds a row; no cell leaves its place, whatever a server has put into it.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        let cells = cells.into_iter();
+        let cells = cells.map(|cell| shown_within_line(&cell).into_owned());
+        self.rows.push(cells.collect());
     }
 
     /// The lines of the table, none longer than `width` where that is possible: the last column
@@ -95,6 +100,16 @@ mod tests {
         let broken = "UNAVAILABLE: it cannot be loaded, for many words".to_owned();
         table.row(["a-long-name".to_owned(), "2".to_owned(), broken]);
         table
+    }
+
+    #[test]
+    fn no_cell_leaves_its_place() {
+        let mut table = TextTable::new(&["MODEL", "STATE"]);
+        table.row(["a\nb\u{1b}[2J".to_owned(), "READY\u{202e}".to_owned()]);
+        insta::assert_snapshot!(table.lines(200), @r"
+        MODEL          STATE
+        a\nb\u{1b}[2J  READY\u{202e}
+        ");
     }
 
     #[test]

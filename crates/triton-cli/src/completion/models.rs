@@ -6,6 +6,7 @@ use tokio::time::timeout;
 use triton_client::IndexFilter;
 
 use crate::config::{LayeredOptions, Sources};
+use crate::controls::is_obeyed;
 
 /// Nobody waits longer for a completion.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -25,6 +26,8 @@ pub(super) fn names(words: &[String]) -> Option<Vec<String>> {
         timeout(PATIENCE, index).await.ok()?.ok()
     });
     let mut names: Vec<String> = index?.into_iter().map(|entry| entry.name).collect();
+    // The shell shows them as they are.
+    names.retain(|name| !name.contains(is_obeyed));
     names.sort();
     names.dedup();
     Some(names)

@@ -4,16 +4,15 @@
 //! A checkpoint is a consistent cut: no row is in flight, every output is on the disk up to a
 //! known length, and only then the new state takes the place of the old one, at once.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use fs_err::{File, OpenOptions};
-use serde::{Deserialize, Serialize};
 
 use super::arguments::Interval;
+use super::state::{RunIdentity, State};
 use super::summary::Counts;
 use crate::disk;
 use crate::table::{Cut, Parts};
@@ -24,30 +23,6 @@ const LOCK_FILE: &str = "lock";
 
 /// How many hexadecimal digits the mark of a folder has.
 const MARK_LENGTH: usize = 16;
-
-/// What must be the same for a run to go on: a name for each thing, and its value.
-pub(super) type RunIdentity = BTreeMap<String, String>;
-
-/// How far a run is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct State {
-    run: RunIdentity,
-    /// The input that was being read, and how many of its rows were.
-    pub(super) input: usize,
-    pub(super) rows: u64,
-    pub(super) counts: Counts,
-    /// How much of the output of that input is written.
-    pub(super) output: Cut,
-    /// How much of the file of rejected rows is.
-    pub(super) errors_bytes: u64,
-    /// The open sequences of each subtask.
-    pub(super) sequences: Vec<String>,
-    /// Sequence IDs with numbers from here on were certainly not taken before the next checkpoint.
-    #[serde(default)]
-    pub(super) first_free_counter: u64,
-    /// Whether all rows are answered and the outputs complete.
-    pub(super) finished: bool,
-}
 
 /// The position of a run that is not over.
 #[derive(Debug, Clone)]
@@ -74,10 +49,12 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Takes hold of the folder; what an earlier run left there is where this one goes on.
+    /// Takes hold of the folder; what an earlier run left there, over as many `inputs`, is where this one
+    /// goes on.
     pub(super) fn open(
         folder: &Path,
         run: RunIdentity,
+        inputs: usize,
         every: Interval,
     ) -> anyhow::Result<(Self, Option<State>)> {
         disk::create_private_folder(folder)
@@ -89,6 +66,7 @@ impl Checkpoints {
         let state = read(&folder.join(STATE_FILE))?;
         if let Some(state) = &state {
             check_same(folder, &state.run, &run)?;
+            state.check(inputs, &folder.join(STATE_FILE))?;
         }
         let rows = state.as_ref().map_or(0, |state| state.counts.read);
         let checkpoints = Self {
@@ -139,9 +117,8 @@ impl Checkpoints {
             first_free_counter,
             finished,
         };
-        let text = serde_json::to_vec_pretty(&state)?;
         let new = self.folder.join(NEW_STATE_FILE);
-        disk::replace(&self.folder.join(STATE_FILE), &new, &text)?;
+        disk::replace(&self.folder.join(STATE_FILE), &new, &state.to_bytes()?)?;
         self.last = (Instant::now(), counts.read);
         self.sweep(Some(&state.output))
     }
@@ -239,14 +216,7 @@ fn read(path: &Path) -> anyhow::Result<Option<State>> {
     if !path.exists() {
         return Ok(None);
     }
-    let text = fs_err::read(path)?;
-    let state = serde_json::from_slice(&text).with_context(|| {
-        format!(
-            "{}: this is no checkpoint of this version of the command",
-            path.display()
-        )
-    })?;
-    Ok(Some(state))
+    State::from_bytes(&fs_err::read(path)?, path).map(Some)
 }
 
 /// Refuses to go on with a run that was another one, saying what differs.

@@ -7,6 +7,7 @@ use super::summary::{Counts, Summary};
 use crate::disk;
 use crate::exit_codes::Exit;
 use crate::failure::Failure;
+use crate::output::{is_reader_gone, unread_after};
 use crate::progress::{say, say_as_is};
 use crate::signals::Signal;
 
@@ -20,6 +21,8 @@ pub(super) enum Ending {
     Interrupted { signal: Signal, given_up: bool },
     /// Rows failed, and that is the end by an argument; `row` is one that is to be named.
     Failed { row: Option<String>, rule: String },
+    /// A signal said so, and the output was not read in all the time that there was for it.
+    Unread { signal: Signal },
     /// Nobody reads the output any more.
     ReaderGone,
     /// An input cannot be read on.
@@ -27,13 +30,31 @@ pub(super) enum Ending {
 }
 
 impl Ending {
+    /// Why nothing more can be written; an error if that is none of the ends of a run.
+    pub(super) fn of_output(error: anyhow::Error) -> Result<Self, Failure> {
+        if let Some(signal) = unread_after(error.as_ref()) {
+            return Ok(Self::Unread { signal });
+        }
+        match is_reader_gone(error.as_ref()) {
+            true => Ok(Self::ReaderGone),
+            false => Err(Failure::usage(error)),
+        }
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Interrupted { .. } | Self::Unread { .. })
+    }
+
     pub(super) fn is_complete(&self) -> bool {
         matches!(self, Self::Complete)
     }
 
     /// Whether calls may still be waiting for the server, and are not to be waited for.
     pub(super) fn gave_up(&self) -> bool {
-        matches!(self, Self::Interrupted { given_up: true, .. })
+        matches!(
+            self,
+            Self::Interrupted { given_up: true, .. } | Self::Unread { .. }
+        )
     }
 }
 
@@ -80,6 +101,10 @@ pub(super) fn conclude(
                     "interrupted; with --checkpoint DIR, the same command could go on from here"
                 }
             });
+            signal.exit().into()
+        }
+        Ending::Unread { signal } => {
+            say("interrupted; nobody reads the output, which lacks its last rows");
             signal.exit().into()
         }
         Ending::Failed { rule, .. } => {

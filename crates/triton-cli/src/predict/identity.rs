@@ -18,7 +18,7 @@ use triton_options::{
 };
 
 use super::arguments::PredictArguments;
-use super::checkpoint::RunIdentity;
+use super::state::RunIdentity;
 use crate::objects::Location;
 use crate::table::{Destination, Input};
 

@@ -10,7 +10,7 @@ use triton_model_fn::Schema;
 use triton_options::{SEQUENCE_KEY, SEQUENCE_MAX_OPEN, TritonOptions};
 
 use super::arguments::{Interval, OnError, PredictArguments};
-use super::checkpoint::{self, Checkpoints, State};
+use super::checkpoint::Checkpoints;
 use super::ending::{Ending, conclude};
 use super::events::Start;
 use super::files::RunFiles;
@@ -23,6 +23,7 @@ use super::rejections::Rejections;
 use super::scheduler::{Beginning, Scheduler};
 use super::selection::Selection;
 use super::sorting::{self, Sorting};
+use super::state::{RunIdentity, State};
 use super::subtasks::Subtasks;
 use super::summary::{Counts, Summary};
 use super::{identity, stall};
@@ -224,7 +225,7 @@ impl Job {
         arguments: &PredictArguments,
         options: &TritonOptions,
         schema: &Schema,
-    ) -> Result<checkpoint::RunIdentity, Failure> {
+    ) -> Result<RunIdentity, Failure> {
         let inputs = self.inputs.iter().map(|(input, _)| input);
         let destinations = self.plan.destinations();
         identity::of_run(arguments, options, schema, inputs, destinations).map_err(Failure::usage)
@@ -319,7 +320,7 @@ impl Job {
             subtasks: arguments.run.parallelism,
             open_sequences: scheduler.subtasks.open_sequences(),
             latencies: scheduler.latencies,
-            interrupted: matches!(ran, Ok(Ending::Interrupted { .. })),
+            interrupted: ran.as_ref().is_ok_and(Ending::is_interrupted),
         };
         progress.finish();
         if let Some(kept) = kept {

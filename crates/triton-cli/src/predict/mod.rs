@@ -24,6 +24,7 @@ mod selection;
 mod settling;
 mod sorting;
 mod stall;
+mod state;
 mod subtasks;
 mod summary;
 mod taking_answers;
@@ -112,7 +113,8 @@ pub(crate) fn run(arguments: &PredictArguments) -> Result<ExitCode, Failure> {
         Some(folder) => {
             let identity = job.identity(arguments, &options, &schema)?;
             let every = arguments.checkpoints.checkpoint_every;
-            let (checkpoints, state) = Checkpoints::open(folder, identity, every)?;
+            let inputs = job.inputs.len();
+            let (checkpoints, state) = Checkpoints::open(folder, identity, inputs, every)?;
             if let Some(state) = &state {
                 job.plan.check_left(state, checkpoints.parts())?;
             }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use triton_model_fn::{Prediction, Value};
 
 use super::arguments::FileArguments;
-use super::checkpoint::State;
+use super::state::State;
 use crate::disk::{self, LEFT_ADVICE};
 use crate::objects::{Location, Object};
 use crate::table::{

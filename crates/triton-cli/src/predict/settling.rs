@@ -20,7 +20,6 @@ use super::scheduler::Scheduler;
 use super::subtasks::Outcome;
 use super::work::{ChunkWork, Work};
 use crate::failure::Failure;
-use crate::output::is_reader_gone;
 use crate::table::{Answered, Answers, Chunk, Fault, Row, WriteError};
 
 /// How long rows with keys are waited for before others follow them, although a checkpoint is due.
@@ -221,16 +220,20 @@ impl Scheduler<'_> {
 
     /// Nobody who reads the output any more is no failure; everything else is.
     pub(super) fn output_failed(&mut self, error: anyhow::Error) -> Result<(), Failure> {
-        if !is_reader_gone(error.as_ref()) {
-            return Err(Failure::usage(error));
-        }
+        self.ending = Some(self.ended_by_output(error)?);
+        Ok(())
+    }
+
+    /// The end of a run whose output takes no more; rows in flight are neither answered nor rejected.
+    fn ended_by_output(&mut self, error: anyhow::Error) -> Result<Ending, Failure> {
+        let ending = Ending::of_output(error)?;
         self.tasks.abort_all();
         self.tasks = JoinSet::new();
         self.in_flight = InFlight::new(self.in_order);
         self.read.clear();
         self.read_together = None;
-        self.ending = Some(Ending::ReaderGone);
-        Ok(())
+        self.counts.read = self.counts.settled();
+        Ok(ending)
     }
 
     /// Whether rows are held back so that a checkpoint can be made.
@@ -287,22 +290,20 @@ impl Scheduler<'_> {
             // whoever began the run keeps what there is of its output.
             Ending::Failed { .. } => {
                 if let Err(error) = self.outputs.flush() {
-                    self.output_failed(not_written(error))?;
-                    return Ok(Ending::ReaderGone);
+                    return self.ended_by_output(not_written(error));
                 }
             }
             Ending::Complete | Ending::Interrupted { .. } => {
                 if let Err(error) = self.outputs.finish() {
                     // The last of the output may be written only now.
-                    self.output_failed(not_written(error))?;
-                    return Ok(Ending::ReaderGone);
+                    return self.ended_by_output(not_written(error));
                 }
                 self.rejections.begin()?;
                 if matches!(ending, Ending::Complete) {
                     self.cut(true)?;
                 }
             }
-            Ending::ReaderGone => return Ok(ending),
+            Ending::ReaderGone | Ending::Unread { .. } => return Ok(ending),
             Ending::Broken(_) => self
                 .outputs
                 .flush()

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use triton_model_fn::SequencePlaces;
 
+use crate::signals::LONGEST_GRACE;
+
 /// How long nothing may move before rows count as stalled, at most.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -99,14 +101,11 @@ impl Stall {
 /// may follow it by another one that cannot be heeded.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// How long they are waited for in all, also where sequences are rebuilt for them, answer by answer: less
-/// than the 30 s that Kubernetes leaves a process between SIGTERM and the end.
-const LONGEST_GRACE: Duration = Duration::from_secs(25);
-
 /// After how long it is said that they are waited for.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// The wait for rows in flight after a signal.
+/// The wait for rows in flight after a signal: in all no longer than for anything else, also where
+/// sequences are rebuilt for them, answer by answer.
 #[derive(Debug, Default)]
 pub(super) struct Grace {
     begun: Option<Instant>,

@@ -15,6 +15,7 @@ mod guide_walk;
 mod health;
 mod help;
 mod hostile_shapes;
+mod hostile_texts;
 mod infer;
 mod model_kinds;
 mod objects;

@@ -1,6 +1,7 @@
 //! Runs that end before their input does: by a signal, or because nobody reads on.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -15,6 +16,9 @@ on_both_builds!(
     a_second_signal_ends_the_run_at_once,
     a_signal_that_comes_twice_at_once_is_one,
 );
+
+/// How soon after a signal every run is over: before Kubernetes loses its patience.
+const MOST: Duration = Duration::from_secs(29);
 
 const ACCUMULATE: &str = "
     CREATE MODEL running_sum INPUT (`value` INT) OUTPUT (sum INT)
@@ -107,7 +111,7 @@ async fn a_run_with_checkpoints_goes_on_after_a_signal(program: &str) {
         .count()
         < 20
     {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     signal(&child, Signal::INT);
     let ended = child.wait_with_output().await.unwrap();
@@ -161,7 +165,7 @@ async fn a_signal_that_comes_twice_at_once_is_one(program: &str) {
     }
     signal(&child, Signal::TERM);
     // So that the second one is not taken for the first.
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
     signal(&child, Signal::TERM);
     assert_eq!(
         output.next_line().await.unwrap().as_deref(),
@@ -191,12 +195,88 @@ async fn a_second_signal_ends_the_run_at_once(program: &str) {
     let ended = async {
         loop {
             signal(&child, Signal::INT);
-            let patience = std::time::Duration::from_millis(100);
+            let patience = Duration::from_millis(100);
             if let Ok(status) = tokio::time::timeout(patience, child.wait()).await {
                 return status.unwrap();
             }
         }
     };
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), ended).await;
+    let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
     assert_eq!(ended.unwrap().code(), Some(130));
+}
+
+/// Waits until the first signal to a process will be heard.
+async fn listens(child: &Child) {
+    let status = format!("/proc/{}/status", child.id().unwrap());
+    loop {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+        if caught & (1 << (Signal::TERM.as_raw() - 1)) != 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until a pipe that nobody reads takes nothing more.
+async fn is_full(pipe: &tokio::process::ChildStdout) {
+    let (mut before, mut looks) = (0, 0);
+    while looks < 10 {
+        let waiting = rustix::io::ioctl_fionread(pipe).unwrap();
+        looks = if waiting == before && waiting > 16 * 1024 {
+            looks + 1
+        } else {
+            0
+        };
+        before = waiting;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// How a process ends after SIGTERM, and what it says last.
+async fn terminated(child: Child) -> String {
+    signal(&child, Signal::TERM);
+    let ended = tokio::time::timeout(MOST, child.wait_with_output()).await;
+    let ended = ended.expect("it goes on").unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let last = said.lines().last().unwrap_or_default();
+    format!("exit code {:?}\n{last}", ended.status.code().unwrap())
+}
+
+// Holds C53.
+#[tokio::test]
+async fn a_signal_ends_a_run_whose_output_nobody_reads() {
+    let program = env!("CARGO_BIN_EXE_triton");
+    let files = Files::new();
+    let model = files.write("model.sql", ACCUMULATE);
+    let rows: String = (0..20_000).map(|value| format!("{value}\n")).collect();
+    let input = files.write("input.csv", &format!("value\n{rows}"));
+    let fifo = files.path("fifo.csv");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let unread = async {
+        let child = start(program, &["predict", &model, &input, "-o", &fifo]);
+        listens(&child).await;
+        // Nothing tells when it has come to the pipe.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        terminated(child).await
+    };
+    let full = async {
+        let mut child = start(program, &["predict", &model, &input]);
+        // Held until the process is over.
+        let output = child.stdout.take().unwrap();
+        is_full(&output).await;
+        terminated(child).await
+    };
+    let (unread, full) = tokio::join!(unread, full);
+    // On a machine that is very busy the signal may have been there before.
+    assert!(
+        unread.starts_with("exit code 143\ninterrupted; "),
+        "{unread}"
+    );
+    insta::assert_snapshot!(full, @"
+    exit code 143
+    interrupted; nobody reads the output, which lacks its last rows
+    ");
 }

@@ -40,6 +40,14 @@ impl SmallServer {
     /// Answers each request as `answer` says of its path and body, but for those that only ask
     /// whether the server is there.
     pub(crate) fn start(answer: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static) -> Self {
+        Self::named_by("triton", answer)
+    }
+
+    /// As [`start`](Self::start), for a server that calls itself something.
+    pub(crate) fn named_by(
+        name: &'static str,
+        answer: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let paths: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = Arc::clone(&paths);
         let answer = Arc::new(answer);
@@ -67,7 +75,7 @@ impl SmallServer {
             let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
             let answer = match path.as_str() {
                 "/v2" => {
-                    let server = json!({"name": "triton", "version": "2.51.0", "extensions": []});
+                    let server = json!({"name": name, "version": "2.51.0", "extensions": []});
                     Answer::new(200, server.to_string())
                 }
                 path if path.starts_with("/v2/health") => Answer::new(200, ""),

@@ -45,7 +45,7 @@ use super::sequences::Sequences;
 use crate::config::{LayeredOptions, Origin};
 use crate::disk;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{document, print};
 use crate::progress::say;
 use crate::server::{Effects, Server, check_model, with_prepared_server};
 use crate::unshown;
@@ -109,7 +109,7 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<ExitCode, Failure> {
         let mut series = bench.measure().await?;
         series.compared = earlier.map(|earlier| earlier.compare(&series.loads));
         print(&match arguments.json {
-            true => format!("{:#}\n", series.to_json()),
+            true => document(&series.to_json()),
             false => series.to_text(),
         })?;
         if let Some(path) = &arguments.html {

@@ -10,7 +10,7 @@ use triton_client::Error;
 use super::{Health, HealthArguments, INTERVAL, ask};
 use crate::commands::text_table::TextTable;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{document, print};
 use crate::progress::say;
 use crate::server::Server;
 use crate::wrapping::width;
@@ -137,5 +137,5 @@ fn to_json(server: &Server, asked: &[Asked]) -> String {
         "ready": asked.iter().all(Asked::is_ready),
         "replicas": replicas.collect::<Value>(),
     });
-    format!("{object:#}\n")
+    document(&object)
 }

@@ -8,7 +8,7 @@ use triton_client::{IndexFilter, RepositoryEntry};
 use super::{list, one_line, order, state_name, to_object};
 use crate::commands::text_table::TextTable;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{document, print};
 use crate::server::{Server, tell_unasked};
 use crate::wrapping::width;
 
@@ -45,7 +45,7 @@ pub(super) async fn run(
     }
     alike.sort_by(|left, right| order(&left.entry).cmp(&order(&right.entry)));
     print(&match json {
-        true => format!("{:#}\n", Value::Array(objects)),
+        true => document(&Value::Array(objects)),
         false => to_text(&alike, reached),
     })?;
     Ok(tell_unasked(&failed))

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::Value;
 use triton_client::{ModelStatistics, Tally};
 
 use super::to_json;
@@ -11,7 +10,7 @@ use crate::commands::figures::optional_duration;
 use crate::commands::statistics_difference::Difference;
 use crate::commands::text_table::TextTable;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{document, print};
 use crate::server::{Named, Server, tell_unasked};
 use crate::wrapping::width;
 
@@ -55,7 +54,7 @@ fn to_objects(found: &[OfReplica]) -> String {
             object
         })
     });
-    format!("{:#}\n", objects.collect::<Value>())
+    document(&objects.collect())
 }
 
 fn to_text(server: &Server, found: &[OfReplica]) -> String {

@@ -17,6 +17,7 @@ use super::sink::{TailedFile, Target};
 use super::{Cut, Destination, Parts};
 use crate::disk::{self, Place, StagedFile};
 use crate::objects::{Location, Upload};
+use crate::pipe;
 use crate::table::format::Format;
 
 /// What an output is written to.
@@ -82,7 +83,9 @@ impl Outlet {
         from: Option<&Cut>,
     ) -> io::Result<(Target, Self)> {
         let path = match &destination.location {
-            Location::Standard => return Ok((Target::Standard(io::stdout()), Self::Direct)),
+            Location::Standard => {
+                return Ok((Target::Standard(pipe::standard_output()?), Self::Direct));
+            }
             Location::Object(object) => {
                 let upload = object.upload()?;
                 return Ok((Target::Object(upload.writer()), Self::Upload(upload)));
@@ -94,7 +97,7 @@ impl Outlet {
                 let mut options = OpenOptions::new();
                 // What a shell has opened keeps what is in it.
                 let options = options.write(true).append(file.is_some());
-                return Ok((Target::Direct(options.open(path)?), Self::Direct));
+                return Ok((Target::Direct(pipe::open(path, options)?), Self::Direct));
             }
             Place::Folder { real } | Place::File { real, .. } | Place::Free { real } => real,
         };

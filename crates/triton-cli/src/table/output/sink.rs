@@ -8,6 +8,7 @@ use fs_err::File;
 use super::Cut;
 use crate::disk;
 use crate::objects::Upload;
+use crate::pipe::{Pipe, StandardOutput};
 use crate::table::format::Compression;
 
 /// Bytes on their way to a file or a pipe.
@@ -30,8 +31,8 @@ enum Encoder {
 pub(super) enum Target {
     File(TailedFile),
     /// A pipe or a device, which keeps nothing that could be brought to a disk.
-    Direct(File),
-    Standard(io::Stdout),
+    Direct(Pipe<File>),
+    Standard(Pipe<StandardOutput>),
     /// An object, whose parts are nothing before it is complete.
     Object(Upload),
 }
