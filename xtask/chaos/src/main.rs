@@ -8,6 +8,7 @@ mod fault;
 mod http;
 mod journal;
 mod load;
+mod memory;
 mod naive;
 mod options;
 mod ours;
