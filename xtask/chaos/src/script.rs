@@ -122,24 +122,6 @@ impl Script {
         script
     }
 
-    /// Whether a request can reach the server after its client has given it up, or be kept there
-    /// for longer than the client can know.
-    pub(crate) fn can_be_late(&self) -> bool {
-        let is_late = |fault: &Fault| matches!(fault, Fault::Late(_));
-        self.faults.iter().any(|(_, fault)| is_late(fault))
-            || self
-                .events
-                .iter()
-                .any(|it| matches!(it.event, Event::Stop(_)))
-    }
-
-    /// Whether functions start over without what they knew.
-    pub(crate) fn forgets(&self) -> bool {
-        let begins_anew =
-            |it: &Happening| matches!(it.event, Event::CloseAndOpen { .. } | Event::Crash);
-        self.without_state && self.events.iter().any(begins_anew)
-    }
-
     pub(crate) fn option(&self, name: &str) -> Option<&str> {
         let mut options = self.options.iter();
         let (_, value) = options.find(|(key, _)| key == name)?;

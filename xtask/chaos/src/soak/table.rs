@@ -19,6 +19,8 @@ pub(super) struct Table {
 #[derive(Default, Clone, Copy)]
 struct Line {
     runs: usize,
+    /// How many of the runs were held against the places of their servers.
+    places: usize,
     rows: usize,
     requests: usize,
     faults: usize,
@@ -32,6 +34,7 @@ impl Table {
         let line = self.lines.entry((script.front, script.lane)).or_default();
         line.add(Line {
             runs: 1,
+            places: report.has_places.into(),
             rows: script.rows.len(),
             requests: report.requests,
             faults: report.faults,
@@ -57,6 +60,7 @@ impl Table {
 impl Line {
     fn add(&mut self, other: Self) {
         self.runs += other.runs;
+        self.places += other.places;
         self.rows += other.rows;
         self.requests += other.requests;
         self.faults += other.faults;
@@ -90,13 +94,13 @@ impl fmt::Display for Table {
             (true, false) => &["Retry loop"],
             (false, false) => &[],
         };
-        let heading = "| Lane | Runs | Rows | Requests | Faults | Here: wrong | failed | marked |";
+        let heading = "| Lane | Runs | Places checked | Rows | Requests | Faults | Here: wrong | failed | marked |";
         let peers: Vec<_> = peers
             .iter()
             .map(|peer| format!(" {peer}: wrong | failed |"))
             .collect();
         writeln!(formatter, "{heading}{}", peers.concat())?;
-        writeln!(formatter, "|{}", " --- |".repeat(8 + 2 * peers.len()))?;
+        writeln!(formatter, "|{}", " --- |".repeat(9 + 2 * peers.len()))?;
         for ((front, lane), line) in &self.lines {
             let name = match front {
                 Front::Function => lane.to_string(),
@@ -123,8 +127,9 @@ fn write_line(
 ) -> fmt::Result {
     write!(
         formatter,
-        "| {name} | {} | {} | {} | {} | {} | {} | {} |",
+        "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |",
         line.runs,
+        line.places,
         line.rows,
         line.requests,
         line.faults,
