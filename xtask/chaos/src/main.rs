@@ -3,6 +3,7 @@
 //! `cargo xtask chaos` and `cargo xtask replicas` start this program.
 
 mod check;
+mod clock;
 mod command;
 mod fault;
 mod http;

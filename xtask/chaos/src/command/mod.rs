@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use self::predict::Predict;
 use self::predict::panics;
+use crate::clock;
 use crate::fault::Event;
 use crate::outcome::{self, Met, Outcome, Progress, Run};
 use crate::proxy::Proxy;
@@ -100,6 +101,7 @@ pub(crate) async fn run(
         into.rows = run.rows;
         into.violations.extend(run.violations);
         into.violations.extend(panics(&logs));
+        into.violations.extend(clock::check(script, into, &logs));
         if rejects != (code == Some(REJECTED)) {
             let violation = format!("the command ended with {code:?}; rows rejected: {rejects}");
             into.violations.push(violation);

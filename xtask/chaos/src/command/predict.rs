@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+use crate::clock;
 use crate::options::Lane;
 use crate::outcome::{Outcome, Run, Settled};
 use crate::proxy::{Proxy, Returned, Seen};
@@ -105,6 +106,9 @@ impl Predict {
                 .env("LD_PRELOAD", FAKETIME)
                 .env("FAKETIME_TIMESTAMP_FILE", self.path(CLOCK))
                 .env("FAKETIME_NO_CACHE", "1")
+                // By which time zone the clock is read; the log is in UTC.
+                .env("TZ", "UTC")
+                .env("RUST_LOG", clock::LOGGED)
                 // Time goes on, only its name changes.
                 .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
