@@ -117,7 +117,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
                         if !report.broken.is_empty() && arguments.shrink {
                             shrink::shrink(&mut job, &script, &report)?;
                         }
-                        lock(table).add(&script, &report);
+                        lock(table).add(&script, &report)?;
                     }
                     anyhow::Ok(())
                 })
@@ -135,6 +135,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let left = left.iter().filter(|file| !files.contains(file));
         table.leaves_open(left.cloned().collect());
     }
+    table.ends()?;
     println!("\n{table}");
     println!("{:.0} s", begun.elapsed().as_secs_f64());
     worked?;

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use anyhow::Result;
+
 use super::report::Report;
 use crate::check::Answers;
+use crate::memory;
 use crate::options::Lane;
 use crate::script::{Front, Script};
 
@@ -14,7 +17,18 @@ pub(super) struct Table {
     lines: BTreeMap<(Front, Lane), Line>,
     broken: Vec<String>,
     left_open: Vec<String>,
+    /// What the process had in memory once it was warm, and when all runs were over, in MiB.
+    memory: (Option<f64>, Option<f64>),
 }
+
+/// After so many runs everything has been used, so that memory is compared with what it is then.
+const WARM: usize = 10;
+
+/// Fewer runs say nothing of memory.
+const RUNS_FOR_MEMORY: usize = 20;
+
+/// As a multiple of what it was: the allocator keeps some, and no two runs are alike.
+const MOST_MEMORY: f64 = 1.25;
 
 #[derive(Default, Clone, Copy)]
 struct Line {
@@ -30,7 +44,7 @@ struct Line {
 }
 
 impl Table {
-    pub(super) fn add(&mut self, script: &Script, report: &Report) {
+    pub(super) fn add(&mut self, script: &Script, report: &Report) -> Result<()> {
         let line = self.lines.entry((script.front, script.lane)).or_default();
         line.add(Line {
             runs: 1,
@@ -45,6 +59,31 @@ impl Table {
         if !report.broken.is_empty() {
             self.broken.push(script.name.clone());
         }
+        if self.runs() == WARM {
+            self.memory.0 = Some(memory::resident()?);
+        }
+        Ok(())
+    }
+
+    fn runs(&self) -> usize {
+        self.lines.values().map(|line| line.runs).sum()
+    }
+
+    /// Nothing of the runs is left, so that memory can be looked at.
+    pub(super) fn ends(&mut self) -> Result<()> {
+        self.memory.1 = Some(memory::resident()?);
+        Ok(())
+    }
+
+    /// How memory has changed, where enough runs were made to say so.
+    fn memory(&self) -> Option<(f64, f64)> {
+        let (warm, end) = (self.memory.0?, self.memory.1?);
+        (self.runs() >= RUNS_FOR_MEMORY).then_some((warm, end))
+    }
+
+    fn has_grown(&self) -> bool {
+        self.memory()
+            .is_some_and(|(warm, end)| end > warm * MOST_MEMORY)
     }
 
     /// Files and connections that are still open when all runs are over.
@@ -53,7 +92,7 @@ impl Table {
     }
 
     pub(super) fn is_right(&self) -> bool {
-        self.broken.is_empty() && self.left_open.is_empty()
+        self.broken.is_empty() && self.left_open.is_empty() && !self.has_grown()
     }
 }
 
@@ -109,6 +148,13 @@ impl fmt::Display for Table {
             write_line(formatter, &name, line, peers.len())?;
         }
         write_line(formatter, "all", &all, peers.len())?;
+        if let Some((warm, end)) = self.memory() {
+            let verdict = if self.has_grown() { "BROKEN: " } else { "" };
+            writeln!(
+                formatter,
+                "\n{verdict}memory was {warm:.1} MiB after {WARM} runs and is {end:.1} MiB after all"
+            )?;
+        }
         if !self.broken.is_empty() {
             writeln!(formatter, "\nbroken: {}", self.broken.join(", "))?;
         }
