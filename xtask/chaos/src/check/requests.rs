@@ -287,7 +287,7 @@ mod tests {
             concluded: Some(now + TIMEOUT / 4),
             ..first.clone()
         };
-        assert!(check(&run, &[answered, again.clone()]).is_err());
+        assert!(check(&run, &[answered, again]).is_err());
         let unended = Seen {
             end: false,
             ..first.clone()
@@ -297,7 +297,7 @@ mod tests {
         let other = request(second, now, 8);
         assert!(check(&run, &[first.clone(), other.clone()]).is_err());
         run.opened_again.push(now + second / 2);
-        assert_eq!(check(&run, &[first.clone(), other.clone()]), Ok(()));
+        assert_eq!(check(&run, &[first, other.clone()]), Ok(()));
         assert!(check(&run, &[other, request(second, now, 9)]).is_err());
     }
 
