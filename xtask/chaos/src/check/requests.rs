@@ -28,23 +28,27 @@ pub(super) fn has_places_to_check(script: &Script, run: &Run, met: &[(At, Fault)
 pub(super) fn requests(script: &Script, run: &Run, log: &[Seen]) -> Vec<String> {
     let mut broken = Vec::new();
     for (id, seen) in &by_id(log) {
-        let found = match script.lane {
-            Lane::Static => (0..script.servers)
-                .map(|at| seen.iter().copied().filter(|it| it.at == at).collect())
-                .try_for_each(|seen: Vec<&Seen>| check_static_id(run, &seen)),
-            Lane::PerRequest => check_single_id(run, seen),
-            _ => check_keyed_id(script, seen),
-        };
-        if let Err((number, what)) = found {
-            let around = seen.iter().take(number + 1).rev().take(4).rev();
-            let around: Vec<_> = around.map(|seen| seen.to_string()).collect();
-            broken.push(format!(
-                "sequence {id}: {what}:\n      {}",
-                around.join("\n      ")
-            ));
+        match script.lane {
+            Lane::Static => broken.extend((0..script.servers).filter_map(|at| {
+                let seen: Vec<_> = seen.iter().copied().filter(|it| it.at == at).collect();
+                told(id, &seen, check_static_id(run, &seen))
+            })),
+            Lane::PerRequest => broken.extend(told(id, seen, check_single_id(run, seen))),
+            _ => broken.extend(told(id, seen, check_keyed_id(script, seen))),
         }
     }
     broken
+}
+
+/// What is wrong with an ID, and the last requests before that.
+fn told(id: &str, seen: &[&Seen], found: Result<(), (usize, String)>) -> Option<String> {
+    let (number, what) = found.err()?;
+    let around = seen.iter().take(number + 1).rev().take(4).rev();
+    let around: Vec<_> = around.map(|seen| seen.to_string()).collect();
+    Some(format!(
+        "sequence {id}: {what}:\n      {}",
+        around.join("\n      ")
+    ))
 }
 
 /// There are never more sequences on a server than it has places.
