@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::command;
 use crate::workspace::Workspace;
+use crate::{chaos, command};
 
 struct Step {
     name: &'static str,
@@ -83,7 +83,7 @@ const WAITING: &[Step] = &[
             "xtask",
             "chaos",
             "--seeds",
-            "1-10",
+            chaos::SEEDS,
             "--jobs",
             "3",
             "--ours-only",

@@ -3,11 +3,13 @@
 //! `cargo xtask chaos` and `cargo xtask replicas` start this program.
 
 mod check;
+mod clock;
 mod command;
 mod fault;
 mod http;
 mod journal;
 mod load;
+mod memory;
 mod naive;
 mod options;
 mod ours;

@@ -14,7 +14,7 @@ use triton_client::{
 
 use crate::fault::Event;
 use crate::options::Lane;
-use crate::outcome::{Outcome, Progress, Settled};
+use crate::outcome::{Met, Outcome, Progress, Settled};
 use crate::script::{Row, Script, TIMEOUT};
 use crate::server::Servers;
 
@@ -44,7 +44,7 @@ pub(crate) async fn run(
     let clients = clients.collect::<Result<Vec<_>, _>>()?;
     let rows = script.rows.len();
     change(&progress, |run| run.resize(rows, None));
-    let mut disturbing: Option<JoinHandle<Result<()>>> = None;
+    let mut disturbing: Option<JoinHandle<Result<Met>>> = None;
     let mut events = script.events.iter().peekable();
     let (mut next, mut checkpoint) = (0, 0);
     let mut workers = Workers::new(script, &clients, rules);
@@ -54,7 +54,7 @@ pub(crate) async fn run(
                 Event::Pause(time) => tokio::time::sleep(time).await,
                 Event::Kill(_) | Event::Stop(_) | Event::Reload | Event::Unload(_) => {
                     if let Some(disturbing) = disturbing.take() {
-                        disturbing.await??;
+                        is_over(disturbing).await?;
                     }
                     let (server, model) = (Arc::clone(&servers[it.server]), script.lane.model());
                     let event = it.event;
@@ -85,8 +85,14 @@ pub(crate) async fn run(
     }
     workers.settle(&progress, 0).await;
     if let Some(disturbing) = disturbing {
-        disturbing.await??;
+        is_over(disturbing).await?;
     }
+    Ok(())
+}
+
+/// Waits for the end of an event. One that failed leaves a server that runs, and a loop with less to go through.
+async fn is_over(disturbing: JoinHandle<Result<Met>>) -> Result<()> {
+    let _ = disturbing.await?;
     Ok(())
 }
 
@@ -149,7 +155,7 @@ impl<'a> Workers<'a> {
                     begins = row.last;
                     let settled = Settled {
                         outcome: outcome.unwrap_or_else(|error| Outcome::Failed {
-                            kind: "client",
+                            kind: "client".into(),
                             text: error.to_string(),
                         }),
                         handed_over,

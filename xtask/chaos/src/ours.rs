@@ -1,7 +1,7 @@
 //! Takes the rows of a script through the model function, as an engine does.
 
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -9,8 +9,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use triton_model_fn::{InferenceFunction, ModelFunction as _, SequenceSnapshot, Subtask};
 
 use crate::fault::Event;
-use crate::outcome::{Progress, Run, Settled};
-use crate::rows::{function, outcome, values};
+use crate::outcome::{self, Met, Progress, Run, Settled};
+use crate::rows::{self, function, values};
 use crate::script::Script;
 use crate::server::Servers;
 
@@ -36,7 +36,7 @@ struct Engine<'a> {
     next: usize,
     checkpoint: Option<Checkpoint>,
     /// The event that the server is going through.
-    disturbing: Option<JoinHandle<Result<()>>>,
+    disturbing: Option<(Event, JoinHandle<Result<Met>>)>,
     /// Whether that is one in which the server does not know the model.
     is_model_away: bool,
 }
@@ -48,11 +48,7 @@ pub(crate) async fn run(
     servers: Servers,
     progress: Progress,
 ) -> Result<()> {
-    progress
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .rows
-        .resize(script.rows.len(), None);
+    outcome::with(&progress, |run| run.rows.resize(script.rows.len(), None));
     let mut engine = Engine {
         script,
         endpoint,
@@ -91,7 +87,7 @@ pub(crate) async fn run(
 
 impl Engine<'_> {
     fn change(&self, change: impl FnOnce(&mut Run)) {
-        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+        outcome::with(&self.progress, change);
     }
 
     fn subtask(&self, index: usize) -> Result<Subtask> {
@@ -129,7 +125,7 @@ impl Engine<'_> {
             false => Box::pin(function.submit(&values)),
         };
         self.in_flight.spawn(async move {
-            let outcome = outcome(answer.await);
+            let outcome = rows::outcome(answer.await);
             let settled = Settled {
                 outcome,
                 handed_over,
@@ -159,8 +155,9 @@ impl Engine<'_> {
     }
 
     async fn server_is_back(&mut self) -> Result<()> {
-        if let Some(disturbing) = self.disturbing.take() {
-            disturbing.await??;
+        if let Some((event, disturbing)) = self.disturbing.take() {
+            let met = disturbing.await?;
+            self.change(|run| run.ends(event, met));
         }
         Ok(())
     }
@@ -173,9 +170,6 @@ impl Engine<'_> {
         match event {
             Event::Pause(time) => tokio::time::sleep(time).await,
             Event::Kill(_) | Event::Stop(_) | Event::Reload | Event::Unload(_) => {
-                while self.disturbing.as_ref().is_some_and(|it| !it.is_finished()) {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
                 self.server_is_back().await?;
                 if event.wipes() {
                     self.change(|run| run.wiped.push((at, Instant::now())));
@@ -183,7 +177,8 @@ impl Engine<'_> {
                 let (server, model) = (Arc::clone(&self.servers[at]), self.script.lane.model());
                 let meet = move || server.meet(event, model);
                 self.is_model_away = matches!(event, Event::Reload | Event::Unload(_));
-                self.disturbing = Some(tokio::task::spawn_blocking(meet));
+                self.disturbing = Some((event, tokio::task::spawn_blocking(meet)));
+                return Ok(());
             }
             Event::Checkpoint => {
                 self.settle_all().await;
@@ -193,6 +188,7 @@ impl Engine<'_> {
             Event::Crash => self.crash().await?,
             Event::CloseAndOpen { waits } => self.close_and_open(waits).await?,
         }
+        self.change(|run| run.happened.push(event));
         Ok(())
     }
 
@@ -201,15 +197,9 @@ impl Engine<'_> {
             let snapshot = function.snapshot().context("no snapshot at rest")?;
             Ok(snapshot.to_bytes())
         };
-        let begins = self
-            .progress
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .begins
-            .len();
         Ok(Checkpoint {
             row: self.next,
-            begins,
+            begins: outcome::with(&self.progress, |run| run.begins.len()),
             snapshots: self.functions.iter().map(snapshot).collect::<Result<_>>()?,
         })
     }
@@ -279,6 +269,8 @@ impl Engine<'_> {
         if settling.is_err() {
             bail!("a row is not answered although its function is closed");
         }
+        let opened = Instant::now();
+        self.change(|run| run.opened_again.push(opened));
         for index in 0..self.functions.len() {
             let subtask = self.subtask(index)?;
             self.functions[index]

@@ -1,7 +1,11 @@
 //! What happened to a row.
 
-use std::sync::{Arc, Mutex};
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+
+use crate::fault::Event;
+use crate::script::Script;
 
 /// An answer, or why there is none.
 #[derive(Debug, Clone)]
@@ -18,7 +22,7 @@ pub(crate) enum Outcome {
     },
     Failed {
         /// The name of the kind.
-        kind: &'static str,
+        kind: Cow<'static, str>,
         text: String,
     },
 }
@@ -40,9 +44,44 @@ pub(crate) struct Run {
     pub(crate) begins: Vec<usize>,
     /// Which server forgot its sequences, and when.
     pub(crate) wiped: Vec<(usize, Instant)>,
+    /// When functions were opened again.
+    pub(crate) opened_again: Vec<Instant>,
+    /// What happened of the script's events: some are past the end of a run, or of a server.
+    pub(crate) happened: Vec<Event>,
     /// What was wrong besides answers.
     pub(crate) violations: Vec<String>,
 }
 
+impl Run {
+    /// Whether functions started over without what they knew.
+    pub(crate) fn has_forgotten(&self, script: &Script) -> bool {
+        let begins_anew =
+            |event: &Event| matches!(event, Event::CloseAndOpen { .. } | Event::Crash);
+        script.without_state && self.happened.iter().any(begins_anew)
+    }
+
+    /// Notes what came of an event.
+    pub(crate) fn ends(&mut self, event: Event, met: anyhow::Result<Met>) {
+        match met {
+            Ok(Met::Happened) => self.happened.push(event),
+            Ok(Met::Missed) => {}
+            Err(error) => self.violations.push(format!("{event} failed: {error:#}")),
+        }
+    }
+}
+
+/// What came of an event that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Met {
+    Happened,
+    /// Whoever it was for had come to an end of its own.
+    Missed,
+}
+
 /// A run while it goes on, so that a watchdog can look at one that hangs.
 pub(crate) type Progress = Arc<Mutex<Run>>;
+
+/// Looks at a run while it goes on, or changes it.
+pub(crate) fn with<T>(progress: &Progress, look: impl FnOnce(&mut Run) -> T) -> T {
+    look(&mut progress.lock().unwrap_or_else(PoisonError::into_inner))
+}

@@ -97,7 +97,7 @@ pub(crate) fn outcome(result: Result<Prediction, Error>) -> Outcome {
                 .client_error()
                 .map_or(String::new(), |cause| format!(": {cause}"));
             Outcome::Failed {
-                kind: error.kind().name(),
+                kind: error.kind().name().into(),
                 text: format!("{error}{cause}"),
             }
         }

@@ -122,24 +122,6 @@ impl Script {
         script
     }
 
-    /// Whether a request can reach the server after its client has given it up, or be kept there
-    /// for longer than the client can know.
-    pub(crate) fn can_be_late(&self) -> bool {
-        let is_late = |fault: &Fault| matches!(fault, Fault::Late(_));
-        self.faults.iter().any(|(_, fault)| is_late(fault))
-            || self
-                .events
-                .iter()
-                .any(|it| matches!(it.event, Event::Stop(_)))
-    }
-
-    /// Whether functions start over without what they knew.
-    pub(crate) fn forgets(&self) -> bool {
-        let begins_anew =
-            |it: &Happening| matches!(it.event, Event::CloseAndOpen { .. } | Event::Crash);
-        self.without_state && self.events.iter().any(begins_anew)
-    }
-
     pub(crate) fn option(&self, name: &str) -> Option<&str> {
         let mut options = self.options.iter();
         let (_, value) = options.find(|(key, _)| key == name)?;
@@ -286,6 +268,39 @@ mod tests {
             let values: std::collections::BTreeSet<_> =
                 script.rows.iter().map(|row| row.value).collect();
             assert_eq!(values.len(), script.rows.len(), "seed {seed}");
+        }
+    }
+
+    /// The seeds that the CI runs, from the first to the last.
+    fn seeds_of_the_ci() -> Option<(u64, u64)> {
+        let source = include_str!("../../src/chaos/mod.rs");
+        let (_, behind) = source.split_once("const SEEDS: &str = \"")?;
+        let (first, last) = behind.split_once('"')?.0.split_once('-')?;
+        Some((first.parse().ok()?, last.parse().ok()?))
+    }
+
+    /// The command, its replays and IDs of single requests are among them.
+    #[test]
+    fn the_ci_takes_rows_every_way_that_ten_seeds_can() {
+        let (first, last) = seeds_of_the_ci().expect("xtask names the seeds of the CI");
+        assert_eq!(last - first, 9);
+        let ways: std::collections::BTreeSet<_> = (first..=last)
+            .map(Script::draw)
+            .map(|script| (script.front, script.lane))
+            .collect();
+        // No ten in a row take more.
+        for way in [
+            (Front::Function, Lane::Fail),
+            (Front::Function, Lane::Restart),
+            (Front::Function, Lane::Replay),
+            (Front::Function, Lane::Static),
+            (Front::Function, Lane::Stateless),
+            (Front::Command, Lane::Fail),
+            (Front::Command, Lane::Replay),
+            (Front::Command, Lane::PerRequest),
+            (Front::Command, Lane::Stateless),
+        ] {
+            assert!(ways.contains(&way), "{way:?} is not among {ways:?}");
         }
     }
 }

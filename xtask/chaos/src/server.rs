@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +13,7 @@ use triton_client::{Client, LoadModel, ModelId, UnloadModel};
 
 use crate::fault::Event;
 use crate::journal::{self, Arrived};
+use crate::outcome::Met;
 
 /// The servers behind an endpoint.
 pub(crate) type Servers = Vec<Arc<Server>>;
@@ -25,6 +26,8 @@ pub(crate) struct Server {
     models: PathBuf,
     address: SocketAddr,
     loads: AtomicU32,
+    /// Since its last run began: Triton sometimes ends after that.
+    has_stood_still: AtomicBool,
 }
 
 impl Server {
@@ -36,6 +39,7 @@ impl Server {
             models,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             loads: AtomicU32::new(0),
+            has_stood_still: AtomicBool::new(false),
         };
         let output = server.xtask(&["start", "--models", &server.models.to_string_lossy()])?;
         let endpoint = output.split_whitespace().last().unwrap_or_default();
@@ -76,13 +80,17 @@ impl Server {
 
     /// Has something happen to it, and blocks until it is over.
     ///
-    /// Triton itself sometimes ends after it stood still; it is then started again.
-    pub(crate) fn meet(&self, event: Event, model: &str) -> Result<()> {
-        let met = self.attempt(event, model);
-        if met.is_err() {
-            self.start_again()?;
+    /// Triton itself sometimes ends after it stood still, so that what is to happen next may miss it. An event
+    /// that fails otherwise is an error. The server runs afterwards in every case.
+    pub(crate) fn meet(&self, event: Event, model: &str) -> Result<Met> {
+        let Err(error) = self.attempt(event, model) else {
+            return Ok(Met::Happened);
+        };
+        self.start_again()?;
+        match self.has_stood_still.load(Ordering::Relaxed) {
+            true => Ok(Met::Missed),
+            false => Err(error),
         }
-        Ok(())
     }
 
     /// The rows that have arrived at a model since that was [cleared](Self::clear_journal).
@@ -97,6 +105,7 @@ impl Server {
     /// It runs, and knows of no sequence.
     pub(crate) fn begin_anew(&self, model: &str) -> Result<()> {
         self.start_again()?;
+        self.has_stood_still.store(false, Ordering::Relaxed);
         self.reload(model)
     }
 
@@ -129,8 +138,10 @@ impl Server {
             Event::Stop(pause) => {
                 self.xtask(&["pause"])?;
                 wait(pause);
-                self.xtask(&["resume"])?;
-                Ok(())
+                self.has_stood_still.store(true, Ordering::Relaxed);
+                // One that has ended meanwhile cannot go on, and is started again.
+                let _ = self.xtask(&["resume"]);
+                self.start_again()
             }
             Event::Reload => self.reload(model),
             Event::Unload(pause) => self.ask(async |client| {

@@ -6,10 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::journal::Arrived;
 use crate::options::Lane;
 use crate::outcome::{Outcome, Run};
+use crate::proxy::Seen;
 use crate::script::Script;
 
 /// `journals` are those of each server, in the order of arrival.
-pub(super) fn arrived(script: &Script, run: &Run, journals: &[Vec<Arrived>]) -> Vec<String> {
+pub(super) fn arrived(
+    script: &Script,
+    run: &Run,
+    journals: &[Vec<Arrived>],
+    log: &[Seen],
+) -> Vec<String> {
     let mut broken = Vec::new();
     let mut sequences = BTreeMap::<&str, Vec<&Arrived>>::new();
     let mut servers = BTreeMap::<&str, BTreeSet<usize>>::new();
@@ -24,6 +30,13 @@ pub(super) fn arrived(script: &Script, run: &Run, journals: &[Vec<Arrived>]) -> 
         broken.extend(several.map(|(id, _)| format!("sequence {id} arrived at several servers")));
         for (id, rows) in &sequences {
             if let Err(what) = check_life(script, rows) {
+                broken.push(format!("sequence {id}, as it arrived: {what}: {rows:?}"));
+            }
+        }
+    }
+    if script.lane == Lane::PerRequest {
+        for (id, rows) in &sequences {
+            if let Err(what) = check_single(run, id, rows, log) {
                 broken.push(format!("sequence {id}, as it arrived: {what}: {rows:?}"));
             }
         }
@@ -59,6 +72,34 @@ fn check_life(script: &Script, rows: &[&Arrived]) -> Result<(), String> {
     Ok(())
 }
 
+/// An ID of a single request has one row, for each time that functions began to count, with START and END,
+/// and has it no more often than it was handed on.
+fn check_single(run: &Run, id: &str, rows: &[&Arrived], log: &[Seen]) -> Result<(), String> {
+    if rows.iter().any(|row| !row.starts() || !row.ends()) {
+        return Err("a row lacks START or END".to_owned());
+    }
+    let values: BTreeSet<i64> = rows.iter().map(|row| row.value).collect();
+    if values.len() > 1 + run.opened_again.len() {
+        return Err("it has several rows".to_owned());
+    }
+    let handed_on = log.iter().filter(|seen| seen.forwarded.is_some());
+    let handed_on: Vec<_> = handed_on
+        .filter(|seen| seen.id.as_deref() == Some(id))
+        .filter_map(|seen| seen.value)
+        .map(i64::from)
+        .collect();
+    for value in values {
+        let arrived = rows.iter().filter(|row| row.value == value).count();
+        let sent = handed_on.iter().filter(|sent| **sent == value).count();
+        if arrived > sent {
+            return Err(format!(
+                "{value} arrived {arrived} times and was handed on {sent} times"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Answers to rows that no model has met, or not in the sequence and at the place that the answer says.
 fn unexecuted(
     script: &Script,
@@ -84,7 +125,7 @@ fn unexecuted(
         let Some(id) = seen_id.as_ref().or(id.as_ref()) else {
             continue;
         };
-        if matches!(script.lane, Lane::Stateless | Lane::PerRequest) {
+        if script.lane == Lane::Stateless {
             continue;
         }
         let mut sum = 0;
@@ -125,6 +166,21 @@ mod tests {
             .map(|(row, flags)| Arrived::new("a", *flags, script.rows[*row].value.into()))
             .collect();
         check_life(&script, &rows.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn an_id_of_a_request_that_comes_unsent_or_for_two_rows_is_found() {
+        let run = Run::default();
+        let single = |rows: &[(u32, i64)]| {
+            let rows: Vec<_> = rows
+                .iter()
+                .map(|(flags, value)| Arrived::new("a", *flags, *value))
+                .collect();
+            check_single(&run, "a", &rows.iter().collect::<Vec<_>>(), &[])
+        };
+        for wrong in [&[(3, 7)][..], &[(1, 7)], &[(2, 7)], &[(3, 7), (3, 8)]] {
+            assert!(single(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

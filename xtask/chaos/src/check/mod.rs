@@ -6,6 +6,7 @@ mod requests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::fault::{At, Fault};
 use crate::journal::Arrived;
 use crate::options::Lane;
 use crate::outcome::{Outcome, Run, Settled};
@@ -120,17 +121,36 @@ impl<'a> Known<'a> {
     }
 }
 
+/// What others wrote down of a run.
+#[derive(Debug)]
+pub(crate) struct Records {
+    /// What the proxies saw.
+    pub(crate) log: Vec<Seen>,
+    /// The faults that requests met.
+    pub(crate) met: Vec<(At, Fault)>,
+    /// What arrived at the models of each server.
+    pub(crate) journals: Vec<Vec<Arrived>>,
+}
+
+/// What came of the checks.
+#[derive(Debug, Default)]
+pub(crate) struct Checked {
+    pub(crate) broken: Vec<String>,
+    /// Whether the run could be held against the places of its servers.
+    pub(crate) has_places: bool,
+}
+
 /// All that a run is held against, but for the answers themselves.
-pub(crate) fn run(
-    script: &Script,
-    run: &Run,
-    log: &[Seen],
-    journals: &[Vec<Arrived>],
-) -> Vec<String> {
+pub(crate) fn run(script: &Script, run: &Run, records: &Records) -> Checked {
+    let Records { log, met, journals } = records;
     let mut broken = promises(script, run);
     broken.extend(requests::requests(script, run, log));
-    broken.extend(arrived::arrived(script, run, journals));
-    broken
+    broken.extend(arrived::arrived(script, run, journals, log));
+    let has_places = requests::has_places_to_check(script, run, met);
+    if has_places {
+        broken.extend(requests::places(script, run, log));
+    }
+    Checked { broken, has_places }
 }
 
 /// What is promised besides the answers themselves.
@@ -144,7 +164,7 @@ fn promises(script: &Script, run: &Run) -> Vec<String> {
     };
     let is_whole = script.lane == Lane::Replay
         && script.option("sequence-replay-limit").is_none()
-        && !script.forgets();
+        && !run.has_forgotten(script);
     for (number, settled) in run.rows.iter().enumerate() {
         let Some(settled) = settled else { continue };
         let time = settled.settled - settled.handed_over;
@@ -155,8 +175,9 @@ fn promises(script: &Script, run: &Run) -> Vec<String> {
             Outcome::Answered { marked: true, .. } if is_whole => {
                 broken.push(format!("row {number} is marked, although it is replayed"));
             }
-            Outcome::Failed { kind, text } if matches!(*kind, "internal" | "input") => {
-                broken.push(format!("row {number}: {text}"));
+            // Whatever goes wrong on the way, every row can be read and nobody panics.
+            Outcome::Failed { kind, text } if matches!(&**kind, "internal" | "input" | "row") => {
+                broken.push(format!("row {number}: {kind}: {text}"));
             }
             _ => {}
         }
@@ -193,7 +214,7 @@ mod tests {
                     marked,
                 },
                 None => Outcome::Failed {
-                    kind: "call",
+                    kind: "call".into(),
                     text: String::new(),
                 },
             };

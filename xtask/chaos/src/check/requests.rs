@@ -4,44 +4,70 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::fault::{At, Event, Fault};
 use crate::options::Lane;
 use crate::outcome::Run;
 use crate::proxy::{Returned, Seen};
-use crate::script::{IDLE, PLACES, Script};
+use crate::script::{IDLE, PLACES, Script, TIMEOUT};
 
 /// A machine that is busy is late with everything.
 const SLACK: Duration = Duration::from_millis(100);
 
-/// What must hold of the requests that the proxy saw.
+/// Whether a run can be held against the places of its servers. It cannot where a request reached a server
+/// after its client had given it up, or was kept there for longer than the client can know.
+pub(super) fn has_places_to_check(script: &Script, run: &Run, met: &[(At, Fault)]) -> bool {
+    let was_late = met.iter().any(|(_, fault)| matches!(fault, Fault::Late(_)));
+    let stood_still = run
+        .happened
+        .iter()
+        .any(|event| matches!(event, Event::Stop(_)));
+    script.lane.is_keyed() && !was_late && !stood_still && !run.has_forgotten(script)
+}
+
+/// What must hold of the requests that the proxy saw, but for places.
 pub(super) fn requests(script: &Script, run: &Run, log: &[Seen]) -> Vec<String> {
     let mut broken = Vec::new();
+    for (id, seen) in &by_id(log) {
+        match script.lane {
+            Lane::Static => broken.extend((0..script.servers).filter_map(|at| {
+                let seen: Vec<_> = seen.iter().copied().filter(|it| it.at == at).collect();
+                told(id, &seen, check_static_id(run, &seen))
+            })),
+            Lane::PerRequest => broken.extend(told(id, seen, check_single_id(run, seen))),
+            _ => broken.extend(told(id, seen, check_keyed_id(script, seen))),
+        }
+    }
+    broken
+}
+
+/// What is wrong with an ID, and the last requests before that.
+fn told(id: &str, seen: &[&Seen], found: Result<(), (usize, String)>) -> Option<String> {
+    let (number, what) = found.err()?;
+    let around = seen.iter().take(number + 1).rev().take(4).rev();
+    let around: Vec<_> = around.map(|seen| seen.to_string()).collect();
+    Some(format!(
+        "sequence {id}: {what}:\n      {}",
+        around.join("\n      ")
+    ))
+}
+
+/// There are never more sequences on a server than it has places.
+pub(super) fn places(script: &Script, run: &Run, log: &[Seen]) -> Vec<String> {
+    let by_id = by_id(log);
+    let servers = 0..script.servers;
+    servers
+        .filter_map(|at| check_places(run, at, &by_id))
+        .collect()
+}
+
+fn by_id(log: &[Seen]) -> BTreeMap<&str, Vec<&Seen>> {
     let mut by_id = BTreeMap::<&str, Vec<&Seen>>::new();
     for seen in log {
         if let Some(id) = &seen.id {
             by_id.entry(id).or_default().push(seen);
         }
     }
-    for (id, seen) in &by_id {
-        let found = match script.lane {
-            Lane::Static => (0..script.servers)
-                .map(|at| seen.iter().copied().filter(|it| it.at == at).collect())
-                .try_for_each(|seen: Vec<&Seen>| check_static_id(run, &seen)),
-            Lane::PerRequest => Ok(()),
-            _ => check_keyed_id(script, seen),
-        };
-        if let Err((number, what)) = found {
-            let around = seen.iter().take(number + 1).rev().take(4).rev();
-            let around: Vec<_> = around.map(|seen| seen.to_string()).collect();
-            broken.push(format!(
-                "sequence {id}: {what}:\n      {}",
-                around.join("\n      ")
-            ));
-        }
-    }
-    if script.lane.is_keyed() && !script.can_be_late() && !script.forgets() {
-        broken.extend((0..script.servers).filter_map(|at| check_places(run, at, &by_id)));
-    }
-    broken
+    by_id
 }
 
 /// What a client may know of an ID.
@@ -103,6 +129,43 @@ fn check_keyed_id(script: &Script, seen: &[&Seen]) -> Result<(), (usize, String)
             Returned::NotWhole | Returned::Doubtful => Life::Uncertain,
         };
         last_value = last_value.max(value);
+    }
+    Ok(())
+}
+
+/// An ID of a single request: of one row, with START and END, and sent again only while the row has no answer.
+///
+/// Functions that are opened again count from the beginning, as the guide says of `sequence-id-scope`.
+fn check_single_id(run: &Run, seen: &[&Seen]) -> Result<(), (usize, String)> {
+    // One that stood still may find its time to be up before it finds the answer.
+    let is_prompt = |it: &Seen| {
+        let time = it.concluded.map(|concluded| concluded - it.received);
+        it.returned == Returned::Answer && time.is_some_and(|time| time < TIMEOUT / 2)
+    };
+    let stood_still = run
+        .happened
+        .iter()
+        .any(|event| matches!(event, Event::Pause(_)));
+    for (number, request) in seen.iter().enumerate() {
+        if !request.start || !request.end {
+            return Err((number, "it lacks START or END".to_owned()));
+        }
+        if request.value.is_none() {
+            return Err((number, "it has no value".to_owned()));
+        }
+        let Some(before) = number.checked_sub(1).map(|before| seen[before]) else {
+            continue;
+        };
+        let mut opened = run.opened_again.iter();
+        if opened.any(|opened| before.received <= *opened && *opened <= request.received) {
+            continue;
+        }
+        if request.value != before.value {
+            return Err((number, "two rows".to_owned()));
+        }
+        if is_prompt(before) && !stood_still {
+            return Err((number, "sent again although it was answered".to_owned()));
+        }
     }
     Ok(())
 }
@@ -189,4 +252,68 @@ fn check_places(run: &Run, at: usize, by_id: &BTreeMap<&str, Vec<&Seen>>) -> Opt
         told.len(),
         told.concat()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request for a row of its own that was not answered, so long after others.
+    fn request(after: Duration, now: Instant, value: i32) -> Seen {
+        Seen {
+            received: now + after,
+            id: Some("job-0-0".to_owned()),
+            start: true,
+            end: true,
+            at: 0,
+            value: Some(value),
+            forwarded: Some(now + after),
+            server: None,
+            answered: None,
+            returned: Returned::NotWhole,
+            concluded: None,
+        }
+    }
+
+    fn check(run: &Run, seen: &[Seen]) -> Result<(), (usize, String)> {
+        check_single_id(run, &seen.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn an_id_of_a_request_is_one_rows_until_it_is_answered() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let mut run = Run::default();
+        let (first, again) = (request(Duration::ZERO, now, 7), request(second, now, 7));
+        assert_eq!(check(&run, &[first.clone(), again.clone()]), Ok(()));
+
+        let answered = Seen {
+            returned: Returned::Answer,
+            concluded: Some(now + TIMEOUT / 4),
+            ..first.clone()
+        };
+        assert!(check(&run, &[answered, again]).is_err());
+        let unended = Seen {
+            end: false,
+            ..first.clone()
+        };
+        assert!(check(&run, &[unended]).is_err());
+
+        let other = request(second, now, 8);
+        assert!(check(&run, &[first.clone(), other.clone()]).is_err());
+        run.opened_again.push(now + second / 2);
+        assert_eq!(check(&run, &[first, other.clone()]), Ok(()));
+        assert!(check(&run, &[other, request(second, now, 9)]).is_err());
+    }
+
+    #[test]
+    fn places_are_checked_unless_a_request_was_late() {
+        let is_keyed = |seed: &u64| Script::draw(*seed).lane == Lane::Fail;
+        let script = Script::draw((0..).find(is_keyed).unwrap_or_default());
+        let mut run = Run::default();
+        let late = (At::Request(1), Fault::Late(Duration::from_secs(1)));
+        assert!(has_places_to_check(&script, &run, &[]));
+        assert!(!has_places_to_check(&script, &run, &[late]));
+        run.happened.push(Event::Stop(Duration::from_secs(1)));
+        assert!(!has_places_to_check(&script, &run, &[]));
+    }
 }

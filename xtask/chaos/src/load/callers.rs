@@ -11,6 +11,9 @@ use triton_model_fn::{Column, DataType, InferenceFunction, Schema, TritonOptions
 /// A sequence that is longer costs more to replay than it shows.
 const ROWS_OF_A_SEQUENCE: usize = 20;
 
+/// How many requests of a function may be in flight, and how many connections it may have.
+pub(super) const PERMITS: usize = 32;
+
 const USUAL: [(&str, &str); 5] = [
     // A machine that is busy is slow without anything being wrong.
     ("timeout", "5 s"),
@@ -47,11 +50,17 @@ impl Part {
         } else {
             "echo"
         };
+        let permits = PERMITS.to_string();
         let mut options = vec![("endpoint", endpoint), ("model-name", model)];
         options.extend(USUAL);
+        // Neither kind has more, so that one that is lost is missed.
+        options.push(("max-in-flight", &permits));
+        options.push(("connection-pool-max-total", &permits));
         let schema = match self {
             Self::Keyed => {
                 options.extend(KEYED);
+                // Functions whose settings are equal share connections, and so their permits.
+                options.push(("connection-pool-keep-alive", "4 min"));
                 Schema::new(
                     [("key", DataType::Integer), ("value", DataType::Integer)],
                     [("sum", DataType::Integer)],

@@ -3,6 +3,7 @@
 //! healthy part does not feel the other one's faults.
 
 mod callers;
+mod permits;
 mod samples;
 
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep, timeout};
-use triton_model_fn::{InferenceFunction, ModelFunction as _, Subtask};
+use triton_model_fn::{ModelFunction as _, Subtask};
 
 use self::callers::{Caller, Part};
 use self::samples::{Sample, Samples};
@@ -30,11 +31,8 @@ const CALM: u32 = 5;
 /// No row takes as long, whatever it meets.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Twice the permits that a function has.
-const BURST_OF: usize = 64;
-
-/// What a burst of rows takes at most once all is calm: it finds every permit given back.
-const BURST: Duration = Duration::from_secs(20);
+/// Tasks and connections end soon after whoever had them.
+const TIME_TO_END: Duration = Duration::from_secs(20);
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -65,10 +63,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         "chaos-load".to_owned(),
     )?;
     let proxy = Proxy::at_random(&[server.address()], 0.0, 1)?;
-    let straight = format!("http://{}", server.address());
+    let healthy = Proxy::at_random(&[server.address()], 0.0, 2)?;
     let runtime = Runtime::new()?;
     let (samples, broken) =
-        runtime.block_on(loads(arguments, &proxy, &straight, &runtime.metrics()))?;
+        runtime.block_on(loads(arguments, &proxy, &healthy, &runtime.metrics()))?;
     runtime.shutdown_timeout(Duration::from_secs(10));
     fs_err::write(&arguments.samples, samples.csv())?;
     println!("{samples}\n{} faults", proxy.faults());
@@ -84,25 +82,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 async fn loads(
     arguments: &Arguments,
     proxy: &Proxy,
-    straight: &str,
+    healthy: &Proxy,
     runtime: &tokio::runtime::RuntimeMetrics,
 ) -> Result<(Samples, Vec<String>)> {
     let whole = Duration::from_secs(arguments.seconds);
     let mut functions = Vec::new();
     for part in Part::ALL {
-        let endpoint = match part {
-            Part::Healthy => straight,
-            Part::Stateless | Part::Keyed => &proxy.endpoint(),
+        let proxy = match part {
+            Part::Healthy => healthy,
+            Part::Stateless | Part::Keyed => proxy,
         };
-        let function = part.function(endpoint)?;
+        let function = part.function(&proxy.endpoint())?;
         function.open(Subtask::new(0, 1, 0)?).await?;
-        functions.push((part, Arc::new(function)));
+        functions.push((part, Arc::new(function), proxy));
     }
     let begun = Instant::now();
     let until = begun + whole;
     let mut callers = Vec::new();
     for number in 0..arguments.callers {
-        let (part, function) = &functions[number % PARTS];
+        let (part, function, _) = &functions[number % PARTS];
         let caller = Arc::new(Caller::new(*part, number));
         let calling = Arc::clone(&caller).calls(Arc::clone(function), until);
         callers.push((tokio::spawn(calling), caller));
@@ -134,29 +132,19 @@ async fn loads(
         Ok(ended) => ended?,
         Err(_) => broken.push(format!("a row is not answered {LONGEST:?} after the end")),
     }
-    for (part, function) in &functions {
-        if timeout(BURST, burst(*part, function)).await.is_err() {
-            broken.push(format!(
-                "{part:?}: a burst after the end takes over {BURST:?}"
-            ));
+    for (part, function, proxy) in &functions {
+        if let Err(error) = permits::all_are_back(*part, function, proxy).await {
+            broken.push(format!("{part:?}, permits after the end: {error:#}"));
         }
         function.close().await.context("closing")?;
     }
-    let left = timeout(BURST, async {
-        while runtime.num_alive_tasks() > 0 || proxy.connections() > 0 {
+    let left = timeout(TIME_TO_END, async {
+        let connections = || proxy.connections() + healthy.connections();
+        while runtime.num_alive_tasks() > 0 || connections() > 0 {
             sleep(Duration::from_millis(50)).await;
         }
     });
     left.await
         .map_err(|_| anyhow!("tasks or connections are left after the end"))?;
     Ok((samples, broken))
-}
-
-/// As many rows at once as there are permits, and once more.
-async fn burst(part: Part, function: &InferenceFunction) -> Result<()> {
-    let rows = (0..BURST_OF).map(|row| function.submit_last(&part.row(1_000_000 + row, 1)));
-    for answer in futures_util::future::join_all(rows).await {
-        answer?;
-    }
-    Ok(())
 }

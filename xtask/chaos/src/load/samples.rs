@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::callers::{Caller, Part};
 use super::{LONGEST, PARTS};
+use crate::memory;
 
 /// Memory is watched once everything has been used for a while.
 const WARM: f64 = 1.0 / 3.0;
@@ -72,22 +73,13 @@ impl Sample {
         Ok(Self {
             seconds: begun.elapsed().as_secs_f64(),
             is_calm,
-            memory: memory()?,
+            memory: memory::resident()?,
             files: fs_err::read_dir("/proc/self/fd")?.count(),
             tasks: runtime.num_alive_tasks(),
             longest_wait,
             parts,
         })
     }
-}
-
-/// What the process has in memory, in MiB.
-fn memory() -> Result<f64> {
-    let status = fs_err::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.split_whitespace().next());
-    let kibibytes: f64 = kibibytes.context("a process has memory")?.parse()?;
-    Ok(kibibytes / 1024.0)
 }
 
 impl fmt::Display for Sample {

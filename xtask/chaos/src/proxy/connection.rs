@@ -65,6 +65,7 @@ impl Connection {
         let request = Message { head, body };
         let seen = Seen::read(&request, self.at);
         let (number, fault) = self.shared.state().is_read(seen, position, by_number);
+        self.shared.hold.pass().await;
         self.carry_out(number, &request, fault).await
     }
 

@@ -2,6 +2,7 @@
 //! they saw of each inference request.
 
 mod connection;
+mod hold;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use self::connection::Connection;
+use self::hold::Hold;
 pub(crate) use self::seen::{Returned, Seen};
 use crate::fault::{At, Fault};
 use crate::options::Lane;
@@ -31,6 +33,7 @@ struct Shared {
     servers: Vec<SocketAddr>,
     state: Mutex<State>,
     connections: AtomicUsize,
+    hold: Hold,
 }
 
 #[derive(Default)]
@@ -145,6 +148,7 @@ impl Proxy {
             servers: servers.to_vec(),
             state: Mutex::new(state),
             connections: AtomicUsize::new(0),
+            hold: Hold::default(),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -181,6 +185,20 @@ impl Proxy {
         if let Some((known, _)) = &mut self.shared.state().chance {
             *known = share;
         }
+    }
+
+    /// Holds every inference request back that arrives, until [`let_go`](Self::let_go).
+    pub(crate) fn hold(&self) {
+        self.shared.hold.begin();
+    }
+
+    /// How many requests have arrived since [`hold`](Self::hold).
+    pub(crate) fn held(&self) -> usize {
+        self.shared.hold.waiting()
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.shared.hold.end();
     }
 
     /// How many connections clients have open.

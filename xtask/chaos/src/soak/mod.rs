@@ -19,11 +19,11 @@ use tokio::runtime::Runtime;
 
 use self::report::Report;
 use self::table::Table;
-use crate::check::{self, Answers};
+use crate::check::{self, Answers, Records};
 use crate::command::{self, Predict};
 use crate::naive::{self, Rules};
 use crate::ours;
-use crate::outcome::{Outcome, Progress, Run, Settled};
+use crate::outcome::{self, Outcome, Progress, Run, Settled};
 use crate::proxy::Proxy;
 use crate::script::{Front, IDLE, Script};
 use crate::server::{self, Server, Servers};
@@ -117,7 +117,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
                         if !report.broken.is_empty() && arguments.shrink {
                             shrink::shrink(&mut job, &script, &report)?;
                         }
-                        lock(table).add(&script, &report);
+                        lock(table).add(&script, &report)?;
                     }
                     anyhow::Ok(())
                 })
@@ -135,6 +135,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let left = left.iter().filter(|file| !files.contains(file));
         table.leaves_open(left.cloned().collect());
     }
+    table.ends()?;
     println!("\n{table}");
     println!("{:.0} s", begun.elapsed().as_secs_f64());
     worked?;
@@ -223,12 +224,16 @@ impl<'a> Job<'a> {
         }
         let seconds = begun.elapsed().as_secs_f64();
         let journals = servers.iter().map(|it| it.journal(script.lane.model()));
-        let journals = journals.collect::<Result<Vec<_>>>()?;
+        let records = Records {
+            journals: journals.collect::<Result<_>>()?,
+            log: proxy.log(),
+            met: proxy.met(),
+        };
         let run = take(&progress);
-        let log = proxy.log();
         let (ours, wrong) = check::answers(script, &run);
         broken.extend(wrong);
-        broken.extend(check::run(script, &run, &log, &journals));
+        let checked = check::run(script, &run, &records);
+        broken.extend(checked.broken);
         let peer = |rules| peer(script, &servers, rules);
         let is_peers = !self.arguments.ours_only && script.model.is_none();
         Ok(Report {
@@ -237,12 +242,13 @@ impl<'a> Job<'a> {
             flink: (is_peers && self.arguments.flink_rules)
                 .then(|| peer(Rules::Flink))
                 .transpose()?,
-            faults: proxy.faults() + script.events.len(),
-            requests: log.len(),
+            faults: records.met.len() + run.happened.len(),
+            requests: records.log.len(),
+            has_places: checked.has_places,
             seconds,
             broken,
             failures: run.failures(),
-            met: proxy.met(),
+            met: records.met,
         })
     }
 }
@@ -269,7 +275,7 @@ fn peer(script: &Script, servers: &Servers, rules: Rules) -> Result<Answers> {
     let mut run = take(&progress);
     let never = || Settled {
         outcome: Outcome::Failed {
-            kind: "hangs",
+            kind: "hangs".into(),
             text: String::new(),
         },
         handed_over: Instant::now(),
@@ -302,7 +308,7 @@ fn watched(client: impl Future<Output = Result<()>>) -> Result<Vec<String>> {
 }
 
 fn take(progress: &Progress) -> Run {
-    std::mem::take(&mut lock(progress))
+    outcome::with(progress, std::mem::take)
 }
 
 fn ends(mut is_over: impl FnMut() -> bool) -> bool {

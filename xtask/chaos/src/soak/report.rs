@@ -9,8 +9,11 @@ pub(super) struct Report {
     pub(super) ours: Answers,
     pub(super) naive: Option<Answers>,
     pub(super) flink: Option<Answers>,
+    /// The faults that requests met, and the events that happened.
     pub(super) faults: usize,
     pub(super) requests: usize,
+    /// Whether it was held against the places of its servers.
+    pub(super) has_places: bool,
     pub(super) seconds: f64,
     pub(super) broken: Vec<String>,
     /// Why rows failed.

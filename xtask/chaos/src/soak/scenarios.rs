@@ -209,18 +209,26 @@ fn suspended_command() -> Script {
         .then(40, Event::Pause(Duration::from_secs(5)))
 }
 
+/// Rows take their time, so that the clock changes while they are on their way: nine of a key together over
+/// three seconds. Behind that there is a replay, which the command logs, and then its process is killed.
 fn by_a_clock(clock: &str) -> Script {
-    let mut script = script(Front::Command, Lane::Replay, 6, 12);
+    const KEYS: usize = 6;
+    const SLOW: usize = 9 * KEYS;
+    const CUT: usize = 7 * KEYS;
+    let mut script = script(Front::Command, Lane::Replay, KEYS, 12);
     script.clock = Some(clock.to_owned());
+    for row in (0..SLOW - 1).filter(|row| *row != CUT) {
+        script = script.meets(row, 1, Fault::Delay(Duration::from_millis(400)));
+    }
     script
-        .meets(20, 1, Fault::CutAnswer)
-        .meets(30, 1, Fault::Late(Duration::from_millis(900)))
-        .then(30, Event::Crash)
+        .meets(CUT, 1, Fault::CutAnswer)
+        .meets(SLOW - 1, 1, Fault::Late(Duration::from_millis(900)))
+        .then(SLOW - 1, Event::Crash)
 }
 
 /// The day, the month and the year change during the run.
 fn new_year() -> Script {
-    by_a_clock("@2026-12-31 23:59:59")
+    by_a_clock("@2026-12-31 23:59:58")
 }
 
 /// An hour comes twice, with an end and a beginning of the process in it.

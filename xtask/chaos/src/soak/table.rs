@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use anyhow::Result;
+
 use super::report::Report;
 use crate::check::Answers;
+use crate::memory;
 use crate::options::Lane;
 use crate::script::{Front, Script};
 
@@ -14,11 +17,24 @@ pub(super) struct Table {
     lines: BTreeMap<(Front, Lane), Line>,
     broken: Vec<String>,
     left_open: Vec<String>,
+    /// What the process had in memory once it was warm, and when all runs were over, in MiB.
+    memory: (Option<f64>, Option<f64>),
 }
+
+/// After so many runs everything has been used, so that memory is compared with what it is then.
+const WARM: usize = 10;
+
+/// Fewer runs say nothing of memory.
+const RUNS_FOR_MEMORY: usize = 20;
+
+/// As a multiple of what it was: the allocator keeps some, and no two runs are alike.
+const MOST_MEMORY: f64 = 1.25;
 
 #[derive(Default, Clone, Copy)]
 struct Line {
     runs: usize,
+    /// How many of the runs were held against the places of their servers.
+    places: usize,
     rows: usize,
     requests: usize,
     faults: usize,
@@ -28,10 +44,11 @@ struct Line {
 }
 
 impl Table {
-    pub(super) fn add(&mut self, script: &Script, report: &Report) {
+    pub(super) fn add(&mut self, script: &Script, report: &Report) -> Result<()> {
         let line = self.lines.entry((script.front, script.lane)).or_default();
         line.add(Line {
             runs: 1,
+            places: report.has_places.into(),
             rows: script.rows.len(),
             requests: report.requests,
             faults: report.faults,
@@ -42,6 +59,31 @@ impl Table {
         if !report.broken.is_empty() {
             self.broken.push(script.name.clone());
         }
+        if self.runs() == WARM {
+            self.memory.0 = Some(memory::resident()?);
+        }
+        Ok(())
+    }
+
+    fn runs(&self) -> usize {
+        self.lines.values().map(|line| line.runs).sum()
+    }
+
+    /// Nothing of the runs is left, so that memory can be looked at.
+    pub(super) fn ends(&mut self) -> Result<()> {
+        self.memory.1 = Some(memory::resident()?);
+        Ok(())
+    }
+
+    /// How memory has changed, where enough runs were made to say so.
+    fn memory(&self) -> Option<(f64, f64)> {
+        let (warm, end) = (self.memory.0?, self.memory.1?);
+        (self.runs() >= RUNS_FOR_MEMORY).then_some((warm, end))
+    }
+
+    fn has_grown(&self) -> bool {
+        self.memory()
+            .is_some_and(|(warm, end)| end > warm * MOST_MEMORY)
     }
 
     /// Files and connections that are still open when all runs are over.
@@ -50,13 +92,14 @@ impl Table {
     }
 
     pub(super) fn is_right(&self) -> bool {
-        self.broken.is_empty() && self.left_open.is_empty()
+        self.broken.is_empty() && self.left_open.is_empty() && !self.has_grown()
     }
 }
 
 impl Line {
     fn add(&mut self, other: Self) {
         self.runs += other.runs;
+        self.places += other.places;
         self.rows += other.rows;
         self.requests += other.requests;
         self.faults += other.faults;
@@ -90,13 +133,13 @@ impl fmt::Display for Table {
             (true, false) => &["Retry loop"],
             (false, false) => &[],
         };
-        let heading = "| Lane | Runs | Rows | Requests | Faults | Here: wrong | failed | marked |";
+        let heading = "| Lane | Runs | Places checked | Rows | Requests | Faults | Here: wrong | failed | marked |";
         let peers: Vec<_> = peers
             .iter()
             .map(|peer| format!(" {peer}: wrong | failed |"))
             .collect();
         writeln!(formatter, "{heading}{}", peers.concat())?;
-        writeln!(formatter, "|{}", " --- |".repeat(8 + 2 * peers.len()))?;
+        writeln!(formatter, "|{}", " --- |".repeat(9 + 2 * peers.len()))?;
         for ((front, lane), line) in &self.lines {
             let name = match front {
                 Front::Function => lane.to_string(),
@@ -105,6 +148,13 @@ impl fmt::Display for Table {
             write_line(formatter, &name, line, peers.len())?;
         }
         write_line(formatter, "all", &all, peers.len())?;
+        if let Some((warm, end)) = self.memory() {
+            let verdict = if self.has_grown() { "BROKEN: " } else { "" };
+            writeln!(
+                formatter,
+                "\n{verdict}memory was {warm:.1} MiB after {WARM} runs and is {end:.1} MiB after all"
+            )?;
+        }
         if !self.broken.is_empty() {
             writeln!(formatter, "\nbroken: {}", self.broken.join(", "))?;
         }
@@ -123,8 +173,9 @@ fn write_line(
 ) -> fmt::Result {
     write!(
         formatter,
-        "| {name} | {} | {} | {} | {} | {} | {} | {} |",
+        "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |",
         line.runs,
+        line.places,
         line.rows,
         line.requests,
         line.faults,
