@@ -323,8 +323,8 @@ define_options! {
     /// way, and costs both sides many times the work; FP16 and BF16 cannot travel so.
     Advanced TENSOR_FORMAT = "tensor-format" as tensor_format: TensorFormat, default "auto";
 
-    /// The most memory that the answer to one call may take, after decompression. A larger one
-    /// fails the call.
+    /// The most bytes that the answer to one call may have, after decompression; outputs that come
+    /// as JSON take up to five times as much memory. A larger one fails the call.
     Advanced RESPONSE_LIMIT = "response-limit" as response_limit: MemorySize, default "256 mb";
 
     /// Token sent as `Authorization: Bearer` with every call, for servers behind a gateway that

@@ -206,7 +206,7 @@ final class TritonModelOptions {
                 option(
                         "response-limit",
                         "256 mb",
-                        "The most memory that the answer to one call may take, after decompression. A larger one fails the call."));
+                        "The most bytes that the answer to one call may have, after decompression; outputs that come as JSON take up to five times as much memory. A larger one fails the call."));
         OPTIONAL.add(
                 option(
                         "auth-token",
