@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::{Mutex, OnceCell, RwLock};
 use tokio::time::timeout;
 
 /// Starting Java's programs and running a few jobs takes far less, unless the machine is busy.
@@ -28,6 +28,13 @@ const CONFIGURATION: [&str; 8] = [
 pub(crate) const TOKEN_VARIABLE: &str = "TRITON_TEST_TOKEN";
 pub(crate) const TOKEN: &str = "canary-of-the-environment";
 
+/// Held by a test that something has to happen to in time: nothing else is begun meanwhile on the
+/// cluster that all share, whose programs would be in its way.
+pub(crate) static ALONE: RwLock<()> = RwLock::const_new(());
+
+/// The instance of the cluster that all tests share.
+const SHARED_INSTANCE: &str = "test";
+
 /// A cluster that is started when the first test needs it, and stopped by `cargo xtask test`.
 pub(crate) struct Cluster {
     instance: &'static str,
@@ -45,7 +52,7 @@ impl Cluster {
     /// The cluster that all tests share; the provider is not in its `lib`.
     pub(crate) async fn shared() -> &'static Cluster {
         static SHARED: OnceCell<Cluster> = OnceCell::const_new();
-        let start = || Cluster::start("test", &["--without-provider"]);
+        let start = || Cluster::start(SHARED_INSTANCE, &["--without-provider"]);
         SHARED.get_or_init(start).await
     }
 
@@ -87,6 +94,10 @@ impl Cluster {
     }
 
     async fn run_file(&self, content: &str, arguments: &[&str]) -> Output {
+        let _beside_no_other = match self.instance {
+            SHARED_INSTANCE => Some(ALONE.read().await),
+            _ => None,
+        };
         let _turn = self.turn.lock().await;
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, content).unwrap();

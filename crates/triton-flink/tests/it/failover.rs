@@ -3,7 +3,7 @@
 use triton_test_support::CrashTriton;
 
 use crate::chains;
-use crate::cluster::Cluster;
+use crate::cluster::{ALONE, Cluster};
 use crate::job::Job;
 use crate::keyed::{self, Carries, ROWS_PER_KEY, Rows};
 
@@ -100,6 +100,7 @@ async fn no_answer_is_silently_wrong_when_a_task_manager_is_killed() {
         &checkpoints,
         &statements(&with),
     ];
+    let alone = ALONE.write().await;
     let cases: Vec<&Case> = without.into_iter().chain(with).collect();
     let names: Vec<&str> = cases.iter().map(|case| case.name).collect();
     let jobs = Job::submit_all(&cluster, &names, &sql.concat()).await;
@@ -113,6 +114,7 @@ async fn no_answer_is_silently_wrong_when_a_task_manager_is_killed() {
     }
     cluster.xtask("kill-task-manager").await;
     cluster.xtask("add-task-manager").await;
+    drop(alone);
     for (case, job) in cases.iter().zip(&jobs) {
         job.finish().await;
         check(case, job);

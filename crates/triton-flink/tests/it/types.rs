@@ -129,8 +129,10 @@ async fn arguments_of_other_types_are_converted_where_nothing_is_lost_and_refuse
          CREATE MODEL e INPUT (`value` ARRAY<FLOAT>) OUTPUT (echo ARRAY<FLOAT>)
            WITH ('provider' = 'triton', 'endpoint' = '{endpoint}', 'model-name' = 'echo');
          SET 'pipeline.object-reuse' = 'true';
-         CREATE TEMPORARY VIEW gathered AS SELECT ARRAY_AGG(x) AS xs FROM (SELECT CAST(a_float AS FLOAT) AS x FROM given);
-         SELECT echo FROM ML_PREDICT(TABLE gathered, MODEL e, DESCRIPTOR(xs), MAP['async', 'false']);
+         CREATE TABLE twos (x FLOAT) WITH ('connector' = 'datagen', 'number-of-rows' = '1',
+           'fields.x.min' = '2', 'fields.x.max' = '2');
+         CREATE TEMPORARY VIEW made AS SELECT ARRAY_DISTINCT(ARRAY[x, x]) AS xs FROM twos;
+         SELECT echo FROM ML_PREDICT(TABLE made, MODEL e, DESCRIPTOR(xs), MAP['async', 'false']);
          SELECT echo FROM ML_PREDICT(TABLE given, MODEL e, DESCRIPTOR(ints));
          SELECT echo FROM ML_PREDICT(TABLE given, MODEL e, DESCRIPTOR(longs));
          SELECT echo FROM ML_PREDICT(TABLE given, MODEL e, DESCRIPTOR(decimals));
@@ -139,7 +141,10 @@ async fn arguments_of_other_types_are_converted_where_nothing_is_lost_and_refuse
     );
     let output = Cluster::shared().await.run(&sql).await;
     let rows: Vec<String> = output.rows().iter().map(|row| row.join(" | ")).collect();
-    insta::assert_snapshot!(rows.join("\n"), @"-128 | -32768 | -2147483648 | -32768.0 | 2.147483647E9 | text | x'00ff' | [1.0, -2.0] | [a, ] | [[1, 2], [3, 4]]");
+    insta::assert_snapshot!(rows.join("\n"), @"
+    -128 | -32768 | -2147483648 | -32768.0 | 2.147483647E9 | text | x'00ff' | [1.0, -2.0] | [a, ] | [[1, 2], [3, 4]]
+    [2.0]
+    ");
     insta::assert_snapshot!(output.errors().join("\n"), @"
     org.apache.flink.table.api.ValidationException: INPUT column 'value' is ARRAY<FLOAT>, and the query gives it ARRAY<INT NOT NULL>, of which not every value is one: write CAST(... AS ARRAY<FLOAT>) for its column in the table or view that ML_PREDICT reads
     org.apache.flink.table.api.ValidationException: INPUT column 'value' is ARRAY<FLOAT>, and the query gives it ARRAY<BIGINT NOT NULL>, of which not every value is one: write CAST(... AS ARRAY<FLOAT>) for its column in the table or view that ML_PREDICT reads

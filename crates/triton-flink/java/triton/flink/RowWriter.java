@@ -204,7 +204,7 @@ final class RowWriter {
         }
     }
 
-    /** Such as what ARRAY_AGG makes; it does not give its numbers away as an array of them. */
+    /** Such as what ARRAY_DISTINCT makes; it does not give its numbers away as an array of them. */
     private static boolean isOfObjects(ArrayData array) {
         return array instanceof GenericArrayData && !((GenericArrayData) array).isPrimitiveArray();
     }
