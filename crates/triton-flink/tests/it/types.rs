@@ -129,9 +129,9 @@ async fn arguments_of_other_types_are_converted_where_nothing_is_lost_and_refuse
          CREATE MODEL e INPUT (`value` ARRAY<FLOAT>) OUTPUT (echo ARRAY<FLOAT>)
            WITH ('provider' = 'triton', 'endpoint' = '{endpoint}', 'model-name' = 'echo');
          SET 'pipeline.object-reuse' = 'true';
-         CREATE TABLE twos (x FLOAT) WITH ('connector' = 'datagen', 'number-of-rows' = '1',
+         CREATE TABLE twos (x INT) WITH ('connector' = 'datagen', 'number-of-rows' = '1',
            'fields.x.min' = '2', 'fields.x.max' = '2');
-         CREATE TEMPORARY VIEW made AS SELECT ARRAY_DISTINCT(ARRAY[x, x]) AS xs FROM twos;
+         CREATE TEMPORARY VIEW made AS SELECT ARRAY_DISTINCT(ARRAY[CAST(x AS FLOAT)]) AS xs FROM twos;
          SELECT echo FROM ML_PREDICT(TABLE made, MODEL e, DESCRIPTOR(xs), MAP['async', 'false']);
          SELECT echo FROM ML_PREDICT(TABLE given, MODEL e, DESCRIPTOR(ints));
          SELECT echo FROM ML_PREDICT(TABLE given, MODEL e, DESCRIPTOR(longs));
