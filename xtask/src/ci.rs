@@ -45,7 +45,7 @@ const FIRST: &[Step] = &[
     ),
 ];
 
-/// What compiles.
+/// What compiles, whenever a processor has nothing else to do.
 const COMPILING: &[Step] = &[
     step("features", &["xtask", "features"]),
     step("generated pages", &["xtask", "docs", "--check"]),
@@ -74,8 +74,7 @@ const COMPILING: &[Step] = &[
     step("models of concurrency", &["xtask", "models"]),
 ];
 
-/// What waits for servers most of the time, beside what compiles: servers that are late are among the
-/// faults that it is about.
+/// What waits for servers and for time most of its time, one after the other.
 const WAITING: &[Step] = &[
     step(
         "faults on a real Triton",
@@ -93,10 +92,8 @@ const WAITING: &[Step] = &[
         "tests on an older Triton",
         &["xtask", "test", "--triton", "2.39"],
     ),
+    step("tests", &["xtask", "test"]),
 ];
-
-/// By itself, because some of it is about time.
-const LAST: &[Step] = &[step("tests", &["xtask", "test"])];
 
 const fn step(name: &'static str, arguments: &'static [&'static str]) -> Step {
     Step {
@@ -109,15 +106,16 @@ const fn step(name: &'static str, arguments: &'static [&'static str]) -> Step {
 pub(crate) fn run() -> Result<()> {
     let root = Workspace::find()?.root;
     let start = Instant::now();
-    run_steps(FIRST, &root)?;
+    run_steps(FIRST, &root, Step::command)?;
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| run_steps(WAITING, &root));
-        let compiled = run_steps(COMPILING, &root);
+        let waiting = scope.spawn(|| run_steps(WAITING, &root, Step::command));
+        let compiled = run_steps(COMPILING, &root, |step| {
+            command::behind_others(&step.command())
+        });
         let waited = waiting.join();
         compiled?;
         waited.map_err(|_| anyhow!("the steps beside what compiles have panicked"))?
     })?;
-    run_steps(LAST, &root)?;
     println!(
         "everything passed in {:.1} s",
         start.elapsed().as_secs_f64()
@@ -126,11 +124,11 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// Runs one after the other, as long as they pass.
-fn run_steps(steps: &[Step], root: &Path) -> Result<()> {
+fn run_steps(steps: &[Step], root: &Path, command: impl Fn(&Step) -> Command) -> Result<()> {
     for step in steps {
         println!("==> {}: {step}", step.name);
         let start = Instant::now();
-        let status = command::run(step.command().current_dir(root))?;
+        let status = command::run(command(step).current_dir(root))?;
         let seconds = start.elapsed().as_secs_f64();
         if !status.success() {
             bail!(

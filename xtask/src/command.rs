@@ -34,6 +34,21 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
+/// The same command with a processor's time that nothing else wants: what is beside it is not late because
+/// of it.
+pub(crate) fn behind_others(command: &Command) -> Command {
+    let mut nice = Command::new("nice");
+    nice.args(["-n", "19"]).arg(command.get_program());
+    nice.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => nice.env(name, value),
+            None => nice.env_remove(name),
+        };
+    }
+    nice
+}
+
 /// Runs a command to its end; on an interrupt ends it and everything it started.
 pub(crate) fn run(command: &mut Command) -> Result<ExitStatus> {
     run_watching(command, || Ok(()))
