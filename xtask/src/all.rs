@@ -49,6 +49,9 @@ fn parts() -> Vec<Part> {
         ..part(&[
             "test",
             "--",
+            // Optimized, and with every assertion: so many take hours otherwise.
+            "--profile",
+            "fuzz",
             "-p",
             "triton-model-fn",
             "--lib",

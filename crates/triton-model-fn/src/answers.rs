@@ -12,6 +12,7 @@ use tracing::error;
 use crate::answering::Answering;
 use crate::ending::Ended;
 use crate::rows_in_words::rows_in_words;
+use crate::sequences::UnseenMark;
 use crate::{CallContext, Error, Prediction, Value};
 
 /// The answer to a row that was handed over under a number.
@@ -89,6 +90,12 @@ pub trait AnswerSink: Send + Sync {
     /// them. A sink that says nothing of it gets them by [`take`](Self::take).
     fn take_rows(&self, answers: AnsweredRows) {
         self.take(answers.one_by_one());
+    }
+
+    /// Whether what it takes is handed to whoever asked only later.
+    #[doc(hidden)]
+    fn keeps_answers(&self) -> bool {
+        false
     }
 }
 
@@ -387,8 +394,13 @@ pub(crate) fn answer_all(
 }
 
 /// Hands answers to a sink, whose panic is nothing to the other rows.
-pub(crate) fn tell(sink: &dyn AnswerSink, answers: Vec<RowAnswer>) {
+pub(crate) fn tell(sink: &dyn AnswerSink, mut answers: Vec<RowAnswer>) {
     let rows = answers.len();
+    if !sink.keeps_answers() {
+        let predictions = answers.iter_mut().filter_map(|it| it.result.as_mut().ok());
+        let marks = predictions.filter_map(|prediction| prediction.unseen.take());
+        marks.for_each(UnseenMark::seen);
+    }
     if catch_unwind(AssertUnwindSafe(|| sink.take(answers))).is_err() {
         error!(rows, "a sink of answers has panicked");
     }

@@ -389,7 +389,7 @@ impl InferenceFunction {
         });
         async move {
             let (prepared, begun) = begun?;
-            prepared.answer(begun).await
+            prepared.answer(begun).await.map(Prediction::seen)
         }
     }
 

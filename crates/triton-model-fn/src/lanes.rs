@@ -52,7 +52,7 @@ pub(crate) enum Begun {
     /// To be looked up in the cache.
     Cached(Box<CachedRow>),
     /// Behind those of its key.
-    Queued(Pending<ModelTransport>),
+    Queued(Pending),
 }
 
 /// A row for a request of its own.
@@ -274,15 +274,6 @@ impl Prepared {
 
     /// Waits for the answer to a row that has its turn.
     pub(crate) async fn answer(&self, begun: Begun) -> Result<Prediction, Error> {
-        self.answer_if(begun, |_| Ok(())).await
-    }
-
-    /// The same, where an answer of a sequence can be refused before it is counted.
-    pub(crate) async fn answer_if(
-        &self,
-        begun: Begun,
-        is_fit: impl FnOnce(&Prediction) -> Result<(), Error>,
-    ) -> Result<Prediction, Error> {
         let answering = &self.answering;
         let answer = match begun {
             // It is concluded already.
@@ -291,7 +282,7 @@ impl Prepared {
                 return answered.unwrap_or_else(|error| answering.conclude(Err(error)));
             }
             Begun::Cached(row) => match &self.cached {
-                Some(cached) => return cached.rows.answer(*row, None, |_| Ok(())).await,
+                Some(cached) => return cached.rows.answer(*row, None).await,
                 None => Err(gone(&answering.open)),
             },
             Begun::Refused(error) => Err(error),
@@ -301,15 +292,6 @@ impl Prepared {
                 answered.map(|answered| answering.of_sequence(answered))
             }
         };
-        let answer = answer.and_then(|prediction| match is_fit(&prediction) {
-            Ok(()) => Ok(prediction),
-            // What stands in for it says of the sequence what the answer did.
-            Err(error) => Ok(Prediction {
-                sequence_id: prediction.sequence_id,
-                sequence_restarted: prediction.sequence_restarted,
-                ..answering.in_place_of(error)?
-            }),
-        });
         answering.conclude(answer)
     }
 }
@@ -343,6 +325,7 @@ impl Answering {
     pub(crate) fn of_sequence(&self, answered: Answered) -> Prediction {
         let mut prediction = Prediction::new(answered.values, Some(answered.sequence_id));
         prediction.sequence_restarted = answered.restarted;
+        prediction.unseen = answered.unseen;
         prediction
     }
 }

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 
+use crate::sequences::UnseenMark;
 use crate::{Error, ErrorKind, Value};
 
 /// The answer to one row.
@@ -22,6 +23,8 @@ pub struct Prediction {
     pub part: u64,
     /// Whether this is the last answer of its input row.
     pub is_last: bool,
+    /// There while nobody has seen that the sequence was restarted.
+    pub(crate) unseen: Option<Box<UnseenMark>>,
 }
 
 /// What happened to a row that is no error: the option `on-error` decides on it.
@@ -95,7 +98,16 @@ impl Prediction {
             status: PredictionStatus::Answered,
             part: 0,
             is_last: true,
+            unseen: None,
         }
+    }
+
+    /// This one as it is handed to whoever asked.
+    pub(crate) fn seen(mut self) -> Self {
+        if let Some(mark) = self.unseen.take() {
+            mark.seen();
+        }
+        self
     }
 }
 

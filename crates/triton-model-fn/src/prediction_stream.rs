@@ -178,7 +178,7 @@ impl InOrder {
     fn poll_next(&self, context: &mut Context<'_>) -> Poll<Result<Prediction, Error>> {
         let mut answers = self.lock();
         if let Some(answer) = answers.next() {
-            return Poll::Ready(answer);
+            return Poll::Ready(answer.map(Prediction::seen));
         }
         match &mut answers.waker {
             Some(waker) => waker.clone_from(context.waker()),
@@ -189,6 +189,10 @@ impl InOrder {
 }
 
 impl AnswerSink for InOrder {
+    fn keeps_answers(&self) -> bool {
+        true
+    }
+
     fn take(&self, group: Vec<RowAnswer>) {
         let mut answers = self.lock();
         for answer in group {

@@ -98,7 +98,7 @@ impl<Done: Fn(Range<usize>, Result<InferResponse, Error>) + Sync> Sending<'_, Do
 
 /// The server's validation refuses a request as a whole, and a model's exception fails it so; and
 /// an answer may be unreadable for one row's sake, as where a server writes what is no number as
-/// JSON. Models without state can be asked again.
+/// JSON, or have room for fewer rows. Models without state can be asked again.
 fn may_be_one_rows_fault(error: &Error) -> bool {
     let kind = error.client_error().map(triton_client::Error::kind);
     matches!(
@@ -106,6 +106,7 @@ fn may_be_one_rows_fault(error: &Error) -> bool {
         Some(
             ClientErrorKind::Rejected
                 | ClientErrorKind::RequestTooLarge
+                | ClientErrorKind::ResponseTooLarge
                 | ClientErrorKind::Server
                 | ClientErrorKind::Protocol
         )

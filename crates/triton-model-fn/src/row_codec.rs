@@ -209,13 +209,11 @@ pub(crate) fn row_shape<'a>(
         }
     };
     let data_type = &planned.column.data_type;
-    if let Some(expected) = planned.flat_size() {
-        let found = shape.iter().product();
-        if found == expected {
-            return Ok(Cow::Owned(vec![found]));
-        }
-        let message = format!("expected {expected} elements, found shape {shape:?}");
-        return Err(output_error(tensor, &message));
+    if let Some(problem) = planned.contradiction(shape) {
+        return Err(output_error(tensor, &problem));
+    }
+    if planned.is_flat() {
+        return Ok(Cow::Owned(vec![shape.iter().product()]));
     }
     match data_type.rank() {
         0 if shape.iter().all(|size| *size == 1) => Ok(Cow::Borrowed(&[])),

@@ -83,9 +83,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut cargo = command::cargo();
-    // With everything that the tests are built with, so that what has been compiled for them will do.
+    // With everything that the tests are built with, and beside them, so that what has been compiled for
+    // them will do: what tests need turns on features of crates that programs need as well.
     cargo.args(["build", "--locked", "--workspace", "--all-features"]);
-    cargo.args(["--bin", "triton", "--bin", "chaos"]);
+    cargo.args(["--bin", "triton", "--bin", "chaos", "--tests"]);
     command::run_successfully(cargo.current_dir(&triton.workspace.root))?;
     match arguments.load {
         Some(time) => load(&triton, &folder, time, arguments.plots),

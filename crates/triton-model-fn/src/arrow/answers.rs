@@ -10,6 +10,7 @@ use super::batch_prediction::BatchPrediction;
 use super::output;
 use crate::answering::Answering;
 use crate::rows::Collect;
+use crate::sequences::UnseenMark;
 use crate::{Error, ErrorKind, Prediction, PredictionStatus, Schema, Value};
 
 /// An output column: its type, and what makes arrays of its values.
@@ -18,8 +19,6 @@ struct OutputColumn {
     data_type: crate::DataType,
     sizes: Vec<Option<i32>>,
     arrow_type: ArrowType,
-    /// Whether the model answers it; others are filled in.
-    is_models: bool,
 }
 
 /// Collects answers in any order.
@@ -34,6 +33,8 @@ pub(crate) struct Answers<'a> {
     single: Vec<(usize, Vec<Value>)>,
     failures: Vec<(usize, Error)>,
     statuses: Vec<(usize, PredictionStatus)>,
+    /// Of rows whose answers wait for those of others.
+    unseen: Vec<Box<UnseenMark>>,
 }
 
 impl<'a> Answers<'a> {
@@ -62,7 +63,6 @@ impl<'a> Answers<'a> {
                 name: column.name.clone(),
                 data_type: column.data_type.clone(),
                 sizes,
-                is_models: place.is_some(),
             }
         });
         Self {
@@ -73,25 +73,7 @@ impl<'a> Answers<'a> {
             single: Vec::new(),
             failures: Vec::new(),
             statuses: Vec::new(),
-        }
-    }
-
-    /// Refuses what the model answered to a row by itself where it has no room in the columns.
-    ///
-    /// The row has the columns of the model alone.
-    pub(super) fn check(&self, row: &[Value]) -> Result<(), Error> {
-        let columns = self.columns.iter().filter(|column| column.is_models);
-        let mut columns = columns.zip(row);
-        match columns.find(|(column, value)| !output::fits(&column.sizes, value)) {
-            None => Ok(()),
-            Some((column, _)) => {
-                let message = format!(
-                    "output column '{}': an array has another length than the model says ({:?})",
-                    column.name,
-                    column.sizes.iter().flatten().collect::<Vec<_>>()
-                );
-                Err(Error::new(ErrorKind::Output, message))
-            }
+            unseen: Vec::new(),
         }
     }
 
@@ -181,8 +163,10 @@ impl<'a> Answers<'a> {
             fields.push(Field::new(&column.name, column.arrow_type.clone(), true));
         }
         let schema = Arc::new(ArrowSchema::new(fields));
+        let outputs = RecordBatch::try_new(schema, arrays).map_err(failed)?;
+        self.unseen.into_iter().for_each(UnseenMark::seen);
         Ok(BatchPrediction {
-            outputs: RecordBatch::try_new(schema, arrays).map_err(failed)?,
+            outputs,
             failures: self.failures,
             statuses: self.statuses,
             given_up,
@@ -228,6 +212,7 @@ impl Collect for Answers<'_> {
     fn push_row(&mut self, row: usize, result: Result<Prediction, Error>) {
         match result {
             Ok(prediction) => {
+                self.unseen.extend(prediction.unseen);
                 if !matches!(prediction.status, PredictionStatus::Answered) {
                     self.statuses.push((row, prediction.status));
                 }

@@ -147,7 +147,7 @@ impl InferenceFunction {
                     Ok(row) => prepared.begin_encoded(&columns, &row, || rows.row(index)),
                     Err(error) => error.into(),
                 };
-                prepared.answer_if(begun, |answer| answers.check(&answer.row))
+                prepared.answer(begun)
             });
             let begun: Vec<_> = begun.collect();
             for (index, answer) in join_all(begun).await.into_iter().enumerate() {
@@ -191,12 +191,8 @@ impl InferenceFunction {
             // Whatever this batch sends for others is told by now.
             drop(looked_up);
             if let Some(cached) = &prepared.cached {
-                let is_fit = |row: &[Value]| match answers.lock() {
-                    Ok(answers) => answers.check(row),
-                    Err(_) => Ok(()),
-                };
                 let waiting = waiting.into_iter().map(async |(index, row, found)| {
-                    let outcome = cached.rows.answer(row, Some(found), is_fit).await;
+                    let outcome = cached.rows.answer(row, Some(found)).await;
                     if let Ok(mut answers) = answers.lock() {
                         answers.push_row(index, outcome);
                     }

@@ -79,12 +79,6 @@ pub(super) fn from_tensor(
         let message = format!("output '{}': {message}", tensor.name());
         Error::new(ErrorKind::Output, message)
     };
-    if !all_are(sizes, &shape) {
-        return Err(failed(format!(
-            "the model says that arrays are {:?} long, found {shape:?}",
-            sizes.iter().flatten().collect::<Vec<_>>()
-        )));
-    }
     let from_decoded = || {
         let values = row_codec::decode(planned, tensor, batched, rows)?;
         from_values(data_type, sizes, &values.iter().collect::<Vec<_>>())

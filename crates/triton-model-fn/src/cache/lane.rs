@@ -107,7 +107,7 @@ impl CachedLane {
         }
         let rows = Arc::clone(&self.rows);
         self.tasks.spawn(Box::pin(async move {
-            recipient.answer(rows.answer(row, Some(found), |_| Ok(())).await);
+            recipient.answer(rows.answer(row, Some(found)).await);
         }));
     }
 }
@@ -139,18 +139,8 @@ impl CachedRows {
 
     /// The answer to a row, which is counted: the one that is known, that of an equal row in
     /// flight, or its own. `found` is what was found for it already.
-    ///
-    /// An answer can be refused before it is counted; it stays known to others all the same.
-    pub(crate) async fn answer(
-        &self,
-        row: CachedRow,
-        mut found: Option<Found>,
-        is_fit: impl Fn(&[Value]) -> Result<(), Error>,
-    ) -> Outcome {
-        let conclude = |outcome: Outcome| {
-            let fits = |answer: Prediction| is_fit(&answer.row).map(|()| answer);
-            self.answering.conclude(outcome.and_then(fits))
-        };
+    pub(crate) async fn answer(&self, row: CachedRow, mut found: Option<Found>) -> Outcome {
+        let conclude = |outcome: Outcome| self.answering.conclude(outcome);
         let mut waiting = None;
         loop {
             let found = found.take().unwrap_or_else(|| self.cache.look_up(&row.key));

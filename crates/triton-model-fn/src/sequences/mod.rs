@@ -14,7 +14,6 @@ mod key;
 mod machine;
 mod named_column;
 mod owners;
-mod pending;
 #[cfg(test)]
 mod position_tests;
 #[cfg(test)]
@@ -31,6 +30,7 @@ mod test_server;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod unseen_mark;
 mod versions;
 mod worker;
 
@@ -47,13 +47,13 @@ use tracing::warn;
 pub(crate) use self::columns::{ModelColumns, SequenceColumns};
 pub(crate) use self::counts::Counts;
 pub(crate) use self::key::SequenceKey;
-pub(crate) use self::pending::Pending;
 pub(crate) use self::row::{Answered, Row};
 pub(crate) use self::row_position::RowPosition;
 use self::settings::SeveralServers;
 pub(crate) use self::settings::{SequenceSettings, SourceTraits};
 pub use self::snapshot::SequenceSnapshot;
 pub(crate) use self::transport::{ModelTransport, SequenceTransport};
+pub(crate) use self::unseen_mark::UnseenMark;
 pub(crate) use self::versions::SequenceVersions;
 
 use self::machine::{Asker, Effect, Machine, RecoveryLimits, Report, Request};
@@ -75,6 +75,9 @@ pub struct SequencePlaces {
     /// each is free again within [`server_idle`](Self::server_idle).
     pub held: usize,
 }
+
+/// An answer that is waited for. Dropping it gives the row up unless it is in flight.
+pub(crate) type Pending = oneshot::Receiver<Result<Answered, Error>>;
 
 /// Where the answer to a row goes.
 #[derive(Debug)]
@@ -229,14 +232,10 @@ impl<T: SequenceTransport> KeyedSequences<T> {
 
     /// Puts a row behind those of its key that came before; the order of calls is the order of
     /// rows. Dropping the receiver gives the row up unless it is in flight.
-    pub(crate) fn submit(&self, key: &SequenceKey, row: Row) -> Pending<T> {
+    pub(crate) fn submit(&self, key: &SequenceKey, row: Row) -> Pending {
         let (answer, answered) = oneshot::channel();
         self.put(key, row, Answer::One(answer));
-        Pending {
-            answer: answered,
-            key: key.clone(),
-            shared: Arc::clone(&self.shared),
-        }
+        answered
     }
 
     /// As [`submit`](Self::submit), for a row whose answer goes to a sink.
@@ -402,7 +401,16 @@ impl<T: SequenceTransport> Shared<T> {
             self.teller.tell(report);
         }
         let has_answers = !to_do.answers.is_empty();
-        answer_all(to_do.answers);
+        let mut answers = to_do.answers;
+        for (_, answer) in &mut answers {
+            if let Ok(Answered {
+                unseen: Some(mark), ..
+            }) = answer
+            {
+                self.arm(mark);
+            }
+        }
+        answer_all(answers);
         if to_do.requests > 0 {
             self.ready.add_permits(to_do.requests);
         }
@@ -427,6 +435,16 @@ impl<T: SequenceTransport> Shared<T> {
 }
 
 impl<T: SequenceTransport> Shared<T> {
+    /// Has the next answer of the key say what nobody saw that this one says.
+    fn arm(self: &Arc<Self>, mark: &mut UnseenMark) {
+        let shared = Arc::downgrade(self);
+        mark.arm(move |key| {
+            if let Some(shared) = shared.upgrade() {
+                shared.with(|machine, _| machine.mark_again(key));
+            }
+        });
+    }
+
     /// A request was not sent, because its row was given up before.
     fn is_not_sent(self: &Arc<Self>, request: &Request) {
         let outcome = worker::not_sent(&self.open);
@@ -435,11 +453,13 @@ impl<T: SequenceTransport> Shared<T> {
 }
 
 impl State {
-    /// The next request to be sent: rows come first.
+    /// The next request to be sent: rows come first, unless others wait for the places that an END frees.
     fn take_request(&mut self) -> Option<Request> {
-        self.requests
-            .pop_front()
-            .or_else(|| self.endings.pop_front())
+        let (first, then) = match self.machine.waits_for_places() {
+            true => (&mut self.endings, &mut self.requests),
+            false => (&mut self.requests, &mut self.endings),
+        };
+        first.pop_front().or_else(|| then.pop_front())
     }
 
     fn forget_requests(&mut self) {

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::row_position::{EarlierRows, rows_before};
 use super::test_server::{
-    Fault, Running, SERVER_IDLE, TestServer, any_fault, paused_runtime, row, sum, value,
+    Asked, Fault, Running, SERVER_IDLE, TestServer, any_fault, paused_runtime, row, sum, value,
 };
 use super::{Answered, RowPosition, SourceTraits};
 use crate::{Error, ErrorKind};
@@ -180,7 +180,7 @@ struct Pending {
     key: usize,
     position: u64,
     function: usize,
-    answer: super::Pending<TestServer>,
+    answer: Asked,
 }
 
 struct Run {

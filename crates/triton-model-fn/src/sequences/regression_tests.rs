@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use triton_client::{ModelConfig, Sequence};
 use triton_options::TritonOptions;
 
-use super::test_server::{Fault, Running, SERVER_IDLE, TestServer, row, sum, value};
+use super::test_server::{Asked, Fault, Running, SERVER_IDLE, TestServer, row, sum, value};
 use super::{KeyedSequences, Row, SequenceKey, SequenceSettings, SequenceTransport, SourceTraits};
 use crate::replicas::ReplicaId;
 use crate::tensor_plan::EncodedRow;
@@ -90,6 +90,52 @@ async fn a_mark_is_not_lost_with_an_answer_that_nobody_looked_at() {
     drop(unseen);
     let next = running.answer(1, 3).await.unwrap();
     assert_eq!((sum(&next), next.restarted), (2 * value(1, 0) + 5, true));
+}
+
+/// However an answer gets lost on its way to whoever asked, here by somebody who waits for others first.
+#[tokio::test(start_paused = true)]
+async fn a_mark_is_not_lost_with_an_answer_that_was_passed_on_and_dropped() {
+    let running = Running::start(&TestServer::default(), &[RESTART], true);
+    running.answer(1, 1).await.unwrap();
+    running.server.forget_everything();
+    let Asked(waiting) = running.submit(1, 2, false);
+    let passed_on = waiting.await.unwrap().unwrap();
+    assert!(passed_on.restarted);
+    drop(passed_on);
+    let next = running.answer(1, 3).await.unwrap();
+    assert_eq!((sum(&next), next.restarted), (2 * value(1, 0) + 5, true));
+    let last = running.answer(1, 4).await.unwrap();
+    assert!(!last.restarted);
+}
+
+/// Rows come before what only ends sequences; but a row that waits for the place of such a sequence would
+/// wait for as long as others have rows.
+#[tokio::test(start_paused = true)]
+async fn rows_of_other_keys_do_not_keep_a_place_from_being_freed() {
+    let options = [
+        ("sequence-abandon", "end"),
+        ("max-in-flight", "1"),
+        ("sequence-max-open", "3"),
+    ];
+    let sequences = Arc::new(start(Slow::default(), &options, false));
+    submit(&sequences, 3, 1).await.unwrap().unwrap();
+    let busy = [1, 2].map(|key| {
+        let sequences = Arc::clone(&sequences);
+        tokio::spawn(async move {
+            for number in 1.. {
+                // Two at a time, so that there is always one that could be sent.
+                let next = submit(&sequences, key, number);
+                submit(&sequences, key, number).await.unwrap().unwrap();
+                next.await.unwrap().unwrap();
+            }
+        })
+    });
+    // Key 3 is idle for longer than three quarters of what the server keeps.
+    sleep(SERVER_IDLE * 3 / 4 + Duration::from_millis(300)).await;
+    let waiting = submit(&sequences, 4, 1);
+    let answer = timeout(SERVER_IDLE, waiting).await;
+    busy.iter().for_each(tokio::task::JoinHandle::abort);
+    assert!(answer.is_ok_and(|answer| answer.unwrap().is_ok()));
 }
 
 /// A key whose last sequence has ended by a row that says so is whole. Its first row fails because
@@ -250,17 +296,13 @@ fn start_waiting<T: SequenceTransport>(
     KeyedSequences::start(open, transport, settings.unwrap().unwrap(), Arc::default())
 }
 
-fn submit<T: SequenceTransport>(
-    sequences: &KeyedSequences<T>,
-    key: i64,
-    number: i64,
-) -> super::Pending<T> {
+fn submit<T: SequenceTransport>(sequences: &KeyedSequences<T>, key: i64, number: i64) -> Asked {
     let row = Row {
         encoded: Ok(Arc::new(row(value(key, number)))),
         last: false,
         position: None,
     };
-    sequences.submit(&SequenceKey::new(&key.to_string()), row)
+    Asked(sequences.submit(&SequenceKey::new(&key.to_string()), row))
 }
 
 /// `row-deadline` bounds a row with all its waits; the wait for one of the `max-in-flight` workers is
@@ -609,7 +651,7 @@ async fn rows_that_cannot_be_sent_keep_no_sequence_open() {
             last: false,
             position: None,
         };
-        let answer = running.sequences.submit(&SequenceKey::new("1"), row);
+        let answer = Asked(running.sequences.submit(&SequenceKey::new("1"), row));
         answer.await.unwrap().unwrap_err();
     }
     // The server keeps it for four seconds, and it is six since the last row that it has heard of.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::row_position::RowPosition;
+use super::unseen_mark::UnseenMark;
 use crate::tensor_plan::EncodedRow;
 use crate::{Error, Value};
 
@@ -24,4 +25,16 @@ pub(crate) struct Answered {
     pub(crate) sequence_id: String,
     /// Whether earlier rows of the key are not in the model's state.
     pub(crate) restarted: bool,
+    /// There where nobody has been told of that yet.
+    pub(crate) unseen: Option<Box<UnseenMark>>,
+}
+
+#[cfg(test)]
+impl Answered {
+    pub(super) fn seen(mut self) -> Self {
+        if let Some(mark) = self.unseen.take() {
+            mark.seen();
+        }
+        self
+    }
 }

@@ -129,9 +129,16 @@ impl SequenceSettings {
             key_columns: Vec::new(),
             columns: described(&model.inputs),
         };
+        let has_run_before = source.without_state && open.ran_before.is_some();
         let key = match options.sequence_mode() {
             SequenceMode::PerKey { key, .. } => key,
             SequenceMode::Static { id, flags } => {
+                let common = Self {
+                    has_run_before,
+                    // Where options say of each row whether it starts, whoever set them knows.
+                    marks_unknown: has_run_before && *flags == StaticFlags::FirstRow,
+                    ..common
+                };
                 return fixed(common, open.static_id(id)?, *flags, open);
             }
             _ => return Ok(None),
@@ -158,7 +165,6 @@ impl SequenceSettings {
             None => server_idle.map(|idle| idle * 3 / 4),
         };
         let replays = options.sequence_recovery == SequenceRecovery::Replay;
-        let has_run_before = source.without_state && open.ran_before.is_some();
         let marks_unknown = match options.sequence_unknown_key {
             UnknownKey::Mark => true,
             UnknownKey::New => false,

@@ -2,12 +2,15 @@
 //! its sequence batcher that sequences per key rely on, and failures at the worst moments.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use triton_client::{ModelConfig, Sequence};
 use triton_options::TritonOptions;
@@ -264,7 +267,7 @@ impl Running {
     }
 
     /// Hands over row `number` of a key; its value is in [`value`].
-    pub(super) fn submit(&self, key: i64, number: i64, last: bool) -> Pending<TestServer> {
+    pub(super) fn submit(&self, key: i64, number: i64, last: bool) -> Asked {
         self.hand_over(key, number, last, None)
     }
 
@@ -275,18 +278,40 @@ impl Running {
         number: i64,
         last: bool,
         position: Option<RowPosition>,
-    ) -> Pending<TestServer> {
+    ) -> Asked {
         let row = Row {
             encoded: Ok(Arc::new(row(value(key, number)))),
             last,
             position,
         };
-        self.sequences
-            .submit(&SequenceKey::new(&key.to_string()), row)
+        let sequences = &self.sequences;
+        Asked(sequences.submit(&SequenceKey::new(&key.to_string()), row))
     }
 
     pub(super) async fn answer(&self, key: i64, number: i64) -> Result<Answered, Error> {
         self.submit(key, number, false).await.unwrap()
+    }
+}
+
+/// Somebody who asks for a row, and who has seen what its answer says once it is taken.
+#[derive(Debug)]
+pub(super) struct Asked(pub(super) Pending);
+
+impl Asked {
+    /// The answer, if it is there by now.
+    pub(super) fn try_recv(
+        &mut self,
+    ) -> Result<Result<Answered, Error>, oneshot::error::TryRecvError> {
+        self.0.try_recv().map(|answer| answer.map(Answered::seen))
+    }
+}
+
+impl Future for Asked {
+    type Output = <Pending as Future>::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = Pin::new(&mut self.0).poll(context);
+        polled.map_ok(|answer| answer.map(Answered::seen))
     }
 }
 

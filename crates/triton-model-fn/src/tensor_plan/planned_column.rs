@@ -45,13 +45,30 @@ impl PlannedColumn {
         datatype.element_size().is_some()
     }
 
-    /// How many elements an array has that has one dimension although the tensor has several.
-    pub(crate) fn flat_size(&self) -> Option<usize> {
-        let sizes = self
-            .dimensions
-            .iter()
-            .map(|size| usize::try_from(*size).ok());
-        self.is_flat.then(|| sizes.product::<Option<usize>>())?
+    /// Whether the array has one dimension although the tensor has several, which are all known.
+    pub(crate) fn is_flat(&self) -> bool {
+        self.is_flat
+    }
+
+    /// Why a tensor of this shape is not the one that the model says it has, if it is not: its
+    /// elements would be taken for others.
+    ///
+    /// The number of dimensions is not looked at, because that follows from the column.
+    pub(crate) fn contradiction(&self, shape: &[usize]) -> Option<String> {
+        let is_known = |size: i64, found: usize| size <= 0 || usize::try_from(size) == Ok(found);
+        let dimensions = &self.dimensions;
+        let mut pairs = dimensions.iter().zip(shape);
+        let fits = match self.is_flat {
+            // Their order is the same where there is one dimension.
+            true if shape.len() == 1 => is_known(dimensions.iter().product(), shape[0]),
+            true => {
+                dimensions.len() == shape.len() && pairs.all(|(it, found)| is_known(*it, *found))
+            }
+            false => {
+                dimensions.len() != shape.len() || pairs.all(|(it, found)| is_known(*it, *found))
+            }
+        };
+        (!fits).then(|| format!("the model says that its shape is {dimensions:?}, found {shape:?}"))
     }
 
     /// How long the arrays of a value are, from the outermost inwards, where the model says so.

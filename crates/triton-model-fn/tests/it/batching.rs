@@ -186,3 +186,29 @@ async fn a_bad_row_fails_alone() {
     }
     assert_eq!(failed.into_keys().collect::<Vec<_>>(), bad);
 }
+
+// Holds F5.
+#[tokio::test]
+async fn rows_whose_answers_have_no_room_together_are_answered_apart() {
+    let server = EmbeddedTriton::start().unwrap();
+    let limit = ("response-limit", "4 kb");
+    let arrays = schema(
+        &[("value", array(DataType::Float))],
+        &[("echo", array(DataType::Float))],
+    );
+    let options = options(&server.endpoint(), "echo", &[BATCHED[0], BATCHED[1], limit]);
+    let function = open(options, arrays, 0, 1).await;
+    // Two of them fit.
+    let row = |index: u16| [Value::from(vec![f32::from(index); 300])];
+    let answers = join_all((0..8).map(|index| {
+        let function = &function;
+        async move { function.predict(&row(index)).await.unwrap().row }
+    }));
+    for (index, answer) in (0..).zip(answers.await) {
+        assert_eq!(answer, row(index));
+    }
+    let too_long = [Value::from(vec![0.0_f32; 2000])];
+    let error = function.predict(&too_long).await.unwrap_err();
+    let cause = error.client_error().unwrap();
+    assert_eq!(cause.kind(), triton_client::ErrorKind::ResponseTooLarge);
+}

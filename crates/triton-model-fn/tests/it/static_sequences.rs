@@ -101,3 +101,25 @@ async fn the_first_row_of_each_opening_starts_it_where_no_flag_is_given() {
         assert_eq!(sent, expected, "{flags:?}");
     }
 }
+
+// Holds S24.
+#[tokio::test]
+async fn a_sequence_that_begins_anew_after_a_restart_of_the_engine_is_marked() {
+    let server = EmbeddedTriton::start().unwrap();
+    let opened = async |attempt| {
+        let options = options(&server.endpoint(), "accumulate", &STATIC);
+        let function = InferenceFunction::new(options, accumulate_schema()).unwrap();
+        let function = function.for_engine_without_state();
+        let subtask = Subtask::new(0, 1, attempt).unwrap();
+        function.open(subtask).await.unwrap();
+        let mut marks = Vec::new();
+        for _ in 0..2 {
+            let answer = function.predict(&[Value::Integer(1)]).await.unwrap();
+            marks.push(answer.sequence_restarted);
+        }
+        function.close().await.unwrap();
+        marks
+    };
+    assert_eq!(opened(0).await, [false, false]);
+    assert_eq!(opened(1).await, [true, false]);
+}

@@ -116,7 +116,13 @@ impl<A: Asker> Machine<A> {
             let until = self.places.dropped_at(reached)?;
             Some((until, 1))
         });
-        open.chain(self.places.lingering_until()).collect()
+        // An END may arrive after this as well.
+        let at_latest = self.places.dropped_at(Some(now));
+        let endings = at_latest.map(|until| (until, self.endings.len()));
+        let endings = endings.filter(|(_, count)| *count > 0);
+        open.chain(endings)
+            .chain(self.places.lingering_until())
+            .collect()
     }
 
     /// Holds places for what an opening before this one has left behind.

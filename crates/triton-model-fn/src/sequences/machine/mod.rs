@@ -195,7 +195,7 @@ impl<A: Asker> Machine<A> {
 
     /// When [`advance`](Self::advance) has something to do.
     pub(super) fn wake_at(&self) -> Option<Instant> {
-        let wants_place = !self.wants_recovery.is_empty() || !self.wants_beginning.is_empty();
+        let wants_place = self.waits_for_places();
         let release = self.places.next_release().filter(|_| wants_place);
         let timer = self.timers.keys().next().map(|(at, _)| *at);
         let warning = self.next_warning.filter(|_| wants_place);
@@ -281,6 +281,11 @@ impl<A: Asker> Machine<A> {
         if let Some(sequence) = known {
             sequence.marked = true;
         }
+    }
+
+    /// Whether a row waits until a sequence may begin, or go on elsewhere.
+    pub(super) fn waits_for_places(&self) -> bool {
+        !self.wants_recovery.is_empty() || !self.wants_beginning.is_empty()
     }
 
     /// How many sequences may be begun on all servers together, where that is known.

@@ -12,7 +12,7 @@ use super::sequence::{Life, LossCause, LostId};
 use super::state::{Machine, Phase, Sent};
 use super::turn::{Recovery, Turn};
 use crate::sequence_name::SequenceName;
-use crate::sequences::{Answered, SequenceKey};
+use crate::sequences::{Answered, SequenceKey, UnseenMark};
 use crate::{Error, ErrorKind, Value};
 
 impl<A: Asker> Machine<A> {
@@ -84,6 +84,7 @@ impl<A: Asker> Machine<A> {
         let restarted = sequence.marked;
         // A mark that nobody sees is kept for the next answer.
         sequence.marked &= turn.work.asker.is_gone();
+        let is_to_be_seen = restarted && !sequence.marked && !end;
         let counter = sequence.counter;
         let is_first = sequence.rows == 0;
         let sequence_follows_end = sequence.follows_end;
@@ -109,6 +110,7 @@ impl<A: Asker> Machine<A> {
             values,
             sequence_id: self.sent_id(counter),
             restarted,
+            unseen: is_to_be_seen.then(|| UnseenMark::of(turn.key.clone())),
         };
         self.finish(now, turn, Ok(answered));
     }

@@ -88,7 +88,8 @@ impl Recoveries {
     /// Counts a failure; how long to wait until the row may be tried again, or `None` where it is
     /// to be given up.
     ///
-    /// There is always one recovery, at once. Those that follow are counted by what they met: the
+    /// There is always one recovery, at once unless the server asks for a pause, which is kept before any
+    /// of them. Those that follow are counted by what they met: the
     /// row itself or one place of the replay `max-retries` times, a failure without hope
     /// [`MOST_WITHOUT_HOPE`] times at most. A replay that gets further than the one before counts as
     /// none: only the time, and a limit that no sequence should come to, bound those.
@@ -125,8 +126,16 @@ impl Recoveries {
             .replayed
             .is_some_and(|replayed| replayed > self.reached);
         self.reached = failure.replayed.unwrap_or(self.reached);
+        let asked = failure.error.client_error();
+        let asked = asked.and_then(triton_client::Error::retry_after);
+        let used = now.saturating_duration_since(first);
+        let within_budget =
+            |wait: Duration| (used.saturating_add(wait) <= limits.budget).then_some(wait);
         if self.count == 1 {
-            return Some(Duration::ZERO);
+            return match asked {
+                None => Some(Duration::ZERO),
+                Some(_) => within_budget(retry.wait(1, asked, random)),
+            };
         }
         if let Some(server) = failure.server {
             let before = *self.answered.get_or_insert(server.answered);
@@ -136,7 +145,11 @@ impl Recoveries {
                 && now.saturating_duration_since(first) < server.longest_doubt;
             if is_in_doubt {
                 let pause = retry.wait(self.count, None, random);
-                return Some(pause.min(LONGEST_DOUBTFUL_PAUSE));
+                return Some(
+                    pause
+                        .min(LONGEST_DOUBTFUL_PAUSE)
+                        .max(asked.unwrap_or_default()),
+                );
             }
         }
         let (counted, most) = if !may_pass(failure.error) {
@@ -153,9 +166,7 @@ impl Recoveries {
         if counted > most || self.count - 1 > most_in_all {
             return None;
         }
-        let wait = retry.wait(counted.max(1), None, random);
-        let used = now.saturating_duration_since(first);
-        (used.saturating_add(wait) <= limits.budget).then_some(wait)
+        within_budget(retry.wait(counted.max(1), asked, random))
     }
 }
 
@@ -199,6 +210,47 @@ mod tests {
 
     fn hopeless() -> Error {
         Error::new(ErrorKind::Internal, "a panic")
+    }
+
+    /// What a gateway says that asks for a pause.
+    async fn overloaded() -> Error {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let answering = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let _ = connection.read(&mut [0; 4096]).unwrap();
+            let answer = "HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n";
+            connection.write_all(answer.as_bytes()).unwrap();
+        });
+        let client = triton_client::Client::new(&endpoint).unwrap();
+        let refused = client.server_metadata().await.unwrap_err();
+        answering.join().unwrap();
+        Error::new(ErrorKind::SequenceUncertain, "no answer came").with_source(refused)
+    }
+
+    // Holds F15.
+    #[tokio::test]
+    async fn no_recovery_begins_before_the_pause_that_the_server_asks_for() {
+        let overloaded = overloaded().await;
+        let failure = Failure {
+            error: &overloaded,
+            replayed: None,
+            found_away: false,
+            server: None,
+        };
+        let now = Instant::now();
+        let mut recoveries = Recoveries::default();
+        for _ in 0..3 {
+            let wait = recoveries.another(now, &LIMITS, &failure, 0.5).unwrap();
+            assert!(wait >= Duration::from_secs(2), "{wait:?}");
+        }
+        let impatient = RecoveryLimits {
+            budget: Duration::from_secs(1),
+            ..LIMITS
+        };
+        let given_up = Recoveries::default().another(now, &impatient, &failure, 0.5);
+        assert_eq!(given_up, None);
     }
 
     // Holds S34.

@@ -12,15 +12,16 @@ use triton_options::TritonOptions;
 use super::transport::SimulatedNetwork;
 use crate::row_codec::EncodedCell;
 use crate::sequences::row_position::EarlierRows;
+use crate::sequences::test_server::Asked;
 use crate::sequences::{
-    Answered, KeyedSequences, LeftBehind, Pending, Row, RowPosition, SequenceKey, SequenceSettings,
+    Answered, KeyedSequences, LeftBehind, Row, RowPosition, SequenceKey, SequenceSettings,
     SequenceSnapshot, SourceTraits,
 };
 use crate::tensor_plan::EncodedRow;
 use crate::{CallContext, Column, DataType, Error, Schema, Subtask, Value};
 
 /// The answer to a row, once it is there.
-pub(super) type Answer = Pending<SimulatedNetwork>;
+pub(super) type Answer = Asked;
 
 /// How a function is opened.
 #[derive(Debug, Clone, Copy, Default)]
@@ -145,8 +146,8 @@ impl Function {
             last,
             position,
         };
-        self.sequences
-            .submit(&SequenceKey::new(&key.to_string()), row)
+        let sequences = &self.sequences;
+        Asked(sequences.submit(&SequenceKey::new(&key.to_string()), row))
     }
 
     /// The answer to a row in the middle.

@@ -144,6 +144,31 @@ async fn the_sequences_of_a_closed_opening_hold_places_in_the_next_one() {
     assert!(found.iter().all(|(answer, _)| answer.is_ok()), "{found:#?}");
 }
 
+/// The same for a sequence whose END is still out when the opening is over.
+#[tokio::test(start_paused = true)]
+async fn an_end_on_its_way_holds_a_place_in_the_next_opening() {
+    use super::function::{Function, Opening};
+    let network = SimulatedNetwork::new(4);
+    let left = Arc::default();
+    let opening = Opening {
+        options: &[("sequence-abandon", "end"), ("sequence-max-open", "1")],
+        left: Some(&left),
+        ..Opening::default()
+    };
+    let idle = network.world().server.settings().idle;
+    let first = Function::open(&network, opening);
+    first.answer(1, 1).await.unwrap();
+    // Its END, after three quarters of what the server keeps, takes long to arrive.
+    network.fault(Fault::Slow(Duration::from_secs(60)));
+    sleep(idle * 7 / 8).await;
+    drop(first);
+    let second = Function::open(&network, opening);
+    let begun = tokio::time::Instant::now();
+    second.answer(2, 1).await.unwrap();
+    let waited = begun.elapsed();
+    assert!(waited >= idle, "the next sequence began after {waited:?}");
+}
+
 /// Flags as configured, and none of them is START: after a row that may have been executed nobody knows
 /// what the answers to others would have in them.
 #[tokio::test(start_paused = true)]

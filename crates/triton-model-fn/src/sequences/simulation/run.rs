@@ -256,7 +256,7 @@ impl<'a> Run<'a> {
             for pending in &mut self.pending {
                 if let (Some(answer), None) = (&mut pending.answer, &pending.result) {
                     let row = pending.row;
-                    let answer = answer.answer.try_recv();
+                    let answer = answer.try_recv();
                     pending.result =
                         Some(answer.map_err(|_| format!("{row:?} has no answer after close"))?);
                 }
@@ -318,7 +318,7 @@ impl<'a> Run<'a> {
                 continue;
             };
             if pending.result.is_none() {
-                pending.result = match answer.answer.try_recv() {
+                pending.result = match answer.try_recv() {
                     Ok(result) => Some(result),
                     Err(TryRecvError::Empty) => None,
                     Err(TryRecvError::Closed) => return Err(format!("{row:?} is dropped")),
