@@ -1,14 +1,13 @@
 //! What is asked of the server before a call: whether it takes tensors in binary form, and the
 //! datatypes of a model's outputs.
 
-use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{FutureExt as _, Shared};
 use tokio::time::Instant;
 
-use crate::extensions::{Knowledge, OutputDatatypes, Question};
+use crate::extensions::{Knowledge, KnownOutputs, OutputDatatypes, Question};
 use crate::operation::Operation;
 use crate::{Client, Error, ErrorKind, ModelId, TensorFormat};
 
@@ -137,12 +136,16 @@ impl Client {
         model: &ModelId,
         operation: &Operation<'_>,
     ) -> Result<OutputDatatypes, Error> {
-        if let Some(known) = self.known_outputs().get(model) {
-            return Ok(Arc::clone(known));
-        }
+        let age = {
+            let known = self.known_outputs();
+            if let Some(known) = known.get(model) {
+                return Ok(Arc::clone(known));
+            }
+            known.age()
+        };
         let fresh = self.fresh_output_datatypes(model, operation).await?;
         self.known_outputs()
-            .insert(model.clone(), Arc::clone(&fresh));
+            .keep(model.clone(), Arc::clone(&fresh), age);
         Ok(fresh)
     }
 
@@ -164,10 +167,19 @@ impl Client {
 
     /// Forgets the outputs of models, as after one was loaded.
     pub(crate) fn forget_outputs(&self) {
-        self.known_outputs().clear();
+        self.known_outputs().forget_all();
     }
 
-    fn known_outputs(&self) -> MutexGuard<'_, HashMap<ModelId, OutputDatatypes>> {
+    /// Forgets those of a model that has refused a request or failed at it: it may have been loaded anew by
+    /// somebody else, with other outputs.
+    pub(crate) fn forget_outputs_of(&self, model: &ModelId) {
+        let mut known = self.known_outputs();
+        if known.get(model).is_some() {
+            known.forget(model);
+        }
+    }
+
+    fn known_outputs(&self) -> MutexGuard<'_, KnownOutputs> {
         // A panic elsewhere leaves a map that is whole all the same.
         let outputs = self.extensions.outputs.lock();
         outputs.unwrap_or_else(PoisonError::into_inner)

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 use triton_options::{DEFAULT_VALUE, TritonOptions};
 
+use crate::half_floats::{to_bf16, to_f16};
 use crate::{Column, DataType, Error, ErrorKind, Value};
 
 /// The default row, if the options have one; a default that does not fit the schema is an error.
@@ -89,8 +90,8 @@ fn from_json(data_type: &DataType, json: &Json) -> Option<Value> {
         DataType::UnsignedSmallInt => Value::UnsignedSmallInt(integer(json)?),
         DataType::UnsignedInteger => Value::UnsignedInteger(integer(json)?),
         DataType::UnsignedBigInt => Value::UnsignedBigInt(integer(json)?),
-        DataType::Float16 => Value::Float16(single(json)?),
-        DataType::BFloat16 => Value::BFloat16(single(json)?),
+        DataType::Float16 => Value::Float16(to_f16(single(json)?)?.to_f32()),
+        DataType::BFloat16 => Value::BFloat16(to_bf16(single(json)?)?.to_f32()),
         DataType::Float => Value::Float(single(json)?),
         DataType::Double => Value::Double(json.as_f64()?),
         DataType::String => Value::String(json.as_str()?.to_owned()),

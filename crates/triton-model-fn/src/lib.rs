@@ -26,6 +26,7 @@ mod error;
 mod executions;
 mod filled_column;
 mod function;
+mod half_floats;
 pub mod health_monitor;
 mod inference;
 mod lanes;

@@ -9,6 +9,7 @@ use half::{bf16, f16};
 use triton_client::{Tensor, TensorElement, TensorError};
 
 use crate::array::{self, Packed};
+use crate::half_floats::{to_bf16, to_f16};
 use crate::tensor_elements::{check_elements, text};
 use crate::tensor_plan::PlannedColumn;
 use crate::{Array, Column, DataType, Error, ErrorKind, Value};
@@ -132,10 +133,12 @@ pub(crate) fn append(data: &mut BytesMut, scalar: &DataType, value: &Value) -> R
         (DataType::UnsignedInteger, Value::UnsignedInteger(value)) => data.put_u32_le(*value),
         (DataType::UnsignedBigInt, Value::UnsignedBigInt(value)) => data.put_u64_le(*value),
         (DataType::Float16, Value::Float16(value)) => {
-            data.put_u16_le(f16::from_f32(*value).to_bits());
+            let half = to_f16(*value).ok_or_else(|| too_large(scalar, *value))?;
+            data.put_u16_le(half.to_bits());
         }
         (DataType::BFloat16, Value::BFloat16(value)) => {
-            data.put_u16_le(bf16::from_f32(*value).to_bits());
+            let half = to_bf16(*value).ok_or_else(|| too_large(scalar, *value))?;
+            data.put_u16_le(half.to_bits());
         }
         (DataType::Float, Value::Float(value)) => data.put_f32_le(*value),
         (DataType::Double, Value::Double(value)) => data.put_f64_le(*value),
@@ -146,6 +149,10 @@ pub(crate) fn append(data: &mut BytesMut, scalar: &DataType, value: &Value) -> R
         }
     }
     Ok(())
+}
+
+fn too_large(scalar: &DataType, value: f32) -> String {
+    format!("{value:e} is too large for {scalar}, where it would become infinite")
 }
 
 pub(crate) fn append_byte_string(data: &mut BytesMut, bytes: &[u8]) -> Result<(), String> {

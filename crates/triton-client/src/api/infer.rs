@@ -77,7 +77,14 @@ impl Client {
         let takes_compressed = &self.extensions.takes_compressed;
         #[cfg(feature = "compression")]
         let payload = match compression {
-            Some(compression) => payload.compressed(compression).await,
+            Some(compression) => {
+                // It may have to wait for a thread.
+                let compressed = payload.compressed(compression);
+                let left = timeout.saturating_sub(began.elapsed());
+                tokio::time::timeout(left, compressed)
+                    .await
+                    .map_err(|_| context.timeout(timeout, false))?
+            }
             None => payload,
         };
         let call = Call {
@@ -90,7 +97,7 @@ impl Client {
             headers: Some(&request.headers),
             ..Call::post(operation, Pool::Data, payload)
         };
-        self.perform(call, |context, answer| {
+        let answered = self.perform(call, |context, answer| {
             let answer = accepted(context, answer).map_err(|error| {
                 let compression = compression.filter(|_| !takes_compressed.load(Relaxed));
                 refused::advised(error, request, compression, json_length.is_none())
@@ -112,8 +119,12 @@ impl Client {
                 None => Ok(response),
                 Some(message) => Err(context.protocol(message)),
             }
+        });
+        answered.await.inspect_err(|error| {
+            if matches!(error.kind(), ErrorKind::Rejected | ErrorKind::Server) {
+                self.forget_outputs_of(&request.model);
+            }
         })
-        .await
     }
 
     /// Decides for each tensor in which form it travels.

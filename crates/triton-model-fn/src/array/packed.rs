@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use half::{bf16, f16};
 use triton_client::{Tensor, TensorElement};
 
 use super::Array;
+use crate::half_floats::{to_bf16, to_f16};
 use crate::{DataType, Value};
 
 /// Elements of one type, and the shape in which they lie.
@@ -35,11 +35,11 @@ impl Packed {
     pub(crate) fn of_values(values: &[Value]) -> Option<Self> {
         macro_rules! all {
             ($variant:ident) => {
-                all!($variant, |value| value)
+                all!($variant, Some)
             };
             ($variant:ident, $element:expr) => {{
                 let elements = values.iter().map(|value| match value {
-                    Value::$variant(value) => Some($element(*value)),
+                    Value::$variant(value) => $element(*value),
                     _ => None,
                 });
                 flat(DataType::$variant, elements.collect::<Option<Vec<_>>>()?)
@@ -56,8 +56,8 @@ impl Packed {
             Value::UnsignedSmallInt(_) => all!(UnsignedSmallInt),
             Value::UnsignedInteger(_) => all!(UnsignedInteger),
             Value::UnsignedBigInt(_) => all!(UnsignedBigInt),
-            Value::Float16(_) => all!(Float16, f16::from_f32),
-            Value::BFloat16(_) => all!(BFloat16, bf16::from_f32),
+            Value::Float16(_) => all!(Float16, to_f16),
+            Value::BFloat16(_) => all!(BFloat16, to_bf16),
             Value::Float(_) => all!(Float),
             Value::Double(_) => all!(Double),
             Value::String(_) => texts(DataType::String, values, |value| match value {

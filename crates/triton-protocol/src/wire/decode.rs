@@ -45,13 +45,13 @@ impl InferResponse {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn decode(body: Bytes, json_length: Option<usize>) -> Result<Self, DecodeError> {
-        response(body, json_length, &[])
+        response(body, json_length, None)
     }
 
     /// Reads the answer to `request`.
     ///
-    /// Of an output that a server has put into shared memory it says no more than that there is
-    /// one; where it lies is what the request asked for.
+    /// An output that a server has put into shared memory lies where the request asked for it: most servers
+    /// do not say where, and one that names another place is not believed.
     ///
     /// # Errors
     ///
@@ -73,15 +73,15 @@ impl InferResponse {
         body: Bytes,
         json_length: Option<usize>,
     ) -> Result<Self, DecodeError> {
-        response(body, json_length, &request.outputs)
+        response(body, json_length, Some(&request.outputs))
     }
 }
 
-/// Reads a whole body, as the answer to a request for these outputs.
+/// Reads a whole body, as the answer to a request for these outputs where that is known.
 fn response(
     body: Bytes,
     json_length: Option<usize>,
-    asked: &[RequestedOutput],
+    asked: Option<&[RequestedOutput]>,
 ) -> Result<InferResponse, DecodeError> {
     let mut json = body;
     let length = json_length.unwrap_or(json.len());
@@ -206,21 +206,50 @@ enum Place {
 }
 
 impl Output {
-    /// The part of shared memory in which the elements are, if they are there.
-    fn memory(&self, asked: &[RequestedOutput]) -> Option<SharedMemory> {
-        match &self.place {
-            Place::Shared(memory) => Some(memory.clone()),
-            Place::Unsaid => {
-                let asked = asked.iter().find(|output| output.name == self.name);
-                asked.and_then(|output| output.memory.clone())
-            }
-            Place::Here(_) | Place::Binary(_) | Place::Unknown => None,
+    /// The part of shared memory in which the elements are, if they are there: no other than the request
+    /// asked for, whatever the answer says.
+    fn memory(
+        &self,
+        asked: Option<&[RequestedOutput]>,
+    ) -> Result<Option<SharedMemory>, DecodeError> {
+        let wanted = asked.and_then(|asked| {
+            let asked = asked.iter().find(|output| output.name == self.name)?;
+            asked.memory.as_ref()
+        });
+        let memory = match &self.place {
+            Place::Shared(memory) => memory,
+            Place::Unsaid => return Ok(wanted.cloned()),
+            Place::Here(_) | Place::Binary(_) | Place::Unknown => return Ok(None),
+        };
+        let is_within = |wanted: &SharedMemory| {
+            memory.region == wanted.region
+                && memory.offset == wanted.offset
+                && memory.byte_size <= wanted.byte_size
+        };
+        if asked.is_none() || wanted.is_some_and(is_within) {
+            return Ok(Some(memory.clone()));
         }
+        let described = |memory: &SharedMemory| {
+            format!(
+                "{} bytes from {} on of region '{}'",
+                memory.byte_size, memory.offset, memory.region
+            )
+        };
+        let expected = wanted.map_or_else(|| "in the answer".to_owned(), described);
+        Err(DecodeError(format!(
+            "the answer says that output '{}' is in shared memory, {}, expected {expected}",
+            self.name,
+            described(memory)
+        )))
     }
 
     /// Takes the elements from where they are.
-    fn found(self, asked: &[RequestedOutput], binary: &mut Bytes) -> Result<Found, DecodeError> {
-        let memory = self.memory(asked);
+    fn found(
+        self,
+        asked: Option<&[RequestedOutput]>,
+        binary: &mut Bytes,
+    ) -> Result<Found, DecodeError> {
+        let memory = self.memory(asked)?;
         if let Datatype::Other(_) = self.datatype {
             if let Place::Binary(size) = self.place {
                 self.split(binary, size)?;
