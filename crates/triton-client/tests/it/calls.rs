@@ -1,7 +1,10 @@
 //! Every call, and what it brings from either server.
 
+use std::time::Duration;
+
 use triton_client::{
-    Client, Compression, Datatype, InferRequest, ModelId, Readiness, Sequence, SequenceId, Tensor,
+    Client, Compression, Datatype, ErrorKind, InferRequest, ModelId, Readiness, Sequence,
+    SequenceId, Tensor,
 };
 use triton_test_support::on_both_servers;
 
@@ -37,6 +40,38 @@ async fn large_bodies_are_compressed_both_ways(endpoint: &str) {
         let echo = response.output("echo").unwrap().values::<f32>().unwrap();
         assert!(*echo == values[..]);
     }
+}
+
+/// Compressing goes to a thread of its own, for which it may have to wait.
+#[test]
+fn the_time_of_a_call_is_up_also_while_its_body_is_compressed() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (free, busy) = std::sync::mpsc::channel::<()>();
+    let blocking = runtime.spawn_blocking(move || busy.recv());
+    let error = runtime.block_on(async {
+        let values = vec![1.0_f32; 100_000];
+        let tensor = Tensor::from_slice("value", [1, values.len()], &values).unwrap();
+        let request = InferRequest::new(model("echo"))
+            .input(tensor)
+            .format(triton_client::TensorFormat::Binary)
+            .request_compression(Compression::Gzip)
+            .timeout(Duration::from_millis(200));
+        client("http://127.0.0.1:9")
+            .infer(&request)
+            .await
+            .unwrap_err()
+    });
+    drop(free);
+    runtime.block_on(blocking).unwrap().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.may_have_executed()),
+        (ErrorKind::Timeout, false)
+    );
 }
 
 async fn health_is_told(endpoint: &str) {

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use triton_client::{Client, ErrorKind, InferRequest, InferResponse, ModelId, Tensor};
+use triton_client::{
+    Client, ErrorKind, InferRequest, InferResponse, ModelId, Tensor, TensorFormat,
+};
 
 use crate::raw_server::RawServer;
 
@@ -155,4 +157,46 @@ async fn a_server_that_is_away_is_asked_again_when_it_is_back() {
     });
     infer(&client).await.unwrap_err();
     assert_eq!(&asked.join().unwrap(), b"GET /v2 ");
+}
+
+/// Somebody else has loaded the model anew, with an output that JSON cannot carry: the server fails at it
+/// after the model has run, which is to happen once.
+#[tokio::test]
+async fn outputs_are_looked_up_again_after_a_refusal() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let server = RawServer::answering_each(move |connection, path| {
+        let output = |datatype: &str| {
+            format!(
+                r#"{{"name":"echo","versions":["1"],"platform":"python","inputs":[],
+                "outputs":[{{"name":"x","datatype":"{datatype}","shape":[1]}}]}}"#
+            )
+        };
+        let (status, body) = match path {
+            "/v2" => (
+                "200 OK",
+                r#"{"extensions":["binary_tensor_data"]}"#.to_owned(),
+            ),
+            "/v2/models/echo" => match count.fetch_add(1, Ordering::SeqCst) {
+                0 => ("200 OK", output("INT8")),
+                _ => ("200 OK", output("FP16")),
+            },
+            _ if count.load(Ordering::SeqCst) < 2 => (
+                "500 Internal Server Error",
+                r#"{"error":"failed to write FP16"}"#.to_owned(),
+            ),
+            _ => ("200 OK", INFERRED.to_owned()),
+        };
+        let _ = connection.write_all(answer(status, &body).as_bytes());
+    });
+    let client = client(&server, Duration::from_secs(10));
+    let request = InferRequest::new(ModelId::latest("echo".parse().unwrap()))
+        .input(Tensor::from_slice("value", [1], &[1.0_f32]).unwrap())
+        .format(TensorFormat::Json);
+    let error = client.infer(&request).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server);
+    client.infer(&request).await.unwrap();
+    client.infer(&request).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert!(server.last_request().contains("binary_data\":true"));
 }

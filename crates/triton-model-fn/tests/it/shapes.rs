@@ -172,3 +172,34 @@ async fn brain_floats_are_rounded_to_and_widened_from_single_ones() {
     assert_eq!(answer[0], Value::BFloat16(0.100_097_656));
     assert_eq!(answer[1], row[1]);
 }
+
+// Holds F50.
+#[tokio::test]
+async fn a_finite_number_does_not_become_infinite_in_sixteen_bits() {
+    let server = EmbeddedTriton::builder().model(Brief).start().unwrap();
+    let brief = |values: DataType| {
+        schema(
+            &[("value", DataType::BFloat16), ("values", values.clone())],
+            &[("value_out", DataType::BFloat16), ("values_out", values)],
+        )
+    };
+    let columns = brief(array(DataType::BFloat16));
+    let function = open(options(&server.endpoint(), "brief", &[]), columns, 0, 1).await;
+    let one = || Value::Array([Value::BFloat16(1.0)].into_iter().collect());
+    let error = function
+        .predict(&[Value::BFloat16(f32::MAX), one()])
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Input);
+    insta::assert_snapshot!(error, @"");
+    let too_large = Value::Array([Value::BFloat16(f32::MAX)].into_iter().collect());
+    let error = function
+        .predict(&[Value::BFloat16(1.0), too_large])
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Input);
+    for value in [f32::INFINITY, f32::NEG_INFINITY] {
+        let answer = function.predict(&[Value::BFloat16(value), one()]).await;
+        assert_eq!(answer.unwrap().row[0], Value::BFloat16(value));
+    }
+}

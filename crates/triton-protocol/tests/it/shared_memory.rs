@@ -68,11 +68,29 @@ fn an_output_without_data_is_where_it_was_asked_for_or_is_an_error() {
     // An answer that says it by itself.
     let output = r#"{"name":"x","datatype":"INT8","shape":[2],"parameters":{
         "shared_memory_region":"r","shared_memory_byte_size":2,"shared_memory_offset":9}}"#;
-    let response = answer(&request(), output).unwrap();
-    assert_eq!(
-        response.shared_output("x").unwrap().memory(),
-        &SharedMemory::new("r", 2).at(9)
-    );
+    let memory = SharedMemory::new("r", 2).at(9);
+    let asked = request().output(RequestedOutput::new("x").shared_memory(memory.clone()));
+    let response = answer(&asked, output).unwrap();
+    assert_eq!(response.shared_output("x").unwrap().memory(), &memory);
+    let body = format!(r#"{{"outputs":[{output}]}}"#);
+    let response = InferResponse::decode(body.into(), None).unwrap();
+    assert_eq!(response.shared_output("x").unwrap().memory(), &memory);
+}
+
+/// Whoever reads them would take other bytes of the region for them.
+#[test]
+fn elements_in_another_place_than_was_asked_for_are_an_error() {
+    let output = r#"{"name":"x","datatype":"INT8","shape":[2],"parameters":{
+        "shared_memory_region":"r","shared_memory_byte_size":2,"shared_memory_offset":9}}"#;
+    insta::assert_snapshot!(answer(&request(), output).unwrap_err(), @"the answer says that output 'x' is in shared memory, 2 bytes from 9 on of region 'r', expected in the answer");
+    for other in [
+        SharedMemory::new("r", 2),
+        SharedMemory::new("r", 1).at(9),
+        SharedMemory::new("s", 2).at(9),
+    ] {
+        let asked = request().output(RequestedOutput::new("x").shared_memory(other));
+        assert!(answer(&asked, output).is_err());
+    }
 }
 
 #[test]

@@ -96,13 +96,24 @@ impl ServerPlaces {
         most.saturating_sub(self.taken + self.lingering_count)
     }
 
-    /// Holds so many places, and no more than there are.
+    /// Holds so many places, and no more than there are: of more IDs those count that may live longest.
+    /// Returns how many more are held now.
     fn hold(&mut self, until: Instant, count: usize) -> usize {
-        let left = self
-            .offer
-            .limit
-            .saturating_sub(self.taken + self.lingering_count);
-        self.linger(until, count.min(left))
+        let before = self.lingering_count;
+        let most = self.offer.limit.saturating_sub(self.taken).max(before);
+        self.linger(until, count);
+        while self.lingering_count > most {
+            let Some(mut soonest) = self.lingering.first_entry() else {
+                break;
+            };
+            let fewer = (self.lingering_count - most).min(*soonest.get());
+            self.lingering_count -= fewer;
+            *soonest.get_mut() -= fewer;
+            if *soonest.get() == 0 {
+                soonest.remove();
+            }
+        }
+        self.lingering_count - before
     }
 
     /// So many IDs may be alive until then, however many places there are by now.
@@ -481,6 +492,24 @@ mod tests {
         places.hold_others(9, now);
         assert_eq!(places.lingering(), 2, "no more than there are");
         places.free(third);
+    }
+
+    // Holds S10, S14.
+    #[test]
+    fn of_more_ids_than_places_those_count_that_may_live_longest() {
+        let now = Instant::now();
+        let sooner = now + IDLE / 2;
+        for [first, second] in [[sooner, now + IDLE], [now + IDLE, sooner]] {
+            let offers = [offer(0, 1), offer(1, 1)];
+            let mut places = Places::new(&offers, usize::MAX, MostRecovering::any(), Some(IDLE));
+            places.hold_until(first, 1);
+            places.hold_until(second, 1);
+            assert_eq!(places.lingering(), 2);
+            places.release(sooner);
+            assert!(places.take(Purpose::Begin, None, &[]).is_none());
+            places.release(now + IDLE);
+            assert_eq!(places.lingering(), 0);
+        }
     }
 
     // Holds S65.
