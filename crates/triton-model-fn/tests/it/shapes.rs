@@ -191,7 +191,7 @@ async fn a_finite_number_does_not_become_infinite_in_sixteen_bits() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Input);
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"subtask 0 of 1, attempt 0: column 'value': 3.4028235e38 is too large for BFLOAT16, where it would become infinite");
     let too_large = Value::Array([Value::BFloat16(f32::MAX)].into_iter().collect());
     let error = function
         .predict(&[Value::BFloat16(1.0), too_large])
