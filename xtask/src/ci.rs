@@ -95,6 +95,9 @@ const WAITING: &[Step] = &[
     step("tests", &["xtask", "test"]),
 ];
 
+/// Where what compiles beside the tests puts it.
+const BESIDE: &str = "beside";
+
 const fn step(name: &'static str, arguments: &'static [&'static str]) -> Step {
     Step {
         name,
@@ -104,13 +107,20 @@ const fn step(name: &'static str, arguments: &'static [&'static str]) -> Step {
 }
 
 pub(crate) fn run() -> Result<()> {
-    let root = Workspace::find()?.root;
+    let Workspace {
+        root,
+        target_directory,
+        ..
+    } = Workspace::find()?;
     let start = Instant::now();
     run_steps(FIRST, &root, Step::command)?;
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| run_steps(WAITING, &root, Step::command));
         let compiled = run_steps(COMPILING, &root, |step| {
-            command::behind_others(&step.command())
+            let mut command = command::behind_others(&step.command());
+            // Two builds in one folder wait for each other.
+            command.env("CARGO_TARGET_DIR", target_directory.join(BESIDE));
+            command
         });
         let waited = waiting.join();
         compiled?;
