@@ -154,7 +154,7 @@ impl Description {
         // Flink gives the function of a model no part in its checkpoints.
         let function = function.for_engine_without_state();
         Ok(if self.time_ends_nothing() {
-            function.for_bounded_input()
+            function.keeping_idle_sequences()
         } else {
             function
         })
