@@ -259,9 +259,8 @@ fn replicas<'local>(
 ) -> Result<JByteArray<'local>> {
     let mut buffer = Vec::new();
     if let Some(function) = registry::find(function.cast_unsigned()) {
-        let model = function.model();
-        put_bytes(&mut buffer, model.as_bytes())?;
-        for replica in replica_metrics::of_model(model) {
+        put_bytes(&mut buffer, function.model().as_bytes())?;
+        for replica in function.replicas() {
             put_bytes(&mut buffer, replica.as_bytes())?;
         }
     }

@@ -332,6 +332,16 @@ impl InferenceFunction {
         }
     }
 
+    /// What metrics call the servers behind the endpoint that are called at the moment, where it stands for
+    /// several (label `replica`); none where it is one server, and while the function is not open.
+    #[must_use]
+    pub fn replicas(&self) -> Vec<String> {
+        match self.base.opened() {
+            Ok(opened) => opened.subtask.replicas.labels(),
+            Err(_) => Vec::new(),
+        }
+    }
+
     fn start_for(&self, number: u64, row: &[Value], last: bool, sink: &Arc<dyn AnswerSink>) {
         match self.base.opened() {
             Ok(opened) => {

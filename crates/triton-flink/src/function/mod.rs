@@ -22,6 +22,7 @@ use crate::events::Events;
 use crate::failure::Failure;
 use crate::flink_metrics::{FunctionRecorder, Recorded};
 use crate::row_name::RowName;
+use crate::replica_metrics;
 use crate::row_wire::{read_row, write_row};
 use crate::runtime::{self, Lease};
 use crate::wire::{Reader, put_count};
@@ -189,6 +190,14 @@ impl Function {
         };
         self.spawn(
             OPENING,
+    /// The replicas that serve it, as far as metrics have them: none where there is one server.
+    pub(crate) fn replicas(&self) -> Vec<String> {
+        let mut replicas = self.shared.function.replicas();
+        let counted = replica_metrics::of_model(&self.shared.model);
+        replicas.retain(|replica| counted.contains(replica));
+        replicas
+    }
+
             Recorded::new(self.shared.recorder.clone(), opening),
         )?;
         if let (Some(_), Some(time)) = (&self.sink, self.shared.row_timeout) {
