@@ -6,7 +6,8 @@ use triton_model_fn::{Column, FilledColumn, InferenceFunction, Schema};
 use triton_options::{
     AUTH_TOKEN, AUTH_TOKEN_FILE, ConfigOption, CounterInitStrategy, DEFAULT_VALUE, Decoupled,
     ON_ERROR, OnError, OptionDefinition, OptionMap, OwnOptions, PositiveDuration, Presence,
-    ROW_DEADLINE, SequenceIdScope, SequenceMode, SequenceRecovery, TIMEOUT, TritonOptions,
+    ROW_DEADLINE, SEQUENCE_ID, SEQUENCE_ID_SCOPE, SequenceIdScope, SequenceMode, SequenceRecovery,
+    TIMEOUT, TritonOptions,
 };
 
 use crate::column_type;
@@ -184,9 +185,8 @@ impl Description {
         gathers(&self.options)
     }
 
-    /// What the sequence IDs of a subtask begin with, if nothing else keeps them apart from those of
-    /// another operator or job: the server, the model, and the ID's text.
-    pub(crate) fn shared_ids(&self, subtask: u32) -> Option<String> {
+    /// The sequence IDs of a subtask, if nothing keeps them apart from those of another operator or job.
+    pub(crate) fn shared_ids(&self, subtask: u32) -> Option<SharedIds> {
         let options = &self.options;
         let (endpoint, model) = (&options.endpoint, &options.model_name);
         let beginning = match options.sequence_mode() {
@@ -195,10 +195,18 @@ impl Description {
                 let ids = mode.ids()?;
                 let repeats = ids.scope == SequenceIdScope::Subtask
                     && ids.counter == CounterInitStrategy::Zero;
-                repeats.then(|| format!("{}-{subtask}", ids.base))?
+                let advice = format!(
+                    "Set '{}' to 'run', or give each of them a '{}' of its own",
+                    SEQUENCE_ID_SCOPE.key(),
+                    SEQUENCE_ID.key()
+                );
+                repeats.then(|| (format!("{}-{subtask}", ids.base), advice))?
             }
         };
-        Some(format!("{endpoint} {model} {beginning}"))
+        Some(SharedIds {
+            ids: format!("{endpoint} {model} {beginning}"),
+            advice,
+        })
     }
 }
 
@@ -223,6 +231,15 @@ fn before_flink(
     map: &OptionMap,
     parsed: &TritonOptions,
     time: Duration,
+/// Sequence IDs that others may send as well.
+#[derive(Debug)]
+pub(crate) struct SharedIds {
+    /// What names them: the server, the model, and what they begin with.
+    pub(crate) ids: String,
+    /// What to do where others do send them.
+    pub(crate) advice: String,
+}
+
 ) -> Option<(TritonOptions, OwnOptions)> {
     let streams = parsed.decoupled == Decoupled::Stream;
     if !gathers(parsed) && !streams {

@@ -17,7 +17,7 @@ use triton_model_fn::{
     Subtask, Value,
 };
 
-use crate::description::{Description, shortly_before};
+use crate::description::{Description, SharedIds, shortly_before};
 use crate::events::Events;
 use crate::failure::Failure;
 use crate::flink_metrics::{FunctionRecorder, Recorded};
@@ -94,7 +94,7 @@ struct Shared {
     subtask: Subtask,
     inputs: Vec<Column>,
     shows_values: bool,
-    shared_ids: String,
+    shared_ids: Option<SharedIds>,
     model: String,
     row_timeout: Option<Duration>,
     /// How much later Flink gives a row up.
@@ -131,7 +131,8 @@ impl Function {
         let shared = Shared {
             function,
             shows_values: description.shows_values,
-            shared_ids: description.shared_ids(subtask.index()).unwrap_or_default(),
+            histories: description.histories(),
+            shared_ids: description.shared_ids(subtask.index()),
             model: description.model().to_owned(),
             subtask,
             inputs: description.schema.inputs,
@@ -169,9 +170,9 @@ impl Function {
         &self.shared.recorder
     }
 
-    /// What names the sequence IDs that others may send as well; empty where nobody can.
-    pub(crate) fn shared_ids(&self) -> &str {
-        &self.shared.shared_ids
+    /// The sequence IDs that others may send as well, if anybody can.
+    pub(crate) fn shared_ids(&self) -> Option<&SharedIds> {
+        self.shared.shared_ids.as_ref()
     }
 
     /// The name of the model, as metrics have it.
