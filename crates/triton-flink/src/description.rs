@@ -181,6 +181,22 @@ impl Description {
     }
 
     /// Whether rows share requests, so that their answers come in groups.
+    /// The input columns in which rows carry the earlier ones of their key, and nothing for the model:
+    /// what is wrong in them is not wrong with the row.
+    pub(crate) fn histories(&self) -> Vec<usize> {
+        let Some(histories) = &self.options.sequence_history_columns else {
+            return Vec::new();
+        };
+        let tensors = self.options.input_names.as_ref();
+        let is_history = |column: &Column| {
+            histories.iter().any(|(_, array)| array == column.name)
+                && tensors.is_none_or(|names| names.get(&column.name).is_none())
+        };
+        let inputs = self.schema.inputs.iter().enumerate();
+        let found = inputs.filter(|(_, column)| is_history(column));
+        found.map(|(index, _)| index).collect()
+    }
+
     pub(crate) fn gathers(&self) -> bool {
         gathers(&self.options)
     }

@@ -42,7 +42,7 @@ impl HeldRow {
     pub(super) fn values(&self, columns: &[Column]) -> Vec<Value> {
         let mut values = Vec::with_capacity(columns.len());
         // It has been read before.
-        let _ = read_row(&mut Reader::new(&self.bytes), columns, &mut values);
+        let _ = read_row(&mut Reader::new(&self.bytes), columns, &[], &mut values);
         values
     }
 }

@@ -61,7 +61,12 @@ struct ReadRows {
 }
 
 impl ReadRows {
-    fn read(count: usize, bytes: Bytes, columns: &[Column]) -> Result<Self, Failure> {
+    fn read(
+        count: usize,
+        bytes: Bytes,
+        columns: &[Column],
+        histories: &[usize],
+    ) -> Result<Self, Failure> {
         // Each value has a byte at least, whatever the count says.
         let most = count.min(bytes.len());
         let mut starts = Vec::with_capacity(most);
@@ -70,7 +75,7 @@ impl ReadRows {
         let mut reader = Reader::sharing(&bytes);
         for index in 0..count {
             starts.push(bytes.len() - reader.len());
-            if let Some(problem) = read_row(&mut reader, columns, &mut values)? {
+            if let Some(problem) = read_row(&mut reader, columns, histories, &mut values)? {
                 unusable.push((index, problem));
             }
         }
@@ -96,6 +101,8 @@ struct Shared {
     shows_values: bool,
     shared_ids: Option<SharedIds>,
     model: String,
+    /// Which of them only carry earlier rows.
+    histories: Vec<usize>,
     row_timeout: Option<Duration>,
     /// How much later Flink gives a row up.
     margin: Duration,
@@ -225,7 +232,7 @@ impl Function {
     /// Rows keep the order in which this is called, whatever the threads of the runtime do: the
     /// function learns of them here and now.
     pub(crate) fn predict(&self, first: u64, count: usize, rows: Bytes) -> Result<(), Failure> {
-        let rows = ReadRows::read(count, rows, &self.shared.inputs)?;
+        let rows = ReadRows::read(count, rows, &self.shared.inputs, &self.shared.histories)?;
         let _within = self.runtime.enter();
         let mut unusable = rows.unusable.into_iter().peekable();
         let width = self.shared.inputs.len().max(1);
