@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value as Json;
 use triton_model_fn::{Column, FilledColumn, InferenceFunction, Schema};
 use triton_options::{
     AUTH_TOKEN, AUTH_TOKEN_FILE, ConfigOption, CounterInitStrategy, DEFAULT_VALUE, Decoupled,
@@ -10,7 +11,7 @@ use triton_options::{
     TIMEOUT, TritonOptions,
 };
 
-use crate::column_type;
+use crate::column_type::{self, NullAt};
 use crate::failure::Failure;
 use crate::pointed::{Pointed, addresses, as_written, is_about};
 use crate::pointers::{self, Followed, Place};
@@ -282,24 +283,36 @@ fn gathers(options: &TritonOptions) -> bool {
 /// A column as the planner has it.
 struct Declared {
     column: Column,
-    is_nullable: bool,
+    /// The type in Flink's words, which say of a column and of elements that they are never NULL.
+    words: String,
 }
 
 /// Why an output column has to be nullable, if it is not: Flink would take what it reads where it is
 /// NULL for a value. Those of the model are NULL where rows that fail are to be rows; those that the
 /// function fills may be at any time.
 fn never_null(declared: &Declared, options: &TritonOptions) -> Option<String> {
-    if declared.is_nullable {
-        return None;
+    let (name, on_error) = (&declared.column.name, options.on_error);
+    let filled = filled(name, options);
+    if on_error == OnError::Default
+        && filled.is_none()
+        && let Some(default) = by_default(name, options)
+        && let Some(null) = column_type::null_at(&declared.words, &default)
+    {
+        let key = DEFAULT_VALUE.key();
+        return Some(match null {
+            NullAt::Top => format!(
+                "OUTPUT column '{name}' is NOT NULL, but it is NULL in a row that is answered with \
+                 the option '{key}': give it a value there, or leave NOT NULL out"
+            ),
+            NullAt::Element => format!(
+                "OUTPUT column '{name}' has elements that are NOT NULL, but one is NULL in a row \
+                 that is answered with the option '{key}': give it a value there, or leave NOT NULL \
+                 out"
+            ),
+        });
     }
-    let on_error = options.on_error;
-    if on_error == OnError::Default && has_null_by_default(&declared.column, options) {
-        return Some(format!(
-            "OUTPUT column '{}' is NOT NULL, but it is NULL in a row that is answered with the \
-             option '{}': give it a value there, or leave NOT NULL out",
-            declared.column.name,
-            DEFAULT_VALUE.key()
-        ));
+    if column_type::is_nullable(&declared.words) {
+        return None;
     }
     let has_id = *options.sequence_mode() != SequenceMode::None && options.default_value.is_none();
     let name = &declared.column.name;
@@ -319,20 +332,24 @@ fn never_null(declared: &Declared, options: &TritonOptions) -> Option<String> {
     }
 }
 
-/// Whether a column of the model is NULL where the default stands in for an answer.
-fn has_null_by_default(column: &Column, options: &TritonOptions) -> bool {
-    let Some(text) = options.default_value.as_deref() else {
-        return false;
-    };
-    if FilledColumn::named(&column.name).is_some() {
-        return false;
+/// What the function fills into a column of that name, unless an option says that it is the model's.
+fn filled(name: &str, options: &TritonOptions) -> Option<FilledColumn> {
+    let names = options.output_names.as_ref();
+    match names.and_then(|names| names.get(name)) {
+        Some(_) => None,
+        None => FilledColumn::named(name),
     }
-    match serde_json::from_str(text) {
-        Ok(serde_json::Value::Null) => true,
-        Ok(serde_json::Value::Object(by_column)) => by_column
-            .get(&column.name)
-            .is_some_and(serde_json::Value::is_null),
-        _ => false,
+}
+
+/// What a column of the model is where the default stands in for an answer; `None` where the default
+/// does not say so, which is told elsewhere.
+fn by_default(name: &str, options: &TritonOptions) -> Option<Json> {
+    let default = serde_json::from_str(options.default_value.as_deref()?).ok()?;
+    match default {
+        // It stands for a row of several columns.
+        Json::Object(mut by_column) => by_column.remove(name),
+        // Of one column, or NULL for all of them.
+        only => Some(only),
     }
 }
 
@@ -347,7 +364,7 @@ fn columns(
         match column_type::parse(&data_type) {
             Ok(parsed) => columns.push(Declared {
                 column: Column::new(&name, parsed),
-                is_nullable: column_type::is_nullable(&data_type),
+                words: data_type,
             }),
             Err(advice) => problems.push(format!("{side} column '{name}': {advice}")),
         }

@@ -325,7 +325,7 @@ fn an_error_about_a_value_shows_where_it_came_from_and_not_the_value() {
     insta::assert_snapshot!(described(&twice, place).unwrap_err(), @"option 'auth-token' names a file, and option 'auth-token-file' is given as well: leave one of them out");
 }
 
-// Holds F57.
+// Holds F57, J4.
 #[test]
 fn a_column_that_cannot_be_null_is_refused_where_rows_that_fail_are_rows() {
     let column = ["on-error", "column"];
@@ -359,6 +359,47 @@ fn cancelling_and_closing_give_up_what_is_in_flight() {
     fixture.function.cancel(0);
     fixture.function.cancel(0);
     assert_eq!(in_flight(), 3); // the function was opened by a call, too
+    // Elements are NULL where the default has them so.
+    let array = |text: &'static str| ["sum", text, "correlation_id", "STRING"];
+    let default = |json: &str| format!(r#"{{"sum": {json}, "correlation_id": ""}}"#);
+    for (text, json) in [
+        ("ARRAY<INT NOT NULL>", "[1, null]"),
+        ("ARRAY<ARRAY<INT> NOT NULL>", "[[1], null]"),
+        ("ARRAY<ARRAY<INT NOT NULL>>", "[null, [1, null]]"),
+        ("ARRAY<ARRAY<INT NOT NULL> NOT NULL> NOT NULL", "[[null]]"),
+    ] {
+        let refused = read(&array(text), &["default-value", &default(json)]).unwrap_err();
+        let refused = refused.to_string().replace(json, "JSON");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(refused, @"OUTPUT column 'sum' has elements that are NOT NULL, but one is NULL in a row that is answered with the option 'default-value': give it a value there, or leave NOT NULL out");
+        }
+    }
+    let only = read(
+        &["sum", "ARRAY<INT NOT NULL>"],
+        &["default-value", "[1, null]"],
+    );
+    assert!(only.is_err());
+    for (text, json) in [
+        ("ARRAY<INT>", "[1, null]"),
+        ("ARRAY<INT NOT NULL>", "[1, 2]"),
+        ("ARRAY<INT NOT NULL>", "null"),
+        ("ARRAY<ARRAY<INT NOT NULL>>", "[null, [1]]"),
+    ] {
+        read(&array(text), &["default-value", &default(json)]).unwrap();
+    }
+    // A column that 'output-names' takes from the model is none that the function fills.
+    let names = ["output-names", "prediction_status:sum"];
+    let taken = [
+        "prediction_status",
+        "INT NOT NULL",
+        "prediction_error",
+        "STRING",
+    ];
+    let options = [&names[..], &column].concat();
+    insta::assert_snapshot!(read(&taken, &options).unwrap_err(), @"OUTPUT column 'prediction_status' is NOT NULL, but it is NULL in a row that cannot be answered (option 'on-error'): leave NOT NULL out");
+    let options = [&names[..], &["default-value", "null"]].concat();
+    insta::assert_snapshot!(read(&taken[..2], &options).unwrap_err(), @"OUTPUT column 'prediction_status' is NOT NULL, but it is NULL in a row that is answered with the option 'default-value': give it a value there, or leave NOT NULL out");
+    read(&taken[..2], &names).unwrap();
 
     let begun = Instant::now();
     fixture.function.close().unwrap();
