@@ -181,7 +181,6 @@ impl Description {
         self.options.model_name.as_str()
     }
 
-    /// Whether rows share requests, so that their answers come in groups.
     /// The input columns in which rows carry the earlier ones of their key, and nothing for the model:
     /// what is wrong in them is not wrong with the row.
     pub(crate) fn histories(&self) -> Vec<usize> {
@@ -198,6 +197,7 @@ impl Description {
         found.map(|(index, _)| index).collect()
     }
 
+    /// Whether rows share requests, so that their answers come in groups.
     pub(crate) fn gathers(&self) -> bool {
         gathers(&self.options)
     }
@@ -206,8 +206,12 @@ impl Description {
     pub(crate) fn shared_ids(&self, subtask: u32) -> Option<SharedIds> {
         let options = &self.options;
         let (endpoint, model) = (&options.endpoint, &options.model_name);
-        let beginning = match options.sequence_mode() {
-            SequenceMode::Static { id, .. } => id.clone(),
+        let (beginning, advice) = match options.sequence_mode() {
+            // No scope changes an ID that is sent as it is.
+            SequenceMode::Static { id, .. } => (
+                id.clone(),
+                format!("Give each of them a '{}' of its own", SEQUENCE_ID.key()),
+            ),
             mode => {
                 let ids = mode.ids()?;
                 let repeats = ids.scope == SequenceIdScope::Subtask
@@ -227,6 +231,15 @@ impl Description {
     }
 }
 
+/// Sequence IDs that others may send as well.
+#[derive(Debug)]
+pub(crate) struct SharedIds {
+    /// What names them: the server, the model, and what they begin with.
+    pub(crate) ids: String,
+    /// What to do where others do send them.
+    pub(crate) advice: String,
+}
+
 /// When a row is given up that Flink gives up after `limit`: so that the error of this library comes
 /// first, which names the row.
 pub(crate) fn shortly_before(limit: Duration) -> Duration {
@@ -244,30 +257,26 @@ pub(crate) fn shortly_before(limit: Duration) -> Duration {
 ///
 /// Rows that share requests are then neither sent nor counted once they are given up, and a request
 /// keeps others from being sent no longer than that. Of a stream, the answers that have come are kept.
+/// A row of a sequence with others is a loss there: its request may be executed, and whoever just stopped
+/// to wait for it would let it into the answers to the next rows.
 fn before_flink(
     map: &OptionMap,
     parsed: &TritonOptions,
     time: Duration,
-/// Sequence IDs that others may send as well.
-#[derive(Debug)]
-pub(crate) struct SharedIds {
-    /// What names them: the server, the model, and what they begin with.
-    pub(crate) ids: String,
-    /// What to do where others do send them.
-    pub(crate) advice: String,
-}
-
 ) -> Option<(TritonOptions, OwnOptions)> {
-    let streams = parsed.decoupled == Decoupled::Stream;
-    if !gathers(parsed) && !streams {
+    let (gathers, streams) = (gathers(parsed), parsed.decoupled == Decoupled::Stream);
+    if !gathers && !streams && !keeps_sequences(parsed) {
         return None;
     }
     let most = shortly_before(time);
     let most_text = format!("{} ms", most.as_millis());
     let is_later = |it: PositiveDuration| it.get() > most;
     let changed = [
-        // That of a stream is for each of its answers.
-        (TIMEOUT.key(), !streams && is_later(parsed.timeout)),
+        // That of a stream is for each of its answers, and a row of a sequence keeps its deadline anyway.
+        (
+            TIMEOUT.key(),
+            gathers && !streams && is_later(parsed.timeout),
+        ),
         (ROW_DEADLINE.key(), parsed.row_deadline.is_none_or(is_later)),
     ];
     let changed = changed.into_iter().filter(|(_, is_changed)| *is_changed);
@@ -278,6 +287,15 @@ pub(crate) struct SharedIds {
 
 fn gathers(options: &TritonOptions) -> bool {
     options.batch_size.get() > 1 && *options.sequence_mode() == SequenceMode::None
+}
+
+/// Whether a row is in a sequence with others.
+fn keeps_sequences(options: &TritonOptions) -> bool {
+    match options.sequence_mode() {
+        SequenceMode::PerKey { .. } => true,
+        SequenceMode::Static { flags, .. } => !flags.are_both(),
+        _ => false,
+    }
 }
 
 /// A column as the planner has it.
@@ -315,8 +333,7 @@ fn never_null(declared: &Declared, options: &TritonOptions) -> Option<String> {
         return None;
     }
     let has_id = *options.sequence_mode() != SequenceMode::None && options.default_value.is_none();
-    let name = &declared.column.name;
-    match FilledColumn::named(name) {
+    match filled {
         Some(filled) if !filled.is_nullable() => None,
         Some(FilledColumn::SequenceId) if on_error != OnError::Column && has_id => None,
         Some(_) if on_error != OnError::Column => Some(format!(

@@ -179,7 +179,7 @@ impl AnswerSink for Sink {
                     let values = row.values(&shared.inputs);
                     let told = shared.told(answer.number, &values, result);
                     let told = told.map_err(|failure| match is_late {
-                        true => failure.with(ADVICE),
+                        true => failure.advised(ADVICE),
                         false => failure,
                     });
                     written(told?)(buffer)

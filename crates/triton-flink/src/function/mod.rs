@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, TryFutureExt as _};
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
 use tracing::debug;
 use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
@@ -21,8 +22,8 @@ use crate::description::{Description, SharedIds, shortly_before};
 use crate::events::Events;
 use crate::failure::Failure;
 use crate::flink_metrics::{FunctionRecorder, Recorded};
-use crate::row_name::RowName;
 use crate::replica_metrics;
+use crate::row_name::RowName;
 use crate::row_wire::{read_row, write_row};
 use crate::runtime::{self, Lease};
 use crate::wire::{Reader, put_count};
@@ -32,6 +33,8 @@ use gathered::{HeldRows, Sink};
 mod gathered;
 #[cfg(test)]
 mod gathered_tests;
+#[cfg(test)]
+mod given_up_tests;
 #[cfg(test)]
 mod life_tests;
 #[cfg(test)]
@@ -98,11 +101,11 @@ struct Shared {
     function: InferenceFunction,
     subtask: Subtask,
     inputs: Vec<Column>,
+    /// Which of them only carry earlier rows.
+    histories: Vec<usize>,
     shows_values: bool,
     shared_ids: Option<SharedIds>,
     model: String,
-    /// Which of them only carry earlier rows.
-    histories: Vec<usize>,
     row_timeout: Option<Duration>,
     /// How much later Flink gives a row up.
     margin: Duration,
@@ -187,6 +190,14 @@ impl Function {
         &self.shared.model
     }
 
+    /// The replicas that serve it, as far as metrics have them: none where there is one server.
+    pub(crate) fn replicas(&self) -> Vec<String> {
+        let mut replicas = self.shared.function.replicas();
+        let counted = replica_metrics::of_model(&self.shared.model);
+        replicas.retain(|replica| counted.contains(replica));
+        replicas
+    }
+
     /// Begins to open; the event of the call [`OPENING`] tells how it ended.
     pub(crate) fn open(&self) -> Result<(), Failure> {
         let shared = Arc::clone(&self.shared);
@@ -198,14 +209,6 @@ impl Function {
         };
         self.spawn(
             OPENING,
-    /// The replicas that serve it, as far as metrics have them: none where there is one server.
-    pub(crate) fn replicas(&self) -> Vec<String> {
-        let mut replicas = self.shared.function.replicas();
-        let counted = replica_metrics::of_model(&self.shared.model);
-        replicas.retain(|replica| counted.contains(replica));
-        replicas
-    }
-
             Recorded::new(self.shared.recorder.clone(), opening),
         )?;
         if let (Some(_), Some(time)) = (&self.sink, self.shared.row_timeout) {
@@ -388,7 +391,10 @@ impl Shared {
         answers: impl Future<Output = Result<Vec<Prediction>, Error>>,
     ) -> Result<Vec<Prediction>, Failure> {
         // A little later than the model function gives the row up where it knows how: it keeps the
-        // answers of a stream that have come.
+        // answers of a stream that have come, and its sequences have to know what they lack.
+        let given_up_at = self
+            .row_timeout
+            .and_then(|time| Instant::now().checked_add(time));
         let answered = match self.row_timeout.map(|time| time + self.margin / 2) {
             Some(limit) => {
                 let in_time = tokio::time::timeout(limit, answers).await;
@@ -396,7 +402,13 @@ impl Shared {
             }
             None => answers.await,
         };
-        self.told(row_number, row, answered)
+        let is_late = given_up_at.is_some_and(|time| time <= Instant::now());
+        let told = self.told(row_number, row, answered);
+        // An error that says so has the advice.
+        told.map_err(|failure| match is_late {
+            true => failure.advised(ADVICE),
+            false => failure,
+        })
     }
 
     /// What happened to a row, as Java is told of it.

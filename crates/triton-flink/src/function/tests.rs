@@ -184,7 +184,7 @@ fn a_row_that_fails_is_a_row_of_nulls_that_says_why() {
         if event.len() > 9 {
             // After the number of rows, which is one.
             let mut row = Vec::new();
-            read_row(&mut Reader::new(&event[13..]), &outputs, &mut row).unwrap();
+            read_row(&mut Reader::new(&event[13..]), &outputs, &[], &mut row).unwrap();
             rows.push(row);
         }
     };
@@ -270,7 +270,9 @@ fn described(options: &[&str], place: Place<'_>) -> Result<Description, Failure>
 fn rows_of_a_batch_are_given_up_shortly_before_flink_would_do_it() {
     let times = |options: &[&str]| {
         let options = [&["endpoint", "http://localhost:9"], options].concat();
-        let options = described(&options, Place::Planning).unwrap().options;
+        let environment = |_: &str| None;
+        let options = described(&options, Place::Subtask(&environment));
+        let options = options.unwrap().options;
         let deadline = options.row_deadline.map(|it| it.get().as_millis());
         (options.timeout.get().as_millis(), deadline)
     };
@@ -282,6 +284,18 @@ fn rows_of_a_batch_are_given_up_shortly_before_flink_would_do_it() {
     // The timeout of a stream is for each of its answers, and those that have come are kept.
     let stream = ["decoupled", "stream", "timeout", "3 min"];
     assert_eq!(times(&stream), (180_000, Some(59_500)));
+    // A row of a sequence that is given up counts there, so the function has to know of it.
+    let one = ["sequence-id", "a", "timeout", "3 min"];
+    assert_eq!(times(&one), (180_000, Some(59_500)));
+    let ids = ["sequence-id-auto-increment", "true"];
+    let keys = [&one[..], &ids, &["sequence-key", "value"]].concat();
+    assert_eq!(times(&keys), (180_000, Some(59_500)));
+    let longer = [&keys[..], &["row-deadline", "2 min"]].concat();
+    assert_eq!(times(&longer), (180_000, Some(59_500)));
+    let sooner = [&keys[..], &["row-deadline", "2 s"]].concat();
+    assert_eq!(times(&sooner), (180_000, Some(2000)));
+    // Nothing is left of a request that is a sequence of its own.
+    assert_eq!(times(&[&one[..], &ids].concat()), (180_000, None));
 }
 
 #[test]
@@ -345,20 +359,6 @@ fn a_column_that_cannot_be_null_is_refused_where_rows_that_fail_are_rows() {
         }
     }
     read(&["sum", "INT NOT NULL"], &["default-value", "-1"]).unwrap();
-    let silent = read(&TOLD[..2], &column).unwrap().function().unwrap_err();
-    insta::assert_snapshot!(silent, @"option 'on-error' is 'column', but no output column says which rows failed: add 'prediction_status STRING' or 'prediction_error STRING'");
-}
-
-#[test]
-fn cancelling_and_closing_give_up_what_is_in_flight() {
-    let fixture = Fixture::open(Some(DELAY), Duration::ZERO);
-    for number in 0..3 {
-        fixture.predict(number, 1).unwrap();
-    }
-    let in_flight = || fixture.function.lock().by_number.len();
-    fixture.function.cancel(0);
-    fixture.function.cancel(0);
-    assert_eq!(in_flight(), 3); // the function was opened by a call, too
     // Elements are NULL where the default has them so.
     let array = |text: &'static str| ["sum", text, "correlation_id", "STRING"];
     let default = |json: &str| format!(r#"{{"sum": {json}, "correlation_id": ""}}"#);
@@ -400,6 +400,20 @@ fn cancelling_and_closing_give_up_what_is_in_flight() {
     let options = [&names[..], &["default-value", "null"]].concat();
     insta::assert_snapshot!(read(&taken[..2], &options).unwrap_err(), @"OUTPUT column 'prediction_status' is NOT NULL, but it is NULL in a row that is answered with the option 'default-value': give it a value there, or leave NOT NULL out");
     read(&taken[..2], &names).unwrap();
+    let silent = read(&TOLD[..2], &column).unwrap().function().unwrap_err();
+    insta::assert_snapshot!(silent, @"option 'on-error' is 'column', but no output column says which rows failed: add 'prediction_status STRING' or 'prediction_error STRING'");
+}
+
+#[test]
+fn cancelling_and_closing_give_up_what_is_in_flight() {
+    let fixture = Fixture::open(Some(DELAY), Duration::ZERO);
+    for number in 0..3 {
+        fixture.predict(number, 1).unwrap();
+    }
+    let in_flight = || fixture.function.lock().by_number.len();
+    fixture.function.cancel(0);
+    fixture.function.cancel(0);
+    assert_eq!(in_flight(), 3); // the function was opened by a call, too
 
     let begun = Instant::now();
     fixture.function.close().unwrap();
@@ -438,4 +452,72 @@ fn a_cancelled_task_gives_up_what_works_for_its_keys() {
         begun.elapsed() < Duration::from_secs(20),
         "the row was waited for"
     );
+}
+
+#[test]
+fn operators_that_share_ids_are_told_what_keeps_them_apart() {
+    let shared = |options: &[&str]| {
+        let options = [&["endpoint", "http://localhost:9"], options].concat();
+        let description = described(&options, Place::Planning).unwrap();
+        let shared = description.shared_ids(1);
+        shared.map(|shared| format!("{}: {}", shared.ids, shared.advice))
+    };
+    insta::assert_snapshot!(shared(&["sequence-id", "a"]).unwrap(), @"http://localhost:9/ echo a: Give each of them a 'sequence-id' of its own");
+    let numbered = ["sequence-id", "a", "sequence-id-auto-increment", "true"];
+    insta::assert_snapshot!(shared(&numbered).unwrap(), @"http://localhost:9/ echo a-1: Set 'sequence-id-scope' to 'run', or give each of them a 'sequence-id' of its own");
+    let of_run = [&numbered[..], &["sequence-id-scope", "run"]].concat();
+    assert_eq!(shared(&of_run), None);
+}
+
+// Holds J5.
+#[test]
+fn an_operator_shows_the_replicas_that_it_calls() {
+    let servers = [(); 4].map(|()| EmbeddedTriton::builder().built_in_models().start().unwrap());
+    let endpoints = servers.each_ref().map(EmbeddedTriton::endpoint);
+    let replicas = |endpoint: &str| {
+        let environment = |_: &str| None;
+        let described = described(&["endpoint", endpoint], Place::Subtask(&environment));
+        let function = Function::new(described.unwrap(), Subtask::new(0, 1, 0).unwrap()).unwrap();
+        function.open().unwrap();
+        function.events().next(<[u8]>::to_vec).unwrap();
+        function
+    };
+    replica_metrics::start();
+    let [a, b, c, d] = &endpoints;
+    let first = replicas(&format!("{a},{b}"));
+    let second = replicas(&format!("{c},{d}"));
+    let alone = replicas(a);
+    for (function, shown) in [(&first, [a, b]), (&second, [c, d])] {
+        let mut expected = shown.map(|endpoint| format!("{endpoint}/"));
+        expected.sort();
+        assert_eq!(function.replicas(), expected);
+    }
+    assert!(alone.replicas().is_empty());
+    for function in [first, second, alone] {
+        function.close().unwrap();
+    }
+}
+
+/// Somebody waits for each row, so what is lost is not rebuilt as that of a file.
+#[test]
+fn time_ends_no_sequence_and_the_input_has_no_end() {
+    let environment = |_: &str| None;
+    let keyed = [
+        "endpoint",
+        "http://localhost:9",
+        "sequence-id",
+        "a",
+        "sequence-id-auto-increment",
+        "true",
+        "sequence-key",
+        "sensor",
+        "sequence-recovery",
+        "replay",
+    ];
+    let mut description = described(&keyed, Place::Subtask(&environment)).unwrap();
+    let sensor = Column::new("sensor", triton_model_fn::DataType::String);
+    description.schema.inputs.push(sensor);
+    let function = format!("{:?}", description.function().unwrap());
+    let told = "SourceTraits { bounded: false, keeps_idle: true, without_state: true }";
+    assert!(function.contains(told), "{function}");
 }
