@@ -1,8 +1,6 @@
 //! What goes on at the server although the function has given it up: requests of rows whose time is over, and
 //! sequences of earlier attempts.
 
-use std::time::Instant;
-
 use triton_embedded::{EmbeddedTriton, FaultScript};
 use triton_model_fn::Value;
 
@@ -66,9 +64,10 @@ fn answers(options: &[&str]) -> Vec<(Value, String, bool)> {
     for (number, value) in [1, 2, 4].into_iter().enumerate() {
         match number {
             1 => begun = Instant::now(),
-            2 => std::thread::sleep(
-                (begun + DELAY * 3 / 2).saturating_duration_since(Instant::now()),
-            ),
+            // Nothing tells of the end of a request that nobody waits for.
+            2 => function.runtime.block_on(async {
+                tokio::time::sleep_until(begun + DELAY * 3 / 2).await;
+            }),
             _ => {}
         }
         let mut row = Vec::new();
