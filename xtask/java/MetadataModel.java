@@ -12,7 +12,8 @@ import org.apache.flink.table.api.TableResult;
  * Asks a model whose output has metadata columns, which only the Table API can declare.
  *
  * <p>The lines of the file that it is given are the endpoint of a server and the jar of the provider;
- * the model is one that takes an INT and returns it as {@code sum}, and that gets a NULL, too.
+ * the model is one that takes an INT and returns it as {@code sum}, and that gets a NULL, too. Then it is
+ * asked for one row after the other, which Flink cannot do with such columns.
  */
 public class MetadataModel {
     public static void main(String[] arguments) throws Exception {
@@ -48,5 +49,17 @@ public class MetadataModel {
                                 + "TABLE given, MODEL m, DESCRIPTOR(x))");
         System.out.println("job " + result.getJobClient().get().getJobID());
         result.print();
+        try {
+            environment.executeSql(
+                    "SELECT x, status FROM ML_PREDICT("
+                            + "TABLE given, MODEL m, DESCRIPTOR(x), MAP['async', 'false'])");
+            System.out.println("not refused");
+        } catch (Exception error) {
+            Throwable cause = error;
+            while (cause.getCause() != null) {
+                cause = cause.getCause();
+            }
+            System.out.println("refused: " + cause.getMessage());
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The SQL types that a tensor can hold, from the words in which Flink describes a column's type.
 
+use serde_json::Value as Json;
 use triton_model_fn::DataType;
 
 /// How Flink says of a type that its values are never NULL.
@@ -8,6 +9,33 @@ const NOT_NULL: &str = " NOT NULL";
 /// Whether a column of the type that Flink writes as `text` can hold NULL.
 pub(crate) fn is_nullable(text: &str) -> bool {
     !text.ends_with(NOT_NULL)
+}
+
+/// Where a NULL is that a type does not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NullAt {
+    /// It is the value itself.
+    Top,
+    /// It is within an array.
+    Element,
+}
+
+/// Where `value`, as JSON, is NULL although the type that Flink writes as `text` says that it never is.
+pub(crate) fn null_at(text: &str, value: &Json) -> Option<NullAt> {
+    match value {
+        Json::Null if !is_nullable(text) => Some(NullAt::Top),
+        Json::Array(values) => {
+            let element = element_of(text.strip_suffix(NOT_NULL).unwrap_or(text))?;
+            let mut inner = values.iter().map(|value| null_at(element, value));
+            inner.any(|null| null.is_some()).then_some(NullAt::Element)
+        }
+        _ => None,
+    }
+}
+
+/// The type of the elements of an array.
+fn element_of(text: &str) -> Option<&str> {
+    text.strip_prefix("ARRAY<")?.strip_suffix('>')
 }
 
 /// How deep arrays may be nested: no tensor comes near it, and a text that goes on would end the JVM where
@@ -22,10 +50,7 @@ pub(crate) fn parse(text: &str) -> Result<DataType, String> {
 fn parse_within(text: &str, depth: usize) -> Result<DataType, String> {
     // Whether a value is NULL is seen row by row.
     let text = text.strip_suffix(NOT_NULL).unwrap_or(text);
-    let element = text
-        .strip_prefix("ARRAY<")
-        .and_then(|rest| rest.strip_suffix('>'));
-    if let Some(element) = element {
+    if let Some(element) = element_of(text) {
         let Some(depth) = depth.checked_sub(1) else {
             return Err(format!(
                 "no tensor holds arrays that are nested more than {DEEPEST} deep"

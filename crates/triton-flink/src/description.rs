@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use serde_json::Value as Json;
 use triton_model_fn::{Column, FilledColumn, InferenceFunction, Schema};
 use triton_options::{
     AUTH_TOKEN, AUTH_TOKEN_FILE, ConfigOption, CounterInitStrategy, DEFAULT_VALUE, Decoupled,
     ON_ERROR, OnError, OptionDefinition, OptionMap, OwnOptions, PositiveDuration, Presence,
-    ROW_DEADLINE, SequenceIdScope, SequenceMode, SequenceRecovery, TIMEOUT, TritonOptions,
+    ROW_DEADLINE, SEQUENCE_ID, SEQUENCE_ID_SCOPE, SequenceIdScope, SequenceMode, SequenceRecovery,
+    TIMEOUT, TritonOptions,
 };
 
-use crate::column_type;
+use crate::column_type::{self, NullAt};
 use crate::failure::Failure;
 use crate::pointed::{Pointed, addresses, as_written, is_about};
 use crate::pointers::{self, Followed, Place};
@@ -154,7 +156,7 @@ impl Description {
         // Flink gives the function of a model no part in its checkpoints.
         let function = function.for_engine_without_state();
         Ok(if self.time_ends_nothing() {
-            function.for_bounded_input()
+            function.keeping_idle_sequences()
         } else {
             function
         })
@@ -179,27 +181,63 @@ impl Description {
         self.options.model_name.as_str()
     }
 
+    /// The input columns in which rows carry the earlier ones of their key, and nothing for the model:
+    /// what is wrong in them is not wrong with the row.
+    pub(crate) fn histories(&self) -> Vec<usize> {
+        let Some(histories) = &self.options.sequence_history_columns else {
+            return Vec::new();
+        };
+        let tensors = self.options.input_names.as_ref();
+        let is_history = |column: &Column| {
+            histories.iter().any(|(_, array)| array == column.name)
+                && tensors.is_none_or(|names| names.get(&column.name).is_none())
+        };
+        let inputs = self.schema.inputs.iter().enumerate();
+        let found = inputs.filter(|(_, column)| is_history(column));
+        found.map(|(index, _)| index).collect()
+    }
+
     /// Whether rows share requests, so that their answers come in groups.
     pub(crate) fn gathers(&self) -> bool {
         gathers(&self.options)
     }
 
-    /// What the sequence IDs of a subtask begin with, if nothing else keeps them apart from those of
-    /// another operator or job: the server, the model, and the ID's text.
-    pub(crate) fn shared_ids(&self, subtask: u32) -> Option<String> {
+    /// The sequence IDs of a subtask, if nothing keeps them apart from those of another operator or job.
+    pub(crate) fn shared_ids(&self, subtask: u32) -> Option<SharedIds> {
         let options = &self.options;
         let (endpoint, model) = (&options.endpoint, &options.model_name);
-        let beginning = match options.sequence_mode() {
-            SequenceMode::Static { id, .. } => id.clone(),
+        let (beginning, advice) = match options.sequence_mode() {
+            // No scope changes an ID that is sent as it is.
+            SequenceMode::Static { id, .. } => (
+                id.clone(),
+                format!("Give each of them a '{}' of its own", SEQUENCE_ID.key()),
+            ),
             mode => {
                 let ids = mode.ids()?;
                 let repeats = ids.scope == SequenceIdScope::Subtask
                     && ids.counter == CounterInitStrategy::Zero;
-                repeats.then(|| format!("{}-{subtask}", ids.base))?
+                let advice = format!(
+                    "Set '{}' to 'run', or give each of them a '{}' of its own",
+                    SEQUENCE_ID_SCOPE.key(),
+                    SEQUENCE_ID.key()
+                );
+                repeats.then(|| (format!("{}-{subtask}", ids.base), advice))?
             }
         };
-        Some(format!("{endpoint} {model} {beginning}"))
+        Some(SharedIds {
+            ids: format!("{endpoint} {model} {beginning}"),
+            advice,
+        })
     }
+}
+
+/// Sequence IDs that others may send as well.
+#[derive(Debug)]
+pub(crate) struct SharedIds {
+    /// What names them: the server, the model, and what they begin with.
+    pub(crate) ids: String,
+    /// What to do where others do send them.
+    pub(crate) advice: String,
 }
 
 /// When a row is given up that Flink gives up after `limit`: so that the error of this library comes
@@ -219,21 +257,26 @@ pub(crate) fn shortly_before(limit: Duration) -> Duration {
 ///
 /// Rows that share requests are then neither sent nor counted once they are given up, and a request
 /// keeps others from being sent no longer than that. Of a stream, the answers that have come are kept.
+/// A row of a sequence with others is a loss there: its request may be executed, and whoever just stopped
+/// to wait for it would let it into the answers to the next rows.
 fn before_flink(
     map: &OptionMap,
     parsed: &TritonOptions,
     time: Duration,
 ) -> Option<(TritonOptions, OwnOptions)> {
-    let streams = parsed.decoupled == Decoupled::Stream;
-    if !gathers(parsed) && !streams {
+    let (gathers, streams) = (gathers(parsed), parsed.decoupled == Decoupled::Stream);
+    if !gathers && !streams && !keeps_sequences(parsed) {
         return None;
     }
     let most = shortly_before(time);
     let most_text = format!("{} ms", most.as_millis());
     let is_later = |it: PositiveDuration| it.get() > most;
     let changed = [
-        // That of a stream is for each of its answers.
-        (TIMEOUT.key(), !streams && is_later(parsed.timeout)),
+        // That of a stream is for each of its answers, and a row of a sequence keeps its deadline anyway.
+        (
+            TIMEOUT.key(),
+            gathers && !streams && is_later(parsed.timeout),
+        ),
         (ROW_DEADLINE.key(), parsed.row_deadline.is_none_or(is_later)),
     ];
     let changed = changed.into_iter().filter(|(_, is_changed)| *is_changed);
@@ -246,31 +289,51 @@ fn gathers(options: &TritonOptions) -> bool {
     options.batch_size.get() > 1 && *options.sequence_mode() == SequenceMode::None
 }
 
+/// Whether a row is in a sequence with others.
+fn keeps_sequences(options: &TritonOptions) -> bool {
+    match options.sequence_mode() {
+        SequenceMode::PerKey { .. } => true,
+        SequenceMode::Static { flags, .. } => !flags.are_both(),
+        _ => false,
+    }
+}
+
 /// A column as the planner has it.
 struct Declared {
     column: Column,
-    is_nullable: bool,
+    /// The type in Flink's words, which say of a column and of elements that they are never NULL.
+    words: String,
 }
 
 /// Why an output column has to be nullable, if it is not: Flink would take what it reads where it is
 /// NULL for a value. Those of the model are NULL where rows that fail are to be rows; those that the
 /// function fills may be at any time.
 fn never_null(declared: &Declared, options: &TritonOptions) -> Option<String> {
-    if declared.is_nullable {
+    let (name, on_error) = (&declared.column.name, options.on_error);
+    let filled = filled(name, options);
+    if on_error == OnError::Default
+        && filled.is_none()
+        && let Some(default) = by_default(name, options)
+        && let Some(null) = column_type::null_at(&declared.words, &default)
+    {
+        let key = DEFAULT_VALUE.key();
+        return Some(match null {
+            NullAt::Top => format!(
+                "OUTPUT column '{name}' is NOT NULL, but it is NULL in a row that is answered with \
+                 the option '{key}': give it a value there, or leave NOT NULL out"
+            ),
+            NullAt::Element => format!(
+                "OUTPUT column '{name}' has elements that are NOT NULL, but one is NULL in a row \
+                 that is answered with the option '{key}': give it a value there, or leave NOT NULL \
+                 out"
+            ),
+        });
+    }
+    if column_type::is_nullable(&declared.words) {
         return None;
     }
-    let on_error = options.on_error;
-    if on_error == OnError::Default && has_null_by_default(&declared.column, options) {
-        return Some(format!(
-            "OUTPUT column '{}' is NOT NULL, but it is NULL in a row that is answered with the \
-             option '{}': give it a value there, or leave NOT NULL out",
-            declared.column.name,
-            DEFAULT_VALUE.key()
-        ));
-    }
     let has_id = *options.sequence_mode() != SequenceMode::None && options.default_value.is_none();
-    let name = &declared.column.name;
-    match FilledColumn::named(name) {
+    match filled {
         Some(filled) if !filled.is_nullable() => None,
         Some(FilledColumn::SequenceId) if on_error != OnError::Column && has_id => None,
         Some(_) if on_error != OnError::Column => Some(format!(
@@ -286,20 +349,24 @@ fn never_null(declared: &Declared, options: &TritonOptions) -> Option<String> {
     }
 }
 
-/// Whether a column of the model is NULL where the default stands in for an answer.
-fn has_null_by_default(column: &Column, options: &TritonOptions) -> bool {
-    let Some(text) = options.default_value.as_deref() else {
-        return false;
-    };
-    if FilledColumn::named(&column.name).is_some() {
-        return false;
+/// What the function fills into a column of that name, unless an option says that it is the model's.
+fn filled(name: &str, options: &TritonOptions) -> Option<FilledColumn> {
+    let names = options.output_names.as_ref();
+    match names.and_then(|names| names.get(name)) {
+        Some(_) => None,
+        None => FilledColumn::named(name),
     }
-    match serde_json::from_str(text) {
-        Ok(serde_json::Value::Null) => true,
-        Ok(serde_json::Value::Object(by_column)) => by_column
-            .get(&column.name)
-            .is_some_and(serde_json::Value::is_null),
-        _ => false,
+}
+
+/// What a column of the model is where the default stands in for an answer; `None` where the default
+/// does not say so, which is told elsewhere.
+fn by_default(name: &str, options: &TritonOptions) -> Option<Json> {
+    let default = serde_json::from_str(options.default_value.as_deref()?).ok()?;
+    match default {
+        // It stands for a row of several columns.
+        Json::Object(mut by_column) => by_column.remove(name),
+        // Of one column, or NULL for all of them.
+        only => Some(only),
     }
 }
 
@@ -314,7 +381,7 @@ fn columns(
         match column_type::parse(&data_type) {
             Ok(parsed) => columns.push(Declared {
                 column: Column::new(&name, parsed),
-                is_nullable: column_type::is_nullable(&data_type),
+                words: data_type,
             }),
             Err(advice) => problems.push(format!("{side} column '{name}': {advice}")),
         }

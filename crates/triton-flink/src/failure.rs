@@ -28,9 +28,12 @@ impl Failure {
         ))
     }
 
-    /// Says what to do as well.
-    pub(crate) fn with(self, advice: &str) -> Self {
-        Self(format!("{self}; {advice}"))
+    /// Says what to do as well, unless it does already.
+    pub(crate) fn advised(self, advice: &str) -> Self {
+        match self.0.ends_with(advice) {
+            true => self,
+            false => Self(format!("{self}; {advice}")),
+        }
     }
 
     /// Says which row it was.

@@ -14,7 +14,7 @@ use crate::wire::Reader;
 pub fn read_row(bytes: &[u8], columns: &[Column]) -> Result<(Vec<Value>, Option<String>), String> {
     let mut reader = Reader::new(bytes);
     let mut values = Vec::with_capacity(columns.len());
-    let unusable = row_wire::read_row(&mut reader, columns, &mut values);
+    let unusable = row_wire::read_row(&mut reader, columns, &[], &mut values);
     let unusable = unusable.map_err(|failure| failure.to_string())?;
     match reader.is_empty() {
         true => Ok((values, unusable)),

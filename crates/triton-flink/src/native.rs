@@ -123,14 +123,20 @@ fn create(
     Ok(registry::add(Function::new(description, subtask)?).cast_signed())
 }
 
-/// What names the sequence IDs that others may send as well; empty where nobody can.
+/// What names the sequence IDs that others may send as well, and what to do where they do; empty where
+/// nobody can.
 fn shared_ids<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
     function: jlong,
 ) -> Result<JByteArray<'local>> {
     let function = registry::get(function.cast_unsigned())?;
-    Ok(env.byte_array_from_slice(function.shared_ids().as_bytes())?)
+    let mut buffer = Vec::new();
+    if let Some(shared) = function.shared_ids() {
+        put_bytes(&mut buffer, shared.ids.as_bytes())?;
+        put_bytes(&mut buffer, shared.advice.as_bytes())?;
+    }
+    Ok(env.byte_array_from_slice(&buffer)?)
 }
 
 /// Begins to open a function.
@@ -259,9 +265,8 @@ fn replicas<'local>(
 ) -> Result<JByteArray<'local>> {
     let mut buffer = Vec::new();
     if let Some(function) = registry::find(function.cast_unsigned()) {
-        let model = function.model();
-        put_bytes(&mut buffer, model.as_bytes())?;
-        for replica in replica_metrics::of_model(model) {
+        put_bytes(&mut buffer, function.model().as_bytes())?;
+        for replica in function.replicas() {
             put_bytes(&mut buffer, replica.as_bytes())?;
         }
     }

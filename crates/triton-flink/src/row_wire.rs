@@ -11,27 +11,27 @@ use triton_model_fn::{Array, Column, DataType, Value};
 use crate::failure::Failure;
 use crate::wire::{Reader, put_bytes, put_count};
 
-/// Reads a row and appends its values, of which one that cannot be read is NULL; says why the row
-/// cannot be used, if it cannot. A text that is none makes the row unusable, and is no failure: it
-/// comes from the data, and says nothing of the next row.
+/// Reads a row and appends its values; says why the row cannot be used, if it cannot. A text that is
+/// none is NULL, within arrays as well, and makes the row unusable. It is no failure: it comes from the
+/// data, and says nothing of the next row.
+///
+/// In the columns with the indices `histories` it is that of an earlier row, which was unusable then,
+/// and has the place in the history that a NULL has.
 pub(crate) fn read_row(
     reader: &mut Reader<'_>,
     columns: &[Column],
+    histories: &[usize],
     values: &mut Vec<Value>,
 ) -> Result<Option<String>, Failure> {
     let mut unusable = None;
-    for column in columns {
+    for (index, column) in columns.iter().enumerate() {
         let mut no_text = None;
-        let value = read_nullable(reader, &column.data_type, &mut no_text)?;
-        values.push(match no_text {
-            None => value,
-            Some(error) => {
-                unusable.get_or_insert_with(|| {
-                    format!("column '{}': the text is not UTF-8: {error}", column.name)
-                });
-                Value::Null
-            }
-        });
+        values.push(read_nullable(reader, &column.data_type, &mut no_text)?);
+        if let Some(error) = no_text.filter(|_| !histories.contains(&index)) {
+            unusable.get_or_insert_with(|| {
+                format!("column '{}': the text is not UTF-8: {error}", column.name)
+            });
+        }
     }
     Ok(unusable)
 }
@@ -64,7 +64,7 @@ fn read(
         DataType::String => match str::from_utf8(reader.bytes()?) {
             Ok(text) => Value::String(text.to_owned()),
             Err(error) => {
-                *no_text = Some(error);
+                no_text.get_or_insert(error);
                 Value::Null
             }
         },
@@ -187,15 +187,50 @@ mod tests {
         let buffer = Bytes::from(buffer);
         for mut reader in [Reader::new(&buffer), Reader::sharing(&buffer)] {
             let mut values = Vec::new();
-            assert_eq!(read_row(&mut reader, &columns, &mut values), Ok(None));
+            assert_eq!(read_row(&mut reader, &columns, &[], &mut values), Ok(None));
             assert!(values == row && reader.is_empty());
         }
 
         // Whatever is cut off is noticed.
         for length in 0..buffer.len() {
             let mut reader = Reader::new(&buffer[..length]);
-            let read = read_row(&mut reader, &columns, &mut Vec::new());
+            let read = read_row(&mut reader, &columns, &[], &mut Vec::new());
             assert!(read.is_err(), "{length}");
         }
+    }
+    // Holds J3.
+    #[test]
+    fn only_the_element_that_is_no_text_is_null() {
+        let columns = [
+            Column::new("word", DataType::String),
+            Column::new("words", array(DataType::String)),
+            Column::new("x", DataType::Integer),
+        ];
+        let text = |text: &[u8], has_flag: bool| {
+            let mut bytes = if has_flag { vec![1] } else { Vec::new() };
+            put_bytes(&mut bytes, text).unwrap();
+            bytes
+        };
+        // Two elements, of which none is NULL.
+        let words = [
+            &[1, 2, 0, 0, 0, 0][..],
+            &text(b"\xff", false),
+            &text(b"b", false),
+        ];
+        let row = [&text(b"b", true)[..], &words.concat(), &[1, 7, 0, 0, 0]].concat();
+        let mut values = Vec::new();
+        let read = read_row(&mut Reader::new(&row), &columns, &[], &mut values);
+        insta::assert_snapshot!(read.unwrap().unwrap(), @"column 'words': the text is not UTF-8: invalid utf-8 sequence of 1 bytes from index 0");
+        let b = || Value::String("b".to_owned());
+        let expected = [
+            b(),
+            Value::Array(vec![Value::Null, b()].into()),
+            Value::Integer(7),
+        ];
+        assert_eq!(values, expected);
+        // In a history it says something of an earlier row alone, which has failed.
+        values.clear();
+        let read = read_row(&mut Reader::new(&row), &columns, &[1], &mut values);
+        assert_eq!((read, &values[..]), (Ok(None), &expected[..]));
     }
 }

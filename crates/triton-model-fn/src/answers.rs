@@ -12,7 +12,6 @@ use tracing::error;
 use crate::answering::Answering;
 use crate::ending::Ended;
 use crate::rows_in_words::rows_in_words;
-use crate::sequences::UnseenMark;
 use crate::{CallContext, Error, Prediction, Value};
 
 /// The answer to a row that was handed over under a number.
@@ -399,7 +398,7 @@ pub(crate) fn tell(sink: &dyn AnswerSink, mut answers: Vec<RowAnswer>) {
     if !sink.keeps_answers() {
         let predictions = answers.iter_mut().filter_map(|it| it.result.as_mut().ok());
         let marks = predictions.filter_map(|prediction| prediction.unseen.take());
-        marks.for_each(UnseenMark::seen);
+        marks.for_each(|mark| mark.seen());
     }
     if catch_unwind(AssertUnwindSafe(|| sink.take(answers))).is_err() {
         error!(rows, "a sink of answers has panicked");

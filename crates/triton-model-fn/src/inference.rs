@@ -81,6 +81,17 @@ impl InferenceFunction {
         self
     }
 
+    /// This function for input without an end whose rows may come at any pace, as where an engine holds
+    /// them up: time ends no sequence unless the option `sequence-idle-timeout` is given.
+    ///
+    /// In all else it is not as for [input that has an end](Self::for_bounded_input): lost sequences are
+    /// rebuilt one after the other, because somebody waits for each row.
+    #[must_use]
+    pub fn keeping_idle_sequences(mut self) -> Self {
+        self.source.keeps_idle = true;
+        self
+    }
+
     /// This function for input that can wait: a call that meets a server which is away waits for
     /// it, and further ones are not sent meanwhile.
     ///
@@ -318,6 +329,16 @@ impl InferenceFunction {
                 Either::Left(all) => all.await,
                 Either::Right(only) => Ok(vec![only.await?]),
             }
+        }
+    }
+
+    /// What metrics call the servers behind the endpoint that are called at the moment, where it stands for
+    /// several (label `replica`); none where it is one server, and while the function is not open.
+    #[must_use]
+    pub fn replicas(&self) -> Vec<String> {
+        match self.base.opened() {
+            Ok(opened) => opened.subtask.replicas.labels(),
+            Err(_) => Vec::new(),
         }
     }
 

@@ -10,11 +10,12 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 /// The pages with promises, below the workspace's root, and the letter of each one's numbers.
-const PAGES: [(&str, char); 4] = [
+const PAGES: [(&str, char); 5] = [
     ("docs/guide/sequences.md", 'S'),
     ("docs/guide/model-function.md", 'F'),
     ("docs/guide/command.md", 'C'),
     ("docs/guide/replicas.md", 'R'),
+    ("docs/guide/flink.md", 'J'),
 ];
 
 /// Where the tests are that hold them.

@@ -42,7 +42,7 @@ impl HeldRow {
     pub(super) fn values(&self, columns: &[Column]) -> Vec<Value> {
         let mut values = Vec::with_capacity(columns.len());
         // It has been read before.
-        let _ = read_row(&mut Reader::new(&self.bytes), columns, &mut values);
+        let _ = read_row(&mut Reader::new(&self.bytes), columns, &[], &mut values);
         values
     }
 }
@@ -179,7 +179,7 @@ impl AnswerSink for Sink {
                     let values = row.values(&shared.inputs);
                     let told = shared.told(answer.number, &values, result);
                     let told = told.map_err(|failure| match is_late {
-                        true => failure.with(ADVICE),
+                        true => failure.advised(ADVICE),
                         false => failure,
                     });
                     written(told?)(buffer)

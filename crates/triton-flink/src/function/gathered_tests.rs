@@ -36,7 +36,7 @@ fn answers(function: &Function, count: usize) -> BTreeMap<u64, String> {
                 assert!(rows == 1 || outcome == Outcome::RowsAnswered as u8);
                 for number in number..number + rows {
                     let mut row = Vec::new();
-                    read_row(&mut reader, &column, &mut row).unwrap();
+                    read_row(&mut reader, &column, &[], &mut row).unwrap();
                     let text = format!("{:?}", row[0]);
                     assert!(answers.insert(number, text).is_none(), "{number} twice");
                 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, TryFutureExt as _};
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
 use tracing::debug;
 use tracing::subscriber::{NoSubscriber, with_default};
 use triton_model_fn::{
@@ -17,10 +18,11 @@ use triton_model_fn::{
     Subtask, Value,
 };
 
-use crate::description::{Description, shortly_before};
+use crate::description::{Description, SharedIds, shortly_before};
 use crate::events::Events;
 use crate::failure::Failure;
 use crate::flink_metrics::{FunctionRecorder, Recorded};
+use crate::replica_metrics;
 use crate::row_name::RowName;
 use crate::row_wire::{read_row, write_row};
 use crate::runtime::{self, Lease};
@@ -31,6 +33,8 @@ use gathered::{HeldRows, Sink};
 mod gathered;
 #[cfg(test)]
 mod gathered_tests;
+#[cfg(test)]
+mod given_up_tests;
 #[cfg(test)]
 mod life_tests;
 #[cfg(test)]
@@ -60,7 +64,12 @@ struct ReadRows {
 }
 
 impl ReadRows {
-    fn read(count: usize, bytes: Bytes, columns: &[Column]) -> Result<Self, Failure> {
+    fn read(
+        count: usize,
+        bytes: Bytes,
+        columns: &[Column],
+        histories: &[usize],
+    ) -> Result<Self, Failure> {
         // Each value has a byte at least, whatever the count says.
         let most = count.min(bytes.len());
         let mut starts = Vec::with_capacity(most);
@@ -69,7 +78,7 @@ impl ReadRows {
         let mut reader = Reader::sharing(&bytes);
         for index in 0..count {
             starts.push(bytes.len() - reader.len());
-            if let Some(problem) = read_row(&mut reader, columns, &mut values)? {
+            if let Some(problem) = read_row(&mut reader, columns, histories, &mut values)? {
                 unusable.push((index, problem));
             }
         }
@@ -92,8 +101,10 @@ struct Shared {
     function: InferenceFunction,
     subtask: Subtask,
     inputs: Vec<Column>,
+    /// Which of them only carry earlier rows.
+    histories: Vec<usize>,
     shows_values: bool,
-    shared_ids: String,
+    shared_ids: Option<SharedIds>,
     model: String,
     row_timeout: Option<Duration>,
     /// How much later Flink gives a row up.
@@ -130,7 +141,8 @@ impl Function {
         let shared = Shared {
             function,
             shows_values: description.shows_values,
-            shared_ids: description.shared_ids(subtask.index()).unwrap_or_default(),
+            histories: description.histories(),
+            shared_ids: description.shared_ids(subtask.index()),
             model: description.model().to_owned(),
             subtask,
             inputs: description.schema.inputs,
@@ -168,14 +180,22 @@ impl Function {
         &self.shared.recorder
     }
 
-    /// What names the sequence IDs that others may send as well; empty where nobody can.
-    pub(crate) fn shared_ids(&self) -> &str {
-        &self.shared.shared_ids
+    /// The sequence IDs that others may send as well, if anybody can.
+    pub(crate) fn shared_ids(&self) -> Option<&SharedIds> {
+        self.shared.shared_ids.as_ref()
     }
 
     /// The name of the model, as metrics have it.
     pub(crate) fn model(&self) -> &str {
         &self.shared.model
+    }
+
+    /// The replicas that serve it, as far as metrics have them: none where there is one server.
+    pub(crate) fn replicas(&self) -> Vec<String> {
+        let mut replicas = self.shared.function.replicas();
+        let counted = replica_metrics::of_model(&self.shared.model);
+        replicas.retain(|replica| counted.contains(replica));
+        replicas
     }
 
     /// Begins to open; the event of the call [`OPENING`] tells how it ended.
@@ -215,7 +235,7 @@ impl Function {
     /// Rows keep the order in which this is called, whatever the threads of the runtime do: the
     /// function learns of them here and now.
     pub(crate) fn predict(&self, first: u64, count: usize, rows: Bytes) -> Result<(), Failure> {
-        let rows = ReadRows::read(count, rows, &self.shared.inputs)?;
+        let rows = ReadRows::read(count, rows, &self.shared.inputs, &self.shared.histories)?;
         let _within = self.runtime.enter();
         let mut unusable = rows.unusable.into_iter().peekable();
         let width = self.shared.inputs.len().max(1);
@@ -371,7 +391,10 @@ impl Shared {
         answers: impl Future<Output = Result<Vec<Prediction>, Error>>,
     ) -> Result<Vec<Prediction>, Failure> {
         // A little later than the model function gives the row up where it knows how: it keeps the
-        // answers of a stream that have come.
+        // answers of a stream that have come, and its sequences have to know what they lack.
+        let given_up_at = self
+            .row_timeout
+            .and_then(|time| Instant::now().checked_add(time));
         let answered = match self.row_timeout.map(|time| time + self.margin / 2) {
             Some(limit) => {
                 let in_time = tokio::time::timeout(limit, answers).await;
@@ -379,7 +402,13 @@ impl Shared {
             }
             None => answers.await,
         };
-        self.told(row_number, row, answered)
+        let is_late = given_up_at.is_some_and(|time| time <= Instant::now());
+        let told = self.told(row_number, row, answered);
+        // An error that says so has the advice.
+        told.map_err(|failure| match is_late {
+            true => failure.advised(ADVICE),
+            false => failure,
+        })
     }
 
     /// What happened to a row, as Java is told of it.

@@ -184,7 +184,7 @@ fn a_row_that_fails_is_a_row_of_nulls_that_says_why() {
         if event.len() > 9 {
             // After the number of rows, which is one.
             let mut row = Vec::new();
-            read_row(&mut Reader::new(&event[13..]), &outputs, &mut row).unwrap();
+            read_row(&mut Reader::new(&event[13..]), &outputs, &[], &mut row).unwrap();
             rows.push(row);
         }
     };
@@ -270,7 +270,9 @@ fn described(options: &[&str], place: Place<'_>) -> Result<Description, Failure>
 fn rows_of_a_batch_are_given_up_shortly_before_flink_would_do_it() {
     let times = |options: &[&str]| {
         let options = [&["endpoint", "http://localhost:9"], options].concat();
-        let options = described(&options, Place::Planning).unwrap().options;
+        let environment = |_: &str| None;
+        let options = described(&options, Place::Subtask(&environment));
+        let options = options.unwrap().options;
         let deadline = options.row_deadline.map(|it| it.get().as_millis());
         (options.timeout.get().as_millis(), deadline)
     };
@@ -282,6 +284,18 @@ fn rows_of_a_batch_are_given_up_shortly_before_flink_would_do_it() {
     // The timeout of a stream is for each of its answers, and those that have come are kept.
     let stream = ["decoupled", "stream", "timeout", "3 min"];
     assert_eq!(times(&stream), (180_000, Some(59_500)));
+    // A row of a sequence that is given up counts there, so the function has to know of it.
+    let one = ["sequence-id", "a", "timeout", "3 min"];
+    assert_eq!(times(&one), (180_000, Some(59_500)));
+    let ids = ["sequence-id-auto-increment", "true"];
+    let keys = [&one[..], &ids, &["sequence-key", "value"]].concat();
+    assert_eq!(times(&keys), (180_000, Some(59_500)));
+    let longer = [&keys[..], &["row-deadline", "2 min"]].concat();
+    assert_eq!(times(&longer), (180_000, Some(59_500)));
+    let sooner = [&keys[..], &["row-deadline", "2 s"]].concat();
+    assert_eq!(times(&sooner), (180_000, Some(2000)));
+    // Nothing is left of a request that is a sequence of its own.
+    assert_eq!(times(&[&one[..], &ids].concat()), (180_000, None));
 }
 
 #[test]
@@ -325,7 +339,7 @@ fn an_error_about_a_value_shows_where_it_came_from_and_not_the_value() {
     insta::assert_snapshot!(described(&twice, place).unwrap_err(), @"option 'auth-token' names a file, and option 'auth-token-file' is given as well: leave one of them out");
 }
 
-// Holds F57.
+// Holds F57, J4.
 #[test]
 fn a_column_that_cannot_be_null_is_refused_where_rows_that_fail_are_rows() {
     let column = ["on-error", "column"];
@@ -345,6 +359,47 @@ fn a_column_that_cannot_be_null_is_refused_where_rows_that_fail_are_rows() {
         }
     }
     read(&["sum", "INT NOT NULL"], &["default-value", "-1"]).unwrap();
+    // Elements are NULL where the default has them so.
+    let array = |text: &'static str| ["sum", text, "correlation_id", "STRING"];
+    let default = |json: &str| format!(r#"{{"sum": {json}, "correlation_id": ""}}"#);
+    for (text, json) in [
+        ("ARRAY<INT NOT NULL>", "[1, null]"),
+        ("ARRAY<ARRAY<INT> NOT NULL>", "[[1], null]"),
+        ("ARRAY<ARRAY<INT NOT NULL>>", "[null, [1, null]]"),
+        ("ARRAY<ARRAY<INT NOT NULL> NOT NULL> NOT NULL", "[[null]]"),
+    ] {
+        let refused = read(&array(text), &["default-value", &default(json)]).unwrap_err();
+        let refused = refused.to_string().replace(json, "JSON");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(refused, @"OUTPUT column 'sum' has elements that are NOT NULL, but one is NULL in a row that is answered with the option 'default-value': give it a value there, or leave NOT NULL out");
+        }
+    }
+    let only = read(
+        &["sum", "ARRAY<INT NOT NULL>"],
+        &["default-value", "[1, null]"],
+    );
+    assert!(only.is_err());
+    for (text, json) in [
+        ("ARRAY<INT>", "[1, null]"),
+        ("ARRAY<INT NOT NULL>", "[1, 2]"),
+        ("ARRAY<INT NOT NULL>", "null"),
+        ("ARRAY<ARRAY<INT NOT NULL>>", "[null, [1]]"),
+    ] {
+        read(&array(text), &["default-value", &default(json)]).unwrap();
+    }
+    // A column that 'output-names' takes from the model is none that the function fills.
+    let names = ["output-names", "prediction_status:sum"];
+    let taken = [
+        "prediction_status",
+        "INT NOT NULL",
+        "prediction_error",
+        "STRING",
+    ];
+    let options = [&names[..], &column].concat();
+    insta::assert_snapshot!(read(&taken, &options).unwrap_err(), @"OUTPUT column 'prediction_status' is NOT NULL, but it is NULL in a row that cannot be answered (option 'on-error'): leave NOT NULL out");
+    let options = [&names[..], &["default-value", "null"]].concat();
+    insta::assert_snapshot!(read(&taken[..2], &options).unwrap_err(), @"OUTPUT column 'prediction_status' is NOT NULL, but it is NULL in a row that is answered with the option 'default-value': give it a value there, or leave NOT NULL out");
+    read(&taken[..2], &names).unwrap();
     let silent = read(&TOLD[..2], &column).unwrap().function().unwrap_err();
     insta::assert_snapshot!(silent, @"option 'on-error' is 'column', but no output column says which rows failed: add 'prediction_status STRING' or 'prediction_error STRING'");
 }
@@ -397,4 +452,72 @@ fn a_cancelled_task_gives_up_what_works_for_its_keys() {
         begun.elapsed() < Duration::from_secs(20),
         "the row was waited for"
     );
+}
+
+#[test]
+fn operators_that_share_ids_are_told_what_keeps_them_apart() {
+    let shared = |options: &[&str]| {
+        let options = [&["endpoint", "http://localhost:9"], options].concat();
+        let description = described(&options, Place::Planning).unwrap();
+        let shared = description.shared_ids(1);
+        shared.map(|shared| format!("{}: {}", shared.ids, shared.advice))
+    };
+    insta::assert_snapshot!(shared(&["sequence-id", "a"]).unwrap(), @"http://localhost:9/ echo a: Give each of them a 'sequence-id' of its own");
+    let numbered = ["sequence-id", "a", "sequence-id-auto-increment", "true"];
+    insta::assert_snapshot!(shared(&numbered).unwrap(), @"http://localhost:9/ echo a-1: Set 'sequence-id-scope' to 'run', or give each of them a 'sequence-id' of its own");
+    let of_run = [&numbered[..], &["sequence-id-scope", "run"]].concat();
+    assert_eq!(shared(&of_run), None);
+}
+
+// Holds J5.
+#[test]
+fn an_operator_shows_the_replicas_that_it_calls() {
+    let servers = [(); 4].map(|()| EmbeddedTriton::builder().built_in_models().start().unwrap());
+    let endpoints = servers.each_ref().map(EmbeddedTriton::endpoint);
+    let replicas = |endpoint: &str| {
+        let environment = |_: &str| None;
+        let described = described(&["endpoint", endpoint], Place::Subtask(&environment));
+        let function = Function::new(described.unwrap(), Subtask::new(0, 1, 0).unwrap()).unwrap();
+        function.open().unwrap();
+        function.events().next(<[u8]>::to_vec).unwrap();
+        function
+    };
+    replica_metrics::start();
+    let [a, b, c, d] = &endpoints;
+    let first = replicas(&format!("{a},{b}"));
+    let second = replicas(&format!("{c},{d}"));
+    let alone = replicas(a);
+    for (function, shown) in [(&first, [a, b]), (&second, [c, d])] {
+        let mut expected = shown.map(|endpoint| format!("{endpoint}/"));
+        expected.sort();
+        assert_eq!(function.replicas(), expected);
+    }
+    assert!(alone.replicas().is_empty());
+    for function in [first, second, alone] {
+        function.close().unwrap();
+    }
+}
+
+/// Somebody waits for each row, so what is lost is not rebuilt as that of a file.
+#[test]
+fn time_ends_no_sequence_and_the_input_has_no_end() {
+    let environment = |_: &str| None;
+    let keyed = [
+        "endpoint",
+        "http://localhost:9",
+        "sequence-id",
+        "a",
+        "sequence-id-auto-increment",
+        "true",
+        "sequence-key",
+        "sensor",
+        "sequence-recovery",
+        "replay",
+    ];
+    let mut description = described(&keyed, Place::Subtask(&environment)).unwrap();
+    let sensor = Column::new("sensor", triton_model_fn::DataType::String);
+    description.schema.inputs.push(sensor);
+    let function = format!("{:?}", description.function().unwrap());
+    let told = "SourceTraits { bounded: false, keeps_idle: true, without_state: true }";
+    assert!(function.contains(told), "{function}");
 }

@@ -4,6 +4,7 @@ use triton_test_support::live_endpoint;
 
 use crate::cluster::Cluster;
 
+// Holds J2.
 #[tokio::test]
 async fn metadata_columns_say_what_happened_to_a_row() {
     let cluster = Cluster::shared().await;
@@ -17,4 +18,9 @@ async fn metadata_columns_say_what_happened_to_a_row() {
     assert_eq!(rows[2][..4], ["<NULL>", "<NULL>", "failed", "<NULL>"]);
     // A long text is cut where it is printed.
     assert!(rows[2][4].starts_with("subtask 0 of "), "{rows:?}");
+    let refused = output
+        .text
+        .lines()
+        .find_map(|line| line.strip_prefix("refused: "));
+    insta::assert_snapshot!(refused.unwrap_or(&output.text), @"OUTPUT column 'error-string' is a metadata column, which Flink cannot read with 'async' = 'false': declare it as an ordinary column 'prediction_error', or leave 'async' out");
 }

@@ -34,7 +34,7 @@ pub(crate) struct Answers<'a> {
     failures: Vec<(usize, Error)>,
     statuses: Vec<(usize, PredictionStatus)>,
     /// Of rows whose answers wait for those of others.
-    unseen: Vec<Box<UnseenMark>>,
+    unseen: Vec<UnseenMark>,
 }
 
 impl<'a> Answers<'a> {
@@ -212,7 +212,7 @@ impl Collect for Answers<'_> {
     fn push_row(&mut self, row: usize, result: Result<Prediction, Error>) {
         match result {
             Ok(prediction) => {
-                self.unseen.extend(prediction.unseen);
+                self.unseen.extend(prediction.unseen.map(|mark| *mark));
                 if !matches!(prediction.status, PredictionStatus::Answered) {
                     self.statuses.push((row, prediction.status));
                 }

@@ -13,7 +13,7 @@ use crate::cache::CachedLane;
 use crate::lanes::{Lane, Prepared};
 use crate::log_limit::LogLimit;
 use crate::sequences::{
-    KeyedSequences, ModelColumns, ModelTransport, SequenceSettings, SequenceVersions,
+    KeyedSequences, LeftBehind, ModelColumns, ModelTransport, SequenceSettings, SequenceVersions,
 };
 use crate::tensor_plan::TensorPlan;
 use crate::{CallContext, Error, ErrorKind, ModelFacts};
@@ -69,7 +69,11 @@ impl InferenceFunction {
                     plan: Arc::clone(&answering.plan),
                     versions: SequenceVersions::new(options, settings.server_forgets()),
                 };
-                let (open, left) = (Arc::clone(open), Arc::clone(&self.left));
+                let endpoint = options.endpoint.to_string();
+                let model = options.model_name.as_str();
+                let left = LeftBehind::of_subtask(&endpoint, model, open.subtask);
+                let left = left.unwrap_or_else(|| Arc::clone(&self.left));
+                let open = Arc::clone(open);
                 Lane::Keyed(KeyedSequences::start(open, transport, settings, left))
             }
             None if answering.plan.rows_per_request > 1 => {

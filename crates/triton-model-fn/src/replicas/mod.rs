@@ -299,6 +299,14 @@ impl Replicas {
         }
     }
 
+    /// What each of several servers is called.
+    pub(crate) fn labels(&self) -> Vec<String> {
+        match self {
+            Replicas::Only(_) => Vec::new(),
+            Replicas::Several(set) => set.labels(),
+        }
+    }
+
     /// Each of several servers, for those that keep sequences.
     pub(crate) fn standings(&self) -> Vec<ReplicaStanding> {
         match self {

@@ -140,6 +140,14 @@ impl ReplicaSet {
         state.members.get(&id).map(|member| member.label.clone())
     }
 
+    /// What all of them are called, in order.
+    pub(super) fn labels(&self) -> Vec<String> {
+        let state = self.lock();
+        let mut labels: Vec<String> = state.members.values().map(|it| it.label.clone()).collect();
+        labels.sort();
+        labels
+    }
+
     /// Whether it is this one that is called, and not one that has come in its place.
     pub(super) fn has_still(&self, member: &Arc<Member>) -> bool {
         let state = self.lock();

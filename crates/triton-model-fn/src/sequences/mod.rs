@@ -11,6 +11,7 @@ mod columns;
 mod counts;
 mod idle_clock;
 mod key;
+mod left_behind;
 mod machine;
 mod named_column;
 mod owners;
@@ -47,6 +48,7 @@ use tracing::warn;
 pub(crate) use self::columns::{ModelColumns, SequenceColumns};
 pub(crate) use self::counts::Counts;
 pub(crate) use self::key::SequenceKey;
+pub(crate) use self::left_behind::LeftBehind;
 pub(crate) use self::row::{Answered, Row};
 pub(crate) use self::row_position::RowPosition;
 use self::settings::SeveralServers;
@@ -113,16 +115,6 @@ fn answer_all(answers: Vec<(Answer, Result<Answered, Error>)>) {
             }
         });
     answers::answer_all(numbered);
-}
-
-/// What the openings of one function leave on the server: until when how many IDs may be alive.
-#[derive(Debug, Default)]
-pub(crate) struct LeftBehind(Mutex<Vec<(Instant, usize)>>);
-
-impl LeftBehind {
-    fn lock(&self) -> MutexGuard<'_, Vec<(Instant, usize)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The sequences of all keys of a subtask.
@@ -195,7 +187,7 @@ impl<T: SequenceTransport> KeyedSequences<T> {
         };
         let now = Instant::now();
         let mut machine = Machine::new(Arc::clone(&settings), ids.clone(), limits, now);
-        machine.hold_left_behind(now, &std::mem::take(&mut *left.lock()));
+        machine.hold_left_behind(now, &left.take());
         let shared = Arc::new(Shared {
             teller: Teller::new(&open, Arc::clone(&settings), ids),
             transport,
@@ -376,7 +368,7 @@ impl<T> Shared<T> {
             }
             state.machine.left_behind(Instant::now())
         };
-        self.left.lock().extend(left);
+        self.left.add(left);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

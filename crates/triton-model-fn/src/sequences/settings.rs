@@ -22,6 +22,8 @@ use crate::{CallContext, Column, Error, ErrorKind, Schema, Subtask};
 pub(crate) struct SourceTraits {
     /// Whether the input has an end.
     pub(crate) bounded: bool,
+    /// Whether time ends no sequence although the input may have no end.
+    pub(crate) keeps_idle: bool,
     /// Whether the engine goes on after a failover without the state of sequences.
     pub(crate) without_state: bool,
 }
@@ -161,7 +163,7 @@ impl SequenceSettings {
         let positions = carried || options.sequence_position_column.is_some();
         let boundary = match given {
             Some(given) => Some(given.get()),
-            None if source.bounded || positions => None,
+            None if source.bounded || source.keeps_idle || positions => None,
             None => server_idle.map(|idle| idle * 3 / 4),
         };
         let replays = options.sequence_recovery == SequenceRecovery::Replay;

@@ -100,14 +100,27 @@ async fn time_in_which_the_server_keeps_rows_waiting_is_no_idle_time() {
     assert_eq!(sum(&running.answer(1, 3).await.unwrap()), value(1, 3));
 }
 
-// Holds S18.
+// Holds S18, S72.
 #[tokio::test(start_paused = true)]
 async fn bounded_input_knows_no_idle_time_but_the_loss_is_noticed() {
-    for (recovery, restarted, expected) in [
-        (REPLAY, false, 2 * value(1, 0) + 3),
-        (RESTART, true, value(1, 2)),
+    let bounded = SourceTraits {
+        bounded: true,
+        ..SourceTraits::default()
+    };
+    // So does input that an engine holds up, but somebody waits for each of its rows.
+    let held_up = SourceTraits {
+        keeps_idle: true,
+        ..SourceTraits::default()
+    };
+    for (source, recovery, restarted, expected) in [
+        (bounded, REPLAY, false, 2 * value(1, 0) + 3),
+        (bounded, RESTART, true, value(1, 2)),
+        (held_up, REPLAY, false, 2 * value(1, 0) + 3),
+        (held_up, RESTART, true, value(1, 2)),
     ] {
-        let running = Running::start(&TestServer::default(), &[recovery], true);
+        let running = Running::start_attempt(&TestServer::default(), &[recovery], 0, source);
+        let recovering = running.sequences.shared.settings.most_recovering;
+        assert_eq!(recovering.is_side_by_side, source.bounded);
         running.answer(1, 1).await.unwrap();
         sleep(SERVER_IDLE * 2).await;
         assert_eq!(running.sequences.open_sequences(), 0);
@@ -385,6 +398,7 @@ async fn marks(attempt: u32, extra: &[(&str, &str)], rows: &[bool]) -> Vec<bool>
     let source = SourceTraits {
         bounded: true,
         without_state: true,
+        ..SourceTraits::default()
     };
     let running = Running::start_attempt(&TestServer::default(), extra, attempt, source);
     let mut marks = Vec::new();
@@ -411,6 +425,7 @@ async fn after_a_failover_without_state_a_key_is_marked_until_it_is_certainly_wh
     let source = SourceTraits {
         bounded: true,
         without_state: true,
+        ..SourceTraits::default()
     };
     let running = Running::start_attempt(&TestServer::default(), &[idle], 1, source);
     assert!(running.answer(1, 0).await.unwrap().restarted);
@@ -422,8 +437,8 @@ async fn after_a_failover_without_state_a_key_is_marked_until_it_is_certainly_wh
 #[tokio::test(start_paused = true)]
 async fn what_time_alone_has_ended_without_being_asked_to_is_marked_where_rows_wait_elsewhere() {
     let engine = SourceTraits {
-        bounded: false,
         without_state: true,
+        ..SourceTraits::default()
     };
     let given = [("sequence-idle-timeout", "1 s")];
     let own_rule: &[(&str, &str)] = &given;

@@ -25,7 +25,7 @@ impl UnseenMark {
     }
 
     /// The answer is handed to whoever asked.
-    pub(crate) fn seen(mut self: Box<Self>) {
+    pub(crate) fn seen(mut self) {
         self.again = None;
     }
 }

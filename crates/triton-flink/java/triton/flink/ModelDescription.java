@@ -41,7 +41,7 @@ final class ModelDescription {
      * The name by which Rust knows a column. One that the Table API declares as metadata is filled
      * by the function; the keys that Flink's own modules have for that are understood, too.
      */
-    private static String name(Column column) {
+    static String name(Column column) {
         if (!(column instanceof MetadataColumn)) {
             return column.getName();
         }

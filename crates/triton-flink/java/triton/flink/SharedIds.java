@@ -1,6 +1,5 @@
 package triton.flink;
 
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -30,19 +29,21 @@ final class SharedIds {
 
     /** Notes the IDs of a function until they are closed; null where nobody can share them. */
     static SharedIds note(long function, String operator) {
-        String ids = new String(NativeLibrary.sharedIds(function), StandardCharsets.UTF_8);
-        if (ids.isEmpty()) {
+        RowReader shared = new RowReader(NativeLibrary.sharedIds(function));
+        if (!shared.hasMore()) {
             return null;
         }
+        String ids = shared.readText();
+        String advice = shared.readText();
         String others = add(ids, operator);
         if (!others.isEmpty()) {
             LOG.warn(
                     "operators send the same sequence IDs: {} and {} have those that begin with "
-                            + "'{}' (server, model, ID). Set 'sequence-id-scope' to 'run', or give "
-                            + "each of them a 'sequence-id' of its own",
+                            + "'{}' (server, model, ID). {}",
                     others,
                     operator,
-                    ids);
+                    ids,
+                    advice);
         }
         return new SharedIds(ids, operator);
     }

@@ -5,6 +5,8 @@ import org.apache.flink.configuration.ReadableConfig;
 import org.apache.flink.table.api.ValidationException;
 import org.apache.flink.table.api.config.ExecutionConfigOptions;
 import org.apache.flink.table.api.config.MLPredictRuntimeConfigOptions;
+import org.apache.flink.table.catalog.Column;
+import org.apache.flink.table.catalog.Column.MetadataColumn;
 import org.apache.flink.table.catalog.ResolvedCatalogModel;
 import org.apache.flink.table.functions.AsyncPredictFunction;
 import org.apache.flink.table.functions.PredictFunction;
@@ -39,10 +41,29 @@ public class TritonModelProvider implements AsyncPredictRuntimeProvider, Predict
 
     @Override
     public PredictFunction createPredictFunction(Context context) {
+        refuseMetadata(context.getCatalogModel());
         // Flink waits for as long as it takes.
         Duration timeout = Duration.ZERO;
         return new TritonBlockingPredictFunction(
                 rows(context.getCatalogModel(), timeout, true));
+    }
+
+    /**
+     * Flink counts only the ordinary output columns where it waits for each row, and fails at the first
+     * row that has more.
+     */
+    private static void refuseMetadata(ResolvedCatalogModel model) {
+        for (Column column : model.getResolvedOutputSchema().getColumns()) {
+            if (column instanceof MetadataColumn) {
+                throw new ValidationException(
+                        "OUTPUT column '"
+                                + column.getName()
+                                + "' is a metadata column, which Flink cannot read with 'async' = "
+                                + "'false': declare it as an ordinary column '"
+                                + ModelDescription.name(column)
+                                + "', or leave 'async' out");
+            }
+        }
     }
 
     @Override

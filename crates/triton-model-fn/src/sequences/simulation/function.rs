@@ -87,6 +87,7 @@ impl Function {
         let source = SourceTraits {
             bounded: opening.bounded,
             without_state: opening.without_state,
+            ..SourceTraits::default()
         };
         let mut rows = schema.clone();
         rows.inputs.push(Column::new("key", DataType::BigInt));
