@@ -50,7 +50,7 @@ use crate::progress::say_as_is;
 #[must_use]
 pub fn main() -> ExitCode {
     completion::answer(command_line);
-    let ended = std::panic::catch_unwind(|| match Arguments::try_parse() {
+    let ended = std::panic::catch_unwind(|| match arguments::parse() {
         Ok(arguments) => {
             // Metrics are served until the command is over.
             let metrics = observability::start(&arguments.observability);
