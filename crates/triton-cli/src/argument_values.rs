@@ -12,6 +12,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 /// A number of something, of which there has to be one.
 pub(crate) fn at_least_one<T: FromStr>(text: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| "expected a whole number, 1 at least".to_owned())
+    let is_positive = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
+    let is_zero = text.bytes().all(|byte| byte == b'0');
+    text.parse().map_err(|_| match is_positive && !is_zero {
+        true => "it is too large".to_owned(),
+        false => "expected a whole number, 1 at least".to_owned(),
+    })
 }

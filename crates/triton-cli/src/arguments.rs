@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::bench::BenchArguments;
 use crate::commands::describe::DescribeArguments;
@@ -57,4 +57,21 @@ pub(crate) fn command_line() -> clap::Command {
             it.add(completion::one_of(names.into_iter()))
         })
     })
+}
+
+/// What the command was called with.
+pub(crate) fn parse() -> Result<Arguments, clap::Error> {
+    let mut command = takes_negative_numbers(Arguments::command());
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// Takes a negative number for the value of the option before it, which then says by its name what it
+/// expects, and not for an option of its own that does not exist.
+fn takes_negative_numbers(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| {
+        let takes = argument.get_action().takes_values() && !argument.is_positional();
+        argument.allow_negative_numbers(takes)
+    });
+    command.mut_subcommands(takes_negative_numbers)
 }

@@ -68,7 +68,9 @@ pub fn read(input: &[u8], reading: Reading<'_>) -> Result<(Vec<ReadRow>, Option<
             .iter()
             .map(|column| column.name.clone())
             .collect(),
+        key: Vec::new().into(),
         is_undeclared: false,
+        beside: None,
         form: match reading.as_objects {
             true => Form::Objects,
             false => Form::Cells,

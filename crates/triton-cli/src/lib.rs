@@ -37,9 +37,8 @@ mod wrapping;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use clap::Parser as _;
 
-use crate::arguments::{Arguments, Command, command_line};
+use crate::arguments::{Command, command_line};
 use crate::commands::{bench, describe, health, infer, loading, models, shell, stats};
 use crate::exit_codes::Exit;
 use crate::failure::Failure;
@@ -50,7 +49,7 @@ use crate::progress::say_as_is;
 #[must_use]
 pub fn main() -> ExitCode {
     completion::answer(command_line);
-    let ended = std::panic::catch_unwind(|| match Arguments::try_parse() {
+    let ended = std::panic::catch_unwind(|| match arguments::parse() {
         Ok(arguments) => {
             // Metrics are served until the command is over.
             let metrics = observability::start(&arguments.observability);

@@ -1,9 +1,11 @@
 //! The answer that stands in for one that could not be had: the option `default-value`.
 
-use serde_json::Value as Json;
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 use triton_options::{DEFAULT_VALUE, TritonOptions};
 
-use crate::half_floats::{to_bf16, to_f16};
+use crate::half_floats::{single_of, to_bf16, to_f16};
 use crate::{Column, DataType, Error, ErrorKind, Value};
 
 /// The default row, if the options have one; a default that does not fit the schema is an error.
@@ -24,7 +26,8 @@ pub(crate) fn parse(
     match outputs {
         [only] => Ok(Some(vec![column_value(only, text).map_err(invalid)?])),
         several => {
-            let Ok(Json::Object(object)) = serde_json::from_str(text) else {
+            let object = serde_json::from_str::<BTreeMap<String, &RawValue>>(text);
+            let Ok(object) = object else {
                 return Err(invalid(format!(
                     "expected null, or for {} output columns a JSON object such as \
                      {{\"{}\": …}}, found '{text}'",
@@ -42,8 +45,8 @@ pub(crate) fn parse(
                 let json = object.get(&column.name).ok_or_else(|| {
                     format!("it has no value for the output column '{}'", column.name)
                 })?;
-                from_json(&column.data_type, json)
-                    .ok_or_else(|| expected(&column.name, &column.data_type, &json.to_string()))
+                from_json(&column.data_type, json.get())
+                    .ok_or_else(|| expected(&column.name, &column.data_type, json.get()))
             });
             values.collect::<Result<_, _>>().map(Some).map_err(invalid)
         }
@@ -51,7 +54,14 @@ pub(crate) fn parse(
 }
 
 fn expected(name: &str, data_type: &DataType, found: &str) -> String {
-    format!("expected {data_type} for the output column '{name}', found '{found}'")
+    let why = match is_float(data_type) && is_whole(found) {
+        true => {
+            ", a whole number that the type does not hold exactly; with a decimal point it means the \
+             nearest one"
+        }
+        false => "",
+    };
+    format!("expected {data_type} for the output column '{name}', found '{found}'{why}")
 }
 
 /// A text stands for itself where the column is text; everything else is read as JSON.
@@ -59,51 +69,91 @@ fn column_value(column: &Column, text: &str) -> Result<Value, String> {
     let value = match &column.data_type {
         DataType::String => Some(Value::String(text.to_owned())),
         DataType::Bytes => Some(Value::Bytes(text.as_bytes().to_vec())),
-        data_type => serde_json::from_str(text.trim())
+        data_type if is_float(data_type) && is_named(text.trim()) => named(data_type, text.trim()),
+        data_type => serde_json::from_str::<&RawValue>(text.trim())
             .ok()
-            .and_then(|json| from_json(data_type, &json)),
+            .and_then(|json| from_json(data_type, json.get())),
     };
     value.ok_or_else(|| expected(&column.name, &column.data_type, text))
 }
 
-/// A JSON value as a value of a type; `None` where it does not fit.
-fn from_json(data_type: &DataType, json: &Json) -> Option<Value> {
-    fn integer<T: TryFrom<i128>>(json: &Json) -> Option<T> {
-        let number = json
-            .as_i64()
-            .map(i128::from)
-            .or_else(|| json.as_u64().map(i128::from));
-        T::try_from(number?).ok()
-    }
-    fn single(json: &Json) -> Option<f32> {
-        let narrowed = json.as_f64()? as f32;
-        narrowed.is_finite().then_some(narrowed)
-    }
+/// The text of a JSON value as a value of a type; `None` where it does not fit. A number that was parsed
+/// before would have lost digits.
+fn from_json(data_type: &DataType, json: &str) -> Option<Value> {
     Some(match data_type {
-        _ if json.is_null() => Value::Null,
-        DataType::Boolean => Value::Boolean(json.as_bool()?),
-        DataType::TinyInt => Value::TinyInt(integer(json)?),
-        DataType::SmallInt => Value::SmallInt(integer(json)?),
-        DataType::Integer => Value::Integer(integer(json)?),
-        DataType::BigInt => Value::BigInt(integer(json)?),
-        DataType::UnsignedTinyInt => Value::UnsignedTinyInt(integer(json)?),
-        DataType::UnsignedSmallInt => Value::UnsignedSmallInt(integer(json)?),
-        DataType::UnsignedInteger => Value::UnsignedInteger(integer(json)?),
-        DataType::UnsignedBigInt => Value::UnsignedBigInt(integer(json)?),
-        DataType::Float16 => Value::Float16(to_f16(single(json)?)?.to_f32()),
-        DataType::BFloat16 => Value::BFloat16(to_bf16(single(json)?)?.to_f32()),
-        DataType::Float => Value::Float(single(json)?),
-        DataType::Double => Value::Double(json.as_f64()?),
-        DataType::String => Value::String(json.as_str()?.to_owned()),
-        DataType::Bytes => Value::Bytes(json.as_str()?.as_bytes().to_vec()),
+        _ if json == "null" => Value::Null,
+        DataType::Boolean => Value::Boolean(json.parse().ok()?),
+        DataType::TinyInt => Value::TinyInt(json.parse().ok()?),
+        DataType::SmallInt => Value::SmallInt(json.parse().ok()?),
+        DataType::Integer => Value::Integer(json.parse().ok()?),
+        DataType::BigInt => Value::BigInt(json.parse().ok()?),
+        DataType::UnsignedTinyInt => Value::UnsignedTinyInt(json.parse().ok()?),
+        DataType::UnsignedSmallInt => Value::UnsignedSmallInt(json.parse().ok()?),
+        DataType::UnsignedInteger => Value::UnsignedInteger(json.parse().ok()?),
+        DataType::UnsignedBigInt => Value::UnsignedBigInt(json.parse().ok()?),
+        data_type if is_float(data_type) => match serde_json::from_str::<String>(json) {
+            Ok(name) if is_named(&name) => named(data_type, &name)?,
+            Ok(_) => return None,
+            Err(_) => number(data_type, json)?,
+        },
+        DataType::String => Value::String(serde_json::from_str(json).ok()?),
+        DataType::Bytes => Value::Bytes(serde_json::from_str::<String>(json).ok()?.into_bytes()),
         DataType::Array(element) => {
-            let values = json
-                .as_array()?
-                .iter()
-                .map(|value| from_json(element, value));
+            let values: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+            let values = values.iter().map(|json| from_json(element, json.get()));
             Value::Array(values.collect::<Option<_>>()?)
         }
+        _ => return None,
     })
+}
+
+fn is_float(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Float16 | DataType::BFloat16 | DataType::Float | DataType::Double
+    )
+}
+
+/// Whether a text is the word for what JSON has no number for.
+fn is_named(text: &str) -> bool {
+    matches!(text, "NaN" | "Infinity" | "-Infinity")
+}
+
+fn named(data_type: &DataType, text: &str) -> Option<Value> {
+    Some(match data_type {
+        DataType::Float16 => Value::Float16(text.parse().ok()?),
+        DataType::BFloat16 => Value::BFloat16(text.parse().ok()?),
+        DataType::Float => Value::Float(text.parse().ok()?),
+        _ => Value::Double(text.parse().ok()?),
+    })
+}
+
+/// The nearest number that the type has; a whole one only if the type has it.
+fn number(data_type: &DataType, text: &str) -> Option<Value> {
+    let double: f64 = text.parse().ok()?;
+    let (value, kept) = match data_type {
+        DataType::Float16 => {
+            let half = to_f16(single_of(double))?.to_f32();
+            (Value::Float16(half), f64::from(half))
+        }
+        DataType::BFloat16 => {
+            let half = to_bf16(single_of(double))?.to_f32();
+            (Value::BFloat16(half), f64::from(half))
+        }
+        DataType::Float => {
+            let single: f32 = text.parse().ok()?;
+            (Value::Float(single), f64::from(single))
+        }
+        _ => (Value::Double(double), double),
+    };
+    let digits = |text: &str| text.trim_start_matches(['-', '0']).to_owned();
+    let is_kept = !is_whole(text) || digits(&format!("{kept:.0}")) == digits(text);
+    (kept.is_finite() && is_kept).then_some(value)
+}
+
+fn is_whole(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -138,6 +188,24 @@ mod tests {
             ("5", DataType::String, Value::String("5".into())),
             ("true", DataType::Boolean, Value::Boolean(true)),
             ("null", DataType::Integer, Value::Null),
+            ("16777216", DataType::Float, Value::Float(16_777_216.0)),
+            ("16777217.0", DataType::Float, Value::Float(16_777_216.0)),
+            ("Infinity", DataType::Float, Value::Float(f32::INFINITY)),
+            (
+                "\"-Infinity\"",
+                DataType::Double,
+                Value::Double(f64::NEG_INFINITY),
+            ),
+            (
+                "[\"Infinity\", 1]",
+                array.clone(),
+                Value::from(vec![f32::INFINITY, 1.0]),
+            ),
+            (
+                "1.0004882812500002",
+                DataType::Float16,
+                Value::Float16(1.000_976_6),
+            ),
             ("[1, 2.5]", array, Value::from(vec![1.0_f32, 2.5])),
         ] {
             assert_eq!(
@@ -175,9 +243,19 @@ mod tests {
             ("1e39", DataType::Float),
             ("yes", DataType::Boolean),
             ("", DataType::Float),
+            ("123456789", DataType::Float),
+            ("9007199254740993", DataType::Double),
+            ("36893488147419103233", DataType::Double),
+            ("2049", DataType::Float16),
+            ("1e400", DataType::Double),
+            ("\"1\"", DataType::Float),
+            ("[16777217]", DataType::Array(Box::new(DataType::Float))),
         ] {
             assert!(parsed(text, &[("y", data_type)]).is_err(), "{text:?}");
         }
+        let nan = parsed("NaN", &[("y", DataType::Double)]).unwrap().unwrap();
+        assert!(matches!(nan[..], [Value::Double(value)] if value.is_nan()));
+        insta::assert_snapshot!(parsed("123456789", &[("y", DataType::Float)]).unwrap_err(), @"option 'default-value': expected FLOAT for the output column 'y', found '123456789', a whole number that the type does not hold exactly; with a decimal point it means the nearest one");
         insta::assert_snapshot!(parsed("high", &[("y", DataType::Float)]).unwrap_err(), @"option 'default-value': expected FLOAT for the output column 'y', found 'high'");
     }
 }

@@ -4,6 +4,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
 use triton_options::{OptionValue as _, PositiveDuration};
@@ -186,7 +187,7 @@ pub(crate) struct FailureArguments {
 
     /// Write rows that are rejected, or are in the output as failed, here as NDJSON with their reason,
     /// instead of naming them on standard error.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file_of_errors())]
     pub(crate) errors: Option<PathBuf>,
 
     /// End the run once more rows than this are rejected: a number, or a share of the rows such as
@@ -311,6 +312,13 @@ fn column_and_tensor(text: &str) -> Result<(String, String), String> {
         }
         _ => Err("expected COLUMN=TENSOR, for example reading=INPUT__0".to_owned()),
     }
+}
+
+fn file_of_errors() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.as_os_str() == "-" {
+        true => Err("expected a file; without this option they are named on standard error"),
+        false => Ok(path),
+    })
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {

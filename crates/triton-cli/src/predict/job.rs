@@ -32,7 +32,8 @@ use crate::objects::Location;
 use crate::progress::{Expected, Progress, say};
 use crate::signals::Signals;
 use crate::table::{
-    self, Added, ChunkSize, Input, InputSettings, Passing, TableReader, TextSettings, Wanted,
+    self, Added, ChunkSize, Form, Input, InputSettings, Layout, Passing, TableReader, TextSettings,
+    Wanted,
 };
 
 /// What an earlier run left behind.
@@ -94,7 +95,8 @@ impl Job {
         let added = Added::new(&taken.schema.outputs, with_sequence_id);
         let mut columns: Arc<[_]> = taken.schema.inputs.clone().into();
         let optional: Arc<[_]> = taken.optional.clone().into();
-        let mut first = None;
+        let key: Arc<[_]> = taken.key.clone().into();
+        let mut first: Option<Arc<Layout>> = None;
         let mut streams = BTreeMap::new();
         let mut wanted_inputs = Vec::new();
         for (index, input) in inputs.into_iter().enumerate() {
@@ -102,8 +104,10 @@ impl Job {
                 inputs: Arc::clone(&columns),
                 model_inputs,
                 optional: Arc::clone(&optional),
+                key: Arc::clone(&key),
                 // The first input decides for all.
                 is_undeclared: is_undeclared && index == 0,
+                beside: first.clone().filter(|_| plan.is_one()),
                 form: plan.form(index)?,
             };
             let looked = match looked_at.remove(&index) {
@@ -125,7 +129,14 @@ impl Job {
                 let checked = table::check_types(destination.format, layout);
                 checked.map_err(|error| input.unusable(&error))?;
             }
-            let first = first.get_or_insert_with(|| Arc::clone(layout));
+            // An input of objects without any has no columns of its own; a pipe is not opened again.
+            let has_columns = wanted.form == Form::Objects
+                || input.is_stream()
+                || layout.names().next().is_some();
+            let first = match has_columns {
+                true => first.get_or_insert_with(|| Arc::clone(layout)),
+                false => layout,
+            };
             if plan.is_one() {
                 layout.check_beside(first, wanted.form).map_err(|reason| {
                     Failure::usage(anyhow!(
@@ -138,6 +149,11 @@ impl Job {
                 streams.insert(index, reader);
             }
             wanted_inputs.push((input, wanted));
+        }
+        for (_, wanted) in &mut wanted_inputs {
+            if plan.is_one() && wanted.beside.is_none() {
+                wanted.beside.clone_from(&first);
+            }
         }
         taken.schema.inputs = columns.to_vec();
         Ok(Self {

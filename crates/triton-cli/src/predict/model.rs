@@ -37,6 +37,8 @@ pub(super) struct Taken {
     pub(super) schema: Schema,
     /// The names of columns of the schema that an input may lack, because the model can do without.
     pub(super) optional: Vec<String>,
+    /// The names of those that make the key of a row.
+    pub(super) key: Vec<String>,
 }
 
 impl Taken {
@@ -45,6 +47,7 @@ impl Taken {
         Self {
             schema,
             optional: Vec::new(),
+            key: Vec::new(),
         }
     }
 
@@ -148,6 +151,7 @@ pub(super) async fn look_up(options: &mut LayeredOptions, quiet: bool) -> Result
     Ok(Taken {
         schema,
         optional: names,
+        key: Vec::new(),
     })
 }
 
@@ -217,6 +221,7 @@ pub(super) fn add_sequence_columns(taken: &mut Taken, options: &TritonOptions) {
     let SequenceMode::PerKey { key, .. } = options.sequence_mode() else {
         return;
     };
+    taken.key = key.iter().map(str::to_owned).collect();
     let key = key.iter().map(|name| (name, DataType::String));
     let end = options.sequence_end_column.as_deref();
     let end = end.map(|name| (name, DataType::Boolean));

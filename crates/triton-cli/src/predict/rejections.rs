@@ -35,7 +35,20 @@ impl Reason {
     pub(super) fn described(&self, row: &Row) -> String {
         match self {
             Reason::Fault(fault) => format!("{}: {}", row.place, one_line(&fault.to_string())),
-            _ => format!("{}: {}", row.place, self.line()),
+            _ => format!("{}: {}{}", row.place, self.line(), self.hint(row)),
+        }
+    }
+
+    /// What more is to be said of a value that is missing: the object may have it by another name.
+    fn hint(&self, row: &Row) -> String {
+        match self {
+            Reason::Function(error) if error.kind() == ErrorKind::NullInput => {
+                let named = error.message().strip_prefix("column '");
+                let name = named.and_then(|named| named.split('\'').next());
+                let hint = name.and_then(|name| row.instead_of_member(name));
+                hint.unwrap_or_default()
+            }
+            _ => String::new(),
         }
     }
 
@@ -69,7 +82,10 @@ impl Reason {
                     .filter(|(_, value)| **value == Value::Null);
                 nulls.find_map(|(index, _)| row.input_name(index))
             }
-            Reason::Function(_) | Reason::GivenUp => None,
+            // The function was told of what cannot be read in the row.
+            Reason::Function(_) | Reason::GivenUp => {
+                row.values.as_ref().err()?.fault.column.as_deref()
+            }
         }
     }
 
@@ -192,7 +208,7 @@ impl Rejections {
             }
             return Ok(());
         };
-        let text = reason.line();
+        let text = reason.line() + &reason.hint(row);
         let rejected = Rejected {
             file: &row.place.input,
             row: row.place.row,

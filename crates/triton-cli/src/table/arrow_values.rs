@@ -11,7 +11,7 @@ use half::{bf16, f16};
 use triton_model_fn::{DataType, Value};
 
 use super::arrow_text;
-use super::cell;
+use super::cell::{self, rounding};
 
 /// Whether arrays of an Arrow type hold what a column of the model may hold: values that do not
 /// fit are then found one by one.
@@ -215,12 +215,12 @@ fn narrowed(to: &DataType, array: &dyn Array, index: usize) -> Option<Value> {
     let number = double(array, index);
     let (value, is_finite) = match to {
         DataType::Float16 => {
-            let half = f16::from_f64(number);
-            (Value::Float16(half.to_f32()), half.is_finite())
+            let half = rounding::to_float16(rounding::of_double(number));
+            (Value::Float16(half), half.is_finite())
         }
         DataType::BFloat16 => {
-            let half = bf16::from_f64(number);
-            (Value::BFloat16(half.to_f32()), half.is_finite())
+            let half = rounding::to_bfloat16(rounding::of_double(number));
+            (Value::BFloat16(half), half.is_finite())
         }
         DataType::Float => (Value::Float(number as f32), (number as f32).is_finite()),
         DataType::Double => (Value::Double(number), number.is_finite()),

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use super::format::Format;
+use super::format::{Format, begins_no_text, is_text};
 
 /// Where the name of a tar archive's own format stands.
 const TAR_NAME: usize = 257;
 
 /// What a file is that begins like this, and what could be done with it.
 ///
-/// Rows that happen to begin so do not exist: each beginning has bytes that no text has, or is long.
-pub(super) fn told(start: &[u8]) -> Option<String> {
+/// Rows that happen to begin so do not exist, unless the user says that `is_text`: each beginning has bytes
+/// that no text has, or is long.
+pub(super) fn told(start: &[u8], is_text: bool) -> Option<String> {
     let compressed = |name: &str, command: &str| {
         format!(
             "it is compressed with {name}, which is not read: decompress it on the way, as in \
@@ -60,15 +61,12 @@ pub(super) fn told(start: &[u8]) -> Option<String> {
         "it is an Avro file, which is not read: write it as Parquet or NDJSON".to_owned()
     } else if matches!(start, [b'O', b'R', b'C', 0..=8, ..]) {
         "it is an ORC file, which is not read: write it as Parquet or NDJSON".to_owned()
-    } else if start.starts_with(b"PARE") {
+    } else if !is_text && begins_no_text(start, b"PARE") {
         "it is a Parquet file whose footer is encrypted, which is not read: write it in the clear"
             .to_owned()
-    } else if start.starts_with(b"FEA1") {
+    } else if !is_text && begins_no_text(start, b"FEA1") {
         "it is a Feather file of the first version, which is not read: write it as version 2 or \
          Parquet"
-            .to_owned()
-    } else if start.starts_with(b"PARE") {
-        "it is a Parquet file whose footer is encrypted, which is not read: write it in the clear"
             .to_owned()
     } else if start.starts_with(b"SQLite format 3\0") {
         "it is a SQLite database: export a table as CSV".to_owned()
@@ -111,9 +109,9 @@ pub(crate) fn promised_by_name(path: &Path) -> Option<&'static str> {
 
 /// What speaks against a file being of a format, although its name or an argument says so.
 pub(super) fn contradiction(format: Format, start: &[u8]) -> Option<String> {
-    let found = if start.starts_with(b"PAR1") {
+    let found = if begins_no_text(start, b"PAR1") {
         Format::Parquet
-    } else if start.starts_with(b"ARROW1") {
+    } else if begins_no_text(start, b"ARROW1") {
         Format::Arrow
     } else if start.starts_with(&[0xff; 4]) {
         Format::ArrowStream
@@ -131,7 +129,8 @@ pub(super) fn contradiction(format: Format, start: &[u8]) -> Option<String> {
         Format::Arrow | Format::ArrowStream => 1,
         Format::Parquet => 2,
     };
-    if family(format) == family(found) {
+    let is_table = || format == Format::Ndjson && is_table(start);
+    if family(format) == family(found) && !is_table() {
         return None;
     }
     let argument = clap::ValueEnum::to_possible_value(&found)?;
@@ -142,8 +141,17 @@ pub(super) fn contradiction(format: Format, start: &[u8]) -> Option<String> {
     ))
 }
 
-fn is_text(byte: u8) -> bool {
-    !byte.is_ascii_control() || matches!(byte, b'\t' | b'\r' | b'\n')
+/// Whether what should be objects begins with two lines or more, and none of them has the bracket of one.
+fn is_table(start: &[u8]) -> bool {
+    let lines = start.split(|byte| *byte == b'\n');
+    let mut lines = lines
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty());
+    let (first, second) = (lines.next(), lines.next());
+    let separates = |byte: &u8| matches!(byte, b',' | b';' | b'\t' | b'|');
+    let has_bracket = start.iter().any(|byte| matches!(byte, b'{' | b'[' | b'<'));
+    let has_cells = first.is_some_and(|line| line.iter().any(separates));
+    second.is_some() && !has_bracket && has_cells
 }
 
 #[cfg(test)]
@@ -160,11 +168,14 @@ mod tests {
             "LZIP,value",
             "7zip,value",
             "PART,value",
+            "PARE,value",
+            "PARENT\n1\n",
+            "FEA1,value",
             "{\"a\":1}",
             "",
             "ü,value",
         ] {
-            assert_eq!(told(text.as_bytes()), None, "{text}");
+            assert_eq!(told(text.as_bytes(), false), None, "{text}");
         }
     }
 
@@ -176,6 +187,8 @@ mod tests {
             (Format::Arrow, &[0xff; 6]),
             (Format::Parquet, b""),
             (Format::Csv, b"\xe4,value"),
+            (Format::Csv, b"PAR1,value\n"),
+            (Format::Csv, b"ARROW1;value\n"),
         ] {
             assert_eq!(contradiction(format, start), None, "{format} {start:?}");
         }

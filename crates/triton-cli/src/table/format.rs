@@ -28,6 +28,22 @@ pub(crate) enum Format {
     ArrowStream,
 }
 
+/// Whether a file begins with letters that mark a format, and not with a header that has them: behind
+/// them comes, soon, what no text has.
+pub(super) fn begins_no_text(start: &[u8], letters: &[u8]) -> bool {
+    /// Within as many bytes every one of these formats has a zero, or another control character.
+    const SOON: usize = 8;
+    start.strip_prefix(letters).is_some_and(|rest| {
+        let mut soon = rest.iter().take(SOON);
+        rest.is_empty() || soon.any(|byte| !is_text(*byte))
+    })
+}
+
+/// Whether text may have a byte.
+pub(super) fn is_text(byte: u8) -> bool {
+    !byte.is_ascii_control() || matches!(byte, b'\t' | b'\r' | b'\n')
+}
+
 /// How rows of a format are held while they are in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -75,9 +91,9 @@ impl Format {
     pub(crate) fn of_bytes(start: &[u8]) -> Self {
         let text = start.trim_ascii_start();
         let elements = text.strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
-        if start.starts_with(b"PAR1") {
+        if begins_no_text(start, b"PAR1") {
             Format::Parquet
-        } else if start.starts_with(b"ARROW1") {
+        } else if begins_no_text(start, b"ARROW1") {
             Format::Arrow
         } else if start.starts_with(&[0xff; 4]) {
             Format::ArrowStream
@@ -100,9 +116,14 @@ impl Format {
         }
     }
 
+    /// Whether a file of it is text.
+    pub(crate) fn is_text(self) -> bool {
+        matches!(self, Format::Csv | Format::Tsv | Format::Ndjson)
+    }
+
     /// Whether a file can be cut off anywhere between two rows and written on from there.
     pub(crate) fn can_be_continued(self) -> bool {
-        matches!(self, Format::Csv | Format::Tsv | Format::Ndjson)
+        self.is_text()
     }
 
     /// What separates the cells of a row, where the user says nothing else.
@@ -206,5 +227,8 @@ mod tests {
         assert_eq!(Format::of_bytes(b"[\n {\"a\":1}]"), Format::Ndjson);
         assert_eq!(Format::of_bytes(b"[a],b\n"), Format::Csv);
         assert_eq!(Format::of_bytes(b"ARROW1\0\0"), Format::Arrow);
+        assert_eq!(Format::of_bytes(b"PAR1\x15\x04"), Format::Parquet);
+        assert_eq!(Format::of_bytes(b"PAR1,value\n"), Format::Csv);
+        assert_eq!(Format::of_bytes(b"ARROW1\n1\n"), Format::Csv);
     }
 }

@@ -254,7 +254,15 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_refused() {
-        for text in ["[1]", "{\"a\":1", "{\"a\":1} {}", "5", "{\"a\":}"] {
+        for text in [
+            "[1]",
+            "{\"a\":1",
+            "{\"a\":1} {}",
+            "5",
+            "{\"a\":}",
+            "{NaN:1}",
+            "{-Infinity : 1}",
+        ] {
             assert!(JsonObject::parse(text).is_err(), "{text}");
         }
     }

@@ -43,6 +43,12 @@ fn replaced(text: &str, replace: impl Fn(&str, &str, &mut String)) -> Option<Str
                 let found = LITERALS
                     .iter()
                     .find(|(literal, _)| rest.starts_with(literal));
+                // The name of a member is text, with quotes.
+                let is_name = |literal: &str| {
+                    let rest = rest[literal.len()..].trim_start_matches([' ', '\t', '\r', '\n']);
+                    rest.starts_with(':')
+                };
+                let found = found.filter(|(literal, _)| !is_name(literal));
                 let Some((literal, string)) = found else {
                     position += 1;
                     continue;

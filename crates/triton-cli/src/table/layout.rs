@@ -64,6 +64,21 @@ impl Layout {
         Ok(())
     }
 
+    /// Whether rows whose values are found by name have their place in the columns of another input: each
+    /// column is one of those.
+    pub(super) fn lies_within(&self, other: &Self, form: Form) -> bool {
+        let is_alike = |column: &PassedColumn, other: &PassedColumn| match form {
+            #[cfg(feature = "arrow")]
+            Form::Columns => column.arrow_type() == other.arrow_type(),
+            _ => column.name == other.name,
+        };
+        self.columns.iter().all(|column| {
+            let mut others = other.columns.iter();
+            let named = others.find(|other| other.name == column.name);
+            named.is_some_and(|other| is_alike(column, other))
+        })
+    }
+
     /// Refuses two columns of one name, of which whoever reads an object finds only one.
     pub(super) fn check_members(&self) -> anyhow::Result<()> {
         let mut names = HashSet::new();

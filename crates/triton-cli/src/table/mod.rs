@@ -33,7 +33,9 @@ pub(crate) use chunk::{Answered, Answers, Chunk, ChunkSize};
 pub(crate) use fault::Fault;
 pub(crate) use foreign::promised_by_name;
 pub(crate) use format::{Compression, Form, Format};
-pub(crate) use input::{Input, InputSettings, Passing, TableReader, TextSettings, Wanted};
+pub(crate) use input::{
+    Input, InputSettings, LONGEST_RAW, Passing, TableReader, TextSettings, Wanted,
+};
 pub(crate) use layout::Layout;
 pub(crate) use output::{
     Added, Cut, Destination, Kept, Output, Parts, Unwritten, WriteError, check_left, check_types,

@@ -8,6 +8,7 @@ use triton_model_fn::Value;
 
 #[cfg(feature = "arrow")]
 use super::arrow_cells;
+use super::cell;
 use super::fault::Fault;
 use super::layout::Layout;
 use super::original::Original;
@@ -18,8 +19,8 @@ pub(crate) struct Row {
     pub(crate) place: Place,
     /// The row as the output will hold it.
     pub(crate) original: Original,
-    /// The row as it was read, where not all of it passes through: whoever has to fix it needs what the
-    /// model takes.
+    /// The row as it was read, where not all of it passes through, or its cells do not tell: whoever has to
+    /// fix it needs what the model takes.
     pub(crate) whole: Option<Original>,
     pub(crate) layout: Arc<Layout>,
     /// The values of the model's input columns, or why the row cannot be used.
@@ -121,6 +122,30 @@ impl Row {
         Some(self.layout.columns.get(position)?.name.as_str())
     }
 
+    /// What an object has instead of a member that it lacks.
+    pub(crate) fn instead_of_member(&self, wanted: &str) -> Option<String> {
+        /// Enough to see what kind of object it is.
+        const MOST_NAMES: usize = 20;
+        let Original::Object(object) = self.whole.as_ref().unwrap_or(&self.original) else {
+            return None;
+        };
+        if !object.has_members() || object.get(wanted).is_some() {
+            return None;
+        }
+        let plain = |name: &str| name.trim().to_lowercase();
+        let names = object.members().map(|(name, _)| {
+            let differs = match plain(name) == plain(wanted) {
+                true => " (differs by spaces or capital letters alone)",
+                false => "",
+            };
+            format!("{}{differs}", cell::shortened(name))
+        });
+        let names = names.take(MOST_NAMES).collect::<Vec<_>>().join(", ");
+        Some(format!(
+            "; the object has no member '{wanted}'; it has: {names}"
+        ))
+    }
+
     /// The row as text, for whoever has to fix it: as CSV, or as a JSON object.
     pub(crate) fn raw_text(&self) -> String {
         match self.whole.as_ref().unwrap_or(&self.original) {
@@ -133,11 +158,7 @@ impl Row {
     }
 }
 
-/// A record as a line of CSV, without the line's end.
+/// A record of cells without quotes as a line of CSV, without the line's end.
 fn csv_line(record: &StringRecord) -> String {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    // Writing to memory cannot fail, and every field is text.
-    let _ = writer.write_record(record);
-    let line = writer.into_inner().unwrap_or_default();
-    String::from_utf8_lossy(line.trim_ascii_end()).into_owned()
+    record.iter().collect::<Vec<_>>().join(",")
 }

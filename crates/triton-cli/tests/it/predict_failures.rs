@@ -80,7 +80,7 @@ fn rejected_rows_are_kept_with_their_reason_and_text() {
     ");
     insta::assert_snapshot!(case.errors(), @r#"
     {"file":"input.csv","row":2,"line":3,"column":"value","kind":"row","reason":"expected INT, found 'two'","raw":"two,b"}
-    {"file":"input.csv","row":4,"line":5,"column":"value","kind":"null_input","reason":"column 'value': expected INT, found NULL","raw":",d"}
+    {"file":"input.csv","row":4,"line":5,"column":"value","kind":"null_input","reason":"column 'value': expected INT, found NULL","raw":"\"\",d"}
     {"file":"input.csv","row":5,"line":6,"column":null,"kind":"row","reason":"expected 2 cells, found 3","raw":"5,e,f"}
     "#);
 }
@@ -192,8 +192,8 @@ fn failed_rows_can_be_found_and_run_again() {
     assert!(!run.stderr.contains("row 2 (line 3)"), "{}", run.stderr);
     let kept = std::fs::read_to_string(&errors).unwrap();
     insta::assert_snapshot!(files.relative(&kept), @r#"
-    {"file":"input.csv","row":2,"line":3,"column":null,"kind":"input","reason":"column 'value': expected INT, found 'two'","raw":"two,b","in_output":true}
-    {"file":"input.csv","row":4,"line":5,"column":"value","kind":"null_input","reason":"column 'value': expected INT, found NULL","raw":",d","in_output":true}
+    {"file":"input.csv","row":2,"line":3,"column":"value","kind":"input","reason":"column 'value': expected INT, found 'two'","raw":"two,b","in_output":true}
+    {"file":"input.csv","row":4,"line":5,"column":"value","kind":"null_input","reason":"column 'value': expected INT, found NULL","raw":"\"\",d","in_output":true}
     {"file":"input.csv","row":5,"line":6,"column":null,"kind":"row","reason":"expected 2 cells, found 3","raw":"5,e,f"}
     "#);
     let again = predict(&["--retry-errors", &errors]);
@@ -205,6 +205,90 @@ fn failed_rows_can_be_found_and_run_again() {
     let mut lines = again.stderr.lines();
     let summary = lines.find(|line| line.contains(" rows: ")).unwrap();
     insta::assert_snapshot!(summary.split(';').next().unwrap(), @"3 rows: 0 answered, 2 failed, 1 rejected");
+}
+
+/// Whatever separates the cells, and wherever quotes and blanks are, the row stands there as it was read;
+/// so it is found again where another argument makes it readable.
+// Holds C29.
+#[test]
+fn a_row_is_found_again_as_it_was_read() {
+    let files = Files::new();
+    let model = files.write("model.sql", ECHO_ALONE);
+    let input = files.write(
+        "input.csv",
+        "note;value\n\"a\";x \n\"long, and quoted\";2\n\"b\";3\nc;\"y\"\n",
+    );
+    let errors = files.path("errors.ndjson");
+    let common = ["predict", &model, &input, "-q", "--delimiter", ";"];
+    let short = ["--max-field-bytes", "8", "--errors", &errors];
+    let run = triton(&[&common[..], &short].concat());
+    assert_eq!(run.stdout, "note;value;echo\nb;3;3\n", "{}", run.stderr);
+    let kept = std::fs::read_to_string(&errors).unwrap();
+    let rows = kept
+        .lines()
+        .map(|line| serde_json::from_str::<Json>(line).unwrap());
+    let raw: Vec<_> = rows
+        .map(|row| row["raw"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(raw, ["\"a\";x ", "\"long, and quoted\";2", "c;\"y\""]);
+    let run = triton(&[&common[..], &["--retry-errors", &errors]].concat());
+    insta::assert_snapshot!(run.said(), @"
+    exit code 1
+    note;value;echo
+    long, and quoted;2;2
+    row 1 (line 2): column 'value': expected FLOAT, found 'x'
+    row 4 (line 5): column 'value': expected FLOAT, found 'y'
+    ");
+}
+
+/// Of a line that is too long for the file of errors its beginning stands there.
+#[test]
+fn a_long_row_is_found_again_by_its_beginning() {
+    let files = Files::new();
+    let model = files.write("model.sql", ECHO_ALONE);
+    let input = files.write(
+        "input.csv",
+        &format!("value,note\n1,{}\n2,b\n", "é".repeat(100_000)),
+    );
+    let errors = files.path("errors.ndjson");
+    let common = ["predict", &model, &input, "-q", "--output-format", "ndjson"];
+    let short = ["--max-field-bytes", "1000", "--errors", &errors];
+    let run = triton(&[&common[..], &short].concat());
+    assert_eq!(run.stdout.lines().count(), 1, "{}", run.stderr);
+    let run = triton(&[&common[..], &["--retry-errors", &errors]].concat());
+    assert_eq!(
+        (run.code, run.stdout.len() > 200_000),
+        (Some(0), true),
+        "{}",
+        run.stderr
+    );
+}
+
+const ECHO_ALONE: &str = "CREATE MODEL echo INPUT (`value` FLOAT) OUTPUT (echo FLOAT)
+    WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'echo')";
+
+/// An empty cell is the same in a row of which another cell cannot be read.
+// Holds F59.
+#[test]
+fn an_empty_cell_of_a_row_that_fails_is_what_it_is_in_others() {
+    let files = Files::new();
+    let model = files.write(
+        "model.sql",
+        "CREATE MODEL sums INPUT (`value` INT) OUTPUT (sum INT, prediction_status STRING)
+         WITH ('provider' = 'triton', 'endpoint' = 'embedded', 'model-name' = 'accumulate',
+               'on-error' = 'column', 'sequence-id' = 'job', 'sequence-key' = 'user',
+               'sequence-end-column' = 'end', 'sequence-id-auto-increment' = 'true')",
+    );
+    let input = files.write(
+        "input.csv",
+        "user,value,end\na,,false\na,,maybe\na,x,true\n",
+    );
+    let run = triton(&["predict", &model, &input, "--output-format", "ndjson"]);
+    insta::assert_snapshot!(run.stdout, @r#"
+    {"user":"a","value":null,"end":"false","sum":null,"prediction_status":"failed"}
+    {"user":"a","value":null,"end":"maybe","sum":null,"prediction_status":"failed"}
+    {"user":"a","value":"x","end":"true","sum":null,"prediction_status":"failed"}
+    "#);
 }
 
 // Holds F59.

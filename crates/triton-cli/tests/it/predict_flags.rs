@@ -133,6 +133,35 @@ fn numbers_and_formats_are_taken_as_they_are_written() {
     exit code 2
     error: invalid value '-1' for '--limit <ROWS>': expected a whole number, 1 at least
     ");
+    insta::assert_snapshot!(first(&["--limit", "99999999999999999999"]), @"
+    exit code 2
+    error: invalid value '99999999999999999999' for '--limit <ROWS>': it is too large
+    ");
+    // The option that has the value is named, whichever it is.
+    for option in [
+        "--rate",
+        "--parallelism",
+        "--batch-size",
+        "--max-in-flight",
+        "--retries",
+        "--max-errors",
+        "--max-field-bytes",
+        "--checkpoint-every",
+        "--give-up-after",
+    ] {
+        let said = first(&[option, "-1"]);
+        let named = said.contains(option) || said.contains(&format!("'{}'", &option[2..]));
+        assert!(
+            named || option == "--retries" && said.contains("max-retries"),
+            "{said}"
+        );
+        assert!(said.starts_with("exit code 2"), "{said}");
+    }
+    insta::assert_snapshot!(first(&["--errors", "-"]), @"
+    exit code 2
+    error: invalid value '-' for '--errors <FILE>': expected a file; without this option they are named on standard error
+    ");
+    assert!(first(&["--retry-errors", "none"]).contains("--retry-errors"));
     insta::assert_snapshot!(first(&["--limit", "1", "--output-format", "jsonl"]), @r#"
     exit code 0
     {"value":[1],"echo":[1]}

@@ -151,6 +151,65 @@ fn several_inputs_make_one_output_or_one_each() {
     assert_eq!(written("scored/b.ndjson"), "{\"value\":[4],\"echo\":[4]}\n");
 }
 
+/// Members are found by their names, so neither their order nor a file without a row is in the way.
+#[test]
+fn files_of_objects_follow_each_other_whatever_their_first_rows_have() {
+    let files = Files::new();
+    let model = files.write("model.sql", ECHO);
+    let inputs = [
+        files.write("a.ndjson", ""),
+        files.write("b.ndjson", "{\"a\":1,\"value\":[1.5]}\n"),
+        files.write("c.json", "[]"),
+        files.write("d.ndjson", "{\"value\":[2.5],\"a\":2}\n{\"value\":[3.5]}\n"),
+        files.write("e.ndjson", "{\"value\":[4.5]}\n"),
+    ];
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let predict = |more: &[&str]| {
+        let run = triton(&[&["predict", &model, "-q"], &inputs[..], more].concat());
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+        run.stdout
+    };
+    insta::assert_snapshot!(predict(&["--output-format", "csv"]), @"
+    a,value,echo
+    1,[1.5],[1.5]
+    2,[2.5],[2.5]
+    ,[3.5],[3.5]
+    ,[4.5],[4.5]
+    ");
+    let chosen = ["--output-format", "csv", "--columns", "value"];
+    assert_eq!(predict(&chosen).lines().next(), Some("value,echo"));
+    let parquet = files.path("out.parquet");
+    predict(&["-o", &parquet]);
+    let run = triton(&[
+        "predict",
+        &model,
+        &parquet,
+        "-q",
+        "--output-format",
+        "csv",
+        "--drop",
+        "echo",
+        "--map",
+        "echo2=echo",
+    ]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    let all = ["a.ndjson", "c.json"].map(|name| files.path(name));
+    let run = triton(&[
+        "predict",
+        &model,
+        &all[0],
+        &all[1],
+        "--output-format",
+        "csv",
+        "-q",
+    ]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "echo\n"));
+    // Of another type it is another column.
+    let other = files.write("f.ndjson", "{\"value\":[1],\"a\":\"x\"}\n");
+    let run = triton(&["predict", &model, inputs[1], &other, "-o", &parquet]);
+    insta::assert_snapshot!(files.relative(&run.said()), @"");
+}
+
 #[test]
 fn inputs_that_do_not_fit_together_are_refused() {
     let files = Files::new();

@@ -200,6 +200,49 @@ fn a_key_column_that_is_not_there_is_named() {
     insta::assert_snapshot!(files.relative(&run.stderr), @"error: input.csv: no column is named 'user', which the options of sequences name; there are: name, value");
 }
 
+/// An empty cell is no key either: all rows with one would share a sequence.
+#[test]
+fn rows_with_an_empty_key_are_rejected_in_csv_too() {
+    let files = Files::new();
+    let model = files.write("model.sql", &accumulate(""));
+    let csv = files.write("input.csv", "user,value\na,1\n,2\n\"\",3\na,4\n");
+    let row = |key: &str, value: u32| format!("{{\"user\":{key},\"value\":{value}}}\n");
+    let rows = [
+        row("\"a\"", 1),
+        row("null", 2),
+        row("null", 3),
+        row("\"a\"", 4),
+    ];
+    let lines = files.write("input.ndjson", &rows.concat());
+    let mut reasons = Vec::new();
+    for input in [&csv, &lines] {
+        for sorted in [&[][..], &["--sort-by-key"]] {
+            let errors = files.path("errors.ndjson");
+            let common = ["predict", &model, input, "-e", "embedded", "-q"];
+            let more = ["--output-format", "csv", "--errors", &errors];
+            let run = triton(&[&common[..], &more, sorted].concat());
+            assert_eq!(
+                run.stdout, "user,value,sum\na,1,1\na,4,5\n",
+                "{}",
+                run.stderr
+            );
+            let kept = std::fs::read_to_string(&errors).unwrap();
+            let rows = kept.lines().map(|line| serde_json::from_str(line).unwrap());
+            let told =
+                rows.map(|row: serde_json::Value| format!("{}: {}", row["row"], row["reason"]));
+            reasons.push(told.collect::<Vec<_>>().join("\n"));
+        }
+    }
+    insta::assert_snapshot!(reasons[0], @r#"
+    2: "column 'user' is NULL, and a row without its key (option 'sequence-key') belongs to no sequence"
+    3: "column 'user' is NULL, and a row without its key (option 'sequence-key') belongs to no sequence"
+    "#);
+    assert!(
+        reasons.iter().all(|told| *told == reasons[0]),
+        "{reasons:#?}"
+    );
+}
+
 /// A row without a key belongs to no sequence: it neither is one that is open, nor ends that of the key
 /// whose text looks like it.
 #[test]

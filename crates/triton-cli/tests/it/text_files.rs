@@ -158,8 +158,32 @@ fn what_a_file_is_that_is_not_read_is_said() {
     insta::assert_snapshot!(refused("in.csv", "<!doctype html>\n<html>\n"), @"error: in.csv: no column is named 'value', which the model takes; there are: <!doctype html>; it begins like HTML or XML");
     insta::assert_snapshot!(refused("in.json", "<!doctype html>\n<html>\n"), @"error: in.json: expected JSON objects, one a line or in an array; it begins with '<', like HTML or XML");
     insta::assert_snapshot!(refused("in.csv", "[{\"value\":1}]"), @r#"error: in.csv: no column is named 'value', which the model takes; there are: [{"value":1}]; it begins like JSON: see --input-format ndjson"#);
+    insta::assert_snapshot!(refused("in.json", "id,value\na,1\n"), @"error: in.json: it should be NDJSON, but begins like CSV: say --input-format csv, or give it another name");
+    insta::assert_snapshot!(refused("in.csv", "{\"value\":1}\n{\"value\":2}\n"), @r#"error: in.csv: no column is named 'value', which the model takes; there are: {"value":1}; it begins like JSON: see --input-format ndjson"#);
     let run = echo("in.txt", gzip("value\n1\n"), &[]);
     assert_eq!(run.stdout, "value,echo\n1,1\n");
+}
+
+#[test]
+fn a_header_may_begin_with_the_letters_of_another_format() {
+    for letters in ["PARE", "PARENT", "FEA1", "PAR1", "ARROW1"] {
+        for (name, more) in [
+            ("in.csv", &[][..]),
+            ("in", &[]),
+            ("in.dat", &["--input-format", "csv"]),
+        ] {
+            let run = echo(name, format!("{letters},value\na,1\n"), more);
+            let expected = format!("{letters},value,echo\na,1,1\n");
+            assert_eq!(run.stdout, expected, "{name}: {}", run.stderr);
+        }
+    }
+    // What no text has is text where the user says so.
+    let run = echo(
+        "in",
+        "PAR1\u{1f}value\na\u{1f}1\n",
+        &["--input-format", "csv", "--delimiter", "\u{1f}"],
+    );
+    assert_eq!(run.stdout, "PAR1\u{1f}value\u{1f}echo\na\u{1f}1\u{1f}1\n");
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn a_typed_column_holds_what_the_objects_say_exactly_or_is_text() {
     let rows = "{\"value\":1,\"id\":9007199254740993,\"mixed\":9007199254740993,\"u\":18446744073709551615,\"huge\":18446744073709551616,\"long\":0.1234567890123456789012,\"e\":1E400,\"z\":-0,\"l\":[1],\"n\":NaN}\n\
                 {\"value\":2,\"id\":-1,\"mixed\":0.5,\"u\":0,\"huge\":1,\"long\":1,\"e\":1,\"z\":1.50,\"l\":[0.5],\"n\":1}\n";
     insta::assert_snapshot!(to_parquet(rows), @"
-    value Float32: 1.0 | 2.0
+    value Float64: 1.0 | 2.0
     id Int64: 9007199254740993 | -1
     mixed Utf8: 9007199254740993 | 0.5
     u UInt64: 18446744073709551615 | 0
@@ -185,6 +185,80 @@ fn a_later_value_that_the_type_does_not_hold_exactly_rejects_its_row() {
     id Utf8: 9007199254740993
     echo Float32: 1.0
     ");
+}
+
+/// The model takes the nearest number of its own type; what passes through is what was there.
+#[test]
+fn a_column_of_the_model_passes_through_with_all_its_digits() {
+    let rows =
+        "{\"value\":0.123456789012345}\n{\"value\":\"NaN\"}\n{\"value\":null}\n{\"value\":\"x\"}\n";
+    let files = Files::new();
+    let output = files.path("out.parquet");
+    let column = ["-o", &output, "--on-error", "column", "--model", "echo"];
+    let run = echo("in.ndjson", rows, &["-o", &output]);
+    insta::assert_snapshot!(columns(&output) + &run.stderr, @r#"
+    value Float64: 0.123456789012345 | NaN
+    echo Float32: 0.12345679 | NaN
+    row 3 (line 3): column 'value': expected FLOAT, found NULL
+    row 4 (line 4): column 'value': expected FLOAT, found '"x"'
+    "#);
+    let rows = "{\"value\":0.12345678901234567890123}\n{\"value\":1}\n{\"value\":\"NaN\"}\n";
+    insta::assert_snapshot!(to_parquet(rows), @"
+    value Utf8: 0.12345678901234567890123 | 1 | NaN
+    echo Float32: 0.12345679 | 1.0 | NaN
+    ");
+    let input = files.write(
+        "in.ndjson",
+        "{\"value\":[0.123456789012345]}\n{\"value\":[0.123456789012345,\"x\"]}\n",
+    );
+    let common = ["predict", &input, "-q", "-e", "embedded"];
+    let run = triton(&[&common[..], &column[..]].concat());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    insta::assert_snapshot!(columns(&output), @r#"
+    value List(Float64): [0.123456789012345] | NULL
+    echo List(Float32): [0.12345679] | NULL
+    prediction_status Utf8: answered | failed
+    prediction_error Utf8: NULL | subtask 0 of 1, attempt 0: column 'value': element 1: expected FLOAT, found '"x"'
+    "#);
+}
+
+#[test]
+fn a_number_that_json_spells_otherwise_keeps_its_digits() {
+    let cells = [
+        ".1234567890123",
+        "+0.1234567890123",
+        "-.1234567890123e0",
+        "007.1234567890123",
+        "5.",
+        " 1.50 ",
+        "inf",
+    ];
+    let text = format!("value\n{}\n", cells.join("\n"));
+    let run = echo("in.csv", &text, &["--output-format", "ndjson"]);
+    insta::assert_snapshot!(run.stdout, @r#"
+    {"value":0.1234567890123,"echo":0.12345679}
+    {"value":0.1234567890123,"echo":0.12345679}
+    {"value":-0.1234567890123e0,"echo":-0.12345679}
+    {"value":7.1234567890123,"echo":7.123457}
+    {"value":5.0,"echo":5}
+    {"value":1.50,"echo":1.5}
+    {"value":"Infinity","echo":"Infinity"}
+    "#);
+}
+
+#[test]
+fn an_object_without_the_column_says_what_it_has() {
+    let text = "{\"id\":1,\"Value\":2}\n{\"id\":1,\"value\":null}\n{}\n";
+    for more in [&[][..], &["--columns", "id"]] {
+        let run = echo("in.ndjson", text, more);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(run.stderr, @"
+            row 1 (line 1): column 'value': expected FLOAT, found NULL; the object has no member 'value'; it has: id, Value (differs by spaces or capital letters alone)
+            row 2 (line 2): column 'value': expected FLOAT, found NULL
+            row 3 (line 3): column 'value': expected FLOAT, found NULL
+            ");
+        }
+    }
 }
 
 #[test]
@@ -242,6 +316,8 @@ fn objects_may_be_elements_of_an_array_or_stand_on_several_lines() {
     row 2 (line 2): expected a JSON object: invalid type: integer `5`, expected a JSON object at column 1
     row 3 (line 3): column 'value': expected FLOAT, found '"x"'
     "#);
+    let run = echo("in.json", "[\n{\"value\":12\n5}]", &[]);
+    insta::assert_snapshot!(run.stderr, @"row 1 (line 2): expected a JSON object: expected `,` or `}` at column 13");
     let run = echo("in.json", "[{\"value\":1},\n{\"value\":2}\n", &[]);
     assert_eq!(run.code, Some(2));
     insta::assert_snapshot!(run.stderr, @"

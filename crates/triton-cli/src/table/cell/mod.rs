@@ -4,13 +4,14 @@
 //! JSON has no number for is a text in it: `"NaN"`, `"Infinity"`, `"-Infinity"`.
 
 mod reading;
+pub(super) mod rounding;
 #[cfg(test)]
 mod tests;
 mod writing;
 
-pub(super) use self::reading::{parse, parse_json};
 #[cfg(feature = "arrow")]
-pub(super) use self::reading::{parse_widened, shortened};
+pub(super) use self::reading::parse_widened;
+pub(super) use self::reading::{keeps, parse, parse_json, shortened};
 pub(super) use self::writing::{
     try_cell_of_json, write_cell, write_json, write_json_of_cell, write_json_text,
 };

@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use half::{bf16, f16};
 use triton_model_fn::{DataType, Value};
 
+use super::rounding;
 use crate::table::{json_text, widening};
 
 /// Reads a cell; the error says what was expected and what is there.
@@ -27,8 +27,8 @@ pub(in crate::table) fn parse(data_type: &DataType, text: &str) -> Result<Value,
         DataType::UnsignedSmallInt => trimmed.parse().ok().map(Value::UnsignedSmallInt),
         DataType::UnsignedInteger => trimmed.parse().ok().map(Value::UnsignedInteger),
         DataType::UnsignedBigInt => trimmed.parse().ok().map(Value::UnsignedBigInt),
-        DataType::Float16 => float(trimmed, rounded_to_float16).map(Value::Float16),
-        DataType::BFloat16 => float(trimmed, rounded_to_bfloat16).map(Value::BFloat16),
+        DataType::Float16 => half(trimmed, rounding::to_float16).map(Value::Float16),
+        DataType::BFloat16 => half(trimmed, rounding::to_bfloat16).map(Value::BFloat16),
         DataType::Float => float(trimmed, f64::from).map(Value::Float),
         DataType::Double => float(trimmed, |value: f64| value).map(Value::Double),
         DataType::Array(_) => from_json(data_type, trimmed, Keep::Nearest),
@@ -48,7 +48,6 @@ enum Keep {
     /// The nearest one is taken, as decimal fractions are always read.
     Nearest,
     /// It is refused.
-    #[cfg(feature = "arrow")]
     Exact,
 }
 
@@ -95,26 +94,24 @@ fn unfit_element(
     })
 }
 
-/// A number, unless it is too large for the type, where only the word for it may mean infinity,
-/// or a whole number that the type has not: an identifier, say, which would become another one.
+/// A number that fits its type.
 fn float<T: std::str::FromStr + Copy>(text: &str, kept: fn(T) -> f64) -> Option<T> {
     let value = text.parse().ok()?;
+    fits(text, kept(value)).then_some(value)
+}
+
+/// As [`float`], of 16 bits.
+fn half(text: &str, rounded: fn(f32) -> f32) -> Option<f32> {
+    let value = rounded(rounding::of_text(text)?);
+    fits(text, value.into()).then_some(value)
+}
+
+/// Whether a number that is kept so is neither too large for the type, where only the word for it may mean
+/// infinity, nor a whole number that the type has not: an identifier, say, which would become another one.
+fn fits(text: &str, kept: f64) -> bool {
     // No number has this letter but the word for infinity.
-    let named = text.bytes().any(|byte| matches!(byte, b'f' | b'F'));
-    if named {
-        return Some(value);
-    }
-    let kept = kept(value);
-    let fits = !kept.is_infinite() && (!is_whole(text) || is_exactly(text, kept));
-    fits.then_some(value)
-}
-
-fn rounded_to_float16(value: f32) -> f64 {
-    f16::from_f32(value).to_f64()
-}
-
-fn rounded_to_bfloat16(value: f32) -> f64 {
-    bf16::from_f32(value).to_f64()
+    let is_named = text.bytes().any(|byte| matches!(byte, b'f' | b'F'));
+    is_named || !kept.is_infinite() && (!is_whole(text) || is_exactly(text, kept))
 }
 
 fn is_whole(text: &str) -> bool {
@@ -198,6 +195,12 @@ pub(in crate::table) fn parse_widened(data_type: &DataType, text: &str) -> Resul
             })
         }
     }
+}
+
+/// Whether a type holds the text of a JSON value exactly, if it is one that the `model` takes at all: what
+/// it does not take is told of in words.
+pub(in crate::table) fn keeps(model: &DataType, data_type: &DataType, text: &str) -> bool {
+    from_json(data_type, text, Keep::Exact).is_some() || parse_json(model, text).is_err()
 }
 
 /// The beginning of a text, without what a terminal would not show.

@@ -188,7 +188,7 @@ fn a_cell_keeps_its_text_where_that_is_json() {
             "0.1234567890123456789012",
             "0.1234567890123456789012",
         ),
-        (DataType::Double, "+1.50", "1.5"),
+        (DataType::Double, "+1.50", "1.50"),
         (DataType::Double, "inf", "\"Infinity\""),
         (DataType::Integer, "007", "7"),
         (DataType::Boolean, "TRUE", "true"),

@@ -117,8 +117,39 @@ pub(in crate::table) fn write_json_of_cell(
         data_type,
         DataType::String | DataType::Bytes | DataType::Boolean
     );
-    match keeps_its_text && json_text::is_json_on_a_line(cell) {
-        true => text.push_str(cell),
-        false => write_json(value, text),
+    if keeps_its_text && json_text::is_json_on_a_line(cell) {
+        text.push_str(cell);
+    } else if keeps_its_text && let Some(number) = json_number(cell) {
+        text.push_str(&number);
+    } else {
+        write_json(value, text);
     }
+}
+
+/// The digits of a number as JSON spells it: without a plus, or zeros in front, and with digits on both
+/// sides of a point.
+fn json_number(cell: &str) -> Option<String> {
+    let (sign, number) = match cell.strip_prefix('-') {
+        Some(number) => ("-", number),
+        None => ("", cell.strip_prefix('+').unwrap_or(cell)),
+    };
+    let (mantissa, exponent) = number.split_at(number.find(['e', 'E']).unwrap_or(number.len()));
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, "")) => (whole, Some("0")),
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    if !mantissa.bytes().any(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let whole = match whole.trim_start_matches('0') {
+        "" => "0",
+        whole => whole,
+    };
+    let point = fraction.map(|_| ".").unwrap_or_default();
+    let spelled = format!(
+        "{sign}{whole}{point}{}{exponent}",
+        fraction.unwrap_or_default()
+    );
+    json_text::is_json_on_a_line(&spelled).then_some(spelled)
 }

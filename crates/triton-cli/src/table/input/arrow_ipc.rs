@@ -40,6 +40,9 @@ const BREAKS_OFF: &str = "it breaks off in the middle of a message";
 const BEHIND_END: &str = "more bytes come behind the end of the stream: if these are several streams, one after the \
                           other, give each as an input of its own";
 
+const BEHIND_FILE: &str = "more bytes come behind its end: if these are several files, one after the other, give each \
+                           as an input of its own";
+
 const NO_FOOTER: &str = "its end, which says where its dictionaries are, cannot be understood";
 
 const NO_END: &str = "its end is missing: an Arrow file ends with ARROW1";
@@ -293,7 +296,10 @@ impl<R: BufRead> IpcBatches<R> {
                 false => bail!(BEHIND_END),
             }
         }
+        // Behind the stream come the footer, its length, and the magic bytes; and nothing else.
+        const LENGTH: usize = 4;
         let mut end = Vec::new();
+        let mut bytes = 0_u64;
         loop {
             let more = self.bytes.fill_buf()?;
             if more.is_empty() {
@@ -301,13 +307,18 @@ impl<R: BufRead> IpcBatches<R> {
             }
             end.extend_from_slice(more);
             let read = more.len();
+            bytes += read as u64;
             self.bytes.consume(read);
-            let too_long = end.len().saturating_sub(MAGIC.len());
+            let too_long = end.len().saturating_sub(LENGTH + MAGIC.len());
             end.drain(..too_long);
         }
-        match end == MAGIC {
+        let length = end.strip_suffix(MAGIC).context(NO_END)?;
+        let length = length.first_chunk().copied().map(u32::from_le_bytes);
+        let length = u64::from(length.context(NO_FOOTER)?);
+        // Of the last of several files the footer is one thing, of the first its rows are another.
+        match bytes == length + (LENGTH + MAGIC.len()) as u64 {
             true => Ok(()),
-            false => bail!(NO_END),
+            false => bail!(BEHIND_FILE),
         }
     }
 }

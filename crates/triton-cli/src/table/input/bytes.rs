@@ -29,10 +29,15 @@ pub(super) struct ByteStream {
 }
 
 impl ByteStream {
-    /// Looks at the first bytes; `taken` counts all of them.
-    pub(super) fn new(raw: Box<dyn Read + Send>, taken: Arc<AtomicU64>) -> io::Result<Self> {
+    /// Looks at the first bytes, of which the user may have said that they are text; `taken` counts all of
+    /// them.
+    pub(super) fn new(
+        raw: Box<dyn Read + Send>,
+        is_text: bool,
+        taken: Arc<AtomicU64>,
+    ) -> io::Result<Self> {
         let (start, rest) = peek(BufReader::with_capacity(CHUNK, raw))?;
-        refuse_foreign(&start)?;
+        refuse_foreign(&start, is_text)?;
         let compression = Compression::of_bytes(&start);
         let Some(compression) = compression else {
             return Ok(Self {
@@ -49,7 +54,7 @@ impl ByteStream {
         };
         let bytes = Decompressed::new(compression, compressed);
         let (start, rest) = peek(BufReader::with_capacity(CHUNK, bytes))?;
-        refuse_foreign(&start)?;
+        refuse_foreign(&start, is_text)?;
         if let Some(inner) = Compression::of_bytes(&start) {
             let inner = inner.name();
             let message = format!(
@@ -123,8 +128,8 @@ fn peek<R: BufRead>(mut reader: R) -> io::Result<(Vec<u8>, R)> {
 }
 
 /// Says what the bytes are, if they are nothing that is read.
-fn refuse_foreign(start: &[u8]) -> io::Result<()> {
-    match foreign::told(start) {
+fn refuse_foreign(start: &[u8], is_text: bool) -> io::Result<()> {
+    match foreign::told(start, is_text) {
         Some(what) => Err(io::Error::new(io::ErrorKind::InvalidData, what)),
         None => Ok(()),
     }

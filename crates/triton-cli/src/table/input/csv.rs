@@ -64,6 +64,8 @@ impl CsvReader {
             }
         });
         let passing = input.passing.positions(&names)?;
+        let inputs = wanted.inputs.iter();
+        let keys = inputs.map(|column| wanted.key.contains(&column.name));
         let layout = Layout {
             inputs: passing::among(&positions, passing.as_deref()),
             columns: passing::chosen(columns.collect(), passing.as_deref()),
@@ -76,6 +78,7 @@ impl CsvReader {
                 taking: Mutex::new(Cells::new(delimiter)),
                 names: names.iter().map(|name| (*name).to_owned()).collect(),
                 inputs: Arc::clone(&wanted.inputs),
+                is_key: keys.collect(),
                 positions,
                 passing,
                 layout: Arc::new(layout),

@@ -11,13 +11,10 @@ use std::io::{self, Read};
 use memchr::memchr3;
 
 use super::csv_scan::{Limits, Scan, Step};
-use super::json_line;
+use super::json_line::{self, LONGEST_RAW};
 
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
-
-/// How much of a line is kept that cannot be a record anyway.
-const LONGEST_RAW: usize = 64 * 1024;
 
 /// The records of CSV.
 pub(super) struct Records<R> {

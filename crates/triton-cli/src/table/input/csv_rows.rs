@@ -31,10 +31,23 @@ pub(super) struct CsvShape {
     pub(super) inputs: Arc<[Column]>,
     /// Where each of these is in the file.
     pub(super) positions: Vec<Option<usize>>,
+    /// For each of these whether it makes the key of a row.
+    pub(super) is_key: Vec<bool>,
     /// Where the columns are that pass through, if not all do.
     pub(super) passing: Option<Arc<[usize]>>,
     /// What passes through.
     pub(super) layout: Arc<Layout>,
+}
+
+impl CsvShape {
+    /// The value of one of the wanted columns. Text may be empty; the key of a row is not, or all rows
+    /// without one would be one sequence.
+    fn value(&self, index: usize, text: &str) -> Result<Value, String> {
+        match text.is_empty() && self.is_key[index] {
+            true => Ok(Value::Null),
+            false => cell::parse(&self.inputs[index].data_type, text),
+        }
+    }
 }
 
 fn lock(cells: &Mutex<Cells>) -> MutexGuard<'_, Cells> {
@@ -129,31 +142,38 @@ impl CsvRows {
     fn row_of(&self, index: usize, cells: &mut Cells) -> Row {
         let RecordAt { line, fault, .. } = &self.records[index];
         let bytes = self.record(index);
+        let as_read = || {
+            let text = String::from_utf8_lossy(bytes);
+            text.trim_end_matches(['\r', '\n']).to_owned()
+        };
         let mut whole = None;
         let (original, values) = match fault {
             Some(fault) => {
-                let text = String::from_utf8_lossy(bytes);
-                let text = text.trim_end_matches(['\r', '\n']).to_owned();
                 let fault = self.fault(fault.cell, &fault.reason);
-                (Original::Text(text), Err(fault.into()))
+                (Original::Text(as_read()), Err(fault.into()))
             }
             None => match StringRecord::from_byte_record(cells.split(bytes)) {
                 Ok(record) => {
                     let values = self.values(&record);
                     let is_whole = record.len() == self.shape.names.len();
-                    match self.shape.passing.as_ref().filter(|_| is_whole) {
+                    let passing = self.shape.passing.as_ref().filter(|_| is_whole);
+                    // Cells without quotes tell what was read, with commas between them.
+                    let is_told = self.shape.delimiter == b',' && memchr(b'"', bytes).is_none();
+                    if passing.is_some() || !is_told {
+                        whole = Some(Original::Text(as_read()));
+                    }
+                    match passing {
                         None => (Original::Cells(record), values),
                         Some(passing) => {
                             let cells = passing.iter().map(|position| &record[*position]);
-                            let cells = Original::Cells(cells.collect());
-                            whole = Some(Original::Cells(record));
-                            (cells, values)
+                            (Original::Cells(cells.collect()), values)
                         }
                     }
                 }
                 Err(error) => {
                     let cell = error.utf8_error().field();
                     let fault = self.fault(cell, "expected UTF-8 text, found other bytes");
+                    whole = Some(Original::Text(as_read()));
                     let cells = error.into_byte_record();
                     let cells: StringRecord = cells.iter().map(String::from_utf8_lossy).collect();
                     (Original::Cells(cells), Err(fault.into()))
@@ -177,13 +197,14 @@ impl CsvRows {
             let reason = format!("expected {expected} cells, found {}", record.len());
             return Err(Fault::of_row(reason).into());
         }
-        let columns = shape.inputs.iter().zip(&shape.positions);
-        let values = columns.map(|(column, position)| {
+        let columns = shape.inputs.iter().zip(&shape.positions).enumerate();
+        let values = columns.map(|(index, (column, position))| {
             let Some(position) = *position else {
                 return Ok(Value::Null);
             };
             let text = record.get(position).unwrap_or_default();
-            cell::parse(&column.data_type, text)
+            shape
+                .value(index, text)
                 .map_err(|reason| Fault::of_column(&column.name, reason))
         });
         all_values(values)
@@ -243,7 +264,7 @@ impl CsvRows {
         if ends.len() != shape.names.len() {
             return false;
         }
-        for (column, position) in shape.inputs.iter().zip(&shape.positions) {
+        for (index, position) in shape.positions.iter().enumerate() {
             let value = match *position {
                 None => Ok(Value::Null),
                 Some(position) => {
@@ -251,7 +272,7 @@ impl CsvRows {
                         0 => 0,
                         position => ends[position - 1] + 1,
                     };
-                    cell::parse(&column.data_type, &text[start..ends[position]])
+                    shape.value(index, &text[start..ends[position]])
                 }
             };
             match value {

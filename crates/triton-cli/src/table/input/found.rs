@@ -18,6 +18,8 @@ pub(crate) struct Input {
     pub(crate) location: Location,
     /// The format, where something other than the first bytes tells it.
     pub(super) format: Option<Format>,
+    /// Whether an argument says that it is text: then it is, whatever letters it begins with.
+    pub(super) is_said_to_be_text: bool,
     /// The input's name, as the user gave it.
     name: Arc<str>,
     among_several: bool,
@@ -97,6 +99,7 @@ impl Input {
         let inputs = found_at.into_iter().map(|location| {
             let input = Self {
                 name: location.to_string().into(),
+                is_said_to_be_text: format.is_some_and(Format::is_text),
                 format: format.or_else(|| Format::of_path(location.named()?).0),
                 is_stream: is_stream(&location)?,
                 location,

@@ -5,6 +5,9 @@ use std::io::{self, BufRead};
 /// The most bytes of an object.
 pub(super) const LONGEST: usize = 256 * 1024 * 1024;
 
+/// How much is kept of a line, of CSV as well, that is too long to be a row.
+pub(crate) const LONGEST_RAW: usize = 64 * 1024;
+
 /// What should be an object, on one line and without white space around it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Line {

@@ -10,12 +10,9 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::bytes::Counted;
-use super::json_line::{LONGEST, Line, first};
+use super::json_line::{LONGEST, LONGEST_RAW, Line, first};
 use super::json_values::Values;
 use crate::table::json_text;
-
-/// How much is kept of a line that is longer.
-const LONGEST_RAW: usize = 64 * 1024;
 
 /// Reads what should be objects.
 pub(super) enum Objects<R> {
@@ -248,6 +245,23 @@ mod tests {
         5: {"c":1}
         6: {"d":1}
         "#);
+    }
+
+    #[test]
+    fn what_line_ends_keep_apart_stays_apart() {
+        for (text, line) in [
+            ("12\n5", "12 5"),
+            ("1\r\n  .5", "1 .5"),
+            ("-\n\n5", "- 5"),
+            ("tr\nue", "tr ue"),
+            ("Na\n\tN", "Na N"),
+            ("[1\n2]", "[1 2]"),
+            ("[\n1\n,\n\"a\"\n]", "[1,\"a\"]"),
+            ("\"a\"\n\"b\"", "\"a\" \"b\""),
+        ] {
+            let found = objects(&format!("[\n{{\"id\":1,\"value\":{text}}}]"));
+            assert_eq!(found, format!("2: {{\"id\":1,\"value\":{line}}}\n"));
+        }
     }
 
     #[test]

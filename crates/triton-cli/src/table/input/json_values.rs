@@ -12,6 +12,11 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
+/// What no text, number or word goes on across.
+fn is_bracket_or_between(byte: u8) -> bool {
+    matches!(byte, b'{' | b'}' | b'[' | b']' | b':' | b',')
+}
+
 /// Objects over any number of lines, one after the other or in arrays.
 ///
 /// An error ends the input: where a bracket is missing, nobody knows where the next object begins.
@@ -156,7 +161,7 @@ impl<R: BufRead> Values<R> {
 }
 
 /// A value that is being read, on one line: line ends between its parts, and the white space around
-/// them, are left out.
+/// them, are left out, or are a blank where something else would come of it.
 struct Value {
     line: u64,
     bytes: Vec<u8>,
@@ -210,6 +215,12 @@ impl Value {
         }
         if let Some((start, true)) = self.space.take() {
             self.bytes.truncate(start);
+            // What a line end kept apart would be something else as one: 12 and 5 are not 125.
+            let last = self.bytes.last().copied();
+            if last.is_some_and(|last| !is_bracket_or_between(last)) && !is_bracket_or_between(byte)
+            {
+                self.bytes.push(b' ');
+            }
         }
         match byte {
             b'{' | b'[' => self.depth += 1,

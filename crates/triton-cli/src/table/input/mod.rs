@@ -42,6 +42,7 @@ mod wanted;
 pub(super) use self::arrow_rows::ArrowRows;
 pub(super) use self::csv_rows::CsvRows;
 pub(crate) use self::found::{Input, InputSettings, TextSettings};
+pub(crate) use self::json_line::LONGEST_RAW;
 pub(super) use self::json_rows::JsonRows;
 pub(crate) use self::passing::Passing;
 pub(crate) use self::table_reader::TableReader;

@@ -17,6 +17,7 @@ use super::json_rows::{JsonRows, JsonShape};
 use super::passing;
 use super::table_reader::{TableReader, too_short};
 use super::wanted::Wanted;
+use crate::table::cell;
 use crate::table::chunk::{Chunk, ChunkRows, ChunkSize};
 use crate::table::fault::Fault;
 use crate::table::format::Form;
@@ -70,14 +71,19 @@ impl NdjsonReader {
             }
             let columns = columns(&sampled, &wanted.inputs[..wanted.model_inputs]);
             let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-            let passing = input.passing.positions(&names)?;
-            layout.columns = passing::chosen(columns, passing.as_deref());
+            // Without a row there is nothing to choose from.
+            if !names.is_empty() {
+                let passing = input.passing.positions(&names)?;
+                layout.columns = passing::chosen(columns, passing.as_deref());
+            }
         }
+        let beside = wanted.beside.as_ref();
+        let beside = beside.filter(|beside| layout.lies_within(beside, wanted.form));
         Ok(Self {
             shape: Arc::new(JsonShape {
                 input: input.clone(),
                 wanted: wanted.clone(),
-                layout: Arc::new(layout),
+                layout: beside.map_or_else(|| Arc::new(layout), Arc::clone),
             }),
             lines,
             sampled,
@@ -170,9 +176,21 @@ impl Line {
     }
 }
 
+/// The type that keeps what the model takes as another one: of a fraction it takes the nearest that its
+/// own type has.
+fn exact(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Float16 | DataType::BFloat16 | DataType::Float => DataType::Double,
+        DataType::Array(element) => DataType::Array(Box::new(exact(element))),
+        other => other.clone(),
+    }
+}
+
 /// The columns of the rows, in the order in which they come up, and their types.
 fn columns(lines: &VecDeque<Line>, inputs: &[Column]) -> Vec<PassedColumn> {
     let mut found: Vec<(String, Widening)> = Vec::new();
+    let mut is_text = vec![false; inputs.len()];
+    let kept: Vec<DataType> = inputs.iter().map(|it| exact(&it.data_type)).collect();
     let mut positions: HashMap<String, usize> = HashMap::new();
     for object in lines.iter().filter_map(|line| line.object().ok()) {
         for (name, text) in object.members() {
@@ -182,12 +200,16 @@ fn columns(lines: &VecDeque<Line>, inputs: &[Column]) -> Vec<PassedColumn> {
                 found.len() - 1
             });
             found[position].1.add(text);
+            if let Some(index) = inputs.iter().position(|column| column.name == name) {
+                is_text[index] |= !cell::keeps(&inputs[index].data_type, &kept[index], text);
+            }
         }
     }
     let columns = found.into_iter().map(|(name, widening)| {
         let input = inputs.iter().position(|column| column.name == name);
         let kind = match input {
-            Some(index) => PassedKind::Input(index, inputs[index].data_type.clone()),
+            Some(index) if is_text[index] => PassedKind::Input(index, DataType::String),
+            Some(index) => PassedKind::Input(index, kept[index].clone()),
             None => PassedKind::Other(widening.data_type().unwrap_or(DataType::String)),
         };
         PassedColumn { name, kind }

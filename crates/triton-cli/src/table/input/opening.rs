@@ -55,7 +55,8 @@ impl LookedAt {
         if stream.start().is_empty() && self.format != Format::Ndjson {
             bail!("it is empty; expected {}", self.format);
         }
-        if let Some(problem) = foreign::contradiction(self.format, &stream.text_start()) {
+        let problem = foreign::contradiction(self.format, &stream.text_start());
+        if let Some(problem) = problem.filter(|_| !input.is_said_to_be_text) {
             bail!(problem);
         }
         Ok(match self.format {
@@ -104,7 +105,8 @@ impl Input {
     ) -> anyhow::Result<LookedAt> {
         // A counter for each opening: two inputs may be open at once.
         let taken = Arc::default();
-        let stream = raw.and_then(|raw| ByteStream::new(raw, Arc::clone(&taken)));
+        let stream =
+            raw.and_then(|raw| ByteStream::new(raw, self.is_said_to_be_text, Arc::clone(&taken)));
         let stream = stream.map_err(|error| self.unusable(&error.into()))?;
         let named = self.location.named().and_then(foreign::told_by_name);
         if let Some(what) = named.filter(|_| self.format.is_none()) {

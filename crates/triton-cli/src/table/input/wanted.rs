@@ -6,6 +6,7 @@ use anyhow::bail;
 use triton_model_fn::{Column, DataType};
 
 use crate::table::format::Form;
+use crate::table::layout::Layout;
 
 /// What is wanted of an input.
 #[derive(Debug, Clone)]
@@ -16,9 +17,14 @@ pub(crate) struct Wanted {
     pub(crate) model_inputs: usize,
     /// The names of those that may be missing; then they are NULL in every row.
     pub(crate) optional: Arc<[String]>,
+    /// The names of those that make the key of a row: an empty cell there is no key.
+    pub(crate) key: Arc<[String]>,
     /// Whether the server alone says what the model takes. It has one type for text and bytes, so
     /// an input that knows the two apart decides.
     pub(crate) is_undeclared: bool,
+    /// The columns of the output, if an input before or behind has them: where values are found by name,
+    /// an input need not have all of them, nor in their order.
+    pub(crate) beside: Option<Arc<Layout>>,
     /// The form in which rows go on to the output.
     pub(crate) form: Form,
 }

@@ -69,7 +69,9 @@ impl NdjsonWriter {
                     };
                     match typed {
                         // What cannot be read stays the text that it is.
-                        Some((data_type, value)) if row.values.is_ok() || *value != Value::Null => {
+                        Some((data_type, value))
+                            if *value != Value::Null || text.trim().is_empty() =>
+                        {
                             cell::write_json_of_cell(data_type, text, value, &mut self.lines);
                         }
                         _ => cell::write_json_text(text, &mut self.lines),

@@ -203,30 +203,32 @@ fn values(row: &Row) -> Result<Vec<Value>, Fault> {
         _ => Vec::new(),
     };
     let columns = row.layout.columns.iter().enumerate();
-    let input = |kind: &PassedKind| match kind {
-        PassedKind::Input(index, _) => row.input_value(*index).cloned(),
-        _ => None,
-    };
-    let values = columns.map(
-        |(position, column)| match (&column.kind, input(&column.kind)) {
-            (_, Some(value)) => Ok(value),
-            (PassedKind::Input(_, data_type) | PassedKind::Other(data_type), None) => {
-                match &row.original {
-                    Original::Cells(record) => Ok(Value::String(
-                        record.get(position).unwrap_or_default().to_owned(),
-                    )),
-                    Original::Object(_) => match members.get(position).copied().flatten() {
-                        Some(text) => cell::parse_widened(data_type, text).map_err(|reason| {
-                            let reason = format!("{reason}; the first rows decide on the type");
-                            Fault::of_column(&column.name, reason)
-                        }),
-                        None => Ok(Value::Null),
-                    },
-                    _ => Err(Fault::of_row("the row has no columns")),
-                }
-            }
-            (PassedKind::Arrow(_), _) => Err(Fault::of_row("the row has no columns")),
-        },
-    );
+    let values = columns.map(|(position, column)| {
+        let (input, data_type) = match &column.kind {
+            PassedKind::Input(index, data_type) => (row.input_value(*index), data_type),
+            PassedKind::Other(data_type) => (None, data_type),
+            PassedKind::Arrow(_) => return Err(Fault::of_row("the row has no columns")),
+        };
+        match (&row.original, input) {
+            // An object has more digits than the model takes of it.
+            (Original::Object(_), input) => match members.get(position).copied().flatten() {
+                Some(text) => match (cell::parse_widened(data_type, text), input) {
+                    (Ok(value), _) => Ok(value),
+                    // The model cannot read it either, and the row says so.
+                    (Err(_), Some(Value::Null)) => Ok(Value::Null),
+                    (Err(reason), _) => {
+                        let reason = format!("{reason}; the first rows decide on the type");
+                        Err(Fault::of_column(&column.name, reason))
+                    }
+                },
+                None => Ok(Value::Null),
+            },
+            (Original::Cells(_), Some(value)) => Ok(value.clone()),
+            (Original::Cells(record), None) => Ok(Value::String(
+                record.get(position).unwrap_or_default().to_owned(),
+            )),
+            _ => Err(Fault::of_row("the row has no columns")),
+        }
+    });
     values.collect()
 }

@@ -50,7 +50,7 @@ fn rows_that_cannot_be_used_keep_their_places() {
     // What comes last of a key cannot be used, so that the row before it ends the sequence.
     let one = files.write(
         "one.csv",
-        "user,value\nb,1\na,1\nb,two\na\nb,\"thr\"ee\n,7\n",
+        "user,value\nb,1\na,1\nb,two\na\nb,\"thr\"ee\n!,7\n",
     );
     let two = files.write("two.csv", "user,value\na,4\nb,5\nb,six\na,none\nc,none\n");
     let errors = files.path("errors.ndjson");
@@ -72,7 +72,7 @@ fn rows_that_cannot_be_used_keep_their_places() {
         insta::allow_duplicates! {
             insta::assert_snapshot!(run.stdout, @"
             user,value,sum
-            ,7,7
+            !,7,7
             a,1,1
             a,4,5
             b,1,1
@@ -103,13 +103,13 @@ fn several_columns_are_sorted_one_after_the_other() {
     let model = files.write("model.sql", &ACCUMULATE.replace("'user'", "'site,line'"));
     let input = files.write(
         "input.csv",
-        "site,line,value\na b,1,1\na,2,2\na,10,3\na,2,4\na!,0,5\n,9,6\n",
+        "site,line,value\na b,1,1\na,2,2\na,10,3\na,2,4\na!,0,5\n!,9,6\n",
     );
     let run = triton(&["predict", &model, &input, "--sort-by-key"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     insta::assert_snapshot!(run.stdout, @"
     site,line,value,sum
-    ,9,6,6
+    !,9,6,6
     a,10,3,3
     a,2,2,2
     a,2,4,6

@@ -77,6 +77,27 @@ fn run(files: &Files, name: &str, bytes: &[u8]) -> Run {
     }
 }
 
+/// The rows of the second file must not be missing without a word.
+#[test]
+fn files_behind_each_other_are_refused() {
+    let files = Files::new();
+    let mut said = String::new();
+    for format in ["arrow", "arrows"] {
+        let one = whole(&files, format);
+        assert_eq!(run(&files, &format!("one.{format}"), &one).code, Some(0));
+        let twice = [&one[..], &one].concat();
+        let run = run(&files, &format!("twice.{format}"), &twice);
+        assert_eq!(run.code, Some(2), "{format}");
+        said.push_str(&run.stderr);
+    }
+    insta::assert_snapshot!(said, @"
+    error: twice.arrow: reading stopped
+      caused by: more bytes come behind its end: if these are several files, one after the other, give each as an input of its own
+    error: twice.arrows: reading stopped
+      caused by: more bytes come behind the end of the stream: if these are several streams, one after the other, give each as an input of its own
+    ");
+}
+
 #[test]
 fn a_file_that_breaks_off_is_named_with_what_is_missing() {
     let files = Files::new();
@@ -138,10 +159,10 @@ fn what_a_file_is_instead_is_said() {
     let mut said = String::new();
     for (name, bytes) in [
         ("a.parquet", &b"value\n1\n2\n3\n"[..]),
-        ("encrypted.parquet", b"PARE 0123456789 PARE"),
-        ("footer.parquet", b"PAR1 0123456789 PARE"),
+        ("encrypted.parquet", b"PARE\x1c\0\0\0 0123456789 PARE"),
+        ("footer.parquet", b"PAR1\x15\x04 0123456789 PARE"),
         ("a.arrow", b"value\n1\n"),
-        ("old.feather", b"FEA1 and so on"),
+        ("old.feather", b"FEA1\0\0\0\0 and so on"),
         ("a.arrows", b"value\n1\n"),
     ] {
         let run = run(&files, name, bytes);
