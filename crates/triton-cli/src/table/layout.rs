@@ -41,17 +41,11 @@ impl Layout {
         if form == Form::Objects {
             return Ok(());
         }
-        let names: Vec<&str> = self.names().collect();
-        let others: Vec<&str> = other.names().collect();
-        if names != others {
-            let (names, others) = (names.join(", "), others.join(", "));
-            return Err(format!(
-                "its columns are {names}; the first input's are {others}"
-            ));
-        }
         #[cfg(feature = "arrow")]
         if form == Form::Columns {
-            for (column, other) in self.columns.iter().zip(&other.columns) {
+            for column in &self.columns {
+                let named = other.columns.iter().find(|other| other.name == column.name);
+                let Some(other) = named else { continue };
                 let (found, expected) = (column.arrow_type(), other.arrow_type());
                 if found != expected {
                     return Err(format!(
@@ -60,6 +54,14 @@ impl Layout {
                     ));
                 }
             }
+        }
+        let names: Vec<&str> = self.names().collect();
+        let others: Vec<&str> = other.names().collect();
+        if names != others {
+            let (names, others) = (names.join(", "), others.join(", "));
+            return Err(format!(
+                "its columns are {names}; the first input's are {others}"
+            ));
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -141,6 +142,8 @@ async fn so_is_one_of_a_small_request_and_of_any_status() {
 #[tokio::test]
 async fn a_connection_whose_request_was_refused_early_is_closed() {
     let (closed, wait) = std::sync::mpsc::channel();
+    let (read, is_read) = std::sync::mpsc::channel();
+    let is_read = Arc::new(Mutex::new(is_read));
     let text = answer(
         "413 Payload Too Large",
         "Content-Length: 9\r\n",
@@ -148,6 +151,8 @@ async fn a_connection_whose_request_was_refused_early_is_closed() {
     );
     let endpoint = after_the_head(move |connection| {
         connection.write_all(&text).unwrap();
+        // As long as everything that is sent is taken at once, nobody looks whether there is an answer.
+        let _ = is_read.lock().unwrap().recv();
         // Reads to the end, which comes long before the whole request, or not at all.
         let mut piece = vec![0; 64 << 10];
         let mut received = 0;
@@ -158,6 +163,7 @@ async fn a_connection_whose_request_was_refused_early_is_closed() {
     });
     let bytes = Bytes::from(vec![7; LARGE]);
     client(&endpoint).infer(&request(&bytes)).await.unwrap_err();
+    read.send(()).unwrap();
     let received = tokio::task::spawn_blocking(move || wait.recv_timeout(Duration::from_secs(10)));
     assert!(received.await.unwrap().unwrap() < LARGE);
 }

@@ -109,7 +109,7 @@ fn what_a_pipe_cannot_be() {
     exit code 2
     error: --checkpoint: what was written to /dev/null cannot be taken back, because it is no regular file: name another --output
     ");
-    insta::assert_snapshot!(said("$triton predict model.sql <(printf PAR1PAR1) -o out.csv"), @"
+    insta::assert_snapshot!(said("$triton predict model.sql <(printf 'PAR1\\025\\004') -o out.csv"), @"
     exit code 2
     error: /dev/fd/N: Parquet is read from its end, so it must be a file, and compressed only within; pipe rows as NDJSON or as an Arrow stream
     ");

@@ -1,6 +1,6 @@
 //! Runs cases against a server and writes down what a client could tell.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -82,6 +82,19 @@ pub(crate) fn executions(peer: &mut Peer, model: &str) -> u64 {
     let statistics: Value = serde_json::from_slice(&statistics).expect("JSON");
     let success = &statistics["model_stats"][0]["inference_stats"]["success"]["count"];
     success.as_u64().expect("a number")
+}
+
+/// The statistics of a model once they stay as they are: the real server counts an execution only after it
+/// has answered.
+pub(crate) fn settled_statistics(peer: &mut Peer, request: &Request) -> io::Result<Answer> {
+    let mut answer = peer.call(request)?;
+    until(|| {
+        wait(Duration::from_millis(100));
+        let before = answer.body.clone();
+        answer = peer.call(request).expect("statistics");
+        answer.body == before
+    });
+    Ok(answer)
 }
 
 /// Loads a model with some fields of its configuration changed, or as it was at first.

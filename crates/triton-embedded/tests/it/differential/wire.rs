@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -36,9 +35,6 @@ pub(crate) struct Peer {
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// For how long statistics stay as they are once everything is counted.
-const STAYS: Duration = Duration::from_millis(100);
-
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
@@ -55,10 +51,6 @@ impl Request {
             headers: Vec::new(),
             body: body.into(),
         }
-    }
-
-    fn is_for_statistics(&self) -> bool {
-        self.method == "GET" && self.path.ends_with("/stats")
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -86,24 +78,7 @@ impl Peer {
     }
 
     /// Sends a request and waits for the answer; an error where the connection ends instead.
-    ///
-    /// A real server counts a request some time after it was answered, so statistics are asked for until
-    /// they stay as they are.
     pub(crate) fn call(&mut self, request: &Request) -> io::Result<Answer> {
-        let mut answer = self.call_once(request)?;
-        let deadline = Instant::now() + PATIENCE;
-        while request.is_for_statistics() && answer.status == 200 && Instant::now() < deadline {
-            thread::sleep(STAYS);
-            let again = self.call_once(request)?;
-            if again.body == answer.body {
-                break;
-            }
-            answer = again;
-        }
-        Ok(answer)
-    }
-
-    fn call_once(&mut self, request: &Request) -> io::Result<Answer> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.connect()?,
