@@ -65,7 +65,7 @@ fn parts() -> Vec<Part> {
         parts.push(part(&[&of_package[..], &["--ignored", tests]].concat()));
     }
     parts.push(part(&["supply"]));
-    parts.push(part(&["features"]));
+    parts.push(part(&["features", "--tests"]));
     parts.push(part(&["package"]));
     parts.push(part(&["public-api", "--check"]));
     parts.push(part(&["bench", "--check", "--peer", "bare"]));

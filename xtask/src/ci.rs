@@ -95,9 +95,6 @@ const WAITING: &[Step] = &[
     step("tests", &["xtask", "test"]),
 ];
 
-/// Where what compiles beside the tests puts it.
-const BESIDE: &str = "beside";
-
 const fn step(name: &'static str, arguments: &'static [&'static str]) -> Step {
     Step {
         name,
@@ -107,20 +104,13 @@ const fn step(name: &'static str, arguments: &'static [&'static str]) -> Step {
 }
 
 pub(crate) fn run() -> Result<()> {
-    let Workspace {
-        root,
-        target_directory,
-        ..
-    } = Workspace::find()?;
+    let root = Workspace::find()?.root;
     let start = Instant::now();
     run_steps(FIRST, &root, Step::command)?;
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| run_steps(WAITING, &root, Step::command));
         let compiled = run_steps(COMPILING, &root, |step| {
-            let mut command = command::behind_others(&step.command());
-            // Two builds in one folder wait for each other.
-            command.env("CARGO_TARGET_DIR", target_directory.join(BESIDE));
-            command
+            command::behind_others(&step.command())
         });
         let waited = waiting.join();
         compiled?;

@@ -82,7 +82,11 @@ enum Task {
     /// Run the models of concurrency: every interleaving of the threads of a test
     Models,
     /// Check that every feature of the libraries compiles without the others, and that the fuzzer does
-    Features,
+    Features {
+        /// Run the tests of the choices as well that need a build of all that they depend on
+        #[arg(long)]
+        tests: bool,
+    },
     /// Write what the libraries offer into a listing of each
     PublicApi {
         /// Write nothing; fail if a library offers something else
@@ -125,7 +129,7 @@ fn run() -> Result<ExitCode> {
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Replicas(arguments) => replicas::run(&arguments),
         Task::Models => models::run().map(|()| ExitCode::SUCCESS),
-        Task::Features => features::run().map(|()| ExitCode::SUCCESS),
+        Task::Features { tests } => features::run(tests).map(|()| ExitCode::SUCCESS),
         Task::PublicApi { check } => public_api::run(check).map(|()| ExitCode::SUCCESS),
         Task::PythonHashes => python_hashes::write().map(|()| ExitCode::SUCCESS),
         Task::Package => package::run().map(|()| ExitCode::SUCCESS),

@@ -120,10 +120,13 @@ fn profile(release: bool) -> &'static str {
 /// Builds the native library for this machine or another one; returns where it is.
 fn build_library(workspace: &Workspace, release: bool, target: Option<&str>) -> Result<PathBuf> {
     let mut cargo = command::cargo();
-    cargo.args(["build", "--locked", "--package", "triton-flink", "--lib"]);
-    if release {
-        cargo.arg("--release");
-    }
+    cargo.args(["build", "--locked", "--lib"]);
+    match (release, target) {
+        // That of the tests, with what they turn on: it is built already where they are.
+        (false, None) => cargo.args(["--workspace", "--all-features", "--tests"]),
+        (false, Some(_)) => cargo.args(["--package", "triton-flink"]),
+        (true, _) => cargo.args(["--package", "triton-flink", "--release"]),
+    };
     let mut folder = workspace.target_directory.clone();
     if let Some(target) = target {
         cargo.args(["--target", target]);
