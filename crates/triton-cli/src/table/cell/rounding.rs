@@ -17,6 +17,7 @@ pub(in crate::table) fn to_bfloat16(single: f32) -> f32 {
 }
 
 /// The single number that stands for a double before it is rounded to 16 bits.
+#[cfg(any(test, feature = "arrow"))]
 pub(in crate::table) fn of_double(number: f64) -> f32 {
     let nearest = number as f32;
     let (there, wanted) = (f64::from(nearest).abs(), number.abs());
