@@ -258,16 +258,14 @@ pub(crate) fn shortly_before(limit: Duration) -> Duration {
 /// Rows that share requests are then neither sent nor counted once they are given up, and a request
 /// keeps others from being sent no longer than that. Of a stream, the answers that have come are kept.
 /// A row of a sequence with others is a loss there: its request may be executed, and whoever just stopped
-/// to wait for it would let it into the answers to the next rows.
+/// to wait for it would let it into the answers to the next rows. And whoever gives a row up there knows
+/// the ID that it was sent with.
 fn before_flink(
     map: &OptionMap,
     parsed: &TritonOptions,
     time: Duration,
 ) -> Option<(TritonOptions, OwnOptions)> {
     let (gathers, streams) = (gathers(parsed), parsed.decoupled == Decoupled::Stream);
-    if !gathers && !streams && !keeps_sequences(parsed) {
-        return None;
-    }
     let most = shortly_before(time);
     let most_text = format!("{} ms", most.as_millis());
     let is_later = |it: PositiveDuration| it.get() > most;
@@ -287,15 +285,6 @@ fn before_flink(
 
 fn gathers(options: &TritonOptions) -> bool {
     options.batch_size.get() > 1 && *options.sequence_mode() == SequenceMode::None
-}
-
-/// Whether a row is in a sequence with others.
-fn keeps_sequences(options: &TritonOptions) -> bool {
-    match options.sequence_mode() {
-        SequenceMode::PerKey { .. } => true,
-        SequenceMode::Static { flags, .. } => !flags.are_both(),
-        _ => false,
-    }
 }
 
 /// A column as the planner has it.

@@ -15,8 +15,9 @@ use crate::wire::{Reader, put_bytes, put_count};
 /// none is NULL, within arrays as well, and makes the row unusable. It is no failure: it comes from the
 /// data, and says nothing of the next row.
 ///
-/// In the columns with the indices `histories` it is that of an earlier row, which was unusable then,
-/// and has the place in the history that a NULL has.
+/// In the columns with the indices `histories` it is that of an earlier row, which was unusable then.
+/// There it stays the bytes that it is, which no model takes for a text: a NULL might be one that the
+/// model can do without, and the row would be part of its sequence now.
 pub(crate) fn read_row(
     reader: &mut Reader<'_>,
     columns: &[Column],
@@ -25,9 +26,12 @@ pub(crate) fn read_row(
 ) -> Result<Option<String>, Failure> {
     let mut unusable = None;
     for (index, column) in columns.iter().enumerate() {
-        let mut no_text = None;
+        let mut no_text = NoText {
+            first: None,
+            stays: histories.contains(&index),
+        };
         values.push(read_nullable(reader, &column.data_type, &mut no_text)?);
-        if let Some(error) = no_text.filter(|_| !histories.contains(&index)) {
+        if let Some(error) = no_text.first.filter(|_| !no_text.stays) {
             unusable.get_or_insert_with(|| {
                 format!("column '{}': the text is not UTF-8: {error}", column.name)
             });
@@ -36,10 +40,27 @@ pub(crate) fn read_row(
     Ok(unusable)
 }
 
+/// What is to be a text and is none.
+struct NoText {
+    first: Option<Utf8Error>,
+    /// Whether it stays the bytes that it is.
+    stays: bool,
+}
+
+impl NoText {
+    fn read(&mut self, bytes: &[u8], error: Utf8Error) -> Value {
+        self.first.get_or_insert(error);
+        match self.stays {
+            true => Value::Bytes(bytes.to_vec()),
+            false => Value::Null,
+        }
+    }
+}
+
 fn read_nullable(
     reader: &mut Reader<'_>,
     data_type: &DataType,
-    no_text: &mut Option<Utf8Error>,
+    no_text: &mut NoText,
 ) -> Result<Value, Failure> {
     if reader.flag()? {
         read(reader, data_type, no_text)
@@ -51,7 +72,7 @@ fn read_nullable(
 fn read(
     reader: &mut Reader<'_>,
     data_type: &DataType,
-    no_text: &mut Option<Utf8Error>,
+    no_text: &mut NoText,
 ) -> Result<Value, Failure> {
     Ok(match data_type {
         DataType::Boolean => Value::Boolean(reader.flag()?),
@@ -61,13 +82,13 @@ fn read(
         DataType::BigInt => Value::BigInt(i64::from_le_bytes(reader.array()?)),
         DataType::Float => Value::Float(f32::from_le_bytes(reader.array()?)),
         DataType::Double => Value::Double(f64::from_le_bytes(reader.array()?)),
-        DataType::String => match str::from_utf8(reader.bytes()?) {
-            Ok(text) => Value::String(text.to_owned()),
-            Err(error) => {
-                no_text.get_or_insert(error);
-                Value::Null
+        DataType::String => {
+            let bytes = reader.bytes()?;
+            match str::from_utf8(bytes) {
+                Ok(text) => Value::String(text.to_owned()),
+                Err(error) => no_text.read(bytes, error),
             }
-        },
+        }
         DataType::Bytes => Value::Bytes(reader.bytes()?.to_vec()),
         DataType::Array(element) => {
             let count = reader.count()?;
@@ -228,9 +249,11 @@ mod tests {
             Value::Integer(7),
         ];
         assert_eq!(values, expected);
-        // In a history it says something of an earlier row alone, which has failed.
+        // In a history it says something of an earlier row alone, which has failed, and is no NULL.
         values.clear();
         let read = read_row(&mut Reader::new(&row), &columns, &[1], &mut values);
+        let words = Value::Array(vec![Value::Bytes(vec![0xff]), b()].into());
+        let expected = [b(), words, Value::Integer(7)];
         assert_eq!((read, &values[..]), (Ok(None), &expected[..]));
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Subtask;
 use crate::sequence_name::SequenceName;
@@ -168,6 +169,15 @@ impl Error {
 
     pub(crate) fn at_row(mut self, row: u64) -> Self {
         self.0.sequence_row = Some(row);
+        self
+    }
+
+    /// Says that the server asked for a longer wait than anybody has patience for.
+    pub(crate) fn asked_for(mut self, asked: Duration, longest: Duration) -> Self {
+        self.0.message.push_str(&format!(
+            "; the server asks to be left alone for {asked:?} (Retry-After), and {longest:?} is the \
+             longest that it is waited for"
+        ));
         self
     }
 

@@ -267,9 +267,10 @@ impl Function {
     fn predict_alone(&self, row_number: u64, row: Vec<Value>) -> Result<(), Failure> {
         let shared = Arc::clone(&self.shared);
         let recorder = shared.recorder.clone();
+        let came = Instant::now();
         let answers = recorder.during(|| self.shared.function.predict_all(&row));
         let answering = async move {
-            let answers = caught(shared.in_time(row_number, &row, answers)).await;
+            let answers = caught(shared.in_time(came, row_number, &row, answers)).await;
             shared.events.push(row_number, answers.map(written));
         };
         self.spawn(row_number, Recorded::new(recorder, answering))
@@ -279,6 +280,7 @@ impl Function {
     fn refuse(&self, row_number: u64, row: Vec<Value>, problem: String) -> Result<(), Failure> {
         let shared = Arc::clone(&self.shared);
         let recorder = shared.recorder.clone();
+        let came = Instant::now();
         let told = recorder.during(|| shared.function.submit_unusable(&row));
         let refusing = async move {
             let answers = async {
@@ -286,7 +288,7 @@ impl Function {
                 let error = Error::new(ErrorKind::Input, problem);
                 Ok(vec![shared.function.conclude_unusable(error)?])
             };
-            let answers = caught(shared.in_time(row_number, &row, answers)).await;
+            let answers = caught(shared.in_time(came, row_number, &row, answers)).await;
             shared.events.push(row_number, answers.map(written));
         };
         self.spawn(row_number, Recorded::new(recorder, refusing))
@@ -383,18 +385,17 @@ fn written(answers: Vec<Prediction>) -> impl FnOnce(&mut Vec<u8>) -> Result<(), 
 }
 
 impl Shared {
-    /// Waits for the answers to a row as long as Flink does, which takes them together.
+    /// Waits for the answers to a row that `came` as long as Flink does, which takes them together.
     async fn in_time(
         &self,
+        came: Instant,
         row_number: u64,
         row: &[Value],
         answers: impl Future<Output = Result<Vec<Prediction>, Error>>,
     ) -> Result<Vec<Prediction>, Failure> {
         // A little later than the model function gives the row up where it knows how: it keeps the
         // answers of a stream that have come, and its sequences have to know what they lack.
-        let given_up_at = self
-            .row_timeout
-            .and_then(|time| Instant::now().checked_add(time));
+        let given_up_at = self.row_timeout.and_then(|time| came.checked_add(time));
         let answered = match self.row_timeout.map(|time| time + self.margin / 2) {
             Some(limit) => {
                 let in_time = tokio::time::timeout(limit, answers).await;

@@ -223,19 +223,22 @@ impl CallContext {
             let after = error
                 .client_error()
                 .and_then(triton_client::Error::retry_after);
-            let asked_too_much = after.is_some_and(|after| after > wait.longest_pause());
+            let too_long = after.filter(|after| *after > wait.longest_pause());
             let again = match judgement {
                 Judgement::Final => false,
                 Judgement::Own => {
                     own_failures += 1;
-                    own_failures <= wait.own_retries(self.retry.max_retries) && !asked_too_much
+                    own_failures <= wait.own_retries(self.retry.max_retries) && too_long.is_none()
                 }
-                Judgement::Undecided => !asked_too_much,
+                Judgement::Undecided => too_long.is_none(),
                 Judgement::Away => true,
             };
             // Within a sequence only what was certainly not executed can be sent again.
             if !again || error.kind() == ErrorKind::SequenceUncertain {
-                return Err(error);
+                return Err(match too_long {
+                    Some(asked) => error.asked_for(asked, wait.longest_pause()),
+                    None => error,
+                });
             }
             let pause = match judgement {
                 Judgement::Own => {

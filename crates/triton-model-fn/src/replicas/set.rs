@@ -35,6 +35,8 @@ pub(crate) struct ReplicaSet {
     pub(super) joining: tokio::sync::Mutex<()>,
     /// What was found is being taken in.
     pub(super) finding: Mutex<()>,
+    /// Metrics and logs are told of changes, in the order in which they came; taken before the state.
+    telling: Mutex<()>,
     /// Counts the changes of what replicas are at.
     pub(super) changed: watch::Sender<u64>,
     tasks: Tasks,
@@ -75,6 +77,7 @@ impl ReplicaSet {
             ids: OnceLock::new(),
             joining: tokio::sync::Mutex::default(),
             finding: Mutex::default(),
+            telling: Mutex::default(),
             changed: watch::channel(0).0,
             tasks: Tasks::default(),
             key,
@@ -114,19 +117,31 @@ impl ReplicaSet {
 
     /// Lets go of replicas that are gone.
     pub(super) fn forget(&self) {
-        let gone: Vec<Arc<Member>> = {
-            let mut state = self.lock();
-            let gone = state.machine.forget(Instant::now());
-            gone.iter()
-                .filter_map(|id| state.members.remove(id))
-                .collect()
-        };
-        for member in gone {
-            member.metrics.state(ReplicaState::Gone);
-            member.ask.notify_one();
-            self.log(&member, ReplicaState::Gone);
+        {
+            let _in_order = self.in_order();
+            for (member, has_come_back) in self.take_gone() {
+                if !has_come_back {
+                    member.metrics.state(ReplicaState::Gone);
+                }
+                member.ask.notify_one();
+                self.log(&member, ReplicaState::Gone);
+            }
         }
         self.tell_changes();
+    }
+
+    /// Takes out the replicas that are gone, and says of each whether another one has its name now.
+    fn take_gone(&self) -> Vec<(Arc<Member>, bool)> {
+        let mut state = self.lock();
+        let gone = state.machine.forget(Instant::now());
+        let gone: Vec<_> = gone
+            .iter()
+            .filter_map(|id| state.members.remove(id))
+            .collect();
+        let is_there = |gone: &Member| state.members.values().any(|it| it.label == gone.label);
+        gone.into_iter()
+            .map(|member| (Arc::clone(&member), is_there(&member)))
+            .collect()
     }
 
     /// Whether a replica is called.
@@ -160,23 +175,30 @@ impl ReplicaSet {
     }
 
     pub(super) fn tell_changes(&self) {
-        let changes: Vec<(Arc<Member>, ReplicaState)> = {
-            let mut state = self.lock();
-            let changes = state.machine.take_changes();
-            let known = |change: Change| {
-                let member = state.members.get(&change.id)?;
-                Some((Arc::clone(member), change.state))
-            };
-            changes.into_iter().filter_map(known).collect()
-        };
-        if changes.is_empty() {
+        if !self.lock().machine.has_changes() {
             return;
         }
-        for (member, state) in changes {
+        let in_order = self.in_order();
+        for (member, state) in self.take_changes() {
             member.metrics.state(state);
             self.log(&member, state);
         }
+        drop(in_order);
         self.changed.send_modify(|count| *count += 1);
+    }
+
+    fn take_changes(&self) -> Vec<(Arc<Member>, ReplicaState)> {
+        let mut state = self.lock();
+        let changes = state.machine.take_changes();
+        let known = |change: Change| {
+            let member = state.members.get(&change.id)?;
+            Some((Arc::clone(member), change.state))
+        };
+        changes.into_iter().filter_map(known).collect()
+    }
+
+    fn in_order(&self) -> MutexGuard<'_, ()> {
+        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn log(&self, member: &Member, state: ReplicaState) {

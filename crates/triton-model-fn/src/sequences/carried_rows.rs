@@ -77,6 +77,12 @@ impl HistoryColumns {
         self.pairs.iter().any(|pair| pair.column == index)
     }
 
+    /// The first of the arrays that is among `others`.
+    pub(super) fn array_among(&self, others: &[usize]) -> Option<&str> {
+        let found = self.pairs.iter().find(|pair| others.contains(&pair.array));
+        found.map(|pair| pair.name.as_str())
+    }
+
     /// What a row carries; `keys` are the columns that are the same in all of it.
     pub(super) fn carried(
         &self,
@@ -118,6 +124,7 @@ impl HistoryColumns {
             template,
             arrays,
             count: count as u64,
+            position: None,
         })
     }
 }
@@ -141,11 +148,20 @@ pub(super) struct CarriedRows {
     template: Vec<Value>,
     arrays: Vec<(usize, Vec<Value>)>,
     count: u64,
+    /// The column that says which row of its key a row is, and what it says in the first of these.
+    position: Option<(usize, Value)>,
 }
 
 impl CarriedRows {
     pub(super) fn count(&self) -> u64 {
         self.count
+    }
+
+    /// Fills in which rows of their key these are; `number` is that of the one that carried them, as its
+    /// column `index` has it.
+    pub(super) fn numbered(mut self, index: usize, number: &Value) -> Self {
+        self.position = Some((index, shifted(number, -(self.count as i64))));
+        self
     }
 
     /// The values of a column in these rows.
@@ -160,7 +176,20 @@ impl CarriedRows {
         for (column, values) in &self.arrays {
             row[*column] = values[index as usize].clone();
         }
+        if let Some((column, first)) = &self.position {
+            row[*column] = shifted(first, index as i64);
+        }
         row
+    }
+}
+
+/// A row's number in the type of its column, so many rows later.
+fn shifted(number: &Value, rows: i64) -> Value {
+    match number {
+        Value::SmallInt(number) => Value::SmallInt((i64::from(*number) + rows) as i16),
+        Value::Integer(number) => Value::Integer((i64::from(*number) + rows) as i32),
+        Value::BigInt(number) => Value::BigInt(number + rows),
+        other => other.clone(),
     }
 }
 

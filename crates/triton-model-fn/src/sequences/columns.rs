@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use triton_options::{SEQUENCE_END_COLUMN, SEQUENCE_POSITION_COLUMN, SequenceMode, TritonOptions};
+use triton_options::{
+    SEQUENCE_END_COLUMN, SEQUENCE_HISTORY_COLUMNS, SEQUENCE_POSITION_COLUMN, SequenceMode,
+    TritonOptions,
+};
 
 use super::carried_rows::HistoryColumns;
 use super::key::{KeyColumns, SequenceKey};
@@ -119,6 +122,10 @@ impl SequenceColumns {
             Some(position) => position,
             None => carried.count() + 1,
         };
+        let carried = match self.position {
+            Some(column) => carried.numbered(column, &row[column]),
+            None => carried,
+        };
         let ends = self.end.and_then(|end| carried.column(end));
         let before = rows_before(position, ends, self.max_length);
         let reaches_back = before.filter(|before| *before <= carried.count());
@@ -145,6 +152,11 @@ impl SequenceColumns {
     pub(crate) fn needs(&self, index: usize) -> bool {
         let has_history = |history: &HistoryColumns| history.has_history(index);
         self.contains(index) || self.history.as_ref().is_some_and(has_history)
+    }
+
+    /// The first array of earlier rows that is among `inputs`.
+    fn history_among(&self, inputs: &[usize]) -> Option<&str> {
+        self.history.as_ref()?.array_among(inputs)
     }
 
     fn contains(&self, index: usize) -> bool {
@@ -190,6 +202,9 @@ impl ModelColumns {
             .filter(is_input)
             .map(|(index, _)| index)
             .collect();
+        if let Some(array) = columns.and_then(|columns| columns.history_among(&inputs)) {
+            return Err(sent_history(array));
+        }
         let has_state = match options.sequence_mode() {
             SequenceMode::PerKey { .. } => true,
             SequenceMode::Static { flags, .. } => !flags.are_both(),
@@ -238,6 +253,17 @@ impl ModelColumns {
         buffer.extend(indices.iter().filter_map(|index| row.get(*index).cloned()));
         buffer
     }
+}
+
+/// What an earlier row had in its own history is not known, so it could not be sent again.
+fn sent_history(array: &str) -> Error {
+    let message = format!(
+        "column '{array}' (option '{}') holds earlier rows, and the model has an input of that name: \
+         the rows that it holds could not be sent again as they were; give the column another name, \
+         and what the model is to see another column with a history of its own",
+        SEQUENCE_HISTORY_COLUMNS.key()
+    );
+    Error::new(ErrorKind::Schema, message)
 }
 
 /// The number that a row has among the rows of its key.

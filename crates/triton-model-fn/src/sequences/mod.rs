@@ -242,8 +242,11 @@ impl<T: SequenceTransport> KeyedSequences<T> {
     }
 
     fn put(&self, key: &SequenceKey, row: Row, answer: Answer) {
-        self.shared
+        let refused = self
+            .shared
             .with(|machine, now| machine.submit(now, key, row, answer));
+        // Its sink is told, which may hand over the next row.
+        drop(refused);
     }
 
     /// How many sequences may be open at once.
@@ -388,7 +391,11 @@ impl<T: SequenceTransport> Shared<T> {
         let result = operation(&mut state.machine, now);
         let to_do = state.take_effects(self.open.max_in_flight());
         self.teller.count(&state.machine.counts(now));
+        let clashes = self.teller.note_owners(&to_do.reports);
         drop(state);
+        for clash in clashes {
+            self.teller.warn_of_clash(&clash);
+        }
         for report in to_do.reports {
             self.teller.tell(report);
         }

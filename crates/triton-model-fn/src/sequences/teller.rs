@@ -48,6 +48,12 @@ struct OwnedKeys {
     warned: Option<Instant>,
 }
 
+/// A key that another subtask has, too.
+pub(super) struct Clash {
+    key: SequenceKey,
+    other: u32,
+}
+
 impl Teller {
     pub(super) fn new(
         open: &CallContext,
@@ -106,12 +112,8 @@ impl Teller {
         let shown = || self.settings.display.show(&key);
         let (subtask, attempt) = (self.subtask.index(), self.subtask.attempt());
         match event {
-            Event::Begins => self.own(&key),
-            Event::Over => {
-                if self.owners.is_some() {
-                    self.lock().keys.remove(&key);
-                }
-            }
+            // These are noted before the machine goes on.
+            Event::Begins | Event::Over => {}
             Event::Started { counter } => {
                 metrics.event(SequenceEvent::Started);
                 debug!(
@@ -359,39 +361,57 @@ impl Teller {
         );
     }
 
-    /// Notes whose the key is from now on, and warns where it is another subtask's as well.
-    fn own(&self, key: &SequenceKey) {
-        const PAUSE: Duration = Duration::from_secs(10);
+    /// Notes whose keys are from now on this subtask's and whose are not any more, and returns those
+    /// that are another one's as well. The machine is locked, so that the last report is the last word.
+    pub(super) fn note_owners(&self, reports: &[Report]) -> Vec<Clash> {
+        let mut clashes = Vec::new();
         let Some(owners) = &self.owners else {
-            return;
+            return clashes;
         };
-        let mut owned = self.lock();
-        if owned.keys.contains_key(key) {
-            return;
-        }
-        let subtask = self.subtask.index();
-        match owners.own(key, subtask) {
-            Ok(own) => {
-                owned.keys.insert(key.clone(), own);
-            }
-            Err(other) => {
-                let now = Instant::now();
-                let is_new = owned
-                    .warned
-                    .is_none_or(|warned| now.saturating_duration_since(warned) >= PAUSE);
-                if is_new {
-                    owned.warned = Some(now);
-                    warn!(
-                        key = self.settings.display.show(key),
-                        subtask,
-                        other,
-                        "rows of one key reach two subtasks, and neither sees those of the other: \
-                         their answers are wrong; partition the rows by the columns of '{}' before \
-                         they come here",
-                        SEQUENCE_KEY.key()
-                    );
+        for Report { key, event } in reports {
+            match event {
+                Event::Begins => {
+                    let mut owned = self.lock();
+                    if owned.keys.contains_key(key) {
+                        continue;
+                    }
+                    match owners.own(key, self.subtask.index()) {
+                        Ok(own) => drop(owned.keys.insert(key.clone(), own)),
+                        Err(other) => clashes.push(Clash {
+                            key: key.clone(),
+                            other,
+                        }),
+                    }
                 }
+                Event::Over => drop(self.lock().keys.remove(key)),
+                _ => {}
             }
+        }
+        clashes
+    }
+
+    pub(super) fn warn_of_clash(&self, clash: &Clash) {
+        const PAUSE: Duration = Duration::from_secs(10);
+        let now = Instant::now();
+        let is_new = {
+            let mut owned = self.lock();
+            let since = owned.warned.map(|it| now.saturating_duration_since(it));
+            let is_new = since.is_none_or(|since| since >= PAUSE);
+            if is_new {
+                owned.warned = Some(now);
+            }
+            is_new
+        };
+        if is_new {
+            warn!(
+                key = self.settings.display.show(&clash.key),
+                subtask = self.subtask.index(),
+                other = clash.other,
+                "rows of one key reach two subtasks, and neither sees those of the other: \
+                 their answers are wrong; partition the rows by the columns of '{}' before \
+                 they come here",
+                SEQUENCE_KEY.key()
+            );
         }
     }
 }

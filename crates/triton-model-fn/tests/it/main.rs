@@ -11,6 +11,7 @@ mod batch_order;
 mod batching;
 mod cache;
 mod cache_waiting;
+mod carried_inputs;
 mod codec;
 mod errors;
 mod examples;

@@ -44,7 +44,11 @@ impl Model for Naps {
 }
 
 pub(crate) fn server() -> EmbeddedTriton {
-    EmbeddedTriton::builder().model(Naps).start().unwrap()
+    EmbeddedTriton::builder()
+        .built_in_models()
+        .model(Naps)
+        .start()
+        .unwrap()
 }
 
 pub(crate) async fn function(server: &EmbeddedTriton, extra: &[(&str, &str)]) -> InferenceFunction {
@@ -322,6 +326,7 @@ fn runtime() -> tokio::runtime::Runtime {
 
 /// Hands each row that fails over once more.
 struct OnceMore {
+    row: Vec<Value>,
     function: Arc<InferenceFunction>,
     answered: Arc<dyn AnswerSink>,
 }
@@ -330,8 +335,7 @@ impl AnswerSink for OnceMore {
     fn take(&self, answers: Vec<RowAnswer>) {
         for answer in answers {
             let number = answer.number + 1000;
-            self.function
-                .submit_to(number, &row(1.0, 1), &self.answered);
+            self.function.submit_to(number, &self.row, &self.answered);
         }
     }
 }
@@ -339,26 +343,42 @@ impl AnswerSink for OnceMore {
 // Holds F53.
 #[test]
 fn a_row_that_is_handed_over_again_after_the_end_of_the_runtime_is_answered() {
-    for extra in [&[("batch-size", "8"), ("batch-timeout", "20 ms")][..], &[]] {
-        let server = server();
+    let server = server();
+    let lanes = [("batches", true), ("single", false), ("keyed", false)];
+    for (lane, batches) in lanes {
         let runtime = runtime();
-        let function = Arc::new(runtime.block_on(function(&server, extra)));
+        let (function, row) = match lane {
+            "keyed" => (
+                runtime.block_on(keyed(&server)),
+                vec![Value::String("a".to_owned()), Value::Integer(1)],
+            ),
+            _ => {
+                let extra = [("batch-size", "8"), ("batch-timeout", "20 ms")];
+                let extra = if batches { &extra[..] } else { &[] };
+                (
+                    runtime.block_on(function(&server, extra)),
+                    row(1.0, 1).to_vec(),
+                )
+            }
+        };
+        let function = Arc::new(function);
         runtime.shutdown_timeout(Duration::from_secs(5));
         let (answered, mut answers) = sink();
         let (finished, finish) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let once_more: Arc<dyn AnswerSink> = Arc::new(OnceMore {
+                row: row.clone(),
                 function: Arc::clone(&function),
                 answered,
             });
-            function.submit_to(1, &row(1.0, 1), &once_more);
+            function.submit_to(1, &row, &once_more);
             // A test that has failed waits no more.
             let _ = finished.send(());
         });
         let waited = finish.recv_timeout(Duration::from_secs(10));
-        waited.unwrap_or_else(|_| panic!("{extra:?} hangs"));
+        waited.unwrap_or_else(|_| panic!("{lane} hangs"));
         let group = answers.try_recv().unwrap();
-        assert_eq!((group.len(), group[0].number), (1, 1001), "{extra:?}");
+        assert_eq!((group.len(), group[0].number), (1, 1001), "{lane}");
         assert!(group[0].result.is_err());
     }
 }

@@ -117,7 +117,8 @@ impl File {
                 gone: Rc::default(),
             };
             self.read += 1;
-            self.machine.submit(self.instant(), &key, row, ticket);
+            let refused = self.machine.submit(self.instant(), &key, row, ticket);
+            assert!(refused.is_none());
             self.settle();
         }
     }

@@ -116,10 +116,17 @@ impl<A: Asker> Machine<A> {
     }
 
     /// Puts a row behind those of its key that came before. Once the machine is closed, the row is
-    /// refused, and its asker dropped.
-    pub(super) fn submit(&mut self, now: Instant, key: &SequenceKey, row: Row, asker: A) {
+    /// refused, and its asker comes back: one that is dropped may tell a sink, which no lock may see.
+    #[must_use = "a refused row is answered by whoever holds no lock"]
+    pub(super) fn submit(
+        &mut self,
+        now: Instant,
+        key: &SequenceKey,
+        row: Row,
+        asker: A,
+    ) -> Option<A> {
         if self.is_closed {
-            return;
+            return Some(asker);
         }
         let waiting = Waiting {
             row,
@@ -150,6 +157,7 @@ impl<A: Asker> Machine<A> {
             self.turns.push_back(key.clone());
         }
         self.run(now);
+        None
     }
 
     /// What came of a request.

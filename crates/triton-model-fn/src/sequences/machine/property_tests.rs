@@ -448,7 +448,8 @@ impl Run {
             gone: Rc::clone(&gone),
         };
         let key = SequenceKey::new(&key.to_string());
-        self.machine.submit(self.now, &key, row, ticket);
+        let refused = self.machine.submit(self.now, &key, row, ticket);
+        assert!(refused.is_none());
         gone.set(given_up);
         self.settle();
     }

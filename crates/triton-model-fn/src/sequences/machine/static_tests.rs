@@ -83,7 +83,8 @@ fn submit(machine: &mut Machine<Patient>, now: Instant) {
         last: false,
         position: None,
     };
-    machine.submit(now, &SequenceKey::new(""), row, Patient);
+    let refused = machine.submit(now, &SequenceKey::new(""), row, Patient);
+    assert!(refused.is_none());
 }
 
 /// The request that is to be sent, and whether a row failed before it.

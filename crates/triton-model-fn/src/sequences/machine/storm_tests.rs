@@ -194,9 +194,10 @@ impl Storm {
         };
         let now = self.instant();
         let key = SequenceKey::new(&key.to_string());
-        self.subtasks[subtask as usize]
+        let refused = self.subtasks[subtask as usize]
             .0
             .submit(now, &key, row, ticket);
+        assert!(refused.is_none());
         self.settle(subtask);
     }
 
