@@ -201,7 +201,7 @@ impl Job {
         // Time may end sequences as well, which no input tells.
         if let Some(limit) = limit.filter(|_| options.sequence_idle_timeout.is_none()) {
             let longest = options.sequence_max_length.map(|rows| rows.get().into());
-            let most = last_rows.most_open(&self.inputs, longest, limit)?;
+            let most = last_rows.most_open(&self.inputs, &subtasks.sendable(), longest, limit)?;
             if most.keys > limit {
                 let of_subtask = match subtasks.count() {
                     1 => String::new(),
@@ -301,6 +301,7 @@ impl Job {
             streams: self.streams,
             selection,
             sorting: self.sorting,
+            sendable: subtasks.sendable(),
             together: together(arguments, options, subtasks, on_error)?,
         };
         let (mut events, reader) = reader::start(inputs, position).map_err(Failure::usage)?;
