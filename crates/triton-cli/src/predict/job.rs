@@ -75,7 +75,11 @@ impl Job {
             passing: Passing::new(&files.columns, &files.drop)?,
             text,
         };
-        let inputs = Input::find(names, &settings)?;
+        let found = Input::find(names, &settings)?;
+        if !arguments.reports.quiet {
+            found.passed_over.iter().for_each(|told| say(told));
+        }
+        let inputs = found.inputs;
         check_readable_again(arguments, &inputs)?;
         // Each is opened again when its turn comes, except what can be read only once.
         let mut looked_at = BTreeMap::new();

@@ -29,6 +29,7 @@ mod predict_checkpoint;
 mod predict_chunks;
 mod predict_failures;
 mod predict_flags;
+mod predict_folders;
 mod predict_formats;
 mod predict_inputs;
 mod predict_keys;
