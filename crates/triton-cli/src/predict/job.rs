@@ -27,6 +27,7 @@ use super::state::{RunIdentity, State};
 use super::subtasks::Subtasks;
 use super::summary::{Counts, Summary};
 use super::{identity, stall};
+use crate::argument_values::ColumnList;
 use crate::failure::Failure;
 use crate::objects::Location;
 use crate::progress::{Expected, Progress, say};
@@ -72,7 +73,10 @@ impl Job {
         let settings = InputSettings {
             format: files.input_format,
             limit: files.limit.map(NonZeroU64::get),
-            passing: Passing::new(&files.columns, &files.drop)?,
+            passing: Passing::new(
+                ColumnList::all(&files.columns),
+                ColumnList::all(&files.drop),
+            )?,
             text,
         };
         let found = Input::find(names, &settings)?;
@@ -266,6 +270,11 @@ impl Job {
         let total_bytes = self.total_bytes();
         let to_standard_output = self.plan.goes_to_standard_output();
         let has_streams = !self.streams.is_empty();
+        let is_whole = state.is_none();
+        let passing = self
+            .inputs
+            .first()
+            .map(|(input, _)| input.passing().clone());
         let (position, counts, errors_bytes, cut) = match state {
             Some(state) => {
                 let position = Start {
@@ -356,6 +365,11 @@ impl Job {
             )));
         }
         let found = summary.counts.read;
+        // Of what an earlier run has read nobody knows.
+        if is_whole && found > 0 && ending.is_complete() && !arguments.reports.quiet {
+            let not_found = passing.iter().flat_map(Passing::not_found);
+            not_found.for_each(|told| say(&told));
+        }
         if let Some(selected) = selected.filter(|rows| ending.is_complete() && *rows > found) {
             return Err(Failure::usage(anyhow!(
                 "--retry-errors names {selected} rows, of which the inputs have only {found}: they \

@@ -27,6 +27,7 @@ mod outages;
 mod predict;
 mod predict_checkpoint;
 mod predict_chunks;
+mod predict_columns;
 mod predict_failures;
 mod predict_flags;
 mod predict_folders;

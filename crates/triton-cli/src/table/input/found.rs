@@ -195,6 +195,11 @@ impl Input {
         }
     }
 
+    /// Which of its columns pass through.
+    pub(crate) fn passing(&self) -> &Passing {
+        &self.passing
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
