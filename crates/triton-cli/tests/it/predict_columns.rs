@@ -49,7 +49,7 @@ fn a_name_with_a_comma_stands_in_quotes() {
     insta::assert_snapshot!(run.said(), @"
     exit code 2
     error: invalid value ''a,b' for '--drop <COLUMN,…>': expected names such as a,b, of which one with a comma or semicolon stands in quotes, as in 'a,b',c
-    
+
     For more information, try '--help'.
     ");
 }
