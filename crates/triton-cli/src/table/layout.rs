@@ -138,9 +138,9 @@ mod tests {
 
     #[test]
     fn columns_of_one_name_are_told_by_their_places() {
-        let twins = layout(&[("n", DataType::Int), ("n", DataType::String)]);
-        let turned = layout(&[("n", DataType::String), ("n", DataType::Int)]);
-        let one = layout(&[("n", DataType::Int)]);
+        let twins = layout(&[("n", DataType::Integer), ("n", DataType::String)]);
+        let turned = layout(&[("n", DataType::String), ("n", DataType::Integer)]);
+        let one = layout(&[("n", DataType::Integer)]);
         let forms = [
             Form::Cells,
             #[cfg(feature = "arrow")]
