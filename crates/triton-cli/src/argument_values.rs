@@ -3,11 +3,31 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use triton_options::OptionValue as _;
+use triton_options::{ColumnNames, OptionValue as _};
 
 /// Reads a duration in the grammar of the options.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Duration::parse(text).map_err(|error| error.to_string())
+}
+
+/// Names of columns, in the grammar of the options.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnList(Vec<String>);
+
+impl ColumnList {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let names = ColumnNames::split(text);
+        names.map(Self).map_err(|_| {
+            "expected names such as a,b, of which one with a comma or semicolon stands in quotes, \
+             as in 'a,b',c"
+                .to_owned()
+        })
+    }
+
+    /// The names of an argument that may be given several times.
+    pub(crate) fn all(lists: &[Self]) -> Vec<String> {
+        lists.iter().flat_map(|list| list.0.clone()).collect()
+    }
 }
 
 /// A number of something, of which there has to be one.

@@ -79,7 +79,7 @@ pub fn read(input: &[u8], reading: Reading<'_>) -> Result<(Vec<ReadRow>, Option<
     let told = |error: anyhow::Error| format!("{error:#}");
     let found = Input::find(&[Input::STANDARD.to_owned()], &settings).map_err(told)?;
     let raw = BufReader::with_capacity(reading.bytes, Cursor::new(input.to_vec()));
-    let looked_at = found[0].look_at(Ok(Box::new(raw))).map_err(told)?;
+    let looked_at = found.inputs[0].look_at(Ok(Box::new(raw))).map_err(told)?;
     let mut reader = looked_at.open(&wanted).map_err(told)?;
     let most = ChunkSize {
         rows: reading.rows,

@@ -1,7 +1,7 @@
 //! Text as other programs save it: with a byte order mark, or in UTF-16. What is read here is
 //! UTF-8 without a mark.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Cursor, Read};
 use std::path::Path;
 
 use anyhow::{anyhow, bail};
@@ -14,6 +14,9 @@ const COMPRESSED: [(&str, &[u8]); 4] = [
     ("bzip2", b"BZh"),
     ("xz", &[0xfd, b'7', b'z', b'X', b'Z']),
 ];
+
+/// The byte order mark in UTF-8.
+pub(crate) const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// How many bytes tell an encoding.
 const START: usize = 4;
@@ -67,10 +70,14 @@ impl Encoding {
         let (Encoding::Utf8 { mark } | Encoding::Utf16 { mark, .. }) = self;
         let mut marked = [0; START];
         bytes.read_exact(&mut marked[..mark])?;
-        Ok(match self {
+        let text: Box<dyn Read + Send + 'a> = match self {
             Encoding::Utf8 { .. } => Box::new(bytes),
             Encoding::Utf16 { big_endian, .. } => Box::new(Utf16Reader::new(bytes, big_endian)),
-        })
+        };
+        match mark {
+            0 => Ok(text),
+            _ => without_marks(text),
+        }
     }
 
     /// The beginning of a text as UTF-8, as far as it is there.
@@ -82,6 +89,27 @@ impl Encoding {
             .and_then(|mut bytes| bytes.read_to_end(&mut decoded));
         decoded
     }
+}
+
+/// The text behind further marks: who adds one to what has one already leaves two.
+fn without_marks<'a>(mut text: Box<dyn Read + Send + 'a>) -> io::Result<Box<dyn Read + Send + 'a>> {
+    let mut begun = Vec::new();
+    loop {
+        let mut byte = [0];
+        match text.read(&mut byte) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+            Ok(0) => break,
+            Ok(_) => begun.push(byte[0]),
+        }
+        if !MARK.starts_with(&begun) {
+            break;
+        }
+        if begun == MARK {
+            begun.clear();
+        }
+    }
+    Ok(Box::new(Cursor::new(begun).chain(text)))
 }
 
 const UTF_32: &str = "it is text in UTF-32, which is not read: save it as UTF-8, for example with \
@@ -232,11 +260,17 @@ mod tests {
         let text = "value,näme 😀\r\n1,ü\n";
         for big_endian in [false, true] {
             assert_eq!(decode(&utf16(text, big_endian)).unwrap(), text);
-            let marked = utf16(&format!("\u{feff}{text}"), big_endian);
-            assert_eq!(decode(&marked).unwrap(), text);
+            for marks in ["\u{feff}", "\u{feff}\u{feff}"] {
+                let marked = utf16(&format!("{marks}{text}"), big_endian);
+                assert_eq!(decode(&marked).unwrap(), text);
+            }
         }
         assert_eq!(decode(text.as_bytes()).unwrap(), text);
-        assert_eq!(decode(format!("\u{feff}{text}").as_bytes()).unwrap(), text);
+        for text in [text, "", "a", "\u{fefe}a"] {
+            for marks in ["\u{feff}", "\u{feff}\u{feff}\u{feff}"] {
+                assert_eq!(decode(format!("{marks}{text}").as_bytes()).unwrap(), text);
+            }
+        }
         for short in ["", "a", "ab"] {
             assert_eq!(decode(short.as_bytes()).unwrap(), short);
         }

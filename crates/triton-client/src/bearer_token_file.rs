@@ -193,9 +193,7 @@ fn read(path: &Path) -> io::Result<HeaderValue> {
     }
     let no_token =
         || invalid("expected a token of printable ASCII on one line, found something else");
-    // Some editors write one in front of UTF-8.
-    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
-    let text = std::str::from_utf8(content).map_err(|_| no_token())?;
+    let text = text_of(&content).ok_or_else(no_token)?;
     let token: BearerToken = text.parse().map_err(|fault: InvalidValue| {
         match fault.expected == BearerToken::EXPECTED {
             true => no_token(),
@@ -206,6 +204,21 @@ fn read(path: &Path) -> io::Result<HeaderValue> {
         HeaderValue::from_str(token.header_value().expose()).map_err(|_| no_token())?;
     header.set_sensitive(true);
     Ok(header)
+}
+
+/// The text that a file has: some editors put a mark in front of UTF-8, and PowerShell writes UTF-16.
+fn text_of(content: &[u8]) -> Option<String> {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let (units, odd) = bytes.as_chunks::<2>();
+        let units: Vec<u16> = units.iter().map(|bytes| unit(*bytes)).collect();
+        String::from_utf16(&units).ok().filter(|_| odd.is_empty())
+    };
+    match content {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => str::from_utf8(rest).ok().map(str::to_owned),
+        other => str::from_utf8(other).ok().map(str::to_owned),
+    }
 }
 
 #[cfg(test)]
@@ -261,6 +274,23 @@ mod tests {
         file.set("the third");
         tokio::time::advance(LOOK_HOLDS).await;
         assert_eq!(sent(&provider), "Bearer the third");
+    }
+
+    #[test]
+    fn a_token_may_be_in_utf_16() {
+        let units: Vec<u16> = "\u{feff}secret\r\n".encode_utf16().collect();
+        for (name, unit) in [
+            ("little", u16::to_le_bytes as fn(u16) -> [u8; 2]),
+            ("big", u16::to_be_bytes),
+        ] {
+            let file = TokenFile::new(name, "");
+            let bytes: Vec<u8> = units.iter().flat_map(|it| unit(*it)).collect();
+            fs::write(&file.0, &bytes).unwrap();
+            let provider = BearerTokenFile::open(&file.0).unwrap();
+            assert_eq!(sent(&provider), "Bearer secret");
+            fs::write(&file.0, &bytes[..bytes.len() - 1]).unwrap();
+            assert!(BearerTokenFile::open(&file.0).is_err());
+        }
     }
 
     #[tokio::test(start_paused = true)]

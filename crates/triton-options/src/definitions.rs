@@ -199,9 +199,9 @@ define_options! {
     /// The input columns whose values tell one entity from another: a call, a sensor, a vehicle.
     /// Each distinct key within a subtask then has a sequence of its own, whose rows are sent one
     /// after the other, in the order of their arrival; different keys go side by side. Several
-    /// columns are separated by semicolons. A key column is sent to the model only if the model
-    /// has an input tensor of its name. Needs `sequence-id-auto-increment`; all rows of a key must
-    /// reach the same subtask.
+    /// columns are separated by semicolons; a name with one, or with a comma, stands in quotes. A
+    /// key column is sent to the model only if the model has an input tensor of its name. Needs
+    /// `sequence-id-auto-increment`; all rows of a key must reach the same subtask.
     Advanced SEQUENCE_KEY = "sequence-key" as sequence_key: ColumnNames, optional;
 
     /// A BOOLEAN input column that is true in the last row of a sequence; the next row of that key

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
+use triton_options::ColumnNames;
+
 use crate::table::Format;
 
 /// The most that is read to find the first line of a file.
@@ -13,6 +15,14 @@ const LONGEST_LINE: u64 = 1 << 20;
 pub(super) fn names(words: &[String]) -> Option<Vec<String>> {
     let mut files = words.iter().map(Path::new).filter(|path| path.is_file());
     files.find_map(columns)
+}
+
+/// A list of columns as it was typed, with each name that its last one may become.
+pub(super) fn completed(typed: &str, names: &[String]) -> Vec<String> {
+    let (before, start) = typed.split_at(typed.rfind([',', ';']).map_or(0, |place| place + 1));
+    let names = names.iter().map(|name| ColumnNames::quote(name));
+    let names = names.filter(|name| name.starts_with(start));
+    names.map(|name| format!("{before}{name}")).collect()
 }
 
 fn columns(path: &Path) -> Option<Vec<String>> {
@@ -64,4 +74,17 @@ fn columns(path: &Path) -> Option<Vec<String>> {
 fn of_schema(schema: &arrow_schema::Schema) -> Vec<String> {
     let fields = schema.fields().iter();
     fields.map(|field| field.name().clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_name_of_a_list_is_completed() {
+        let names = ["id", "in,out", "value"].map(str::to_owned);
+        assert_eq!(completed("", &names), ["id", "'in,out'", "value"]);
+        assert_eq!(completed("value,i", &names), ["value,id"]);
+        assert_eq!(completed("id;'", &names), ["id;'in,out'"]);
+    }
 }

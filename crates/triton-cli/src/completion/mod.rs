@@ -75,6 +75,15 @@ pub(crate) fn columns() -> ArgValueCandidates {
     ArgValueCandidates::new(|| candidates(columns::names(&words()).unwrap_or_default()))
 }
 
+/// Completes the last of several names of columns.
+pub(crate) fn column_lists() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let names = columns::names(&words()).unwrap_or_default();
+        let typed = typed.to_str().unwrap_or_default();
+        candidates(columns::completed(typed, &names))
+    })
+}
+
 fn candidates(names: Vec<String>) -> Vec<CompletionCandidate> {
     names.into_iter().map(CompletionCandidate::new).collect()
 }

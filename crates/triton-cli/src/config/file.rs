@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use toml::{Spanned, Value};
-use triton_options::CATALOG;
+use triton_options::{CATALOG, ColumnNames, ENDPOINT, OptionValue as _};
 
 use super::Origin;
 use crate::failure::Failure;
@@ -106,11 +106,22 @@ fn text_of(key: &str, value: &Value, origin: &Origin) -> Result<String, Failure>
             )));
         }
         other => {
+            let hint = match other.is_array() && takes_several(key) {
+                true => "; several go into one text, with commas between them",
+                false => "",
+            };
             return Err(Failure::usage(anyhow!(
                 "option '{key}' from {origin}: expected a text, a number, true or false, found a \
-                 value of the type {}",
+                 value of the type {}{hint}",
                 other.type_str()
             )));
         }
     })
+}
+
+/// Whether an option takes several values, so that an array of them may be tried.
+fn takes_several(key: &str) -> bool {
+    let mut of_key = CATALOG.iter().filter(|definition| definition.key == key);
+    let is_list = of_key.any(|definition| definition.type_name == ColumnNames::TYPE_NAME);
+    is_list || key == ENDPOINT.key()
 }

@@ -30,7 +30,7 @@ impl Object {
         }
     }
 
-    pub(crate) fn matching(&self, _: impl Fn(&Path) -> bool) -> anyhow::Result<Vec<Self>> {
+    pub(crate) fn matching(&self, _: impl FnMut(&Path) -> bool) -> anyhow::Result<Vec<Self>> {
         match self.0 {}
     }
 

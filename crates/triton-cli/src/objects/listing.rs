@@ -15,7 +15,10 @@ use super::store::wait_for;
 impl Object {
     /// The objects that the address stands for, in the order of their names: those in a folder that
     /// are wanted, those that a pattern matches, or the one that it names.
-    pub(crate) fn matching(&self, is_wanted: impl Fn(&Path) -> bool) -> anyhow::Result<Vec<Self>> {
+    pub(crate) fn matching(
+        &self,
+        mut is_wanted: impl FnMut(&Path) -> bool,
+    ) -> anyhow::Result<Vec<Self>> {
         let address = &self.0.address;
         let special = ['*', '?', '['];
         if address.scheme == Scheme::Http {

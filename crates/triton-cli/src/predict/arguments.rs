@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
 use triton_options::{OptionValue as _, PositiveDuration};
 
-use crate::argument_values::at_least_one;
+use crate::argument_values::{ColumnList, at_least_one};
 use crate::completion;
 use crate::config_arguments::ConfigArguments;
 use crate::exit_codes::Exit;
@@ -48,7 +48,7 @@ pub(crate) struct PredictArguments {
     ///
     /// It sets the option sequence-key, and where nothing else does, sequence-id to the model's name,
     /// sequence-id-auto-increment and sequence-id-scope=run.
-    #[arg(long, value_name = "COLUMN", add = completion::columns())]
+    #[arg(long, value_name = "COLUMN", add = completion::column_lists())]
     pub(crate) key: Option<String>,
 
     /// Try everything out without a row being sent: the model is opened, ten rows are read, and it is
@@ -105,13 +105,14 @@ pub(crate) struct FileArguments {
 
     /// The columns of the input that pass through to the output, in this order [default: all].
     ///
-    /// The model gets its own all the same, and what it gives is behind them.
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', add = completion::columns())]
-    pub(crate) columns: Vec<String>,
+    /// The model gets its own all the same, and what it gives is behind them. A name with a comma
+    /// stands in quotes, as in "'a,b',c".
+    #[arg(long, value_name = "COLUMN,…", value_parser = ColumnList::parse, add = completion::column_lists())]
+    pub(crate) columns: Vec<ColumnList>,
 
     /// The columns of the input that do not pass through to the output.
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', conflicts_with = "columns", add = completion::columns())]
-    pub(crate) drop: Vec<String>,
+    #[arg(long, value_name = "COLUMN,…", value_parser = ColumnList::parse, conflicts_with = "columns", add = completion::column_lists())]
+    pub(crate) drop: Vec<ColumnList>,
 
     /// The first record of CSV is a row, and the columns are called column1, column2 and so on.
     #[arg(long)]

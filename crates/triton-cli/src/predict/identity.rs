@@ -19,6 +19,7 @@ use triton_options::{
 
 use super::arguments::PredictArguments;
 use super::state::RunIdentity;
+use crate::argument_values::ColumnList;
 use crate::objects::Location;
 use crate::table::{Destination, Input};
 
@@ -141,8 +142,11 @@ pub(super) fn of_run<'a>(
     );
     set("--no-header".to_owned(), files.no_header.to_string());
     set("--limit".to_owned(), shown(files.limit));
-    set("--columns".to_owned(), files.columns.join(", "));
-    set("--drop".to_owned(), files.drop.join(", "));
+    set(
+        "--columns".to_owned(),
+        ColumnList::all(&files.columns).join(", "),
+    );
+    set("--drop".to_owned(), ColumnList::all(&files.drop).join(", "));
     Ok(run)
 }
 

@@ -27,6 +27,7 @@ use super::state::{RunIdentity, State};
 use super::subtasks::Subtasks;
 use super::summary::{Counts, Summary};
 use super::{identity, stall};
+use crate::argument_values::ColumnList;
 use crate::failure::Failure;
 use crate::objects::Location;
 use crate::progress::{Expected, Progress, say};
@@ -72,10 +73,17 @@ impl Job {
         let settings = InputSettings {
             format: files.input_format,
             limit: files.limit.map(NonZeroU64::get),
-            passing: Passing::new(&files.columns, &files.drop)?,
+            passing: Passing::new(
+                ColumnList::all(&files.columns),
+                ColumnList::all(&files.drop),
+            )?,
             text,
         };
-        let inputs = Input::find(names, &settings)?;
+        let found = Input::find(names, &settings)?;
+        if !arguments.reports.quiet {
+            found.passed_over.iter().for_each(|told| say(told));
+        }
+        let inputs = found.inputs;
         check_readable_again(arguments, &inputs)?;
         // Each is opened again when its turn comes, except what can be read only once.
         let mut looked_at = BTreeMap::new();
@@ -201,7 +209,7 @@ impl Job {
         // Time may end sequences as well, which no input tells.
         if let Some(limit) = limit.filter(|_| options.sequence_idle_timeout.is_none()) {
             let longest = options.sequence_max_length.map(|rows| rows.get().into());
-            let most = last_rows.most_open(&self.inputs, longest, limit)?;
+            let most = last_rows.most_open(&self.inputs, &subtasks.sendable(), longest, limit)?;
             if most.keys > limit {
                 let of_subtask = match subtasks.count() {
                     1 => String::new(),
@@ -262,6 +270,11 @@ impl Job {
         let total_bytes = self.total_bytes();
         let to_standard_output = self.plan.goes_to_standard_output();
         let has_streams = !self.streams.is_empty();
+        let is_whole = state.is_none();
+        let passing = self
+            .inputs
+            .first()
+            .map(|(input, _)| input.passing().clone());
         let (position, counts, errors_bytes, cut) = match state {
             Some(state) => {
                 let position = Start {
@@ -301,6 +314,7 @@ impl Job {
             streams: self.streams,
             selection,
             sorting: self.sorting,
+            sendable: subtasks.sendable(),
             together: together(arguments, options, subtasks, on_error)?,
         };
         let (mut events, reader) = reader::start(inputs, position).map_err(Failure::usage)?;
@@ -351,6 +365,11 @@ impl Job {
             )));
         }
         let found = summary.counts.read;
+        // Of what an earlier run has read nobody knows.
+        if is_whole && found > 0 && ending.is_complete() && !arguments.reports.quiet {
+            let not_found = passing.iter().flat_map(Passing::not_found);
+            not_found.for_each(|told| say(&told));
+        }
         if let Some(selected) = selected.filter(|rows| ending.is_complete() && *rows > found) {
             return Err(Failure::usage(anyhow!(
                 "--retry-errors names {selected} rows, of which the inputs have only {found}: they \

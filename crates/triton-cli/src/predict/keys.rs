@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use triton_model_fn::{Column, Value};
 use triton_options::{SequenceMode, TritonOptions};
 
+use super::sendable::Sendable;
 use super::subtasks::Subtasks;
 use crate::table::{ChunkSize, Form, Input, Row, Wanted};
 
@@ -102,11 +103,8 @@ impl LastRows {
         subtasks: &Subtasks,
     ) -> anyhow::Result<Self> {
         let mut rows = HashMap::new();
-        each_row(inputs, |number, row| {
-            // A row that cannot be read is never sent, so it cannot be the last one.
-            if let Ok(values) = &row.values
-                && let Some(key) = columns.of(values)
-            {
+        each_row(inputs, &subtasks.sendable(), |number, values| {
+            if let Some(key) = columns.of(values) {
                 let span = rows.entry(key).or_insert_with(|| Span {
                     subtask: subtasks.subtask_of(values),
                     first: number,
@@ -138,12 +136,13 @@ impl LastRows {
     pub(super) fn most_open(
         &self,
         inputs: &[(Input, Wanted)],
+        sendable: &Sendable,
         longest: Option<u64>,
         limit: usize,
     ) -> anyhow::Result<MostOpen> {
         let most = self.most_spans();
         match longest {
-            Some(longest) if most.keys > limit => self.most_sequences(inputs, longest),
+            Some(longest) if most.keys > limit => self.most_sequences(inputs, sendable, longest),
             _ => Ok(most),
         }
     }
@@ -173,11 +172,15 @@ impl LastRows {
         open.most
     }
 
-    fn most_sequences(&self, inputs: &[(Input, Wanted)], longest: u64) -> anyhow::Result<MostOpen> {
+    fn most_sequences(
+        &self,
+        inputs: &[(Input, Wanted)],
+        sendable: &Sendable,
+        longest: u64,
+    ) -> anyhow::Result<MostOpen> {
         let mut lengths: HashMap<Vec<u8>, u64> = HashMap::new();
         let mut open = Open::default();
-        each_row(inputs, |number, row| {
-            let Ok(values) = &row.values else { return };
+        each_row(inputs, sendable, |number, values| {
             let Some(key) = self.columns.of(values) else {
                 return;
             };
@@ -224,8 +227,13 @@ impl Open {
     }
 }
 
-/// Reads all inputs once more, with the number of each row among all.
-fn each_row(inputs: &[(Input, Wanted)], mut each: impl FnMut(u64, &Row)) -> anyhow::Result<()> {
+/// Reads all inputs once more, and shows the rows that can be sent, with the number of each among
+/// all.
+fn each_row(
+    inputs: &[(Input, Wanted)],
+    sendable: &Sendable,
+    mut each: impl FnMut(u64, &[Value]),
+) -> anyhow::Result<()> {
     let mut number = 0;
     for (input, wanted) in inputs {
         let looked = input.look()?;
@@ -239,7 +247,11 @@ fn each_row(inputs: &[(Input, Wanted)], mut each: impl FnMut(u64, &Row)) -> anyh
         while let Some(chunk) = next().map_err(|error| input.blame(error))? {
             for row in chunk.into_rows() {
                 number += 1;
-                each(number, &row);
+                if let Ok(values) = &row.values
+                    && sendable.includes(&row)
+                {
+                    each(number, values);
+                }
             }
         }
     }

@@ -21,6 +21,7 @@ mod rejections;
 mod rejections_file;
 mod scheduler;
 mod selection;
+mod sendable;
 mod settling;
 mod sorting;
 mod stall;

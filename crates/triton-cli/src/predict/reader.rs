@@ -10,6 +10,7 @@ use triton_model_fn::InputRowsBuilder;
 
 use super::events::{Event, ReadChunk, ReadRow, Start};
 use super::selection::Selection;
+use super::sendable::Sendable;
 use super::sorting::Sorting;
 use crate::table::{Chunk, ChunkSize, Input, TableReader, Wanted};
 
@@ -27,6 +28,8 @@ pub(super) struct Inputs {
     pub(super) selection: Option<Selection>,
     /// How the rows are sorted, if they are.
     pub(super) sorting: Option<Sorting>,
+    /// Which rows can be sent: where they are sorted, the last one of a key is one of them.
+    pub(super) sendable: Sendable,
     /// How rows are handed over together, if they are.
     pub(super) together: Option<Together>,
 }
@@ -67,7 +70,15 @@ pub(super) fn start(
     let thread = std::thread::Builder::new().name("reader".to_owned());
     let thread = thread.spawn(move || {
         let read = match inputs.sorting.take() {
-            Some(sorting) => sorting.read(&inputs.inputs, inputs.streams, from, &events),
+            Some(sorting) => {
+                let Inputs {
+                    inputs,
+                    streams,
+                    sendable,
+                    ..
+                } = inputs;
+                sorting.read(&inputs, streams, &sendable, from, &events)
+            }
             None => read(inputs, from, &events),
         };
         if let Err(error) = read {

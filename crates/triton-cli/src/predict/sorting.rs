@@ -14,6 +14,7 @@ use super::arguments::FileArguments;
 use super::events::{Event, ReadRow, Start};
 use super::keys::KeyColumns;
 use super::outputs::Plan;
+use super::sendable::Sendable;
 use crate::disk::Place;
 use crate::failure::Failure;
 use crate::table::{ChunkSize, Input, RowSorter, SortedRow, TableReader, Wanted};
@@ -96,6 +97,7 @@ impl Sorting {
         self,
         inputs: &[(Input, Wanted)],
         mut streams: BTreeMap<usize, Box<dyn TableReader>>,
+        sendable: &Sendable,
         from: Start,
         events: &Sender<Event>,
     ) -> anyhow::Result<()> {
@@ -124,7 +126,8 @@ impl Sorting {
             while let Some(chunk) = next().map_err(|error| input.blame(error))? {
                 for row in chunk.into_rows() {
                     let order = self.key.order_of(&row).unwrap_or_default();
-                    sorter.push(order, &row).with_context(failed)?;
+                    let is_usable = sendable.includes(&row);
+                    sorter.push(order, &row, is_usable).with_context(failed)?;
                     self.progress.rows.fetch_add(1, Ordering::Relaxed);
                 }
                 if events.is_closed() {

@@ -18,6 +18,7 @@ use triton_options::{
     Decoupled, SEQUENCE_ID, SEQUENCE_ID_AUTO_INCREMENT, SEQUENCE_KEY, SequenceMode, TritonOptions,
 };
 
+use super::sendable::Sendable;
 use crate::failure::Failure;
 use crate::table::Answers;
 
@@ -228,6 +229,11 @@ impl Subtasks {
     /// Whether a row could be sent; or why not.
     pub(super) fn check(&self, values: &[Value]) -> Result<(), Error> {
         self.functions[0].check_row(values)
+    }
+
+    /// Which rows can be sent, for whoever looks at them before they are handed over.
+    pub(super) fn sendable(&self) -> Sendable {
+        Sendable::to(&self.functions[0])
     }
 
     /// What the function of a row's subtask makes of it although it cannot be used.

@@ -77,24 +77,38 @@ pub(super) fn told(start: &[u8], is_text: bool) -> Option<String> {
     })
 }
 
-/// What a file is that only its name tells: no byte of Brotli does.
+/// What a file is that only its name tells: no byte of Brotli does, nor of Snappy as Hadoop writes it.
 pub(super) fn told_by_name(path: &Path) -> Option<String> {
-    let is_brotli = path
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("br"));
-    is_brotli.then(|| {
-        "it is compressed with Brotli, says its name, which is not read: decompress it on the \
-         way, as in brotli -dc FILE | triton predict … -"
-            .to_owned()
-    })
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    let command = match extension.as_str() {
+        "br" => "brotli -dc",
+        "snappy" => "snzip -t hadoop-snappy -dc",
+        _ => return None,
+    };
+    Some(format!(
+        "it is compressed with {}, says its name, which is not read: decompress it on the way, as \
+         in {command} FILE | triton predict … -",
+        promised_by_name(path)?
+    ))
 }
 
-/// What the name of an output promises that is not written.
+/// Whether a name tells a format behind a compression that is not read, as `rows.csv.bz2` does.
+pub(super) fn is_packed_table(path: &Path) -> bool {
+    promised_by_name(path).is_some() && Format::of_path(&path.with_extension("")).0.is_some()
+}
+
+/// What a name promises that is neither written nor read.
 pub(crate) fn promised_by_name(path: &Path) -> Option<&'static str> {
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     Some(match extension.as_str() {
         "bz2" => "bzip2",
         "xz" => "xz",
+        "lzma" => "lzma",
+        "lz" => "lzip",
+        "lzo" => "lzop",
+        "z" => "compress (.Z)",
+        "deflate" => "zlib",
+        "snappy" => "Snappy",
         "zip" => "a zip archive",
         "7z" => "a 7z archive",
         "br" => "Brotli",

@@ -43,9 +43,13 @@ impl Layout {
         }
         #[cfg(feature = "arrow")]
         if form == Form::Columns {
-            for column in &self.columns {
-                let named = other.columns.iter().find(|other| other.name == column.name);
-                let Some(other) = named else { continue };
+            for (place, column) in self.columns.iter().enumerate() {
+                // Only the place tells columns of one name apart.
+                let at_place = other.columns.get(place);
+                let at_place = at_place.filter(|other| other.name == column.name);
+                let Some(other) = at_place.or_else(|| other.only_one_named(&column.name)) else {
+                    continue;
+                };
                 let (found, expected) = (column.arrow_type(), other.arrow_type());
                 if found != expected {
                     return Err(format!(
@@ -67,7 +71,7 @@ impl Layout {
     }
 
     /// Whether rows whose values are found by name have their place in the columns of another input: each
-    /// column is one of those.
+    /// column is one of those, and the only one of its name.
     pub(super) fn lies_within(&self, other: &Self, form: Form) -> bool {
         let is_alike = |column: &PassedColumn, other: &PassedColumn| match form {
             #[cfg(feature = "arrow")]
@@ -75,10 +79,15 @@ impl Layout {
             _ => column.name == other.name,
         };
         self.columns.iter().all(|column| {
-            let mut others = other.columns.iter();
-            let named = others.find(|other| other.name == column.name);
+            let named = other.only_one_named(&column.name);
             named.is_some_and(|other| is_alike(column, other))
         })
+    }
+
+    /// The column of a name, unless several have it.
+    fn only_one_named(&self, name: &str) -> Option<&PassedColumn> {
+        let mut named = self.columns.iter().filter(|column| column.name == name);
+        named.next().filter(|_| named.next().is_none())
     }
 
     /// Refuses two columns of one name, of which whoever reads an object finds only one.
@@ -108,6 +117,41 @@ impl PassedColumn {
                 data_type.arrow_type()
             }
             PassedKind::Arrow(field) => field.data_type().clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(columns: &[(&str, DataType)]) -> Layout {
+        let columns = columns.iter().map(|(name, data_type)| PassedColumn {
+            name: (*name).to_owned(),
+            kind: PassedKind::Other(data_type.clone()),
+        });
+        Layout {
+            columns: columns.collect(),
+            inputs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn columns_of_one_name_are_told_by_their_places() {
+        let twins = layout(&[("n", DataType::Integer), ("n", DataType::String)]);
+        let turned = layout(&[("n", DataType::String), ("n", DataType::Integer)]);
+        let one = layout(&[("n", DataType::Integer)]);
+        let forms = [
+            Form::Cells,
+            #[cfg(feature = "arrow")]
+            Form::Columns,
+        ];
+        for form in forms {
+            assert_eq!(twins.check_beside(&twins, form), Ok(()));
+            let is_refused = twins.check_beside(&turned, form).is_err();
+            assert_eq!(is_refused, form != Form::Cells);
+            // An object has one value for the two.
+            assert!(one.lies_within(&one, form) && !one.lies_within(&twins, form));
         }
     }
 }

@@ -402,6 +402,10 @@ fn a_profile_wins_over_the_rest_of_its_file() {
     exit code 2
     error: option 'timeout' from bad.toml, line 2: expected a text, a number, true or false, found a value of the type array
     ");
+    insta::assert_snapshot!(refusal("[profile.c]\nendpoint = [\"http://a\", \"http://b\"]\n", "c"), @"
+    exit code 2
+    error: option 'endpoint' from bad.toml, line 2: expected a text, a number, true or false, found a value of the type array; several go into one text, with commas between them
+    ");
     insta::assert_snapshot!(refusal("[profile.c]\ntime-out = \"1 s\"\n", "c"), @"
     exit code 2
     error: unknown option 'time-out'; did you mean 'timeout'? (from bad.toml, line 2)

@@ -111,7 +111,8 @@ fn help_of_predict() {
           --columns <COLUMN,…>
               The columns of the input that pass through to the output, in this order [default: all].
               
-              The model gets its own all the same, and what it gives is behind them.
+              The model gets its own all the same, and what it gives is behind them. A name with a comma
+              stands in quotes, as in "'a,b',c".
 
           --drop <COLUMN,…>
               The columns of the input that do not pass through to the output

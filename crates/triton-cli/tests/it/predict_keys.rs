@@ -282,3 +282,49 @@ fn rows_without_a_key_are_no_key() {
     let ends: Vec<bool> = inferences.map(|request| request.sequence_end).collect();
     assert_eq!(ends, [false, true, false, true]);
 }
+
+/// A row that is never sent is not the one that ends a sequence, or the server would keep it for a row
+/// that does not come.
+#[test]
+fn a_row_of_null_behind_the_last_one_that_is_sent_leaves_no_sequence_open() {
+    let files = Files::new();
+    let server = EmbeddedTriton::builder()
+        .built_in_models()
+        .recorded_requests(100)
+        .start()
+        .unwrap();
+    let model = files.write("model.sql", &accumulate(""));
+    let input = files.write(
+        "input.csv",
+        "user,value\na,1\nb,\na,2\nb,3\na,\nb,99999999999\nc,\n",
+    );
+    let run_with = |arguments: &[&str]| {
+        let endpoint = server.endpoint();
+        let common = [
+            "predict",
+            &model,
+            &input,
+            "--endpoint",
+            &endpoint,
+            "--quiet",
+        ];
+        let run = triton(&[&common[..], arguments].concat());
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        let requests = server.requests();
+        let inferences = requests.iter();
+        let inferences = inferences.filter(|request| request.path.ends_with("/infer"));
+        let marks = inferences.map(|request| (request.sequence_start, request.sequence_end));
+        // Which of the keys comes first is no matter.
+        let mut marks: Vec<_> = marks.collect();
+        marks.sort_unstable();
+        (run.stdout, marks)
+    };
+    let first_and_last = [(false, true), (true, false), (true, true)];
+    let (stdout, marks) = run_with(&[]);
+    assert_eq!(stdout, "user,value,sum\na,1,1\na,2,3\nb,3,3\n");
+    assert_eq!(marks, first_and_last);
+    let (sorted, marks) = run_with(&["--sort-by-key"]);
+    assert_eq!(sorted, stdout);
+    let twice = first_and_last.map(|marks| [marks; 2]);
+    assert_eq!(marks, twice.concat());
+}

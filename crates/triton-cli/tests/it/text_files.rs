@@ -48,6 +48,8 @@ fn files_are_read_in_utf_16_and_behind_marks() {
     for text in [
         "value,note\r\n1.5,ü 😀\r\n",
         "\u{feff}value,note\r\n1.5,ü 😀\r\n",
+        // Who adds a mark to what has one leaves two.
+        "\u{feff}\u{feff}value,note\r\n1.5,ü 😀\r\n",
     ] {
         let be: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
         for bytes in [utf16(text), be, text.as_bytes().to_vec()] {
@@ -84,6 +86,28 @@ fn files_are_read_in_utf_16_and_behind_marks() {
     let run = echo("in.csv", bytes, &[]);
     assert_eq!(run.stdout, "value,note,echo\n1,a,1\n3,c,3\n");
     insta::assert_snapshot!(run.stderr, @"row 2 (line 3): column 'note': expected UTF-8 text, found other bytes");
+}
+
+/// As `cat` makes one file of several.
+#[test]
+fn objects_may_come_in_arrays_that_each_have_a_mark() {
+    let one = "\u{feff}[{\"value\":1},\n{\"value\":2}]\n";
+    for text in [[one, one].concat(), [one.trim_end(), one].concat()] {
+        let run = echo("in.json", text.as_bytes(), &[]);
+        assert_eq!(
+            (run.code, run.stdout.lines().count()),
+            (Some(0), 4),
+            "{}",
+            run.stderr
+        );
+    }
+    // What begins as a mark does is none for that.
+    let run = echo("in.json", "[{\"value\":1}]\n\u{fefe}".as_bytes(), &[]);
+    insta::assert_snapshot!(run.said(), @r#"
+    exit code 1
+    {"value":1,"echo":1}
+    row 2 (line 2): expected a JSON object: expected value at column 1
+    "#);
 }
 
 #[test]

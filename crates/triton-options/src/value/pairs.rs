@@ -2,12 +2,16 @@
 
 /// One pair as text that [`pairs`] reads back, for maps that come in another form.
 pub(crate) fn write_pair(name: &str, value: &str) -> String {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let is_plain = !name.is_empty() && name.trim() == name && !name.contains([',', ':', '\'', '"']);
     match is_plain {
         true => format!("{name}:{}", quoted(value)),
         false => format!("{}:{}", quoted(name), quoted(value)),
     }
+}
+
+/// A text in quotes.
+pub(super) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// Splits `key:value,key:value`; `None` where quotes do not match or a colon is missing.
@@ -53,7 +57,7 @@ fn split_unquoted(text: &str, separator: char) -> Option<Vec<&str>> {
 }
 
 /// Takes quotes away; a quote within them is written twice.
-fn unquote(text: &str) -> Option<String> {
+pub(super) fn unquote(text: &str) -> Option<String> {
     for quote in ['\'', '"'] {
         if let Some(inner) = text.strip_prefix(quote) {
             let doubled = format!("{quote}{quote}");

@@ -143,7 +143,9 @@ fn write(data: &mut Vec<u8>, element: &Value, datatype: Datatype) -> Result<(), 
     let wrong = || format!("expected {datatype}, found {element}");
     let whole = || {
         let number = element.as_i64().map(i128::from);
-        number.or_else(|| element.as_u64().map(i128::from))
+        let number = number.or_else(|| element.as_u64().map(i128::from));
+        // What is written -0 is read as a fraction, as no whole number has a sign of zero.
+        number.or_else(|| (element.as_f64()? == 0.0).then_some(0))
     };
     // As in the files of `predict`: no finite number becomes infinite, and no whole one another.
     let float = |kept: fn(f64) -> f64| {
@@ -270,6 +272,8 @@ mod tests {
             (json!(0.1), Datatype::Fp16),
             (json!(1_u64 << 63), Datatype::Fp32),
             (json!(-256), Datatype::Bf16),
+            (json!(-0.0), Datatype::Int32),
+            (json!(-0.0), Datatype::Fp16),
             (json!("Infinity"), Datatype::Fp32),
         ] {
             assert!(read(json!([value]), datatype, &[1]).is_ok(), "{value}");

@@ -9,6 +9,7 @@ use super::passing::Passing;
 use super::pattern;
 use crate::disk::Identity;
 use crate::objects::{Location, Object};
+use crate::table::foreign;
 use crate::table::format::Format;
 use crate::table::row::Place;
 
@@ -30,6 +31,63 @@ pub(crate) struct Input {
     pub(super) limit: Option<u64>,
     pub(super) passing: Passing,
     pub(super) text: TextSettings,
+}
+
+/// What the arguments of a command name.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) inputs: Vec<Input>,
+    /// What is to be said of files that are in a folder and no inputs.
+    pub(crate) passed_over: Vec<String>,
+}
+
+/// Which files of a folder are meant when the folder is.
+struct Folder {
+    format: Option<Format>,
+    passed_over: Vec<String>,
+}
+
+impl Folder {
+    fn of(format: Option<Format>) -> Self {
+        let passed_over = Vec::new();
+        Self {
+            format,
+            passed_over,
+        }
+    }
+
+    /// Whether a file is an input: one in a compression that is not read is, and is refused when it is
+    /// opened, or its rows would be missing.
+    fn means(&mut self, path: &Path) -> bool {
+        let is_known = self.format.is_some() || Format::of_path(path).0.is_some();
+        let is_meant = is_known || foreign::is_packed_table(path);
+        if !is_meant {
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            self.passed_over.push(name.to_string_lossy().into_owned());
+        }
+        is_meant
+    }
+
+    /// What is to be said of the others, if there are any.
+    fn told(self, folder: &str) -> Option<String> {
+        /// How many are named.
+        const MOST_NAMED: usize = 3;
+        let names = &self.passed_over;
+        let count = match names.len() {
+            0 => return None,
+            1 => "1 file is passed over, whose name tells no format".to_owned(),
+            several => format!("{several} files are passed over, whose names tell no format"),
+        };
+        let named = names[..names.len().min(MOST_NAMED)].join(", ");
+        let further = if names.len() > MOST_NAMED {
+            ", …"
+        } else {
+            ""
+        };
+        Some(format!(
+            "{folder}: {count} ({named}{further}); --input-format says it of all"
+        ))
+    }
 }
 
 /// What holds for every input of a command.
@@ -60,23 +118,23 @@ impl Input {
     pub(crate) const STANDARD: &str = "-";
 
     /// The inputs that the arguments of a command name: files, folders, patterns, or `-`.
-    pub(crate) fn find(names: &[String], settings: &InputSettings) -> anyhow::Result<Vec<Self>> {
+    pub(crate) fn find(names: &[String], settings: &InputSettings) -> anyhow::Result<Found> {
         let format = settings.format;
         let mut found_at = Vec::new();
+        let mut passed_over = Vec::new();
         for name in names {
+            let mut folder = Folder::of(format);
             if name == Self::STANDARD {
                 if found_at.contains(&Location::Standard) {
                     bail!("standard input (-) can be read only once");
                 }
                 found_at.push(Location::Standard);
             } else if let Some(object) = Object::at(name)? {
-                let is_wanted = |name: &Path| format.is_some() || Format::of_path(name).0.is_some();
-                let found = object.matching(is_wanted)?;
+                let found = object.matching(|path| folder.means(path))?;
                 found_at.extend(found.into_iter().map(Location::Object));
             } else if Path::new(name).is_dir() {
-                let is_wanted = |path: &Path| format.is_some() || Format::of_path(path).0.is_some();
                 let mut found = pattern::files_within(Path::new(name))?;
-                found.retain(|path| is_wanted(path));
+                found.retain(|path| folder.means(path));
                 if found.is_empty() {
                     bail!(
                         "{name}: no file in this folder has a name by which its format is known, such \
@@ -93,6 +151,7 @@ impl Input {
                 }
                 found_at.extend(found.into_iter().map(Location::File));
             }
+            passed_over.extend(folder.told(name));
         }
         let among_several = found_at.len() > 1;
         let mut pipes = Vec::new();
@@ -116,7 +175,10 @@ impl Input {
             }
             Ok(input)
         });
-        inputs.collect()
+        Ok(Found {
+            inputs: inputs.collect::<anyhow::Result<_>>()?,
+            passed_over,
+        })
     }
 
     /// Whether it can be read only once, from its beginning to its end.
@@ -131,6 +193,11 @@ impl Input {
             Location::File(path) if self.is_stream && is_pipe(path) => Identity::of(path).ok(),
             Location::File(_) | Location::Object(_) => None,
         }
+    }
+
+    /// Which of its columns pass through.
+    pub(crate) fn passing(&self) -> &Passing {
+        &self.passing
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -6,6 +6,7 @@ use std::io::BufRead;
 use anyhow::bail;
 
 use super::json_line::{LONGEST, Line, first};
+use crate::text_encoding::MARK;
 
 /// White space as JSON has it: a form feed, which others count as such, is none.
 fn is_blank(byte: u8) -> bool {
@@ -57,6 +58,12 @@ impl<R: BufRead> Values<R> {
             };
             match (byte, &mut self.array) {
                 (byte, _) if is_blank(byte) => self.take(byte),
+                (byte, None) if byte == MARK[0] => {
+                    let begun = self.mark()?;
+                    if !begun.is_empty() {
+                        return self.value(begun).map(Some);
+                    }
+                }
                 (b'[', None) => {
                     self.array = Some(Array {
                         line: self.line,
@@ -81,7 +88,7 @@ impl<R: BufRead> Values<R> {
                         array.has_element = true;
                         array.wants_element = false;
                     }
-                    return self.value().map(Some);
+                    return self.value(Vec::new()).map(Some);
                 }
             }
         }
@@ -101,15 +108,30 @@ impl<R: BufRead> Values<R> {
         }
     }
 
+    /// Goes past a byte order mark: files that were put behind each other may each begin with one. What
+    /// begins like one and goes on otherwise is returned.
+    fn mark(&mut self) -> anyhow::Result<Vec<u8>> {
+        let mut begun = Vec::new();
+        for byte in MARK {
+            if first(&mut self.reader)? != Some(*byte) {
+                return Ok(begun);
+            }
+            self.take(*byte);
+            begun.push(*byte);
+        }
+        Ok(Vec::new())
+    }
+
     /// Goes past a byte between values.
     fn take(&mut self, byte: u8) {
         self.line += u64::from(byte == b'\n');
         self.reader.consume(1);
     }
 
-    /// Reads a value: to the bracket that closes it, or to whatever ends a value without brackets.
-    fn value(&mut self) -> anyhow::Result<Line> {
-        let mut value = Value::new(self.line);
+    /// Reads on a value that begins so: to the bracket that closes it, or to whatever ends a value without
+    /// brackets.
+    fn value(&mut self, begun: Vec<u8>) -> anyhow::Result<Line> {
+        let mut value = Value::new(self.line, begun);
         loop {
             let buffer = self.reader.fill_buf()?;
             let mut used = 0;
@@ -174,10 +196,10 @@ struct Value {
 }
 
 impl Value {
-    fn new(line: u64) -> Self {
+    fn new(line: u64, bytes: Vec<u8>) -> Self {
         Self {
             line,
-            bytes: Vec::new(),
+            bytes,
             depth: 0,
             in_string: false,
             is_escaped: false,

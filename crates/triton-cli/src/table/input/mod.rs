@@ -33,6 +33,8 @@ mod parquet;
 mod parquet_file;
 #[cfg(feature = "parquet")]
 mod parquet_metadata;
+#[cfg(feature = "parquet")]
+mod parquet_whole;
 mod passing;
 mod pattern;
 mod table_reader;

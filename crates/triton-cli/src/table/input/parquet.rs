@@ -18,14 +18,9 @@ use super::extent::BatchExtent;
 use super::int96::Int96Columns;
 use super::parquet_file::ParquetFile;
 use super::parquet_metadata::{batch_rows, leaves_where};
+use super::parquet_whole::{all_of, check_alone, check_ends, check_rows};
 use super::{Input, Wanted};
 use crate::table::format::Form;
-
-/// What Parquet files begin and end with.
-const MAGIC: &[u8] = b"PAR1";
-
-/// The same where the end is encrypted.
-const ENCRYPTED_MAGIC: &[u8] = b"PARE";
 
 /// Where the schema is kept that the columns had before they became Parquet.
 const ARROW_SCHEMA: &str = "ARROW:schema";
@@ -47,10 +42,12 @@ fn open(file: ParquetFile, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Res
     let bytes = file.len();
     let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
         .context("it cannot be read as Parquet")?;
+    check_rows(metadata.metadata())?;
+    check_alone(&file, metadata.metadata())?;
     file.divide(metadata.metadata());
     check_codecs(&metadata)?;
     check_intervals(&metadata)?;
-    let metadata = with_dates_as_they_are(metadata);
+    let metadata = with_types_as_they_are(metadata);
     let times = Int96Columns::find(&metadata);
     let (metadata, companions) = match &times {
         Some(times) => times.open(&file, &metadata, form)?,
@@ -73,66 +70,66 @@ fn open(file: ParquetFile, progress: &Arc<AtomicU64>, form: Form) -> anyhow::Res
     Ok(match companions {
         None => Opened {
             schema,
-            batches: Box::new(counted),
+            batches: all_of(rows, Box::new(counted)),
             times: None,
         },
         Some(companions) => Opened {
             schema,
-            batches: Box::new(companions.beside(counted)),
+            batches: all_of(rows, Box::new(companions.beside(counted))),
             times,
         },
     })
 }
 
-/// Reads a DATE as the days that it has, whatever finer unit its column had before it became
-/// Parquet: written again it is a DATE.
-fn with_dates_as_they_are(metadata: ArrowReaderMetadata) -> ArrowReaderMetadata {
+/// Reads columns as what the file has, whatever they were before they became Parquet: values that were
+/// in a dictionary as they are, since the library has dictionaries of some types alone, and a DATE as
+/// its days, since written again it is a DATE.
+fn with_types_as_they_are(metadata: ArrowReaderMetadata) -> ArrowReaderMetadata {
+    let values = |data_type: &ArrowType| match data_type {
+        ArrowType::Dictionary(_, values) => Some(values.as_ref().clone()),
+        ArrowType::RunEndEncoded(_, values) => Some(values.data_type().clone()),
+        _ => None,
+    };
+    let days = |data_type: &ArrowType| match data_type {
+        ArrowType::Date64 => Some(ArrowType::Date32),
+        _ => None,
+    };
+    // One after the other: where a column was of milliseconds and is no DATE in the file, the second
+    // one is refused.
+    retyped(retyped(metadata, &values), &days)
+}
+
+/// Reads the columns of some types as another, unless the file does not have them so.
+fn retyped(metadata: ArrowReaderMetadata, other: &Other) -> ArrowReaderMetadata {
     let schema = metadata.schema();
-    let fields = schema.fields().iter().map(in_days);
-    let fields: Vec<FieldRef> = fields.collect();
-    let in_days = Schema::new_with_metadata(fields, schema.metadata().clone());
-    if in_days == **schema {
+    let fields = schema.fields().iter();
+    let fields: Vec<FieldRef> = fields.map(|field| retyped_field(field, other)).collect();
+    let retyped = Schema::new_with_metadata(fields, schema.metadata().clone());
+    if retyped == **schema {
         return metadata;
     }
-    let options = ArrowReaderOptions::new().with_schema(Arc::new(in_days));
-    // Where such a column is no DATE in the file, it stays what it was.
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(retyped));
     ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).unwrap_or(metadata)
 }
 
-fn in_days(field: &FieldRef) -> FieldRef {
-    let data_type = match field.data_type() {
-        ArrowType::Date64 => ArrowType::Date32,
-        ArrowType::List(field) => ArrowType::List(in_days(field)),
-        ArrowType::LargeList(field) => ArrowType::LargeList(in_days(field)),
-        ArrowType::FixedSizeList(field, size) => ArrowType::FixedSizeList(in_days(field), *size),
-        ArrowType::Map(field, is_sorted) => ArrowType::Map(in_days(field), *is_sorted),
-        ArrowType::Struct(fields) => ArrowType::Struct(fields.iter().map(in_days).collect()),
-        _ => return Arc::clone(field),
+/// The type that takes the place of one, if another does.
+type Other = dyn Fn(&ArrowType) -> Option<ArrowType>;
+
+fn retyped_field(field: &FieldRef, other: &Other) -> FieldRef {
+    let inner = |field: &FieldRef| retyped_field(field, other);
+    let data_type = other(field.data_type());
+    let data_type = data_type.as_ref().unwrap_or(field.data_type());
+    let data_type = match data_type {
+        ArrowType::List(field) => ArrowType::List(inner(field)),
+        ArrowType::LargeList(field) => ArrowType::LargeList(inner(field)),
+        ArrowType::FixedSizeList(field, size) => ArrowType::FixedSizeList(inner(field), *size),
+        ArrowType::ListView(field) => ArrowType::ListView(inner(field)),
+        ArrowType::LargeListView(field) => ArrowType::LargeListView(inner(field)),
+        ArrowType::Map(field, is_sorted) => ArrowType::Map(inner(field), *is_sorted),
+        ArrowType::Struct(fields) => ArrowType::Struct(fields.iter().map(inner).collect()),
+        scalar => scalar.clone(),
     };
     Arc::new(Field::clone(field).with_data_type(data_type))
-}
-
-/// Looks at both ends of the file, which say better than the library what is wrong with it.
-fn check_ends(file: &ParquetFile) -> anyhow::Result<()> {
-    let length = file.len();
-    if length == 0 {
-        bail!("it is empty: a Parquet file has at least a schema");
-    }
-    if length < 2 * MAGIC.len() as u64 {
-        bail!("it is too short for a Parquet file: it has {length} bytes");
-    }
-    let end = file.bytes_at(length - MAGIC.len() as u64, MAGIC.len())?;
-    let start = file.bytes_at(0, MAGIC.len())?;
-    if start == ENCRYPTED_MAGIC || end == ENCRYPTED_MAGIC {
-        bail!("its footer is encrypted, and encrypted Parquet is not read: write it in the clear");
-    }
-    if start != MAGIC {
-        bail!("it does not begin as a Parquet file does, with PAR1");
-    }
-    if end != MAGIC {
-        bail!("its end is missing: a Parquet file ends with PAR1");
-    }
-    Ok(())
 }
 
 /// Refuses pages that cannot be decompressed.

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::bail;
+use triton_options::ColumnNames;
 
 /// Columns that are chosen by their names, whether or not the model takes them.
 #[derive(Debug, Clone, Default)]
@@ -11,32 +13,84 @@ pub(crate) enum Passing {
     #[default]
     All,
     /// These, in this order.
-    Only(Arc<[String]>),
+    Only(Arc<[Named]>),
     /// All but these.
-    Without(Arc<[String]>),
+    Without(Arc<[Named]>),
+}
+
+/// A column that an argument names.
+#[derive(Debug)]
+pub(crate) struct Named {
+    name: String,
+    /// Whether an input had it: of objects only the last row tells that none did.
+    is_found: AtomicBool,
+}
+
+impl Named {
+    fn all(names: Vec<String>) -> Arc<[Self]> {
+        let names = names.into_iter();
+        let named = names.map(|name| Self {
+            name,
+            is_found: AtomicBool::new(false),
+        });
+        named.collect()
+    }
+
+    fn is(&self, name: &str) -> bool {
+        let is_it = self.name == name;
+        if is_it {
+            self.is_found.store(true, Ordering::Relaxed);
+        }
+        is_it
+    }
 }
 
 impl Passing {
     /// What `--columns` and `--drop` say, of which there is one at most.
-    pub(crate) fn new(columns: &[String], dropped: &[String]) -> anyhow::Result<Self> {
+    pub(crate) fn new(columns: Vec<String>, dropped: Vec<String>) -> anyhow::Result<Self> {
         if columns.is_empty() {
-            return Ok(match dropped {
-                [] => Self::All,
-                names => Self::Without(names.into()),
+            return Ok(match dropped.is_empty() {
+                true => Self::All,
+                false => Self::Without(Named::all(dropped)),
             });
         }
         let mut names = HashSet::new();
         match columns.iter().find(|name| !names.insert(*name)) {
-            None => Ok(Self::Only(columns.into())),
+            None => Ok(Self::Only(Named::all(columns))),
             Some(name) => bail!(
                 "--columns: '{name}' is named twice, and a column is in the output once: leave one out"
             ),
         }
     }
 
+    fn argument(&self) -> &'static str {
+        match self {
+            Self::Only(_) => "--columns",
+            _ => "--drop",
+        }
+    }
+
+    /// What is to be said of each name that no column or member has had so far.
+    pub(crate) fn not_found(&self) -> Vec<String> {
+        let named = match self {
+            Self::All => &[][..],
+            Self::Only(names) | Self::Without(names) => names,
+        };
+        let missing = named.iter();
+        let missing = missing.filter(|named| !named.is_found.load(Ordering::Relaxed));
+        let told = missing.map(|named| {
+            let (argument, name) = (self.argument(), ColumnNames::quote(&named.name));
+            format!("{argument} {name}: no row has a member of this name")
+        });
+        told.collect()
+    }
+
     /// Whether a member of an object passes.
     pub(super) fn passes(&self, name: &str) -> bool {
-        let is_among = |names: &[String]| names.iter().any(|other| other == name);
+        let is_among = |names: &[Named]| {
+            // One that is named twice is found twice.
+            names.iter().filter(|other| other.is(name)).count() > 0
+        };
         match self {
             Self::All => true,
             Self::Only(names) => is_among(names),
@@ -52,19 +106,17 @@ impl Passing {
             _ if columns.is_empty() => return Ok(None),
             Self::Only(names) | Self::Without(names) => names,
         };
-        let argument = match self {
-            Self::Only(_) => "--columns",
-            _ => "--drop",
-        };
+        let argument = self.argument();
         // A name means each column that has it.
         let mut positions = Vec::new();
         for name in named.iter() {
-            let of_name = |position: &usize| columns[*position] == name;
+            let of_name = |position: &usize| name.is(columns[*position]);
             let found = positions.len();
             positions.extend((0..columns.len()).filter(of_name));
             if positions.len() == found {
                 bail!(
-                    "{argument} {name}: no column has this name; there are: {}",
+                    "{argument} {}: no column has this name; there are: {}",
+                    ColumnNames::quote(&name.name),
                     columns.join(", ")
                 );
             }
@@ -110,7 +162,10 @@ mod tests {
 
     #[test]
     fn columns_are_chosen_or_left_out() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let names = |names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned());
+            Named::all(names.collect())
+        };
         let positions = |passing: &Passing| {
             let positions = passing
                 .positions(&["a", "b", "c"])
@@ -121,6 +176,13 @@ mod tests {
         let only = Passing::Only(names(&["c", "a"]));
         assert_eq!(positions(&only), Ok(Some(vec![2, 0])));
         assert!(only.passes("a") && !only.passes("b"));
+        assert!(only.not_found().is_empty());
+        let dropped = Passing::Without(names(&["a,b", "c"]));
+        assert!(dropped.passes("a") && !dropped.passes("c"));
+        assert_eq!(
+            dropped.not_found(),
+            ["--drop 'a,b': no row has a member of this name"]
+        );
         assert_eq!(
             positions(&Passing::Without(names(&["b"]))),
             Ok(Some(vec![0, 2]))

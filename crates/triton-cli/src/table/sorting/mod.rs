@@ -78,11 +78,12 @@ impl RowSorter {
         }
     }
 
-    /// Takes a row; one without a key comes before all others.
-    pub(crate) fn push(&mut self, key: Vec<u8>, row: &Row) -> anyhow::Result<()> {
+    /// Takes a row, and whether it can be used, so that it can be the last one of its key; one without
+    /// a key comes before all others.
+    pub(crate) fn push(&mut self, key: Vec<u8>, row: &Row, is_usable: bool) -> anyhow::Result<()> {
         let record = Record {
             key: key.into(),
-            is_usable: row.values.is_ok(),
+            is_usable,
             is_followed: false,
             body: self.sources.body(row)?,
             #[cfg(feature = "arrow")]
@@ -246,7 +247,7 @@ mod tests {
             let mut expected = Vec::new();
             for (number, (of, is_usable)) in rows.iter().enumerate() {
                 let row = row(&layout, number, *is_usable);
-                sorter.push(key(*of), &row).unwrap();
+                sorter.push(key(*of), &row, *is_usable).unwrap();
                 expected.push((*of, row));
             }
             expected.sort_by_key(|(of, _)| *of);

@@ -82,7 +82,7 @@ fn run(files: &Files, name: &str, bytes: &[u8]) -> Run {
 fn files_behind_each_other_are_refused() {
     let files = Files::new();
     let mut said = String::new();
-    for format in ["arrow", "arrows"] {
+    for format in FORMATS {
         let one = whole(&files, format);
         assert_eq!(run(&files, &format!("one.{format}"), &one).code, Some(0));
         let twice = [&one[..], &one].concat();
@@ -91,6 +91,7 @@ fn files_behind_each_other_are_refused() {
         said.push_str(&run.stderr);
     }
     insta::assert_snapshot!(said, @"
+    error: twice.parquet: it is several files, one after the other, of which only the last would be read: give each as an input of its own
     error: twice.arrow: reading stopped
       caused by: more bytes come behind its end: if these are several files, one after the other, give each as an input of its own
     error: twice.arrows: reading stopped
@@ -200,6 +201,48 @@ fn numbers_of_the_other_byte_order_are_refused() {
     let refused = run(&files, "big.arrows", &bytes);
     assert_eq!(refused.code, Some(2));
     insta::assert_snapshot!(refused.stderr, @"error: big.arrows: its numbers are big-endian, which is not read: write it on a little-endian machine, or as Parquet");
+}
+
+/// Some writers leave a number at 0, and a reader that believes it ends at once.
+#[test]
+fn numbers_of_rows_that_contradict_each_other_are_refused() {
+    let files = Files::new();
+    let whole = whole(&files, "parquet");
+    let mut said = String::new();
+    // A number of 64 bits, the 4 rows doubled, and what tells whose it is: the list of row groups
+    // behind it, or the codec before it.
+    for (what, number) in [
+        (&[0x16, 2 * 4, 0x19, 0x1c][..], 1),
+        (&[0x15, 0, 0x16, 2 * 4], 3),
+    ] {
+        let mut bytes = whole.clone();
+        let place = bytes.windows(4).position(|bytes| bytes == what).unwrap();
+        bytes[place + number] = 0;
+        let refused = run(&files, "rows.parquet", &bytes);
+        assert_eq!(refused.code, Some(2), "{}", refused.stdout);
+        said.push_str(&refused.stderr);
+    }
+    insta::assert_snapshot!(said, @"
+    error: rows.parquet: its footer says that the file has 0 rows, and that its row groups have 4, so that rows could be lost: it is damaged, or its writer has a fault; write it again with another
+    error: rows.parquet: its footer says that row group 1 has 4 rows, and 0 values of column 'value', so that rows could be lost: it is damaged, or its writer has a fault; write it again with another
+    ");
+}
+
+/// A file may be the last of several although something lies before its footer that it does not
+/// describe.
+#[test]
+fn bytes_before_a_footer_do_not_hide_another_file() {
+    let files = Files::new();
+    let one = whole(&files, "parquet");
+    let footer = &one[one.len() - 8..][..4];
+    let footer = one.len() - 8 - u32::from_le_bytes(footer.try_into().unwrap()) as usize;
+    let padded = [&one[..footer], &[0; 1000], &one[footer..]].concat();
+    let alone = run(&files, "padded.parquet", &padded);
+    assert_eq!(alone.code, Some(0), "{}", alone.stderr);
+    assert_eq!(alone.stdout.lines().count(), 4);
+    let twice = run(&files, "twice.parquet", &[&one[..], &padded].concat());
+    assert_eq!(twice.code, Some(2));
+    assert!(twice.stderr.contains("several files"), "{}", twice.stderr);
 }
 
 #[test]

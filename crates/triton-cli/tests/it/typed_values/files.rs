@@ -10,8 +10,10 @@ use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
 use arrow_schema::{Field, Schema};
 use arrow_select::concat::concat_batches;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowWriter, add_encoded_arrow_schema_to_metadata};
+use parquet::file::properties::WriterProperties;
 
 /// A model that takes the column `value`, which all files have.
 pub(super) const ECHO: &str = "
@@ -61,6 +63,19 @@ pub(super) fn write(path: &str, batches: &[RecordBatch]) {
             writer.finish().unwrap();
         }
     }
+}
+
+/// Writes a Parquet file that says of its columns that they had another schema before.
+pub(super) fn write_claiming(path: &str, batch: &RecordBatch, schema: &Schema) {
+    let mut properties = WriterProperties::default();
+    add_encoded_arrow_schema_to_metadata(schema, &mut properties);
+    let options = ArrowWriterOptions::new()
+        .with_skip_arrow_metadata(true)
+        .with_properties(properties);
+    let file = File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new_with_options(file, batch.schema(), options).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
 }
 
 /// Reads a file as one batch.

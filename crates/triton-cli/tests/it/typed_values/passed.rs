@@ -8,7 +8,7 @@ use arrow_array::{
     Time32SecondArray, Time64MicrosecondArray, TimestampSecondArray,
 };
 use arrow_buffer::OffsetBuffer;
-use arrow_schema::{DataType, Field, Fields};
+use arrow_schema::{DataType, Field, Fields, Schema};
 
 use super::cases::{self, Case, Typed};
 use super::files::{self, ECHO};
@@ -132,6 +132,78 @@ fn compare_arrays(
                 "{} from {from} to {to}: expected {expected:?}, found {found:?}",
                 case.name
             ));
+        }
+    }
+}
+
+/// A file says of a column that its values were in a dictionary, as those of pandas often are; what the
+/// library makes of that differs from type to type.
+#[test]
+fn values_of_every_type_may_have_been_in_a_dictionary() {
+    let files = Files::new();
+    let model = files.write("model.sql", ECHO);
+    let cases = cases::all();
+    let cases = cases.iter().filter(|case| {
+        let data_type = case.array.data_type();
+        let is_encoded = matches!(
+            data_type,
+            DataType::Dictionary(..) | DataType::RunEndEncoded(..)
+        );
+        !data_type.is_nested() && !is_encoded && !matches!(case.parquet, Typed::Refused)
+    });
+    let cases: Vec<&Case> = cases.collect();
+    let columns: Vec<_> = cases
+        .iter()
+        .map(|case| (case.name, ArrayRef::clone(&case.array)))
+        .collect();
+    let batch = files::with_values(&columns);
+    let fields = batch.schema_ref().fields().iter();
+    let in_dictionaries = fields.map(|field| match field.name().as_str() {
+        "value" => Field::clone(field),
+        _ => Field::clone(field).with_data_type(DataType::Dictionary(
+            Box::new(DataType::Int8),
+            Box::new(field.data_type().clone()),
+        )),
+    });
+    let claimed = Schema::new(in_dictionaries.collect::<Vec<_>>());
+    let input = files.path("input.parquet");
+    files::write_claiming(&input, &batch, &claimed);
+    let mut problems = Vec::new();
+    for to in ["csv", "parquet"] {
+        let output = files.path(&format!("output.{to}"));
+        let run = triton(&["predict", &model, &input, "-o", &output, "--quiet"]);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        match to {
+            "csv" => compare_cells(&output, &cases, &mut problems, "dictionaries"),
+            _ => compare_arrays(&output, &cases, &mut problems, ("dictionaries", to)),
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// Only their places tell them apart.
+#[test]
+fn two_columns_of_one_name_pass_through_with_their_types() {
+    let files = Files::new();
+    let model = files.write("model.sql", ECHO);
+    let columns: [(&str, ArrayRef); 2] = [
+        ("n", Arc::new(Int32Array::from(vec![7, 8]))),
+        ("n", Arc::new(StringArray::from(vec!["x", "y"]))),
+    ];
+    let input = files.path("in.parquet");
+    files::write(&input, &[files::with_values(&columns)]);
+    for to in TYPED {
+        let output = files.path(&format!("out.{to}"));
+        let run = triton(&["predict", &model, &input, &input, "-o", &output, "--quiet"]);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let batch = files::read(&output);
+        assert_eq!(batch.num_rows(), 4);
+        for (position, (name, column)) in columns.iter().enumerate() {
+            assert_eq!(batch.schema().field(position + 1).name(), name);
+            assert_eq!(
+                batch.column(position + 1).slice(2, 2).as_ref(),
+                column.as_ref()
+            );
         }
     }
 }

@@ -96,7 +96,7 @@ final class TritonModelOptions {
                 option(
                         "sequence-key",
                         null,
-                        "The input columns whose values tell one entity from another: a call, a sensor, a vehicle. Each distinct key within a subtask then has a sequence of its own, whose rows are sent one after the other, in the order of their arrival; different keys go side by side. Several columns are separated by semicolons. A key column is sent to the model only if the model has an input tensor of its name. Needs sequence-id-auto-increment; all rows of a key must reach the same subtask."));
+                        "The input columns whose values tell one entity from another: a call, a sensor, a vehicle. Each distinct key within a subtask then has a sequence of its own, whose rows are sent one after the other, in the order of their arrival; different keys go side by side. Several columns are separated by semicolons; a name with one, or with a comma, stands in quotes. A key column is sent to the model only if the model has an input tensor of its name. Needs sequence-id-auto-increment; all rows of a key must reach the same subtask."));
         OPTIONAL.add(
                 option(
                         "sequence-end-column",
