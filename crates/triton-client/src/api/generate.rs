@@ -203,9 +203,6 @@ impl Client {
                     Ok(None)
                 }
                 Err(error) => {
-                    let client = &events.client;
-                    let (secrets, settings) = (&client.transport.secrets, &client.settings);
-                    let error = secrets.hidden_in(error, settings, None, &events.provided);
                     events.observation.end(Some(&error));
                     Err(error)
                 }
@@ -276,8 +273,9 @@ impl Events {
     async fn next(&mut self) -> Result<Option<Generated>, Error> {
         let client = self.client.clone();
         let limit = client.transport.response_limit;
-        let model = self.model.clone();
-        let context = Context::new(stream_operation(&model), &client.transport.endpoint);
+        let (model, provided) = (self.model.clone(), self.provided.clone());
+        let context = client.context(stream_operation(&model));
+        let context = context.with_headers(None, &provided);
         // Of the whole event: bytes that never become one are no answer.
         let deadline = after(self.timeout);
         loop {

@@ -112,20 +112,27 @@ impl Client {
             StatusCode::NOT_FOUND => Ok(Err(context.refusal(&answer))),
             _ => Err(context.refusal(&answer)),
         };
-        let not_found = match self.perform(Call::get(operation, Pool::Data), read).await? {
+        let client = self.with_questions();
+        let not_found = match client
+            .perform(Call::get(operation, Pool::Data), read)
+            .await?
+        {
             Ok(readiness) => return Ok(readiness),
             Err(not_found) => not_found,
         };
         // So does a server answer that does not know the model, and whoever answers below a wrong
         // address: only a server tells what it is.
-        match self.server_metadata().await {
+        match client.server_metadata().await {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Protocol) => {
                 let message = format!(
                     "no server of the V2 protocol answers there ({}): set the endpoint to the \
                      address below which its '/v2' lies",
                     not_found.message()
                 );
-                Err(not_found.with_message(message))
+                let error = client
+                    .context(operation)
+                    .error(ErrorKind::NotFound, message);
+                Err(error.with_status(404).executed(true))
             }
             _ => Ok(Readiness::NotReady),
         }

@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind};
 const LONGEST_MESSAGE: usize = 4096;
 
 /// What stands behind the beginning of a longer text.
-pub(super) const LONGER: &str = "… (";
+const LONGER: &str = "… (";
 
 /// What stands behind a text of which the server sent no more.
 pub(super) const REST_IS_MISSING: &str = " (the rest of this answer did not come)";
@@ -119,11 +119,10 @@ fn redirect_message(called: Option<&Url>, location: &str) -> String {
         }
         Err(_) => "an address that cannot be read".to_owned(),
     };
-    let cut = beginning(&shown, LONGEST_MESSAGE).len();
+    let shown = shortened(&shown, LONGEST_MESSAGE, shown.len());
     format!(
-        "the answer leads to {}, and redirects are not followed: set the endpoint to the address \
-         where the server itself answers",
-        &shown[..cut]
+        "the answer leads to {shown}, and redirects are not followed: set the endpoint to the address \
+         where the server itself answers"
     )
 }
 
@@ -256,14 +255,20 @@ fn located(fault: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SequenceId;
     use crate::operation::{Operation, Subject};
+    use crate::{Client, SequenceId};
+
+    fn client() -> Client {
+        Client::new("http://localhost:8000").unwrap()
+    }
 
     fn refused(status: u16, message: &str) -> Error {
-        let endpoint = "http://localhost:8000".parse().unwrap();
         let operation = Operation::server("test", "test", "v2");
         let status = StatusCode::from_u16(status).unwrap();
-        Context::new(operation, &endpoint).refused(status, message.to_owned())
+        let client = client();
+        client
+            .context(operation)
+            .refused(status, message.to_owned())
     }
 
     #[test]
@@ -309,10 +314,10 @@ mod tests {
             (408, "", ErrorKind::Unavailable, true),
             (425, "", ErrorKind::Unavailable, true),
         ] {
-            let endpoint = "http://localhost:8000".parse().unwrap();
+            let client = client();
             let operation = Operation::about(Subject::Model(&model), "infer", "infer with", "");
-            let context =
-                Context::new(operation, &endpoint).with_marks(Some("ours"), Some(&sequence));
+            let context = client.context(operation);
+            let context = context.with_marks(Some("ours"), Some(&sequence));
             let status = StatusCode::from_u16(status).unwrap();
             let error = context.refused(status, message.to_owned());
             let found = (error.kind(), error.may_have_executed());
