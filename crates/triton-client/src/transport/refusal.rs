@@ -13,6 +13,9 @@ use crate::{Error, ErrorKind};
 /// The most of a server's error text that an [`Error`] keeps, in bytes.
 const LONGEST_MESSAGE: usize = 4096;
 
+/// The most words that the title of a page has.
+const LONGEST_TITLE: usize = 64;
+
 /// What stands behind the beginning of a longer text.
 const LONGER: &str = "… (";
 
@@ -155,7 +158,7 @@ fn page_text(page: &str) -> String {
     let text = text.replace("&nbsp;", " ").replace("&#160;", " ");
     // The heading of a page mostly repeats its title.
     let mut words: Vec<&str> = text.split_whitespace().collect();
-    for length in (1..=words.len() / 2).rev() {
+    for length in (1..=LONGEST_TITLE.min(words.len() / 2)).rev() {
         if words[..length] == words[length..2 * length] {
             words.drain(..length);
             break;
@@ -188,7 +191,8 @@ pub(crate) fn server_message(body: &[u8]) -> String {
         String::from_utf8_lossy(shown).into_owned()
     });
     let text = match is_page(text.as_bytes()) {
-        true => page_text(&text),
+        // What is cut off below need not be read first.
+        true => page_text(beginning(&text, 2 * LONGEST_MESSAGE)),
         false => text,
     };
     let text = text.trim();
