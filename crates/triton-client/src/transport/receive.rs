@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, TRANSFER_ENCODING,
+};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -37,6 +39,7 @@ pub(crate) struct Response {
     body: ResponseBody,
     connection: Option<ConnectionHandle>,
     progress: Progress,
+    ends_by_closing: bool,
 }
 
 impl Response {
@@ -55,13 +58,39 @@ impl Response {
             // What is still unsent would be sent in vain.
             progress.stop();
         }
+        let connection = head.extensions.get::<ConnectionHandle>().cloned();
+        // A service that a caller brings knows how its answers end, and says where one breaks.
+        let ends_by_closing = connection.is_some() && ends_by_closing(&head.headers);
         Self {
             status: head.status,
             headers: head.headers,
             body,
-            connection: head.extensions.get::<ConnectionHandle>().cloned(),
+            connection,
             progress: progress.clone(),
+            ends_by_closing,
         }
+    }
+
+    /// Whether nothing but the end of the connection ends the body, so that one which is cut looks
+    /// whole.
+    pub(crate) fn ends_by_closing(&self) -> bool {
+        self.ends_by_closing
+    }
+
+    /// Lets nothing more of the request be sent, unless all of it was.
+    ///
+    /// # Errors
+    ///
+    /// Where it was not: no server begins before it has the whole of a request, so what came is the
+    /// answer to another one.
+    pub(crate) fn check_request_was_sent(&self, context: &Context<'_>) -> Result<(), Error> {
+        if self.progress.stop() {
+            return Ok(());
+        }
+        let message = "the answer came before the whole request was sent, so it is not the answer to \
+                       it";
+        let error = context.protocol(message).executed(false);
+        Err(error.with_status(self.status.as_u16()))
     }
 
     /// The next piece of the body; `None` at its end.
@@ -160,6 +189,7 @@ async fn accepted(
         }
         body.extend(&chunk, promised);
     }
+    response.check_request_was_sent(context)?;
     if let Some(compression) = compression {
         // A short body may become a long one, so that its own length says little of the work.
         let work = body.len().saturating_mul(16);
@@ -183,7 +213,7 @@ async fn accepted(
         headers: std::mem::take(&mut response.headers),
         body: body.freeze(),
         is_cut: false,
-        request_was_sent: response.progress.is_sent(),
+        request_was_sent: true,
     })
 }
 
@@ -238,6 +268,18 @@ async fn refused(
         body: body.into(),
         is_cut,
         request_was_sent: response.progress.is_sent(),
+    }
+}
+
+/// Whether a head of HTTP/1 says nothing of where its body ends
+/// ([RFC 9112](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
+fn ends_by_closing(headers: &HeaderMap) -> bool {
+    match headers.get_all(TRANSFER_ENCODING).iter().next_back() {
+        Some(encodings) => {
+            let last = encodings.as_bytes().rsplit(|byte| *byte == b',').next();
+            !last.is_some_and(|last| last.trim_ascii().eq_ignore_ascii_case(b"chunked"))
+        }
+        None => !headers.contains_key(CONTENT_LENGTH),
     }
 }
 
