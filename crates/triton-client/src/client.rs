@@ -13,7 +13,7 @@ use crate::extensions::Extensions;
 use crate::json::Room;
 use crate::operation::Operation;
 use crate::request_ids::RequestIds;
-use crate::transport::{Answer, Call, CallSettings, Context, Questions, Transport};
+use crate::transport::{Answer, Call, CallSettings, Context, Questions, Transport, is_page};
 use crate::{Compression, Error, TensorFormat, json};
 
 /// Calls one Triton server; clones share its connections.
@@ -197,8 +197,14 @@ impl Client {
 
     /// Makes a call whose answer says nothing but that it was carried out.
     pub(crate) async fn done(&self, call: Call<'_>) -> Result<(), Error> {
-        self.perform(call, |context, answer| accepted(context, answer).map(drop))
-            .await
+        self.perform(call, |context, answer| {
+            let answer = accepted(context, answer)?;
+            match is_page(&answer.body) {
+                true => Err(context.page("that it was done", &answer)),
+                false => Ok(()),
+            }
+        })
+        .await
     }
 }
 

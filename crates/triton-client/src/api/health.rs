@@ -5,7 +5,7 @@
 use http::StatusCode;
 
 use crate::operation::{Operation, Subject};
-use crate::transport::{Answer, Call, Context, Pool, is_page, server_message};
+use crate::transport::{Answer, Call, Context, Pool, is_page};
 use crate::{Client, Error, ErrorKind, ModelId};
 
 /// The answer to a readiness question.
@@ -99,14 +99,13 @@ impl Client {
     async fn health(&self, operation: Operation<'_>) -> Result<Readiness, Error> {
         let read = |context: &Context<'_>, answer: Answer| match answer.status {
             StatusCode::OK if is_page(&answer.body) => {
-                let found = server_message(&answer.body);
-                let message =
-                    format!("expected a word of a server's health, found a page: {found}");
-                Err(context.protocol(message).executed(false).with_status(200))
+                let error = context.page("a word of a server's health", &answer);
+                Err(error.executed(false))
             }
             StatusCode::OK => Ok(Ok(Readiness::Ready)),
-            // Which of these it is differs between servers, phases and gateways.
-            StatusCode::BAD_REQUEST | StatusCode::SERVICE_UNAVAILABLE => {
+            // Which of these it is differs between servers, phases and gateways; a page is none of a
+            // server.
+            StatusCode::BAD_REQUEST | StatusCode::SERVICE_UNAVAILABLE if !is_page(&answer.body) => {
                 Ok(Ok(Readiness::NotReady))
             }
             StatusCode::NOT_FOUND => Ok(Err(context.refusal(&answer))),

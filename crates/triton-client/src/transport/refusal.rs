@@ -50,6 +50,13 @@ impl Context<'_> {
         error.with_retry_after(answer.retry_after)
     }
 
+    /// The error for a page with the status 200, which a gateway answers in place of a server.
+    pub(crate) fn page(&self, expected: &str, answer: &Answer) -> Error {
+        let found = server_message(&answer.body);
+        self.protocol(format!("expected {expected}, found a page: {found}"))
+            .with_status(answer.status.as_u16())
+    }
+
     /// The error for a refusal in the server's words.
     pub(crate) fn refused(&self, status: StatusCode, message: String) -> Error {
         let kind = match status.as_u16() {
