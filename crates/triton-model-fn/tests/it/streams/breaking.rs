@@ -172,7 +172,7 @@ async fn a_stream_that_nothing_but_its_connection_ends_has_no_last_row() {
     insta::assert_snapshot!(answers.replace(&server.endpoint, "URL"), @"
     0: 3
     1: 2
-    Call: subtask 0 of 1, attempt 0: the stream broke after 2 rows: stream from model 'm' at URL/: the connection ended, and nothing says that the stream was complete: an answer in chunks would, as HTTP/1.1 has them
+    Call: subtask 0 of 1, attempt 0: the stream broke after 2 rows; what came is given out, so the row is not sent again: stream from model 'm' at URL/: the connection ended, and nothing says that the stream was complete: an answer in chunks would, as HTTP/1.1 has them
     ");
 }
 
