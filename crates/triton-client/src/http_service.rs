@@ -25,8 +25,9 @@ pub type HttpFuture<'a> =
 /// neither a length nor chunks, its end has to be an error.
 ///
 /// What an error proves depends on the request's body: until its last piece was taken, the server
-/// cannot have executed anything, see [`RequestBody`]. So a service takes pieces as it sends them,
-/// and middleware hands the body on as it is.
+/// cannot have executed anything, see [`RequestBody`], and an answer with status 200 whose body ends
+/// before that is refused. So a service takes pieces as it sends them, and middleware hands the body
+/// on as it is.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -1,13 +1,11 @@
 //! An answer as it comes: its head, its body in pieces, and the whole of it within limits.
 
 use std::pin::Pin;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, TRANSFER_ENCODING,
-};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -17,7 +15,6 @@ use super::body::Progress;
 use super::compression::{Undecompressable, decompress};
 use super::context::Context;
 use super::off_the_executor::off_the_executor;
-use super::retry_after::retry_after;
 use super::stream::ConnectionHandle;
 use crate::http_service::ResponseBody;
 use crate::{Compression, Error};
@@ -224,10 +221,6 @@ async fn refused(
     deadline: Instant,
 ) -> Answer {
     let limit = limit.min(LONGEST_REFUSAL);
-    let location = response.status.is_redirection();
-    let location = location.then(|| response.headers.get(LOCATION)).flatten();
-    let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let retry_after = retry_after(&response.headers, SystemTime::now());
     let mut text = Vec::new();
     let reading = async {
         loop {
@@ -260,14 +253,9 @@ async fn refused(
         }
     };
     Answer {
-        status: response.status,
-        json_length: None,
-        retry_after,
-        location,
-        headers: HeaderMap::new(),
-        body: body.into(),
         is_cut,
         request_was_sent: response.progress.is_sent(),
+        ..Answer::refusing(response.status, &response.headers, body.into())
     }
 }
 
