@@ -165,9 +165,12 @@ mod tests {
     }
     #[test]
     fn numbers_that_have_no_sum_end_at_the_largest_one() {
+        let before: [ModelStatistics; 0] = [];
         let after = [model("1", u64::MAX, u64::MAX), model("2", 4, 40)];
-        let difference =
-            Difference::of_several([(&[][..], &after[..])].into_iter(), Duration::from_secs(1));
+        let difference = Difference::of_several(
+            [(&before[..], &after[..])].into_iter(),
+            Duration::from_secs(1),
+        );
         assert_eq!(difference.inferences(), u64::MAX);
         assert_eq!(difference.server(), Some(Duration::from_nanos(1)));
     }
