@@ -4,9 +4,11 @@
 //! The program beside it fuzzes them; the tests here replay what was found, on any compiler.
 
 mod cells;
+mod descriptions;
 mod files;
 mod flink;
 mod options;
+mod refusals;
 mod requests;
 mod responses;
 mod snapshots;
@@ -36,6 +38,8 @@ pub const TARGETS: &[Target] = &[
     target("json_response", responses::json),
     target("binary_response", responses::binary),
     target("server_sent_events", responses::events),
+    target("description", descriptions::description),
+    target("refusal", refusals::refusal),
     // What a user writes.
     target("option_map", options::map),
     target("duration", options::duration),

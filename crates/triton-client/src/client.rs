@@ -11,8 +11,9 @@ use triton_protocol::{Endpoint, InvalidValue};
 use crate::client_builder::ClientBuilder;
 use crate::extensions::Extensions;
 use crate::json::Room;
+use crate::operation::Operation;
 use crate::request_ids::RequestIds;
-use crate::transport::{Answer, Call, CallSettings, Context, Transport};
+use crate::transport::{Answer, Call, CallSettings, Context, Questions, Transport, is_page};
 use crate::{Compression, Error, TensorFormat, json};
 
 /// Calls one Triton server; clones share its connections.
@@ -145,11 +146,24 @@ impl Client {
         self.transport.request_limit()
     }
 
+    /// A handle whose calls are the questions of one: together they may take what one may, from now
+    /// on, because a server says how many there are.
+    pub(crate) fn with_questions(&self) -> Self {
+        let mut settings = CallSettings::clone(&self.settings);
+        settings.questions.get_or_insert_with(Questions::begin);
+        self.with_settings(settings)
+    }
+
     fn with_settings(&self, settings: CallSettings) -> Self {
         Self {
             settings: Arc::new(settings),
             ..self.clone()
         }
+    }
+
+    /// What the errors of an operation have in common.
+    pub(crate) fn context<'a>(&'a self, operation: Operation<'a>) -> Context<'a> {
+        Context::new(operation, &self.transport, &self.settings)
     }
 
     pub(crate) async fn perform<T>(
@@ -183,8 +197,14 @@ impl Client {
 
     /// Makes a call whose answer says nothing but that it was carried out.
     pub(crate) async fn done(&self, call: Call<'_>) -> Result<(), Error> {
-        self.perform(call, |context, answer| accepted(context, answer).map(drop))
-            .await
+        self.perform(call, |context, answer| {
+            let answer = accepted(context, answer)?;
+            match is_page(&answer.body) {
+                true => Err(context.page("that it was done", &answer)),
+                false => Ok(()),
+            }
+        })
+        .await
     }
 }
 

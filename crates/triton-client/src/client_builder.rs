@@ -54,6 +54,7 @@ impl ClientBuilder {
             endpoint: endpoint.try_into().map_err(Into::into),
             calls: CallSettings {
                 timeout: Duration::from_secs(30),
+                questions: None,
                 headers: HeaderMap::new(),
                 providers: HeaderProviders::default(),
             },

@@ -167,8 +167,10 @@ struct Details {
 }
 
 impl Error {
-    /// An error that is not transient and left no trace on the server; the other constructors
-    /// and setters say otherwise.
+    /// An error that is not transient and left no trace on the server; the setters say otherwise.
+    ///
+    /// The message is of the client's own words: what may repeat a server's goes through
+    /// [`Context::error`](crate::transport::Context::error), which hides what is secret.
     pub(crate) fn new(
         kind: ErrorKind,
         operation: &Operation<'_>,
@@ -230,11 +232,6 @@ impl Error {
 
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
-        self
-    }
-
-    pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
-        self.0.message = message.into();
         self
     }
 

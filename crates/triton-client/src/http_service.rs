@@ -21,9 +21,13 @@ pub type HttpFuture<'a> =
 /// makes an exchange twice: whoever owns the request decides whether to. Timeouts are the client's,
 /// which drops the future.
 ///
+/// A body that ends is taken for whole: where one may have been cut, as an answer of HTTP/1 that has
+/// neither a length nor chunks, its end has to be an error.
+///
 /// What an error proves depends on the request's body: until its last piece was taken, the server
-/// cannot have executed anything, see [`RequestBody`]. So a service takes pieces as it sends them,
-/// and middleware hands the body on as it is.
+/// cannot have executed anything, see [`RequestBody`], and an answer with status 200 whose body ends
+/// before that is refused. So a service takes pieces as it sends them, and middleware hands the body
+/// on as it is.
 ///
 /// ```
 /// use std::sync::Arc;

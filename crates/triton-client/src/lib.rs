@@ -42,6 +42,9 @@ mod client;
 mod client_builder;
 mod error;
 mod extensions;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod header_provider;
 mod http_error;
 pub mod http_service;

@@ -155,15 +155,13 @@ impl ModelConfig {
             return oldest["max_candidate_sequences"].as_u64();
         }
         let groups = self.document["instance_group"].as_array();
-        let instances: u64 = groups
-            .into_iter()
-            .flatten()
-            .map(|group| {
-                let devices = group["gpus"].as_array().map_or(0, Vec::len).max(1);
-                group["count"].as_u64().unwrap_or(1) * devices as u64
-            })
-            .sum();
-        Some(instances.max(1) * u64::from(self.max_batch_size.max(1)))
+        let instances = groups.into_iter().flatten().map(|group| {
+            let devices = group["gpus"].as_array().map_or(0, Vec::len).max(1);
+            let count = group["count"].as_u64().unwrap_or(1);
+            count.saturating_mul(devices as u64)
+        });
+        let instances = instances.fold(0, u64::saturating_add).max(1);
+        Some(instances.saturating_mul(u64::from(self.max_batch_size.max(1))))
     }
 
     /// How long the server may keep a sequence without a request: that of the step which forgets
@@ -270,5 +268,25 @@ impl SequenceBatching {
     #[must_use]
     pub fn max_sequence_idle(&self) -> Duration {
         Duration::from_micros(self.max_sequence_idle_microseconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_without_a_sum_are_as_many_as_a_number_holds() {
+        for groups in [
+            r#"[{"count": 18446744073709551615, "gpus": [0, 1]}]"#,
+            r#"[{"count": 18446744073709551615}, {"count": 1}]"#,
+            r#"[{"count": 18446744073709551615}]"#,
+        ] {
+            let config = format!(
+                r#"{{"name": "m", "max_batch_size": 8, "sequence_batching": {{}}, "instance_group": {groups}}}"#
+            );
+            let config: ModelConfig = serde_json::from_str(&config).expect("it is a configuration");
+            assert_eq!(config.concurrent_sequences(), Some(u64::MAX), "{groups}");
+        }
     }
 }

@@ -39,13 +39,20 @@ impl Difference {
     fn add(&mut self, now: &ModelStatistics, earlier: Option<&ModelStatistics>) {
         let count =
             |read: fn(&ModelStatistics) -> u64| read(now).saturating_sub(earlier.map_or(0, read));
-        self.inferences += count(|model| model.inference_count);
-        self.executions += count(|model| model.execution_count);
+        // The numbers are a server's, and whatever they are, no reason to fail.
+        let inferences = count(|model| model.inference_count);
+        self.inferences = self.inferences.saturating_add(inferences);
+        let executions = count(|model| model.execution_count);
+        self.executions = self.executions.saturating_add(executions);
         let add = |total: &mut Tally, read: fn(&InferenceStatistics) -> Tally| {
             let now = read(&now.inference_stats);
             let earlier = earlier.map_or_else(Tally::default, |model| read(&model.inference_stats));
-            total.count += now.count.saturating_sub(earlier.count);
-            total.ns += now.ns.saturating_sub(earlier.ns);
+            let (count, ns) = (
+                now.count.saturating_sub(earlier.count),
+                now.ns.saturating_sub(earlier.ns),
+            );
+            total.count = total.count.saturating_add(count);
+            total.ns = total.ns.saturating_add(ns);
         };
         add(&mut self.phases.success, |phases| phases.success);
         add(&mut self.phases.fail, |phases| phases.fail);
@@ -155,5 +162,16 @@ mod tests {
         assert_eq!(difference.mean_batch(), Some(2.0));
         assert_eq!(difference.server(), Some(Duration::from_nanos(10)));
         assert_eq!(difference.queue(), None);
+    }
+    #[test]
+    fn numbers_that_have_no_sum_end_at_the_largest_one() {
+        let before: [ModelStatistics; 0] = [];
+        let after = [model("1", u64::MAX, u64::MAX), model("2", 4, 40)];
+        let difference = Difference::of_several(
+            [(&before[..], &after[..])].into_iter(),
+            Duration::from_secs(1),
+        );
+        assert_eq!(difference.inferences(), u64::MAX);
+        assert_eq!(difference.server(), Some(Duration::from_nanos(1)));
     }
 }

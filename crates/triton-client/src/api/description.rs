@@ -3,7 +3,6 @@
 use triton_protocol::{ModelConfig, ModelMetadata, ServerMetadata};
 
 use crate::operation::{Operation, Subject};
-use crate::transport::Context;
 use crate::{Client, Error, ErrorKind, ModelId, Readiness};
 
 /// The extension by which models have a configuration.
@@ -25,7 +24,7 @@ pub struct ModelDescription {
 impl Client {
     /// Asks for all that the server tells of a model: its metadata, its configuration with those of
     /// its steps ([`model_config_with_steps`](Self::model_config_with_steps)), and, where the server
-    /// keeps no configurations, what the server is.
+    /// keeps no configurations, what the server is. All of it may take the timeout of one call.
     ///
     /// MLServer, KServe's own server and OpenVINO Model Server keep none. It is taken for that where
     /// the server has told the model's metadata, then answers the question for the
@@ -49,19 +48,20 @@ impl Client {
     /// # }
     /// ```
     pub async fn describe_model(&self, model: &ModelId) -> Result<ModelDescription, Error> {
-        let metadata = self.model_metadata(model).await?;
-        let absent = match self.model_config(model).await {
+        let client = self.with_questions();
+        let metadata = client.model_metadata(model).await?;
+        let absent = match client.model_config(model).await {
             Ok(config) => {
                 return Ok(ModelDescription {
                     metadata,
-                    config: Some(self.with_steps(model, config).await?),
+                    config: Some(client.with_steps(model, config).await?),
                     server: None,
                 });
             }
             Err(error) if error.is_no_such_path() => error,
             Err(error) => return Err(error),
         };
-        let server = match self.server_metadata().await {
+        let server = match client.server_metadata().await {
             Ok(server) => Some(server),
             // A gateway may let nothing through but what is about models.
             Err(error)
@@ -80,10 +80,10 @@ impl Client {
             return Err(absent);
         }
         // These servers tell the metadata of a model that is still being loaded.
-        if self.model_ready(model).await? == Readiness::NotReady {
+        if client.model_ready(model).await? == Readiness::NotReady {
             let subject = Subject::Model(model);
             let operation = Operation::about(subject, "model_ready", "look up", "/ready");
-            let context = Context::new(operation, self.endpoint());
+            let context = client.context(operation);
             let error = context.error(ErrorKind::Unavailable, "the server says it is not ready");
             return Err(error.transient(true));
         }

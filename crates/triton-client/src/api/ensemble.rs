@@ -5,8 +5,9 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use triton_protocol::quoted;
+
 use crate::operation::{Operation, Subject};
-use crate::transport::Context;
 use crate::{Client, Error, ModelConfig, ModelId, ModelVersion};
 
 /// The most models that are looked at below one ensemble.
@@ -21,6 +22,8 @@ impl Client {
     /// sequences soonest, [`concurrent_sequences`](ModelConfig::concurrent_sequences) the number
     /// that all of them can keep, and [`is_decoupled`](ModelConfig::is_decoupled) holds where it
     /// does for any of them. [`steps`](ModelConfig::steps) has each model once.
+    ///
+    /// All of it may take the timeout of one call.
     ///
     /// # Errors
     ///
@@ -38,8 +41,9 @@ impl Client {
     /// # }
     /// ```
     pub async fn model_config_with_steps(&self, model: &ModelId) -> Result<ModelConfig, Error> {
-        let config = self.model_config(model).await?;
-        self.with_steps(model, config).await
+        let client = self.with_questions();
+        let config = client.model_config(model).await?;
+        client.with_steps(model, config).await
     }
 
     /// The configuration of a model together with what follows from its steps.
@@ -52,7 +56,7 @@ impl Client {
         let mut waiting: VecDeque<Step> = steps(&config).collect();
         let subject = Subject::Model(model);
         let operation = Operation::about(subject, "model_config", "read the steps of", "/config");
-        let context = Context::new(operation, &self.transport.endpoint);
+        let context = self.context(operation);
         // Hundreds of steps must not take hundreds of times what one answer may.
         let mut room = self.room();
         while let Some(step) = waiting.pop_front() {
@@ -64,7 +68,10 @@ impl Client {
                 return Err(context.protocol(message));
             }
             let id = step.id().map_err(|invalid| {
-                context.protocol(format!("the step '{}' is no model: {invalid}", step.name))
+                context.protocol(format!(
+                    "the step {} is no model: {invalid}",
+                    quoted(&step.name)
+                ))
             })?;
             let step = self.model_config_within(&id, &mut room).await?;
             waiting.extend(steps(&step));

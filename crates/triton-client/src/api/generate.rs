@@ -203,9 +203,6 @@ impl Client {
                     Ok(None)
                 }
                 Err(error) => {
-                    let client = &events.client;
-                    let (secrets, settings) = (&client.transport.secrets, &client.settings);
-                    let error = secrets.hidden_in(error, settings, None, &events.provided);
                     events.observation.end(Some(&error));
                     Err(error)
                 }
@@ -234,9 +231,10 @@ impl GenerateStream {
     ///
     /// # Errors
     ///
-    /// As [`Client::generate`]; [`ErrorKind::Interrupted`] when the stream ends within an event,
-    /// [`ErrorKind::Protocol`] when what comes is no stream, such as the page of a gateway,
-    /// and [`ErrorKind::ResponseTooLarge`] when one event is larger than the client's limit.
+    /// As [`Client::generate`]; [`ErrorKind::Interrupted`] when the stream ends within an event, or
+    /// with nothing but its connection, as one that was cut does; [`ErrorKind::Protocol`] when what
+    /// comes is no stream, such as the page of a gateway, and [`ErrorKind::ResponseTooLarge`] when
+    /// one event is larger than the client's limit.
     pub async fn next(&mut self) -> Option<Result<Generated, Error>> {
         self.0.next().await
     }
@@ -276,12 +274,14 @@ impl Events {
     async fn next(&mut self) -> Result<Option<Generated>, Error> {
         let client = self.client.clone();
         let limit = client.transport.response_limit;
-        let model = self.model.clone();
-        let context = Context::new(stream_operation(&model), &client.transport.endpoint);
+        let (model, provided) = (self.model.clone(), self.provided.clone());
+        let context = client.context(stream_operation(&model));
+        let context = context.with_headers(None, &provided);
         // Of the whole event: bytes that never become one are no answer.
         let deadline = after(self.timeout);
         loop {
             if let Some(event) = self.reader.next_event() {
+                self.response.check_request_was_sent(&context)?;
                 self.beginning = None;
                 return Generated::read(&context, &event, client.room()).map(Some);
             }
@@ -306,6 +306,13 @@ impl Events {
                                    Content-Type is not text/event-stream";
                     let error = context.protocol(message.to_owned());
                     return Err(error.with_status(self.response.status.as_u16()));
+                }
+                // A stream that was cut between two events looks like one that is whole.
+                None if self.response.ends_by_closing() => {
+                    let message = "the connection ended, and nothing says that the stream was \
+                                   complete: an answer in chunks would, as HTTP/1.1 has them";
+                    let error = context.error(ErrorKind::Interrupted, message);
+                    return Err(error.transient(true).executed(true));
                 }
                 None => return Ok(None),
             }

@@ -5,7 +5,7 @@
 use http::StatusCode;
 
 use crate::operation::{Operation, Subject};
-use crate::transport::{Answer, Call, Context, Pool, is_page, server_message};
+use crate::transport::{Answer, Call, Context, Pool, is_page};
 use crate::{Client, Error, ErrorKind, ModelId};
 
 /// The answer to a readiness question.
@@ -99,33 +99,39 @@ impl Client {
     async fn health(&self, operation: Operation<'_>) -> Result<Readiness, Error> {
         let read = |context: &Context<'_>, answer: Answer| match answer.status {
             StatusCode::OK if is_page(&answer.body) => {
-                let found = server_message(&answer.body);
-                let message =
-                    format!("expected a word of a server's health, found a page: {found}");
-                Err(context.protocol(message).executed(false).with_status(200))
+                let error = context.page("a word of a server's health", &answer);
+                Err(error.executed(false))
             }
             StatusCode::OK => Ok(Ok(Readiness::Ready)),
-            // Which of these it is differs between servers, phases and gateways.
-            StatusCode::BAD_REQUEST | StatusCode::SERVICE_UNAVAILABLE => {
+            // Which of these it is differs between servers, phases and gateways; a page is none of a
+            // server.
+            StatusCode::BAD_REQUEST | StatusCode::SERVICE_UNAVAILABLE if !is_page(&answer.body) => {
                 Ok(Ok(Readiness::NotReady))
             }
             StatusCode::NOT_FOUND => Ok(Err(context.refusal(&answer))),
             _ => Err(context.refusal(&answer)),
         };
-        let not_found = match self.perform(Call::get(operation, Pool::Data), read).await? {
+        let client = self.with_questions();
+        let not_found = match client
+            .perform(Call::get(operation, Pool::Data), read)
+            .await?
+        {
             Ok(readiness) => return Ok(readiness),
             Err(not_found) => not_found,
         };
         // So does a server answer that does not know the model, and whoever answers below a wrong
         // address: only a server tells what it is.
-        match self.server_metadata().await {
+        match client.server_metadata().await {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Protocol) => {
                 let message = format!(
                     "no server of the V2 protocol answers there ({}): set the endpoint to the \
                      address below which its '/v2' lies",
                     not_found.message()
                 );
-                Err(not_found.with_message(message))
+                let error = client
+                    .context(operation)
+                    .error(ErrorKind::NotFound, message);
+                Err(error.with_status(404).executed(true))
             }
             _ => Ok(Readiness::NotReady),
         }

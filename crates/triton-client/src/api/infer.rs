@@ -47,7 +47,7 @@ impl Client {
             "infer with",
             "/infer",
         );
-        let context = Context::new(operation, self.endpoint());
+        let context = self.context(operation);
         let settings = &self.inference;
         let compression = request.request_compression.or(settings.request_compression);
         let accepted_compression = request

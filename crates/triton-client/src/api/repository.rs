@@ -15,7 +15,7 @@ impl Client {
     ///
     /// A server that has no index but lists its models at `/v2/models`, as KServe's own does, is
     /// asked for that list, and in an index of what is ready each of its models for its readiness.
-    /// Such entries have no version.
+    /// Such entries have no version. All of it may take the timeout of one call.
     ///
     /// # Errors
     ///
@@ -35,20 +35,21 @@ impl Client {
         &self,
         filter: IndexFilter,
     ) -> Result<Vec<RepositoryEntry>, Error> {
+        let client = self.with_questions();
         let operation = Operation::server(
             "repository_index",
             "list the model repository",
             "v2/repository/index",
         );
         let body = json!({ "ready": filter == IndexFilter::Ready }).to_string();
-        let index = self
+        let index = client
             .json(Call::post(operation, Pool::Control, Payload::json(body)))
             .await;
         match index {
             Err(absent) if absent.is_no_such_path() => {
                 // What the server says of the index is what was asked for.
-                let models = self.models().await.map_err(|_| absent)?;
-                self.entries(models, filter).await
+                let models = client.models().await.map_err(|_| absent)?;
+                client.entries(models, filter).await
             }
             index => index,
         }
@@ -115,7 +116,7 @@ impl Client {
         if model.lacks_config() {
             let message = "expected a configuration together with the files, which replace the \
                            model's whole folder";
-            let context = crate::transport::Context::new(operation, self.endpoint());
+            let context = self.context(operation);
             return Err(context.error(ErrorKind::InvalidRequest, message));
         }
         let body = json!(model).to_string();

@@ -3,7 +3,7 @@
 //! [Protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_shared_memory.md)
 
 use crate::operation::{Operation, Subject};
-use crate::transport::{Call, Context, Payload, Pool};
+use crate::transport::{Call, Payload, Pool};
 use crate::{Client, Error, ErrorKind, ModelName, SystemRegion, SystemRegionStatus};
 
 const KIND: &str = "systemsharedmemory";
@@ -134,7 +134,7 @@ impl RegionCall {
                  -_.~!$&'()*+,;=:@, found '{}'",
                 region.escape_debug()
             );
-            let context = Context::new(operation, client.endpoint());
+            let context = client.context(operation);
             return Err(context.error(ErrorKind::InvalidRequest, message));
         }
         let subject = Subject::Region(kind, region);

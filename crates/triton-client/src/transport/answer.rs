@@ -1,10 +1,12 @@
 //! An answer that is there as a whole.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::HeaderName;
+use http::header::{HeaderName, LOCATION};
 use http::{HeaderMap, StatusCode};
+
+use super::retry_after::retry_after;
 
 /// The header that says how many bytes of a body are JSON, before any compression
 /// ([protocol](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md)).
@@ -27,4 +29,21 @@ pub(crate) struct Answer {
     pub(crate) is_cut: bool,
     /// Whether the server had the whole request before it answered, as far as is known here.
     pub(crate) request_was_sent: bool,
+}
+
+impl Answer {
+    /// A whole answer that refuses, to a request that was sent as a whole.
+    pub(crate) fn refusing(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Self {
+        let location = headers.get(LOCATION).filter(|_| status.is_redirection());
+        Self {
+            status,
+            json_length: None,
+            retry_after: retry_after(headers, SystemTime::now()),
+            location: location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+            headers: HeaderMap::new(),
+            body,
+            is_cut: false,
+            request_was_sent: true,
+        }
+    }
 }

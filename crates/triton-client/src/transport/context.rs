@@ -1,11 +1,14 @@
 //! Makes the errors of one call, which all name the operation and the endpoint.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use triton_protocol::{Endpoint, Sent};
 
+use super::secrets::{Provided, SecretsOfCall};
+use super::{CallSettings, Transport};
 use crate::operation::Operation;
 use crate::{Error, ErrorKind, SequenceId};
 
@@ -14,21 +17,41 @@ use crate::{Error, ErrorKind, SequenceId};
 pub(crate) struct Context<'a> {
     pub(crate) operation: Operation<'a>,
     pub(super) endpoint: &'a Endpoint,
+    replica: Option<SocketAddr>,
+    /// What no message shows, whoever repeats it.
+    secrets: SecretsOfCall<'a>,
     /// What a refusal must quote to prove that nothing was executed.
     pub(super) sent: Sent<'a>,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(operation: Operation<'a>, endpoint: &'a Endpoint) -> Self {
+    pub(crate) fn new(
+        operation: Operation<'a>,
+        transport: &'a Transport,
+        settings: &'a CallSettings,
+    ) -> Self {
         let sent = Sent {
             model: operation.model_id(),
             ..Sent::default()
         };
         Self {
             operation,
-            endpoint,
+            endpoint: &transport.endpoint,
+            replica: transport.replica,
+            secrets: SecretsOfCall::new(&transport.secrets, settings),
             sent,
         }
+    }
+
+    /// The same for a request that bears these headers beside the client's: its own, and those that
+    /// are made for it.
+    pub(crate) fn with_headers(
+        mut self,
+        of_call: Option<&'a HeaderMap>,
+        provided: &'a Provided,
+    ) -> Self {
+        self.secrets = self.secrets.with_headers(of_call, provided);
+        self
     }
 
     /// The same for a request that bears this `id`, made for it alone, and is one of a sequence.
@@ -43,8 +66,15 @@ impl<'a> Context<'a> {
     }
 
     /// An error that is not transient, of a call that the server did not carry out.
+    ///
+    /// A message that repeats what a server said comes to an error by this alone, so that nothing in it
+    /// is secret, and it is of a bounded length.
     pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error::new(kind, &self.operation, Some(self.endpoint), message)
+        let (operation, endpoint) = (&self.operation, self.endpoint);
+        let shown_anyway = format!("{operation} {endpoint}{}", operation.path());
+        let message = self.secrets.hidden_in(&message.into(), &shown_anyway);
+        Error::new(kind, operation, Some(endpoint), message)
+            .of_replica(self.replica)
             .with_request_id(self.sent.id)
     }
 

@@ -84,10 +84,38 @@ pub(crate) enum Pool {
 #[derive(Debug, Clone)]
 pub(crate) struct CallSettings {
     pub(crate) timeout: Duration,
+    /// What the calls have in common, where they are the questions of one.
+    pub(crate) questions: Option<Questions>,
     /// Sent with every request; all values are marked as sensitive.
     pub(crate) headers: HeaderMap,
     /// Make headers for each request.
     pub(crate) providers: HeaderProviders,
+}
+
+/// What the questions have in common that make up one call.
+#[derive(Debug, Clone)]
+pub(crate) struct Questions {
+    /// When the time that they may take together began to run.
+    began: Instant,
+    /// What went out with one of them is secret in what is said of all.
+    provided: Provided,
+}
+
+impl Questions {
+    pub(crate) fn begin() -> Self {
+        Self {
+            began: Instant::now(),
+            provided: Provided::default(),
+        }
+    }
+}
+
+impl CallSettings {
+    /// Where the headers are kept that are made for the requests of a call.
+    fn provided(&self) -> Provided {
+        let questions = self.questions.as_ref();
+        questions.map_or_else(Provided::default, |all| all.provided.clone())
+    }
 }
 
 /// One call that is to be made.
@@ -196,14 +224,15 @@ impl Transport {
         call: Call<'_>,
         read: impl FnOnce(&Context<'_>, Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let context =
-            Context::new(call.operation, &self.endpoint).with_marks(call.id, call.sequence);
+        let provided = settings.provided();
+        let context = self.context_of(settings, &call, &provided);
         let mut observation = Observation::begin(&call);
         let timeout = call.timeout.unwrap_or(settings.timeout);
-        let elapsed = call.began.map_or(Duration::ZERO, |began| began.elapsed());
+        let questions = settings.questions.as_ref();
+        let began = call.began.or(questions.map(|all| all.began));
+        let elapsed = began.map_or(Duration::ZERO, |began| began.elapsed());
         let left = timeout.saturating_sub(elapsed);
         let progress = Progress::default();
-        let (provided, of_call) = (Provided::default(), call.headers);
         let deadline = after(left);
         let bytes_out = call.payload.as_ref().map_or(0, Payload::len);
         let limit = AnswerLimit::of(call.wanted, self.response_limit);
@@ -226,27 +255,23 @@ impl Transport {
             Ok(Err(error)) => Err(error),
             Err(_) => Err(context.timeout(timeout, progress.stop())),
         };
-        let outcome = outcome.map_err(|error| {
-            let error = self.learned_from(error, bytes_out);
-            self.secrets.hidden_in(error, settings, of_call, &provided)
-        });
+        let outcome = outcome.map_err(|error| self.learned_from(error, bytes_out));
         observation.end(outcome.as_ref().err());
         outcome
     }
 
     /// Sends one request and returns with the head of its answer, which must have the status
-    /// 200; the body is still to come. Of errors in it the caller hides what is secret.
+    /// 200; the body is still to come. The errors of it hide what was provided for the request, too.
     pub(crate) async fn open(
         &self,
         settings: &CallSettings,
         call: Call<'_>,
     ) -> Result<(Response, Observation, Provided), Error> {
-        let context =
-            Context::new(call.operation, &self.endpoint).with_marks(call.id, call.sequence);
+        let provided = settings.provided();
+        let context = self.context_of(settings, &call, &provided);
         let mut observation = Observation::begin(&call);
         let timeout = call.timeout.unwrap_or(settings.timeout);
         let progress = Progress::default();
-        let (provided, of_call) = (Provided::default(), call.headers);
         let deadline = after(timeout);
         let bytes_out = call.payload.as_ref().map_or(0, Payload::len);
         let limit = AnswerLimit::of(call.wanted, self.response_limit);
@@ -272,11 +297,22 @@ impl Transport {
             }
             Err(error) => {
                 let error = self.learned_from(error, bytes_out);
-                let error = self.secrets.hidden_in(error, settings, of_call, &provided);
                 observation.end(Some(&error));
                 Err(error)
             }
         }
+    }
+
+    /// What the errors of a call have in common.
+    fn context_of<'a>(
+        &'a self,
+        settings: &'a CallSettings,
+        call: &Call<'a>,
+        provided: &'a Provided,
+    ) -> Context<'a> {
+        Context::new(call.operation, self, settings)
+            .with_marks(call.id, call.sequence)
+            .with_headers(call.headers, provided)
     }
 
     /// The most bytes that the body of a request may have, as far as a server has said.
@@ -287,7 +323,6 @@ impl Transport {
 
     /// Keeps what a refused request tells of the requests that are not refused.
     fn learned_from(&self, error: Error, bytes_out: usize) -> Error {
-        let error = error.of_replica(self.replica);
         if error.kind() != ErrorKind::RequestTooLarge || bytes_out == 0 {
             return error;
         }

@@ -1,11 +1,11 @@
 //! An answer as it comes: its head, its body in pieces, and the whole of it within limits.
 
 use std::pin::Pin;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -15,7 +15,6 @@ use super::body::Progress;
 use super::compression::{Undecompressable, decompress};
 use super::context::Context;
 use super::off_the_executor::off_the_executor;
-use super::retry_after::retry_after;
 use super::stream::ConnectionHandle;
 use crate::http_service::ResponseBody;
 use crate::{Compression, Error};
@@ -37,6 +36,7 @@ pub(crate) struct Response {
     body: ResponseBody,
     connection: Option<ConnectionHandle>,
     progress: Progress,
+    ends_by_closing: bool,
 }
 
 impl Response {
@@ -55,13 +55,39 @@ impl Response {
             // What is still unsent would be sent in vain.
             progress.stop();
         }
+        let connection = head.extensions.get::<ConnectionHandle>().cloned();
+        // A service that a caller brings knows how its answers end, and says where one breaks.
+        let ends_by_closing = connection.is_some() && ends_by_closing(&head.headers);
         Self {
             status: head.status,
             headers: head.headers,
             body,
-            connection: head.extensions.get::<ConnectionHandle>().cloned(),
+            connection,
             progress: progress.clone(),
+            ends_by_closing,
         }
+    }
+
+    /// Whether nothing but the end of the connection ends the body, so that one which is cut looks
+    /// whole.
+    pub(crate) fn ends_by_closing(&self) -> bool {
+        self.ends_by_closing
+    }
+
+    /// Lets nothing more of the request be sent, unless all of it was.
+    ///
+    /// # Errors
+    ///
+    /// Where it was not: no server begins before it has the whole of a request, so what came is the
+    /// answer to another one.
+    pub(crate) fn check_request_was_sent(&self, context: &Context<'_>) -> Result<(), Error> {
+        if self.progress.stop() {
+            return Ok(());
+        }
+        let message = "the answer came before the whole request was sent, so it is not the answer to \
+                       it";
+        let error = context.protocol(message).executed(false);
+        Err(error.with_status(self.status.as_u16()))
     }
 
     /// The next piece of the body; `None` at its end.
@@ -160,6 +186,7 @@ async fn accepted(
         }
         body.extend(&chunk, promised);
     }
+    response.check_request_was_sent(context)?;
     if let Some(compression) = compression {
         // A short body may become a long one, so that its own length says little of the work.
         let work = body.len().saturating_mul(16);
@@ -183,7 +210,7 @@ async fn accepted(
         headers: std::mem::take(&mut response.headers),
         body: body.freeze(),
         is_cut: false,
-        request_was_sent: response.progress.is_sent(),
+        request_was_sent: true,
     })
 }
 
@@ -194,10 +221,6 @@ async fn refused(
     deadline: Instant,
 ) -> Answer {
     let limit = limit.min(LONGEST_REFUSAL);
-    let location = response.status.is_redirection();
-    let location = location.then(|| response.headers.get(LOCATION)).flatten();
-    let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let retry_after = retry_after(&response.headers, SystemTime::now());
     let mut text = Vec::new();
     let reading = async {
         loop {
@@ -230,14 +253,21 @@ async fn refused(
         }
     };
     Answer {
-        status: response.status,
-        json_length: None,
-        retry_after,
-        location,
-        headers: HeaderMap::new(),
-        body: body.into(),
         is_cut,
         request_was_sent: response.progress.is_sent(),
+        ..Answer::refusing(response.status, &response.headers, body.into())
+    }
+}
+
+/// Whether a head of HTTP/1 says nothing of where its body ends
+/// ([RFC 9112](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
+fn ends_by_closing(headers: &HeaderMap) -> bool {
+    match headers.get_all(TRANSFER_ENCODING).iter().next_back() {
+        Some(encodings) => {
+            let last = encodings.as_bytes().rsplit(|byte| *byte == b',').next();
+            !last.is_some_and(|last| last.trim_ascii().eq_ignore_ascii_case(b"chunked"))
+        }
+        None => !headers.contains_key(CONTENT_LENGTH),
     }
 }
 

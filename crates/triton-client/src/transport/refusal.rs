@@ -13,8 +13,11 @@ use crate::{Error, ErrorKind};
 /// The most of a server's error text that an [`Error`] keeps, in bytes.
 const LONGEST_MESSAGE: usize = 4096;
 
+/// The most words that the title of a page has.
+const LONGEST_TITLE: usize = 64;
+
 /// What stands behind the beginning of a longer text.
-pub(super) const LONGER: &str = "… (";
+const LONGER: &str = "… (";
 
 /// What stands behind a text of which the server sent no more.
 pub(super) const REST_IS_MISSING: &str = " (the rest of this answer did not come)";
@@ -45,6 +48,13 @@ impl Context<'_> {
             error = error.executed(false);
         }
         error.with_retry_after(answer.retry_after)
+    }
+
+    /// The error for a page with the status 200, which a gateway answers in place of a server.
+    pub(crate) fn page(&self, expected: &str, answer: &Answer) -> Error {
+        let found = server_message(&answer.body);
+        self.protocol(format!("expected {expected}, found a page: {found}"))
+            .with_status(answer.status.as_u16())
     }
 
     /// The error for a refusal in the server's words.
@@ -119,11 +129,10 @@ fn redirect_message(called: Option<&Url>, location: &str) -> String {
         }
         Err(_) => "an address that cannot be read".to_owned(),
     };
-    let cut = beginning(&shown, LONGEST_MESSAGE).len();
+    let shown = shortened(&shown, LONGEST_MESSAGE, shown.len());
     format!(
-        "the answer leads to {}, and redirects are not followed: set the endpoint to the address \
-         where the server itself answers",
-        &shown[..cut]
+        "the answer leads to {shown}, and redirects are not followed: set the endpoint to the address \
+         where the server itself answers"
     )
 }
 
@@ -156,7 +165,7 @@ fn page_text(page: &str) -> String {
     let text = text.replace("&nbsp;", " ").replace("&#160;", " ");
     // The heading of a page mostly repeats its title.
     let mut words: Vec<&str> = text.split_whitespace().collect();
-    for length in (1..=words.len() / 2).rev() {
+    for length in (1..=LONGEST_TITLE.min(words.len() / 2)).rev() {
         if words[..length] == words[length..2 * length] {
             words.drain(..length);
             break;
@@ -189,7 +198,8 @@ pub(crate) fn server_message(body: &[u8]) -> String {
         String::from_utf8_lossy(shown).into_owned()
     });
     let text = match is_page(text.as_bytes()) {
-        true => page_text(&text),
+        // What is cut off below need not be read first.
+        true => page_text(beginning(&text, 2 * LONGEST_MESSAGE)),
         false => text,
     };
     let text = text.trim();
@@ -256,14 +266,20 @@ fn located(fault: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SequenceId;
     use crate::operation::{Operation, Subject};
+    use crate::{Client, SequenceId};
+
+    fn client() -> Client {
+        Client::new("http://localhost:8000").unwrap()
+    }
 
     fn refused(status: u16, message: &str) -> Error {
-        let endpoint = "http://localhost:8000".parse().unwrap();
         let operation = Operation::server("test", "test", "v2");
         let status = StatusCode::from_u16(status).unwrap();
-        Context::new(operation, &endpoint).refused(status, message.to_owned())
+        let client = client();
+        client
+            .context(operation)
+            .refused(status, message.to_owned())
     }
 
     #[test]
@@ -309,10 +325,10 @@ mod tests {
             (408, "", ErrorKind::Unavailable, true),
             (425, "", ErrorKind::Unavailable, true),
         ] {
-            let endpoint = "http://localhost:8000".parse().unwrap();
+            let client = client();
             let operation = Operation::about(Subject::Model(&model), "infer", "infer with", "");
-            let context =
-                Context::new(operation, &endpoint).with_marks(Some("ours"), Some(&sequence));
+            let context = client.context(operation);
+            let context = context.with_marks(Some("ours"), Some(&sequence));
             let status = StatusCode::from_u16(status).unwrap();
             let error = context.refused(status, message.to_owned());
             let found = (error.kind(), error.may_have_executed());

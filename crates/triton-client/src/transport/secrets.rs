@@ -2,7 +2,7 @@
 //! its refusal ("no such token: …"), and errors are kept in logs and in columns of data.
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -13,9 +13,8 @@ use triton_protocol::{Endpoint, HIDDEN, Secret};
 use url::Url;
 
 use super::CallSettings;
-use super::refusal::{LONGER, REST_IS_MISSING, shortened};
+use super::refusal::{REST_IS_MISSING, shortened};
 use super::unescaped::Unescaped;
-use crate::Error;
 
 /// The fewest bytes that a text has to have for it to be looked for: a shorter one stands in many
 /// texts by chance.
@@ -23,6 +22,12 @@ const SHORTEST: usize = 6;
 
 /// The most bytes of a message that is looked through, and kept.
 const LONGEST_SEARCHED: usize = 16 << 10;
+
+/// What stands behind every text that was cut, whoever cut it.
+const CUT: &str = "…";
+
+/// How many of these are looked at, from the last on: a text of a server may be full of them.
+const MOST_CUTS: usize = 8;
 
 /// The most bytes that the beginning of an escape may have where a message is cut.
 const LONGEST_ESCAPE: usize = 12;
@@ -49,37 +54,61 @@ impl Secrets {
         }
         Self(secrets)
     }
+}
 
-    /// The error without what is secret of these and of the headers that went out, in whatever form
-    /// a server may repeat it: within JSON, an address or a page, and as base64.
+/// All that goes out with a call and is nobody else's to know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SecretsOfCall<'a> {
+    of_addresses: &'a Secrets,
+    of_client: &'a HeaderMap,
+    of_call: Option<&'a HeaderMap>,
+    provided: Option<&'a Provided>,
+}
+
+impl<'a> SecretsOfCall<'a> {
+    pub(super) fn new(of_addresses: &'a Secrets, settings: &'a CallSettings) -> Self {
+        Self {
+            of_addresses,
+            of_client: &settings.headers,
+            of_call: None,
+            provided: settings.questions.as_ref().map(|all| &all.provided),
+        }
+    }
+
+    /// The same with the headers of the call alone, and those that are made for its requests.
+    pub(super) fn with_headers(
+        self,
+        of_call: Option<&'a HeaderMap>,
+        provided: &'a Provided,
+    ) -> Self {
+        Self {
+            of_call,
+            provided: Some(provided),
+            ..self
+        }
+    }
+
+    /// A message without what is secret, in whatever form a server may repeat it: within JSON, an
+    /// address or a page, and as base64.
     ///
     /// What an error shows anyway, as the name of the model, is no secret, though it be in a header.
-    pub(crate) fn hidden_in(
-        &self,
-        error: Error,
-        settings: &CallSettings,
-        of_call: Option<&HeaderMap>,
-        provided: &Provided,
-    ) -> Error {
-        let mut texts: Vec<String> = self.0.iter().map(|it| it.expose().to_owned()).collect();
-        let provided = provided.lock();
-        let headers = std::iter::once(&settings.headers).chain(&*provided);
-        for headers in headers.chain(of_call) {
+    pub(super) fn hidden_in(&self, message: &str, shown_anyway: &str) -> String {
+        let of_addresses = self.of_addresses.0.iter();
+        let mut texts: Vec<String> = of_addresses.map(|it| it.expose().to_owned()).collect();
+        let provided = self.provided.map(Provided::lock);
+        let provided = provided.iter().flat_map(|provided| provided.iter());
+        let headers = std::iter::once(self.of_client).chain(provided);
+        for headers in headers.chain(self.of_call) {
             for (name, value) in headers {
                 if name != HOST {
                     add_header(&mut texts, value);
                 }
             }
         }
-        let shown_anyway = format!("{} {}", error.operation(), error.url());
         texts.retain(|text| text.len() >= SHORTEST && !shown_anyway.contains(text.as_str()));
         // A server can have a name or a text of any length quoted; looking takes memory, too.
-        let message = error.message();
         let message = shortened(message, LONGEST_SEARCHED, message.len());
-        match hidden(&texts, &shown_anyway, &message) {
-            Some(hidden) => error.with_message(hidden),
-            None => error.with_message(message),
-        }
+        hidden(&texts, shown_anyway, &message).unwrap_or(message)
     }
 }
 
@@ -129,13 +158,16 @@ fn add_places(
     places.extend(found.map(|range| place(range.start)..place(range.end)));
 }
 
-/// The headers that were made for the requests of a call.
-#[derive(Debug, Default)]
-pub(crate) struct Provided(Mutex<Vec<HeaderMap>>);
+/// The headers that were made for the requests of a call; a clone shares them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Provided(Arc<Mutex<Vec<HeaderMap>>>);
 
 impl Provided {
     pub(super) fn add(&self, headers: &HeaderMap) {
-        self.lock().push(headers.clone());
+        let mut all = self.lock();
+        if !all.contains(headers) {
+            all.push(headers.clone());
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<HeaderMap>> {
@@ -172,13 +204,17 @@ fn add_header(texts: &mut Vec<String>, value: &HeaderValue) {
     texts.extend(values.map(str::to_owned));
 }
 
-/// Where the beginning of a secret is the last that there is of a longer message, perhaps with the
-/// beginning of an escape behind it.
-fn cut_off(secret: &[u8], message: &[u8]) -> Option<Range<usize>> {
-    let ends = [LONGER, REST_IS_MISSING].into_iter();
-    let end = ends
-        .filter_map(|end| memmem::rfind(message, end.as_bytes()))
-        .min()?;
+/// Where the beginning of a secret is the last that there is of a longer text.
+fn cut_off(secret: &[u8], message: &[u8]) -> Vec<Range<usize>> {
+    let cuts = memmem::rfind_iter(message, CUT).take(MOST_CUTS);
+    let ends = cuts.chain(memmem::rfind(message, REST_IS_MISSING.as_bytes()));
+    ends.filter_map(|end| begun_before(secret, message, end))
+        .collect()
+}
+
+/// The beginning of a secret before the end of a text, perhaps with the beginning of an escape behind
+/// it.
+fn begun_before(secret: &[u8], message: &[u8], end: usize) -> Option<Range<usize>> {
     let escape = (end.saturating_sub(LONGEST_ESCAPE)..end).rev();
     let escape = escape.filter(|start| matches!(message[*start], b'%' | b'&' | b'\\'));
     let begun = std::iter::once(end).chain(escape).find_map(|end| {
@@ -226,13 +262,11 @@ mod tests {
             let Some(begun) = repeated.get(..repeated.len() - missing) else {
                 continue;
             };
-            let message = format!("no: <{begun}{REST_IS_MISSING}");
-            let shown = hidden(&texts, "", &message).unwrap();
-            assert_eq!(
-                shown,
-                format!("no: <(hidden){REST_IS_MISSING}"),
-                "{message}"
-            );
+            for end in [REST_IS_MISSING, "… (900 bytes)", "…' (900 bytes) is cut"] {
+                let message = format!("no: <{begun}{end}");
+                let shown = hidden(&texts, "", &message).unwrap();
+                assert_eq!(shown, format!("no: <(hidden){end}"), "{message}");
+            }
         }
     }
 

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use triton_client::{Client, Datatype, ErrorKind, InferRequest, ModelId, Tensor, TensorFormat};
+use triton_client::{
+    Client, Datatype, ErrorKind, GenerateRequest, InferRequest, ModelId, Tensor, TensorFormat,
+};
 
 const LARGE: usize = 64 << 20;
 
@@ -199,4 +201,37 @@ async fn what_was_too_large_is_known_afterwards() {
     .await;
     insta::assert_snapshot!(words, @"infer with model 'echo' at http://server/: status 400: request JSON size of 1072 bytes exceeds the maximum allowed input size of 64 bytes (the rest of this answer did not come) (the request's body has 1167 bytes)");
     assert_eq!(limit, 64);
+}
+
+/// Whatever it is, it cannot be the answer to a request of which the server lacks a part.
+#[tokio::test]
+async fn outputs_that_come_before_the_request_was_sent_are_no_answer_to_it() {
+    let bytes = Bytes::from(vec![7; LARGE]);
+    let outputs = r#"{"outputs":[{"name":"echo","datatype":"INT8","shape":[1],"data":[3]}]}"#;
+    let length = format!("Content-Length: {}\r\n", outputs.len());
+    let text = answer("200 OK", &length, outputs);
+    let endpoint = after_the_head(move |connection| {
+        connection.write_all(&text).unwrap();
+        std::thread::park();
+    });
+    let error = client(&endpoint).infer(&request(&bytes)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    assert!(!error.may_have_executed(), "{error:?}");
+    insta::assert_snapshot!(error.message(), @"the answer came before the whole request was sent, so it is not the answer to it");
+
+    // The same of the events of a stream.
+    let event = "d\r\ndata: {\"x\":1}\n\n\r\n0\r\n\r\n".replace("d\r\n", "f\r\n");
+    let head = "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n";
+    let text = answer("200 OK", head, &event);
+    let endpoint = after_the_head(move |connection| {
+        connection.write_all(&text).unwrap();
+        std::thread::park();
+    });
+    let model = ModelId::latest("llm".parse().unwrap());
+    let request = GenerateRequest::new(model).input("text_input", "a".repeat(LARGE));
+    let client = client(&endpoint);
+    let mut stream = client.generate_stream(&request).await.unwrap();
+    let error = stream.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    assert!(!error.may_have_executed(), "{error:?}");
 }

@@ -6,14 +6,15 @@ use std::net::TcpListener;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::Frame;
 use triton_client::http::{Request, Response, StatusCode};
 use triton_client::http_service::{HttpError, HttpFuture, HttpService, RequestBody, ResponseBody};
 use triton_client::{
-    Client, ErrorKind, GenerateRequest, InferRequest, Sequence, SequenceId, Tensor, TensorFormat,
+    Client, ErrorKind, GenerateRequest, IndexFilter, InferRequest, Sequence, SequenceId, Tensor,
+    TensorFormat,
 };
 use triton_test_support::EmbeddedTriton;
 
@@ -174,6 +175,54 @@ async fn an_answer_may_be_long_and_begin_before_the_request_has_ended() {
     });
     let client = Client::new(&endpoint).unwrap();
     client.infer(&request(BYTES)).await.unwrap();
+}
+
+/// A server without an index that lists models without end, and an ensemble of many steps: each is
+/// asked about, and answers slowly.
+#[tokio::test]
+async fn a_call_of_many_questions_has_one_time_for_all_of_them() {
+    let names: Vec<_> = (0..2000).map(|index| format!(r#""m{index}""#)).collect();
+    let models = format!(r#"{{"models":[{}]}}"#, names.join(","));
+    let steps = names.iter().take(200);
+    let steps: Vec<_> = steps
+        .map(|name| format!(r#"{{"model_name":{name}}}"#))
+        .collect();
+    let steps = steps.join(",");
+    let ensemble = format!(r#"{{"name":"pipeline","ensemble_scheduling":{{"step":[{steps}]}}}}"#);
+    let server = RawServer::answering_each(move |connection, path| {
+        let (status, body) = match path {
+            "/v2/repository/index" => ("404 Not Found", ""),
+            "/v2/models" => ("200 OK", models.as_str()),
+            "/v2/models/pipeline/config" => ("200 OK", ensemble.as_str()),
+            _ => {
+                // The client sends nothing more, so this waits.
+                let pause = Some(Duration::from_millis(50));
+                connection.set_read_timeout(pause).unwrap();
+                let _ = connection.read(&mut [0]);
+                ("200 OK", r#"{"name":"m"}"#)
+            }
+        };
+        let length = body.len();
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        let _ = connection.write_all((head + body).as_bytes());
+    });
+    let client = Client::builder(&server.endpoint).timeout(Duration::from_millis(800));
+    let client = client.build().unwrap();
+    let pipeline = "pipeline".parse().unwrap();
+    let began = Instant::now();
+    let index = client.repository_index(IndexFilter::Ready).await;
+    let steps = client.model_config_with_steps(&pipeline).await;
+    let description = client.describe_model(&pipeline).await;
+    let took = began.elapsed();
+    for error in [
+        index.unwrap_err(),
+        steps.unwrap_err(),
+        description.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    }
+    assert!(took < Duration::from_secs(7), "{took:?}");
 }
 
 /// A gateway hands a refusal on without its length.

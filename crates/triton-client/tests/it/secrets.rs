@@ -5,8 +5,8 @@ use std::io::Write as _;
 
 use serde_json::json;
 use triton_client::{
-    Client, GenerateRequest, HeaderMap, HeaderName, HeaderProviderError, HeaderValue, InferRequest,
-    ModelId, Tensor,
+    Client, ErrorKind, GenerateRequest, HeaderMap, HeaderName, HeaderProviderError, HeaderValue,
+    InferRequest, ModelId, Tensor,
 };
 
 use crate::raw_server::RawServer;
@@ -202,5 +202,59 @@ async fn what_a_server_repeats_in_another_form_is_hidden_too() {
                 .unwrap_err();
             assert_eq!(error.message(), "no: (hidden)", "{form}");
         }
+    }
+}
+
+/// A client that sends a token, and a header that is provided for each request.
+fn with_secrets(endpoint: &str) -> Client {
+    let provided = |headers: &mut HeaderMap| -> Result<(), HeaderProviderError> {
+        headers.insert("x-provided", HeaderValue::from_static("provided-token"));
+        Ok(())
+    };
+    let authorization = HeaderName::from_static("authorization");
+    let builder = Client::builder(endpoint)
+        .header(authorization, HeaderValue::from_static("Bearer the-token"))
+        .header_provider(provided);
+    builder.build().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_repeated_where_no_server_of_the_protocol_answers_is_hidden() {
+    let server = echoing("HTTP/1.1 404 Not Found", |request| {
+        let headers = request.split("\r\n").skip(1).collect::<Vec<_>>().join("; ");
+        format!("nothing here for {headers}")
+    });
+    let client = with_secrets(&server.endpoint);
+    let model = ModelId::latest("digits".parse().unwrap());
+    for error in [
+        client.live().await.unwrap_err(),
+        client.ready().await.unwrap_err(),
+        client.model_ready(&model).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        let text = shown(&error) + &error.to_string();
+        assert!(!text.contains("-token"), "{text}");
+        assert!(text.contains("authorization: (hidden)"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_repeated_as_the_name_of_a_step_is_hidden_and_cut() {
+    for name in ["/Bearer the-token ", "/provided-token "] {
+        let name = name.repeat(2000);
+        let config = json!({"name": "pipeline", "ensemble_scheduling": {"step": [
+            {"model_name": name, "model_version": -1},
+        ]}});
+        let server = echoing("HTTP/1.1 200 OK", move |_| config.to_string());
+        let client = with_secrets(&server.endpoint);
+        let model = ModelId::latest("pipeline".parse().unwrap());
+        let error = client.model_config_with_steps(&model).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+        let text = shown(&error) + &error.to_string();
+        assert!(
+            !text.contains("-token") && text.contains("(hidden)"),
+            "{text}"
+        );
+        assert!(error.message().len() < 1000, "{error}");
     }
 }

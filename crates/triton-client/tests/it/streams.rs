@@ -31,6 +31,17 @@ fn head(content_type: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nConnection: close\r\n\r\n")
 }
 
+/// What a stream begins with that says where it ends.
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+                       Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+
+/// A piece of a stream, or its end.
+fn write_chunk(connection: &mut TcpStream, piece: &[u8]) {
+    let length = format!("{:x}\r\n", piece.len());
+    let chunk = [length.as_bytes(), piece, b"\r\n"].concat();
+    connection.write_all(&chunk).unwrap();
+}
+
 async fn foreign(content_type: &str, body: &'static str) -> String {
     let head = head(content_type);
     let events = streamed(Duration::from_secs(20), move |connection| {
@@ -68,12 +79,37 @@ async fn an_empty_answer_that_is_no_stream_is_none_without_events() {
 
 #[tokio::test]
 async fn a_stream_without_events_is_empty() {
-    let head = head("text/event-stream");
     let events = streamed(Duration::from_secs(20), move |connection| {
-        connection.write_all(head.as_bytes()).unwrap();
-        connection.write_all(b": nothing to say\n\n").unwrap();
+        connection.write_all(CHUNKED.as_bytes()).unwrap();
+        write_chunk(connection, b": nothing to say\n\n");
+        write_chunk(connection, b"");
     });
     assert!(events.await.is_empty());
+}
+
+/// A gateway that is stopped ends what it hands on, and a stream has no other end than that.
+#[tokio::test]
+async fn a_stream_that_ends_only_with_its_connection_is_not_taken_for_whole() {
+    for (version, event) in [
+        ("1.1", "data: {\"x\":1}\n\n"),
+        ("1.0", "data: {\"x\":1}\n\n"),
+        ("1.1", ""),
+    ] {
+        let events = streamed(Duration::from_secs(20), move |connection| {
+            let head = format!("HTTP/{version} 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+            connection.write_all((head + event).as_bytes()).unwrap();
+        })
+        .await;
+        let (last, before) = events.split_last().unwrap();
+        assert_eq!(before.len(), usize::from(!event.is_empty()), "{events:?}");
+        assert!(before.iter().all(Result::is_ok), "{events:?}");
+        let error = last.as_ref().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+        assert!(
+            error.is_transient() && error.may_have_executed(),
+            "{error:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -107,13 +143,13 @@ async fn bytes_that_never_become_an_event_run_into_the_timeout() {
 
 #[tokio::test]
 async fn every_end_of_line_and_every_comment_is_understood() {
-    let head = head("text/event-stream");
     let events = streamed(Duration::from_secs(20), move |connection| {
-        connection.write_all(head.as_bytes()).unwrap();
+        connection.write_all(CHUNKED.as_bytes()).unwrap();
         let body = "\u{feff}data: {\"a\":\r\ndata: 1}\r\n\r\n: hush\rdata:{\"a\":2}\r\rid: 3\nevent: x\ndata: {\"a\": 3}\n\n";
         for byte in body.as_bytes() {
-            connection.write_all(&[*byte]).unwrap();
+            write_chunk(connection, &[*byte]);
         }
+        write_chunk(connection, b"");
     })
     .await;
     let numbers: Vec<_> = events

@@ -2,7 +2,9 @@
 
 use std::io::Write as _;
 
-use triton_client::{Client, Error, ErrorKind, ModelId, Readiness};
+use triton_client::{
+    Client, Error, ErrorKind, LoadModel, ModelId, ModelName, Readiness, SystemRegion, UnloadModel,
+};
 
 use crate::raw_server::RawServer;
 
@@ -98,6 +100,54 @@ async fn a_page_is_no_word_of_health() {
         let words = error.to_string().replace(&server.endpoint, "http://server");
         if words.contains("liveness") {
             insta::assert_snapshot!(words, @"check liveness at http://server/base/: status 200: expected a word of a server's health, found a page: Sign in");
+        }
+    }
+}
+
+/// A gateway's: nginx answers 400 on a port of TLS, and 503 where it has no server to ask.
+#[tokio::test]
+async fn a_page_that_refuses_is_no_word_of_a_server_either() {
+    for (status, kind, transient) in [
+        ("400 Bad Request", ErrorKind::Rejected, false),
+        ("503 Service Unavailable", ErrorKind::Unavailable, true),
+    ] {
+        let page = "<html><head><title>The plain HTTP request was sent to HTTPS port</title></head></html>";
+        let page = answer(status, "", page);
+        let (server, client) = client(page.clone(), page);
+        for outcome in questions(&client).await {
+            let error = outcome.unwrap_err();
+            assert_eq!((error.kind(), error.is_transient()), (kind, transient));
+            let words = error.to_string().replace(&server.endpoint, "http://server");
+            if words.contains("liveness") && kind == ErrorKind::Rejected {
+                insta::assert_snapshot!(words, @"check liveness at http://server/base/: status 400: The plain HTTP request was sent to HTTPS port");
+            }
+        }
+    }
+}
+
+/// Of what these calls are answered nothing is read, so nothing would tell.
+#[tokio::test]
+async fn a_page_does_not_say_that_anything_was_done() {
+    let page = answer("200 OK", "", "<!doctype html><title>Sign in</title>");
+    let (server, client) = client(page.clone(), page);
+    let model: ModelName = "echo".parse().unwrap();
+    let region = SystemRegion {
+        key: "/m".to_owned(),
+        offset: 0,
+        byte_size: 1,
+    };
+    for outcome in [
+        client.load_model(&model, &LoadModel::new()).await,
+        client.unload_model(&model, &UnloadModel::new()).await,
+        client.register_system_shared_memory("m", &region).await,
+        client.unregister_system_shared_memory(None).await,
+        client.unregister_cuda_shared_memory(None).await,
+    ] {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+        let words = error.to_string().replace(&server.endpoint, "http://server");
+        if words.starts_with("load") {
+            insta::assert_snapshot!(words, @"load model 'echo' at http://server/base/: status 200: expected that it was done, found a page: Sign in");
         }
     }
 }

@@ -60,7 +60,7 @@ impl PlannedColumn {
         let mut pairs = dimensions.iter().zip(shape);
         let fits = match self.is_flat {
             // Their order is the same where there is one dimension.
-            true if shape.len() == 1 => is_known(dimensions.iter().product(), shape[0]),
+            true if shape.len() == 1 => is_known(self.elements(), shape[0]),
             true => {
                 dimensions.len() == shape.len() && pairs.all(|(it, found)| is_known(*it, *found))
             }
@@ -77,9 +77,16 @@ impl PlannedColumn {
         let known = |size: &i64| i32::try_from(*size).ok().filter(|size| *size > 0);
         match (self.column.data_type.rank(), self.is_flat) {
             (0, _) => Vec::new(),
-            (_, true) => vec![known(&self.dimensions.iter().product())],
+            (_, true) => vec![known(&self.elements())],
             _ => self.dimensions.iter().map(known).collect(),
         }
+    }
+
+    /// How many elements the dimensions hold; a server may name any, so the count ends at the largest
+    /// number.
+    fn elements(&self) -> i64 {
+        let sizes = self.dimensions.iter();
+        sizes.fold(1, |count, size| count.saturating_mul(*size))
     }
 
     /// Whether NULL leaves the input out.
@@ -107,7 +114,9 @@ impl PlannedColumn {
                 .iter()
                 .map(|size| usize::try_from(*size).ok());
             let dimensions = dimensions.collect::<Option<Vec<_>>>().unwrap_or_default();
-            let count = dimensions.iter().product::<usize>();
+            let count = dimensions
+                .iter()
+                .fold(1, |count: usize, size| count.saturating_mul(*size));
             if *shape == [count] {
                 *shape = dimensions;
                 return Ok(());
@@ -143,5 +152,19 @@ impl PlannedColumn {
             let message = format!("column '{}': {error}", self.column.name);
             Error::new(ErrorKind::Input, message)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dimensions_without_a_product_fit_nothing() {
+        let array = crate::DataType::Array(Box::new(crate::DataType::Integer));
+        let column = Column::new("x", array);
+        let planned = PlannedColumn::of(column, &[1 << 62, 1 << 62]);
+        assert!(planned.contradiction(&[4]).is_some());
+        assert!(planned.fit(&mut vec![4]).is_err());
     }
 }

@@ -6,7 +6,7 @@ mod framing;
 
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use triton_client::{
     Client, Compression, Error, ErrorKind, InferRequest, ModelId, Tensor, TensorFormat,
@@ -18,6 +18,10 @@ const LIMIT: usize = 1 << 20;
 
 /// The limit of an answer, what it is read from, and what the allocator keeps beside that.
 const MOST_MEMORY: usize = 8 * LIMIT;
+
+/// The longest that an answer may take where it does not run into the client's own limit: it is
+/// read in less, and a busy machine is slow.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// A chunk of 64 KiB.
 const CHUNK: &[u8] = &{
@@ -106,6 +110,16 @@ fn gzip(body: &[u8]) -> Vec<u8> {
 /// A bomb of a hundred times the limit.
 fn bomb() -> Vec<u8> {
     gzip(&vec![b' '; 100 * LIMIT])
+}
+
+/// A page within JSON whose heading seems to repeat its title, word after word.
+fn many_words() -> Answer {
+    let words = "a ".repeat(100_000);
+    let body = format!(r#"{{"error":"<html> {words}b {words}"}}"#);
+    let length = body.len();
+    bytes(format!(
+        "HTTP/1.1 500 Internal Server Error\r\nContent-Length: {length}\r\n\r\n{body}"
+    ))
 }
 
 const BINARY: &str = r#"{"outputs":[{"name":"x","datatype":"FP32","shape":[2],"parameters":{"binary_data_size":8}}]}"#;
@@ -356,6 +370,7 @@ fn cases() -> Vec<Case> {
                 None,
             ),
         ),
+        ("an error with a page of many words", Server, many_words()),
         (
             "an error whose text is no JSON",
             Server,
@@ -406,8 +421,14 @@ async fn every_malformed_answer_is_a_typed_error() {
         let request = request();
         let peak = is_alone.then(Peak::from_now);
         let call = client.infer(&request);
+        let began = Instant::now();
         // Far beyond the client's own limit: whoever gets here hangs.
         let outcome = tokio::time::timeout(Duration::from_secs(20), call).await;
+        // Work that never waits keeps even the clock of the test from running.
+        let took = began.elapsed();
+        if took > LONGEST {
+            problems.push(format!("{name}: took {took:?}"));
+        }
         let grown = peak.map_or(0, |peak| peak.grown());
         if grown > MOST_MEMORY {
             problems.push(format!("{name}: took {grown} bytes"));

@@ -14,7 +14,7 @@ use triton_model_fn::{
 };
 use triton_options::TritonOptions;
 
-use super::server::{HEAD, StreamServer, left, until_gone};
+use super::server::{HEAD, StreamServer, head_of, left, until_gone, whole};
 use super::{COLUMN, STREAM, countdown, open, shown, streamed, told_countdown};
 use crate::monitoring::counted;
 use crate::options;
@@ -50,7 +50,7 @@ async fn a_stream_is_sent_again_only_before_its_first_row() {
             connection,
             &[HEAD, &left(3), &left(2), "data: {\"le"].concat(),
         ),
-        _ => write(connection, &[HEAD, &left(1)].concat()),
+        _ => write(connection, &whole(&[left(1)])),
     });
     let retries = [("max-retries", "5"), ("retry-initial-backoff", "1 ms")];
     let function = open(&server.endpoint, "m", countdown(), &retries).await;
@@ -68,7 +68,7 @@ async fn a_stream_is_sent_again_only_before_its_first_row() {
 async fn all_answers_together_are_asked_for_again_where_rows_can_wait() {
     let server = StreamServer::start(|connection, number| match number {
         1 => write(connection, &[HEAD, &left(3), &left(2), "data: {"].concat()),
-        2 => write(connection, &[HEAD, &left(3), &left(2), &left(1)].concat()),
+        2 => write(connection, &whole(&[left(3), left(2), left(1)])),
         // What the model says of a row is no failure that passes.
         _ => write(
             connection,
@@ -111,8 +111,8 @@ async fn all_answers_together_are_asked_for_again_where_rows_can_wait() {
 async fn all_answers_together_are_those_of_the_stream() {
     let server = StreamServer::start(|connection, number| match number {
         1 | 4 => write(connection, &[HEAD, &left(3), &left(2), "data: {"].concat()),
-        2 => write(connection, HEAD),
-        _ => write(connection, &[HEAD, &left(1)].concat()),
+        2 => write(connection, &whole(&[])),
+        _ => write(connection, &whole(&[left(1)])),
     });
     let function = open(&server.endpoint, "m", countdown(), &[]).await;
     // Without patience with the server a stream that breaks is an error as a whole.
@@ -159,6 +159,21 @@ async fn a_stream_that_is_cut_off_at_any_byte_has_no_last_row() {
         streamed(function.predict_many(&ROW)).await,
         "0: 3\n1, last: 2"
     );
+}
+
+// Holds F77.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_nothing_but_its_connection_ends_has_no_last_row() {
+    let server = StreamServer::start(|connection, _| {
+        write(connection, &[HEAD, &left(3), &left(2)].concat());
+    });
+    let function = open(&server.endpoint, "m", countdown(), &[("max-retries", "0")]).await;
+    let answers = streamed(function.predict_many(&ROW)).await;
+    insta::assert_snapshot!(answers.replace(&server.endpoint, "URL"), @"
+    0: 3
+    1: 2
+    Call: subtask 0 of 1, attempt 0: the stream broke after 2 rows; what came is given out, so the row is not sent again: stream from model 'm' at URL/: the connection ended, and nothing says that the stream was complete: an answer in chunks would, as HTTP/1.1 has them
+    ");
 }
 
 // Holds F77.
@@ -394,10 +409,10 @@ async fn who_reads_slowly_keeps_the_server_from_sending() {
     let (progress, written) = mpsc::channel();
     let progress = Mutex::new(progress);
     let server = StreamServer::start(move |connection, _| {
-        write(connection, HEAD);
         let padded = left(3)
             .replace('\n', "")
             .replace('}', &format!(",\"pad\":\"{}\"}}\n\n", "x".repeat(1 << 20)));
+        write(connection, &head_of((BYTES >> 20) * padded.len()));
         for _ in 0..BYTES >> 20 {
             if connection.write_all(padded.as_bytes()).is_err() {
                 return;

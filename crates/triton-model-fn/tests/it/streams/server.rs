@@ -12,9 +12,20 @@ const METADATA: &str = r#"{"name": "m", "versions": ["1"], "platform": "python",
 const CONFIG: &str = r#"{"name": "m", "max_batch_size": 0,
     "model_transaction_policy": {"decoupled": true}}"#;
 
-/// What a stream begins with.
+/// What a stream begins with that does not say where it ends, and so is never whole.
 pub(crate) const HEAD: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+
+/// What a stream of so many bytes begins with.
+pub(crate) fn head_of(length: usize) -> String {
+    HEAD.replace("close", &format!("close\r\nContent-Length: {length}"))
+}
+
+/// A stream that is whole.
+pub(crate) fn whole(events: &[String]) -> String {
+    let events = events.concat();
+    head_of(events.len()) + &events
+}
 
 /// An event with this many left.
 pub(crate) fn left(left: u32) -> String {
