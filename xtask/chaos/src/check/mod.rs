@@ -1,6 +1,7 @@
 //! Holds what a run came to against what was promised.
 
 mod arrived;
+mod causes;
 mod places;
 mod promises;
 mod requests;
@@ -146,6 +147,7 @@ pub(crate) struct Checked {
 pub(crate) fn run(script: &Script, run: &Run, records: &Records) -> Checked {
     let Records { log, met, journals } = records;
     let mut broken = promises::promises(script, run);
+    broken.extend(causes::causeless(script, run, log));
     broken.extend(requests::requests(script, run, log));
     broken.extend(arrived::arrived(script, run, journals, log));
     let has_places = places::has_places_to_check(script, run, met);
