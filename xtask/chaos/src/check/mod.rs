@@ -2,6 +2,7 @@
 
 mod arrived;
 mod causes;
+mod expects;
 mod places;
 mod promises;
 mod requests;
@@ -9,6 +10,7 @@ mod requests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub(crate) use self::expects::{Expects, Rows};
 use crate::fault::{At, Fault};
 use crate::journal::Arrived;
 use crate::options::Lane;
@@ -147,6 +149,7 @@ pub(crate) struct Checked {
 pub(crate) fn run(script: &Script, run: &Run, records: &Records) -> Checked {
     let Records { log, met, journals } = records;
     let mut broken = promises::promises(script, run);
+    broken.extend(script.expects.unmet(run, records));
     broken.extend(causes::causeless(script, run, log));
     broken.extend(requests::requests(script, run, log));
     broken.extend(arrived::arrived(script, run, journals, log));
