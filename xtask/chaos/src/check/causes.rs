@@ -47,6 +47,35 @@ struct Cause {
     group: Option<Group>,
     from: Instant,
     to: Instant,
+    /// Whether it only takes sequences and servers away: a request that it harms is a cause of its own.
+    is_silent: bool,
+}
+
+/// Of rows that fail for something else than their own request.
+const WITHOUT_A_REQUEST: [&str; 4] = [
+    "sequence_lost",
+    "sequence_uncertain",
+    "server_away",
+    "circuit_open",
+];
+
+impl Cause {
+    /// A request that the proxy saw.
+    fn of_request(group: Option<Group>, received: Instant, to: Instant) -> Self {
+        Self {
+            group,
+            from: received.checked_sub(LATE).unwrap_or(received),
+            to,
+            is_silent: false,
+        }
+    }
+
+    fn can_bring(&self, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Failed { kind, .. } if self.is_silent => WITHOUT_A_REQUEST.contains(&&**kind),
+            _ => true,
+        }
+    }
 }
 
 /// Rows that failed or are marked without a cause.
@@ -67,7 +96,8 @@ pub(super) fn causeless(script: &Script, run: &Run, log: &[Seen]) -> Vec<String>
         let has_cause = causes.iter().any(|cause| {
             cause.group.is_none_or(|of| of == group)
                 && since.is_none_or(|since| since < cause.to)
-                && cause.from <= settled.settled + LATE
+                && cause.from <= settled.settled
+                && cause.can_bring(&settled.outcome)
         });
         let was_silent = || {
             let requests = requests_of(script, log, group);
@@ -156,7 +186,7 @@ fn causes(script: &Script, run: &Run, log: &[Seen]) -> Vec<Cause> {
         let is_prompt = seen.returned == Returned::Answer && concluded - from < TIMEOUT / 2;
         if !is_prompt {
             let to = from + Duration::from_nanos(1);
-            causes.push(Cause { group, from, to });
+            causes.push(Cause::of_request(group, from, to));
         }
         // What is wrong with a connection is met by whoever has it next; a circuit that opens is everybody's.
         let harms_next = matches!(
@@ -164,21 +194,30 @@ fn causes(script: &Script, run: &Run, log: &[Seen]) -> Vec<Cause> {
             Some(Fault::IdleClosed(_) | Fault::AnswerTwice | Fault::HalfClose)
         );
         if harms_next || has_breaker && !is_prompt {
-            let (group, to) = (None, concluded + 2 * TIMEOUT);
-            causes.push(Cause { group, from, to });
+            let to = concluded + 2 * TIMEOUT;
+            causes.push(Cause::of_request(None, from, to));
         }
     }
     for it in &run.happened {
+        // The rows that come too late for their sequence are silent for as long.
         let is_harmless = match it.event {
-            // The rows that come too late for their sequence are silent for as long.
             Event::Pause(_) => script.front == Front::Function,
             Event::Checkpoint => true,
             _ => false,
         };
-        if !is_harmless {
-            let (group, from, to) = (None, it.from, it.to + IDLE);
-            causes.push(Cause { group, from, to });
+        if is_harmless {
+            continue;
         }
+        let is_of_server = matches!(
+            it.event,
+            Event::Kill(_) | Event::Stop(_) | Event::Reload | Event::Unload(_)
+        );
+        causes.push(Cause {
+            group: None,
+            from: it.from,
+            to: it.to + IDLE,
+            is_silent: is_of_server,
+        });
     }
     causes.extend(silences(script, log));
     // A replay that a deadline has ended is a sequence that is lost.
@@ -186,8 +225,7 @@ fn causes(script: &Script, run: &Run, log: &[Seen]) -> Vec<Cause> {
         let Some(settled) = settled else { continue };
         if has_met_its_deadline(script, settled) {
             let group = Some(Group::of_row(script, number));
-            let (from, to) = (settled.settled, settled.settled);
-            causes.push(Cause { group, from, to });
+            causes.push(Cause::of_request(group, settled.settled, settled.settled));
         }
     }
     causes
@@ -204,8 +242,8 @@ fn silences(script: &Script, log: &[Seen]) -> Vec<Cause> {
         let from = seen.received;
         let before = last.insert(group.0, from);
         if before.is_some_and(|before| from > before + SILENCE) {
-            let (group, to) = (Some(group), from + Duration::from_nanos(1));
-            silences.push(Cause { group, from, to });
+            let to = from + Duration::from_nanos(1);
+            silences.push(Cause::of_request(Some(group), from, to));
         }
     }
     silences
@@ -242,10 +280,7 @@ mod tests {
         let settled = |(row, answer): (usize, &Option<_>)| row_of_test(*answer, at(row) + MOMENT);
         let sent = |(row, answer): (usize, &Option<_>)| {
             let seen = Seen::of_test("a", row as i32 + 1, at(row));
-            match answer {
-                Some(_) => Some(seen.answered_after(MOMENT)),
-                None => None,
-            }
+            answer.map(|_| seen.answered_after(MOMENT))
         };
         Case {
             script: script_of_test(rows.len()),
@@ -330,11 +365,25 @@ mod tests {
     fn an_event_is_a_cause_while_it_lasts_and_shortly_after() {
         let second = Duration::from_secs(1);
         let rows = [answered(1), answered(3), FAILED];
-        let reload = |from, to| case(&rows).meets(Event::Reload, from, to).found();
-        assert_eq!(reload(2 * STEP, 2 * STEP), 0);
-        assert_eq!(reload(5 * second, 6 * second), 1);
+        let crash = |from, to| case(&rows).meets(Event::Crash, from, to).found();
+        assert_eq!(crash(2 * STEP, 2 * STEP), 0);
+        assert_eq!(crash(5 * second, 6 * second), 1);
         let pause = Event::Pause(MOMENT);
         assert_eq!(case(&rows).meets(pause, STEP, 2 * STEP).found(), 1);
+    }
+
+    #[test]
+    fn an_event_of_a_server_takes_a_sequence_and_no_row_that_was_not_sent() {
+        let rows = [answered(1), FAILED, marked(3)];
+        let mut case = case(&rows).meets(Event::Reload, STEP, STEP);
+        assert_eq!(case.found(), 1);
+        if let Some(row) = &mut case.run.rows[1] {
+            row.outcome = Outcome::Failed {
+                kind: "sequence_lost".into(),
+                text: String::new(),
+            };
+        }
+        assert_eq!(case.found(), 0);
     }
 
     #[test]
