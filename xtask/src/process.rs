@@ -1,6 +1,6 @@
 //! Tells a server's processes from strangers, so that no recycled number is killed.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Read as _};
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -126,11 +126,20 @@ fn command_line(pid: i32) -> Result<String> {
 }
 
 fn read(pid: i32, file: &str) -> Result<Option<String>> {
-    match fs_err::read(format!("/proc/{pid}/{file}")) {
+    let path = format!("/proc/{pid}/{file}");
+    match fs_err::File::open(&path).and_then(content) {
         Ok(content) => Ok(Some(String::from_utf8_lossy(&content).into_owned())),
-        Err(error) if is_absence(error.kind(), error.raw_os_error()) => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(error) if is_absence(&error) => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {path}")),
     }
+}
+
+/// What is in a file of a process, which may end between the opening and the reading. That error has a number alone,
+/// which one with the path would hide.
+fn content(file: fs_err::File) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.into_parts().0.read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn ignore_absence(outcome: rustix::io::Result<()>) -> Result<()> {
@@ -140,8 +149,9 @@ fn ignore_absence(outcome: rustix::io::Result<()>) -> Result<()> {
     }
 }
 
-fn is_absence(kind: ErrorKind, code: Option<i32>) -> bool {
-    kind == ErrorKind::NotFound || code == Some(rustix::io::Errno::SRCH.raw_os_error())
+fn is_absence(error: &io::Error) -> bool {
+    let is_gone = error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error());
+    is_gone || error.kind() == ErrorKind::NotFound
 }
 
 #[cfg(test)]
@@ -161,6 +171,17 @@ mod tests {
         assert_eq!(parse(text), Some(stat));
         assert!(parse(&text.replace(" S ", " Z ")).is_some_and(|stat| !stat.is_alive));
         assert_eq!(parse("42 (short) S 1"), None);
+    }
+
+    #[test]
+    fn a_process_that_ends_while_it_is_looked_at_is_none() -> Result<()> {
+        let mut child = Command::new("sleep").arg("60").spawn()?;
+        let stat = fs_err::File::open(format!("/proc/{}/stat", child.id()))?;
+        child.kill()?;
+        child.wait()?;
+        let error = content(stat).expect_err("it has ended");
+        assert!(is_absence(&error), "{error}");
+        Ok(())
     }
 
     #[test]

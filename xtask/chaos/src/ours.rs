@@ -36,7 +36,7 @@ struct Engine<'a> {
     next: usize,
     checkpoint: Option<Checkpoint>,
     /// The event that the server is going through.
-    disturbing: Option<(Event, JoinHandle<Result<Met>>)>,
+    disturbing: Option<(Event, Instant, JoinHandle<Result<Met>>)>,
     /// Whether that is one in which the server does not know the model.
     is_model_away: bool,
 }
@@ -155,9 +155,9 @@ impl Engine<'_> {
     }
 
     async fn server_is_back(&mut self) -> Result<()> {
-        if let Some((event, disturbing)) = self.disturbing.take() {
+        if let Some((event, begun, disturbing)) = self.disturbing.take() {
             let met = disturbing.await?;
-            self.change(|run| run.ends(event, met));
+            self.change(|run| run.ends(event, begun, met));
         }
         Ok(())
     }
@@ -167,17 +167,19 @@ impl Engine<'_> {
         if matches!(event, Event::Crash | Event::CloseAndOpen { .. }) && self.is_model_away {
             self.server_is_back().await?;
         }
+        let mut begun = Instant::now();
         match event {
             Event::Pause(time) => tokio::time::sleep(time).await,
             Event::Kill(_) | Event::Stop(_) | Event::Reload | Event::Unload(_) => {
                 self.server_is_back().await?;
+                begun = Instant::now();
                 if event.wipes() {
-                    self.change(|run| run.wiped.push((at, Instant::now())));
+                    self.change(|run| run.wiped.push((at, begun)));
                 }
                 let (server, model) = (Arc::clone(&self.servers[at]), self.script.lane.model());
                 let meet = move || server.meet(event, model);
                 self.is_model_away = matches!(event, Event::Reload | Event::Unload(_));
-                self.disturbing = Some((event, tokio::task::spawn_blocking(meet)));
+                self.disturbing = Some((event, begun, tokio::task::spawn_blocking(meet)));
                 return Ok(());
             }
             Event::Checkpoint => {
@@ -188,7 +190,7 @@ impl Engine<'_> {
             Event::Crash => self.crash().await?,
             Event::CloseAndOpen { waits } => self.close_and_open(waits).await?,
         }
-        self.change(|run| run.happened.push(event));
+        self.change(|run| run.happens(event, begun));
         Ok(())
     }
 

@@ -35,6 +35,14 @@ pub(crate) struct Settled {
     pub(crate) settled: Instant,
 }
 
+/// An event that happened, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Happened {
+    pub(crate) event: Event,
+    pub(crate) from: Instant,
+    pub(crate) to: Instant,
+}
+
 /// What a client made of a script.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
@@ -47,7 +55,7 @@ pub(crate) struct Run {
     /// When functions were opened again.
     pub(crate) opened_again: Vec<Instant>,
     /// What happened of the script's events: some are past the end of a run, or of a server.
-    pub(crate) happened: Vec<Event>,
+    pub(crate) happened: Vec<Happened>,
     /// What was wrong besides answers.
     pub(crate) violations: Vec<String>,
 }
@@ -55,15 +63,25 @@ pub(crate) struct Run {
 impl Run {
     /// Whether functions started over without what they knew.
     pub(crate) fn has_forgotten(&self, script: &Script) -> bool {
-        let begins_anew =
-            |event: &Event| matches!(event, Event::CloseAndOpen { .. } | Event::Crash);
-        script.without_state && self.happened.iter().any(begins_anew)
+        let begins_anew = |event: Event| matches!(event, Event::CloseAndOpen { .. } | Event::Crash);
+        script.without_state && self.has_met(begins_anew)
+    }
+
+    /// Whether any event that happened is such a one.
+    pub(crate) fn has_met(&self, is_such: impl Fn(Event) -> bool) -> bool {
+        self.happened.iter().any(|it| is_such(it.event))
+    }
+
+    /// Notes an event that is over now.
+    pub(crate) fn happens(&mut self, event: Event, from: Instant) {
+        let to = Instant::now();
+        self.happened.push(Happened { event, from, to });
     }
 
     /// Notes what came of an event.
-    pub(crate) fn ends(&mut self, event: Event, met: anyhow::Result<Met>) {
+    pub(crate) fn ends(&mut self, event: Event, from: Instant, met: anyhow::Result<Met>) {
         match met {
-            Ok(Met::Happened) => self.happened.push(event),
+            Ok(Met::Happened) => self.happens(event, from),
             Ok(Met::Missed) => {}
             Err(error) => self.violations.push(format!("{event} failed: {error:#}")),
         }

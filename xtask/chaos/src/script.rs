@@ -6,6 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::check::Expects;
 use crate::fault::{At, Event, Fault};
 use crate::options::{Lane, Options, draw_options};
 
@@ -66,6 +67,9 @@ pub(crate) struct Script {
     pub(crate) clock: Option<String>,
     /// What happens before a row is handed over, or, to the command, once a row has arrived.
     pub(crate) events: Vec<Happening>,
+    /// What has to come of it, where it has a name.
+    #[serde(default)]
+    pub(crate) expects: Expects,
 }
 
 /// An event, and where it happens.
@@ -116,6 +120,7 @@ impl Script {
             faults: faults(random, lane, &rows),
             clock: None,
             events: Vec::new(),
+            expects: Expects::default(),
             rows,
         };
         script.events = events(random, &script);

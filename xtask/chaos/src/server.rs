@@ -15,6 +15,9 @@ use crate::fault::Event;
 use crate::journal::{self, Arrived};
 use crate::outcome::Met;
 
+/// After it stood still: a model's process may be given up by then.
+const TIME_TO_FAIL: Duration = Duration::from_secs(1);
+
 /// The servers behind an endpoint.
 pub(crate) type Servers = Vec<Arc<Server>>;
 
@@ -139,8 +142,11 @@ impl Server {
                 self.xtask(&["pause"])?;
                 wait(pause);
                 self.has_stood_still.store(true, Ordering::Relaxed);
-                // One that has ended meanwhile cannot go on, and is started again.
+                // One that has ended meanwhile cannot go on, and is started again. So is one that goes on and ends
+                // at the first request that it finds.
                 let _ = self.xtask(&["resume"]);
+                self.start_again()?;
+                wait(TIME_TO_FAIL);
                 self.start_again()
             }
             Event::Reload => self.reload(model),

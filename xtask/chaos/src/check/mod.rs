@@ -1,11 +1,16 @@
 //! Holds what a run came to against what was promised.
 
 mod arrived;
+mod causes;
+mod expects;
+mod places;
+mod promises;
 mod requests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub(crate) use self::expects::{Expects, Rows};
 use crate::fault::{At, Fault};
 use crate::journal::Arrived;
 use crate::options::Lane;
@@ -143,46 +148,63 @@ pub(crate) struct Checked {
 /// All that a run is held against, but for the answers themselves.
 pub(crate) fn run(script: &Script, run: &Run, records: &Records) -> Checked {
     let Records { log, met, journals } = records;
-    let mut broken = promises(script, run);
+    let mut broken = promises::promises(script, run);
+    broken.extend(script.expects.unmet(run, records));
+    broken.extend(causes::causeless(script, run, log));
     broken.extend(requests::requests(script, run, log));
     broken.extend(arrived::arrived(script, run, journals, log));
-    let has_places = requests::has_places_to_check(script, run, met);
+    let has_places = places::has_places_to_check(script, run, met);
     if has_places {
-        broken.extend(requests::places(script, run, log));
+        broken.extend(places::places(script, run, log));
     }
     Checked { broken, has_places }
 }
 
-/// What is promised besides the answers themselves.
-fn promises(script: &Script, run: &Run) -> Vec<String> {
-    let mut broken = run.violations.clone();
-    let deadline = match script.option("row-deadline") {
-        Some("2 s") => Duration::from_secs(2),
-        Some("8 s") => Duration::from_secs(8),
-        // All others are longer than a run may be.
-        Some(_) | None => Duration::MAX,
+/// A script of `fail` with so many rows of one key, without faults or events.
+#[cfg(test)]
+fn script_of_test(rows: usize) -> Script {
+    let is_plain = |script: &Script| {
+        script.lane == Lane::Fail
+            && script.front == crate::script::Front::Function
+            && script.option("row-deadline").is_none()
+            && script.option("circuit-breaker-enabled").is_none()
     };
-    let is_whole = script.lane == Lane::Replay
-        && script.option("sequence-replay-limit").is_none()
-        && !run.has_forgotten(script);
-    for (number, settled) in run.rows.iter().enumerate() {
-        let Some(settled) = settled else { continue };
-        let time = settled.settled - settled.handed_over;
-        if time > deadline.saturating_add(Duration::from_secs(1)) {
-            broken.push(format!("row {number} took {time:?} of {deadline:?}"));
-        }
-        match &settled.outcome {
-            Outcome::Answered { marked: true, .. } if is_whole => {
-                broken.push(format!("row {number} is marked, although it is replayed"));
-            }
-            // Whatever goes wrong on the way, every row can be read and nobody panics.
-            Outcome::Failed { kind, text } if matches!(&**kind, "internal" | "input" | "row") => {
-                broken.push(format!("row {number}: {kind}: {text}"));
-            }
-            _ => {}
-        }
-    }
-    broken
+    let mut scripts = (0..1000).map(Script::draw);
+    let mut script = scripts.find(is_plain).expect("a seed has no such option");
+    script.bounded = true;
+    script.faults.clear();
+    script.events.clear();
+    script.rows = (1..=rows as i32)
+        .map(|number| Row {
+            key: 0,
+            number,
+            value: number,
+            last: false,
+        })
+        .collect();
+    script
+}
+
+/// What came of a row: a sum, and whether it is marked, or nothing where it failed.
+#[cfg(test)]
+fn row_of_test(answer: Option<(i64, bool)>, settled: std::time::Instant) -> Option<Settled> {
+    let outcome = match answer {
+        Some((number, marked)) => Outcome::Answered {
+            number,
+            id: None,
+            seen_id: None,
+            marked,
+        },
+        None => Outcome::Failed {
+            kind: "call".into(),
+            text: String::new(),
+        },
+    };
+    Some(Settled {
+        outcome,
+        handed_over: settled,
+        settled,
+    })
 }
 
 #[cfg(test)]
@@ -193,39 +215,10 @@ mod tests {
 
     /// A script of `fail` with one key, and what came of its rows: sums, and whether each is marked.
     fn check(rows: &[Option<(i64, bool)>]) -> (Answers, Vec<String>) {
-        let seed = |seed: &u64| Script::draw(*seed).lane == Lane::Fail;
-        let mut script = Script::draw((0..).find(seed).unwrap_or_default());
-        script.bounded = true;
-        script.rows = (1..=rows.len() as i32)
-            .map(|number| Row {
-                key: 0,
-                number,
-                value: number,
-                last: false,
-            })
-            .collect();
-        let now = Instant::now();
-        let settled = rows.iter().map(|answer| {
-            let outcome = match *answer {
-                Some((number, marked)) => Outcome::Answered {
-                    number,
-                    id: None,
-                    seen_id: None,
-                    marked,
-                },
-                None => Outcome::Failed {
-                    kind: "call".into(),
-                    text: String::new(),
-                },
-            };
-            Some(Settled {
-                outcome,
-                handed_over: now,
-                settled: now,
-            })
-        });
+        let (script, now) = (script_of_test(rows.len()), Instant::now());
+        let rows = rows.iter().map(|row| row_of_test(*row, now));
         let run = Run {
-            rows: settled.collect(),
+            rows: rows.collect(),
             ..Run::default()
         };
         answers(&script, &run)

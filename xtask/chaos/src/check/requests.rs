@@ -1,28 +1,16 @@
-//! What must hold of the requests that the proxies saw: each ID has one life, and no server more of them
-//! than it has places.
+//! What must hold of the requests that the proxies saw: each ID has one life.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::fault::{At, Event, Fault};
+use crate::fault::Event;
 use crate::options::Lane;
 use crate::outcome::Run;
 use crate::proxy::{Returned, Seen};
-use crate::script::{IDLE, PLACES, Script, TIMEOUT};
+use crate::script::{IDLE, Script, TIMEOUT};
 
 /// A machine that is busy is late with everything.
-const SLACK: Duration = Duration::from_millis(100);
-
-/// Whether a run can be held against the places of its servers. It cannot where a request reached a server
-/// after its client had given it up, or was kept there for longer than the client can know.
-pub(super) fn has_places_to_check(script: &Script, run: &Run, met: &[(At, Fault)]) -> bool {
-    let was_late = met.iter().any(|(_, fault)| matches!(fault, Fault::Late(_)));
-    let stood_still = run
-        .happened
-        .iter()
-        .any(|event| matches!(event, Event::Stop(_)));
-    script.lane.is_keyed() && !was_late && !stood_still && !run.has_forgotten(script)
-}
+pub(super) const SLACK: Duration = Duration::from_millis(100);
 
 /// What must hold of the requests that the proxy saw, but for places.
 pub(super) fn requests(script: &Script, run: &Run, log: &[Seen]) -> Vec<String> {
@@ -51,16 +39,8 @@ fn told(id: &str, seen: &[&Seen], found: Result<(), (usize, String)>) -> Option<
     ))
 }
 
-/// There are never more sequences on a server than it has places.
-pub(super) fn places(script: &Script, run: &Run, log: &[Seen]) -> Vec<String> {
-    let by_id = by_id(log);
-    let servers = 0..script.servers;
-    servers
-        .filter_map(|at| check_places(run, at, &by_id))
-        .collect()
-}
-
-fn by_id(log: &[Seen]) -> BTreeMap<&str, Vec<&Seen>> {
+/// The requests of each ID.
+pub(super) fn by_id(log: &[Seen]) -> BTreeMap<&str, Vec<&Seen>> {
     let mut by_id = BTreeMap::<&str, Vec<&Seen>>::new();
     for seen in log {
         if let Some(id) = &seen.id {
@@ -142,10 +122,7 @@ fn check_single_id(run: &Run, seen: &[&Seen]) -> Result<(), (usize, String)> {
         let time = it.concluded.map(|concluded| concluded - it.received);
         it.returned == Returned::Answer && time.is_some_and(|time| time < TIMEOUT / 2)
     };
-    let stood_still = run
-        .happened
-        .iter()
-        .any(|event| matches!(event, Event::Pause(_)));
+    let stood_still = run.has_met(|event| matches!(event, Event::Pause(_)));
     for (number, request) in seen.iter().enumerate() {
         if !request.start || !request.end {
             return Err((number, "it lacks START or END".to_owned()));
@@ -201,59 +178,6 @@ fn check_static_id(run: &Run, seen: &[&Seen]) -> Result<(), (usize, String)> {
     Ok(())
 }
 
-/// There are never more sequences on the server than it has places.
-fn check_places(run: &Run, at: usize, by_id: &BTreeMap<&str, Vec<&Seen>>) -> Option<String> {
-    // From when to when each ID was alive at least.
-    let mut lives = Vec::new();
-    let of_server = by_id.iter();
-    let of_server = of_server.filter(|(_, seen)| seen.first().is_some_and(|seen| seen.at == at));
-    for (id, seen) in of_server {
-        let started = seen
-            .iter()
-            .find(|seen| seen.start && seen.server == Some(Returned::Answer));
-        let Some(from) = started.and_then(|seen| seen.answered) else {
-            continue;
-        };
-        // One that was refused proves that the sequence was over, at a time that nobody knows.
-        let executed = seen.iter().filter(|it| it.server == Some(Returned::Answer));
-        let last = executed.filter_map(|seen| seen.forwarded).max();
-        let idle = last.map_or(from, |last| last + IDLE - SLACK);
-        let over = seen.iter().filter(|seen| seen.end);
-        let over = over.filter_map(|seen| seen.forwarded).min();
-        let wiped = run.wiped.iter().filter(|(server, _)| *server == at);
-        let wiped = wiped.map(|(_, wiped)| *wiped).filter(|it| *it > from);
-        let ends = [Some(idle), over, wiped.min()];
-        if let Some(to) = ends.into_iter().flatten().min() {
-            lives.push((from, to, *id, last));
-        }
-    }
-    let alive_at = |now: Instant| {
-        let alive = lives.iter();
-        alive.filter(move |(from, to, ..)| *from <= now && now < *to)
-    };
-    let (now, ..) = lives
-        .iter()
-        .max_by_key(|(from, ..)| alive_at(*from).count())?;
-    let alive = alive_at(*now);
-    if alive.clone().count() <= PLACES {
-        return None;
-    }
-    let told = alive.map(|(from, to, id, last)| {
-        let last = last.map(|last| now.saturating_duration_since(last));
-        format!(
-            "\n      {id}: started {:?} before, last heard of {last:?} before, alive {:?} longer",
-            *now - *from,
-            *to - *now
-        )
-    });
-    let told: Vec<_> = told.collect();
-    Some(format!(
-        "{} sequences were alive on server {at}, which has {PLACES} places:{}",
-        told.len(),
-        told.concat()
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,17 +185,9 @@ mod tests {
     /// A request for a row of its own that was not answered, so long after others.
     fn request(after: Duration, now: Instant, value: i32) -> Seen {
         Seen {
-            received: now + after,
-            id: Some("job-0-0".to_owned()),
             start: true,
             end: true,
-            at: 0,
-            value: Some(value),
-            forwarded: Some(now + after),
-            server: None,
-            answered: None,
-            returned: Returned::NotWhole,
-            concluded: None,
+            ..Seen::of_test("job-0-0", value, now + after)
         }
     }
 
@@ -303,17 +219,5 @@ mod tests {
         run.opened_again.push(now + second / 2);
         assert_eq!(check(&run, &[first, other.clone()]), Ok(()));
         assert!(check(&run, &[other, request(second, now, 9)]).is_err());
-    }
-
-    #[test]
-    fn places_are_checked_unless_a_request_was_late() {
-        let is_keyed = |seed: &u64| Script::draw(*seed).lane == Lane::Fail;
-        let script = Script::draw((0..).find(is_keyed).unwrap_or_default());
-        let mut run = Run::default();
-        let late = (At::Request(1), Fault::Late(Duration::from_secs(1)));
-        assert!(has_places_to_check(&script, &run, &[]));
-        assert!(!has_places_to_check(&script, &run, &[late]));
-        run.happened.push(Event::Stop(Duration::from_secs(1)));
-        assert!(!has_places_to_check(&script, &run, &[]));
     }
 }

@@ -41,7 +41,7 @@ struct Running<'a> {
     child: Child,
     /// When each process was started.
     starts: Vec<Instant>,
-    disturbing: Option<(Event, JoinHandle<Result<Met>>)>,
+    disturbing: Option<(Event, Instant, JoinHandle<Result<Met>>)>,
 }
 
 impl Drop for Running<'_> {
@@ -123,9 +123,9 @@ impl Running<'_> {
     }
 
     async fn server_is_back(&mut self) -> Result<()> {
-        if let Some((event, disturbing)) = self.disturbing.take() {
+        if let Some((event, begun, disturbing)) = self.disturbing.take() {
             let met = disturbing.await?;
-            self.change(|run| run.ends(event, met));
+            self.change(|run| run.ends(event, begun, met));
         }
         Ok(())
     }
@@ -133,6 +133,7 @@ impl Running<'_> {
     /// What the command ended with, where the event found it at its end.
     async fn event(&mut self, event: Event, at: usize) -> Result<Option<i32>> {
         let mut ended = None;
+        let mut begun = Instant::now();
         match event {
             // A suspended machine, to the command.
             Event::Pause(time) => {
@@ -145,12 +146,13 @@ impl Running<'_> {
             }
             Event::Kill(_) | Event::Stop(_) | Event::Reload | Event::Unload(_) => {
                 self.server_is_back().await?;
+                begun = Instant::now();
                 if event.wipes() {
-                    self.change(|run| run.wiped.push((at, Instant::now())));
+                    self.change(|run| run.wiped.push((at, begun)));
                 }
                 let (server, model) = (Arc::clone(&self.servers[at]), self.script.lane.model());
                 let meet = move || server.meet(event, model);
-                self.disturbing = Some((event, tokio::task::spawn_blocking(meet)));
+                self.disturbing = Some((event, begun, tokio::task::spawn_blocking(meet)));
                 return Ok(None);
             }
             Event::SetClock(seconds) => {
@@ -168,7 +170,7 @@ impl Running<'_> {
             }
         }
         if ended.is_none() {
-            self.change(|run| run.happened.push(event));
+            self.change(|run| run.happens(event, begun));
         }
         Ok(ended)
     }

@@ -154,11 +154,18 @@ impl Samples {
                 "healthy rows take {faulty:.1} ms beside faults, and {calm:.1} ms without"
             ));
         }
-        let failed: u64 = self.0.iter().map(|sample| sample.parts[0].failed).sum();
-        if failed > 0 {
-            broken.push(format!("{failed} healthy rows failed"));
+        for (number, part) in Part::ALL.iter().enumerate() {
+            let failed = self.failed(number);
+            if failed > 0 {
+                broken.push(format!("{failed} rows failed, {part:?}"));
+            }
         }
         broken
+    }
+
+    /// How many rows of a part failed. None may: a row is sent again far more often than it meets faults.
+    fn failed(&self, part: usize) -> u64 {
+        self.0.iter().map(|sample| sample.parts[part].failed).sum()
     }
 
     /// For plots; what each column is stands in the first line.
@@ -207,8 +214,7 @@ impl fmt::Display for Samples {
                     self.median(is_calm, number, |measured| measured.p99),
                 )?;
             }
-            let failed: u64 = self.0.iter().map(|it| it.parts[number].failed).sum();
-            writeln!(formatter, " {failed} |")?;
+            writeln!(formatter, " {} |", self.failed(number))?;
         }
         let longest = self.0.iter().map(|sample| sample.longest_wait).max();
         write!(
@@ -216,5 +222,28 @@ impl fmt::Display for Samples {
             "\nmemory: {mean:.1} MiB, a line through it rises by {growth:+.2} MiB; longest wait {:.1} s",
             longest.unwrap_or_default().as_secs_f64()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_fails_is_found_in_every_part() {
+        for part in 0..PARTS {
+            let mut parts = [Measured::default(); PARTS];
+            parts[part].failed = 1;
+            let sample = Sample {
+                seconds: 1.0,
+                is_calm: false,
+                memory: 1.0,
+                files: 0,
+                tasks: 0,
+                longest_wait: Duration::ZERO,
+                parts,
+            };
+            assert_eq!(Samples(vec![sample]).broken().len(), 1);
+        }
     }
 }

@@ -57,7 +57,7 @@ impl Connection {
 
     /// Takes an inference request through whatever it meets.
     async fn infer(&mut self, head: String) -> io::Result<GoesOn> {
-        let (position, by_number) = self.shared.state().arrives();
+        let (position, by_number) = self.shared.state().arrives(self.at);
         if by_number == Some(Fault::CutBefore) {
             return Ok(false);
         }

@@ -67,7 +67,7 @@ impl Shared {
 
 impl State {
     /// The head of a request is there: its number, and the fault that this number meets.
-    fn arrives(&mut self) -> (u32, Option<Fault>) {
+    fn arrives(&mut self, at: usize) -> (u32, Option<Fault>) {
         self.requests += 1;
         let number = self.requests;
         let by_chance = self.chance.as_mut().and_then(|(share, random)| {
@@ -77,6 +77,7 @@ impl State {
         let fault = by_chance.or_else(|| self.by_number.remove(&number));
         if fault == Some(Fault::CutBefore) {
             self.is_met(At::Request(number), Fault::CutBefore);
+            self.is_seen(Seen::unread(at), fault);
         }
         (number, fault)
     }
@@ -102,10 +103,14 @@ impl State {
             let at = at.map(|(row, sending)| At::Row { row, sending });
             self.is_met(at.unwrap_or(At::Request(number)), fault);
         }
-        if self.chance.is_none() {
-            self.log.push(seen);
-        }
+        self.is_seen(seen, fault);
         (self.log.len().wrapping_sub(1), fault)
+    }
+
+    fn is_seen(&mut self, seen: Seen, fault: Option<Fault>) {
+        if self.chance.is_none() {
+            self.log.push(Seen { fault, ..seen });
+        }
     }
 
     fn is_met(&mut self, at: At, fault: Fault) {

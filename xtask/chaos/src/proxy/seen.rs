@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::fault::Fault;
 use crate::http::Message;
 
 /// How much of an answer went back to the client.
@@ -33,8 +34,10 @@ pub(crate) struct Seen {
     pub(crate) end: bool,
     /// The server it was for.
     pub(crate) at: usize,
-    /// The value of its row, or of the first one.
+    /// The value of its row, or of the first one; none where its body was not read.
     pub(crate) value: Option<i32>,
+    /// What it met.
+    pub(crate) fault: Option<Fault>,
     /// When all of it had been handed on.
     pub(crate) forwarded: Option<Instant>,
     /// What the server made of it.
@@ -56,20 +59,57 @@ impl Seen {
             .as_ref()
             .and_then(|(json, tensors)| first_value(&json["inputs"][0], tensors));
         Self {
-            received: Instant::now(),
             id: parameter("sequence_id").map(|id| match id.as_str() {
                 Some(text) => text.to_owned(),
                 None => id.to_string(),
             }),
             start: flag("sequence_start"),
             end: flag("sequence_end"),
-            at,
             value,
+            ..Self::unread(at)
+        }
+    }
+
+    /// One whose body nobody read.
+    pub(super) fn unread(at: usize) -> Self {
+        Self {
+            received: Instant::now(),
+            id: None,
+            start: false,
+            end: false,
+            at,
+            value: None,
+            fault: None,
             forwarded: None,
             server: None,
             answered: None,
             returned: Returned::NotWhole,
             concluded: None,
+        }
+    }
+
+    /// One that was handed on at once, and whose answer has not come.
+    #[cfg(test)]
+    pub(crate) fn of_test(id: &str, value: i32, received: Instant) -> Self {
+        Self {
+            received,
+            id: Some(id.to_owned()),
+            value: Some(value),
+            forwarded: Some(received),
+            ..Self::unread(0)
+        }
+    }
+
+    /// The same, answered so much later.
+    #[cfg(test)]
+    pub(crate) fn answered_after(self, time: std::time::Duration) -> Self {
+        let answered = Some(self.received + time);
+        Self {
+            server: Some(Returned::Answer),
+            answered,
+            returned: Returned::Answer,
+            concluded: answered,
+            ..self
         }
     }
 }

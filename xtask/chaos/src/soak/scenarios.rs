@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::check::{Expects, Rows};
 use crate::fault::{At, Event, Fault};
 use crate::options::{Lane, owned, usual_options};
 use crate::script::{Front, Happening, PLACES, Row, Script};
@@ -61,11 +62,14 @@ pub(super) fn named(name: &str) -> Result<Vec<Script>> {
     }
 }
 
+/// Every fault and every event of a scenario has to happen, unless it says itself what has to.
 fn make((name, script): &Scenario) -> Script {
-    Script {
-        name: (*name).to_owned(),
-        ..script()
+    let mut script = script();
+    script.name = (*name).to_owned();
+    if script.expects == Expects::default() {
+        script = script.all_happens(Rows::AllAnswered);
     }
+    script
 }
 
 /// Rows of keys in turn, on one subtask and one server, without faults.
@@ -92,6 +96,7 @@ fn script(front: Front, lane: Lane, keys: usize, rows_of_a_key: usize) -> Script
         faults: Vec::new(),
         clock: None,
         events: Vec::new(),
+        expects: Expects::default(),
     }
     .with(&[("max-retries", "60")])
 }
@@ -99,6 +104,17 @@ fn script(front: Front, lane: Lane, keys: usize, rows_of_a_key: usize) -> Script
 impl Script {
     fn with(mut self, options: &[(&str, &str)]) -> Self {
         self.options.extend(owned(options));
+        self
+    }
+
+    /// All that it has goes wrong, and this comes of its rows.
+    fn all_happens(mut self, rows: Rows) -> Self {
+        self.expects = Expects {
+            met: self.faults.len(),
+            happened: self.events.len(),
+            doubtful: 0,
+            rows,
+        };
         self
     }
 
@@ -125,6 +141,8 @@ fn queue_behind_a_step() -> Script {
     script.model = Some("sum_then_queue".to_owned());
     // A row takes its time in the second step, and three others wait for one place.
     script.options.retain(|(key, _)| key != "timeout");
+    script.expects.doubtful = 1;
+    script.expects.rows = Rows::AllAnswered;
     script.with(&[("timeout", "5 s")])
 }
 
@@ -148,7 +166,11 @@ fn terminated_at_full_places() -> Script {
 
 /// A sequence whose replay takes far longer than a row may wait: rows fail in time, and none is wrong.
 fn replay_beyond_patience() -> Script {
-    replayed_slowly().with(&[("row-deadline", "2 s")])
+    let mut script = replayed_slowly().with(&[("row-deadline", "2 s")]);
+    // The replay ends before it has met all delays.
+    script.expects.met = 2;
+    script.expects.rows = Rows::SomeFail;
+    script
 }
 
 /// The same without a deadline: every row is answered, however long it takes.
