@@ -146,8 +146,8 @@ impl Client {
         self.transport.request_limit()
     }
 
-    /// A handle whose calls are the questions of one: together they may take what one may, from now
-    /// on, because a server says how many there are.
+    /// A handle whose calls are the questions of one: together they may take ten times what one may, from
+    /// now on, because a server says how many there are.
     pub(crate) fn with_questions(&self) -> Self {
         let mut settings = CallSettings::clone(&self.settings);
         settings.questions.get_or_insert_with(Questions::begin);

@@ -158,7 +158,10 @@ impl Error {
         self
     }
 
-    pub(crate) fn is_of_deadline(&self) -> bool {
+    /// Whether the time of the row was up (`row-deadline`), so that one with more of it might have been
+    /// answered.
+    #[must_use]
+    pub fn is_of_deadline(&self) -> bool {
         self.0.is_of_deadline
     }
 

@@ -114,7 +114,7 @@ enum Sign {
 }
 
 /// What is to be done about a failed call.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judgement {
     /// The failure is the call's own, and nothing of it passes.
     Final,

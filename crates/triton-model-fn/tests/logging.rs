@@ -201,8 +201,8 @@ async fn rows_of_a_key_that_go_astray_are_told_of() {
     let lines = log.lines(&server.endpoint(), "lost-sheep");
     let warnings = lines.lines().filter(|line| line.contains("WARN"));
     insta::assert_snapshot!(warnings.collect::<Vec<_>>().join("\n"), @r#"
-    WARN triton_model_fn::sequences::teller: the sequence starts again without its earlier rows key="lost-sheep" rows=2 cause=row 3 of the key came, and those before it are not known here subtask=1 attempt=0
     WARN triton_model_fn::sequences::teller: rows of one key reach two subtasks, and neither sees those of the other: their answers are wrong; partition the rows by the columns of 'sequence-key' before they come here key="lost-sheep" subtask=1 other=0
+    WARN triton_model_fn::sequences::teller: the sequence starts again without its earlier rows key="lost-sheep" rows=2 cause=row 3 of the key came, and those before it are not known here subtask=1 attempt=0
     WARN triton_model_fn::sequences::teller: the sequence starts again without its earlier rows key="lost-sheep" lost="astray-1khchiesb2bdaon3vikf9pb14m-0-0" rows=3 cause=row 4 of the key came, and the last one seen here was row 2 subtask=0 attempt=0
     "#);
 }

@@ -366,6 +366,7 @@ impl Job {
         }
         let found = summary.counts.read;
         // Of what an earlier run has read nobody knows.
+        let is_whole = is_whole && arguments.files_options.limit.is_none();
         if is_whole && found > 0 && ending.is_complete() && !arguments.reports.quiet {
             let not_found = passing.iter().flat_map(Passing::not_found);
             not_found.for_each(|told| say(&told));

@@ -88,17 +88,17 @@ pub(super) fn told_by_name(path: &Path) -> Option<String> {
     Some(format!(
         "it is compressed with {}, says its name, which is not read: decompress it on the way, as \
          in {command} FILE | triton predict … -",
-        promised_by_name(path)?
+        compression_by_name(path)?
     ))
 }
 
 /// Whether a name tells a format behind a compression that is not read, as `rows.csv.bz2` does.
 pub(super) fn is_packed_table(path: &Path) -> bool {
-    promised_by_name(path).is_some() && Format::of_path(&path.with_extension("")).0.is_some()
+    compression_by_name(path).is_some() && Format::of_path(&path.with_extension("")).0.is_some()
 }
 
-/// What a name promises that is neither written nor read.
-pub(crate) fn promised_by_name(path: &Path) -> Option<&'static str> {
+/// The compression that a name tells and that is not read.
+fn compression_by_name(path: &Path) -> Option<&'static str> {
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     Some(match extension.as_str() {
         "bz2" => "bzip2",
@@ -113,6 +113,17 @@ pub(crate) fn promised_by_name(path: &Path) -> Option<&'static str> {
         "7z" => "a 7z archive",
         "br" => "Brotli",
         "lz4" => "lz4",
+        _ => return None,
+    })
+}
+
+/// What a name promises that is neither written nor read.
+pub(crate) fn promised_by_name(path: &Path) -> Option<&'static str> {
+    if let Some(compression) = compression_by_name(path) {
+        return Some(compression);
+    }
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    Some(match extension.as_str() {
         "xlsx" | "xls" | "ods" => "a workbook",
         "orc" => "ORC",
         "avro" => "Avro",

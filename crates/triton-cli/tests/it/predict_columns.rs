@@ -55,6 +55,43 @@ fn a_name_with_a_comma_stands_in_quotes() {
 }
 
 #[test]
+fn a_column_may_have_no_name() {
+    let files = Files::new();
+    let model = model(&files, ALONE);
+    // As pandas writes the index of a frame.
+    let csv = files.write("in.csv", ",value,c\n0,1,x\n");
+    for (arguments, expected) in [
+        (["--drop", ""], "value,c,sum\n1,x,1\n"),
+        (["--columns", ",c"], ",c,sum\n0,x,1\n"),
+    ] {
+        let run = triton(&[&["predict", &model, &csv, "-q"], &arguments[..]].concat());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        assert_eq!(run.stdout, expected);
+    }
+}
+
+#[test]
+fn a_run_with_other_columns_is_another_one() {
+    let files = Files::new();
+    let model = model(&files, ALONE);
+    let csv = files.write("in.csv", "value,a,b,\"a, b\"\n1,x,y,z\n");
+    let (output, checkpoint) = (files.path("out.csv"), files.path("checkpoint"));
+    for argument in ["--columns", "--drop"] {
+        let run = |names: &str| {
+            let to = ["-o", &output, "--checkpoint", &checkpoint, argument, names];
+            triton(&[&["predict", &model, &csv, "-q"], &to[..]].concat())
+        };
+        assert_eq!(run("'a, b'").code, Some(0));
+        let other = run("a,b");
+        assert_eq!(other.code, Some(2));
+        let told = format!("{argument}: was ''a, b'', is 'a, b'");
+        assert!(other.stderr.contains(&told), "{}", other.stderr);
+        std::fs::remove_dir_all(&checkpoint).unwrap();
+        std::fs::remove_file(&output).unwrap();
+    }
+}
+
+#[test]
 fn a_key_may_have_a_comma_in_its_name() {
     let files = Files::new();
     let csv = files.write("in.csv", "\"a,b\",value\nx,1\ny,10\nx,2\n");
@@ -87,4 +124,6 @@ fn a_name_that_no_object_has_is_told_at_the_end() {
     ");
     insta::assert_snapshot!(told(&["--columns", "value,d"]), @"--columns d: no row has a member of this name");
     assert_eq!(told(&["--drop", "a,b", "--quiet"]), "");
+    // Of rows that nobody read nobody knows.
+    assert_eq!(told(&["--drop", "c", "--limit", "1"]), "");
 }

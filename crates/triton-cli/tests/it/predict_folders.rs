@@ -52,6 +52,21 @@ fn files_that_are_passed_over_are_counted() {
 
 // Holds C24.
 #[test]
+fn what_is_no_compression_is_passed_over() {
+    let files = Files::new();
+    std::fs::create_dir_all(files.path("data")).unwrap();
+    files.write("data/a.csv", "value\n1\n");
+    for name in ["a.csv.xlsx", "a.csv.db", "b.json.avro"] {
+        files.write(&format!("data/{name}"), "value\n2\n");
+    }
+    insta::assert_snapshot!(said(&files, &[]), @"
+    exit code 0
+    data: 3 files are passed over, whose names tell no format (a.csv.db, a.csv.xlsx, b.json.avro); --input-format says it of all
+    ");
+}
+
+// Holds C24.
+#[test]
 fn files_whose_compression_is_not_read_are_refused_and_not_passed_over() {
     let files = Files::new();
     std::fs::create_dir_all(files.path("data")).unwrap();

@@ -24,7 +24,7 @@ pub struct ModelDescription {
 impl Client {
     /// Asks for all that the server tells of a model: its metadata, its configuration with those of
     /// its steps ([`model_config_with_steps`](Self::model_config_with_steps)), and, where the server
-    /// keeps no configurations, what the server is. All of it may take the timeout of one call.
+    /// keeps no configurations, what the server is. Each question may take the timeout of a call, and all of them ten times as long.
     ///
     /// MLServer, KServe's own server and OpenVINO Model Server keep none. It is taken for that where
     /// the server has told the model's metadata, then answers the question for the

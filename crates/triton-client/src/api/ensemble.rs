@@ -23,7 +23,7 @@ impl Client {
     /// that all of them can keep, and [`is_decoupled`](ModelConfig::is_decoupled) holds where it
     /// does for any of them. [`steps`](ModelConfig::steps) has each model once.
     ///
-    /// All of it may take the timeout of one call.
+    /// Each question may take the timeout of a call, and all of them ten times as long.
     ///
     /// # Errors
     ///

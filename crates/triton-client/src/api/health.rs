@@ -103,10 +103,13 @@ impl Client {
                 Err(error.executed(false))
             }
             StatusCode::OK => Ok(Ok(Readiness::Ready)),
-            // Which of these it is differs between servers, phases and gateways; a page is none of a
-            // server.
-            StatusCode::BAD_REQUEST | StatusCode::SERVICE_UNAVAILABLE if !is_page(&answer.body) => {
-                Ok(Ok(Readiness::NotReady))
+            // Which of these it is differs between servers, phases and gateways.
+            StatusCode::BAD_REQUEST | StatusCode::SERVICE_UNAVAILABLE => {
+                match is_page(&answer.body) {
+                    // A page is none of a server, which may be there later.
+                    true => Err(context.away(&answer)),
+                    false => Ok(Ok(Readiness::NotReady)),
+                }
             }
             StatusCode::NOT_FOUND => Ok(Err(context.refusal(&answer))),
             _ => Err(context.refusal(&answer)),

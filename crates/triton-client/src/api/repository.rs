@@ -15,7 +15,7 @@ impl Client {
     ///
     /// A server that has no index but lists its models at `/v2/models`, as KServe's own does, is
     /// asked for that list, and in an index of what is ready each of its models for its readiness.
-    /// Such entries have no version. All of it may take the timeout of one call.
+    /// Such entries have no version. Each question may take the timeout of a call, and all of them ten times as long.
     ///
     /// # Errors
     ///

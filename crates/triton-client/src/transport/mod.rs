@@ -102,6 +102,9 @@ pub(crate) struct Questions {
 }
 
 impl Questions {
+    /// All of them may take so many times what one may.
+    const TIMES: u32 = 10;
+
     pub(crate) fn begin() -> Self {
         Self {
             began: Instant::now(),
@@ -228,10 +231,16 @@ impl Transport {
         let context = self.context_of(settings, &call, &provided);
         let mut observation = Observation::begin(&call);
         let timeout = call.timeout.unwrap_or(settings.timeout);
-        let questions = settings.questions.as_ref();
-        let began = call.began.or(questions.map(|all| all.began));
-        let elapsed = began.map_or(Duration::ZERO, |began| began.elapsed());
-        let left = timeout.saturating_sub(elapsed);
+        let elapsed = call.began.map_or(Duration::ZERO, |began| began.elapsed());
+        let of_call = timeout.saturating_sub(elapsed);
+        let of_all = settings.questions.as_ref().map(|all| {
+            let timeout = timeout.saturating_mul(Questions::TIMES);
+            (timeout, timeout.saturating_sub(all.began.elapsed()))
+        });
+        let (timeout, left) = match of_all {
+            Some((timeout, left)) if left < of_call => (timeout, left),
+            _ => (timeout, of_call),
+        };
         let progress = Progress::default();
         let deadline = after(left);
         let bytes_out = call.payload.as_ref().map_or(0, Payload::len);

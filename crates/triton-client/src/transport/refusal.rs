@@ -57,6 +57,17 @@ impl Context<'_> {
             .with_status(answer.status.as_u16())
     }
 
+    /// The error for a page that a gateway answers because no server is behind it, whatever its status.
+    pub(crate) fn away(&self, answer: &Answer) -> Error {
+        let refusal = self.refusal(answer);
+        if refusal.kind() == ErrorKind::Unavailable {
+            return refusal;
+        }
+        self.error(ErrorKind::Unavailable, refusal.message())
+            .with_status(answer.status.as_u16())
+            .transient(true)
+    }
+
     /// The error for a refusal in the server's words.
     pub(crate) fn refused(&self, status: StatusCode, message: String) -> Error {
         let kind = match status.as_u16() {

@@ -218,8 +218,12 @@ fn begun_before(secret: &[u8], message: &[u8], end: usize) -> Option<Range<usize
     let escape = (end.saturating_sub(LONGEST_ESCAPE)..end).rev();
     let escape = escape.filter(|start| matches!(message[*start], b'%' | b'&' | b'\\'));
     let begun = std::iter::once(end).chain(escape).find_map(|end| {
+        let last = *message[..end].last()?;
         let mut lengths = (SHORTEST..secret.len()).rev();
-        let length = lengths.find(|length| message[..end].ends_with(&secret[..*length]))?;
+        // Most lengths are ruled out by one byte.
+        let length = lengths.find(|length| {
+            secret[length - 1] == last && message[..end].ends_with(&secret[..*length])
+        })?;
         Some(end - length)
     })?;
     Some(begun..end)

@@ -207,7 +207,7 @@ async fn a_call_of_many_questions_has_one_time_for_all_of_them() {
             format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
         let _ = connection.write_all((head + body).as_bytes());
     });
-    let client = Client::builder(&server.endpoint).timeout(Duration::from_millis(800));
+    let client = Client::builder(&server.endpoint).timeout(Duration::from_millis(200));
     let client = client.build().unwrap();
     let pipeline = "pipeline".parse().unwrap();
     let began = Instant::now();
@@ -222,7 +222,7 @@ async fn a_call_of_many_questions_has_one_time_for_all_of_them() {
     ] {
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     }
-    assert!(took < Duration::from_secs(7), "{took:?}");
+    assert!(took < Duration::from_secs(12), "{took:?}");
 }
 
 /// A gateway hands a refusal on without its length.

@@ -108,7 +108,7 @@ async fn a_page_is_no_word_of_health() {
 #[tokio::test]
 async fn a_page_that_refuses_is_no_word_of_a_server_either() {
     for (status, kind, transient) in [
-        ("400 Bad Request", ErrorKind::Rejected, false),
+        ("400 Bad Request", ErrorKind::Unavailable, true),
         ("503 Service Unavailable", ErrorKind::Unavailable, true),
     ] {
         let page = "<html><head><title>The plain HTTP request was sent to HTTPS port</title></head></html>";

@@ -107,6 +107,8 @@ struct Shared {
     shared_ids: Option<SharedIds>,
     model: String,
     row_timeout: Option<Duration>,
+    /// Whether that is the deadline of the function's rows.
+    is_deadline: bool,
     /// How much later Flink gives a row up.
     margin: Duration,
     events: Events,
@@ -138,6 +140,7 @@ impl Function {
         let (runtime, lease) = runtime::lease()?;
         let row_timeout = description.row_timeout.map(shortly_before);
         let margin = description.row_timeout.zip(row_timeout);
+        let deadline = description.options.row_deadline.map(|it| it.get());
         let shared = Shared {
             function,
             shows_values: description.shows_values,
@@ -147,6 +150,7 @@ impl Function {
             subtask,
             inputs: description.schema.inputs,
             row_timeout,
+            is_deadline: deadline == row_timeout,
             margin: margin.map_or(Duration::ZERO, |(flinks, ours)| flinks - ours),
             events: Events::default(),
             recorder: FunctionRecorder::new(),
@@ -424,7 +428,11 @@ impl Shared {
                 number: row_number,
                 values: self.shows_values.then_some((&self.inputs, row)),
             };
-            Failure::of_row(&error, &row)
+            let failure = Failure::of_row(&error, &row);
+            match error.is_of_deadline() && self.is_deadline {
+                true => failure.advised(ADVICE),
+                false => failure,
+            }
         })?;
         for prediction in &predictions {
             self.log_answered(row_number, prediction.sequence_id.as_deref());

@@ -142,7 +142,7 @@ fn a_failure_names_row_subtask_attempt_and_sequence() {
 
 #[test]
 fn a_row_is_given_up_before_flink_would_do_it() {
-    let mut fixture = Fixture::open(Some(DELAY), Duration::from_millis(10));
+    let mut fixture = Fixture::open(Some(DELAY), Duration::from_millis(500));
     fixture.predict(0, 1).unwrap();
     let (_, message) = fixture.next();
     assert!(message.contains("sequence 'a-1-0'"), "{message}");

@@ -224,21 +224,20 @@ impl CallContext {
                 .client_error()
                 .and_then(triton_client::Error::retry_after);
             let too_long = after.filter(|after| *after > wait.longest_pause());
-            let again = match judgement {
+            let would_be_sent = match judgement {
                 Judgement::Final => false,
                 Judgement::Own => {
                     own_failures += 1;
-                    own_failures <= wait.own_retries(self.retry.max_retries) && too_long.is_none()
+                    own_failures <= wait.own_retries(self.retry.max_retries)
                 }
-                Judgement::Undecided => too_long.is_none(),
-                Judgement::Away => true,
+                Judgement::Undecided | Judgement::Away => true,
             };
             // Within a sequence only what was certainly not executed can be sent again.
-            if !again || error.kind() == ErrorKind::SequenceUncertain {
-                return Err(match too_long {
-                    Some(asked) => error.asked_for(asked, wait.longest_pause()),
-                    None => error,
-                });
+            if !would_be_sent || error.kind() == ErrorKind::SequenceUncertain {
+                return Err(error);
+            }
+            if let Some(asked) = too_long.filter(|_| judgement != Judgement::Away) {
+                return Err(error.asked_for(asked, wait.longest_pause()));
             }
             let pause = match judgement {
                 Judgement::Own => {

@@ -35,7 +35,7 @@ pub(crate) struct ReplicaSet {
     pub(super) joining: tokio::sync::Mutex<()>,
     /// What was found is being taken in.
     pub(super) finding: Mutex<()>,
-    /// Metrics and logs are told of changes, in the order in which they came; taken before the state.
+    /// Metrics are told of changes in the order in which they came; taken before the state.
     telling: Mutex<()>,
     /// Counts the changes of what replicas are at.
     pub(super) changed: watch::Sender<u64>,
@@ -117,15 +117,17 @@ impl ReplicaSet {
 
     /// Lets go of replicas that are gone.
     pub(super) fn forget(&self) {
-        {
-            let _in_order = self.in_order();
-            for (member, has_come_back) in self.take_gone() {
-                if !has_come_back {
-                    member.metrics.state(ReplicaState::Gone);
-                }
-                member.ask.notify_one();
-                self.log(&member, ReplicaState::Gone);
+        let in_order = self.in_order();
+        let gone = self.take_gone();
+        for (member, has_come_back) in &gone {
+            if !has_come_back {
+                member.metrics.state(ReplicaState::Gone);
             }
+        }
+        drop(in_order);
+        for (member, _) in gone {
+            member.ask.notify_one();
+            self.log(&member, ReplicaState::Gone);
         }
         self.tell_changes();
     }
@@ -179,11 +181,14 @@ impl ReplicaSet {
             return;
         }
         let in_order = self.in_order();
-        for (member, state) in self.take_changes() {
-            member.metrics.state(state);
-            self.log(&member, state);
+        let changes = self.take_changes();
+        for (member, state) in &changes {
+            member.metrics.state(*state);
         }
         drop(in_order);
+        for (member, state) in changes {
+            self.log(&member, state);
+        }
         self.changed.send_modify(|count| *count += 1);
     }
 

@@ -10,7 +10,7 @@ use triton_model_fn::{
 
 use crate::{array, open, options, schema};
 
-/// Adds up value × step, and how long the notes are.
+/// Adds up value × step; it can do without a note.
 struct Stepped;
 
 impl Model for Stepped {

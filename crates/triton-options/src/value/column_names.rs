@@ -34,7 +34,7 @@ impl ColumnNames {
     ///
     /// # Errors
     ///
-    /// When a name is missing, or its quotes do not match.
+    /// When the quotes of a name do not match.
     pub fn split(text: &str) -> Result<Vec<String>, InvalidValue> {
         let mut names = Vec::new();
         let mut rest = Some(text);
@@ -49,10 +49,14 @@ impl ColumnNames {
             let name = name.trim_end();
             let behind = behind.trim_start();
             rest = behind.strip_prefix(SEPARATORS);
-            if name.is_empty() || (rest.is_none() && !behind.is_empty()) {
+            if rest.is_none() && !behind.is_empty() {
                 return Err(invalid::<Self>());
             }
-            names.push(unquote(name).ok_or_else(invalid::<Self>)?);
+            names.push(match name {
+                // pandas writes its index under no name.
+                "" => String::new(),
+                name => unquote(name).ok_or_else(invalid::<Self>)?,
+            });
         }
         Ok(names)
     }

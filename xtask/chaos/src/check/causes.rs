@@ -100,6 +100,10 @@ pub(super) fn causeless(script: &Script, run: &Run, log: &[Seen]) -> Vec<String>
                 && cause.can_bring(&settled.outcome)
         });
         let was_silent = || {
+            if script.front == Front::Command {
+                // Nobody saw when a row was settled that was never sent.
+                return false;
+            }
             let requests = requests_of(script, log, group);
             let requests = requests.filter(|it| it.received <= settled.settled);
             let last = requests.map(|it| it.received).max();
@@ -151,9 +155,9 @@ fn sound_since(script: &Script, run: &Run, log: &[Seen], number: usize) -> Optio
     }
 }
 
-/// When the row before the last one failed, where the last one did as well.
+/// When the row before the last one failed, where the last one did as well and it is known when.
 fn told_until(script: &Script, run: &Run, number: usize) -> Option<Instant> {
-    if !script.lane.is_keyed() {
+    if !script.lane.is_keyed() || script.front == Front::Command {
         return None;
     }
     let key = script.rows[number].key;
@@ -183,8 +187,14 @@ fn causes(script: &Script, run: &Run, log: &[Seen]) -> Vec<Cause> {
         let group = Group::of(script, seen);
         let from = seen.received;
         let concluded = seen.concluded.unwrap_or(from);
-        let is_prompt = seen.returned == Returned::Answer && concluded - from < TIMEOUT / 2;
-        if !is_prompt {
+        let in_time = concluded - from < TIMEOUT / 2;
+        let is_prompt = seen.returned == Returned::Answer && in_time;
+        // What the server itself refuses follows from what was before: of that there is a cause, or the
+        // request should not have been sent.
+        let follows = matches!(seen.returned, Returned::StartMissing | Returned::Refusal)
+            && seen.fault.is_none()
+            && in_time;
+        if !is_prompt && !follows {
             let to = from + Duration::from_nanos(1);
             causes.push(Cause::of_request(group, from, to));
         }
@@ -384,6 +394,30 @@ mod tests {
             };
         }
         assert_eq!(case.found(), 0);
+    }
+
+    #[test]
+    fn when_a_row_of_the_command_was_told_is_not_known() {
+        let rows = [answered(1), FAILED, FAILED, marked(4)];
+        let mut case = case(&rows).lost(2).lost(3);
+        case.script.front = Front::Command;
+        // Both failed when their files were read.
+        for row in case.run.rows[1..3].iter_mut().flatten() {
+            row.settled += Duration::from_secs(60);
+        }
+        assert_eq!(case.found(), 0);
+        case.log.retain(|seen| seen.returned == Returned::Answer);
+        assert_eq!(case.found(), 3);
+    }
+
+    #[test]
+    fn what_the_server_refuses_by_itself_is_no_cause() {
+        let mut refused = case(&[answered(1), FAILED]).lost(2);
+        refused.log[1].returned = Returned::StartMissing;
+        refused.log[1].concluded = Some(refused.log[1].received + MOMENT);
+        assert_eq!(refused.found(), 1);
+        refused.log[1].fault = Some(Fault::CutBefore);
+        assert_eq!(refused.found(), 0);
     }
 
     #[test]

@@ -96,10 +96,21 @@ pub(super) fn check_alone(file: &ParquetFile, metadata: &ParquetMetaData) -> any
     };
     let border = [MAGIC, MAGIC].concat();
     let half = MAGIC.len() as u64;
-    let from = in_front.saturating_sub(MOST_UNDESCRIBED + half);
+    let from = in_front.saturating_sub(MOST_UNDESCRIBED + TRAILER);
     let window = usize::try_from(in_front + half - from)?;
     let window = file.bytes_at(from, window)?;
-    if window.windows(border.len()).any(|bytes| bytes == border) {
+    // The first half ends a file: in front of it stands the length of a footer, and in front of that
+    // the footer. Where it does not, it is a value.
+    let is_border = |at: usize| {
+        let Some((before, footer)) = window[..at].split_last_chunk() else {
+            return false;
+        };
+        let footer = u64::from(u32::from_le_bytes(*footer));
+        footer > 0 && footer <= from + before.len() as u64
+    };
+    let all = window.windows(border.len()).enumerate();
+    let mut borders = all.filter(|(_, bytes)| *bytes == border);
+    if borders.any(|(at, _)| is_border(at)) {
         bail!(
             "it is several files, one after the other, of which only the last would be read: give \
              each as an input of its own"

@@ -117,7 +117,11 @@ impl Passing {
                 bail!(
                     "{argument} {}: no column has this name; there are: {}",
                     ColumnNames::quote(&name.name),
-                    columns.join(", ")
+                    columns
+                        .iter()
+                        .map(|it| ColumnNames::quote(it))
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 );
             }
         }

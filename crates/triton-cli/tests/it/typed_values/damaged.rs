@@ -243,6 +243,16 @@ fn bytes_before_a_footer_do_not_hide_another_file() {
     let twice = run(&files, "twice.parquet", &[&one[..], &padded].concat());
     assert_eq!(twice.code, Some(2));
     assert!(twice.stderr.contains("several files"), "{}", twice.stderr);
+    // What stands there may be a value, which says nothing of a footer.
+    let value = [
+        &one[..footer],
+        b"a value: PAR1PAR1",
+        &[0; 9],
+        &one[footer..],
+    ]
+    .concat();
+    let alone = run(&files, "value.parquet", &value);
+    assert_eq!(alone.code, Some(0), "{}", alone.stderr);
 }
 
 #[test]
