@@ -2,6 +2,8 @@
 
 mod arrived;
 mod causes;
+#[cfg(test)]
+mod causes_tests;
 mod expects;
 mod places;
 mod promises;
