@@ -24,6 +24,12 @@ impl ColumnList {
         })
     }
 
+    /// Names as they could be given, so that no two lists look alike.
+    pub(crate) fn show<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+        let names: Vec<String> = names.into_iter().map(ColumnNames::quote).collect();
+        names.join(", ")
+    }
+
     /// The names of an argument that may be given several times.
     pub(crate) fn all(lists: &[Self]) -> Vec<String> {
         lists.iter().flat_map(|list| list.0.clone()).collect()

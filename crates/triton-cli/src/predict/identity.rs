@@ -9,9 +9,9 @@ use triton_options::{
     AUTH_TOKEN_FILE, BATCH_SIZE, BATCH_TIMEOUT, CACHE_MAX_BYTES, CIRCUIT_BREAKER_ENABLED,
     CIRCUIT_BREAKER_FAILURE_THRESHOLD, CIRCUIT_BREAKER_HALF_OPEN_REQUESTS, CIRCUIT_BREAKER_TIMEOUT,
     COMPRESSION, CONNECTION_POOL_KEEP_ALIVE, CONNECTION_POOL_MAX_IDLE, CONNECTION_POOL_MAX_TOTAL,
-    CONNECTION_REUSE_ENABLED, CONNECTION_TIMEOUT, ColumnNames, ENDPOINT, ENDPOINT_DISCOVERY,
-    ENDPOINT_DRAIN, ENDPOINT_REFRESH, HEALTH_CHECK_ENABLED, HEALTH_CHECK_INTERVAL, MAX_IN_FLIGHT,
-    MAX_RETRIES, OPEN_WAIT, PRIORITY, PROXY, RESPONSE_LIMIT, RETRY_BUDGET, RETRY_INITIAL_BACKOFF,
+    CONNECTION_REUSE_ENABLED, CONNECTION_TIMEOUT, ENDPOINT, ENDPOINT_DISCOVERY, ENDPOINT_DRAIN,
+    ENDPOINT_REFRESH, HEALTH_CHECK_ENABLED, HEALTH_CHECK_INTERVAL, MAX_IN_FLIGHT, MAX_RETRIES,
+    OPEN_WAIT, PRIORITY, PROXY, RESPONSE_LIMIT, RETRY_BUDGET, RETRY_INITIAL_BACKOFF,
     RETRY_MAX_BACKOFF, ROW_DEADLINE, SEQUENCE_ABANDON, SEQUENCE_AFFINITY, SEQUENCE_KEY_REDACTED,
     SEQUENCE_MAX_OPEN, SERVER_TIMEOUT, TENSOR_FORMAT, TIMEOUT, TLS_CA_FILE, TLS_CERTIFICATE_FILE,
     TLS_KEY_FILE, TLS_SERVER_NAME, TritonOptions,
@@ -142,16 +142,14 @@ pub(super) fn of_run<'a>(
     );
     set("--no-header".to_owned(), files.no_header.to_string());
     set("--limit".to_owned(), shown(files.limit));
-    set("--columns".to_owned(), quoted(&files.columns));
-    set("--drop".to_owned(), quoted(&files.drop));
+    set("--columns".to_owned(), columns_of(&files.columns));
+    set("--drop".to_owned(), columns_of(&files.drop));
     Ok(run)
 }
 
-/// Names of columns as they could be given: no two lists look alike.
-fn quoted(lists: &[ColumnList]) -> String {
+fn columns_of(lists: &[ColumnList]) -> String {
     let names = ColumnList::all(lists);
-    let names: Vec<String> = names.iter().map(|it| ColumnNames::quote(it)).collect();
-    names.join(", ")
+    ColumnList::show(names.iter().map(String::as_str))
 }
 
 /// An argument as whoever gave it knows it.

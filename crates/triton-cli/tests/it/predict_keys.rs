@@ -15,6 +15,15 @@ fn accumulate(options: &str) -> String {
     )
 }
 
+/// A server that says what it was asked.
+fn recording() -> EmbeddedTriton {
+    EmbeddedTriton::builder()
+        .built_in_models()
+        .recorded_requests(100)
+        .start()
+        .unwrap()
+}
+
 /// Rows of 20 keys without any pattern, as CSV and as NDJSON with numbers for keys, and the
 /// scored CSV.
 fn rows() -> [String; 3] {
@@ -248,11 +257,7 @@ fn rows_with_an_empty_key_are_rejected_in_csv_too() {
 #[test]
 fn rows_without_a_key_are_no_key() {
     let files = Files::new();
-    let server = EmbeddedTriton::builder()
-        .built_in_models()
-        .recorded_requests(100)
-        .start()
-        .unwrap();
+    let server = recording();
     let endpoint = format!("endpoint={}", server.endpoint());
     let model = files.write("model.sql", &accumulate(", 'sequence-max-open' = '1'"));
     let row = |key: &str, value: u32| format!("{{\"user\":{key},\"value\":{value}}}\n");
@@ -288,11 +293,7 @@ fn rows_without_a_key_are_no_key() {
 #[test]
 fn a_row_of_null_behind_the_last_one_that_is_sent_leaves_no_sequence_open() {
     let files = Files::new();
-    let server = EmbeddedTriton::builder()
-        .built_in_models()
-        .recorded_requests(100)
-        .start()
-        .unwrap();
+    let server = recording();
     let model = files.write("model.sql", &accumulate(""));
     let input = files.write(
         "input.csv",

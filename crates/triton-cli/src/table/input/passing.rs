@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::bail;
 use triton_options::ColumnNames;
 
+use crate::argument_values::ColumnList;
+
 /// Columns that are chosen by their names, whether or not the model takes them.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Passing {
@@ -117,11 +119,7 @@ impl Passing {
                 bail!(
                     "{argument} {}: no column has this name; there are: {}",
                     ColumnNames::quote(&name.name),
-                    columns
-                        .iter()
-                        .map(|it| ColumnNames::quote(it))
-                        .collect::<Vec<_>>()
-                        .join(", ")
+                    ColumnList::show(columns.iter().copied())
                 );
             }
         }
